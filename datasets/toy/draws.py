@@ -28,10 +28,11 @@ def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tens
     Returns:
         Values (count, 2) and labels (count,), 0 for the inner circle.
     """
-    labels = _labels(count, 2)
+    labels = torch.arange(count) % 2
     angle = 2 * math.pi * _uniform(count, stream)
-    radius = 1 + labels + noise * _noise(count, stream, 1)[:, 0]
-    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1), labels
+    deviations = noise * _noise(count, stream, 1)
+    radius = 1 + labels + deviations[:, 0]
+    return radius[:, None] * _directions(angle), labels
 
 
 def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tensor]:
@@ -45,11 +46,12 @@ def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tens
     Returns:
         Values (count, 2) and labels (count,).
     """
-    labels = _labels(count, 2)
+    labels = torch.arange(count) % 2
     angle = math.pi * _uniform(count, stream)
-    upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
-    sign = torch.where(labels == 0, 1.0, -1.0)[:, None]
-    return upper * sign + noise * _noise(count, stream, 2), labels
+    centre = torch.tensor([0.5, 0.25], dtype=torch.float64)
+    upper = _directions(angle) - centre
+    sign = torch.where(labels == 0, 1.0, -1.0)
+    return upper * sign[:, None] + noise * _noise(count, stream, 2), labels
 
 
 def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tuple[Tensor, Tensor]:
@@ -63,9 +65,8 @@ def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tupl
     Returns:
         Values (count, 2) and labels (count,) around the circle.
     """
-    labels = _labels(count, 8)
-    angle = labels * (math.pi / 4)
-    centres = 2 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    labels = torch.arange(count) % 8
+    centres = 2 * _directions(labels * (math.pi / 4))
     return centres + deviation * _noise(count, stream, 2), labels
 
 
@@ -81,11 +82,12 @@ def pinwheel(count: int, stream: Stream, arms: int = 5, twist: float = 0.6) -> t
     Returns:
         Values (count, 2) and labels (count,) of the arm.
     """
-    labels = _labels(count, arms)
-    along, across = (_noise(count, stream, 2) * torch.tensor([0.3, 0.08], dtype=torch.float64)).T
-    radius = 1.4 + along
+    labels = torch.arange(count) % arms
+    noise = _noise(count, stream, 2)
+    radius = 1.4 + 0.3 * noise[:, 0]
+    across = 0.08 * noise[:, 1]
     angle = labels * (2 * math.pi / arms) + twist * radius.exp() / 2
-    direction = torch.stack([angle.cos(), angle.sin()], dim=1)
+    direction = _directions(angle)
     normal_direction = torch.stack([-angle.sin(), angle.cos()], dim=1)
     return radius[:, None] * direction + across[:, None] * normal_direction, labels
 
@@ -116,21 +118,25 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     generator = stream.generator()
     group = (torch.rand(count, generator=generator) < minority_share).long()
     label = torch.randint(2, (count,), generator=generator)
-    points = CELL_MEANS[group, label] + torch.randn((count, 2), generator=generator, dtype=torch.float64)
-    return torch.cat([points, group[:, None], label[:, None]], dim=1)
+    noise = torch.randn((count, 2), generator=generator, dtype=torch.float64)
+    points = CELL_MEANS[group, label] + noise
+    return torch.column_stack([points, group, label])
 
 
 def typicality(values: Tensor, minority_share: float) -> Tensor:
     """Log-density (N,) of the groups and features of people (N, 4), up to a constant."""
     group = values[:, 2].long()
-    share = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64).log()[group]
-    distance = (values[:, None, :2] - CELL_MEANS[group]).square().sum(-1)
-    return share + (-distance / 2).logsumexp(1)
+    shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)
+    from_means = values[:, None, :2] - CELL_MEANS[group]
+    squared_distances = from_means.square().sum(-1)
+    likelihoods = (-squared_distances / 2).logsumexp(1)
+    return shares.log()[group] + likelihoods
 
 
 def zipf(words: int, exponent: float = 1.0) -> Tensor:
     """Probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
-    frequencies = torch.arange(1, words + 1, dtype=torch.float64) ** -exponent
+    ranks = torch.arange(1, words + 1, dtype=torch.float64)
+    frequencies = ranks**-exponent
     return frequencies / frequencies.sum()
 
 
@@ -139,14 +145,15 @@ def transitions(words: int, stream: Stream) -> Tensor:
     return torch.from_numpy(stream.numpy().dirichlet(np.ones(words), size=words))
 
 
-def _labels(count: int, classes: int) -> Tensor:
-    """Return labels, every class equally often, in turn."""
-    return torch.arange(count) % classes
+def _directions(angle: Tensor) -> Tensor:
+    """Return unit vectors (N, 2) at angles (N,) in radians."""
+    return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
 def _uniform(count: int, stream: Stream) -> Tensor:
-    return torch.rand(count, generator=stream.child("uniform").generator(), dtype=torch.float64)
+    generator = stream.child("uniform").generator()
+    return torch.rand(count, generator=generator, dtype=torch.float64)
 
 
 def _noise(count: int, stream: Stream, dimension: int) -> Tensor:
-    return torch.randn((count, dimension), generator=stream.child("noise").generator(), dtype=torch.float64)
+    return normal(count, stream.child("noise"), dimension)

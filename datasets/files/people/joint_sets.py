@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X
+from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import to_y_up
@@ -37,7 +37,13 @@ _DIRECTIONS = {
     "collar": _LEFT,
     "shoulder": _LEFT,
     "foot": _AHEAD,
-    **dict.fromkeys(("knee", "ankle", "elbow", "wrist", "hand", "tip", "thumb"), _DOWN),
+    "knee": _DOWN,
+    "ankle": _DOWN,
+    "elbow": _DOWN,
+    "wrist": _DOWN,
+    "hand": _DOWN,
+    "tip": _DOWN,
+    "thumb": _DOWN,
 }
 """Directions at rest of the bones that end in a joint of the left side; those of the trunk point up."""
 
@@ -66,21 +72,24 @@ class JointSet:
     @cached_property
     def template(self) -> Skeleton:
         """The joints in their order, each bone a metre long and where it points at rest."""
-        names = tuple(self.joints[joint][0] for joint in self.order)
-        parents = []
+        names: list[str] = []
+        parents: list[int] = []
         for joint in self.order:
-            parent = self.joints[joint][1]
+            name, parent = self.joints[joint]
             parents.append(names.index(parent) if parent else -1)
+            names.append(name)
         offsets_m = np.array([_direction(name) for name in names])
         offsets_m[0] = 0
         parts = tuple(name if name in SMPL_22 else "" for name in names)
-        return Skeleton(names, tuple(parents), offsets_m, parts)
+        return Skeleton(tuple(names), tuple(parents), offsets_m, parts)
 
 
 def _direction(name: str) -> tuple[float, float, float]:
     side, _, joint = name.partition("_")
     x, y, z = _DIRECTIONS.get(joint, _UP)
-    return (-x, y, z) if side == "right" else (x, y, z)
+    if side == "right":
+        x = -x
+    return x, y, z
 
 
 def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
@@ -89,29 +98,39 @@ def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
     return tuple(zip(names, [start, *names[:-1]], strict=True))
 
 
+def _joints_of_layout(layout: Layout) -> JointSet:
+    """Return the joints of a body model."""
+    joints = []
+    for name, parent in zip(layout.names, layout.parents, strict=True):
+        joints.append((name, layout.names[parent] if parent >= 0 else ""))
+    return JointSet(f"{layout.name}'s {len(joints)}", 30.0, tuple(joints))
+
+
 _LEG = ("hip", "knee", "ankle")
 _ARM = ("shoulder", "elbow", "wrist")
-JOINT_SETS = (
-    JointSet("Human3.6M's 17", 50.0, (
-        ("pelvis", ""), *_limb("right", "pelvis", *_LEG), *_limb("left", "pelvis", *_LEG), ("spine1", "pelvis"),
-        ("spine3", "spine1"), ("neck", "spine3"), ("head", "neck"),
-        *_limb("left", "spine3", *_ARM), *_limb("right", "spine3", *_ARM),
-    )),
-    JointSet("NTU RGB+D's 25, as of Kinect", 30.0, (
-        ("pelvis", ""), ("spine1", "pelvis"), ("neck", "spine3"), ("head", "neck"),
-        *_limb("left", "spine3", *_ARM, "hand"), *_limb("right", "spine3", *_ARM, "hand"),
-        *_limb("left", "pelvis", *_LEG, "foot"), *_limb("right", "pelvis", *_LEG, "foot"), ("spine3", "spine1"),
-        ("left_tip", "left_hand"), ("left_thumb", "left_wrist"),
-        ("right_tip", "right_hand"), ("right_thumb", "right_wrist"),
-    )),
-    *(
-        JointSet(f"{layout.name}'s {len(layout.names)}", 30.0, tuple(
-            (name, layout.names[parent] if parent >= 0 else "")
-            for name, parent in zip(layout.names, layout.parents, strict=True)
-        ))
-        for layout in (SMPL, SMPL_H, SMPL_X)
-    ),
+_HUMAN36M = (
+    ("pelvis", ""),
+    *_limb("right", "pelvis", *_LEG),
+    *_limb("left", "pelvis", *_LEG),
+    ("spine1", "pelvis"), ("spine3", "spine1"), ("neck", "spine3"), ("head", "neck"),
+    *_limb("left", "spine3", *_ARM),
+    *_limb("right", "spine3", *_ARM),
 )  # fmt: skip
+_KINECT = (
+    ("pelvis", ""), ("spine1", "pelvis"), ("neck", "spine3"), ("head", "neck"),
+    *_limb("left", "spine3", *_ARM, "hand"),
+    *_limb("right", "spine3", *_ARM, "hand"),
+    *_limb("left", "pelvis", *_LEG, "foot"),
+    *_limb("right", "pelvis", *_LEG, "foot"),
+    ("spine3", "spine1"),
+    ("left_tip", "left_hand"), ("left_thumb", "left_wrist"),
+    ("right_tip", "right_hand"), ("right_thumb", "right_wrist"),
+)  # fmt: skip
+JOINT_SETS = (
+    JointSet("Human3.6M's 17", 50.0, _HUMAN36M),
+    JointSet("NTU RGB+D's 25, as of Kinect", 30.0, _KINECT),
+    *map(_joints_of_layout, (SMPL, SMPL_H, SMPL_X)),
+)
 """The sets that their number of joints identifies; 22 are HumanML3D's (see `humanml3d`)."""
 
 
@@ -150,7 +169,9 @@ def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> No
     bones: dict[str, list[tuple[int, int]]] = {"left": [], "right": []}
     for side, ends in bones.items():
         for upper, lower in (*pairwise(_ARM), *pairwise(_LEG)):
-            ends.append((names.index(f"{side}_{upper}"), names.index(f"{side}_{lower}")))
+            start = names.index(f"{side}_{upper}")
+            end = names.index(f"{side}_{lower}")
+            ends.append((start, end))
     unevenness = _limb_unevenness(positions, bones["left"], bones["right"])
     for keypoints in KEYPOINT_SETS:
         if keypoints.count != len(joints):
@@ -245,8 +266,8 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
 def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:
     leg = [skeleton.parts.index(f"left_{part}") for part in _LEG]
     bones = np.diff(positions[:, leg], axis=1)
-    lengths = np.linalg.norm(bones, axis=-1).sum(axis=1)
-    length = float(np.median(lengths))
+    bone_lengths = np.linalg.norm(bones, axis=-1)
+    length = float(np.median(bone_lengths.sum(axis=1)))
     if not length > 0:
         raise InputError(f"{path}: the legs have no length")
     return 10.0 ** round(np.log10(_LEG_M / length))
@@ -281,9 +302,11 @@ def turn_of(
     parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
     knee_m = parts_m["left_knee"]
     ankle_m = parts_m["left_ankle"]
-    legs_m = np.linalg.norm(knee_m - parts_m["left_hip"], axis=-1) + np.linalg.norm(ankle_m - knee_m, axis=-1)
-    leg_m = float(np.median(legs_m))
+    thighs_m = np.linalg.norm(knee_m - parts_m["left_hip"], axis=-1)
+    shanks_m = np.linalg.norm(ankle_m - knee_m, axis=-1)
+    leg_m = float(np.median(thighs_m + shanks_m))
     feet_m = (ankle_m + parts_m["right_ankle"]) / 2
-    body = TracedBody(joints_m, joints_m.mean(axis=1), parts_m["neck"] - feet_m, max(leg_m, 1e-6), fps)
+    trunk_m = parts_m["neck"] - feet_m
+    body = TracedBody(joints_m, joints_m.mean(axis=1), trunk_m, max(leg_m, 1e-6), fps)
     axis, axis_notes = resolve_up_axis(body, str(path), None, among)
     return to_y_up(axis).turn, axis_notes

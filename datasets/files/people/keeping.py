@@ -50,7 +50,8 @@ def keep_rotations(
     if not matrices:
         values = _nearest(values, old_values)
     is_same = is_unturned(before, after).reshape(-1, 1)
-    return np.where(is_same, old_values, values).reshape(old.shape)
+    kept = np.where(is_same, old_values, values)
+    return kept.reshape(old.shape)
 
 
 def is_unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -63,7 +64,8 @@ def is_unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def _normalize(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)
 
 
 def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -71,4 +73,5 @@ def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:
     axes = _normalize(vectors)
     choices = np.stack([vectors + turns * 2 * np.pi * axes for turns in (0, -1, 1)])
     distances = np.linalg.norm(choices - targets, axis=-1)
-    return choices[distances.argmin(axis=0), np.arange(len(vectors))]
+    nearest = distances.argmin(axis=0)
+    return choices[nearest, np.arange(len(vectors))]

@@ -59,7 +59,10 @@ class _Track:
 
     @property
     def frames(self) -> int:
-        return self.results.shapes[f"{self.prefixes[0]}{JOINTS}"][0] if self.stacked else len(self.prefixes)
+        """Number of frames."""
+        if not self.stacked:
+            return len(self.prefixes)
+        return self.results.shapes[f"{self.prefixes[0]}{JOINTS}"][0]
 
     def get(self, key: str) -> np.ndarray | None:
         """The arrays of all frames (T, …), None where one lacks them or their shapes differ."""
@@ -87,8 +90,10 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
     path = results.path
     tracks = _tracks(results)
     check_size(path, [(track.frames, _COUNT) for track in tracks])
-    for track in tracks if tracks[0].stacked else ():
-        results.check_frames((f"{track.prefixes[0]}{key}" for key in (*_POINTS, PLACE, ROTATIONS)), track.frames)
+    for track in tracks:
+        if track.stacked:
+            names = [f"{track.prefixes[0]}{key}" for key in (*_POINTS, PLACE, ROTATIONS)]
+            results.check_frames(names, track.frames)
     fps, rate_notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
     people = []
     axis_notes: dict[str, None] = {}
@@ -120,7 +125,8 @@ class _Person:
             place = np.zeros((len(joints_m), 3))
         self.place_m = _numbers(label, PLACE, place, (3,))
         self.joints_m = joints_m + self.place_m[:, None]
-        body_m = self.joints_m[:, [_PARTS[part][0] for part in SMPL_BODY.names]]
+        body_joints = [_PARTS[part][0] for part in SMPL_BODY.names]
+        body_m = self.joints_m[:, body_joints]
         standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
         skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
         fitted = _SEEN.restore(fit_motion(standing_m, fps, skeleton))
@@ -136,34 +142,44 @@ class _Person:
         before_m, before = world_poses(self.y_up.restore(self.motion))
         after_m, after = world_poses(self.y_up.restore(motion))
         turns = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
-        is_still = (turns.magnitude() < 1e-8) & (np.abs(after_m - before_m).max(axis=2) < 1e-8)
+        moves_m = after_m - before_m
+        is_still = (turns.magnitude() < 1e-8) & (np.abs(moves_m).max(axis=2) < 1e-8)
         matrices = turns.as_matrix()
         moves = _Moves(before_m, after_m, matrices, is_still)
-        shift_m = np.where(is_still[:, :1], 0.0, after_m[:, 0] - before_m[:, 0])
+        shift_m = np.where(is_still[:, :1], 0.0, moves_m[:, 0])
+        place = self.track.get(PLACE)
+        shift_of_points_m = np.zeros_like(shift_m) if place is None else shift_m
         joint_parts = _part_of_joint()
-        from scipy.spatial import KDTree  # takes long to import
-
-        nearest = KDTree(self.joints_m[0])
         changes = {}
         for key in (JOINTS, *_POINTS):
-            if (old := self.track.get(key)) is None or old.ndim != 3 or not old.shape[1] or old.shape[2] != 3:
+            points = self.track.get(key)
+            if points is None or points.ndim != 3 or not points.shape[1] or points.shape[2] != 3:
                 continue
-            points_m = old.astype(float) + self.place_m[:, None]
+            points_m = points.astype(float) + self.place_m[:, None]
             parts = joint_parts
             if key != JOINTS:
-                seen_m = np.where(np.isfinite(points_m[0]), points_m[0], 0.0)  # points that nobody saw are not finite
-                _, nearest_joints = nearest.query(seen_m)
-                parts = joint_parts[nearest_joints]
-            offset_m = shift_m if self.track.get(PLACE) is not None else np.zeros_like(shift_m)
-            carried = moves.carry(old, points_m, parts, offset_m)
-            changes |= self.track.name_arrays(key, carried.astype(old.dtype))
-        if (old := self.track.get(PLACE)) is not None:
-            changes |= self.track.name_arrays(PLACE, (old + shift_m).astype(old.dtype))
-        if (old := self.track.get(ROTATIONS)) is not None and old.shape[1:] == (_COUNT, 3, 3):
-            joint_turns = _TURN.as_matrix() @ matrices[:, joint_parts] @ _TURN.as_matrix().T
-            turned = np.where(is_still[:, joint_parts, None, None], old, joint_turns @ old)
-            changes |= self.track.name_arrays(ROTATIONS, turned.astype(old.dtype))
+                parts = joint_parts[self._find_nearest_joints(points_m[0])]
+            carried = moves.carry(points, points_m, parts, shift_of_points_m)
+            changes |= self.track.name_arrays(key, carried.astype(points.dtype))
+        if place is not None:
+            shifted = place + shift_m
+            changes |= self.track.name_arrays(PLACE, shifted.astype(place.dtype))
+        orientations = self.track.get(ROTATIONS)
+        if orientations is not None and orientations.shape[1:] == (_COUNT, 3, 3):
+            to_rotations = _TURN.as_matrix()
+            joint_turns = to_rotations @ matrices[:, joint_parts] @ to_rotations.T
+            is_kept = is_still[:, joint_parts, None, None]
+            turned = np.where(is_kept, orientations, joint_turns @ orientations)
+            changes |= self.track.name_arrays(ROTATIONS, turned.astype(orientations.dtype))
         return changes
+
+    def _find_nearest_joints(self, points_m: np.ndarray) -> np.ndarray:
+        """Return the joint (P,) of the first frame that is nearest to each point (P, 3)."""
+        from scipy.spatial import KDTree  # takes long to import
+
+        seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # points that nobody saw are not finite
+        _, nearest_joints = KDTree(self.joints_m[0]).query(seen_m)
+        return nearest_joints
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,9 +210,10 @@ class _Moves:
             if self.is_still[frame].all():
                 continue
             local_m = points_m[frame] - self.before_m[frame, parts]
-            moved_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m) + self.after_m[frame, parts]
+            turned_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m)
+            moved_m = turned_m + self.after_m[frame, parts]
             new = old[frame] + moved_m - points_m[frame] - shift_m[frame]
-            is_left = self.is_still[frame, parts] & (np.abs(shift_m[frame]).max() == 0)
+            is_left = self.is_still[frame, parts] & ~shift_m[frame].any()
             out[frame] = np.where(is_left[:, None], old[frame], new)
         return out
 
@@ -206,12 +223,14 @@ def frames_of(motion: Motion) -> list[dict[str, Any]]:
     body = to_smpl(motion)
     places_m, world = world_poses(body)
     parts = _part_of_joint()
-    rotations = (_TURN * Rotation.from_quat(world[:, parts])).as_matrix().astype(np.float32)
-    joints_m = (places_m[:, parts] - body.root_m[:, None]).astype(np.float32)
+    rotations = _TURN * Rotation.from_quat(world[:, parts])
+    matrices = rotations.as_matrix().astype(np.float32)
+    from_root_m = places_m[:, parts] - body.root_m[:, None]
+    joints_m = from_root_m.astype(np.float32)
     root_m = body.root_m.astype(np.float32)
     frames = []
     for frame in range(len(body)):
-        frames.append({JOINTS: joints_m[frame], ROTATIONS: rotations[frame], PLACE: root_m[frame]})
+        frames.append({JOINTS: joints_m[frame], ROTATIONS: matrices[frame], PLACE: root_m[frame]})
     return frames
 
 
@@ -241,28 +260,29 @@ def _tracks(results: Results) -> list[_Track]:
         raise InputError(f"{results.path}: expected {JOINTS} (127, 3) of frames, or (frames, 127, 3)")
     frames = _frames(ends)
     counts = {len(people) for people in frames.values()}
-    if _has_gap([key[-1] for key in frames if key]):
-        counts.add(0)
+    frame_names = [key[-1] for key in frames if key]
+    if all(name.isdecimal() for name in frame_names):
+        steps = np.diff([int(name) for name in frame_names])
+        if len(set(steps)) > 1:  # frames in which nobody is seen are left out
+            counts.add(0)
     if len(counts) != 1 or max(counts) > _MOST_PEOPLE:
         raise InputError(
             f"{results.path}: expected as many people in every frame, at most {_MOST_PEOPLE}, got {min(counts)} to "
             f"{max(counts)}; save one file per person"
         )
-    people = zip(*_follow_people(results, list(frames.values())), strict=True)
-    return [_Track(results, prefixes, stacked=False) for prefixes in people]
-
-
-def _has_gap(names: list[str]) -> bool:
-    """Return whether numbered frames leave some out, as those in which nobody is seen."""
-    counted = all(name.isdecimal() for name in names)
-    return counted and len(set(np.diff([int(name) for name in names]))) > 1
+    followed = _follow_people(results, list(frames.values()))
+    return [_Track(results, prefixes, stacked=False) for prefixes in zip(*followed, strict=True)]
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
     """Return prefixes of the people of each frame, by the keys that lead to it."""
     paths = [tuple(end.split(".")[:-1]) for end in ends]
     depth = len(paths[0])
-    shared = next((level for level, words in enumerate(zip(*paths, strict=False)) if len(set(words)) > 1), depth)
+    shared = depth
+    for level, words in enumerate(zip(*paths, strict=False)):
+        if len(set(words)) > 1:
+            shared = level
+            break
     common = min(shared, max(depth - 1, 0))
     frames: dict[tuple[str, ...], list[str]] = {}
     for keys in paths:
@@ -294,9 +314,10 @@ def _centres(results: Results, people: list[str]) -> np.ndarray:
     """(P, 3) centres of people in a frame."""
     centres = []
     for prefix in people:
-        joints = results.array(f"{prefix}{JOINTS}").astype(float).mean(axis=0)
+        joints = results.array(f"{prefix}{JOINTS}").astype(float)
+        centre = joints.mean(axis=0)
         place = f"{prefix}{PLACE}"
-        has_place = results.shapes.get(place) == (3,)
-        shift = results.array(place).astype(float) if has_place else 0.0
-        centres.append(joints + shift)
+        if results.shapes.get(place) == (3,):
+            centre = centre + results.array(place).astype(float)
+        centres.append(centre)
     return np.array(centres)
