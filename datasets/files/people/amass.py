@@ -169,7 +169,8 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     old = read_npz(like, skip_pickled=True) if like else _new(new_layout)
     layout = _layout(like or path, old["poses"])
     motion = to_y_up(up).restore(to_smpl(motion, layout))
-    poses = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
+    rotations = Rotation.from_quat(motion.rotations.reshape(-1, 4))
+    poses = rotations.as_rotvec().reshape(len(motion), -1)
     trans = motion.root_m - (body or average_body()).pelvis_m
     if like and len(old["poses"]) == len(motion):
         vectors = old["poses"].astype(float)
@@ -230,7 +231,9 @@ def keep_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict
     Returns:
         All fields, without those per frame if the numbers differ.
     """
-    return {name: array for name, array in old.items() if before == frames or array.ndim == 0 or len(array) != before}
+    if before == frames:
+        return dict(old)
+    return {name: array for name, array in old.items() if array.ndim == 0 or len(array) != before}
 
 
 def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray, fps: float) -> dict[str, np.ndarray]:

@@ -63,7 +63,10 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     if array.ndim == 3 and reading.up is None and _is_upside_down(world.from_file(joints)):
         world = replace(world, turn=to_y_up(Y_DOWN).turn, notes=("y down inferred (--up)", *world.notes))
     read_m = world.from_file(joints)
-    contacts = _contacts(array) if array.ndim == 2 else None
+    contacts = None
+    if array.ndim == 2:
+        row_contacts = decode_contacts(array.astype(float))
+        contacts = np.concatenate([row_contacts, row_contacts[-1:]])  # T − 1 rows lead to T frames
     motion = motion_of_joints(read_m, str(path))
     order = list(range(len(SMPL_22)))
     if array.ndim == 3 and has_swapped_sides(motion):
@@ -78,7 +81,9 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         values = encode(joints_m) if array.ndim == 2 else joints_m
         np.save(target, values.astype(array.dtype), allow_pickle=False)
 
-    return MotionFile((motion,), (*world.notes, *fit_notes([(read_m, body_joints(motion) - RAISED_M)])), write)
+    fitted_m = body_joints(motion) - RAISED_M
+    notes = (*world.notes, *fit_notes([(read_m, fitted_m)]))
+    return MotionFile((motion,), notes, write)
 
 
 _COLUMNS = 263
@@ -92,8 +97,9 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
     if rows.shape[1] != _COLUMNS or not len(rows):
         return
     groups = columns()
-    axes = rows[:, groups["rotations"]].astype(float).reshape(len(rows), -1, 3)
-    off = float(np.median(np.abs(np.linalg.norm(axes, axis=-1) - 1.0)))
+    axes = rows[:, groups["rotations"]].astype(float)
+    lengths = np.linalg.norm(axes.reshape(len(rows), -1, 3), axis=-1)
+    off = float(np.median(np.abs(lengths - 1.0)))
     lowest = min(rows[:, groups["contacts"]].min(), rows[:, groups["height"]].min())
     if off > _UNIT_OFF and lowest < -_UNIT_OFF:
         raise InputError(
@@ -111,12 +117,6 @@ def _is_upside_down(joints_m: np.ndarray) -> bool:
     return bool(turn.magnitude() > 0)
 
 
-def _contacts(rows: np.ndarray) -> np.ndarray:
-    """Return contacts (T, 2) of T − 1 rows; the last ones hold for the frame to which they lead."""
-    labels = decode_contacts(rows.astype(float))
-    return np.concatenate([labels, labels[-1:]])
-
-
 @dataclass(frozen=True)
 class JointsWorld:
     """World of files that hold joints y up, in metres, at 20 fps, unless the options name another."""
@@ -127,15 +127,23 @@ class JointsWorld:
 
     def from_file(self, joints: np.ndarray) -> np.ndarray:
         """Return joints (T, J, 3) of a file, y up, in metres."""
-        return self.turn.apply(joints.reshape(-1, 3)).reshape(joints.shape) * self.metres_per_unit if self else joints
+        if self.is_usual:
+            return joints
+        turned = self.turn.apply(joints.reshape(-1, 3))
+        return turned.reshape(joints.shape) * self.metres_per_unit
 
     def to_file(self, joints_m: np.ndarray) -> np.ndarray:
         """Return joints (T, J, 3) as the file has them."""
+        if self.is_usual:
+            return joints_m
         file_joints = joints_m / self.metres_per_unit
-        return self.turn.inv().apply(file_joints.reshape(-1, 3)).reshape(file_joints.shape) if self else joints_m
+        turned = self.turn.inv().apply(file_joints.reshape(-1, 3))
+        return turned.reshape(joints_m.shape)
 
-    def __bool__(self) -> bool:
-        return self.metres_per_unit != 1.0 or bool(self.turn.magnitude() > 0)
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is y up and in metres."""
+        return self.metres_per_unit == 1.0 and not self.turn.magnitude() > 0
 
 
 def world_of(reading: Reading) -> JointsWorld:
@@ -209,38 +217,33 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     lengths = content["lengths"]
     world = world_of(reading)
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
-    read_m = [
-        world.from_file(np.moveaxis(joints[index, :, :, :length], -1, 0).astype(float))
-        for index, length in enumerate(lengths.tolist())
-    ]
-    motions = tuple(
-        replace(
-            motion_of_joints(joints_m_of_motion, f"{path}, motion {index}"),
-            fps=reading.fps or FPS,
-            text=_text(content, index),
-        )
-        for index, joints_m_of_motion in enumerate(read_m)
-    )
-    fitted_m = [body_joints(motion) - RAISED_M for motion in motions]
+    motions = []
+    fits = []
+    for index, length in enumerate(lengths.tolist()):
+        frames = np.moveaxis(joints[index, :, :, :length], -1, 0)
+        joints_m = world.from_file(frames.astype(float))
+        motion = motion_of_joints(joints_m, f"{path}, motion {index}")
+        motions.append(replace(motion, fps=reading.fps or FPS, text=_text(content, index)))
+        fits.append((joints_m, body_joints(motion) - RAISED_M))
 
     def write(target: Path, *changed: Motion) -> None:
         written = joints.copy()
         for index, motion in enumerate(changed):
-            written[index, :, :, : len(motion)] = np.moveaxis(world.to_file(body_joints(motion) - RAISED_M), 0, -1)
+            frames = world.to_file(body_joints(motion) - RAISED_M)
+            written[index, :, :, : len(motion)] = np.moveaxis(frames, 0, -1)
+        changed_content = np.array({**content, "motion": written}, dtype=object)
         with replacing(target) as temporary, temporary.open("wb") as file:
-            np.save(file, np.array({**content, "motion": written}, dtype=object), allow_pickle=True)
+            np.save(file, changed_content, allow_pickle=True)
 
-    return MotionFile(motions, (*world.notes, *fit_notes([*zip(read_m, fitted_m, strict=True)])), write)
+    return MotionFile(tuple(motions), (*world.notes, *fit_notes(fits)), write)
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
     """Return the dictionary if its motions and lengths are as they should be, else raise InputError."""
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
-        got = (
-            f"a dictionary of {', '.join(map(str, content))[:500] or 'nothing'}"
-            if isinstance(content, dict)
-            else "none"
-        )
+        got = "none"
+        if isinstance(content, dict):
+            got = f"a dictionary of {', '.join(map(str, content))[:500] or 'nothing'}"
         raise InputError(f"{path}: expected the dictionary of a motion diffusion model (motion, lengths), got {got}")
     motion = np.asarray(content["motion"])
     lengths = np.asarray(content["lengths"])

@@ -44,27 +44,28 @@ class JointTable:
 
     def average(self) -> Skeleton:
         """Return an average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
-        return self.skeleton(
-            np.array([_offset_m(name, part) for name, part in zip(self.names, self.parts, strict=True)])
-        )
+        offsets_m = [_offset_m(name, part) for name, part in zip(self.names, self.parts, strict=True)]
+        return self.skeleton(np.array(offsets_m))
 
-    def remove_joints(self, removed: frozenset[str]) -> JointTable:
+    def remove_joints(self, removed: set[str]) -> JointTable:
         """Return the other joints, each below the nearest of them that was above it."""
-        names = tuple(name for name in self.names if name not in removed)
+        joints = [joint for joint, name in enumerate(self.names) if name not in removed]
         parents = []
-        for name in names:
-            above = self.parents[self.names.index(name)]
-            while above >= 0 and self.names[above] in removed:
+        for joint in joints:
+            above = self.parents[joint]
+            while above >= 0 and above not in joints:
                 above = self.parents[above]
-            parents.append(names.index(self.names[above]) if above >= 0 else -1)
-        parts = tuple(self.parts[self.names.index(name)] for name in names)
+            parents.append(joints.index(above) if above >= 0 else -1)
+        names = tuple(self.names[joint] for joint in joints)
+        parts = tuple(self.parts[joint] for joint in joints)
         return JointTable(names, tuple(parents), parts)
 
 
 def _joints() -> list[tuple[str, str]]:
     """Return the 77 joints, each with its parent's name."""
     trunk = ["Hips", "Spine1", "Spine2", "Chest", "Neck1", "Neck2", "Head", "HeadEnd"]
-    joints = [*zip(trunk, ["", *trunk], strict=False), *((name, "Head") for name in ("Jaw", "LeftEye", "RightEye"))]
+    joints = [*zip(trunk, ["", *trunk], strict=False)]
+    joints += [("Jaw", "Head"), ("LeftEye", "Head"), ("RightEye", "Head")]
     for side in ("Left", "Right"):
         arm = [f"{side}{name}" for name in ("Shoulder", "Arm", "ForeArm", "Hand")]
         joints += zip(arm, ["Chest", *arm], strict=False)
@@ -97,9 +98,10 @@ def _offset_m(name: str, part: str) -> tuple[float, float, float]:
         x, y, z = average.offsets_m[average.names.index(part)]
         return (x, y, z)
     sign = -1.0 if name.startswith("Right") else 1.0
-    x, y, z = _END_M.get(name.removeprefix("Left").removeprefix("Right"), _END_M.get(name, (0.0, 0.0, 0.0)))
     if "Hand" in name:
         x, y, z = _finger_m(name.split("Hand")[1])
+    else:
+        x, y, z = _END_M[name.removeprefix("Left").removeprefix("Right")]
     return (sign * x, y, z)
 
 
@@ -108,26 +110,25 @@ def _finger_m(bone: str) -> tuple[float, float, float]:
     finger = bone[:-1].removesuffix("En")
     number = bone[-1]
     hand = SMPL_H.average()
+    if number not in "12":
+        return (_BONE_M, 0.0, 0.0)
     knuckle_m = hand.offsets_m[hand.names.index(f"left_{finger.lower()}1")]
-    x, y, z = {"1": _KNUCKLE * knuckle_m, "2": (1 - _KNUCKLE) * knuckle_m}.get(number, np.array([_BONE_M, 0.0, 0.0]))
+    share = _KNUCKLE if number == "1" else 1 - _KNUCKLE
+    x, y, z = share * knuckle_m
     return (x, y, z)
 
 
 def _table() -> JointTable:
     joints = _joints()
     names = tuple(name for name, _ in joints)
-    return JointTable(
-        names,
-        tuple(names.index(parent) if parent else -1 for _, parent in joints),
-        tuple(_part(name) for name in names),
-    )
+    parents = [names.index(parent) if parent else -1 for _, parent in joints]
+    parts = [_part(name) for name in names]
+    return JointTable(names, tuple(parents), tuple(parts))
 
 
 SOMA_77 = _table()
-_KEPT = ("", "ThumbEnd", "MiddleEnd")
-SOMA_30 = SOMA_77.remove_joints(
-    frozenset(name for name in SOMA_77.names if name.partition("Hand")[2] not in _KEPT)
-    | {"HeadEnd", "LeftToeEnd", "RightToeEnd"}
-)
+_ENDS_OF_SOMA_30 = ("", "ThumbEnd", "MiddleEnd")
+_FINGERS_OF_SOMA_77 = {name for name in SOMA_77.names if name.partition("Hand")[2] not in _ENDS_OF_SOMA_30}
+SOMA_30 = SOMA_77.remove_joints(_FINGERS_OF_SOMA_77 | {"HeadEnd", "LeftToeEnd", "RightToeEnd"})
 BODY_22 = JointTable(SMPL_BODY.names, SMPL_BODY.parents, SMPL_BODY.names)
 """The 22 joints of SMPL's body, which Kimodo has too."""

@@ -94,13 +94,10 @@ def body_of(clip: RiggedMotion) -> Motion:
     position_m, orientation = _world_pose(clip, pelvis)
     offsets_m = skeleton.offsets_m[joints]
     offsets_m[0] = 0
-    body = Skeleton(
-        tuple(skeleton.names[joint] for joint in joints),
-        (-1, *(joints.index(skeleton.parents[joint]) for joint in joints[1:])),
-        offsets_m,
-        tuple(skeleton.parts[joint] for joint in joints),
-        rigid=skeleton.rigid,
-    )
+    names = tuple(skeleton.names[joint] for joint in joints)
+    parents = [joints.index(skeleton.parents[joint]) for joint in joints[1:]]
+    parts = tuple(skeleton.parts[joint] for joint in joints)
+    body = Skeleton(names, (-1, *parents), offsets_m, parts, rigid=skeleton.rigid)
     rotations = clip.motion.rotations[:, joints]
     rotations[:, 0] = orientation.as_quat()
     motion = replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
@@ -123,7 +120,8 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     rotations = clip.motion.rotations.copy()
     rotations[:, _joints_below(clip.motion.skeleton, pelvis)] = body.rotations
     parent_m, parent = _world_pose(clip, clip.motion.skeleton.parents[pelvis])
-    rotations[:, pelvis] = (parent.inv() * Rotation.from_quat(body.rotations[:, 0])).as_quat()
+    local = parent.inv() * Rotation.from_quat(body.rotations[:, 0])
+    rotations[:, pelvis] = local.as_quat()
     if sum(name.endswith("position") for name in clip.channels[pelvis]) == 3:
         stretches_m = {**clip.stretches_m, pelvis: parent.inv().apply(body.root_m - parent_m)}
         moved = replace(clip.motion, rotations=rotations, fps=body.fps)
@@ -143,10 +141,10 @@ def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
 def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMotion:
     """Return the clip at fractional frames (T,)."""
     frames = np.arange(len(clip.motion))
-    stretches_m = {
-        joint: np.stack([np.interp(places, frames, column) for column in track.T], axis=1)
-        for joint, track in clip.stretches_m.items()
-    }
+    stretches_m = {}
+    for joint, track in clip.stretches_m.items():
+        columns = [np.interp(places, frames, column) for column in track.T]
+        stretches_m[joint] = np.stack(columns, axis=1)
     return replace(clip, motion=at_frames(clip.motion, places, fps), stretches_m=stretches_m)
 
 

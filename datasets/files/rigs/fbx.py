@@ -18,7 +18,7 @@ from ..motion_file import MotionFile, check_size
 from ..native.child_process import ChildFile, ChildReader
 from ..skeletons.reading import Reading
 from . import gltf
-from .animations import Animation, collect_animations, read_animation
+from .animations import collect_animations, read_animation
 from .bvh import write_motion
 from .rig import LARGEST, Rig, Tracks, motion_of, tree_of, unique
 from .sampling import SAMPLED_FPS, sampling_rate
@@ -78,19 +78,14 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     notes = (*filter(None, [sampling_note]), *left_out)
 
     def write(target: Path, *changed: Motion | None) -> None:
-        motions = _fill_in(changed, animations)
+        pairs = zip(changed, animations, strict=True)
+        motions = [animation.motion if motion is None else motion for motion, animation in pairs]
         if target.suffix.lower() == ".bvh" and len(motions) == 1:
             write_motion(target, motions[0])
         else:
             gltf.write(target, *motions)
 
     return collect_animations(animations, write, notes)
-
-
-def _fill_in(changed: Sequence[Motion | None], animations: Sequence[Animation]) -> list[Motion]:
-    """Return the changed motions, and those of the file for None."""
-    pairs = zip(changed, animations, strict=True)
-    return [animation.motion if motion is None else motion for motion, animation in pairs]
 
 
 def _find_tree(path: Path, bones: Sequence[int], parents: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
@@ -108,17 +103,15 @@ def _find_tree(path: Path, bones: Sequence[int], parents: Sequence[int]) -> tupl
 
 def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Sequence[str], rest: np.ndarray) -> Rig:
     """Return the rig of a tree of nodes; rest: (N, 10) translation, rotation and scale of all nodes of the scene."""
-    rig = Rig(
-        tuple(tree),
-        tuple(tree.index(parents[node]) if parents[node] >= 0 else -1 for node in tree),
-        unique([names[node] or f"node {index}" for index, node in enumerate(tree)]),
-        ("",) * len(tree),
-        tuple({"translation": rest[node, :3], "rotation": rest[node, 3:7], "scale": rest[node, 7:]} for node in tree),
-    )
-    for name, node in zip(rig.names, tree, strict=True):
-        if not (np.abs(rest[node]) <= LARGEST).all():
+    joint_of_node = {node: joint for joint, node in enumerate(tree)}
+    joint_names = unique([names[node] or f"node {joint}" for joint, node in enumerate(tree)])
+    joint_parents = tuple(joint_of_node.get(parents[node], -1) for node in tree)
+    joint_rest = []
+    for name, values in zip(joint_names, rest[list(tree)], strict=True):
+        if not (np.abs(values) <= LARGEST).all():
             raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
-    return rig
+        joint_rest.append({"translation": values[:3], "rotation": values[3:7], "scale": values[7:]})
+    return Rig(tuple(tree), joint_parents, joint_names, ("",) * len(tree), tuple(joint_rest))
 
 
 def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:

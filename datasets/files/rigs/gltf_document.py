@@ -180,9 +180,10 @@ def _change_animation(
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
     """Give an animation, `target`, other values; `unshared`: accessors that only one channel uses."""
-    channels: dict[tuple[int, str], dict[str, Any]] = {
-        (channel["target"].get("node"), channel["target"]["path"]): channel for channel in target["channels"]
-    }
+    channels: dict[tuple[int, str], dict[str, Any]] = {}
+    for channel in target["channels"]:
+        moved = channel["target"]
+        channels[moved.get("node"), moved["path"]] = channel
     time: int | None = None
     for (node, path), values in tracks.items():
         channel = channels.get((node, path))

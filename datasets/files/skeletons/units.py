@@ -38,17 +38,23 @@ def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> floa
     for joint, parent in enumerate(parents):
         if joint != top and parent in positions:
             positions[joint] = positions[parent] + offsets[joint]
-    return max(float(np.ptp(list(positions.values()), axis=0).max()), 1e-12)
+    sides = np.ptp(list(positions.values()), axis=0)
+    return max(float(sides.max()), 1e-12)
 
 
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
     """Return the likeliest unit of a body of that size, metres, and a note with it and its alternatives."""
-    shares = _SHARES | ({_CMU_UNIT_M: _CMU_SHARE} if set(names) >= _CMU_NAMES else {})
+    shares = _SHARES
+    if set(names) >= _CMU_NAMES:
+        shares = {**_SHARES, _CMU_UNIT_M: _CMU_SHARE}
     likely = {unit_m: share * _density(size * unit_m) for unit_m, share in shares.items()}
     first = max(likely, key=likely.__getitem__)
     note = f"unit {first:.4g} m inferred"
     human = {unit_m: likelihood * _is_human(size * unit_m) for unit_m, likelihood in likely.items()}
-    if likely[first] < _SURE * (sum(human.values()) + likely[first] * (not _is_human(size * first))):
+    total = sum(human.values())
+    if not _is_human(size * first):
+        total += likely[first]
+    if likely[first] < _SURE * total:
         second = max(set(likely) - {first}, key=human.__getitem__)
         note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
     return first, f"{note} (--metres-per-unit)"
@@ -80,9 +86,10 @@ def _is_human(size_m: float) -> bool:
 
 
 def _density(size_m: float) -> float:
-    return float(sum(share * _normal(np.log(size_m), *normal) for share, *normal in _SIZES)) + 1e-300
-
-
-def _normal(value: float, mean: float, deviation: float) -> float:
-    """Return the density of a normal distribution; scipy.stats takes half a second and 30 MB to import."""
-    return np.exp(-(((value - mean) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi))
+    """Return the density of a mixture of log-normal sizes; scipy.stats takes half a second and 30 MB to import."""
+    density = 0.0
+    for share, mean, deviation in _SIZES:
+        deviations = (np.log(size_m) - mean) / deviation
+        normal = np.exp(-(deviations**2) / 2) / (deviation * np.sqrt(2 * np.pi))
+        density += share * normal
+    return float(density) + 1e-300

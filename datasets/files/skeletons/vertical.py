@@ -95,7 +95,9 @@ class TracedBody:
     @cached_property
     def moments(self) -> np.ndarray:
         """Frames that are looked at, never the last one."""
-        return np.unique(np.linspace(0, max(len(self.joints_m) - 2, 0), _MOMENTS).round().astype(int))
+        latest = max(len(self.joints_m) - 2, 0)
+        frames = np.linspace(0, latest, _MOMENTS).round()
+        return np.unique(frames.astype(int))
 
 
 def axis_of(up: Up) -> int:
@@ -150,7 +152,9 @@ def _check_not_contradicted(motion: Motion, axis: int, format_axis: int | None, 
     posture = _posture(body, (Y_UP, Z_UP))
     if posture in (None, axis):
         return
-    others = {format_axis, rest_axis, _floor(body, (Y_UP, Z_UP))[0], _flight(body, (Y_UP, Z_UP))} - {None}
+    floor, _ = _floor(body, (Y_UP, Z_UP))
+    flight = _flight(body, (Y_UP, Z_UP))
+    others = {format_axis, rest_axis, floor, flight} - {None}
     if others and axis not in others:
         option = WORDS[axis][0]
         raise InputError(
@@ -181,7 +185,9 @@ def resolve_up_axis(
     if axis is None:
         axis = among[0] if format_axis is None else format_axis
         origin = "assumed"
-    return axis, () if axis == format_axis else (f"{WORDS[axis]} {origin} (--up)",)
+    if axis == format_axis:
+        return axis, ()
+    return axis, (f"{WORDS[axis]} {origin} (--up)",)
 
 
 def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | None = None) -> TracedBody | None:
@@ -200,12 +206,14 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
     if places is None:
         return None
     hip_m, knee_m, left_ankle_m, right_ankle_m, neck_m = np.moveaxis(places, 1, 0)
-    leg_m = np.linalg.norm(knee_m - hip_m, axis=-1) + np.linalg.norm(left_ankle_m - knee_m, axis=-1)
+    thigh_m = np.linalg.norm(knee_m - hip_m, axis=-1)
+    shank_m = np.linalg.norm(left_ankle_m - knee_m, axis=-1)
+    leg_m = float(np.median(thigh_m + shank_m))
     return TracedBody(
         joints_m=features.body_m,
         centre_m=features.centre_m,
         upwards_m=neck_m - (left_ankle_m + right_ankle_m) / 2,
-        leg_m=max(float(np.median(leg_m)), 1e-6),
+        leg_m=max(leg_m, 1e-6),
         fps=motion.fps,
         format_axis=format_axis,
         rest_axis=rest_axis,
@@ -214,7 +222,8 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
 
 def stands_along(upwards_m: np.ndarray) -> int | None:
     """Return the axis along which a rest pose (3,) stands from ankles to neck; None if it stands along none."""
-    cosines = AXES @ upwards_m / max(float(np.linalg.norm(upwards_m)), 1e-9)
+    length_m = float(np.linalg.norm(upwards_m))
+    cosines = AXES @ upwards_m / max(length_m, 1e-9)
     return int(cosines.argmax()) if cosines.max() > _RESTS else None
 
 
@@ -264,11 +273,14 @@ def infer_up_axis(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z
 
 def _posture(body: TracedBody, among: Sequence[int]) -> int | None:
     """Return the axis along which the body mostly stands."""
-    upwards = body.upwards_m[body.moments]
-    upwards = upwards / np.maximum(np.linalg.norm(upwards, axis=-1, keepdims=True), 1e-9)
+    upwards_m = body.upwards_m[body.moments]
+    lengths_m = np.linalg.norm(upwards_m, axis=-1, keepdims=True)
+    upwards = upwards_m / np.maximum(lengths_m, 1e-9)
     cosines = (upwards @ AXES[list(among)].T).mean(axis=0)
-    best, second = np.sort(cosines)[::-1][:2]
-    return among[int(cosines.argmax())] if best > _STANDS and best > second + _CLEARLY else None
+    *_, second, best = np.sort(cosines)
+    if best > _STANDS and best > second + _CLEARLY:
+        return among[int(cosines.argmax())]
+    return None
 
 
 def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
@@ -276,30 +288,36 @@ def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
     strains = np.array([_strain(body, AXES[axis]) for axis in among])
     order = np.argsort(strains)
     margin = float(strains[order[1]] - strains[order[0]])
-    if margin > _MARGIN:
-        return (among[int(order[0])] if strains.min() < _SHARE * margin else None), margin
-    at_zero = [axis for axis in among if _is_at_zero(body, axis)]
-    return (at_zero[0] if len(at_zero) == 1 else None), margin
+    if margin <= _MARGIN:
+        axes = [axis for axis in among if _is_at_zero(body, axis)]
+    elif strains.min() < _SHARE * margin:
+        axes = [among[int(order[0])]]
+    else:
+        axes = []
+    return (axes[0] if len(axes) == 1 else None), margin
 
 
 def _is_at_zero(body: TracedBody, axis: int) -> bool:
     """Return whether the body is mostly on a floor at 0 along an axis."""
-    low = np.median((body.joints_m[body.moments] @ AXES[axis]).min(axis=1)) / body.leg_m
+    heights_m = body.joints_m[body.moments] @ AXES[axis]
+    low = np.median(heights_m.min(axis=1)) / body.leg_m
     return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
 
 
 def _lies_at_zero(body: TracedBody, among: Sequence[int]) -> int | None:
     """Return the only axis along which a body that lies and shakes is on a floor at 0, if it strains least there."""
     best = min(among, key=lambda axis: _strain(body, AXES[axis]))
-    return best if [axis for axis in among if _is_at_zero(body, axis)] == [best] else None
+    at_zero = [axis for axis in among if _is_at_zero(body, axis)]
+    return best if at_zero == [best] else None
 
 
 def _strain(body: TracedBody, up: np.ndarray) -> float:
     """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below its mass."""
     frames = body.moments
+    next_frames = np.minimum(frames + 1, len(body.joints_m) - 1)
     joints = body.joints_m[frames] / body.leg_m
     centre = body.centre_m[frames] / body.leg_m
-    next_joints = body.joints_m[np.minimum(frames + 1, len(body.joints_m) - 1)] / body.leg_m
+    next_joints = body.joints_m[next_frames] / body.leg_m
     speeds_per_s = np.linalg.norm(next_joints - joints, axis=-1) * body.fps
     heights = joints @ up
     low = heights.min(axis=1)
@@ -307,12 +325,17 @@ def _strain(body: TracedBody, up: np.ndarray) -> float:
     unevenness = np.abs(low - np.median(low)) / _LEVEL
     across = np.linalg.svd(up[None])[2][1:]
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
-    reach = ((joints - centre[:, None]) @ across.T) @ np.stack([np.cos(angles), np.sin(angles)])
+    directions = np.stack([np.cos(angles), np.sin(angles)])
+    reach = ((joints - centre[:, None]) @ across.T) @ directions
     is_support = bears_weight | (speeds_per_s < _HELD_PER_S)
-    beyond = -np.where(is_support[..., None], reach, -np.inf).max(axis=1).min(axis=1)
+    support_reach = np.where(is_support[..., None], reach, -np.inf).max(axis=1)
+    beyond = -support_reach.min(axis=1)
     tipping = np.maximum(beyond - _TIPS, 0) / _TIPS
     sliding = np.where(bears_weight, speeds_per_s, np.inf).min(axis=1) / _STILL_PER_S
-    return float(sum(np.minimum(sign, _MOST_STRAIN).mean() for sign in (unevenness, tipping, sliding)))
+    strain = 0.0
+    for sign in (unevenness, tipping, sliding):
+        strain += np.minimum(sign, _MOST_STRAIN).mean()
+    return float(strain)
 
 
 def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
@@ -324,10 +347,11 @@ def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
     powers = np.stack([times_s**2, times_s, np.ones(window)], axis=1)
     places_m = np.lib.stride_tricks.sliding_window_view(body.centre_m, window, axis=0)
     curves = places_m @ np.linalg.pinv(powers).T
-    rough_m = np.linalg.norm(places_m - curves @ powers.T, axis=1).max(axis=-1)
+    off_curves_m = np.linalg.norm(places_m - curves @ powers.T, axis=1)
+    is_smooth = off_curves_m.max(axis=-1) < _ROUGH_M
     falls_m_s2 = -2 * curves[..., 0]
     sizes_m_s2 = np.linalg.norm(falls_m_s2, axis=-1)
-    is_free = (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _GRAVITY_OFF) & (rough_m < _ROUGH_M)
+    is_free = is_smooth & (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _GRAVITY_OFF)
     falling = falls_m_s2[is_free] / np.maximum(sizes_m_s2[is_free, None], 1e-9)
     flight_axes = [axis for axis in among if (falling @ AXES[axis] > _ALONG).any()]
     return flight_axes[0] if len(flight_axes) == 1 else None
@@ -386,9 +410,9 @@ def _rest_axis(motion: Motion) -> int | None:
     if None in tops or None in ankles:
         return None
     rest_m = skeleton.rest_positions_m
-    return stands_along(
-        rest_m[np.array(tops, dtype=int)].mean(axis=0) - rest_m[np.array(ankles, dtype=int)].mean(axis=0)
-    )
+    top_m = rest_m[np.array(tops, dtype=int)].mean(axis=0)
+    ankles_m = rest_m[np.array(ankles, dtype=int)].mean(axis=0)
+    return stands_along(top_m - ankles_m)
 
 
 def _with_even_feet(motion: Motion) -> Motion:
