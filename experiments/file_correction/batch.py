@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from math import ceil
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
@@ -139,7 +139,7 @@ def correct_into(
 
 def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     """Return a task for each motion file among files and folders; SettingError if one would overwrite a file."""
-    tasks = [FileTask(source, name, out) for path in inputs for source, name in _name_outputs(path, out)]
+    tasks = [FileTask(source, name, out) for source, name in _name_outputs(inputs, out)]
     if not tasks:
         names = ", ".join(map(str, inputs)) or "no inputs"
         raise InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found")
@@ -192,22 +192,26 @@ def _open_report(report: Path, out: Path) -> Iterator[Path]:
             raise RunFolderError(f"{report}: exists and was not written by this command; move it away")
 
 
-def _name_outputs(path: Path, out: Path) -> Iterator[tuple[Path, str]]:
+def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
     """Yield files and their names in the output folder, which is left out if it is inside an input folder.
 
-    `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` lies beside it.
+    `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` is corrected, too.
     """
-    if path.is_file():
-        yield path, path.with_suffix(_output_suffix(path)).name
-        return
-    is_inside = place_of(path) in place_of(out).parents
-    files = [file for file in motion_files(path) if not (is_inside and place_of(file).is_relative_to(place_of(out)))]
-    others = set(files)
-    for file in files:
-        target = file.with_suffix(_output_suffix(file))
-        if target != file and target in others:
-            target = file.with_name(f"{file.name}{target.suffix}")
-        yield file, target.relative_to(path).as_posix()
+    files: list[tuple[Path, PurePath]] = []
+    for path in inputs:
+        if path.is_file():
+            files.append((path, PurePath(path.name)))
+            continue
+        is_inside = place_of(path) in place_of(out).parents
+        for file in motion_files(path):
+            if not (is_inside and place_of(file).is_relative_to(place_of(out))):
+                files.append((file, file.relative_to(path)))
+    names = {name for _, name in files}
+    for file, name in files:
+        target = name.with_suffix(_output_suffix(file))
+        if target != name and target in names:
+            target = name.with_name(f"{name.name}{target.suffix}")
+        yield file, target.as_posix()
 
 
 def _output_suffix(path: Path) -> str:

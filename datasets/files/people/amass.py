@@ -24,7 +24,16 @@ from selfcorrect.storage.files.arrays import read_npz
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.files.writing import replacing
 
-from ..motion_file import AVERAGE_BODY, MotionFile, body_model_of, check_size, check_within, checked_rate
+from ..motion_file import (
+    AVERAGE_BODY,
+    FRAME_NAMES,
+    MotionFile,
+    body_model_of,
+    check_size,
+    check_within,
+    checked_rate,
+    note_gaps,
+)
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
 from .keeping import keep_places, keep_rotations
@@ -123,11 +132,15 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     else:
         body = body_in(path, model)
     motion, up, axis_notes = _read(path, body, reading)
+    notes = (*notes, *axis_notes)
+    for name, frames in read_npz(path, FRAME_NAMES, skip_pickled=True).items():
+        if frames.shape == (len(motion),):
+            notes = (*notes, *note_gaps(name, frames))
 
     def write_back(target: Path, changed: Motion) -> None:
         write(target, changed, body, like=path, up=up)
 
-    return MotionFile((motion,), (*notes, *axis_notes), write_back)
+    return MotionFile((motion,), notes, write_back)
 
 
 def array_names(path: Path) -> set[str]:

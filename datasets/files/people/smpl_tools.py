@@ -31,7 +31,16 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.results import Results, open_results
 
-from ..motion_file import AVERAGE_BODY, MotionFile, body_model_of, check_size, check_within, rate_of
+from ..motion_file import (
+    AVERAGE_BODY,
+    FRAME_NAMES,
+    MotionFile,
+    body_model_of,
+    check_size,
+    check_within,
+    note_gaps,
+    rate_of,
+)
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
 from .keeping import keep_places, keep_rotations
@@ -129,7 +138,11 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
     _refuse_damaged(results, tool, people)
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
-    check_size(path, [_size(results.shapes[f"{prefix}{name}"]) for prefix in people for name in tool.rotations])
+    sizes = []
+    for prefix, name in product(people, tool.rotations):
+        frames, *sides = results.shapes[f"{prefix}{name}"] or (0,)
+        sizes.append((frames, math.prod(sides) // 3))
+    check_size(path, sizes)
     fps, assumed = rate_of(path, results.numbers, reading, tool.fps, tool.name)
     notes: dict[str, None] = {}
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
@@ -142,11 +155,6 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
         results.write(target, changes, len(read[0].file_motion))
 
     return MotionFile(tuple(person.motion for person in read), tuple(notes), write)
-
-
-def _size(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return the number of frames of an array of rotations, and the largest number of its joints."""
-    return (shape or (0,))[0], math.prod(shape[1:]) // 3
 
 
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
@@ -209,23 +217,13 @@ def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
     return frames
 
 
-_FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
-
-
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
     """Return a note if a person is not seen in all frames of the video between the first and the last one."""
-    for name in _FRAME_NAMES:
-        if results.shapes.get(f"{prefix}{name}") != (count,):
-            continue
-        frames = results.array(f"{prefix}{name}")
-        gaps = np.flatnonzero(np.diff(frames.astype(float)) > 1)
-        if len(gaps):
-            gap = int(gaps[0])
-            first = int(frames[gap]) + 1
-            last = int(frames[gap + 1]) - 1
-            span = f"frame {first}" if first == last else f"frames {first} to {last}"
-            others = f", and {len(gaps) - 1} more {'gap' if len(gaps) == 2 else 'gaps'}" if len(gaps) > 1 else ""
-            return (f"not seen in {span} of the video ({name}), where the motion jumps{others}",)
+    for name in FRAME_NAMES:
+        if results.shapes.get(f"{prefix}{name}") == (count,):
+            notes = note_gaps(name, results.array(f"{prefix}{name}"))
+            if notes:
+                return notes
     return ()
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from selfcorrect.experiments.file_correction.batch import LISTED, summarize_results
+from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments.file_correction.batch import LISTED, make_tasks, summarize_results
 from selfcorrect.experiments.file_correction.report import FileResult, merge_results, read_record, write_report
 from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 
@@ -149,3 +150,24 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
     lines = [line for text in summarize_results(long_results, Path("out")) for line in text.splitlines()]
     assert max(map(len, lines)) < 120
     assert any("in the report" in line for line in lines) or count < 40
+
+
+@pytest.mark.parametrize("as_folder", [True, False])
+def test_files_that_get_the_same_suffix_are_both_written(tmp_path: Path, as_folder: bool) -> None:
+    """FBX is written as glTF, so that it takes another name beside a glTF file, whether a folder or files are named."""
+    files = [tmp_path / "in" / name for name in ("a.fbx", "a.glb", "b.FBX")]
+    files[0].parent.mkdir()
+    for file in files:
+        file.touch()
+    inputs = [tmp_path / "in"] if as_folder else files
+    names = {task.source.name: task.name for task in make_tasks(inputs, tmp_path / "out")}
+    assert names == {"a.fbx": "a.fbx.glb", "a.glb": "a.glb", "b.FBX": "b.glb"}
+
+
+def test_files_of_two_folders_with_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "a.bvh" for folder in ("x", "y")]
+    for file in files:
+        file.parent.mkdir()
+        file.touch()
+    with pytest.raises(SettingError, match=r"a\.bvh"):
+        make_tasks(files, tmp_path / "out")

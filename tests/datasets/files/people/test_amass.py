@@ -270,6 +270,24 @@ def test_a_file_of_no_known_layout_is_told_by_what_it_holds(tmp_path: Path) -> N
         open_motion(tmp_path / "a.npz")
 
 
+def test_frames_in_which_nobody_was_seen_are_named_in_one_note(original: Path) -> None:
+    with np.load(original) as archive:
+        arrays = dict(archive)
+
+    def gap_notes(**frames: np.ndarray) -> list[str]:
+        np.savez(original, **arrays, **frames)
+        return [note for note in open_motion(original).notes if "not seen" in note]
+
+    frames = np.arange(40)
+    assert gap_notes() == gap_notes(frame_ids=frames) == gap_notes(frame_ids=frames[:9]) == []
+    assert gap_notes(frame_ids=np.array(["a"] * 40)) == gap_notes(frame_ids=np.full(40, np.nan)) == []
+    frames[17:] += 5
+    (note,) = gap_notes(frame_ids=frames)
+    assert "17 to 21" in note
+    assert "frame_ids" in note
+    assert gap_notes(frames=frames) == [note.replace("frame_ids", "frames")]
+
+
 def test_a_rate_that_the_file_says_is_kept_and_noted(original: Path) -> None:
     file = open_motion(original, Reading(fps=60.0))
     assert file.motion.fps == 120.0
