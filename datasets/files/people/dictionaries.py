@@ -89,12 +89,16 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""
-    layouts = [(layout.name, layout.keys) for layout in LAYOUTS]
-    layouts += [(tool.name, (*tool.rotations, tool.translation)) for tool in smpl_tools.TOOLS]
+    programs = {layout.keys: layout.name for layout in LAYOUTS}
+    for tool in smpl_tools.TOOLS:
+        programs.setdefault((*tool.rotations, tool.translation), tool.name)
     ends = {name.rpartition(".")[2] for name in shapes}
-    layouts = list(dict.fromkeys(layouts))
-    layouts.sort(key=lambda layout: -sum(key.rpartition(".")[2] in ends for key in layout[1]) / len(layout[1]))
-    nearest = "; ".join(f"{name} ({', '.join(keys)})" for name, keys in layouts[:_NEAREST])
+
+    def share_of_keys(keys: tuple[str, ...]) -> float:
+        return sum(key.rpartition(".")[2] in ends for key in keys) / len(keys)
+
+    layouts = sorted(programs, key=share_of_keys, reverse=True)
+    nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in layouts[:_NEAREST])
     return (
         f"{path}: no layout that is known: it holds {', '.join(contents[:_LISTED]) or 'no arrays of numbers'}{more}; "
         f"the nearest known ones are {nearest}"

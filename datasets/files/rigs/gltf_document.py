@@ -35,6 +35,11 @@ DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, Overflow
 """Errors that a damaged file may make its reader raise."""
 
 
+_START_BYTES = 64
+_BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
+"""Marks of byte order and blanks that may stand before the text of a .gltf file."""
+
+
 @dataclass(frozen=True)
 class Document:
     """A glTF file: its JSON, and the bytes of its buffers."""
@@ -50,8 +55,15 @@ class Document:
 def read_document(path: Path) -> Document:
     """Read a .glb or .gltf file and the buffers beside it; InputError in one sentence if it is damaged."""
     data = read_bytes(path)
+    is_binary = data.startswith(b"glTF")
+    is_text = data[:_START_BYTES].lstrip(_BEFORE_JSON).startswith(b"{")
+    if not is_binary and not is_text:
+        begins = f"begins with {data[:4].hex(' ')}" if data else "is empty"
+        raise InputError(
+            f'{path}: not a glTF file: expected "glTF" (.glb) or "{{" (.gltf) at its start, but it {begins}'
+        )
     try:
-        text, chunk = _chunks(data) if data[:4] == b"glTF" else (data, b"")
+        text, chunk = _chunks(data) if is_binary else (data, b"")
         content = parse_json(text, path)
         version = str(content["asset"]["version"])
         _check_kind(path, content, version)
@@ -117,7 +129,10 @@ def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, 
     if not file.is_relative_to(os.path.realpath(path.parent)):
         raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
     if file not in beside:
-        beside[file] = read_bytes(file)
+        try:
+            beside[file] = read_bytes(file)
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: its numbers are in {uri[:60]!r}, which is not in the same folder") from error
     return beside[file]
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -278,6 +279,18 @@ def test_a_stretched_prop_refuses_nothing(walker: sc.Motion, tmp_path: Path) -> 
     np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["a.glb", "a.gltf", "a.vrma"])
+def test_other_files_with_the_suffix_of_gltf_are_named_as_such(tmp_path: Path, walker: sc.Motion, name: str) -> None:
+    path = tmp_path / name
+    for content in (b"", b"\xff\xd8\xff\xe0 a picture", b"Kaydara FBX Binary"):
+        path.write_bytes(content)
+        with pytest.raises(sc.InputError, match=rf"{re.escape(name)}: not a glTF file"):
+            open_motion(path)
+    save_motion(tmp_path / "b.gltf", walker)
+    path.write_bytes(b"\xef\xbb\xbf\r\n " + (tmp_path / "b.gltf").read_bytes())
+    assert len(open_motion(path).motion) == len(walker)
+
+
 def damage(content: dict[str, Any], where: str) -> None:
     animation = content["animations"][0]
     match where:
@@ -289,6 +302,8 @@ def damage(content: dict[str, Any], where: str) -> None:
             content["accessors"][animation["samplers"][0]["output"]]["count"] = 10**9
         case "outside":
             content["buffers"][0]["uri"] = "../secret.bin"
+        case "missing":
+            content["buffers"][0]["uri"] = "scene.bin"
         case "version":
             content["asset"]["version"] = "1.0"
         case "stretched":
@@ -321,6 +336,7 @@ def damage(content: dict[str, Any], where: str) -> None:
         ("circle", "not a readable glTF file"),
         ("accessor", "an accessor reaches beyond its buffer"),
         ("outside", "lies outside the file's folder, where nothing is read"),
+        ("missing", "its numbers are in 'scene.bin', which is not in the same folder"),
         ("version", "expected glTF 2.0, got version 1.0"),
         ("stretched", r"the node spine1 is stretched, by \[1.0, 2.0, 1.0\]"),
         ("compressed", "its numbers are compressed"),
