@@ -29,7 +29,7 @@ from selfcorrect.motion.encodings.humanml3d import (
     encode,
 )
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
-from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 from selfcorrect.storage.files.arrays import read_npy
@@ -41,10 +41,12 @@ from ..skeletons.reading import Reading
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
 from . import motionstreamer
-from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints, turn_of
+from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_unit, open_joints, turn_of
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
+_LEAST_METRE = 0.05
+"""Joints of 22 are in metres unless legs are a person's only in smaller units, or in ones as many times as large."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
@@ -60,8 +62,10 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         _refuse_standardised(path, array)
     world = world_of(reading)
     joints = _joints_22(path)
-    if array.ndim == 3 and reading.up is None and _is_upside_down(world.from_file(joints)):
-        world = replace(world, turn=to_y_up(Y_DOWN).turn, notes=("y down inferred (--up)", *world.notes))
+    if array.ndim == 3 and not reading.metres_per_unit:
+        world = _infer_unit(world, joints)
+    if array.ndim == 3 and reading.up is None:
+        world = _infer_axis(world, joints)
     read_m = world.from_file(joints)
     contacts = None
     if array.ndim == 2:
@@ -108,15 +112,6 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
         )
 
 
-def _is_upside_down(joints_m: np.ndarray) -> bool:
-    """Return whether joints (T, 22, 3), metres, clearly are those of a body in a world whose y axis points down."""
-    try:
-        turn, _ = turn_of(Path(), SMPL_BODY.average(), joints_m, FPS, None, among=(Y_UP, Y_DOWN))
-    except InputError:  # nothing decides, and HumanML3D's axis is y
-        return False
-    return bool(turn.magnitude() > 0)
-
-
 @dataclass(frozen=True)
 class JointsWorld:
     """World of files that hold joints y up, in metres, at 20 fps, unless the options name another."""
@@ -144,6 +139,37 @@ class JointsWorld:
     def is_usual(self) -> bool:
         """Whether it is y up and in metres."""
         return self.metres_per_unit == 1.0 and not self.turn.magnitude() > 0
+
+
+def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
+    """Return the world with the unit of joints (T, 22, 3), if that clearly is not the metre."""
+    try:
+        unit_m, note = infer_unit(Path(), SMPL_BODY.average(), joints)
+    except InputError:  # the legs have no length in any unit
+        return world
+    if _LEAST_METRE < unit_m < 1 / _LEAST_METRE:
+        return world
+    return replace(world, metres_per_unit=unit_m, notes=(note, *world.notes))
+
+
+def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
+    """Return the world with the vertical axis that joints (T, 22, 3) show, if that clearly is not the y axis.
+
+    A body that hangs below its feet shows by itself that y points down. Those who lie in a world y up look as if they
+    stood in one z up, so that for this axis the floor has to agree. In either case the body stands once it is turned.
+    """
+    joints_m = world.from_file(joints)
+    skeleton = SMPL_BODY.average()
+    ankles = [skeleton.names.index(f"{side}_ankle") for side in ("left", "right")]
+    upwards_m = joints_m[:, skeleton.names.index("neck")] - joints_m[:, ankles].mean(axis=1)
+    for axis, format_axis in ((Y_DOWN, None), (Z_UP, Y_UP)):
+        try:
+            turn, notes = turn_of(Path(), skeleton, joints_m, FPS, None, (Y_UP, axis), format_axis)
+        except InputError:  # nothing decides, and HumanML3D's axis is y
+            continue
+        if turn.magnitude() > 0 and turn.apply(upwards_m)[:, 1].mean() > 0:
+            return replace(world, turn=turn, notes=(*notes, *world.notes))
+    return world
 
 
 def world_of(reading: Reading) -> JointsWorld:

@@ -221,8 +221,8 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     notes = [f"joints taken for {joints.name}"]
     unit_m = reading.metres_per_unit
     if not unit_m:
-        unit_m = _unit_m(path, joints.template, positions)
-        notes.append(f"unit {unit_m:.4g} m inferred (--metres-per-unit)")
+        unit_m, unit_note = infer_unit(path, joints.template, positions)
+        notes.append(unit_note)
     fps = reading.fps or joints.fps
     turn, axis_notes = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
     notes += axis_notes
@@ -263,14 +263,28 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     return (f"{BONES_MADE_CONSTANT}: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
 
 
-def _unit_m(path: Path, skeleton: Skeleton, positions: np.ndarray) -> float:
+def infer_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
+    """Return the power of ten of a metre by which legs are as long as a person's.
+
+    Args:
+        path: File that messages name.
+        skeleton: J joints.
+        positions: (T, J, 3) positions of the joints, in the file's unit.
+
+    Returns:
+        Metres per unit, and a note.
+
+    Raises:
+        InputError: The legs have no length.
+    """
     leg = [skeleton.parts.index(f"left_{part}") for part in _LEG]
     bones = np.diff(positions[:, leg], axis=1)
     bone_lengths = np.linalg.norm(bones, axis=-1)
     length = float(np.median(bone_lengths.sum(axis=1)))
     if not length > 0:
         raise InputError(f"{path}: the legs have no length")
-    return 10.0 ** round(np.log10(_LEG_M / length))
+    unit_m = 10.0 ** round(np.log10(_LEG_M / length))
+    return unit_m, f"unit {unit_m:.4g} m inferred (--metres-per-unit)"
 
 
 def turn_of(
@@ -280,6 +294,7 @@ def turn_of(
     fps: float,
     up: Up | None,
     among: Sequence[int] = range(len(AXES)),
+    format_axis: int | None = None,
 ) -> tuple[Rotation, tuple[str, ...]]:
     """Return the turn by which joints come y up.
 
@@ -290,9 +305,10 @@ def turn_of(
         fps: Frames per second.
         up: Axis by the options; None to infer it.
         among: Axes that come into question.
+        format_axis: Axis that the format has, None if it has none.
 
     Returns:
-        The turn, and a note if it was inferred.
+        The turn, and a note if the axis was inferred.
 
     Raises:
         InputError: Signs contradict each other.
@@ -307,6 +323,6 @@ def turn_of(
     leg_m = float(np.median(thighs_m + shanks_m))
     feet_m = (ankle_m + parts_m["right_ankle"]) / 2
     trunk_m = parts_m["neck"] - feet_m
-    body = TracedBody(joints_m, joints_m.mean(axis=1), trunk_m, max(leg_m, 1e-6), fps)
-    axis, axis_notes = resolve_up_axis(body, str(path), None, among)
+    body = TracedBody(joints_m, joints_m.mean(axis=1), trunk_m, max(leg_m, 1e-6), fps, format_axis)
+    axis, axis_notes = resolve_up_axis(body, str(path), format_axis, among)
     return to_y_up(axis).turn, axis_notes

@@ -136,17 +136,25 @@ def test_keypoints_of_images_are_not_taken_for_other_joints(
         open_motion(tmp_path / "a.npy")
 
 
-def test_22_joints_upside_down_are_turned_over_and_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit_m", [1.0, 0.01, 0.001])
+@pytest.mark.parametrize("way", WAYS)
+def test_22_joints_in_another_world_are_read_and_written_back(tmp_path: Path, way: str, unit_m: float) -> None:
     joints_m = body_joints(base_walk(1))
+    turn = Rotation.from_euler("x", WAYS[way], degrees=True)
+    joints = turn.apply(joints_m.reshape(-1, 3)).reshape(joints_m.shape) / unit_m
     np.save(tmp_path / "up.npy", joints_m)
-    np.save(tmp_path / "down.npy", joints_m * [1, -1, -1])
-    upright = open_motion(tmp_path / "up.npy")
-    turned = open_motion(tmp_path / "down.npy")
-    assert "y down inferred (--up)" in turned.notes
-    assert "y down inferred (--up)" not in upright.notes
-    np.testing.assert_allclose(sc.joint_positions(turned.motion), sc.joint_positions(upright.motion), atol=1e-9)
-    turned.write(tmp_path / "again.npy", turned.motion)
-    np.testing.assert_allclose(np.load(tmp_path / "again.npy"), np.load(tmp_path / "down.npy"), atol=2e-3)
+    np.save(tmp_path / "other.npy", joints)
+    usual = open_motion(tmp_path / "up.npy")
+    other = open_motion(tmp_path / "other.npy")
+    inferred = {note for note in other.notes if "inferred" in note}
+    expected = {f"{way} inferred (--up)"} if way != "y up" else set()
+    if unit_m != 1:
+        expected.add(f"unit {unit_m:g} m inferred (--metres-per-unit)")
+    assert inferred == expected
+    assert not any("inferred" in note for note in usual.notes)
+    np.testing.assert_allclose(sc.joint_positions(other.motion), sc.joint_positions(usual.motion), atol=1e-9)
+    other.write(tmp_path / "again.npy", other.motion)
+    np.testing.assert_allclose(np.load(tmp_path / "again.npy") * unit_m, joints * unit_m, atol=2e-3)
 
 
 @pytest.mark.parametrize("mirror", [(1, -1, 1), (-1, 1, 1), (1, 1, -1)])
