@@ -5,6 +5,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from selfcorrect.core.errors import SettingError
+
 from ..jobs.targets import check_output, place_of
 
 
@@ -23,6 +25,8 @@ class DemoCommand:
 
     def run(self) -> int:
         """Spoil, correct, print four figures before and after, and write and open the page."""
+        if self.out.suffix != ".html":
+            raise SettingError(f"--out {self.out}: the page's name must end in .html")
         check_output(self.out, overwrite=True)
         from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically

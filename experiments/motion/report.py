@@ -265,12 +265,13 @@ class MotionView(View):
         judged = judge_outcome(outcome)
         clips = shown_clips(outcome, root, select_shown_pairs(judged), self.study.options, films=self._films)
         founders = founders_of(settings)
+        answer = format_answer(judged)
         page = Page(
             title=self.title,
             subtitle=command,
-            answer=format_answer(judged),
+            answer=answer,
             picture=_picture(judged),
-            warnings=self.warnings(outcome),
+            warnings=self.warnings(outcome, answer),
             curves=_curves_svg(outcome),
             sections=_sections(judged, founders),
             clips=_by_section(clips),

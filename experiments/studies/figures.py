@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
@@ -76,6 +77,9 @@ WIDTH_IN = 10.8
 _CHARACTER_IN, _SIGN_IN = 0.067, 0.45
 """Room in a legend for a character, and for what stands before each label."""
 
+_TITLE_CHARACTER_IN = 0.082
+"""Room for a character of a panel's title."""
+
 STROKES = ("-", ":", "-.")
 """One after the other as colours begin again; dashes are for predictions and baselines."""
 
@@ -108,8 +112,8 @@ def curve_grid(
 ) -> str:
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
-    Groups of more than `MOST_LINES` arms become small multiples: rows of their own, with few arms in each panel. Lines
-    are means over seeds, bands their 95 % intervals.
+    The panels of a single group stand in two columns. Groups of more than `MOST_LINES` arms become small multiples:
+    rows of their own, with few arms in each panel. Lines are means over seeds, bands their 95 % intervals.
 
     Args:
         columns: Title of a group → its arms.
@@ -121,13 +125,15 @@ def curve_grid(
     blocks = [_multiples(group, arms) for group, arms in columns.items()] if many else [columns]
     wide = max(map(len, blocks))
     high = len(metrics)
+    if len(blocks) == wide == 1:
+        return short_curves(columns, metrics, levels, palette)
     width = max((2.4 if many else 3.6) * wide + 0.6, 7.2)  # a single column is as wide as its legend
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, 2.15 * high * len(blocks)), layout="constrained")
         axes = figure.subplots(high * len(blocks), wide, squeeze=False, sharex=True, sharey="row" if many else "none")
         for block, groups in enumerate(blocks):
             panels = axes[block * high : (block + 1) * high]
-            _draw_block(panels[:, : len(groups)], groups, metrics, levels, palette)
+            _draw_block(panels[:, : len(groups)], groups, metrics, levels, palette, width / wide)
             for panel in panels[:, len(groups) :].flat:
                 panel.remove()
         _add_legend(figure, axes, width, most=2 * wide)
@@ -149,15 +155,17 @@ def _draw_block(
     metrics: Sequence[Metric],
     levels: Levels,
     palette: Mapping[str, Look],
+    panel_width_in: float,
 ) -> None:
+    title_characters = int(panel_width_in / _TITLE_CHARACTER_IN)
     for row, metric in enumerate(metrics):
         for column, (group, arms) in enumerate(columns.items()):
             panel = axes[row, column]
             _draw_panel(panel, arms, metric, levels, palette)
             if row == 0:
-                panel.set_title(group)
+                panel.set_title(textwrap.fill(group, title_characters))
             if column == 0:
-                panel.set_ylabel(metric.title)
+                panel.set_ylabel(textwrap.fill(metric.title, 22))
             if row == len(metrics) - 1:
                 panel.set_xlabel("generation")
                 panel.tick_params(labelbottom=True)
@@ -344,7 +352,7 @@ def short_curves(
     levels: Levels,
     palette: Mapping[str, Look] | None = None,
 ) -> str:
-    """Draw few metrics over generations, as wide as a page; returns SVG text.
+    """Draw metrics over generations, as wide as a page, those of a single group side by side; returns SVG text.
 
     Args:
         columns: Title of a group → its arms.
@@ -360,8 +368,9 @@ def short_curves(
                 panel = axes[row, column]
                 _draw_panel(panel, arms, metric, levels, palette)
                 _name(panel, metric.title, title, row, column, len(columns))
-        for panel in axes.flat if len(columns) == 1 else axes[-1]:
+        for panel in axes[-2:].flat if len(columns) == 1 else axes[-1]:
             panel.set_xlabel("generation")
+            panel.tick_params(labelbottom=True)
         _add_legend(figure, axes)
         return as_svg(figure)
 

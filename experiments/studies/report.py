@@ -33,7 +33,7 @@ from .results import ArmCurves, collect
 from .study import SeedRun
 from .summary import SUMMARY, Summary, machine, write_summary
 from .tables import MARKS_LEGEND, Cell, PageRow, Table, format_text, share_table, write_tables
-from .verdict import JUDGEMENT
+from .verdict import JUDGEMENT, ONE_SEED
 
 TEMPLATE = Path(__file__).with_name("report.html")
 
@@ -149,10 +149,12 @@ class View(ABC):
 
     # --- what all pages say ---
 
-    def warnings(self, outcome: Outcome[Any]) -> list[str]:
-        """Return warnings: missing results, and that one seed proves nothing."""
-        single_seed = ["One seed proves nothing: this run shows that the machinery works, and no more."]
-        return [*outcome.gaps, *(single_seed if len(self._seeds) == 1 else [])]
+    def warnings(self, outcome: Outcome[Any], answer: str) -> list[str]:
+        """Return warnings: missing results, and that one seed proves nothing, unless the answer says it."""
+        lines = list(outcome.gaps)
+        if len(self._seeds) == 1 and answer != ONE_SEED:
+            lines.append(ONE_SEED)
+        return lines
 
     def counts(self) -> dict[str, str]:
         """Seeds and generations, as facts of a page."""

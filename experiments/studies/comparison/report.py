@@ -189,7 +189,7 @@ class ComparisonView(View):
             subtitle=command,
             answer=answer,
             picture=_picture(outcome),
-            warnings=[*self.warnings(outcome), *_warnings(outcome)],
+            warnings=[*self.warnings(outcome, answer), *_warnings(outcome)],
             curves=_curves_svg(outcome, outcome.settings.metrics),
             sections=[
                 *([Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks))] if checks else []),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tyro
 
+from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands import demo as command
 from selfcorrect.experiments.commands.demo import DemoCommand
 from selfcorrect.experiments.file_correction.demo import FIGURES, spoil, walk
@@ -64,3 +65,11 @@ def test_a_browser_opens_only_before_somebody(
     assert len(pages) == opened
     tyro.cli(DemoCommand, args=["--no-open", "--out", str(tmp_path / "demo.html")]).run()
     assert len(pages) == opened
+
+
+def test_a_file_that_is_no_page_is_refused_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine", encoding="utf-8")
+    assert main(["demo", "--no-open", "--out", str(notes)]) == 2
+    assert ".html" in capsys.readouterr().err
+    assert notes.read_text(encoding="utf-8") == "mine"
