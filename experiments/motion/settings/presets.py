@@ -231,7 +231,7 @@ PRESET_ROWS = {
             evaluated_count=128,
             feasibility_count=32,
             engine="mujoco",
-            initial_steps={"dct-mixer": 1200},
+            initial_steps={"dct-mixer": 800},
             steps={"dct-mixer": 30},
         ),
         cost="4 minutes, 0.1 GB",
