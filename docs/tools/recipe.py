@@ -387,6 +387,8 @@ class ClaimVerdict:
     verdict: Verdict
     reasons: tuple[str, ...]
     """Tests on which the verdict rests."""
+    confirmed: tuple[str, ...] = ()
+    """Other tests of the sentence, which are confirmed all the same."""
 
 
 def judge_claim(reading: Reading) -> list[ClaimVerdict]:
@@ -407,9 +409,12 @@ def _joint_verdict(judgements: dict[str, Judgement], names: tuple[str, ...]) -> 
     """Return the verdict on a sentence that needs all of some tests."""
     refuted = tuple(name for name in names if judgements[name].verdict == "refuted")
     undecided = tuple(name for name in names if judgements[name].verdict == "undecided")
+    confirmed = tuple(name for name in names if judgements[name].verdict == "confirmed")
     if refuted:
-        return ClaimVerdict(0, "refuted", refuted)
-    return ClaimVerdict(0, "undecided", undecided) if undecided else ClaimVerdict(0, "confirmed", names)
+        return ClaimVerdict(0, "refuted", refuted, confirmed)
+    if undecided:
+        return ClaimVerdict(0, "undecided", undecided, confirmed)
+    return ClaimVerdict(0, "confirmed", names)
 
 
 def _raises(result: Result) -> bool:

@@ -215,7 +215,10 @@ _CLAIMS = {
 
 def claim_sentence(verdict: ClaimVerdict) -> str:
     """Return the verdict on a sentence of the claim, as a sentence with the tests on which it rests."""
-    text = f"**{verdict.verdict.capitalize()}** ({', '.join(verdict.reasons)}): {_CLAIMS[verdict.sentence]}."
+    reasons = ", ".join(verdict.reasons)
+    if verdict.confirmed:
+        reasons += f"; {', '.join(verdict.confirmed)} confirmed"
+    text = f"**{verdict.verdict.capitalize()}** ({reasons}): {_CLAIMS[verdict.sentence]}."
     if verdict.sentence == 3 and verdict.verdict == "undecided" and "T7" in verdict.reasons:
         text += " We found no advantage in coverage over a static set with matching: such a set does as well."
     return text
