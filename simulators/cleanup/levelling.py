@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import sole_depths_m
+from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor, find_low_toes_m, sole_depths_m
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.vectors import median, percentile
 from selfcorrect.motion.measures.contacts import height_of_floor_m
@@ -62,12 +62,13 @@ class LevelFloor:
 
     at_zero: float = 0.25
     """Share of flat and slow soles of known thickness that must be at y = 0, so that the floor is there."""
-    unexplained_m: tuple[float, float] = (0.01, 0.02)
-    """A ground that is off what soles of any thickness explain by less than the first distance stays at its height as
-    far as these explain it. From the second on it comes to y = 0."""
-    unexplained_above_m: tuple[float, float] = (0.015, 0.03)
-    """The same distances for a ground above what soles explain: the joints of some captures stand higher, none
-    lower. Set on CMU's training clips."""
+    tolerance_m: float = 0.01
+    """Ground comes out no higher than this above what soles of any thickness explain."""
+    sunk_tolerance_m: float = 0.005
+    """Ground that is below what they explain by less than this stays at its height: joints of captures hardly stand
+    lower. From twice the distance on it comes to y = 0."""
+    raised_m: float = 0.01
+    """Ground comes to y = 0 if even low toes are above the tolerance by this distance."""
     farthest_move_m: float = float("inf")
     """A floor further from y = 0 than this stays at its height."""
 
@@ -263,32 +264,55 @@ def _floor_heights_m(posed: PosedMotions, settings: LevelFloor) -> list[float]:
 
 
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
-    """Return the heights (N,) that become y = 0: those there, or nearest to it, in the original motions."""
+    """Return the heights (N,) that become y = 0: those there, or nearest to it, in the original motions.
+
+    A second correction sees planted feet. So these decide how high a body without supports stands.
+    """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
     frames = cleaning.motions.root_m.shape[1]
-    skeleton = cleaning.motions.skeleton
+    is_floor_estimated = cleaning.find_step(LevelFloor) is not None
     origins_m = []
-    for supports, raised_m in zip(cleaning.supports, cleaning.raised_m, strict=True):
+    for index, (supports, raised_m) in enumerate(zip(cleaning.supports, cleaning.raised_m, strict=True)):
         ground_m = _find_nearest_ground_m(supports, frames, raised_m, settings)
-        origins_m.append(ground_m - _explained_height_m(ground_m - raised_m, skeleton, settings))
+        motion = cleaning.motions[index]
+        has_known_soles = motion.skeleton.soles_m is not None
+        if has_known_soles and is_floor_estimated and not supports:
+            ground_m += estimate_feet_on_any_floor(motion).floor_m
+        height_m = ground_m - raised_m
+        kept_m = height_m - lowering_m(height_m, settings)
+        if has_known_soles:
+            low_m = find_low_toes_m(cleaning.unraised[index]) + cleaning.lowered_m
+            kept_m = _kept_height_m(height_m, low_m, motion.skeleton, settings)
+        origins_m.append(ground_m - kept_m)
     return np.array(origins_m)
 
 
-def _explained_height_m(height_m: float, skeleton: Skeleton, settings: LevelFloor) -> float:
-    """Return how much of the height above y = 0 at which a body stands comes from its soles; a body keeps as much.
+def _kept_height_m(height_m: float, low_m: float, skeleton: Skeleton, settings: LevelFloor) -> float:
+    """Return the height above y = 0 at which a body comes out whose ground is at some height.
 
-    Soles are thinner or thicker than those of the skeleton, as far as soles can be. Without known soles, a body keeps
-    only what is nearly 0.
+    It stays where it is as far as soles explain that: they are thinner or thicker than those of the skeleton, as far as
+    soles can be. Every result is one that stays.
+
+    Args:
+        height_m: Height of the ground.
+        low_m: Height to which toe joints often come down.
+        skeleton: The body's skeleton, whose soles are known.
+        settings: Thresholds.
     """
-    if skeleton.soles_m is None:
-        return height_m - lowering_m(height_m, settings)
     least_m, _, largest_m = sole_depths_m(skeleton)
     depth_m = float(np.mean(skeleton.soles_m))
-    explained_m = float(np.clip(height_m, least_m - depth_m, largest_m - depth_m))
-    near_m, off_m = settings.unexplained_above_m if height_m > explained_m else settings.unexplained_m
-    confidence = float(np.clip((off_m - abs(height_m - explained_m)) / (off_m - near_m), 0.0, 1.0))
-    return confidence * explained_m
+    sunk_m = least_m - depth_m - height_m
+    if sunk_m > 0:
+        return height_m * _falling_share(sunk_m / settings.sunk_tolerance_m - 1.0)
+    above_m = low_m - largest_m - settings.tolerance_m
+    highest_m = largest_m - depth_m + settings.tolerance_m
+    return min(height_m, highest_m) * _falling_share(above_m / settings.raised_m)
+
+
+def _falling_share(excess: float) -> float:
+    """Return 1 up to an excess of 0, falling to 0 at 1."""
+    return float(np.clip(1.0 - excess, 0.0, 1.0))
 
 
 def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:

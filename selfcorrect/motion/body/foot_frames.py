@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry.kinematics import SLAB, forward_kinematics
+from ..geometry.kinematics import SLAB, forward_kinematics, joint_positions
 from ..geometry.rotations import compose, invert, rotate, rotation_vectors
 from ..geometry.vectors import median, norms, percentile
 from ..geometry.views import LevelFeet
@@ -55,6 +55,8 @@ _OFF_M = 0.01, 0.02
 """Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
 only the floor."""
 
+_LOW_PERCENTILE = 5
+"""Percentile of a joint's heights to which it comes down often."""
 _FLOORS_OFF_M = 0.015
 """Floors of clips may be off by this much, and stay where they are."""
 
@@ -173,6 +175,13 @@ def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
     lower_m = min(left.height_m, right.height_m)
     frames = _make_foot_frames(left, right, soles_m=(usual_m + thicker_m, usual_m - thicker_m))
     return replace(frames, floor_m=confidence * mean_m + (1 - confidence) * lower_m - usual_m)
+
+
+def find_low_toes_m(motion: Motion) -> float:
+    """Return the height to which the toe joints of one foot often come down, or its ankle without any."""
+    joints = [_find_ankle_and_toe(motion.skeleton, side)[1] for side in (0, 1)]
+    heights_m = joint_positions(motion, joints)[..., 1]
+    return float(percentile(heights_m, _LOW_PERCENTILE, axis=0).min())
 
 
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor
+from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor, find_low_toes_m
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -69,6 +69,28 @@ def test_a_body_comes_to_the_floor_if_no_sole_explains_its_height(height_m: floa
     motion = made_motion("walk", frames=60)
     (correction,) = KinematicCorrector()([raise_motion(motion, height_m)])
     assert abs(float(np.median((correction.motion.root_m - motion.root_m)[:, 1]))) < 0.01
+
+
+@settings(max_examples=8, deadline=None)
+@given(kind=st.sampled_from(KINDS), height_m=st.floats(-0.1, 0.1), is_sliding=st.booleans())
+def test_a_second_correction_keeps_feet_at_their_height(kind: Kind, height_m: float, *, is_sliding: bool) -> None:
+    motion = made_motion(kind, frames=60)
+    motion = raise_motion(sliding(motion) if is_sliding else motion, height_m)
+    (first,) = KinematicCorrector()([motion])
+    (second,) = KinematicCorrector()([first.motion])
+    again_m = find_low_toes_m(second.motion) - find_low_toes_m(first.motion)
+    assert abs(again_m) < 0.004
+
+
+@pytest.mark.parametrize("has_toes", [True, False])
+def test_a_walk_that_is_raised_by_8_cm_comes_down_like_one_by_15_cm(has_toes: bool) -> None:
+    motion = made_motion("walk", frames=60)
+    if not has_toes:
+        parts = tuple("" if part.endswith("_foot") else part for part in motion.skeleton.parts)
+        motion = replace(motion, skeleton=replace(motion.skeleton, parts=parts))
+    lower, higher = KinematicCorrector()([raise_motion(motion, 0.08), raise_motion(motion, 0.15)])
+    assert largest_change_of_pose_m(lower.motion, higher.motion) < MOST_CHANGED_M
+    np.testing.assert_allclose(lower.motion.root_m, higher.motion.root_m, atol=MOST_CHANGED_M)
 
 
 def test_the_floor_of_feet_rises_with_a_motion() -> None:
