@@ -408,7 +408,8 @@ def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, fl
 
 def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
     levelled = level_feet(_see_on_floor(motion, settings).motion)
-    return _correct_segments([levelled], Pipeline(settings), workers=1)[0].before
+    only_cleaned = Pipeline(replace(settings, polish=False))  # errors before do not depend on what follows
+    return _correct_segments([levelled], only_cleaned, workers=1)[0].before
 
 
 def _with_added_speed(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:

@@ -42,6 +42,9 @@ STATE_BYTES = 2 * 2**20
 STATE_BYTES_PER_SUPPORT = 2**13
 """Memory for the contacts of each support."""
 
+_EDGES = np.arange(4)
+"""Edges of a friction pyramid."""
+
 BODIES_PER_THREAD = 16
 """Fewest bodies per thread; stepping fewer takes less time than starting another thread."""
 
@@ -281,14 +284,13 @@ class MuJoCoWorld:
             model = self._builds[body].model
             data = self._data[body]
             contacts = data.contact
-            loads_n = np.zeros(model.nbody)
             # The forces along the edges of the friction pyramid add up to the normal force.
-            edges = contacts.efc_address[:, None] + np.arange(4)
+            edges = contacts.efc_address[:, None] + _EDGES
             upward_n = data.efc_force[edges].sum(axis=1) * contacts.frame[:, 2]
-            bodies = model.geom_bodyid[contacts.geom]
-            np.add.at(loads_n, bodies[:, 1], upward_n)  # the normal points from the first to the second body
-            np.add.at(loads_n, bodies[:, 0], -upward_n)
-            self._loads_n[body] = loads_n[self._addresses.bodies]
+            lower_bodies, upper_bodies = model.geom_bodyid[contacts.geom].T  # the normal points to the latter
+            carried_n = np.bincount(upper_bodies, upward_n, model.nbody)
+            pressed_n = np.bincount(lower_bodies, upward_n, model.nbody)
+            self._loads_n[body] = (carried_n - pressed_n)[self._addresses.bodies]
         return self._loads_n
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Any, Generic, Protocol, Self
+from typing import Generic, Protocol, Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from ..motion import Motion, Moving
 from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous, pose_joints
-from .rotations import compose, invert, rotate
+from .rotations import compose, invert, normalize, rotate
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by their vertical axis."""
@@ -82,21 +82,11 @@ class TurnedFrames:
 
     def view(self, motion: Motion) -> Motion:
         skeleton = motion.skeleton
-        turns = self.turns
-        parent_turns = Rotation.from_quat(turns.as_quat()[[0, *skeleton.parents[1:]]])
-        turned = replace(skeleton, offsets_m=parent_turns.inv().apply(skeleton.offsets_m))
-        local = in_chunks(partial(self._turn_joints, skeleton.parents), motion.rotations)
+        turns = self.turns.as_quat()
+        to_parents = invert(_parent_turns(skeleton, turns))
+        turned = replace(skeleton, offsets_m=rotate(to_parents, skeleton.offsets_m))
+        local = in_chunks(partial(_turn_joints, to_parents, turns), motion.rotations)
         return replace(motion, skeleton=turned, rotations=make_continuous(local))
-
-    def _turn_joints(self, parents: Sequence[int], rotations: np.ndarray) -> np.ndarray:
-        """Return the rotations (T, J, 4) of joints in turned frames."""
-        frames, joints, _ = rotations.shape
-        turns: Any = self.turns  # SciPy's annotations do not know arrays of indices
-        turned = Rotation.from_quat(rotations.reshape(-1, 4)) * turns[np.tile(np.arange(joints), frames)]
-        above = turns.inv()[np.tile(parents, frames)]
-        local = (above * turned).as_quat().reshape(rotations.shape)
-        local[:, 0] = turned.as_quat().reshape(rotations.shape)[:, 0]  # nothing is above the root
-        return local
 
     def restore(self, motion: Motion) -> Motion:
         return TurnedFrames(self.turns.inv()).view(motion)
@@ -250,6 +240,11 @@ def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) 
     turned = rotations.astype(float)
     turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
     return turned
+
+
+def _turn_joints(first: np.ndarray, last: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Return unit rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4)."""
+    return _compose_sparse(first, normalize(rotations), last)
 
 
 def _parent_turns(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
