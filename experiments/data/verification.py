@@ -176,7 +176,7 @@ def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
         if is_sealed:
             yield FileCheck(str(path), counts_as=_MOTIONS)
         task = FileTask(Path(result.source), result.name, out)
-        for target, expected in ((task.target, result.output_hash), (task.video, result.video_hash)):
+        for target, expected in ((task.target, result.state.output_hash), (task.video, result.state.video_hash)):
             if expected:
                 digest = hash_file(target)
                 fault = "not what was written" if digest else "missing"

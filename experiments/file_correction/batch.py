@@ -230,7 +230,7 @@ def _load_or_correct(
     if waiting:
         _correct_with_retries(waiting, out, options, where)
     results = (FileResult.load(task.record) for task in tasks)
-    return [replace(result, over_time={}) for result in results if result]
+    return [replace(result, figures=replace(result.figures, over_time={})) for result in results if result]
 
 
 def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> None:
@@ -252,7 +252,7 @@ def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: Correct
                 raise failure from error
         for task in tasks:
             if (failure := error.failed.get(task.name)) is not None:
-                FileResult(str(task.source), task.name, "", "failed", reason=str(failure)).save(task.record)
+                FileResult(str(task.source), task.name, "failed", reason=str(failure)).save(task.record)
 
 
 def _run_jobs(
@@ -333,26 +333,30 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
-        if result.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
+        if result.figures.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
             pushed.append(result.name)
     if pushed:
         lines.append(_list_in_line(f"unexplained external force; check frame rate or feet ({len(pushed)})", pushed))
     remarks = [
-        [(result.name, result.large_move_reason) for result in [*accepted, *partly]],
-        [(result.name, result.not_corrected) for result in results],
-        [(result.name, result.contacts_missed) for result in accepted],
+        [(result.name, result.figures.large_move_reason) for result in [*accepted, *partly]],
+        [(result.name, result.figures.not_corrected) for result in results],
+        [(result.name, result.figures.contacts_missed) for result in accepted],
     ]
     for kind in remarks:
         texts = [f"{name}: {remark}" for name, remark in kind if remark]
         if texts:
             lines.append(_list_by_line(texts))
-    failing = [f"{result.name} ({', '.join(result.failed_checks)})" for result in results if result.failed_checks]
+    failing = [
+        f"{result.name} ({', '.join(result.content.failed_checks)})"
+        for result in results
+        if result.content.failed_checks
+    ]
     if failing:
         head = f"inputs that fail `selfcorrect check`, see the notes ({len(failing)})"
         lines.append(_list_in_line(head, failing, "; "))
     if others:
         lines.append(_list_in_line(f"not corrected ({len(others)})", [result.name for result in others]))
-    raised = [result.name for result in accepted if result.supports]
+    raised = [result.name for result in accepted if result.figures.supports]
     if raised:
         lines.append(_list_in_line(f"on steps, seats or the like ({len(raised)})", raised))
     return lines

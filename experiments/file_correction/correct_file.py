@@ -28,7 +28,7 @@ from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_inpu
 from ..jobs.targets import FOREIGN
 from .describe import describe_correction, film
 from .options import CorrectionOptions
-from .report import FileResult, merge_results
+from .report import FileContent, FileFigures, FileResult, FileState, merge_results
 from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
@@ -106,12 +106,12 @@ def make_task_key(source: Path, options: CorrectionOptions) -> str:
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
     """Return whether an earlier run with the same settings made all that this one would."""
     result = FileResult.load(task.record)
-    if result is None or result.verdict == "failed" or hash_file(task.target) != result.output_hash:
+    if result is None or result.verdict == "failed" or hash_file(task.target) != result.state.output_hash:
         return False
     needs_film = options.video and result.verdict in ("accepted", "partly")
-    if needs_film and not hash_file(task.video) == result.video_hash != "":
+    if needs_film and not hash_file(task.video) == result.state.video_hash != "":
         return False
-    return are_unchanged(result.sidecar_digests) and result.key == make_task_key(task.source, options)
+    return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -206,13 +206,15 @@ def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) 
 
 
 def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
-    blank = FileResult(str(task.source), task.name, "", "failed")
+    blank = FileResult(str(task.source), task.name, "failed")
     try:
-        blank = replace(blank, key=make_task_key(task.source, options))
+        key = make_task_key(task.source, options)
+        blank = replace(blank, state=FileState(key))
         with record_opened_paths() as opened:
             file = open_input(task.source, options)
             prepared = prepare_motions(task.source, file, options)
-        blank = replace(blank, assumed=file.assumed, sidecar_digests=hash_sidecars(opened, task.source))
+        state = FileState(key, hash_sidecars(opened, task.source))
+        blank = replace(blank, content=FileContent(file.assumed), state=state)
         return _InputFile(task, blank, file, prepared)
     except Exception as error:  # whatever is wrong with one file, the others go on
         return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)
@@ -307,12 +309,14 @@ def _write_products(
             if options.video:
                 notes += _film_pairs(products.video, file.motions, outcomes)
         if not options.kinematic:
-            blank = replace(blank, mass_kg=options.mass_kg or estimate_mass_kg(file.motions[0].skeleton))
+            mass_kg = options.mass_kg or estimate_mass_kg(file.motions[0].skeleton)
+            blank = replace(blank, figures=FileFigures(mass_kg=mass_kg))
         results = []
         for motion, outcome in zip(file.motions, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 reason = describe_failure(motion.source, outcome)
-                results.append(replace(blank, reason=reason, frames=len(motion), fps=motion.fps))
+                content = replace(blank.content, frames=len(motion), fps=motion.fps)
+                results.append(replace(blank, reason=reason, content=content))
             else:
                 results.append(describe_correction(blank, notes, motion, outcome))
         return merge_results(results, file.names)
@@ -378,14 +382,18 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
     if result.output and products.video.is_file():
         product_by_path[task.video] = products.video
     earlier_outputs = [path for path in (task.target, task.video) if task.wrote_file(path)]
-    result = replace(result, earlier=tuple(map(hash_file, earlier_outputs)))
     foreign = [path for path in product_by_path if os.path.lexists(path) and path not in earlier_outputs]
     if foreign:
         result = replace(result, verdict="failed", reason=f"{foreign[0]}: {FOREIGN}", output="")
         product_by_path = {}
     hashes = {path: hash_file(product) for path, product in product_by_path.items()}
-    result = replace(result, output_hash=hashes.get(task.target, ""), video_hash=hashes.get(task.video, ""))
-    result.save(task.record)
+    state = replace(
+        result.state,
+        output_hash=hashes.get(task.target, ""),
+        video_hash=hashes.get(task.video, ""),
+        earlier=tuple(map(hash_file, earlier_outputs)),
+    )
+    replace(result, state=state).save(task.record)
     for path, product in product_by_path.items():
         with replacing(path, overwrite=path in earlier_outputs) as temporary:
             shutil.copyfile(product, temporary)

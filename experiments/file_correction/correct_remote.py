@@ -98,7 +98,7 @@ def _correct_remote_file(task: RemoteTask, name: str) -> None:
             return
         earlier = _fetch_result(out, name, scratch)
         is_complete = earlier is not None and earlier.verdict != "failed" and out.has(name) == bool(earlier.output)
-        if earlier is not None and is_complete and earlier.key == make_task_key(file.source, task.options):
+        if earlier is not None and is_complete and earlier.state.key == make_task_key(file.source, task.options):
             return
         correct_files([file], task.options, lambda *_: None)
         result = FileResult.load(file.record)

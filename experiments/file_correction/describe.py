@@ -27,7 +27,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
 
-from .report import FileResult
+from .report import FileContent, FileFigures, FileResult
 
 T = TypeVar("T")
 
@@ -104,29 +104,18 @@ def describe_correction(
     steps = _OptionalSteps()
     compared = _ComparedMotions.from_correction(motion, correction)
     shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
-    check_input = partial(_check_input, compared, _choose_reported_rules(correction, notes))
+    check_input = partial(_check_input, compared, correction, notes)
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
     contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction, compared), [])
-    parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
-    result = replace(
-        blank,
-        verdict="accepted" if correction.accepted else "rejected",
-        stage=str(correction.stage or "") if correction.accepted else "",
-        reason=correction.reason,
-        frame=None if failure is None else failure.frame,
-        failure=None if failure is None else asdict(failure),
-        failed_checks=tuple(finding.code for finding in input_check.findings),
+    figures = replace(
+        blank.figures,
         large_move_reason=next((str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR), ""),
         not_corrected="; ".join(str(note) for note in correction.notes if note.kind in _KINDS_LEFT),
         contacts_missed=_describe_missed_contacts(correction),
-        text=motion.text,
-        frames=len(motion),
-        fps=motion.fps,
-        parts={part: name for part, name in parts if part},
         before=dict(correction.before),
         after=dict(correction.after),
         residual=dict(correction.residual),
@@ -137,16 +126,34 @@ def describe_correction(
         supports=[asdict(support) for support in correction.supports],
     )
     if correction.accepted:
-        measure = partial(_with_distances, result, compared.before, compared.after)
-        result = steps.attempt("distances of joints are not reported", measure, result)
+        measure = partial(_with_distances, figures, compared.before, compared.after)
+        figures = steps.attempt("distances of joints are not reported", measure, figures)
         find_lost = partial(_find_lost_contacts, correction, compared)
         lost = steps.attempt("lost contacts are not reported", find_lost, LostContacts())
-        result = replace(result, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
+        figures = replace(figures, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
     if carried:
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
     all_notes += [*input_check.notes, *steps.notes]
-    return replace(result, notes=tuple(all_notes))
+    parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
+    return replace(
+        blank,
+        verdict="accepted" if correction.accepted else "rejected",
+        stage=str(correction.stage or "") if correction.accepted else "",
+        reason=correction.reason,
+        frame=None if failure is None else failure.frame,
+        failure=None if failure is None else asdict(failure),
+        content=FileContent(
+            assumed=blank.content.assumed,
+            notes=tuple(all_notes),
+            failed_checks=tuple(finding.code for finding in input_check.findings),
+            text=motion.text,
+            frames=len(motion),
+            fps=motion.fps,
+            parts={part: name for part, name in parts if part},
+        ),
+        figures=figures,
+    )
 
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
@@ -161,18 +168,15 @@ def _describe_missed_contacts(correction: CorrectedMotion) -> str:
 _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
-def _choose_reported_rules(correction: CorrectedMotion, notes: Sequence[str]) -> RuleChoice:
-    """Return the rules by which an input is checked: signs that the file, its reading, its floor or its time is wrong.
+def _check_input(compared: _ComparedMotions, correction: CorrectedMotion, notes: Sequence[str]) -> CheckResult:
+    """Check an input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
 
     Motions that stand on several levels are not checked for the height and tilt of their floor.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
-    return choice.tolerate_average_body() if any(note.startswith(AVERAGE_BODY) for note in notes) else choice
-
-
-def _check_input(compared: _ComparedMotions, choice: RuleChoice) -> CheckResult:
-    """Check the input by some rules; one finding per rule."""
+    if any(note.startswith(AVERAGE_BODY) for note in notes):
+        choice = choice.tolerate_average_body()
     checkup = check_features(compared.features_given, choice)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
@@ -183,8 +187,8 @@ def _find_lost_contacts(correction: CorrectedMotion, compared: _ComparedMotions)
     return find_lost_contacts_of_features(compared.features_before, compared.features_after, correction.supports)
 
 
-def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileResult:
-    """Return a result with the distances by which joints were moved."""
+def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
+    """Return figures with the distances by which joints were moved."""
     names = before.skeleton.names
     total_m = np.zeros(len(before.skeleton))
     furthest = (-1.0, 0, 0)
@@ -199,7 +203,7 @@ def _with_distances(result: FileResult, before: Motion, after: Motion) -> FileRe
     means_m = (total_m / len(before)).tolist()
     x_m, z_m, turn_rad = _measure_travel(after) - _measure_travel(before)
     return replace(
-        result,
+        figures,
         travel_changed_m=float(np.hypot(x_m, z_m)),
         turn_changed_deg=float(np.degrees(abs((turn_rad + np.pi) % (2 * np.pi) - np.pi))),
         moved_m=float(np.mean(means_m)),

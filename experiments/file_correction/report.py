@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,39 +36,12 @@ _MOST_LOST = 0.08
 """Share of contacts that may be lost: feet that roll over seem to stand for a while."""
 _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
 """Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
-_RECORD_KEYS = ("key", "sidecar_digests", "output_hash", "video_hash", "earlier")
 
 
 @dataclass(frozen=True)
-class FileResult:
-    """Result of one file."""
+class FileContent:
+    """Contents of an input file, and how they were read."""
 
-    source: str
-    """The input file."""
-    name: str
-    """The output file, below the output folder."""
-    key: str
-    """A hash of the input and of all settings."""
-    verdict: Literal["accepted", "partly", "rejected", "failed"]
-    """Verdict: corrected, only some of its motions were, rejected, or not possible to work on."""
-    stage: str = ""
-    """Stage that came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
-    reason: str = ""
-    """Reason for which it was not accepted."""
-    frame: int | None = None
-    """Frame of that, if it is known."""
-    failure: dict[str, Any] | None = None
-    """The same as data, as in `Failure`, of a rejected motion."""
-    output: str = ""
-    """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
-    sidecar_digests: dict[str, str] = field(default_factory=dict)
-    """Hashes of the other files that were read for it, by their paths."""
-    output_hash: str = ""
-    """A hash of the output's content."""
-    video_hash: str = ""
-    """A hash of the film's content, where there is one."""
-    earlier: tuple[str, ...] = ()
-    """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
     assumed: tuple[str, ...] = ()
     """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
@@ -81,6 +54,12 @@ class FileResult:
     fps: float = 0.0
     parts: dict[str, str] = field(default_factory=dict)
     """The joint that was taken for each part of the body."""
+
+
+@dataclass(frozen=True)
+class FileFigures:
+    """Measures of a motion before and after its correction, and of the change."""
+
     before: dict[str, float] = field(default_factory=dict)
     """The original motion's `PhysicalErrors`."""
     after: dict[str, float] = field(default_factory=dict)
@@ -127,26 +106,7 @@ class FileResult:
     supports: list[dict[str, Any]] = field(default_factory=list)
     """Supports below parts of the body besides the floor, as in `Support`."""
 
-    motions: list[dict[str, Any]] = field(default_factory=list)
-    """Results of each motion of a file with several; the figures above are then means over the corrected ones."""
-
-    @property
-    def worse(self) -> list[str]:
-        """Figures that the correction has made worse, before → after; of several motions those of each."""
-        if self.motions:
-            return [
-                f"motion {index}: {words}" for index, motion in enumerate(self.motions) for words in _worse_of(motion)
-            ]
-        figures = []
-        for figure in FIGURES:
-            if self._is_worse(figure):
-                figures.append(f"{figure.title} {_format_figure(self, figure)} {figure.unit.symbol}")
-        if self.lost_contacts > _MOST_LOST:
-            height_mm = 1000 * self.lost_contacts_height_m
-            figures.append(f"{self.lost_contacts:.0%} of contacts lost: feet float {height_mm:.0f} mm above the floor")
-        return figures
-
-    def _is_worse(self, figure: MotionFigure) -> bool:
+    def is_worse(self, figure: MotionFigure) -> bool:
         """Return whether a figure has grown by more than its margin."""
         margin = _WORSE_BY.get(figure.key)
         if margin is None or figure.key not in self.before or figure.key not in self.after:
@@ -162,14 +122,88 @@ class FileResult:
             return float_ended_m <= _AS_LOW_M
         return True
 
+    def format(self, figure: MotionFigure) -> str:
+        """Return a figure of the correction, or of the motion before and after it; a dash if it was not measured."""
+        of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
+        sources = [of_correction] if figure.of_correction else [self.before, self.after]
+        if any(figure.key not in source for source in sources):
+            return "–"
+        sign = "+" if figure.is_signed else ""
+        return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Hashes by which the next run finds out whether a file is finished and what may be replaced."""
+
+    key: str = ""
+    """A hash of the input and of all settings."""
+    sidecar_digests: dict[str, str] = field(default_factory=dict)
+    """Hashes of the other files that were read for it, by their paths."""
+    output_hash: str = ""
+    """A hash of the output's content."""
+    video_hash: str = ""
+    """A hash of the film's content, where there is one."""
+    earlier: tuple[str, ...] = ()
+    """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """Result of one file. Records and reports hold the fields of its parts beside its own."""
+
+    source: str
+    """The input file."""
+    name: str
+    """The output file, below the output folder."""
+    verdict: Literal["accepted", "partly", "rejected", "failed"]
+    """Verdict: corrected, only some of its motions were, rejected, or not possible to work on."""
+    stage: str = ""
+    """Stage that came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
+    reason: str = ""
+    """Reason for which it was not accepted."""
+    frame: int | None = None
+    """Frame of that, if it is known."""
+    failure: dict[str, Any] | None = None
+    """The same as data, as in `Failure`, of a rejected motion."""
+    output: str = ""
+    """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
+    content: FileContent = FileContent()
+    figures: FileFigures = FileFigures()
+    state: FileState = FileState()
+    motions: list[dict[str, Any]] = field(default_factory=list)
+    """Results of each motion of a file with several; the figures above are then means over the corrected ones."""
+
+    @property
+    def worse(self) -> list[str]:
+        """Figures that the correction has made worse, before → after; of several motions those of each."""
+        if self.motions:
+            return [
+                f"motion {index}: {words}"
+                for index, motion in enumerate(self.motions)
+                if motion.get("verdict") == "accepted"
+                for words in motion.get("worse", ())  # which records of earlier versions lack
+            ]
+        figures = []
+        for figure in FIGURES:
+            if self.figures.is_worse(figure):
+                figures.append(f"{figure.title} {self.figures.format(figure)} {figure.unit.symbol}")
+        if self.figures.lost_contacts > _MOST_LOST:
+            lost = f"{self.figures.lost_contacts:.0%} of contacts lost"
+            figures.append(f"{lost}: feet float {1000 * self.figures.lost_contacts_height_m:.0f} mm above the floor")
+        return figures
+
     @property
     def digests(self) -> set[str]:
         """Hashes of what this run or an earlier one wrote."""
-        return {self.output_hash, self.video_hash, *self.earlier}
+        return {self.state.output_hash, self.state.video_hash, *self.state.earlier}
 
     def to_values(self) -> dict[str, Any]:
-        """Return the fields by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return its fields and those of its parts by name."""
+        values = {}
+        for name, value in vars(self).items():
+            values |= vars(value) if name in _PARTS else {name: value}
+        return values
 
     def save(self, path: Path) -> None:
         """Write a record, which holds its own digest."""
@@ -184,6 +218,8 @@ class FileResult:
             return None
 
 
+_PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
+"""Parts of a result whose fields stand beside its own in records and reports."""
 _RENAMED = {
     "help": "residual",
     "beside": "sidecar_digests",
@@ -206,6 +242,8 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
             values["motions"] = [
                 _rename_keys(motion) if isinstance(motion, dict) else motion for motion in values["motions"]
             ]
+        for part, kind in _PARTS.items():
+            values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
         return read_as(FileResult, values, "it"), is_sealed
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
@@ -226,11 +264,6 @@ _MOTION_KEYS = (
 """The report of each motion of a file that has several."""
 
 
-def _worse_of(motion: Mapping[str, Any]) -> Sequence[str]:
-    """Return the figures that became worse in one motion of several, which records of earlier versions lack."""
-    return motion.get("worse", ()) if motion.get("verdict") == "accepted" else ()
-
-
 def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
     """Return the result of a file from those of its motions, which may have names: means over the corrected frames."""
     if len(results) == 1 and not names:
@@ -244,35 +277,43 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     remarks = []
     for index in poses:
         name = names[index] if names else f"motion {index}"
-        frames = results[index].frames
+        frames = results[index].content.frames
         remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)}, which stays as it is")
-    blank = FileResult(
-        results[0].source, results[0].name, results[0].key, "rejected", sidecar_digests=results[0].sidecar_digests
+    first = results[0]
+    distances_m = [{"moved_m": result.figures.moved_m, "raised_m": result.figures.raised_m} for result in corrected]
+    distances = _average_figures(distances_m, corrected)
+    figures = FileFigures(
+        before=_average_figures([result.figures.before for result in corrected], corrected),
+        after=_average_figures([result.figures.after for result in corrected], corrected),
+        large_move_reason=_join_unique([result.figures.large_move_reason for result in results]),
+        not_corrected=_join_unique([*remarks, *(result.figures.not_corrected for result in results)]),
+        mass_kg=first.figures.mass_kg,
+        residual=_average_figures([result.figures.residual for result in corrected], corrected),
+        moved_m=distances.get("moved_m", 0.0),
+        raised_m=distances.get("raised_m", 0.0),
     )
-    return replace(
-        blank,
-        assumed=results[0].assumed,
+    content = FileContent(
+        assumed=first.content.assumed,
+        notes=tuple(dict.fromkeys(note for result in results for note in result.content.notes)),
+        failed_checks=tuple(dict.fromkeys(code for result in results for code in result.content.failed_checks)),
+        frames=sum(result.content.frames for result in results),
+        fps=first.content.fps,
+    )
+    motions = []
+    for index, result in enumerate(results):
+        values = {**result.to_values(), "worse": result.worse}
+        name = {"name": names[index]} if names else {}
+        motions.append(name | {key: values[key] for key in _MOTION_KEYS})
+    return FileResult(
+        source=first.source,
+        name=first.name,
         verdict="accepted" if not failed else "partly" if corrected else "rejected",
         stage=Stage.last(Stage(result.stage) for result in corrected if result.stage) or "",
         reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
-        notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
-        failed_checks=tuple(dict.fromkeys(code for result in results for code in result.failed_checks)),
-        frames=sum(result.frames for result in results),
-        fps=results[0].fps,
-        before=_average_figures([result.before for result in corrected], corrected),
-        after=_average_figures([result.after for result in corrected], corrected),
-        large_move_reason=_join_unique([result.large_move_reason for result in results]),
-        not_corrected=_join_unique([*remarks, *(result.not_corrected for result in results)]),
-        moved_m=_average_figures([{"moved_m": result.moved_m} for result in corrected], corrected).get("moved_m", 0.0),
-        raised_m=_average_figures([{"raised_m": result.raised_m} for result in corrected], corrected).get(
-            "raised_m", 0.0
-        ),
-        mass_kg=results[0].mass_kg,
-        residual=_average_figures([result.residual for result in corrected], corrected),
-        motions=[
-            ({"name": names[index]} if names else {}) | {name: getattr(result, name) for name in _MOTION_KEYS}
-            for index, result in enumerate(results)
-        ],
+        content=content,
+        figures=figures,
+        state=FileState(first.state.key, first.state.sidecar_digests),
+        motions=motions,
     )
 
 
@@ -289,7 +330,7 @@ def _join_unique(sentences: Sequence[str]) -> str:
 
 def _average_figures(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) -> dict[str, float]:
     """Means of the figures of some results, weighted by their frames."""
-    weights = [result.frames for result in results]
+    weights = [result.content.frames for result in results]
     shared = [name for name in (figures[0] if figures else ()) if all(name in of for of in figures)]
     return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in shared}
 
@@ -332,15 +373,10 @@ def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> I
     """The text of a report, piece by piece, up to its digest."""
     yield _to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
-        yield f"{',' if count else ''}\n{_to_json_text(to_json(_to_report_values(result))).rstrip()}"
+        values = {name: value for name, value in result.to_values().items() if name not in vars(result.state)}
+        values["worse"] = result.worse
+        yield f"{',' if count else ''}\n{_to_json_text(to_json(values)).rstrip()}"
     yield "\n ]"
-
-
-def _to_report_values(result: FileResult) -> dict[str, object]:
-    """A result without what only the next run needs."""
-    values = {name: value for name, value in result.to_values().items() if name not in _RECORD_KEYS}
-    values["worse"] = result.worse
-    return values
 
 
 def _encode(text: str) -> bytes:
@@ -360,33 +396,23 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
         return []
     width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
     head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_column_width(figure)) for figure in FIGURES)}"
-    head += "  assumed" if any(result.assumed for result in results) else ""
-    return [head, *(f"{_shorten_name(result.name):<{width}}  {_format_figures(result)}" for result in results)]
+    head += "  assumed" if any(result.content.assumed for result in results) else ""
+    lines = [head]
+    for result in results:
+        name = result.name if len(result.name) <= _NAME_WIDTH else f"…{result.name[1 - _NAME_WIDTH :]}"
+        lines.append(f"{name:<{width}}  {_format_figures(result)}")
+    return lines
 
 
 def _format_figures(result: FileResult) -> str:
     if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
-        assumed = f" (assumed: {', '.join(result.assumed)})" if result.assumed else ""
+        assumed = f" (assumed: {', '.join(result.content.assumed)})" if result.content.assumed else ""
         return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}{assumed}"
-    cells = "".join(_format_figure(result, figure).rjust(_column_width(figure)) for figure in FIGURES)
-    return f"{cells}  {', '.join(result.assumed)}".rstrip()
+    cells = "".join(result.figures.format(figure).rjust(_column_width(figure)) for figure in FIGURES)
+    return f"{cells}  {', '.join(result.content.assumed)}".rstrip()
 
 
 def _column_width(figure: MotionFigure) -> int:
     """Return the width of a column, with two spaces before it."""
     return 2 + len(figure.heading) if figure.of_correction else 16
-
-
-def _format_figure(result: FileResult, figure: MotionFigure) -> str:
-    """The figure of the correction, or of the motion before and after it; a dash where it was not measured."""
-    of_correction = {"moved_m": result.moved_m, "raised_m": result.raised_m, **result.residual}
-    sources = [of_correction] if figure.of_correction else [result.before, result.after]
-    if any(figure.key not in source for source in sources):
-        return "–"
-    sign = "+" if figure.is_signed else ""
-    return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
-
-
-def _shorten_name(name: str) -> str:
-    return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"

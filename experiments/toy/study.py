@@ -389,5 +389,5 @@ def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
     """Return quantities (S, T + 1); S = 1 for a single number, NaN in generation 0 for quantities of the loop."""
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
-    names = rows[0] | rows[-1]
+    names = {**rows[0], **rows[-1]}
     return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}

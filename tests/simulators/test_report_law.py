@@ -45,7 +45,7 @@ def test_figures_are_those_of_the_written_file(
     (repeated,) = sc.correct_files([tmp_path / "one" / f"in{suffix}"], tmp_path / "two", kinematic=kinematic)
     assert first.verdict == repeated.verdict == "accepted"
     for column in COLUMNS:
-        assert repeated.before[column] == pytest.approx(first.after[column], rel=0.01, abs=2e-4), column
+        assert repeated.figures.before[column] == pytest.approx(first.figures.after[column], rel=0.01, abs=2e-4), column
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -43,7 +43,7 @@ def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, caps
     assert "fps assumed" in error
     assert "bones made constant: joints moved by" in error
     (result,) = correct_files([tmp_path / "a.npy"], tmp_path / "out", kinematic=True)
-    assert ", ".join(result.assumed) in error
+    assert ", ".join(result.content.assumed) in error
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from made_motions import made_motion
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.verification import Verification, verify
-from selfcorrect.experiments.file_correction.report import FileResult
+from selfcorrect.experiments.file_correction.report import FileResult, FileState
 from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.studies.summary import Summary, write_summary
 from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing
@@ -33,7 +33,7 @@ def sound(tmp_path: Path) -> Path:
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "a.bvh").write_text("HIERARCHY")
     digest = hash_file(tmp_path / "run" / "out" / "a.bvh")
-    FileResult("a.bvh", "a.bvh", "key", "accepted", output="corrected", output_hash=digest).save(
+    FileResult("a.bvh", "a.bvh", "accepted", output="corrected", state=FileState("key", output_hash=digest)).save(
         tmp_path / "run" / "out" / ".records" / "a.bvh.json"
     )
     return tmp_path / "run"

@@ -10,7 +10,15 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.file_correction.batch import LISTED, make_tasks, summarize_results
-from selfcorrect.experiments.file_correction.report import FileResult, merge_results, read_record, write_report
+from selfcorrect.experiments.file_correction.report import (
+    FileContent,
+    FileFigures,
+    FileResult,
+    FileState,
+    merge_results,
+    read_record,
+    write_report,
+)
 from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 
 
@@ -19,10 +27,9 @@ def results(count: int) -> list[FileResult]:
         FileResult(
             f"in/{n}.bvh",
             f"{n}.bvh",
-            "",
             "accepted",
-            failed_checks=("F4",),
-            large_move_reason="moved by up to 0.42 m: spikes",
+            content=FileContent(failed_checks=("F4",)),
+            figures=FileFigures(large_move_reason="moved by up to 0.42 m: spikes"),
         )
         for n in range(count)
     ]
@@ -47,7 +54,8 @@ def test_what_was_rejected_is_not_listed_as_moved() -> None:
 def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s: float) -> None:
     """Without residual force a body may reach the end far from the motion, on feet that slide."""
     (followed,) = results(1)
-    followed = replace(followed, stage="simulated", before={"standing_m_s": 0.027}, after={"standing_m_s": after_m_s})
+    figures = FileFigures(before={"standing_m_s": 0.027}, after={"standing_m_s": after_m_s})
+    followed = replace(followed, stage="simulated", figures=figures)
     summary = summarize_results([followed], Path("out"))
     is_worse = after_m_s > 0.027
     assert summary[0].startswith("0 of 1" if is_worse else "1 of 1")
@@ -56,9 +64,8 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
 
 
 def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:
-    odd = FileResult(
-        "a", "a.bvh", "", "accepted", before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]}
-    )
+    figures = FileFigures(before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]})
+    odd = FileResult("a", "a.bvh", "accepted", figures=figures)
     write_report(tmp_path / "report.json", ".", {}, ["accepted"], [odd])
     (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
     assert (motion["before"]["jerk"], motion["furthest_m"], motion["over_time"]["x"]) == (None, None, [None])
@@ -74,9 +81,10 @@ def test_records_under_earlier_keys_are_read(tmp_path: Path) -> None:
         "not_corrected": "left_as_it_came",
     }
     (result,) = results(1)
-    result = replace(result, sidecar_digests={"a": "b"}, not_corrected="it drifts", residual={"x": 1.0})
+    figures = replace(result.figures, not_corrected="it drifts", residual={"x": 1.0})
+    result = replace(result, state=FileState(sidecar_digests={"a": "b"}), figures=figures)
     result = replace(result, motions=[{"failed_checks": ["F4"], "verdict": "accepted"}])
-    values = {keys.get(key, key): value for key, value in asdict(result).items()}
+    values = {keys.get(key, key): value for key, value in result.to_values().items()}
     values["motions"] = [{"odd": ["F4"], "verdict": "accepted"}]
     (tmp_path / "old.json").write_text(json.dumps(values))
     read, is_sealed = read_record(tmp_path / "old.json")
@@ -85,7 +93,7 @@ def test_records_under_earlier_keys_are_read(tmp_path: Path) -> None:
 
 def make_corrected(before: dict[str, float], after: dict[str, float]) -> FileResult:
     (result,) = results(1)
-    return replace(result, before=before, after=after, frames=60)
+    return replace(result, content=FileContent(frames=60), figures=FileFigures(before=before, after=after))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +115,7 @@ def test_figures_that_grow_are_worse_unless_a_float_ended(
 
 def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
     good = make_corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
-    lifted = replace(good, lost_contacts=0.4, lost_contacts_height_m=0.085)
+    lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
     file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
     assert summarize_results([file], Path("out"))[0].startswith("0 of 1")
@@ -119,11 +127,11 @@ def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...], 
     """A rig's T-pose is no motion. In a set, which leaves out what was not corrected, it is missing and counts."""
     walk = replace(make_corrected({}, {}), source=f"a{suffix}")
     failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))
-    pose = replace(walk, verdict="rejected", reason="too short", failure=failure, frames=2)
+    pose = replace(walk, verdict="rejected", reason="too short", failure=failure, content=FileContent(frames=2))
     file = merge_results([pose, walk], names)
     assert file.verdict == ("accepted" if is_rig else "partly")
     remark = f"{names[0] if names else 'motion 0'} is a pose of 2 frames"
-    assert (remark in file.not_corrected) == is_rig
+    assert (remark in file.figures.not_corrected) == is_rig
     assert merge_results([pose, pose], names).verdict == "rejected"
 
 
@@ -138,11 +146,14 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
             result,
             name="x" * length + f"{index}.bvh",
             verdict=verdict,
-            before=dict.fromkeys(worse, 0.0),
-            after=worse,
-            lost_contacts=0.5,
-            not_corrected="it drifts " * 20,
-            supports=[{}],
+            figures=replace(
+                result.figures,
+                before=dict.fromkeys(worse, 0.0),
+                after=worse,
+                lost_contacts=0.5,
+                not_corrected="it drifts " * 20,
+                supports=[{}],
+            ),
             motions=[{"verdict": "rejected", "name": "y" * length}] * count if verdict == "partly" else [],
         )
         for index, result in enumerate(results(count))

@@ -110,9 +110,11 @@ def test_every_made_up_motion_is_corrected_or_rejected_and_told_of(
     motion = made_motion(kind, pace, fps, min(frames, 120) if simulated else frames)
     correction = (PhysicsCorrector() if simulated else KinematicCorrector())([motion])[0]
     assert np.isfinite(correction.motion.root_m).all()
-    lines = describe_correction(FileResult("in.bvh", "in.bvh", "", "failed"), (), motion, correction)
+    lines = describe_correction(FileResult("in.bvh", "in.bvh", "failed"), (), motion, correction)
     assert lines.verdict == ("accepted" if correction.accepted else "rejected")
-    assert not any("not reported" in note or "left out" in note or "no timeline" in note for note in lines.notes)
+    assert not any(
+        "not reported" in note or "left out" in note or "no timeline" in note for note in lines.content.notes
+    )
 
 
 def test_made_up_motions_at_the_ends_of_all_ranges_are_corrected() -> None:

@@ -36,9 +36,9 @@ def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
     lost = find_lost_contacts(bouncing, lifted)
     assert lost.share > 0.5
     assert 0.03 < lost.height_m < 0.09
-    result = describe_correction(FileResult("a", "a", "", "failed"), (), bouncing, CorrectedMotion(lifted))
+    result = describe_correction(FileResult("a", "a", "failed"), (), bouncing, CorrectedMotion(lifted))
     assert any("contacts lost: feet float" in words for words in result.worse)
-    assert result.lost_contacts == lost.share
+    assert result.figures.lost_contacts == lost.share
 
 
 @pytest.mark.parametrize("kind", KINDS)
