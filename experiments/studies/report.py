@@ -74,7 +74,6 @@ class Page:
     subtitle: str
     answer: str
     picture: Picture | None = None
-    details: Sequence[str] = ()
     warnings: Sequence[str] = ()
     curves: str = ""
     sections: Sequence[Section] = ()

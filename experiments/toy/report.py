@@ -124,14 +124,17 @@ class ToyView(View):
         settings = self.study.own_settings
         json_rows = []
         lines = []
-        details = []
         notes = [*NOTES]
-        sections = [_make_overview(results, self.study.rows, toy_seconds)]
+        overview = Table("toys", "Loop", ["Source", "Statements that hold", "Seconds"])
+        words = "Each loop with its source, and how many of its statements hold."
+        sections = [Section("At a glance", words, overview)]
         for name, result in results.items():
             row = self.study.rows[name]
             json_rows.append(to_json_row(row, settings[name], result, toy_seconds[name]))
             lines.append(summarize(name, result.checks, toy_seconds[name]))
-            details.append(f"{name}: {result.reading}")
+            hold_count = sum(check.outcome == "holds" for check in result.checks)
+            cells = [row.source, f"{hold_count} of {len(result.checks)}", f"{toy_seconds[name]:.1f}"]
+            overview.rows.append(PageRow(name, [*map(Cell, cells)]))
             notes += result.notes
             sections += _make_sections(row, result, self._figures(name, root))
         write_atomically(root / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
@@ -141,7 +144,6 @@ class ToyView(View):
             title=self.title,
             subtitle=command,
             answer=f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold.",
-            details=[*details, *_list_not_reproduced(results)],
             warnings=outcome.gaps,
             sections=sections,
             facts={name: str(settings[name]) for name in toys},
@@ -201,29 +203,6 @@ def summarize(name: str, checks: Sequence[Check], seconds: float) -> str:
     hold_count = len(by_outcome.pop("holds"))
     rest = "".join(f"; {outcome}: {'; '.join(statements)}" for outcome, statements in by_outcome.items() if statements)
     return f"{name}: {hold_count} of {len(checks)} statements hold, {seconds:.1f} s{rest}"
-
-
-def _list_not_reproduced(results: Mapping[str, Result]) -> Iterator[str]:
-    """Yield a sentence for each published claim that failed here."""
-    for name, result in results.items():
-        for check in result.checks:
-            if is_not_reproduced(check):
-                claimed = f", claimed {check.predicted}" if check.predicted else ""
-                yield f"Did not reproduce here: {name}: {check.statement} (measured {check.measured}{claimed})."
-
-
-def is_not_reproduced(check: Check) -> bool:
-    """Return True for a published claim that failed here."""
-    return check.published and check.outcome == "fails"
-
-
-def _make_overview(results: Mapping[str, Result], rows: Mapping[str, ToyRow], seconds: Mapping[str, float]) -> Section:
-    table = Table("toys", "Loop", ["Source", "Statements that hold", "Seconds"])
-    for name, result in results.items():
-        hold_count = sum(check.outcome == "holds" for check in result.checks)
-        cells = [rows[name].source, f"{hold_count} of {len(result.checks)}", f"{seconds[name]:.1f}"]
-        table.rows.append(PageRow(name, [*map(Cell, cells)]))
-    return Section("At a glance", "Each loop with its source, and how many of its statements hold.", table)
 
 
 def _make_sections(row: ToyRow, result: Result, figures: Sequence[str]) -> Iterator[Section]:

@@ -189,7 +189,7 @@ class ComparisonView(View):
             subtitle=command,
             answer=answer,
             picture=_picture(outcome),
-            warnings=[*self.warnings(outcome, answer), *_warnings(outcome)],
+            warnings=[*self.warnings(outcome, answer), *_list_warnings(outcome)],
             curves=_curves_svg(outcome, outcome.settings.metrics),
             sections=[
                 *([Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks))] if checks else []),
@@ -319,7 +319,7 @@ def _question(arms: Sequence[ArmSettings]) -> str:
 NO_PAIRS = "No arm has another to be compared with: add the same arm without correction, or one with RealOnly."
 
 
-def _warnings(outcome: Measured) -> list[str]:
+def _list_warnings(outcome: Measured) -> list[str]:
     warnings = []
     if outcome.settings.unjudged:
         warnings.append(

@@ -188,8 +188,9 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("run_jobs", "write_report"):  # all but the work itself
-        monkeypatch.setattr(f"selfcorrect.experiments.studies.run.{name}", lambda *_, **__: SimpleNamespace(gaps=()))
+    results = {"run_jobs": None, "write_report": (None, SimpleNamespace(gaps=()))}
+    for name, result in results.items():  # all but the work itself
+        monkeypatch.setattr(f"selfcorrect.experiments.studies.run.{name}", lambda *_, result=result, **__: result)
     command = ["motion", "--preset", "quick", "--workers", "1", "--wandb", "off", "--out", "run"]
     command += ["--corrector", "people", "--remedy", "preferred"]
     assert cli.main(command) == 2

@@ -41,7 +41,6 @@ def view_page(name: str) -> Seen:
         title=name,
         subtitle=name,
         answer=name,
-        details=[name],
         warnings=[name],
         sections=[section],
         facts={name: name},
