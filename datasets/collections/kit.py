@@ -15,6 +15,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 from ..files.people.humanml3d import read_joints
+from ..files.people.joint_sets import infer_unit
 from .dataset import Clip, Dataset
 from .humanml3d import captioned_clips, columns_of
 
@@ -31,7 +32,6 @@ _FIRST_HIP = 11
 _SECOND_HIP = 16
 _HEELS = [14, 19]
 _TOES = [15, 20]
-_LEG_M = 0.8
 
 
 def _skeleton(first_side: str) -> Skeleton:
@@ -64,11 +64,7 @@ def read_motion(path: Path) -> Motion:
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):
         raise InputError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
-    bones = np.diff(joints_m[:, _FIRST_HIP : _FIRST_HIP + 3], axis=1)
-    leg_length = np.median(np.linalg.norm(bones, axis=-1).sum(axis=1))
-    if not leg_length > 0:
-        raise InputError(f"{path}: the legs have no length")
-    unit_m = 10.0 ** round(np.log10(_LEG_M / leg_length))
+    unit_m, _ = infer_unit(path, _skeleton("left"), joints_m)
     joints_m = joints_m * unit_m + RAISED_M
     template = _skeleton("left" if _first_is_left(joints_m) else "right")
     skeleton = fit_skeleton(joints_m, template)

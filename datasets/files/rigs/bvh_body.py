@@ -32,12 +32,17 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
-        clip = _without_frames(clip)  # all of them are in the body
+        # All frames are in the body; a long motion is not kept twice.
+        root_m = clip.motion.root_m[:1].copy()
+        rotations = clip.motion.rotations[:1].copy()
+        clip = replace(clip, motion=replace(clip.motion, root_m=root_m, rotations=rotations))
+    axes = [sum(name.endswith("rotation") for name in names) for names in clip.channels]
+    has_hinges = any(count < 3 for joint, count in enumerate(axes) if joint not in clip.end_sites)
 
     def write(target: Path, changed: Motion) -> None:
         changed = seen.view.restore(changed)
         write_bvh(target, with_body(clip, changed))
-        if not all(_turns_freely(clip, joint) for joint in range(len(clip.channels))):
+        if has_hinges:
             _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
     return MotionFile((seen.motion,), (*clip.notes, *seen.notes), write, flaw=seen.flaw)
@@ -54,17 +59,6 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     places = np.arange(sampled) * own_fps / SAMPLED_FPS
     note = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g} (--fps)"
     return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, note))
-
-
-def _without_frames(clip: RiggedMotion) -> RiggedMotion:
-    """Return the clip with its first frame only, so that a long motion is not kept twice."""
-    motion = replace(clip.motion, root_m=clip.motion.root_m[:1].copy(), rotations=clip.motion.rotations[:1].copy())
-    return replace(clip, motion=motion)
-
-
-def _turns_freely(clip: RiggedMotion, joint: int) -> bool:
-    """Return whether a joint's channels hold any rotation; an end site has none."""
-    return joint in clip.end_sites or sum(name.endswith("rotation") for name in clip.channels[joint]) == 3
 
 
 def _check_channels(path: Path, motion: Motion, written: Motion) -> None:
@@ -90,7 +84,7 @@ def body_of(clip: RiggedMotion) -> Motion:
         _check_rigid(clip, pelvis)
         return recognize_parts(Rerooted(clip.motion.skeleton, pelvis).view(clip.motion))
     skeleton = clip.motion.skeleton
-    joints = _joints_below(skeleton, pelvis)
+    joints = np.flatnonzero(skeleton.descendants[pelvis]).tolist()
     position_m, orientation = _world_pose(clip, pelvis)
     offsets_m = skeleton.offsets_m[joints]
     offsets_m[0] = 0
@@ -118,7 +112,7 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
         return replace(clip, motion=Rerooted(clip.motion.skeleton, pelvis).restore(body))
     clip = _lasting(clip, len(body))
     rotations = clip.motion.rotations.copy()
-    rotations[:, _joints_below(clip.motion.skeleton, pelvis)] = body.rotations
+    rotations[:, clip.motion.skeleton.descendants[pelvis]] = body.rotations
     parent_m, parent = _world_pose(clip, clip.motion.skeleton.parents[pelvis])
     local = parent.inv() * Rotation.from_quat(body.rotations[:, 0])
     rotations[:, pelvis] = local.as_quat()
@@ -155,15 +149,6 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
     if any(np.ptp(clip.stretches_m[above], axis=0).max() > _HELD_M for above in moving):
         names = [clip.motion.skeleton.names[above] for above in moving]
         raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
-
-
-def _joints_below(skeleton: Skeleton, top: int) -> list[int]:
-    """Return a joint and all below it, in the skeleton's order."""
-    below = {top}
-    for joint, parent in enumerate(skeleton.parents):
-        if parent in below:
-            below.add(joint)
-    return sorted(below)
 
 
 def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, Rotation]:

@@ -205,30 +205,26 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     rig.check_scales(read.skeleton.parts)
     size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
     unit_m = metres_per_unit or 1.0
-    note = ""
+    notes: tuple[str, ...] = ()
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:
         infer_unit = unit_of_person if is_person(read.skeleton) else unit_of
         unit_m, note = infer_unit(size, rig.names)
+        notes = (note,) if note else ()
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
     moving = {joint for joint, kind in tracks if kind == "translation" and joint}
     pelvis = skeleton.joint("pelvis")
     if pelvis and not hangs_elsewhere(skeleton):
         moving.add(pelvis)
-    stretches_m = {joint: _stretch_m(rig, tracks, joint, len(motion)) * unit_m for joint in moving}
+    stretches_m = {}
+    for joint in moving:
+        track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
+        stretches_m[joint] = np.broadcast_to(track, (len(motion), 3)) * rig.offset_scales[joint] * unit_m
     six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
     channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
     motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
-    return RiggedMotion(
-        motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, notes=tuple(filter(None, [note]))
-    )
+    return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, notes=notes)
 
 
 def is_person(skeleton: Skeleton) -> bool:
     """Return whether a skeleton has the parts that a human body needs."""
     return set(REQUIRED_PARTS) <= set(skeleton.parts)
-
-
-def _stretch_m(rig: Rig, tracks: Tracks, joint: int, frames: int) -> np.ndarray:
-    """Return places (T, 3) of a joint in its parent's frame, in the world's scale."""
-    track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
-    return np.broadcast_to(track, (frames, 3)) * rig.offset_scales[joint]

@@ -25,7 +25,7 @@ def recognize_parts(motion: Motion) -> Motion:
     joint_names = split_names(skeleton.names)
     if has_animal_names(joint_names):
         return replace(motion, skeleton=replace(skeleton, parts=("",) * len(skeleton)))
-    parts = complete_trunk(parts_from_names(skeleton.names), skeleton.parents)
+    parts = _complete_trunk(parts_from_names(skeleton.names), skeleton)
     if not set(REQUIRED_PARTS).issubset(parts):
         by_shape = parts_from_shape(motion, joint_names)
         if by_shape is not None:
@@ -46,7 +46,7 @@ def top_of_body(skeleton: Skeleton) -> int:
     return 0 if pelvis is None or hangs_elsewhere(skeleton) else pelvis
 
 
-def complete_trunk(parts: Sequence[str], parents: Sequence[int]) -> tuple[str, ...]:
+def _complete_trunk(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
     """Return parts of which those of the trunk that names leave open follow from the tree.
 
     The pelvis is the nearest joint that bears both hips. Joints between it and the one that bears both arms are the
@@ -54,15 +54,15 @@ def complete_trunk(parts: Sequence[str], parents: Sequence[int]) -> tuple[str, .
     last joint below the head is the neck.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
-    pelvis = _find_pelvis(part_joints, parents)
-    chest = _find_chest(part_joints, parents)
-    if pelvis is not None and chest is not None and pelvis in _path_to_root(chest, parents):
-        _complete_spine(part_joints, pelvis, chest, parents)
+    pelvis = _find_pelvis(part_joints, skeleton)
+    chest = _find_chest(part_joints, skeleton)
+    if pelvis is not None and chest is not None and pelvis in skeleton.path_to_root(chest):
+        _complete_spine(part_joints, pelvis, chest, skeleton)
     if pelvis is not None:
         part_joints["pelvis"] = pelvis
     head = part_joints.get("head")
     if head is not None and chest is not None and "neck" not in part_joints:
-        below_head = _path_between(chest, head, parents)
+        below_head = _path_between(chest, head, skeleton)
         if len(below_head) > 1:
             part_joints["neck"] = below_head[-2]
     completed = [""] * len(parts)
@@ -71,30 +71,30 @@ def complete_trunk(parts: Sequence[str], parents: Sequence[int]) -> tuple[str, .
     return tuple(completed)
 
 
-def _find_pelvis(part_joints: dict[str, int], parents: Sequence[int]) -> int | None:
+def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
     """Return the joint called pelvis, or else the nearest joint above both hips that is part of no limb."""
     if "pelvis" in part_joints or not {"left_hip", "right_hip"} <= set(part_joints):
         return part_joints.get("pelvis")
-    carrier = _find_carrier(part_joints["left_hip"], part_joints["right_hip"], parents)
+    carrier = _find_carrier(part_joints["left_hip"], part_joints["right_hip"], skeleton)
     limbs = {joint for part, joint in part_joints.items() if "_" in part}
     return None if carrier is None or carrier in limbs else carrier
 
 
-def _find_chest(part_joints: dict[str, int], parents: Sequence[int]) -> int | None:
+def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
     """Return the nearest joint above both arms; None if arms are not known."""
     for part in ("collar", "shoulder"):
         if {f"left_{part}", f"right_{part}"} <= set(part_joints):
-            return _find_carrier(part_joints[f"left_{part}"], part_joints[f"right_{part}"], parents)
+            return _find_carrier(part_joints[f"left_{part}"], part_joints[f"right_{part}"], skeleton)
     return None
 
 
-def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, parents: Sequence[int]) -> None:
+def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, skeleton: Skeleton) -> None:
     """Complete the parts between pelvis and chest, and those of joints called spine beyond the chest."""
     spine_names = ("spine1", "spine2", "spine3")
     spine = [part_joints[part] for part in spine_names if part in part_joints]
-    trunk = _path_between(pelvis, chest, parents)
+    trunk = _path_between(pelvis, chest, skeleton)
     top = spine[-1] if spine else chest
-    above = _path_between(chest, top, parents)
+    above = _path_between(chest, top, skeleton)
     is_neck_called_spine = bool(above) and "neck" not in part_joints
     if spine and pelvis not in spine and not is_neck_called_spine:
         return
@@ -107,22 +107,15 @@ def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, parent
         part_joints["neck"] = above[-1]
 
 
-def _find_carrier(left: int, right: int, parents: Sequence[int]) -> int | None:
+def _find_carrier(left: int, right: int, skeleton: Skeleton) -> int | None:
     """Return the nearest joint above both joints."""
-    above_right = _path_to_root(right, parents)[1:]
-    return next((joint for joint in _path_to_root(left, parents)[1:] if joint in above_right), None)
+    above_right = skeleton.path_to_root(right)[1:]
+    return next((joint for joint in skeleton.path_to_root(left)[1:] if joint in above_right), None)
 
 
-def _path_to_root(joint: int, parents: Sequence[int]) -> list[int]:
-    path = [joint]
-    while parents[path[-1]] >= 0:
-        path.append(parents[path[-1]])
-    return path
-
-
-def _path_between(top: int, low: int, parents: Sequence[int]) -> list[int]:
+def _path_between(top: int, low: int, skeleton: Skeleton) -> list[int]:
     """Return the joints below `top` on the way down to `low`, which is the last; [] if it does not lie below."""
-    path = _path_to_root(low, parents)
+    path = skeleton.path_to_root(low)
     return path[: path.index(top)][::-1] if top in path else []
 
 
