@@ -188,7 +188,8 @@ def _check_info(info: Info, count: int) -> Info:
 
 
 def _check_finite(values: Tensor, accepted: Tensor) -> None:
-    broken = ~values.isfinite().flatten(1).all(dim=1).cpu() & accepted.cpu()
+    is_finite = values.isfinite().flatten(1).all(dim=1)
+    broken = ~is_finite.cpu() & accepted.cpu()
     if broken.any():
         raise SampleError(int(broken.nonzero()[0]), "it returned a value that is not finite (NaN or infinity)")
 
@@ -204,7 +205,7 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
     for key in dict.fromkeys(key for _, info in parts for key in info):
         example = next(np.asarray(info[key]) for _, info in parts if key in info)
         missing = np.nan if example.dtype.kind in "biuf" else ""
-        columns[key] = np.concatenate([np.asarray(info.get(key, np.full(length, missing))) for length, info in parts])
+        columns[key] = np.concatenate([info.get(key, np.full(length, missing)) for length, info in parts])
     return columns
 
 
@@ -331,9 +332,8 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
     def perturb(samples: Samples, stream: Stream) -> Corrected:
         answer = call_corrector(corrector, samples, stream.child("corrector"))
         shift = (answer.samples.values - samples.values).flatten(1).norm(dim=1)
-        direction = torch.randn(samples.values.shape, generator=stream.child("direction").generator()).to(
-            samples.values
-        )
+        generator = stream.child("direction").generator()
+        direction = torch.randn(samples.values.shape, generator=generator).to(samples.values)
         length = direction.flatten(1).norm(dim=1)
         moved = samples.values + direction * with_trailing_axes(shift / length, direction.ndim)
         return Corrected(samples.with_values(moved), answer.accepted, answer.info)

@@ -132,10 +132,13 @@ def identity_of(code: Callable[..., Any], opened: Iterable[str] = ()) -> Identit
     module = sys.modules.get(module_name)
     file = Path(getattr(module, "__file__", None) or "")
     is_packaged = any(name in file.parts for name in _PACKAGES)
+    files: dict[str, str] = {}
+    if module is not None and not is_packaged:
+        files = _digest_modules(module.__name__, file)
     identity = Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
         source=_normalize(_read_source(bare)),
-        files={} if module is None or is_packaged else _digest_modules(module.__name__, file),
+        files=files,
         values=_digest_held_values(code),
         package=_describe_package(module_name) if is_packaged else "",
     )
@@ -388,10 +391,11 @@ def _update_digest(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     elif callable(value) or hasattr(value, "__dict__"):
         bare = _unwrap(value)
-        digest.update(
-            (_normalize(_read_source(bare)) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}").encode()
-        )
-        for part in _list_held_values(value) if id(value) not in seen else ():
+        source = _normalize(_read_source(bare)) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}"
+        digest.update(source.encode())
+        if id(value) in seen:
+            return
+        for part in _list_held_values(value):
             seen.add(id(value))
             _update_digest(digest, part, depth + 1, seen)
     else:

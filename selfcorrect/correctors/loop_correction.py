@@ -169,9 +169,10 @@ def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction)
     if correction.operator == "interpolation" and not math.isinf(correction.strength):
         target = (raw.values + correction.strength * target) / (1 + correction.strength)
     rows = coins.flatten(1).any(dim=1) if coins.ndim > 1 else coins
+    is_corrected = with_trailing_axes(coins, target.ndim).to(target.device)
     return replace(
         raw,
-        values=torch.where(with_trailing_axes(coins, target.ndim).to(target.device), target, raw.values),
+        values=torch.where(is_corrected, target, raw.values),
         labels=torch.where(rows, full.labels, raw.labels),
         weights=torch.where(rows, full.weights, raw.weights),
     )

@@ -96,10 +96,10 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
         def draw(labels: Tensor, stream: Stream) -> Tensor:
             values = model.sample(labels.repeat(k), stream.child("draws"))
             scores = _scores(values, raters, len(labels), stream.child("rater").generator())
-            noise = torch.rand(scores.shape, generator=stream.child("choice").generator(), dtype=torch.float64).to(
-                scores
-            )
-            scores = scores - choice_noise * torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-12)))
+            generator = stream.child("choice").generator()
+            uniform = torch.rand(scores.shape, generator=generator, dtype=torch.float64).to(scores)
+            gumbel = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-12)))
+            scores = scores + choice_noise * gumbel
             best = scores.unflatten(0, (k, len(labels))).argmax(dim=0)  # (N, *replicates)
             draws = values.unflatten(0, (k, len(labels)))  # (k, N, *replicates, *event)
             index = best.reshape(1, *best.shape, *(1,) * (draws.ndim - 1 - best.ndim))

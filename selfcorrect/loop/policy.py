@@ -347,12 +347,13 @@ def measure_mixture(training: Samples) -> dict[str, float]:
     total = len(training)
     real = total - synthetic
     weights = training.weights.double()
+    synthetic_weight = weights[torch.from_numpy(is_synthetic)].sum()
     return {
         "real_count": real,
         "synthetic_count": synthetic,
         "synthetic_ratio": synthetic / real if real else math.inf,
         "synthetic_share": synthetic / total if total else math.nan,
-        "synthetic_weight_share": float(weights[torch.from_numpy(is_synthetic)].sum() / weights.sum()),
+        "synthetic_weight_share": float(synthetic_weight / weights.sum()),
     }
 
 

@@ -259,7 +259,9 @@ def run_loop(
             observers.after_user_code()
             corrector_state = state_of(arm.correction.corrector) if arm.correction else {}
         distance = batch.samples.provenance.distance
-        is_correcting = arm.correction is not None and arm.correction.strength > 0
+        calls = getattr(sampler, CORRECTOR_CALLS, 0)
+        if arm.correction is not None and arm.correction.strength > 0:
+            calls += len(batch.drawn)
         measured = {
             **scores,
             **_training_loss(model),
@@ -267,7 +269,7 @@ def run_loop(
             "drawn_count": len(batch.drawn),
             "rejected_count": batch.rejected,
             "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
-            CORRECTOR_CALLS: (len(batch.drawn) if is_correcting else 0) + getattr(sampler, CORRECTOR_CALLS, 0),
+            CORRECTOR_CALLS: calls,
             **observers.metrics(),
         }
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)

@@ -26,7 +26,8 @@ def squared_wasserstein(
     """
     values, vectors = np.linalg.eigh(covariance_a)
     root = (vectors * np.sqrt(values.clip(min=0))[..., None, :]) @ np.swapaxes(vectors, -2, -1)
-    cross = np.sqrt(np.linalg.eigvalsh(root @ covariance_b @ root).clip(min=0)).sum(-1)
+    cross_values = np.linalg.eigvalsh(root @ covariance_b @ root)
+    cross = np.sqrt(cross_values.clip(min=0)).sum(-1)
     traces = np.trace(covariance_a, axis1=-2, axis2=-1) + np.trace(covariance_b, axis1=-2, axis2=-1)
     return np.square(mean_a - mean_b).sum(-1) + np.maximum(traces - 2 * cross, 0)
 

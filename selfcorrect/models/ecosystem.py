@@ -33,7 +33,8 @@ class Ecosystem(Saveable):
         return cls((model,) * members)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        parts = torch.randperm(len(samples), generator=stream.child("parts").generator()).chunk(len(self.members))
+        generator = stream.child("parts").generator()
+        parts = torch.randperm(len(samples), generator=generator).chunk(len(self.members))
         share = max(1, steps // len(self.members))
         trained = []
         for index, member in enumerate(self.members):

@@ -48,7 +48,8 @@ class SentenceEncoder:
             batch = list(texts[start : start + _BATCH])
             tokens = self.tokenizer(batch, padding=True, truncation=True, max_length=limit, return_tensors="pt")
             tokens = tokens.to(self.network.device)
-            parts.append(self.vectors(self.network(**tokens), tokens["attention_mask"]).float().cpu())
+            vectors = self.vectors(self.network(**tokens), tokens["attention_mask"])
+            parts.append(vectors.float().cpu())
         return torch.cat(parts).clone()
 
 

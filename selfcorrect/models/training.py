@@ -128,7 +128,8 @@ def mean_late_loss(losses: Sequence[Tensor]) -> float:
     """Return the mean of the last quarter of the losses of all steps, NaN for no steps."""
     if not losses:
         return math.nan
-    return torch.stack(list(losses[-math.ceil(len(losses) / 4) :])).mean().item()
+    late = losses[-math.ceil(len(losses) / 4) :]
+    return torch.stack(list(late)).mean().item()
 
 
 @torch.no_grad()

@@ -47,7 +47,8 @@ def agreement_of(choices: Sequence[Choice], confidence: float = 0.95) -> Agreeme
         mirrored = [{_FIRST: _SECOND, _SECOND: _FIRST}.get(answer, answer) for answer in unit]
         counts.append((coincidences(unit, _KINDS) + coincidences(mirrored, _KINDS)) / 2)
     tables = np.array(counts)
-    drawn = streams(0).child("agreement").numpy().multinomial(count, [1 / count] * count, _RESAMPLES)
+    generator = streams(0).child("agreement").numpy()
+    drawn = generator.multinomial(count, [1 / count] * count, _RESAMPLES)
     resampled = np.tensordot(drawn, tables, axes=1)
     total = tables.sum(0)
     alphas = [alpha_of(table) for table in resampled]

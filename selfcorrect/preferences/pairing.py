@@ -52,8 +52,9 @@ class Design:
         possible = {frozenset(pair) for pair in open_pairs}
         common = (pair for pair in self.common_pairs() if frozenset(pair) in possible)
         first, second = next(common, None) or self._most_informative(open_pairs, choices)
-        swapped = self.stream.child("side", rater, len(answered)).numpy().random() < 0.5
-        return (second, first) if swapped else (first, second)
+        generator = self.stream.child("side", rater, len(answered)).numpy()
+        is_swapped = generator.random() < 0.5
+        return (second, first) if is_swapped else (first, second)
 
     def common_pairs(self) -> list[tuple[str, str]]:
         """Return the pairs that all raters see first: neighbours on random rings through each group."""
@@ -98,5 +99,7 @@ class Design:
             contrasts[number, rows[first]] = 1
             contrasts[number, rows[second]] = -1
         gains = information(fit, contrasts)
-        ties = self.stream.child("ties", len(choices)).numpy().random(len(pairs))
-        return pairs[np.lexsort((ties, gains.round(9)))[-1]]
+        generator = self.stream.child("ties", len(choices)).numpy()
+        ties = generator.random(len(pairs))
+        order = np.lexsort((ties, gains.round(9)))
+        return pairs[order[-1]]

@@ -103,7 +103,8 @@ def predicted_share(choices: Sequence[Choice], features: Mapping[str, np.ndarray
     decided = [choice for choice in _select_comparisons(choices, features) if choice.outcome]
     samples, table = _make_table(decided, features)
     table = (table - table.mean(0)) / np.maximum(table.std(0), 1e-9) if decided else table
-    folds_of_samples = streams(0).child("folds").numpy().permutation(len(samples)) % _FOLDS
+    generator = streams(0).child("folds").numpy()
+    folds_of_samples = generator.permutation(len(samples)) % _FOLDS
     fold_of = dict(zip(samples, folds_of_samples.tolist(), strict=True))
     tested: list[tuple[Choice, float]] = []
     for folds in combinations_with_replacement(range(_FOLDS), 2):

@@ -132,7 +132,8 @@ def nearest_to(reference: Tensor, embed: Embedding = flat) -> Rule:
     centre = embed(reference).double().mean(0)
 
     def rule(pool: Pool, count: int) -> Tensor:
-        return (embed(pool.values).double() - centre).norm(dim=1).argsort()[:count]
+        distances = (embed(pool.values).double() - centre).norm(dim=1)
+        return distances.argsort()[:count]
 
     return rule
 

@@ -39,5 +39,6 @@ def denoising_errors(model: GenerativeModel, values: Tensor, labels: Tensor, str
     for level in LEVELS:
         time = round(level * (model.config.diffusion_steps - 1))
         noisy = model.schedule.add_noise(values, noise, torch.full((len(values),), time))
-        total += (model.denoise(noisy, time, labels) - values).square().flatten(1).mean(1)
+        errors = model.denoise(noisy, time, labels) - values
+        total += errors.square().flatten(1).mean(1)
     return total / len(LEVELS)

@@ -253,16 +253,15 @@ def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     stances = []
     for side, frames in enumerate(stands.T):
         ankles_from_toes_m = toe_to_ankle_m[frames, side]
-        stances.append(
-            _Stance(
-                normals=up[frames, side, 0],
-                toe_normals=up[frames, side, 1],
-                rises_m=ankles_from_toes_m[:, 1] if has_toe[side] else heights_m[frames, side],
-                reaches_m=norms(ankles_from_toes_m[:, [0, 2]]),
-                heights_m=heights_m[frames, side],
-                clips=np.full(frames.sum(), clip),
-            )
+        stance = _Stance(
+            normals=up[frames, side, 0],
+            toe_normals=up[frames, side, 1],
+            rises_m=ankles_from_toes_m[:, 1] if has_toe[side] else heights_m[frames, side],
+            reaches_m=norms(ankles_from_toes_m[:, [0, 2]]),
+            heights_m=heights_m[frames, side],
+            clips=np.full(frames.sum(), clip),
         )
+        stances.append(stance)
     return stances
 
 

@@ -123,13 +123,13 @@ class MotionOnFloor:
         lowest_m = ground.in_own_frame.floor_m
         if None not in (seen.skeleton.joint("left_ankle"), seen.skeleton.joint("right_ankle")):
             skeleton = seen.skeleton
-            of_floor = ground.in_own_frame
-            beneath_m = in_chunks(
-                lambda *poses: of_floor.beneath_m(world_sole_points(skeleton, *forward_kinematics(skeleton, *poses))),
-                seen.root_m,
-                seen.rotations,
-            )
-            lowest_m = float(beneath_m.min())
+            floor_ground = ground.in_own_frame
+
+            def heights_beneath_m(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+                positions_m, orientations = forward_kinematics(skeleton, root_m, rotations)
+                return floor_ground.beneath_m(world_sole_points(skeleton, positions_m, orientations))
+
+            lowest_m = float(in_chunks(heights_beneath_m, seen.root_m, seen.rotations).min())
         root_m = seen.root_m - np.array([0.0, lowest_m, 0.0])
         return cls(replace(seen, root_m=root_m, ground=ground.with_lowest_floor(lowest_m)), motion, turned, lowest_m)
 

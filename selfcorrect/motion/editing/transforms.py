@@ -21,13 +21,11 @@ def mirror(moving: Moving) -> Moving:
 
     Bones keep the lengths of their own side, so on a symmetric skeleton this is an exact reflection.
     """
+    root_m = moving.root_m * np.array([-1.0, 1.0, 1.0])
     swapped = moving.rotations[..., moving.skeleton.mirror_map, :]
-    return replace(
-        moving,
-        root_m=moving.root_m * np.array([-1.0, 1.0, 1.0]),
-        rotations=swapped * np.array([1.0, -1.0, -1.0, 1.0]),
-        contacts=None if moving.contacts is None else moving.contacts[..., ::-1],
-    )
+    rotations = swapped * np.array([1.0, -1.0, -1.0, 1.0])
+    contacts = None if moving.contacts is None else moving.contacts[..., ::-1]
+    return replace(moving, root_m=root_m, rotations=rotations, contacts=contacts)
 
 
 def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
@@ -47,7 +45,9 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
 def _standing_height_m(skeleton: Skeleton) -> float:
     """Height of the root above the soles in the rest pose."""
     rest = np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1))
-    return -float(world_sole_points(skeleton, *forward_kinematics(skeleton, np.zeros(3), rest))[:, 1].min())
+    positions_m, orientations = forward_kinematics(skeleton, np.zeros(3), rest)
+    soles_m = world_sole_points(skeleton, positions_m, orientations)
+    return -float(soles_m[:, 1].min())
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:

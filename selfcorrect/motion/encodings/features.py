@@ -75,7 +75,8 @@ class FeatureCodec:
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():
-            row = int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
+            is_finite = values.isfinite().flatten(1).all(dim=1)
+            row = int((~is_finite).nonzero()[0])
             raise InputError(f"features must be finite, but sample {row} is not")
         return (values.detach().cpu().double() * self.std + self.mean).numpy()
 

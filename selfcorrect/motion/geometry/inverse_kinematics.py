@@ -177,16 +177,21 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
     """(C, 3) mean shape of bones (T, C, 3), with their mean lengths, turned to the template (C, 3)."""
     lengths_m = np.linalg.norm(bones_m, axis=-1).mean(axis=0)[:, None]
-    template_m = lengths_m * template_m / np.maximum(np.linalg.norm(template_m, axis=-1, keepdims=True), 1e-12)
+    template_lengths_m = np.linalg.norm(template_m, axis=-1, keepdims=True)
+    template_m = lengths_m * template_m / np.maximum(template_lengths_m, 1e-12)
     upright = np.array([[0.0, 0.0, 0.0, 1.0]])
+    all_upright = np.tile(upright, (len(bones_m), 1))
     shape_m = template_m
     if len(template_m) < 2:
         return shape_m
     for _ in range(_FITS):
-        turned = Rotation.from_quat(aligning_turns(shape_m, bones_m, np.tile(upright, (len(bones_m), 1)))[:, None])
+        turns = aligning_turns(shape_m, bones_m, all_upright)
+        turned = Rotation.from_quat(turns[:, None])
         before_m = shape_m
         shape_m = turned.inv().apply(bones_m).mean(axis=0)
-        shape_m *= lengths_m / np.maximum(np.linalg.norm(shape_m, axis=-1, keepdims=True), 1e-12)
+        shape_lengths_m = np.linalg.norm(shape_m, axis=-1, keepdims=True)
+        shape_m *= lengths_m / np.maximum(shape_lengths_m, 1e-12)
         if np.abs(shape_m - before_m).max() < _CONVERGED_M:
             break
-    return Rotation.from_quat(aligning_turns(shape_m, template_m[None], upright)).apply(shape_m)
+    to_template = Rotation.from_quat(aligning_turns(shape_m, template_m[None], upright))
+    return to_template.apply(shape_m)

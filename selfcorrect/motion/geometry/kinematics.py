@@ -52,7 +52,8 @@ def _pose_tree(
 
 def _by_frame(tree: _Tree, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Reorder values (K, J, T) of joints in the tree's order to (..., J, K) in the skeleton's order."""
-    return np.ascontiguousarray(values.take(tree.place, axis=1).transpose(2, 1, 0)).reshape(*shape, len(values))
+    ordered = values.take(tree.place, axis=1).transpose(2, 1, 0)
+    return np.ascontiguousarray(ordered).reshape(*shape, len(values))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -227,7 +228,9 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         width = frames.shape[2] // 2 * 2
         imageio.imwrite(path, frames[:, :height, :width], fps=fps, codec="libx264", macro_block_size=1)
     elif path.suffix == ".gif":
-        palette = Image.fromarray(np.concatenate(frames[:: -(-len(frames) // _PALETTE_FRAMES)])).quantize(128)
+        step = ceil(len(frames) / _PALETTE_FRAMES)
+        samples = np.concatenate(frames[::step])
+        palette = Image.fromarray(samples).quantize(128)
         images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         # GIF counts time in hundredths of a second.
         images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
@@ -409,7 +412,8 @@ def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarr
 
 
 def _blend(first: Colour, second: Colour, share: float) -> Colour:
-    red, green, blue = np.rint(np.add(first, np.subtract(second, first) * share)).astype(int).tolist()
+    mixed = np.add(first, np.subtract(second, first) * share)
+    red, green, blue = np.rint(mixed).astype(int).tolist()
     return red, green, blue
 
 

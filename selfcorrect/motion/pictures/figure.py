@@ -145,7 +145,9 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
     radii_m = list[float]()
     for joint, part in enumerate(skeleton.parts):
         parent = skeleton.parents[joint]
-        like_m = radii_m[parent] if parent >= 0 and inside[joint] else _RADII_M["pelvis"] if inside[joint] else thin_m
+        like_m = thin_m
+        if inside[joint]:
+            like_m = radii_m[parent] if parent >= 0 else _RADII_M["pelvis"]
         radii_m.append(_RADII_M.get(strip_side(part), like_m))
     return radii_m
 
@@ -165,7 +167,8 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
         corners_m = soles.offsets_m[soles.side == foot]
         for edge in (0, 1):  # corners come in pairs across the foot, the left one first
             line_m = corners_m[edge::2] + inward_m[edge]
-            edges.append((foot, list(zip(joints[edge::2].tolist(), line_m, strict=True))))
+            line = zip(joints[edge::2].tolist(), line_m, strict=True)
+            edges.append((foot, list(line)))
     return edges
 
 
@@ -174,4 +177,6 @@ def _colour(skeleton: Skeleton, joint: int) -> Colour:
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]
-    return LEFT if part.startswith("left_") else RIGHT if part.startswith("right_") else MIDDLE
+    if part.startswith("left_"):
+        return LEFT
+    return RIGHT if part.startswith("right_") else MIDDLE

@@ -205,4 +205,5 @@ def _share(colour: tuple[int, int, int]) -> list[float]:
 
 
 def _numbers(values: np.ndarray, kind: str) -> str:
-    return base64.b64encode(np.ascontiguousarray(values, dtype=np.dtype(kind)).tobytes()).decode()
+    content = np.ascontiguousarray(values, dtype=kind).tobytes()
+    return base64.b64encode(content).decode()

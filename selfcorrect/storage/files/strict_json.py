@@ -31,14 +31,18 @@ def to_json(value: object) -> object:
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return [to_json(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [to_json(item) for item in value]
+    return value
 
 
 def from_json(value: object) -> Any:
     """Invert `to_json`; null becomes NaN."""
     if isinstance(value, dict):
         return {key: from_json(item) for key, item in value.items()}
-    return [from_json(item) for item in value] if isinstance(value, list) else math.nan if value is None else value
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    return math.nan if value is None else value
 
 
 def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:

@@ -69,7 +69,8 @@ def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends
         _warn_of_other_environment(folder)
         return
     _refuse_foreign(folder)
-    write_atomically(folder / ENVIRONMENT, append_seal(_json_bytes(describe_environment())))
+    environment = _json_bytes(describe_environment())
+    write_atomically(folder / ENVIRONMENT, append_seal(environment))
     write_atomically(path, append_seal(_json_bytes(config)))
 
 
