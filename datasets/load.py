@@ -31,6 +31,9 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         reading: Properties that the file does not hold, such as its unit.
         any_body: Read bodies that no corrector could work on, too, such as those without knees.
 
+    Returns:
+        The motion, at the frame rate of the file.
+
     Raises:
         InputError: The file is damaged, or holds several motions: use `load_motions`.
     """
@@ -51,6 +54,9 @@ def load_motions(source: str | Path, reading: Reading | None = None) -> list[Mot
             or any folder of motion files. `FOLDER#SPLIT` names a split of a dataset.
         reading: Facts that files lack. If there are any, the path holds plain motion files and is no dataset.
 
+    Returns:
+        The motions, each on the skeleton and at the frame rate of its file.
+
     Raises:
         InputError: The source does not exist or holds no motions.
     """
@@ -69,7 +75,7 @@ def load_motions(source: str | Path, reading: Reading | None = None) -> list[Mot
 
 
 def label_of(path: Path, folder: Path) -> str:
-    """The label of a file in a folder without an index: its subfolder's name, else its own without a final number."""
+    """Return the label of a file in a folder without an index: its subfolder's name, or its own without a number."""
     below = path.relative_to(folder).parent.name
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
 

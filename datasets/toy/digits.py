@@ -17,17 +17,17 @@ IDX_TYPES = {0x08: np.dtype("uint8"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8
 
 
 def bundled_digits() -> tuple[Tensor, Tensor]:
-    """1797 images (1797, 8, 8) float32 in [−1, 1], ink high, and labels (1797,) int64; no download."""
+    """Return 1797 images (1797, 8, 8) float32 in [−1, 1], ink high, and labels (1797,) int64, without a download."""
     pixels, labels = load_digits(return_X_y=True)
     images = np.asarray(pixels).reshape(-1, 8, 8) / 8 - 1
     return torch.tensor(images, dtype=torch.float32), torch.tensor(np.asarray(labels), dtype=torch.int64)
 
 
 def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
-    """Images (N, 28, 28) float32 in [−1, 1] and labels (N,) of MNIST's idx files, part "train" or "t10k".
+    """Return images (N, 28, 28) float32 in [−1, 1] and labels (N,) of MNIST's idx files, part "train" or "t10k".
 
     The folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al.
-    publish them. Raises ValueError, naming the file, where one is missing or is not an idx file.
+    publish them. Raises InputError, which names the file, if one is missing or is not an idx file.
     """
     images = read_idx(_find(folder, f"{part}-images"))
     labels = read_idx(_find(folder, f"{part}-labels"))
@@ -46,7 +46,7 @@ def _find(folder: Path, prefix: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
+    """Return the array in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
         raise InputError(f"{path} is not an idx file: it starts with {content[:4].hex(' ') or 'nothing'}")

@@ -13,7 +13,7 @@ from selfcorrect.core.randomness import Stream
 
 
 def normal(count: int, stream: Stream, *event: int) -> Tensor:
-    """Standard normal values (count, *event), float64; event = (*replicates, dimension)."""
+    """Draw standard normal values (count, *event), float64; event = (*replicates, dimension)."""
     return torch.randn((count, *event), generator=stream.generator(), dtype=torch.float64)
 
 
@@ -124,7 +124,7 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
 
 
 def typicality(values: Tensor, minority_share: float) -> Tensor:
-    """Log-density (N,) of the groups and features of people (N, 4), up to a constant."""
+    """Return the log-density (N,) of the groups and features of people (N, 4), up to a constant."""
     group = values[:, 2].long()
     shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)
     from_means = values[:, None, :2] - CELL_MEANS[group]
@@ -134,14 +134,14 @@ def typicality(values: Tensor, minority_share: float) -> Tensor:
 
 
 def zipf(words: int, exponent: float = 1.0) -> Tensor:
-    """Probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
+    """Return probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
     ranks = torch.arange(1, words + 1, dtype=torch.float64)
     frequencies = ranks**-exponent
     return frequencies / frequencies.sum()
 
 
 def transitions(words: int, stream: Stream) -> Tensor:
-    """A transition matrix (words, words) of a Markov chain: row i, what follows word i, even on the simplex."""
+    """Draw a transition matrix (words, words) of a Markov chain: row i, what follows word i, even on the simplex."""
     return torch.from_numpy(stream.numpy().dirichlet(np.ones(words), size=words))
 
 

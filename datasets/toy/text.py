@@ -15,12 +15,12 @@ from selfcorrect.core.errors import InputError
 
 
 def documentation() -> str:
-    """About 450,000 characters of English prose that every Python has: the topics of `help()`."""
+    """Return about 450,000 characters of English prose that every Python has: the topics of `help()`."""
     return "\n\n".join(pydoc_data.topics.topics.values())
 
 
 def read_text(path: Path) -> str:
-    """The contents of a UTF-8 text file; raises ValueError, naming the place, where it is not one."""
+    """Return the contents of a UTF-8 text file; InputError, which names the byte, if it is not one."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -77,5 +77,5 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
 
 
 def select_evenly(windows: Tensor, count: int) -> Tensor:
-    """`count` of windows (N, length), or all where there are fewer, evenly spread over them."""
+    """Return `count` of windows (N, length), or all if there are fewer, evenly spread over them."""
     return windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()]

@@ -57,6 +57,9 @@ class Policy(Protocol):
             history: Corrected synthetic batches up to this generation.
             generation: Number of the generation, from 1 on.
             stream: Random numbers of the choice.
+
+        Returns:
+            Samples (N, *event) to train on; real and synthetic ones in any order.
         """
         ...
 
