@@ -59,25 +59,21 @@ def _both_sides(pattern: str, **limbs: str) -> dict[str, str]:
     }
 
 
+_MB_TRUNK = {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1", "neck": "Neck1",
+             "head": "Head"}  # fmt: skip
+_MB_LIMBS = _both_sides(
+    "{Side}{joint}", hip="UpLeg", knee="Leg", ankle="Foot", foot="ToeBase", collar="Shoulder", shoulder="Arm",
+    elbow="ForeArm", wrist="Hand",
+)  # fmt: skip
+_DAZ_TRUNK = {"pelvis": "hip", "spine1": "abdomen", "spine3": "chest", "neck": "neck", "head": "head"}
+_DAZ_LIMBS = _both_sides(
+    "{s}{joint}", hip="Thigh", knee="Shin", ankle="Foot", foot="Foot_end", collar="Collar", shoulder="Shldr",
+    elbow="ForeArm", wrist="Hand",
+)  # fmt: skip
 _KINDS = {
-    "mb": _Kind(
-        0.0254 / 0.45,
-        {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1"}
-        | {"neck": "Neck1", "head": "Head"}
-        | _both_sides(
-            "{Side}{joint}", hip="UpLeg", knee="Leg", ankle="Foot", foot="ToeBase", collar="Shoulder", shoulder="Arm",
-            elbow="ForeArm", wrist="Hand",
-        ),
-    ),
-    "daz": _Kind(
-        0.01,
-        {"pelvis": "hip", "spine1": "abdomen", "spine3": "chest", "neck": "neck", "head": "head"}
-        | _both_sides(
-            "{s}{joint}", hip="Thigh", knee="Shin", ankle="Foot", foot="Foot_end", collar="Collar", shoulder="Shldr",
-            elbow="ForeArm", wrist="Hand",
-        ),
-    ),
-}  # fmt: skip
+    "mb": _Kind(0.0254 / 0.45, _MB_TRUNK | _MB_LIMBS),
+    "daz": _Kind(0.01, _DAZ_TRUNK | _DAZ_LIMBS),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,15 +173,11 @@ def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
         for member in archive:
             limits.check_unpacked(path, archive.offset, stored=stored)
             if member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX)):
-                texts[member.name] = _text_of(archive, member)
+                content = archive.extractfile(member)
+                texts[member.name] = content.read().decode("utf-8") if content else ""
     while unzipped.read(_CHUNK):
         limits.check_unpacked(path, unzipped.tell(), stored=stored)
     return texts
-
-
-def _text_of(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    file = archive.extractfile(member)
-    return file.read().decode("utf-8") if file else ""
 
 
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:

@@ -183,7 +183,7 @@ def start_processes(
     is_console = warnings.formatwarning is format_for_console
     executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (is_console, initializer, *arguments))
     with _without_main_script():
-        for started in [executor.submit(_do_nothing) for _ in range(workers)]:  # none idle: one process each
+        for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: one process each
             started.result()
     return executor
 
@@ -201,10 +201,6 @@ def _die_with_parent() -> None:
     assert parent is not None
     parent.join()
     kill_this_process()
-
-
-def _do_nothing() -> None:
-    """Do nothing, so that a process starts."""
 
 
 @contextmanager
