@@ -20,9 +20,8 @@ from selfcorrect.motion.body.smpl import LAYOUTS, SMPL_H, SMPL_X, Body, Layout, 
 from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.geometry.views import Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.arrays import read_npz
+from selfcorrect.storage.files.arrays import read_npz, write_npz
 from selfcorrect.storage.files.limits import open_file
-from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import (
     AVERAGE_BODY,
@@ -193,8 +192,7 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
         trans = keep_places(old["trans"], old["trans"].astype(float), trans)
     fields = keep_fields(old, len(old["poses"]), len(motion))
     fields |= _moving(old, poses, trans, motion.fps)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **fields)
+    write_npz(path, fields)
 
 
 def _layout(path: Path, poses: np.ndarray) -> Layout:

@@ -32,8 +32,7 @@ from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, swap_sides
-from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
 from ..motion_file import MotionFile, check_size, check_within
@@ -83,7 +82,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     def write(target: Path, changed: Motion) -> None:
         joints_m = world.to_file((body_joints(changed) - RAISED_M)[:, order])
         values = encode(joints_m) if array.ndim == 2 else joints_m
-        np.save(target, values.astype(array.dtype), allow_pickle=False)
+        write_npy(target, values.astype(array.dtype))
 
     fitted_m = body_joints(motion) - RAISED_M
     notes = (*world.notes, *fit_notes([(read_m, fitted_m)]))
@@ -180,17 +179,14 @@ def world_of(reading: Reading) -> JointsWorld:
 
 def write_rows(path: Path, motion: Motion) -> None:
     """Write a motion as rows (T − 1, 263) at 20 fps, with HumanML3D's bone lengths, from the origin facing +z."""
-    _save(path, encode(body_joints(resample(motion, FPS)), TARGET_OFFSETS_M))
+    rows = encode(body_joints(resample(motion, FPS)), TARGET_OFFSETS_M)
+    write_npy(path, rows.astype(np.float32))
 
 
 def write_joints(path: Path, motion: Motion) -> None:
     """Write a motion as joints (T, 22, 3), metres, at 20 fps."""
-    _save(path, body_joints(resample(motion, FPS)) - RAISED_M)
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    with replacing(path) as temporary:
-        np.save(temporary, array.astype(np.float32), allow_pickle=False)
+    joints_m = body_joints(resample(motion, FPS)) - RAISED_M
+    write_npy(path, joints_m.astype(np.float32))
 
 
 def read_joints(path: Path) -> np.ndarray:
@@ -257,9 +253,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
         for index, motion in enumerate(changed):
             frames = world.to_file(body_joints(motion) - RAISED_M)
             written[index, :, :, : len(motion)] = np.moveaxis(frames, 0, -1)
-        changed_content = np.array({**content, "motion": written}, dtype=object)
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            np.save(file, changed_content, allow_pickle=True)
+        write_npy(target, np.array({**content, "motion": written}, dtype=object))
 
     return MotionFile(tuple(motions), (*world.notes, *fit_notes(fits)), write)
 

@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
-from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import BONES_MADE_CONSTANT, MotionFile
 from ..skeletons.reading import Reading, Up
@@ -237,8 +237,7 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         turned = turn.inv().apply(changed_m) / unit_m
         written = np.empty(array.shape)
         written[:, joints.order] = turned.reshape(positions.shape)
-        with replacing(target) as temporary:
-            np.save(temporary, written.astype(array.dtype), allow_pickle=False)
+        write_npy(target, written.astype(array.dtype))
 
     motion = replace(fitted, source=str(path))
     return MotionFile((motion,), tuple(notes), write)

@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotati
 from selfcorrect.motion.geometry.views import Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.files.arrays import write_npz
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of
@@ -221,5 +221,4 @@ def write(path: Path, motion: Motion) -> None:
     for name, array in arrays_of(motion).items():
         arrays[name] = array.astype(np.float32)
     arrays["foot_contacts"] = arrays["foot_contacts"] > 0.5
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    write_npz(path, arrays)

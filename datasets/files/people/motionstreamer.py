@@ -19,7 +19,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.writing import replacing
+from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
@@ -70,8 +70,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
             new = values + differences
         else:
             new = rows_of(_raise_motion(changed, -SOLE_BELOW_TOE_JOINT_M))
-        with replacing(target) as temporary:
-            np.save(temporary, new.astype(rows.dtype), allow_pickle=False)
+        write_npy(target, new.astype(rows.dtype))
 
     assumed = () if reading.fps else (f"{FPS:g} fps assumed, as of MotionStreamer (--fps)",)
     return MotionFile((motion,), ("rows as of MotionStreamer", *assumed), write)
@@ -151,5 +150,4 @@ def write(path: Path, motion: Motion) -> None:
     centred = ShiftedWorld(motion.root_m[0] * [-1.0, 0.0, -1.0]).view(motion)
     facing = TurnedWorld(Rotation.from_euler("y", -yaw_rad)).view(centred)
     rows = rows_of(_raise_motion(facing, -lowest_m))
-    with replacing(path) as temporary:
-        np.save(temporary, rows.astype(np.float32), allow_pickle=False)
+    write_npy(path, rows.astype(np.float32))

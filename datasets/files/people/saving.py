@@ -1,8 +1,6 @@
 """Motions as programs save them that make motions or see people in videos, with average bodies and empty shapes."""
 
-import io
 import pickle
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS, RAISED_M
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.storage.files.writing import replacing, write_atomically
+from selfcorrect.storage.files.arrays import write_npy, write_npz
+from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.pickles.results import torch_archive
 
 from .sam3d import frames_of
@@ -43,7 +42,7 @@ def write_gvhmr(path: Path, motion: Motion) -> None:
         }
     content["K_fullimg"] = _zeros(motion, 3, 3)
     content["net_outputs"] = {}
-    _write_torch(path, content)
+    write_atomically(path, torch_archive(content))
 
 
 def write_gem_x(path: Path, motion: Motion) -> None:
@@ -62,7 +61,8 @@ def write_gem_x(path: Path, motion: Motion) -> None:
         "identity_coeffs": _zeros(body, 45),
         "scale_params": _zeros(body, 68),
     }
-    _write_torch(path, {"body_params_global": params, "K_fullimg": _zeros(body, 3, 3)})
+    content = {"body_params_global": params, "K_fullimg": _zeros(body, 3, 3)}
+    write_atomically(path, torch_archive(content))
 
 
 def write_wham(path: Path, motion: Motion) -> None:
@@ -102,7 +102,7 @@ def write_tram(path: Path, motion: Motion) -> None:
         "pred_trans": trans[:, None],
         "frame": np.arange(len(motion)),
     }
-    _write_objects(path, content)
+    write_npy(path, np.array(content, dtype=object))
 
 
 def write_sam3d(path: Path, motion: Motion) -> None:
@@ -123,8 +123,7 @@ def write_hy_motion(path: Path, motion: Motion) -> None:
         "betas": np.zeros((1, 16), np.float32),
         "gender": np.array(["neutral"]),
     }
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **content)
+    write_npz(path, content)
 
 
 def write_mdm(path: Path, motion: Motion) -> None:
@@ -138,7 +137,7 @@ def write_mdm(path: Path, motion: Motion) -> None:
         "num_samples": 1,
         "num_repetitions": 1,
     }
-    _write_objects(path, content)
+    write_npy(path, np.array(content, dtype=object))
 
 
 def _parameters(motion: Motion, layout: Layout, up: int = Y_UP) -> tuple[np.ndarray, np.ndarray]:
@@ -162,15 +161,5 @@ def _zeros(motion: Motion, *sides: int) -> np.ndarray:
     return np.zeros((len(motion), *sides), np.float32)
 
 
-def _write_torch(path: Path, content: Mapping[str, Any]) -> None:
-    write_atomically(path, torch_archive(content))
-
-
 def _write_pickle(path: Path, content: object) -> None:
     write_atomically(path, pickle.dumps(content, protocol=4))
-
-
-def _write_objects(path: Path, content: Mapping[str, Any]) -> None:
-    file = io.BytesIO()
-    np.save(file, np.array(dict(content), dtype=object), allow_pickle=True)
-    write_atomically(path, file.getvalue())

@@ -1,8 +1,8 @@
-"""NumPy files of users, read without running code in them; declared sizes are checked before memory is allocated."""
+"""NumPy files of users, in and out; no code in them is run, and sizes are checked before memory is allocated."""
 
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core.errors import InputError, shorten_message
 from .limits import check_unpacked, open_file
+from .writing import replacing
 
 NUMERIC = "biufc"
 """Kinds of NumPy's types that are numbers."""
@@ -38,6 +39,18 @@ def read_npy(path: Path) -> np.ndarray:
             raise InputError(f"{path}: not a NumPy file")
         file.seek(0)
         return _read_array(f"{path}: the file", file, size)
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    """Write an array as a .npy file, objects as a pickle; on failure the old file stays."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, array, allow_pickle=array.dtype.hasobject)
+
+
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays with names as a .npz file; on failure the old file stays."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def skip_to_objects(path: Path, file: BinaryIO) -> None:

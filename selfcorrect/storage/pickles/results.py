@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import InputError, shorten_message
-from ..files.arrays import NUMERIC, read_npz, read_shapes, skip_to_objects
+from ..files.arrays import NUMERIC, read_npz, read_shapes, skip_to_objects, write_npz
 from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpacked_limit_bytes
 from ..files.writing import replacing
 from .arrays import (
@@ -162,8 +162,7 @@ class _NpzResults(Results):
         old = read_npz(self.path, skip_pickled=True)
         if any(len(array) != len(old[name]) for name, array in changed.items()):
             old = {name: array for name, array in old.items() if array.ndim == 0 or len(array) != frames}
-        with replacing(target) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{**old, **changed})
+        write_npz(target, {**old, **changed})
 
 
 class _PickledResults(Results):
