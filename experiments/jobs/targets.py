@@ -97,7 +97,9 @@ def check_targets(
         place = place_of(target)
         first_source = source_by_target.setdefault(place, source)
         if first_source != source:
-            raise SettingError(f"{first_source} and {source} would both become {target}; {otherwise}")
+            raise SettingError(
+                f"{first_source} and {source} would both become {target}; write them into two folders, or rename one"
+            )
         if place in sources:
             raise SettingError(f"{target}: an input would be overwritten; {otherwise}")
         if os.path.lexists(target) and not may_replace(target):
