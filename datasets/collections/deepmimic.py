@@ -112,14 +112,15 @@ def _clip(path: Path, content: object, fps: float) -> Motion:
     if len(bad):
         raise InputError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
     # A frame's duration is the time to the next one, so the last one's counts for nothing.
-    times_s = np.concatenate([[0.0], np.cumsum(frames[:-1, 0])])
+    times_s = np.cumsum([0.0, *frames[:-1, 0]])
     check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
     label = path.stem.removeprefix(_PREFIX)
     rotations = _AXES * Rotation.from_quat(quaternions) * _AXES.inv()
     turns = make_continuous(rotations.as_quat())
     motion = Motion(skeleton(), _AXES.apply(numbers), turns, fps, label=label, source=path.name)
     clock_s = np.arange(frame_count(times_s[-1], fps)) / fps
-    return at_frames(motion, np.interp(clock_s, times_s, np.arange(len(frames))), fps)
+    places = np.interp(clock_s, times_s, np.arange(len(frames)))
+    return at_frames(motion, places, fps)
 
 
 _ATTACHED = {
@@ -150,7 +151,8 @@ def on_smpl(motion: Motion) -> Motion:
         offset_m = rest_m[index] - rest_m[average.names.index(carrier)]
         if part.endswith("foot"):
             offset_m = offset_m * [1.0, _FLAT, 1.0]
-        joints_m[:, index] = places_m[:, joint] + Rotation.from_quat(world[:, joint]).apply(offset_m)
+        orientations = Rotation.from_quat(world[:, joint])
+        joints_m[:, index] = places_m[:, joint] + orientations.apply(offset_m)
     fitted = fit_motion(joints_m, motion.fps, fit_skeleton(joints_m, average))
     return replace(fitted, label=motion.label, source=motion.source)
 
@@ -177,13 +179,15 @@ def _is_number(value: object) -> bool:
 
 def _rotations(frames: np.ndarray) -> np.ndarray:
     """Return quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
-    identity = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 4))
-    columns = [np.roll(frames[:, 4:8], -1, axis=1)]
+    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(frames), 1 + len(_JOINTS) + len(_WRISTS), 1))
+    rotations[:, 0] = np.roll(frames[:, 4:8], -1, axis=1)
     start = 8
-    for joint in _JOINTS:
+    for index, joint in enumerate(_JOINTS, start=1):
         if joint.hinge:
-            columns.append(Rotation.from_rotvec(frames[:, start, None] * [0.0, 0.0, 1.0]).as_quat())
+            vectors = frames[:, start, None] * [0.0, 0.0, 1.0]
+            rotations[:, index] = Rotation.from_rotvec(vectors).as_quat()
+            start += 1
         else:
-            columns.append(np.roll(frames[:, start : start + 4], -1, axis=1))
-        start += 1 if joint.hinge else 4
-    return np.stack([*columns, *(identity for _ in _WRISTS)], axis=1)
+            rotations[:, index] = np.roll(frames[:, start : start + 4], -1, axis=1)
+            start += 4
+    return rotations

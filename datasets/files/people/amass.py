@@ -85,17 +85,17 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
         raise InputError(f"{path}: AMASS files have poses and trans, here is no {' and no '.join(missing)}")
     layout = _layout(path, arrays["poses"])
     pelvis_m = (body or average_body()).pelvis_m
-    if arrays["trans"].shape != (len(arrays["poses"]), 3):
-        raise InputError(f"{path}: expected trans of shape ({len(arrays['poses'])}, 3), got {arrays['trans'].shape}")
-    if _ROOT in arrays and arrays[_ROOT].shape != arrays["trans"].shape:
-        raise InputError(f"{path}: expected {_ROOT} of shape {arrays['trans'].shape}, got {arrays[_ROOT].shape}")
+    frames = len(arrays["poses"])
+    for name in ("trans", _ROOT):
+        if name in arrays and arrays[name].shape != (frames, 3):
+            raise InputError(f"{path}: expected {name} of shape ({frames}, 3), got {arrays[name].shape}")
     for name, most in _MOST.items():
         if name not in arrays:
             continue
         if arrays[name].dtype.kind not in "fiu":
             raise InputError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
         check_within(f"{path}: {name} is", arrays[name], most)
-    check_size(path, [(len(arrays["poses"]), len(layout.names))])
+    check_size(path, [(frames, len(layout.names))])
     vectors = arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)
     if _ROOT in arrays:
         vectors[:, 0] = _root(path, arrays[_ROOT], vectors[:, 0])
@@ -156,9 +156,12 @@ def body_in(path: Path, model: BodyModel) -> Body:
     from selfcorrect.motion.body.body_model import make_body
 
     betas = read_npz(path, ("betas",)).get("betas")
-    if betas is not None and betas.ndim == 2 and len(betas) == 1:
+    if betas is None:
+        return make_body(model, None)
+    if betas.ndim == 2 and len(betas) == 1:
         betas = betas[0]
-    if betas is not None and (betas.ndim != 1 or betas.dtype.kind not in "fiu" or not np.all(np.abs(betas) <= 100)):
+    is_row = betas.ndim == 1 and betas.dtype.kind in "fiu"
+    if not is_row or not np.all(np.abs(betas) <= 100):
         raise InputError(f"{path}: expected betas to be a row of numbers from -100 to 100, got shape {betas.shape}")
     return make_body(model, betas)
 
@@ -205,10 +208,12 @@ def _layout(path: Path, poses: np.ndarray) -> Layout:
 def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tuple[float, tuple[str, ...]]:
     """Return frames per second, and a note if they are assumed."""
     for name in _RATES:
-        if name in arrays:
-            if arrays[name].size != 1 or arrays[name].dtype.kind not in "fiu":
-                raise InputError(f"{path}: expected one number as {name}, got {str(arrays[name])[:60]!r}")
-            return checked_rate(path, float(arrays[name].item())), ()
+        if name not in arrays:
+            continue
+        rate = arrays[name]
+        if rate.size != 1 or rate.dtype.kind not in "fiu":
+            raise InputError(f"{path}: expected one number as {name}, got {str(rate)[:60]!r}")
+        return checked_rate(path, float(rate.item())), ()
     if fps is None and _ROOT in arrays:
         return _ROOT_FPS, (f"{_ROOT_FPS:g} fps assumed, as of HY-Motion (--fps)",)
     if fps is None:

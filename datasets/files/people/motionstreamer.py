@@ -57,10 +57,11 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     check_size(path, [(len(rows), len(BODY_22))])
     values = rows.astype(float)
     headings = _headings(path, values)
-    path_m = _path_m(path, values)
+    path_m = _path_m(headings, values)
     local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
-    places_m = values[:, _PLACES].reshape(-1, 22, 3) @ headings + path_m[:, None]
+    from_root_m = values[:, _PLACES].reshape(-1, 22, 3)
+    places_m = from_root_m @ headings + path_m[:, None]
     file_motion = _motion(path, places_m, local, reading.fps or FPS)
     motion = _raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
 
@@ -89,7 +90,7 @@ def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> 
 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) turns of each frame to face +z."""
+    """Return turns (T, 3, 3) of each frame to face +z."""
     matrices = _matrices(path, rows[:, None, _TURN])
     turns = Rotation.from_matrix(matrices[:, 0])
     headings = [turns[0]]
@@ -98,10 +99,10 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
     return Rotation.concatenate(headings).as_matrix()
 
 
-def _path_m(path: Path, rows: np.ndarray) -> np.ndarray:
-    """(T, 3) positions of the root over the floor, its height left to the joints."""
+def _path_m(headings: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return positions (T, 3) of the root over the floor, its height left to the joints; headings: (T, 3, 3)."""
     steps_m = np.insert(rows[:, _STEP], 1, 0.0, axis=1)
-    previous_headings = np.concatenate([np.eye(3)[None], _headings(path, rows)[:-1]])
+    previous_headings = np.concatenate([np.eye(3)[None], headings[:-1]])
     world_steps_m = np.einsum("tji,tj->ti", previous_headings, steps_m)
     return np.cumsum(world_steps_m, axis=0)
 
