@@ -27,6 +27,13 @@ class FootSettings:
     """A standing sole is slower than this."""
     standing_m: float = 0.035
     """A standing sole is lower than this."""
+    held_m: float = 0.015
+    """A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
+    holds the other foot near the floor."""
+    held_rad: tuple[float, float] = (float(np.radians(8.0)), float(np.radians(14.0)))
+    """Angles between which such a sole becomes tilted."""
+    held_s: float = 1.0
+    """Shortest time for which it is held so."""
     labelled: float = 1.5
     """Factor on both bounds where the motion's file says that a foot stands."""
     unlabelled: float = 0.4

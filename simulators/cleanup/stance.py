@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion, binary_opening
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.timeline import spans
@@ -148,6 +148,7 @@ class PosedMotions:
         slide_factor = np.minimum(slide_factor, settings.most_sliding)[:, None, None]
         speed_m_s = self.speeds_m_s / np.maximum(speed_factor, slide_factor)
         heights_m = self.standing_feet_m[..., 1].min(-1) - ground_m
+        heights_m = self._raise_held_feet(heights_m, speed_m_s, settings)
         labels = self.motions.contacts
         if labels is None:
             return detect_stances(heights_m, speed_m_s, fps, settings)
@@ -155,6 +156,17 @@ class PosedMotions:
         factor = np.where(np.isnan(labels), 1.0, factor)
         stands = detect_stances(heights_m / factor, speed_m_s / factor, fps, settings)
         return np.where(np.isinf(labels), labels > 0, stands)
+
+    def _raise_held_feet(self, heights_m: np.ndarray, speed_m_s: np.ndarray, settings: FootSettings) -> np.ndarray:
+        """Return the feet's heights (N, T, 2), larger if the other foot carries the body and this one is tilted."""
+        is_carrying = (speed_m_s < settings.standing_m_s) & (heights_m < settings.standing_m)
+        is_other_lower = is_carrying[..., ::-1] & (heights_m[..., ::-1] < heights_m - settings.held_m)
+        first_rad, last_rad = settings.held_rad
+        tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
+        window = np.ones((1, max(1, round(settings.held_s * self.motions.fps)), 1), dtype=bool)
+        is_held = binary_opening(is_other_lower & (tilts_rad > first_rad), window)
+        tilted_share = np.clip((tilts_rad - first_rad) / (last_rad - first_rad), 0.0, 1.0) * is_held
+        return heights_m * (1.0 + tilted_share * (settings.standing_m / settings.held_m - 1.0))
 
     def grounds_m(self) -> np.ndarray:
         """Return the height (N, T, 2) of the ground beneath each foot, if it stands.
