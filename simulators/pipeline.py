@@ -33,7 +33,6 @@ from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_body, enter_scene, leave_scene
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
-from .tracking.sampling_search import track_residual_free
 from .tracking.tracker import track_motions
 
 
@@ -176,6 +175,8 @@ def _simulate(physics: Physics, simulator: Simulator, plans: Sequence[MotionPlan
     settings = replace(physics.tracker, drive=physics.tracker.drive.for_support_mode(physics.mode))
     if settings.residual_free is None:
         return track_motions(simulator.world, plans, settings, physics.scene)
+    from .tracking.sampling_search import track_residual_free  # slow to import, and rarely needed
+
     return track_residual_free(simulator.world, plans, settings, physics.scene)
 
 

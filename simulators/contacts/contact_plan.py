@@ -75,9 +75,11 @@ def plan_contacts(
     speeds_m_s = (settings.full_load_speed_m_s * speed_factor, settings.max_speed_m_s * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
-    missing_share = missing_support_share(needs.wrench[..., 1] / body.weight_n, activation, settings)
+    upward_bodyweights = needs.wrench[..., 1] / body.weight_n
+    missing_share = missing_support_share(upward_bodyweights, activation, settings)
     # Runners leave the floor: the foot that bears them a little later does not slide.
-    lacking = missing_share[..., None] * np.clip(2 - speed_factor, 0, 1)
+    slow_share = np.clip(2 - speed_factor, 0, 1)
+    lacking = missing_share[..., None] * slow_share
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
     acting_m = inset_soles(points_m, activation, len(body.soles), inset) if inset else points_m
     arms_m = acting_m - needs.centre_m[:, :, None]
@@ -100,11 +102,14 @@ def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inse
     """
     batch_shape = points_m.shape[:2]
     soles_m = points_m[:, :, :corners].reshape(*batch_shape, 2, -1, 3)
-    weights = activation[:, :, :corners].reshape(soles_m.shape[:-1])[..., None]
+    sole_activation = activation[:, :, :corners].reshape(soles_m.shape[:-1])
+    weights = sole_activation[..., None]
     total = np.maximum(weights.sum(3, keepdims=True), 1e-9)
     middle_m = np.sum(weights * soles_m, axis=3, keepdims=True) / total
-    nearer_m = np.where(weights > 0, soles_m + inset * (middle_m - soles_m), soles_m)
-    return np.concatenate([nearer_m.reshape(*batch_shape, corners, 3), points_m[:, :, corners:]], axis=2)
+    moved_m = soles_m + inset * (middle_m - soles_m)
+    nearer_m = np.where(weights > 0, moved_m, soles_m)
+    nearer_m = nearer_m.reshape(*batch_shape, corners, 3)
+    return np.concatenate([nearer_m, points_m[:, :, corners:]], axis=2)
 
 
 def missing_support_share(
@@ -180,18 +185,21 @@ def solve_contact_forces(
         (N, T, C, 3) in N.
     """
     active = activation.reshape(-1, activation.shape[-1])
-    most = max(1, int((active > 0).sum(-1).max()))
+    carrying_counts = (active > 0).sum(-1)
+    most = max(1, int(carrying_counts.max()))
     carrying = np.argsort(active == 0, axis=-1, kind="stable")[:, :most]
     all_arms_m = arms_m.reshape(*active.shape, 3)
     arms = np.take_along_axis(all_arms_m, carrying[..., None], axis=1)
-    scale = _move_frames_last(np.sqrt(np.take_along_axis(active, carrying, axis=1)))
+    carrying_activation = np.take_along_axis(active, carrying, axis=1)
+    scale = _move_frames_last(np.sqrt(carrying_activation))
     levers = settings.moment_weight * _move_frames_last(arms) * scale
     weights = np.array([1.0] * 3 + [settings.moment_weight] * 3)
     weighted = _move_frames_last(weights * wrench.reshape(-1, 6))
     scaled_n = _solve_scaled_forces(weighted, scale, levers, friction, settings)
     force_n = np.zeros((*active.shape, 3))
     frames = np.arange(len(active))[:, None]
-    force_n[frames, carrying] = np.moveaxis(scale * scaled_n, (0, 1, 2), (2, 1, 0))
+    carrying_n = scale * scaled_n
+    force_n[frames, carrying] = carrying_n.T
     return force_n.reshape(arms_m.shape)
 
 
@@ -226,16 +234,19 @@ def _solve_scaled_forces(
     squared = _gram_matrices(scale, levers)
     penalty = np.maximum(_PENALTY * np.trace(squared), 1e-3)
     diagonal = _REGULARISATION + penalty
-    inverse = np.linalg.inv(np.moveaxis(squared, -1, 0) + diagonal[:, None, None] * np.eye(6))
-    gain = np.ascontiguousarray(np.moveaxis(inverse, 0, -1)) * (_OVER_RELAXATION / diagonal)
-    constant = _OVER_RELAXATION / diagonal * wrench - _multiply(gain, _multiply(squared, wrench))
+    damped = np.moveaxis(squared, -1, 0) + diagonal[:, None, None] * np.eye(6)
+    inverse = np.moveaxis(np.linalg.inv(damped), 0, -1)
+    rate = _OVER_RELAXATION / diagonal
+    gain = np.ascontiguousarray(inverse) * rate
+    constant = rate * wrench - _multiply(gain, _multiply(squared, wrench))
     gain *= penalty
     retained = _OVER_RELAXATION * penalty / diagonal + 1 - _OVER_RELAXATION
     cone = np.zeros_like(levers)
     dual = np.zeros_like(levers)
     for _ in range(settings.iterations):
         difference = cone - dual
-        free_wrench = constant - _multiply(gain, _wrench_of(difference, scale, levers))
+        difference_wrench = _wrench_of(difference, scale, levers)
+        free_wrench = constant - _multiply(gain, difference_wrench)
         relaxed = _forces_of(free_wrench, scale, levers)
         relaxed += retained * difference + (2 - _OVER_RELAXATION) * dual
         cone = project_onto_cones(relaxed, friction)
@@ -288,7 +299,8 @@ def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
     """Return the nearest forces (3, ...) whose horizontal part is at most `friction` times the vertical (y)."""
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)
-    projected_normal = np.maximum((normal + friction * tangent) / (1 + friction**2), 0.0)
+    along_cone = (normal + friction * tangent) / (1 + friction**2)
+    projected_normal = np.maximum(along_cone, 0.0)
     tangent_share = friction * projected_normal / np.maximum(tangent, 1e-9)
     is_inside = tangent <= friction * normal
     np.copyto(projected_normal, normal, where=is_inside)
@@ -365,7 +377,8 @@ def _wrench_maps(arms_m: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
     """Return the net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
-    return np.concatenate([force_n.sum(axis=-2), cross(arms_m, force_n).sum(axis=-2)], axis=-1)
+    moments_nm = cross(arms_m, force_n)
+    return np.concatenate([force_n.sum(axis=-2), moments_nm.sum(axis=-2)], axis=-1)
 
 
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")
@@ -381,8 +394,9 @@ ELSEWHERE_M = 0.08
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
     """Return the links that a support of a part may touch; hands are frozen onto the forearms."""
-    names = [name.replace("wrist", "elbow") for name in CARRIED_PARTS[part]]
-    links = [body.tree.joint(name) for name in names]
+    links = []
+    for name in CARRIED_PARTS[part]:
+        links.append(body.tree.joint(name.replace("wrist", "elbow")))
     return [link for link in links if link is not None]
 
 

@@ -49,13 +49,16 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     positions_m, orientations = pose_joints(motions)
     centres_m = positions_m + rotate(orientations, body.centre_m)
     accelerations_m_s2 = _smooth_accelerations(centres_m, motions.fps, smoothing_s)
-    force_n = body.mass_kg[:, None] * (accelerations_m_s2 - np.array(body.gravity_m_s2))
+    gravity_m_s2 = np.array(body.gravity_m_s2)
+    force_n = body.mass_kg[:, None] * (accelerations_m_s2 - gravity_m_s2)
     spin_nm = _momentum_rate(body, orientations, motions.fps, smoothing_s)
     moment_nm = spin_nm + cross(centres_m, force_n)
     # A plain sum, unlike BLAS, gives the same bits whatever else is in the batch.
-    centre_m = np.sum(body.mass_kg[:, None] * centres_m, axis=2) / body.total_mass_kg
+    weighted_m = body.mass_kg[:, None] * centres_m
+    centre_m = np.sum(weighted_m, axis=2) / body.total_mass_kg
     net_n = force_n.sum(2)
     net_nm = moment_nm.sum(2) - cross(centre_m, net_n)
+    arms_m = centres_m - centre_m[:, :, None]
     return Demand(
         positions_m=positions_m,
         orientations=orientations,
@@ -63,7 +66,7 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
         moment_nm=moment_nm,
         centre_m=centre_m,
         wrench=np.concatenate([net_n, net_nm], axis=-1),
-        inertia_kgm2=_whole_inertia(body, centres_m - centre_m[:, :, None], orientations),
+        inertia_kgm2=_whole_inertia(body, arms_m, orientations),
     )
 
 
@@ -77,20 +80,24 @@ def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
     """Return the rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
     # Like `rotations.turns`, which takes several times as long for all links of many motions.
-    steps = rotation_vectors(compose(orientations[:, 1:], invert(orientations[:, :-1]))) * fps
+    turns = compose(orientations[:, 1:], invert(orientations[:, :-1]))
+    steps = rotation_vectors(turns) * fps
     padded = np.concatenate([steps[:, :1], steps, steps[:, -1:]], axis=1)
     angular_rad_s = 0.5 * (padded[:, 1:] + padded[:, :-1])
     local_rad_s = rotate(invert(orientations), angular_rad_s)
     momentum = rotate(orientations, body.inertia_kgm2 * local_rad_s)
-    return smooth_gaussian(np.gradient(momentum, 1 / fps, axis=1), smoothing_s * fps)
+    rate_nm = np.gradient(momentum, 1 / fps, axis=1)
+    return smooth_gaussian(rate_nm, smoothing_s * fps)
 
 
 def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Return the inertia (N, T, 3, 3) about the centre of mass; arms_m: (N, T, L, 3) links' centres seen from there."""
-    weighted = np.swapaxes(arms_m * body.mass_kg[:, None], -1, -2) @ arms_m
+    weighted_arms = arms_m * body.mass_kg[:, None]
+    weighted = np.swapaxes(weighted_arms, -1, -2) @ arms_m
     trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]
     axes = rotate(orientations[..., None, :], np.eye(3))
-    link_inertia = np.swapaxes(axes, -1, -2) @ (body.inertia_kgm2[:, :, None] * axes)
+    scaled_axes = body.inertia_kgm2[:, :, None] * axes
+    link_inertia = np.swapaxes(axes, -1, -2) @ scaled_axes
     return trace * np.eye(3) - weighted + np.sum(link_inertia, axis=2)
 
 
@@ -111,4 +118,5 @@ def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, 
     force_n = below @ needs.force_n - touching @ contact_n
     moment_nm = below @ needs.moment_nm - touching @ cross(points_m, contact_n)
     about_joint_nm = moment_nm - cross(needs.positions_m, force_n)
-    return rotate(invert(needs.orientations[..., 1:, :]), about_joint_nm[..., 1:, :])
+    to_links = invert(needs.orientations[..., 1:, :])
+    return rotate(to_links, about_joint_nm[..., 1:, :])

@@ -131,7 +131,8 @@ def make_control_sequence(
     reference = _make_reference(planned)
     rotations = reference.rotations(times_s)
     orientations = rotations[:, :, 0]
-    centre_m = reference.positions_m(times_s) + _rotate_vector(orientations, body.centre_m[0])
+    lever_m = _rotate_vector(orientations, body.centre_m[0])
+    centre_m = reference.positions_m(times_s) + lever_m
 
     def at_steps(values: np.ndarray) -> np.ndarray:
         return interpolate_frames(np.swapaxes(values, 0, 1), fps, times_s[:-1])
@@ -141,14 +142,19 @@ def make_control_sequence(
     # In a scene this force would hold bodies on paths that gravity there forbids.
     rest = contacts.rest.copy()
     rest[..., :3] *= scene.is_plain
-    root_centre_m = needs.positions_m[:, :, 0] + _rotate_vector(needs.orientations[:, :, 0], body.centre_m[0])
-    ankles_m = needs.positions_m[:, :, Legs.from_skeleton(body.tree).ankles]
+    planned_lever_m = _rotate_vector(needs.orientations[:, :, 0], body.centre_m[0])
+    root_centre_m = needs.positions_m[:, :, 0] + planned_lever_m
+    legs = Legs.from_skeleton(body.tree)
+    ankles_m = needs.positions_m[:, :, legs.ankles]
     jacobians = compute_leg_jacobians(body, planned.motions, contacts)
-    jacobians = (jacobians @ Y_UP_TO_Z_UP.as_matrix().T).reshape(*jacobians.shape[:3], 9, 3)
+    jacobians = jacobians @ Y_UP_TO_Z_UP.as_matrix().T
+    jacobians = jacobians.reshape(*jacobians.shape[:3], 9, 3)
     push_n = to_simulator(compute_push_n(scene, times_s[:-1]))
+    goal_orientation = orientations_to_simulator(orientations.reshape(-1, 4))
+    leg_loads = _leg_loads(planned, settings.plan.feedback.full_load_bodyweights)
     return ControlSequence(
         goal_m=to_simulator(centre_m),
-        goal_orientation=orientations_to_simulator(orientations.reshape(-1, 4)).reshape(orientations.shape),
+        goal_orientation=goal_orientation.reshape(orientations.shape),
         goal_m_s=to_simulator(velocities_m_s(centre_m, step_s)),
         goal_rad_s=to_simulator(rotation_velocities(orientations, step_s)),
         rotations=rotations[:2, :, 1:],
@@ -158,7 +164,7 @@ def make_control_sequence(
         inertia=at_steps(tensors_to_simulator(needs.inertia_kgm2)),
         lever_m=at_steps(to_simulator(needs.centre_m - root_centre_m)),
         push_n=np.repeat(push_n[:, None], len(planned), axis=1),
-        loaded=at_steps(_leg_loads(planned, settings.plan.feedback.full_load_bodyweights)),
+        loaded=at_steps(leg_loads),
         ankles_m=at_steps(to_simulator(ankles_m)),
         jacobians=np.swapaxes(jacobians, 0, 1),
     )
@@ -200,11 +206,13 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
 
     steps_m = JACOBIAN_STEP_M * np.stack([-np.eye(3), np.eye(3)])
     moved_m = ankles_m + steps_m[:, :, None, None, None]
-    rotations = solve_leg_ik(*pose, no_shift_m, moved_m, no_rotation)[..., joints, :]
-    turns_rad = rotation_vectors(compose(invert(rotations[0]), rotations[1]))
+    rotations = solve_leg_ik(*pose, no_shift_m, moved_m, no_rotation)
+    behind, ahead = rotations[..., joints, :]
+    turns_rad = rotation_vectors(compose(invert(behind), ahead))
     jacobians = np.moveaxis(turns_rad, 0, -1) / (2 * JACOBIAN_STEP_M)
     largest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)
-    return jacobians * np.minimum(1.0, MAX_JACOBIAN_RAD_M / np.maximum(largest, 1e-9))  # hip and knee bend in concert
+    scale = np.minimum(1.0, MAX_JACOBIAN_RAD_M / np.maximum(largest, 1e-9))
+    return jacobians * scale  # hip and knee bend in concert
 
 
 def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
@@ -212,12 +220,14 @@ def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
     load_n = corners_n.reshape(*corners_n.shape[:2], 2, -1).sum(-1)
-    return np.clip(load_n / (full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2), 0.0, 1.0)
+    full_load_n = full_load_bodyweights * body.total_mass_kg * GRAVITY_M_S2
+    return np.clip(load_n / full_load_n, 0.0, 1.0)
 
 
 def _rotate_vector(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Return a vector (3,) turned by each of quaternions (..., 4)."""
-    return Rotation.from_quat(orientations.reshape(-1, 4)).apply(vector).reshape(*orientations.shape[:-1], 3)
+    turns = Rotation.from_quat(orientations.reshape(-1, 4))
+    return turns.apply(vector).reshape(*orientations.shape[:-1], 3)
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,16 +73,19 @@ class BodyTrajectories:
         """Return the simulated motions of a plan, the first of which is that of body `first`."""
         bodies = slice(first, first + len(planned))
         frames = planned.frames
-        orientations = orientations_from_simulator(self.orientations[:frames, bodies].reshape(-1, 4))
+        simulated_orientations = self.orientations[:frames, bodies]
+        orientations = orientations_from_simulator(simulated_orientations.reshape(-1, 4))
         lever_m = Rotation.from_quat(orientations).apply(planned.body.centre_m[0])
-        root_m = from_simulator(self.centre_m[:frames, bodies]) - lever_m.reshape(frames, -1, 3)
+        centre_m = from_simulator(self.centre_m[:frames, bodies])
+        root_m = centre_m - lever_m.reshape(frames, -1, 3)
         roots = orientations.reshape(frames, -1, 1, 4)
         rotations = np.concatenate([roots, self.rotations[:frames, bodies]], axis=2)
         wrench = wrenches_from_simulator(self.wrench[:, bodies])
         simulated = []
         for index, lost_at in enumerate(self.lost_at[bodies].tolist()):
             last = lost_at or frames - 1
-            rows = np.minimum(np.arange(frames), (lost_at or frames) - 1)
+            last_good = (lost_at or frames) - 1
+            rows = np.minimum(np.arange(frames), last_good)
             motion = replace(planned.motions[index], root_m=root_m[rows, index], rotations=rotations[rows, index])
             steps = last * len(wrench) // (len(self.centre_m) - 1)
             loads_n = self.loads_n[1 : last + 1, first + index]
@@ -106,7 +109,8 @@ def track_motions(
     """
     # Sorted by length, bodies that still go on are always the first ones.
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
-    sorted_motions = _track_longest_first(world, [planned[index] for index in longest_first], settings, scene)
+    sorted_plans = [planned[index] for index in longest_first]
+    sorted_motions = _track_longest_first(world, sorted_plans, settings, scene)
     motions_of_plans = dict(zip(longest_first, sorted_motions, strict=True))
     return [motions_of_plans[index] for index in range(len(planned))]
 
@@ -117,11 +121,16 @@ def _track_longest_first(
     """Simulate bodies that follow plans, which are sorted by length, longest first."""
     fps = planned[0].motions.fps
     substeps = settings.engine.steps_per_frame(fps)
-    bodies = [plan.body for plan in planned for _ in range(len(plan))]
-    supports = [motion_supports for plan in planned for motion_supports in plan.supports]
+    bodies = []
+    supports = []
+    for plan in planned:
+        bodies += [plan.body] * len(plan)
+        supports += plan.supports
     world.build(bodies, 1 / (fps * substeps), supports)
-    controls = ControlSequence.concatenate([make_control_sequence(world, plan, settings, scene) for plan in planned])
-    record = BodyTrajectories.empty(planned[0].frames, len(controls.targets), len(bodies), len(bodies[0]))
+    sequences = [make_control_sequence(world, plan, settings, scene) for plan in planned]
+    controls = ControlSequence.concatenate(sequences)
+    steps = len(controls.targets)
+    record = BodyTrajectories.empty(planned[0].frames, steps, len(bodies), len(bodies[0]))
     _simulate(world, planned, controls, record, settings)
     simulated = []
     first = 0
@@ -147,8 +156,10 @@ def _simulate(
     controller.start(world)
     record.record_frame(0, world)
     for frame in range(last):
-        remaining = slice(int((frames > frame + 1).sum()))
-        running = np.flatnonzero(record.lost_at[remaining] == 0).tolist()
+        has_next = frames > frame + 1
+        remaining = slice(int(has_next.sum()))
+        is_held = record.lost_at[remaining] == 0
+        running = np.flatnonzero(is_held).tolist()
         for body in running:
             if presence[body]:
                 world.show(body, presence[body][frame])
@@ -156,7 +167,8 @@ def _simulate(
             record.wrench[step, remaining] = controller.step(world, step, remaining, running)
             record.loads_n[frame + 1] += world.loads_n() / substeps  # those of one step chatter
         record.record_frame(frame + 1, world)
-        errors_m = np.linalg.norm(record.centre_m[frame + 1] - controls.goal_m[(frame + 1) * substeps], axis=-1)
+        goals_m = controls.goal_m[(frame + 1) * substeps]
+        errors_m = np.linalg.norm(record.centre_m[frame + 1] - goals_m, axis=-1)
         is_lost = ~(errors_m < settings.acceptance.lost_root_m)
         record.lost_at[running] = np.where(is_lost[running], frame + 1, 0)
         report_progress((frame + 1) / last)
@@ -183,15 +195,16 @@ class _Controller:
         masses_kg = np.repeat([plan.body.total_mass_kg for plan in planned], [len(plan) for plan in planned])
         self._root_wrench = RootWrench(settings.drive, masses_kg)
         self._feedback = LegFeedback(self._legs, controls, self._step_s, settings.plan.feedback)
-        self._nearest_frames = np.round(np.arange(len(controls.targets)) / (fps * substeps) * fps).astype(int)
+        times_s = np.arange(len(controls.targets)) / (fps * substeps)
+        self._nearest_frames = np.round(times_s * fps).astype(int)
 
     def start(self, world: World) -> None:
         """Put the bodies on their references, moving with them."""
         first, second = self._controls.rotations
         first_rotations = Rotation.from_quat(first.reshape(-1, 4))
         second_rotations = Rotation.from_quat(second.reshape(-1, 4))
-        turns_rad = (first_rotations.inv() * second_rotations).as_rotvec()
-        turns_rad = turns_rad.reshape(*self._controls.rotations.shape[1:3], 3)
+        turns = first_rotations.inv() * second_rotations
+        turns_rad = turns.as_rotvec().reshape(*first.shape[:2], 3)
         world.reset(self._controls.goal(0), first, turns_rad / self._step_s)
 
     def step(self, world: World, step: int, remaining: slice, running: Sequence[int]) -> np.ndarray:
@@ -254,7 +267,8 @@ class RootWrench:
         force_n = pull_n + self._damping[:count] * velocity_error_m_s + rest[:, :3]
         limit_n = self._limits_n[:count]
         across_n = np.hypot(force_n[:, 0], force_n[:, 1])
-        force_n[:, :2] *= np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))[:, None]
+        scale = np.minimum(1.0, limit_n / np.maximum(across_n, 1e-9))
+        force_n[:, :2] *= scale[:, None]
         force_n[:, 2] = np.minimum(np.maximum(force_n[:, 2], -limit_n), limit_n)
         return force_n
 
@@ -277,7 +291,8 @@ class RootWrench:
         moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + rest[:, 3:]
         x, y, z = moment_nm.T
         size_nm = np.sqrt(x * x + y * y + z * z)
-        return moment_nm * np.minimum(1.0, self._torque_limit_nm / np.maximum(size_nm, 1e-9))[:, None]
+        scale = np.minimum(1.0, self._torque_limit_nm / np.maximum(size_nm, 1e-9))
+        return moment_nm * scale[:, None]
 
 
 class LegFeedback:
@@ -315,15 +330,19 @@ class LegFeedback:
         targets = self._controls.targets[step, bodies].copy()
         loaded = self._controls.loaded[step, bodies]
         tilt_rad = rotation_error(goal.orientation, root.orientation)
+        local_tilt_rad = rotate_inverse(root.orientation, tilt_rad)
         turn_rad = self._turn_rad[bodies]
-        turn_rad += self._turn_rate * (rotate_inverse(root.orientation, tilt_rad) - turn_rad)
+        turn_rad += self._turn_rate * (local_tilt_rad - turn_rad)
         target_ankles_m = self._controls.ankles_m[step, bodies]
         displaced_m = np.empty_like(ankles_m)
-        displaced_m[..., :2] = self._stance_shift_m(loaded, ankles_m[..., :2] - target_ankles_m[..., :2])
+        off_m = ankles_m[..., :2] - target_ankles_m[..., :2]
+        displaced_m[..., :2] = self._stance_shift_m(loaded, off_m)
         displaced_m[..., 2] = self._swing_lift_m(loaded, target_ankles_m, goal.position_m, root.position_m, tilt_rad)
-        turns_rad = (self._controls.jacobians[frame, bodies] @ displaced_m[..., None]).reshape(-1, 2, 3, 3)
+        turns_rad = self._controls.jacobians[frame, bodies] @ displaced_m[..., None]
+        turns_rad = turns_rad.reshape(-1, 2, 3, 3)
         moved = compose(targets[:, self._joints], small_rotation(turns_rad))
-        upright_rad = (-self._settings.uprighting * loaded)[..., None] * turn_rad[:, None]
+        upright_share = -self._settings.uprighting * loaded
+        upright_rad = upright_share[..., None] * turn_rad[:, None]
         moved[:, :, 0] = compose(small_rotation(upright_rad), moved[:, :, 0])
         targets[:, self._joints] = moved
         return targets

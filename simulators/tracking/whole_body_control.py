@@ -73,7 +73,8 @@ class BodyStates:
         local = np.concatenate([root.orientation[:, None], rotations], axis=1)
         positions_m, orientations = forward_kinematics(body.tree, root.position_m - lever_m, local)
         share = body.mass_kg[:, None] / body.total_mass_kg
-        moments_m = share * (positions_m + rotate(orientations, body.centre_m))
+        centres_m = positions_m + rotate(orientations, body.centre_m)
+        moments_m = share * centres_m
         root_joint_m_s = root.velocity_m_s - cross(root.angular_velocity_rad_s, lever_m)
         relative_m_s = _centre_velocities_m_s(body, root, velocities_rad_s, positions_m, orientations, moments_m)
         return cls(
@@ -205,9 +206,9 @@ class TrackingError:
 
     def capture_point_error_m(self, height_m: float) -> np.ndarray:
         """Return the errors (N, 2) of the capture points of bodies whose centres of mass are at a height."""
-        return self.centre_m[:, :2] + self.centre_m_s[:, :2] * np.sqrt(
-            max(height_m, MIN_CENTRE_HEIGHT_M) / GRAVITY_M_S2
-        )
+        pendulum_m = max(height_m, MIN_CENTRE_HEIGHT_M)
+        seconds = np.sqrt(pendulum_m / GRAVITY_M_S2)
+        return self.centre_m[:, :2] + self.centre_m_s[:, :2] * seconds
 
 
 class Actuation(NamedTuple):
@@ -276,12 +277,15 @@ class WholeBodyController:
         forces_n, corners_m = self.solve_floor_forces_n(
             step, bodies, wanted_wrench, memory.solver_iterate, perturbations.contact_height_m
         )
-        torques_nm = self._trajectory.torques_nm[step] + self.compute_leg_torques_nm(bodies, forces_n, corners_m)
+        leg_torques_nm = self.compute_leg_torques_nm(bodies, forces_n, corners_m)
+        torques_nm = self._trajectory.torques_nm[step] + leg_torques_nm
         torques_nm = np.clip(torques_nm, -self._torque_limits_nm, self._torque_limits_nm)
+        drive_nm = self._trajectory.drive_nm[steps.start : steps.stop, None]
+        arms_m = corners_m - bodies.centre_m[:, None]
         return Actuation(
             targets=self._joint_targets(steps, frame, bodies, error, memory.leg_errors_m, perturbations),
-            torques_nm=torques_nm + self._trajectory.drive_nm[steps.start : steps.stop, None],
-            wrench=self._residual_wrench(wanted_wrench, forces_n, corners_m - bodies.centre_m[:, None], bounds),
+            torques_nm=torques_nm + drive_nm,
+            wrench=self._residual_wrench(wanted_wrench, forces_n, arms_m, bounds),
         )
 
     def _residual_wrench(
@@ -294,8 +298,10 @@ class WholeBodyController:
         floor_wrench = np.concatenate([forces_n.sum(axis=1), moments_nm.sum(axis=1)], axis=-1)
         missing = (wanted_wrench - floor_wrench).reshape(-1, 2, 3)
         limits = bounds[:, None] * self.residual_limits
-        sizes = np.linalg.norm(missing, axis=-1)
-        return (missing * np.minimum(1.0, limits / np.maximum(sizes, 1e-9))[..., None]).reshape(-1, 6)
+        sizes = np.maximum(np.linalg.norm(missing, axis=-1), 1e-9)
+        scale = np.minimum(1.0, limits / sizes)
+        bounded = missing * scale[..., None]
+        return bounded.reshape(-1, 6)
 
     def compute_wanted_wrench(self, step: int, error: TrackingError, perturbations: Perturbations) -> np.ndarray:
         """Return the wrench that would bring the bodies back to their trajectory.
@@ -315,11 +321,13 @@ class WholeBodyController:
         rates_rad_s = np.array([settings.horizontal_rad_s, settings.horizontal_rad_s, settings.vertical_rad_s])
         acceleration_m_s2 = -rates_rad_s * (rates_rad_s * error.centre_m + 2 * error.centre_m_s)
         limit_n = settings.force_limit_bodyweights * body.weight_n
-        force_n = np.clip(body.total_mass_kg * acceleration_m_s2 + perturbations.force_n, -limit_n, limit_n)
+        wanted_n = body.total_mass_kg * acceleration_m_s2 + perturbations.force_n
+        force_n = np.clip(wanted_n, -limit_n, limit_n)
         rate_rad_s = settings.angular_rad_s
         acceleration_rad_s2 = -rate_rad_s * (rate_rad_s * error.tilt_rad + 2 * error.tilt_rad_s)
         inertia_kgm2 = self._trajectory.controls.inertia[step, 0]
-        moment_nm = np.sum(inertia_kgm2 * acceleration_rad_s2[:, None], axis=-1) + perturbations.moment_nm
+        moment_nm = np.sum(inertia_kgm2 * acceleration_rad_s2[:, None], axis=-1)
+        moment_nm = moment_nm + perturbations.moment_nm
         return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
     def solve_floor_forces_n(
