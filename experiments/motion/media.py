@@ -75,7 +75,8 @@ def shown_clips(
 
 def _clips_of(run: MotionRun, arms: Iterable[ArmSettings], shown: Sequence[Pair], films: bool) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
-    labels = _shown_labels(task)
+    count = len(task.data.training.label_names)
+    labels = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()  # the same in every clip
     last = run.settings.generations
     clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder)]
     clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in arms]
@@ -85,12 +86,6 @@ def _clips_of(run: MotionRun, arms: Iterable[ArmSettings], shown: Sequence[Pair]
         labels = labels[: SHOWN // 2]
         clips += [_correction_clip(run, task, labels, corrected, generation, films) for generation in (last, 0)]
     return clips
-
-
-def _shown_labels(task: MotionTask) -> torch.Tensor:
-    """The same labels in every clip, spread over all of them."""
-    count = len(task.data.training.label_names)
-    return torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
 
 
 def _motions(

@@ -23,7 +23,7 @@ from ..studies.report import Page, PageClip, Section, StudyReport, View, seconds
 from ..studies.study import SeedRun
 from ..studies.tables import overview_table
 from .correctors.table import corrector_row, is_own
-from .media import ShownClip, shown_clips
+from .media import shown_clips
 from .run.feasibility import read_feasibility
 from .run.references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL, has_references, read_references
 from .run.study import MotionStudy
@@ -210,14 +210,13 @@ class MotionView(View):
             return []
         feasibility = read_feasibility(run.arm_folder(arm))
         shared = first.timings(0) if arm == self.study.arms(run.task)[0] else {}
-        return [
-            {
-                **row,
-                **feasibility.get(row["generation"], {}),
-                **_seconds(store.timings(row["generation"]) if row["generation"] else shared),
-            }
-            for row in super().rows(run, arm)
-        ]
+        rows = []
+        for row in super().rows(run, arm):
+            generation = row["generation"]
+            timings = store.timings(generation) if generation else shared
+            seconds = {f"seconds_{phase}": value for phase, value in timings.items()}
+            rows.append({**row, **feasibility.get(generation, {}), **seconds})
+        return rows
 
     def group(self, task: str, arm: Any) -> str:
         return f"{self.study.settings.words(task)}, {arm.group}"
@@ -264,6 +263,13 @@ class MotionView(View):
         settings = outcome.settings
         judged = judge_outcome(outcome)
         clips = shown_clips(outcome, root, select_shown_pairs(judged), self.study.options, films=self._films)
+        clips_by_section: dict[str, list[PageClip]] = {}
+        videos: list[Row] = []
+        for clip in clips:
+            clips_by_section.setdefault(clip.section, []).append(PageClip(clip.caption, clip.scene))
+            if clip.film:
+                place = {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation}
+                videos.append({**place, "words": clip.caption, "video": clip.film})
         founders = founders_of(settings)
         answer = format_answer(judged)
         page = Page(
@@ -274,18 +280,17 @@ class MotionView(View):
             warnings=self.warnings(outcome, answer),
             curves=_curves_svg(outcome),
             sections=_sections(judged, founders),
-            clips=_by_section(clips),
+            clips=clips_by_section,
             facts=_facts(outcome, self.counts(), rows, seconds),
             notes=(*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published))),
         )
         media = [path for clip in clips for path in clip.files]
-        films = {"videos": videos} if (videos := _videos(clips)) else {}
         return StudyReport(
             page=page,
             sentences=[page.answer, *outcome.gaps],
             overview=overview_table(judged),
             media=media,
-            tables=films,
+            tables={"videos": videos} if videos else {},
             summary=_final(judged),
         )
 
@@ -325,19 +330,6 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
         keys = [key for key in scores[0][name] if all(key in score[name] for score in scores)]
         floors[name] = {key: np.array([score[name][key] for score in scores]) for key in keys}
     return floors
-
-
-def _seconds(timings: Mapping[str, float]) -> dict[str, float]:
-    return {f"seconds_{phase}": value for phase, value in timings.items()}
-
-
-def _videos(clips: Sequence[ShownClip]) -> list[Row]:
-    return [
-        {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation, "words": clip.caption,
-         "video": clip.film}
-        for clip in clips
-        if clip.film
-    ]  # fmt: skip
 
 
 def _final(judged: MotionJudged) -> dict[str, float]:
@@ -486,10 +478,3 @@ def _reference_in_words(data: MotionData) -> str:
         "frames with training windows, so this shows how far a loop drifts from what it was given, and the level of "
         "real against real is a little optimistic"
     )
-
-
-def _by_section(clips: Sequence[ShownClip]) -> dict[str, list[PageClip]]:
-    sections: dict[str, list[PageClip]] = {}
-    for clip in clips:
-        sections.setdefault(clip.section, []).append(PageClip(clip.caption, clip.scene))
-    return sections

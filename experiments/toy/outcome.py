@@ -199,17 +199,15 @@ def _make_panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
         for column in columns:
             lines = []
             for title, arm in arms.items():
-                if column.key in curves[arm]:
-                    lines.append(Line(title, curves[arm][column.key], _find_prediction(column, arm, curves)))
+                if column.key not in curves[arm]:
+                    continue
+                law = column.predicted.get(arm)
+                if column.predicted_by:
+                    law = curves[arm][column.predicted_by].mean(axis=0)
+                lines.append(Line(title, curves[arm][column.key], law))
             if lines:
                 title = f"{column.title}: {group}" if group else column.title
                 yield _make_panel(title, column, lines, curves, toy.caveat)
-
-
-def _find_prediction(column: Column, arm: str, curves: Curves) -> np.ndarray | None:
-    if column.predicted_by:
-        return curves[arm][column.predicted_by].mean(axis=0)
-    return column.predicted.get(arm)
 
 
 def _make_panel(title: str, column: Column, lines: Sequence[Line], curves: Curves, caveat: str) -> Panel:

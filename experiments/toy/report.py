@@ -89,25 +89,21 @@ class ToyView(View):
         """Return a row for each arm and seed with its axes and what its last generation measured."""
         rows: list[dict[str, Any]] = []
         for toy in toys:
-            axes = self._axes_by_title(toy, root)
-            for arm, table in self.study.load_curves(toy, root).items():
+            axes = {}
+            for task in dict.fromkeys(run.task for run in self.study.runs(root) if run.toy == toy):
+                for arm in self.study.arms(task):
+                    for part in self.study.split_arms(task, arm):
+                        axes[part.title] = {**part.axes, "real_count": self.study.real_count(task, arm)}
+            for title, table in self.study.load_curves(toy, root).items():
                 count = max(len(values) for values in table.values())
                 values_by_key = {
                     key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()
                 }
                 for seed in range(count):
                     last = {key: float(values[seed, -1]) for key, values in values_by_key.items()}
-                    named = {realised_name(key, axes.get(arm, {})): value for key, value in last.items()}
-                    rows.append({"toy": toy, "arm": arm, "seed": seed, **axes.get(arm, {}), **named})
+                    named = {realised_name(key, axes.get(title, {})): value for key, value in last.items()}
+                    rows.append({"toy": toy, "arm": title, "seed": seed, **axes.get(title, {}), **named})
         return rows
-
-    def _axes_by_title(self, toy: str, root: Path) -> dict[str, dict[str, Any]]:
-        axes = {}
-        for task in dict.fromkeys(run.task for run in self.study.runs(root) if run.toy == toy):
-            for arm in self.study.arms(task):
-                for part in self.study.split_arms(task, arm):
-                    axes[part.title] = {**part.axes, "real_count": self.study.real_count(task, arm)}
-        return axes
 
     def settings(self, outcome: Outcome[None]) -> Mapping[str, Any]:
         seeds = max(run.seed for run in self.study.runs(Path())) + 1
@@ -136,7 +132,11 @@ class ToyView(View):
             cells = [row.source, f"{hold_count} of {len(result.checks)}", f"{toy_seconds[name]:.1f}"]
             overview.rows.append(PageRow(name, [*map(Cell, cells)]))
             notes += result.notes
-            sections += _make_sections(row, result, self._figures(name, root))
+            try:
+                figures = self.study.load_figures(name, root)
+            except Exception:  # the job that drew them has said why, and tables need no figures
+                figures = []
+            sections += _make_sections(row, result, figures)
         write_atomically(root / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
         write_atomically(root / SEEDS, format_rows(self._seed_rows(root, toys)))
         checks = [check for result in results.values() for check in result.checks]
@@ -150,12 +150,6 @@ class ToyView(View):
             notes=notes,
         )
         return StudyReport(page, [*lines, *outcome.gaps], media=[root / RESULTS, root / SEEDS])
-
-    def _figures(self, name: str, root: Path) -> Sequence[str]:
-        try:
-            return self.study.load_figures(name, root)
-        except Exception:  # the job that drew them has said why, and tables need no figures
-            return ()
 
     # --- Weights & Biases ---
 

@@ -158,16 +158,6 @@ class ComparisonView(View):
         named = [metric for metric in metrics if metric.key in self._better]
         return named or [metric for metric in metrics if metric.key not in UNASKED]
 
-    def _judge_outcome(self, outcome: Measured) -> Judged[ComparisonFacts]:
-        pairs = [
-            Pair(task, arm, reference)
-            for task, arms in outcome.curves.items()
-            for arm in arms
-            for reference in arms
-            if reference.title == self._references.get(arm.title)
-        ]
-        return Judged(outcome, pairs, outcome.settings.judged)
-
     def settings(self, outcome: Measured) -> Mapping[str, Any]:
         return {
             "seeds": self.study.seeds,
@@ -179,7 +169,12 @@ class ComparisonView(View):
     def make_report(
         self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str
     ) -> StudyReport:
-        judged = self._judge_outcome(outcome)
+        pairs = []
+        for task, arms in outcome.curves.items():
+            for arm in arms:
+                references = [other for other in arms if other.title == self._references.get(arm.title)]
+                pairs += [Pair(task, arm, reference) for reference in references]
+        judged = Judged(outcome, pairs, outcome.settings.judged)
         lines = corrected_by_share(judged)
         of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
         answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
@@ -190,7 +185,7 @@ class ComparisonView(View):
             answer=answer,
             picture=_picture(outcome),
             warnings=[*self.warnings(outcome, answer), *_list_warnings(outcome)],
-            curves=_curves_svg(outcome, outcome.settings.metrics),
+            curves=curve_grid(outcome.columns(), outcome.settings.metrics, outcome.levels),
             sections=[
                 *([Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks))] if checks else []),
                 *([share_section(outcome, lines)] if lines else []),
@@ -254,7 +249,7 @@ def _picture(outcome: Measured) -> Picture:
     picture = share_picture(outcome, judged, lines, outcome.levels)
     if picture is None:
         words = "The qualities that are compared, over generations: means over seeds, bands their 95 % intervals."
-        picture = Picture(_curves_svg(outcome, judged), words)
+        picture = Picture(curve_grid(outcome.columns(), judged, outcome.levels), words)
     return replace(picture, caption=f"{picture.caption} {describe_levels(outcome.levels)}".strip())
 
 
@@ -330,10 +325,6 @@ def _list_warnings(outcome: Measured) -> list[str]:
     if any(metric.better == "neutral" for metric in outcome.settings.judged):
         warnings.append("Which way a quality is good was not given (`better`): changes are called higher or lower.")
     return warnings
-
-
-def _curves_svg(outcome: Measured, metrics: Sequence[Metric]) -> str:
-    return curve_grid(outcome.columns(), metrics, outcome.levels)
 
 
 def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:
