@@ -371,6 +371,67 @@ class RevertHighJerk:
         return reverted, share
 
 
+@dataclass(frozen=True)
+class RevertRougherMotions(Positive):
+    """Return to the motion before planting around rough frames of motions in which a part of the body got rougher.
+
+    Smoothing does not help if a captured knee flips: a correction there roughens the motion whatever its shape. Few
+    motions are changed, so their feet may slide as before for these frames.
+    """
+
+    rougher: float = 1.1
+    """A part has got rougher if its mean jerk is higher by this factor …"""
+    rougher_m_s3: float = 20.0
+    """… and by this much."""
+    factors: tuple[float, ...] = (2.0, 1.5, 1.25, 1.1, 1.02)
+    """Factors on the jerk around a frame from which on the frame gives way, tried one after the other until no part is
+    rougher."""
+
+    def __call__(self, state: PostprocessState) -> PostprocessState:
+        before = state.bounds.before
+        if before.root_m.shape[1] < FEWEST_FRAMES:
+            return state
+        jerks_before = _jerks_of_parts_m_s3(before)
+        share = np.zeros(before.root_m.shape[:2])
+        reverted = state.motions
+        for factor in self.factors:
+            rough = self._find_rough_frames(jerks_before, _jerks_of_parts_m_s3(reverted), factor, state.bounds.around)
+            if not rough.any():
+                continue
+            frames = 2 * round(state.bounds.around) + 1
+            widest = maximum_filter1d(rough.astype(float), frames, axis=1, mode="nearest")
+            share = np.maximum(share, smooth_gaussian(widest, state.bounds.around))
+            shift_m, turns = _compute_changes(state.motions, before)
+            mixed = _apply_changes(state.motions, share[..., None] * shift_m, share[..., None, None] * turns)
+            reverted = _select_per_motion(share.any(axis=1), mixed, state.motions)
+        return replace(state, motions=reverted, shares=state.shares * (1 - share))
+
+    def _find_rough_frames(
+        self, jerks_before: np.ndarray, jerks: np.ndarray, factor: float, around: float
+    ) -> np.ndarray:
+        """Return in which frames (N, T) a part that got rougher has more jerk than before by a factor.
+
+        Args:
+            jerks_before: (N, T − 3, P) jerk of each part before the correction, m/s³.
+            jerks: The same after it.
+            factor: Factor on the jerk around a frame.
+            around: Standard deviation of the average around a frame, frames.
+        """
+        mean_before = jerks_before.mean(1)
+        is_rougher = jerks.mean(1) > np.maximum(self.rougher * mean_before, mean_before + self.rougher_m_s3)
+        if not is_rougher.any():
+            return np.zeros((len(jerks), jerks.shape[1] + 3), dtype=bool)
+        local_before = thirds_to_frames(smooth_gaussian(jerks_before, around))
+        local = thirds_to_frames(smooth_gaussian(jerks, around))
+        return np.asarray(((local > factor * local_before) & is_rougher[:, None]).any(axis=-1))
+
+
+def _jerks_of_parts_m_s3(motions: MotionBatch) -> np.ndarray:
+    """Return the mean jerk (N, T − 3, P) of each part of the body."""
+    jerks = joint_jerks_m_s3(joint_positions(motions), motions.fps)
+    return np.stack([jerks[..., joints].mean(-1) for joints in joints_by_part(motions.skeleton).values()], axis=-1)
+
+
 BLEND_SIMULATION = BlendSimulation()
 """The step that uses simulations; before a simulation it decides whether there is anything to gain."""
 
@@ -380,10 +441,11 @@ POSTPROCESS: tuple[PostprocessStep, ...] = (
     SmoothRough(),
     RestoreFeet(),
     RevertHighJerk(),
+    RevertRougherMotions(),
 )
 """Steps for motions of files after a simulation, or if none can gain."""
 
-KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
+KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(), RevertRougherMotions())
 """Steps after a clean-up alone, in which nothing is fast: feet are held softly."""
 
 
