@@ -70,7 +70,8 @@ def plant_feet(
     posed = _bend_toes(posed, ground_m, settings, soft)
     if soft is None:
         return _plant_feet_per_frame(posed, ground_m, settings)
-    targets = _compute_foot_targets(posed, posed, ground_m, settings, soft, np.zeros(ground_m.shape))
+    no_share = np.zeros(ground_m.shape)
+    targets = _compute_foot_targets(posed, posed, ground_m, settings, soft, no_share)
     planted = _reach_foot_targets(posed, targets)
     for _ in range(soft.plantings - 1):
         posed_again = PosedMotions.from_motions(planted, posed.soles)
@@ -100,7 +101,8 @@ def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBat
     """Return motions whose legs reach for targets."""
     motions = posed.motions
     ankles = Legs.from_skeleton(motions.skeleton).ankles
-    turns = compose(targets.orientations, invert(posed.orientations[:, :, ankles]))
+    from_original = invert(posed.orientations[:, :, ankles])
+    turns = compose(targets.orientations, from_original)
     rises_m, rotations = solve_soft_legs(
         motions.skeleton,
         posed.positions_m,
@@ -120,11 +122,15 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray, settings: F
     legs = Legs.from_skeleton(motions.skeleton)
     stands = posed.detect_stances(settings, ground_m)
     ankles_m = posed.positions_m[:, :, legs.ankles]
-    turns = foot_lock.flattening_rotations(posed.normals, _flat_share(posed, ground_m, stands, settings))
-    velocity_m_s = stance_velocities(_rotate_feet(posed.feet_m, ankles_m, turns), fps)
-    turned_feet_m = _rotate_feet(_solid_foot_points_m(posed), ankles_m, turns)
+    flat_share = _flat_share(posed, ground_m, stands, settings)
+    turns = foot_lock.flattening_rotations(posed.normals, flat_share)
+    turned_soles_m = _rotate_feet(posed.feet_m, ankles_m, turns)
+    velocity_m_s = stance_velocities(turned_soles_m, fps)
+    solid_feet_m = _solid_foot_points_m(posed)
+    turned_feet_m = _rotate_feet(solid_feet_m, ankles_m, turns)
     heights_m = _heights_of_solid_feet_m(posed, turned_feet_m, ground_m, settings)
-    moves_m = foot_lock.lock_feet(heights_m, velocity_m_s, frame_speeds(velocity_m_s), stands, fps, settings)
+    speeds_m_s = frame_speeds(velocity_m_s)
+    moves_m = foot_lock.lock_feet(heights_m, velocity_m_s, speeds_m_s, stands, fps, settings)
     targets_m = ankles_m + moves_m
     shift_m = _root_lowering_m(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
     rotations = solve_leg_ik(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
@@ -159,35 +165,44 @@ def _compute_foot_targets(
     stands = planted.detect_stances(settings, ground_m)
 
     turns = _compute_foot_turns(planted, ground_m, stands, orientations, original, settings, soft)
-    remaining_turns = compose(turns, compose(original, invert(orientations)))
-    velocity_m_s = stance_velocities(_rotate_feet(planted.feet_m, ankles_m, remaining_turns), fps)
-    turned_feet_m = _rotate_feet(_solid_foot_points_m(planted), ankles_m, remaining_turns)
+    turned_back = compose(original, invert(orientations))
+    remaining_turns = compose(turns, turned_back)
+    turned_soles_m = _rotate_feet(planted.feet_m, ankles_m, remaining_turns)
+    velocity_m_s = stance_velocities(turned_soles_m, fps)
+    solid_feet_m = _solid_foot_points_m(planted)
+    turned_feet_m = _rotate_feet(solid_feet_m, ankles_m, remaining_turns)
     heights_m = _heights_of_solid_feet_m(planted, turned_feet_m, ground_m, settings)
 
     toes_are_still = _toe_stationarity(posed, stands, settings.unmoved_m_s)
     off_m = np.zeros_like(original_m)
-    locked = _steps_to_frames(_toe_stationarity(posed, stands, settings.locked_m_s))
+    locked_steps = _toe_stationarity(posed, stands, settings.locked_m_s)
+    locked = _steps_to_frames(locked_steps)
     if locked.any():
         locked *= foot_lock.confine_to_one_place(posed.positions_m[:, :, toes], locked, stands)
-        off_m = _toe_positions_m(planted, ankles_m, remaining_turns) - posed.positions_m[:, :, toes]
+        turned_toes_m = _toe_positions_m(planted, ankles_m, remaining_turns)
+        off_m = turned_toes_m - posed.positions_m[:, :, toes]
 
     so_far_m = ankles_m - original_m
-    moves_m = so_far_m + lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
-    moves_m = foot_lock.limit_drag(moves_m, soft) - so_far_m
-    share = np.maximum(share, foot_lock.deadband(norms(moves_m), soft.small_m, fps, soft))
+    lock_m = lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
+    moves_m = foot_lock.limit_drag(so_far_m + lock_m, soft) - so_far_m
+    large_share = foot_lock.deadband(norms(moves_m), soft.small_m, fps, soft)
+    share = np.maximum(share, large_share)
     moves_m = so_far_m + share[..., None] * moves_m
 
     # If sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
-    still = foot_lock.stationarity(norms(np.diff(original_m, axis=1)) * fps, stands, settings.unmoved_m_s)
+    speeds_m_s = norms(np.diff(original_m, axis=1)) * fps
+    still = foot_lock.stationarity(speeds_m_s, stands, settings.unmoved_m_s)
     damped_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
     lifted_m = damped_m
     for _ in range(settings.rounds):
-        still = np.maximum(still, foot_lock.detect_speed_up(original_m, damped_m, stands, fps, settings))
+        sped_up = foot_lock.detect_speed_up(original_m, damped_m, stands, fps, settings)
+        still = np.maximum(still, sped_up)
         damped_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
     no_deeper_m = np.minimum(lifted_m[..., 1], so_far_m[..., 1] - heights_m)
     damped_m[..., 1] = np.maximum(damped_m[..., 1], no_deeper_m)
     if toes_are_still.any():
-        toe_moves_m = _toe_positions_m(posed, original_m, turns) - posed.positions_m[:, :, toes]
+        turned_toes_m = _toe_positions_m(posed, original_m, turns)
+        toe_moves_m = turned_toes_m - posed.positions_m[:, :, toes]
         damped_toes_m = foot_lock.damp_while_still(damped_m + toe_moves_m, toes_are_still, fps, settings)
         damped_m = damped_toes_m - toe_moves_m
         still = np.maximum(still, toes_are_still)
@@ -211,12 +226,15 @@ def _compute_foot_turns(
 ) -> np.ndarray:
     """Return turns (N, T, 2, 4) of the original feet, at (N, T, 2, 4), that lay planted ones, at (N, T, 2, 4), flat."""
     fps = planted.motions.fps
-    flattening = foot_lock.flattening_rotations(planted.normals, _flat_share(planted, ground_m, stands, settings))
+    flat_share = _flat_share(planted, ground_m, stands, settings)
+    flattening = foot_lock.flattening_rotations(planted.normals, flat_share)
     flattening = limit_turns(flattening, soft.turn_rad, soft.turn_s, fps, soft)
-    turns = compose(flattening, compose(orientations, invert(original)))
+    turns_so_far = compose(orientations, invert(original))
+    turns = compose(flattening, turns_so_far)
     turning_rad_s = norms(rotations_between(original, 1)) * fps
     unturned = foot_lock.stationarity(turning_rad_s, stands, settings.unturned_rad_s)
-    return quaternions(foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps, settings))
+    damped_rad = foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps, settings)
+    return quaternions(damped_rad)
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray, settings: FootSettings) -> np.ndarray:
