@@ -68,6 +68,8 @@ class PostprocessStep(Protocol):
 class PostprocessState:
     """Motions between two steps of their post-processing."""
 
+    original: MotionBatch
+    """The motions before their clean-up."""
     tracked: TrackingResult | None
     """Plans and simulations of the motions; None after a clean-up alone."""
     cleaned: MotionBatch
@@ -88,6 +90,7 @@ class PostprocessState:
             plan = tracked.plan
             motions = plan.body.link_view(cleaned.motions).restore(plan.motions)
         return cls(
+            original=cleaned.original,
             tracked=tracked,
             cleaned=cleaned.motions,
             motions=motions,
@@ -380,7 +383,7 @@ class RevertRougherMotions(Positive):
     """
 
     rougher: float = 1.1
-    """A part has got rougher if its mean jerk is higher by this factor …"""
+    """A part has got rougher if its mean jerk is higher than in the original motion by this factor …"""
     rougher_m_s3: float = 20.0
     """… and by this much."""
     factors: tuple[float, ...] = (2.0, 1.5, 1.25, 1.1, 1.02)
@@ -392,12 +395,16 @@ class RevertRougherMotions(Positive):
         if before.root_m.shape[1] < FEWEST_FRAMES:
             return state
         jerks_before = _jerks_of_parts_m_s3(before)
+        mean_original = _jerks_of_parts_m_s3(state.original).mean(1)
+        most = np.maximum(self.rougher * mean_original, mean_original + self.rougher_m_s3)
         share = np.zeros(before.root_m.shape[:2])
         reverted = state.motions
         for factor in self.factors:
-            rough = self._find_rough_frames(jerks_before, _jerks_of_parts_m_s3(reverted), factor, state.bounds.around)
-            if not rough.any():
-                continue
+            jerks = _jerks_of_parts_m_s3(reverted)
+            is_rougher = jerks.mean(1) > most
+            if not is_rougher.any():
+                break
+            rough = _find_rough_frames(jerks_before, jerks, is_rougher, factor, state.bounds.around)
             frames = 2 * round(state.bounds.around) + 1
             widest = maximum_filter1d(rough.astype(float), frames, axis=1, mode="nearest")
             share = np.maximum(share, smooth_gaussian(widest, state.bounds.around))
@@ -406,24 +413,23 @@ class RevertRougherMotions(Positive):
             reverted = _select_per_motion(share.any(axis=1), mixed, state.motions)
         return replace(state, motions=reverted, shares=state.shares * (1 - share))
 
-    def _find_rough_frames(
-        self, jerks_before: np.ndarray, jerks: np.ndarray, factor: float, around: float
-    ) -> np.ndarray:
-        """Return in which frames (N, T) a part that got rougher has more jerk than before by a factor.
 
-        Args:
-            jerks_before: (N, T − 3, P) jerk of each part before the correction, m/s³.
-            jerks: The same after it.
-            factor: Factor on the jerk around a frame.
-            around: Standard deviation of the average around a frame, frames.
-        """
-        mean_before = jerks_before.mean(1)
-        is_rougher = jerks.mean(1) > np.maximum(self.rougher * mean_before, mean_before + self.rougher_m_s3)
-        if not is_rougher.any():
-            return np.zeros((len(jerks), jerks.shape[1] + 3), dtype=bool)
-        local_before = thirds_to_frames(smooth_gaussian(jerks_before, around))
-        local = thirds_to_frames(smooth_gaussian(jerks, around))
-        return np.asarray(((local > factor * local_before) & is_rougher[:, None]).any(axis=-1))
+def _find_rough_frames(
+    jerks_before: np.ndarray, jerks: np.ndarray, is_rougher: np.ndarray, factor: float, around: float
+) -> np.ndarray:
+    """Return in which frames (N, T) a part that got rougher has more jerk than before by a factor.
+
+    Args:
+        jerks_before: (N, T − 3, P) jerk of each part before the correction, m/s³.
+        jerks: The same after it.
+        is_rougher: (N, P) whether a part got rougher.
+        factor: Factor on the jerk around a frame.
+        around: Standard deviation of the average around a frame, frames.
+    """
+    local_before = thirds_to_frames(smooth_gaussian(jerks_before, around))
+    local = thirds_to_frames(smooth_gaussian(jerks, around))
+    is_rough = (local > factor * local_before) & is_rougher[:, None]
+    return np.asarray(is_rough.any(axis=-1))
 
 
 def _jerks_of_parts_m_s3(motions: MotionBatch) -> np.ndarray:

@@ -213,6 +213,7 @@ def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> N
 
 def revert_rougher(before: MotionBatch, after: MotionBatch) -> MotionBatch:
     state = PostprocessState(
+        original=before,
         tracked=None,
         cleaned=after,
         motions=after,
