@@ -410,7 +410,7 @@ class RevertRougherMotions(Positive):
             share = np.maximum(share, smooth_gaussian(widest, state.bounds.around))
             shift_m, turns = _compute_changes(state.motions, before)
             mixed = _apply_changes(state.motions, share[..., None] * shift_m, share[..., None, None] * turns)
-            reverted = _select_per_motion(share.any(axis=1), mixed, state.motions)
+            reverted = _select_per_motion(share.max(axis=1) > 0, mixed, state.motions)
         return replace(state, motions=reverted, shares=state.shares * (1 - share))
 
 

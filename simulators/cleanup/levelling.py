@@ -300,8 +300,8 @@ def _kept_height_m(height_m: float, low_m: float, skeleton: Skeleton, settings: 
         skeleton: The body's skeleton, whose soles are known.
         settings: Thresholds.
     """
-    least_m, _, largest_m = sole_depths_m(skeleton)
-    depth_m = float(np.mean(skeleton.soles_m))
+    least_m, usual_m, largest_m = sole_depths_m(skeleton)
+    depth_m = usual_m if skeleton.soles_m is None else float(np.mean(skeleton.soles_m))
     sunk_m = least_m - depth_m - height_m
     if sunk_m > 0:
         return height_m * _falling_share(sunk_m / settings.sunk_tolerance_m - 1.0)

@@ -179,7 +179,7 @@ class _Person:
 
         seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # points that nobody saw are not finite
         _, nearest_joints = KDTree(self.joints_m[0]).query(seen_m)
-        return nearest_joints
+        return np.asarray(nearest_joints)
 
 
 @dataclass(frozen=True, eq=False)

@@ -199,8 +199,8 @@ def _bones_of(skeleton: Skeleton) -> _Bones:
     starts = np.array(skeleton.parents)[ends]
     quaternions = np.zeros((len(ends), 4))
     for index, joint in enumerate(ends):
-        turn, _ = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])
-        quaternions[index] = turn.as_quat()
+        aligned = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])
+        quaternions[index] = aligned[0].as_quat()
     turns = Rotation.from_quat(quaternions)
     scales_m = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
     return _Bones(starts, turns, scales_m)

@@ -341,8 +341,10 @@ def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float,
     second_scores = np.array([limb.score for limb in seconds])
     evenness = _evenness(first_sizes[:, None], second_sizes[None])
     scores = evenness + (first_scores[:, None] + second_scores) / 2
-    first, second = np.unravel_index(scores.argmax(), scores.shape)
-    return float(scores[first, second]), (firsts[first], seconds[second])
+    best = np.unravel_index(scores.argmax(), scores.shape)
+    first = firsts[int(best[0])]
+    second = seconds[int(best[1])]
+    return float(scores[best]), (first, second)
 
 
 def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:

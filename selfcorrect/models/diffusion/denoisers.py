@@ -7,7 +7,7 @@ int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null labe
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import scipy.fft
@@ -72,7 +72,9 @@ class MixerBlock(nn.Module):
 
     def _mix_over_patches(self, hidden: Tensor) -> Tensor:
         """Apply the perceptron of patches to the first axis: the same as on a transposed copy, a tenth faster."""
-        expand, activate, contract = self.mix_patches
+        expand = cast(nn.Linear, self.mix_patches[0])
+        activate = self.mix_patches[1]
+        contract = cast(nn.Linear, self.mix_patches[2])
         inner = activate(torch.addmm(expand.bias[:, None], expand.weight, hidden.flatten(1)))
         return torch.addmm(contract.bias[:, None], contract.weight, inner).view(hidden.shape)
 
