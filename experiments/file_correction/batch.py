@@ -355,7 +355,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
         head = f"inputs that fail `selfcorrect check`, see the notes ({len(failing)})"
         lines.append(_list_in_line(head, failing, "; "))
     if others:
-        lines.append(_list_in_line(f"not corrected ({len(others)})", [result.name for result in others]))
+        lines.append(_list_in_line(f"not corrected ({len(others)})", [result.shown_name for result in others]))
     raised = [result.name for result in accepted if result.figures.supports]
     if raised:
         lines.append(_list_in_line(f"on steps, seats or the like ({len(raised)})", raised))

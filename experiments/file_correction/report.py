@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 import numpy as np
@@ -173,6 +173,15 @@ class FileResult:
     state: FileState = FileState()
     motions: list[dict[str, Any]] = field(default_factory=list)
     """Results of each motion of a file with several; the figures above are then means over the corrected ones."""
+
+    @property
+    def shown_name(self) -> str:
+        """Name on the console: that of the output, or of an input of another format of which nothing was written."""
+        source = PurePath(self.source)
+        is_written = self.output or self.verdict in ("accepted", "partly")
+        if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
+            return self.name
+        return str(PurePath(self.name).with_name(source.name))
 
     @property
     def worse(self) -> list[str]:
@@ -394,12 +403,14 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
     """A line per motion: its errors before → after, how far it moved and rose, or why it failed; what was assumed."""
     if not results:
         return []
-    width = max(4, *(min(len(result.name), _NAME_WIDTH) for result in results))
+    width = max(4, *(min(len(result.shown_name), _NAME_WIDTH) for result in results))
     head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_column_width(figure)) for figure in FIGURES)}"
     head += "  assumed" if any(result.content.assumed for result in results) else ""
     lines = [head]
     for result in results:
-        name = result.name if len(result.name) <= _NAME_WIDTH else f"…{result.name[1 - _NAME_WIDTH :]}"
+        name = result.shown_name
+        if len(name) > _NAME_WIDTH:
+            name = f"…{name[1 - _NAME_WIDTH :]}"
         lines.append(f"{name:<{width}}  {_format_figures(result)}")
     return lines
 

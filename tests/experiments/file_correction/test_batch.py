@@ -15,6 +15,7 @@ from selfcorrect.experiments.file_correction.report import (
     FileFigures,
     FileResult,
     FileState,
+    format_table,
     merge_results,
     read_record,
     write_report,
@@ -48,6 +49,14 @@ def test_what_was_rejected_is_not_listed_as_moved() -> None:
     rejected = [replace(result, verdict="rejected") for result in results(2)]
     assert not any("moved by" in line for line in summarize_results(rejected, Path("out")))
     assert "moved by" in "".join(summarize_results([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
+
+
+def test_a_file_of_which_nothing_was_written_has_the_name_of_the_input() -> None:
+    failed = FileResult("in/far/a.fbx", "far/a.glb", "failed", reason="not readable")
+    written = FileResult("in/far/b.fbx", "far/b.glb", "accepted")
+    table = format_table([failed, written])
+    assert [line.split()[0] for line in table[1:]] == [str(Path("far/a.fbx")), "far/b.glb"]
+    assert "a.fbx" in summarize_results([failed, written], Path("out"))[-1]
 
 
 @pytest.mark.parametrize("after_m_s", [0.198, 0.02])
