@@ -68,8 +68,6 @@ class PostprocessStep(Protocol):
 class PostprocessState:
     """Motions between two steps of their post-processing."""
 
-    original: MotionBatch
-    """The motions before their clean-up."""
     tracked: TrackingResult | None
     """Plans and simulations of the motions; None after a clean-up alone."""
     cleaned: MotionBatch
@@ -90,7 +88,6 @@ class PostprocessState:
             plan = tracked.plan
             motions = plan.body.link_view(cleaned.motions).restore(plan.motions)
         return cls(
-            original=cleaned.original,
             tracked=tracked,
             cleaned=cleaned.motions,
             motions=motions,
@@ -374,70 +371,6 @@ class RevertHighJerk:
         return reverted, share
 
 
-@dataclass(frozen=True)
-class RevertRougherMotions(Positive):
-    """Return to the motion before planting around rough frames of motions in which a part of the body got rougher.
-
-    Smoothing does not help if a captured knee flips: a correction there roughens the motion whatever its shape. Few
-    motions are changed, so their feet may slide as before for these frames.
-    """
-
-    rougher: float = 1.1
-    """A part has got rougher if its mean jerk is higher than in the original motion by this factor …"""
-    rougher_m_s3: float = 20.0
-    """… and by this much."""
-    factors: tuple[float, ...] = (2.0, 1.5, 1.25, 1.1, 1.02)
-    """Factors on the jerk around a frame from which on the frame gives way, tried one after the other until no part is
-    rougher."""
-
-    def __call__(self, state: PostprocessState) -> PostprocessState:
-        before = state.bounds.before
-        if before.root_m.shape[1] < FEWEST_FRAMES:
-            return state
-        jerks_before = _jerks_of_parts_m_s3(before)
-        mean_original = _jerks_of_parts_m_s3(state.original).mean(1)
-        most = np.maximum(self.rougher * mean_original, mean_original + self.rougher_m_s3)
-        share = np.zeros(before.root_m.shape[:2])
-        reverted = state.motions
-        for factor in self.factors:
-            jerks = _jerks_of_parts_m_s3(reverted)
-            is_rougher = jerks.mean(1) > most
-            if not is_rougher.any():
-                break
-            rough = _find_rough_frames(jerks_before, jerks, is_rougher, factor, state.bounds.around)
-            frames = 2 * round(state.bounds.around) + 1
-            widest = maximum_filter1d(rough.astype(float), frames, axis=1, mode="nearest")
-            share = np.maximum(share, smooth_gaussian(widest, state.bounds.around))
-            shift_m, turns = _compute_changes(state.motions, before)
-            mixed = _apply_changes(state.motions, share[..., None] * shift_m, share[..., None, None] * turns)
-            reverted = _select_per_motion(share.max(axis=1) > 0, mixed, state.motions)
-        return replace(state, motions=reverted, shares=state.shares * (1 - share))
-
-
-def _find_rough_frames(
-    jerks_before: np.ndarray, jerks: np.ndarray, is_rougher: np.ndarray, factor: float, around: float
-) -> np.ndarray:
-    """Return in which frames (N, T) a part that got rougher has more jerk than before by a factor.
-
-    Args:
-        jerks_before: (N, T − 3, P) jerk of each part before the correction, m/s³.
-        jerks: The same after it.
-        is_rougher: (N, P) whether a part got rougher.
-        factor: Factor on the jerk around a frame.
-        around: Standard deviation of the average around a frame, frames.
-    """
-    local_before = thirds_to_frames(smooth_gaussian(jerks_before, around))
-    local = thirds_to_frames(smooth_gaussian(jerks, around))
-    is_rough = (local > factor * local_before) & is_rougher[:, None]
-    return np.asarray(is_rough.any(axis=-1))
-
-
-def _jerks_of_parts_m_s3(motions: MotionBatch) -> np.ndarray:
-    """Return the mean jerk (N, T − 3, P) of each part of the body."""
-    jerks = joint_jerks_m_s3(joint_positions(motions), motions.fps)
-    return np.stack([jerks[..., joints].mean(-1) for joints in joints_by_part(motions.skeleton).values()], axis=-1)
-
-
 BLEND_SIMULATION = BlendSimulation()
 """The step that uses simulations; before a simulation it decides whether there is anything to gain."""
 
@@ -447,11 +380,10 @@ POSTPROCESS: tuple[PostprocessStep, ...] = (
     SmoothRough(),
     RestoreFeet(),
     RevertHighJerk(),
-    RevertRougherMotions(),
 )
 """Steps for motions of files after a simulation, or if none can gain."""
 
-KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(), RevertRougherMotions())
+KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
 """Steps after a clean-up alone, in which nothing is fast: feet are held softly."""
 
 

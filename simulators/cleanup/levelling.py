@@ -14,7 +14,6 @@ from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor, find
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.vectors import median, percentile
 from selfcorrect.motion.measures.contacts import height_of_floor_m
-from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.curves import smoothstep
@@ -276,19 +275,23 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     for index, (supports, raised_m) in enumerate(zip(cleaning.supports, cleaning.raised_m, strict=True)):
         ground_m = _find_nearest_ground_m(supports, frames, raised_m, settings)
         motion = cleaning.motions[index]
-        has_known_soles = motion.skeleton.soles_m is not None
-        if has_known_soles and is_floor_estimated and not supports:
+        soles_m = motion.skeleton.soles_m
+        if soles_m is not None and is_floor_estimated and not supports:
             ground_m += estimate_feet_on_any_floor(motion).floor_m
         height_m = ground_m - raised_m
-        kept_m = height_m - lowering_m(height_m, settings)
-        if has_known_soles:
+        if soles_m is None:
+            kept_m = height_m - lowering_m(height_m, settings)
+        else:
             low_m = find_low_toes_m(cleaning.unraised[index]) + cleaning.lowered_m
-            kept_m = _kept_height_m(height_m, low_m, motion.skeleton, settings)
+            least_m, _, largest_m = sole_depths_m(motion.skeleton)
+            kept_m = _kept_height_m(height_m, low_m, float(np.mean(soles_m)), (least_m, largest_m), settings)
         origins_m.append(ground_m - kept_m)
     return np.array(origins_m)
 
 
-def _kept_height_m(height_m: float, low_m: float, skeleton: Skeleton, settings: LevelFloor) -> float:
+def _kept_height_m(
+    height_m: float, low_m: float, depth_m: float, possible_m: tuple[float, float], settings: LevelFloor
+) -> float:
     """Return the height above y = 0 at which a body comes out whose ground is at some height.
 
     It stays where it is as far as soles explain that: they are thinner or thicker than those of the skeleton, as far as
@@ -297,11 +300,11 @@ def _kept_height_m(height_m: float, low_m: float, skeleton: Skeleton, settings: 
     Args:
         height_m: Height of the ground.
         low_m: Height to which toe joints often come down.
-        skeleton: The body's skeleton, whose soles are known.
+        depth_m: Depth of the skeleton's soles.
+        possible_m: Least and largest depth that soles can have.
         settings: Thresholds.
     """
-    least_m, usual_m, largest_m = sole_depths_m(skeleton)
-    depth_m = usual_m if skeleton.soles_m is None else float(np.mean(skeleton.soles_m))
+    least_m, largest_m = possible_m
     sunk_m = least_m - depth_m - height_m
     if sunk_m > 0:
         return height_m * _falling_share(sunk_m / settings.sunk_tolerance_m - 1.0)

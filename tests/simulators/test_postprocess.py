@@ -25,10 +25,8 @@ from selfcorrect.simulators.postprocess import (
     BLEND_SIMULATION,
     ROUGHER,
     JerkBounds,
-    PostprocessState,
     RestoreFeet,
     RevertHighJerk,
-    RevertRougherMotions,
     SmoothFast,
     SmoothRough,
 )
@@ -209,38 +207,6 @@ def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> N
     after = jerk_by_part_m_s3(correction.motion)
     rougher = [part for part in before if after[part] > max(1.06 * before[part], before[part] + 6.0)]
     assert not rougher, {part: (float(before[part]), float(after[part])) for part in rougher}
-
-
-def revert_rougher(before: MotionBatch, after: MotionBatch) -> MotionBatch:
-    state = PostprocessState(
-        original=before,
-        tracked=None,
-        cleaned=after,
-        motions=after,
-        fallback=after,
-        shares=full_share(after),
-        bounds=JerkBounds.from_motions(before),
-    )
-    return RevertRougherMotions()(state).motions
-
-
-@pytest.mark.parametrize("joint", ["right_knee", "left_hip", "left_elbow"])
-def test_a_motion_whose_part_got_rougher_returns_there_and_others_stay(walk: Motion, joint: str) -> None:
-    before = MotionBatch.stack([walk, walk])
-    index = walk.skeleton.joint(joint)
-    is_shaken = (np.arange(len(walk)) > len(walk) // 2)[None, :, None, None]
-    shaken_motions = shaken(before, index, 0.1, 10.0)
-    rotations = np.where(is_shaken, shaken_motions.rotations, before.rotations)
-    rotations[1] = shaken(before, index, 0.01, 1.0).rotations[1]
-    after = replace(before, rotations=rotations)
-    result = revert_rougher(before, after)
-    np.testing.assert_array_equal(result.rotations[1], after.rotations[1])
-    jerks_before = jerk_by_part_m_s3(walk)
-    jerks = jerk_by_part_m_s3(result[0])
-    assert any(jerk > 1.1 * jerks_before[part] + 20.0 for part, jerk in jerk_by_part_m_s3(after[0]).items())
-    for part, jerk_m_s3 in jerks.items():
-        assert jerk_m_s3 <= max(1.1 * jerks_before[part], jerks_before[part] + 20.0) + 1e-6
-    assert off_mm(MotionBatch.stack([result[0]]), MotionBatch.stack([walk])) > 0
 
 
 def shares(reference: MotionBatch, simulated: MotionBatch) -> np.ndarray:
