@@ -56,9 +56,12 @@ def differences_table(judged: MotionJudged) -> Table:
 
 
 def profile_table(outcome: MotionOutcome) -> Table:
-    """Return the table of published definitions of collapse that each arm meets."""
+    """Return the table of published definitions of collapse that each arm meets; no rows if none is measurable."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
-    columns = [finding.definition for finding in _profile(all_curves[0])]
+    findings = [finding for curves in all_curves for finding in _profile(curves)]
+    columns = list(dict.fromkeys(finding.definition for finding in findings))
+    if all(finding.status == "not measurable" for finding in findings):
+        return Table("profile", "Arm", columns)
 
     def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
         return [Cell(finding.status) for finding in _profile(curves)]

@@ -143,7 +143,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
     page = (finished_run / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<svg" in page
-    for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="profile"', 'id="budgets"'):
+    for part in ('id="verdict"', 'id="curves"', 'id="arms"', 'id="differences"', 'id="budgets"'):
         assert part in page
     for words in ("lift_up", "real against real", "not known (custom corrector)", "One seed proves nothing"):
         assert words in page
