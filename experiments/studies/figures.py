@@ -113,7 +113,8 @@ def curve_grid(
     """One row of panels per metric, one column per group of arms; returns SVG text.
 
     The panels of a single group stand in two columns. Groups of more than `MOST_LINES` arms become small multiples:
-    rows of their own, with few arms in each panel. Lines are means over seeds, bands their 95 % intervals.
+    rows of their own, with few arms in each panel. Lines are means over seeds, bands their 95 % intervals; of two seeds
+    both are drawn instead.
 
     Args:
         columns: Title of a group → its arms.
@@ -178,10 +179,13 @@ def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels
         values = arm.values[metric.key]
         generations = np.arange(values.shape[1])
         colour, stroke = palette[arm.title]
-        intervals = [metric.interval(column) for column in values.T]
-        low = [interval.low for interval in intervals]
-        high = [interval.high for interval in intervals]
-        panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
+        if len(values) == 2:  # their interval is wider than everything else that the panel shows
+            panel.plot(generations, values.T, color=colour, alpha=0.4, linewidth=0.7)
+        else:
+            intervals = [metric.interval(column) for column in values.T]
+            low = [interval.low for interval in intervals]
+            high = [interval.high for interval in intervals]
+            panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
     _draw_levels(panel, metric, levels)
     panel.xaxis.get_major_locator().set_params(integer=True)

@@ -24,3 +24,10 @@ def test_many_arms_become_small_multiples_beside_what_they_are_compared_with() -
     assert [f">fully synthetic ({number})<" in svg for number in (1, 2, 3, 4)] == [True, True, True, False]
     few = curve_grid({"fully synthetic": arms[:3]}, [find_metric("coverage")], {})
     assert "fully synthetic<" in few
+
+
+def test_of_two_seeds_both_are_drawn_and_of_three_their_interval() -> None:
+    two = ArmCurves("uncorrected", "", "uncorrected", {"coverage": np.array([[0.2, 0.3], [0.4, 0.1]])})
+    three = ArmCurves("uncorrected", "", "uncorrected", {"coverage": np.array([[0.2, 0.3], [0.4, 0.1], [0.3, 0.3]])})
+    drawn = [curve_grid({"": [arm]}, [find_metric("coverage")], {}) for arm in (two, three)]
+    assert ["FillBetweenPolyCollection" in svg for svg in drawn] == [False, True]
