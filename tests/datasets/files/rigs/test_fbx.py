@@ -117,7 +117,7 @@ def test_a_file_that_crashes_its_reader_ends_no_other(
     write_fbx(folder / "z.fbx", walker)
     assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
     assert sorted(path.name for path in (tmp_path / "out").glob("*.glb")) == ["a.glb", "z.glb"]
-    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chain.glb ")]
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("chain.fbx ")]
     assert re.search(r"failed: .* more than \d+ below one another$", said), said
 
 
