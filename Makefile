@@ -4,8 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := $(if $(filter Windows_NT,$(OS)),.venv/Scripts,.venv/bin)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Python compiles a module when it is first imported. To compile all of them takes half of the time of an installation.
-INSTALL := $(PIP) install --no-compile --constraint constraints.txt --editable
+INSTALL := $(PIP) install --constraint constraints.txt --editable
 INSTALLED := .venv/.installed
 INSTALLED_FOR_LOOPS := .venv/.installed-for-loops
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
