@@ -136,7 +136,7 @@ class JointsWorld:
 
     @property
     def is_usual(self) -> bool:
-        """Whether it is y up and in metres."""
+        """True for joints with y up and in metres."""
         return self.metres_per_unit == 1.0 and not self.turn.magnitude() > 0
 
 
