@@ -8,11 +8,13 @@ Does exchange slow the collapse down? Both arms hold equally many models, sample
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.loop.policy import ModifiedPolicy
 
@@ -21,7 +23,7 @@ CLOSED, CROSSFED = "closed loops", "crossfed"
 
 
 @dataclass(frozen=True)
-class Crossfeed(sc.toys.ToySettings):
+class Crossfeed(toys.ToySettings):
     """Several models with n real points each, fully synthetic from generation 1 on."""
 
     real_count: int = 24
@@ -40,45 +42,46 @@ class Exchange(ModifiedPolicy):
     """
 
     def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
-        parts = mixed.values.tensor_split(mixed.values.shape[2])
-        return mixed.with_values(torch.cat([part.roll(shift, dims=2) for shift, part in enumerate(parts)]))
+        model_count = mixed.values.shape[2]
+        exchanged = []
+        for shift, part in enumerate(mixed.values.tensor_split(model_count)):
+            exchanged.append(part.roll(shift, dims=2))
+        return mixed.with_values(torch.cat(exchanged))
 
 
-def toy(settings: Crossfeed) -> sc.toys.Toy:
+def toy(settings: Crossfeed) -> toys.Toy:
     """Declare closed and crossfed loops."""
-
-    def set_up(stream: sc.Stream) -> sc.toys.Setup:
-        shape = (settings.seeds, settings.models, DIMENSION)
-        generator = stream.child("real").generator()
-        real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
-        arms = {
-            CLOSED: sc.Arm(sc.Replace(), settings.generations),
-            CROSSFED: sc.Arm(Exchange(sc.Replace()), settings.generations),
-        }
-        return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
-
     predicted = {
         CLOSED: theory.crossfed_variance(settings.real_count, 1, settings.generations),
         CROSSFED: theory.crossfed_variance(settings.real_count, settings.models, settings.generations),
     }
     times = (settings.generations // 4, settings.generations // 2)
-    return sc.toys.Toy(
-        [sc.toys.bundle_replicates("crossfeed", settings.seed, set_up)],
-        sc.claims.mark_unpublished(
-            *sc.claims.expect_predictions("{arm}: variance at generation {t}", "variance", predicted, 0.07, times),
-            sc.claims.expect_above(
-                "exchange slows the collapse down", sc.claims.final_difference(CROSSFED, CLOSED, "variance")
-            ),
-        ),
-        [
-            sc.toys.Column(
-                "variance", "variance of each model (truth 1)", predicted=predicted, predicted_title="predicted"
-            )
-        ],
+    laws = claims.expect_predictions("{arm}: variance at generation {t}", "variance", predicted, 0.07, times)
+    gain = claims.final_difference(CROSSFED, CLOSED, "variance")
+    slower = claims.expect_above("exchange slows the collapse down", gain)
+    variance = toys.Column(
+        "variance", "variance of each model (truth 1)", predicted=predicted, predicted_title="predicted"
+    )
+    return toys.Toy(
+        bundles=[toys.bundle_replicates("crossfeed", settings.seed, partial(set_up, settings))],
+        claims=claims.mark_unpublished(*laws, slower),
+        columns=[variance],
         title="Models that feed each other",
         source="after Alemohammad et al. 2024",
         notes=("Both arms hold the same number of models, of samples per model, and of real data.",),
     )
+
+
+def set_up(settings: Crossfeed, stream: sc.Stream) -> toys.Setup:
+    """Make the models and the real points of all seeds, and both arms."""
+    shape = (settings.seeds, settings.models, DIMENSION)
+    generator = stream.child("real").generator()
+    real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
+    arms = {
+        CLOSED: sc.Arm(sc.Replace(), settings.generations),
+        CROSSFED: sc.Arm(Exchange(sc.Replace()), settings.generations),
+    }
+    return toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
 
 
 def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.correctors.density_ratio import Discrimination, towards_density_ratio
 from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.metrics.neighbours import neighbour_metrics
@@ -33,7 +34,7 @@ CONTROLS = {ACCEPTED: (PLAIN, AT_RANDOM, SHUFFLED), MOVED: (PLAIN, PLACEBO, MOVE
 
 
 @dataclass(frozen=True)
-class DensityRatio(sc.toys.ToySettings):
+class DensityRatio(toys.ToySettings):
     """Points of a shape in the plane; one of `draws` candidates is accepted, or all move by `length` deviations."""
 
     shape: str = "moons"
@@ -50,15 +51,15 @@ class DensityRatio(sc.toys.ToySettings):
 QUICK = DensityRatio(steps=60, generations=3, seeds=5, judged=200)
 
 
-def toy(settings: DensityRatio) -> sc.toys.Toy:
+def toy(settings: DensityRatio) -> toys.Toy:
     """Declare all arms."""
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
-        make_claims(),
-        [
-            sc.toys.Column("distance", "distance", ".3f"),
-            sc.toys.Column("coverage", "coverage"),
-            sc.toys.Column("precision", "precision", ""),
+    return toys.Toy(
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
+        claims=make_claims(),
+        columns=[
+            toys.Column("distance", "distance", ".3f"),
+            toys.Column("coverage", "coverage"),
+            toys.Column("precision", "precision", ""),
         ],
         title="A discriminator as corrector",
         source="arXiv 2606.19162",
@@ -70,28 +71,25 @@ def toy(settings: DensityRatio) -> sc.toys.Toy:
     )
 
 
-def make_claims() -> list[sc.claims.Claim]:
+def make_claims() -> list[claims.Claim]:
     """Each arm against its controls; the paper has only the comparison with the plain loop."""
-    claims = []
+    statements = []
     for arm, controls in CONTROLS.items():
         for control in controls:
-            claim = sc.claims.expect_below(
-                f"{arm}: nearer than {control}", sc.claims.final_difference(arm, control, "distance")
-            )
-            claims.append(replace(claim, published=control == PLAIN))
+            distance = claims.final_difference(arm, control, "distance")
+            claim = claims.expect_below(f"{arm}: nearer than {control}", distance)
+            statements.append(replace(claim, published=control == PLAIN))
     for arm, controls in CONTROLS.items():
         for control in controls:
-            claim = sc.claims.expect_above(
-                f"{arm}: more coverage than {control}", sc.claims.final_difference(arm, control, "coverage")
-            )
-            claims.append(replace(claim, published=False))
-    farther = sc.claims.expect_above(
-        f"{ACCEPTED}: still farther than real data only", sc.claims.final_difference(ACCEPTED, REAL, "distance")
-    )
-    return [*claims, replace(farther, published=False)]
+            coverage = claims.final_difference(arm, control, "coverage")
+            claim = claims.expect_above(f"{arm}: more coverage than {control}", coverage)
+            statements.append(replace(claim, published=False))
+    distance = claims.final_difference(ACCEPTED, REAL, "distance")
+    claim = claims.expect_above(f"{ACCEPTED}: still farther than real data only", distance)
+    return [*statements, replace(claim, published=False)]
 
 
-def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: DensityRatio, stream: sc.Stream) -> toys.Setup:
     draw_shape = SHAPES[settings.shape]
     real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real"))[0])
     reference = draw_shape(settings.judged, stream.child("reference"))[0].numpy()
@@ -105,17 +103,22 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> sc.toys.Setup:
     move = towards_density_ratio(real, settings.length, trained)
     move_shuffled = towards_density_ratio(real, settings.length, shuffled)
     plain = sc.Arm(sc.Replace(), settings.generations)
-    arms = {
-        REAL: replace(plain, policy=sc.RealOnly()),
-        PLAIN: plain,
-        ACCEPTED: replace(plain, bias=select_candidates(settings.draws, by_density_ratio(real, trained))),
-        SHUFFLED: replace(plain, bias=select_candidates(settings.draws, by_density_ratio(real, shuffled))),
-        AT_RANDOM: replace(plain, bias=select_candidates(settings.draws, at_random)),
-        MOVED: replace(plain, correction=sc.Correction(move)),
-        MOVED_SHUFFLED: replace(plain, correction=sc.Correction(move_shuffled)),
-        PLACEBO: replace(plain, correction=sc.Correction(sc.random_perturbation(move))),
+    scores = {
+        ACCEPTED: by_density_ratio(real, trained),
+        SHUFFLED: by_density_ratio(real, shuffled),
+        AT_RANDOM: at_random,
     }
-    return sc.toys.Setup(sc.Task(KernelDensity.create(), real, measure), arms)
+    correctors = {
+        MOVED: move,
+        MOVED_SHUFFLED: move_shuffled,
+        PLACEBO: sc.random_perturbation(move),
+    }
+    arms = {REAL: replace(plain, policy=sc.RealOnly()), PLAIN: plain}
+    for name, score in scores.items():
+        arms[name] = replace(plain, bias=select_candidates(settings.draws, score))
+    for name, corrector in correctors.items():
+        arms[name] = replace(plain, correction=sc.Correction(corrector))
+    return toys.Setup(sc.Task(KernelDensity.create(), real, measure), arms)
 
 
 def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
@@ -144,7 +147,8 @@ class KernelDensity(TensorModel):
         chances = torch.ones(len(self.points), dtype=self.points.dtype)
         generator = stream.child("rows").generator()
         rows = torch.multinomial(chances, len(labels), replacement=True, generator=generator)
-        noise = torch.randn((len(labels), 2), generator=stream.child("noise").generator(), dtype=self.points.dtype)
+        noise_generator = stream.child("noise").generator()
+        noise = torch.randn((len(labels), 2), generator=noise_generator, dtype=self.points.dtype)
         return self.points[rows] + self.measure_bandwidth() * noise
 
     def measure_bandwidth(self) -> Tensor:

@@ -22,6 +22,7 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.correctors.anchors import Anchors, fit_anchors
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist
 from selfcorrect.loop.fitting import FitEpochs
@@ -33,7 +34,7 @@ NO_DIGIT = DIGIT_COUNT
 
 
 @dataclass(frozen=True)
-class DigitsAsPublished(sc.toys.ToySettings):
+class DigitsAsPublished(toys.ToySettings):
     """λ and γ of the arms; epochs of generation 0 and of every later one."""
 
     real_count: int = 600
@@ -120,29 +121,24 @@ class NoisePredictor(nn.Module):
         return self.body(self.pixels(values) + self.levels(levels) + self.digits(labels))
 
 
-def toy(settings: DigitsAsPublished) -> sc.toys.Toy:
+def toy(settings: DigitsAsPublished) -> toys.Toy:
     """Declare each λ with each γ."""
+    images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
+    set_up_seed = partial(set_up, settings, images, labels)
     largest = max(settings.ratios)
     plain = name_arm(largest, min(settings.strengths))
     corrected = name_arm(largest, max(settings.strengths))
-    images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)],
-        [
-            sc.claims.expect_below(
-                f"λ = {largest:g}: correction lowers the Fréchet distance",
-                sc.claims.final_difference(corrected, plain, "fid"),
-            ),
-            *sc.claims.mark_unpublished(
-                sc.claims.expect_below(
-                    f"λ = {largest:g}: correction costs recall", sc.claims.final_difference(corrected, plain, "recall")
-                )
-            ),
-        ],
-        [
-            sc.toys.Column("fid", "Fréchet distance", ".1f"),
-            sc.toys.Column("accuracy", "class accuracy"),
-            sc.toys.Column("recall", "recall"),
+    distance = claims.final_difference(corrected, plain, "fid")
+    recall = claims.final_difference(corrected, plain, "recall")
+    nearer = claims.expect_below(f"λ = {largest:g}: correction lowers the Fréchet distance", distance)
+    narrower = claims.expect_below(f"λ = {largest:g}: correction costs recall", recall)
+    return toys.Toy(
+        bundles=[toys.bundle_seeds(settings, set_up_seed, "digits", show=draw_one_of_each)],
+        claims=[nearer, *claims.mark_unpublished(narrower)],
+        columns=[
+            toys.Column("fid", "Fréchet distance", ".1f"),
+            toys.Column("accuracy", "class accuracy"),
+            toys.Column("recall", "recall"),
         ],
         title="Digits with the settings of the paper",
         source="Gillman et al. 2024",
@@ -160,10 +156,11 @@ def draw_one_of_each(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
     return model.sample(torch.arange(DIGIT_COUNT), stream)
 
 
-def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: sc.Stream) -> toys.Setup:
     """Images of a seed to train on and to judge by, the model, its judge, and the arms."""
     order = torch.randperm(len(images), generator=stream.child("split").generator())
-    train, held_out = order[: settings.real_count], order[settings.real_count :][: settings.judged]
+    train = order[: settings.real_count]
+    held_out = order[settings.real_count :][: settings.judged]
     real = sc.Samples.real(images[train], labels[train])
     classifier = MLPClassifier((32,), max_iter=1000, random_state=stream.seed % 2**32)
     classifier.fit(real.values.flatten(1).numpy(), real.labels.numpy())
@@ -184,7 +181,7 @@ def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: 
     per_centre = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
     corrector = replace_by_centres(fit_anchors(real, per_centre, stream.child("clusters")))
     arms = dict(declare_arms(settings, corrector))
-    return sc.toys.Setup(sc.Task(model, real, measure, initial_steps), arms)
+    return toys.Setup(sc.Task(model, real, measure, initial_steps), arms)
 
 
 def declare_arms(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, sc.Arm]]:
@@ -204,7 +201,8 @@ def replace_by_centres(anchors: Anchors):
     def replace_image(samples: sc.Samples) -> sc.Samples:
         distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
         is_other_digit = samples.labels[:, None] != anchors.labels
-        nearest = distances.masked_fill(is_other_digit, torch.inf).argmin(1)
+        distances[is_other_digit] = torch.inf
+        nearest = distances.argmin(1)
         return samples.with_values(anchors.centroids[nearest].to(samples.values))
 
     return replace_image

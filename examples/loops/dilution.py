@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 
 LEVEL = 2.0
@@ -25,7 +27,7 @@ DIMENSION = 2
 
 
 @dataclass(frozen=True)
-class Dilution(sc.toys.ToySettings):
+class Dilution(toys.ToySettings):
     """Loops over λ and γ, with a corrector that leaves the share κ = `kept` of a sample's distance from its level."""
 
     real_count: int = 64
@@ -39,66 +41,75 @@ class Dilution(sc.toys.ToySettings):
 QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
 
 
-def toy(settings: Dilution) -> sc.toys.Toy:
+def toy(settings: Dilution) -> toys.Toy:
     """Declare all pairs of λ and γ, with the level at which each should settle."""
-    ratios = settings.ratios
-    lines = {strength: format_strength(strength) for strength in settings.strengths}
-    points = {name_arm(ratio, strength): (ratio, strength) for strength in settings.strengths for ratio in ratios}
-
-    def set_up(stream: sc.Stream) -> sc.toys.Setup:
-        shape = (settings.seeds, DIMENSION)
-        generator = stream.child("real").generator()
-        real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
-        task = sc.Task(sc.Gaussian.standard(*shape), real, measure_level)
-        corrector = pull_to_level(settings.kept)
-        arms = {}
-        for arm, (ratio, strength) in points.items():
-            correction = sc.Correction(corrector, strength, replicate_axes=1)
-            arms[arm] = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction)
-        return sc.toys.Setup(task, arms)
-
+    points = list_points(settings)
     laws = {}
     for arm, (ratio, strength) in points.items():
         level = float(theory.diluted_level(0, LEVEL, ratio, strength, settings.kept))
         laws[arm] = np.full(settings.generations + 1, level)
-    most_synthetic = [arm for arm, (ratio, _) in points.items() if ratio == ratios[-1]]
+    most_synthetic = [arm for arm, (ratio, _) in points.items() if ratio == settings.ratios[-1]]
     last_arm = most_synthetic[-1]
+    spread = claims.final_value(last_arm, "spread")
     spread_as_a_mean = float(theory.diluted_level(1, 0, *points[last_arm], settings.kept))
-    return sc.toys.Toy(
-        [sc.toys.bundle_replicates("dilution", settings.seed, set_up)],
-        sc.claims.mark_unpublished(
-            *sc.claims.expect_predictions("{arm}: level", "level", laws),
-            sc.claims.expect_above(
-                f"{last_arm}: the spread is no mean", sc.claims.final_value(last_arm, "spread"), spread_as_a_mean
-            ),
-        ),
-        [
-            sc.toys.Column("level", "level", ".3f", predicted=laws, predicted_title="predicted"),
-            sc.toys.Column("spread", "spread"),
+    levels = claims.expect_predictions("{arm}: level", "level", laws)
+    no_mean = claims.expect_above(f"{last_arm}: the spread is no mean", spread, spread_as_a_mean)
+    return toys.Toy(
+        bundles=[toys.bundle_replicates("dilution", settings.seed, partial(set_up, settings))],
+        claims=claims.mark_unpublished(*levels, no_mean),
+        columns=[
+            toys.Column("level", "level", ".3f", predicted=laws, predicted_title="predicted"),
+            toys.Column("spread", "spread"),
         ],
         rows=most_synthetic,
         title="Artefacts are diluted",
         source="this project",
-        figures=[
-            sc.toys.Sweep(
-                title="Level of a corrected loop",
-                x_label="λ",
-                y_label="level",
-                x=ratios,
-                lines={
-                    line: [sc.claims.final_value(name_arm(ratio, strength), "level") for ratio in ratios]
-                    for strength, line in lines.items()
-                },
-                predicted={
-                    line: theory.diluted_level(0, LEVEL, ratios, strength, settings.kept)
-                    for strength, line in lines.items()
-                },
-                log=True,
-            )
-        ],
+        figures=[sweep_ratios(settings)],
         notes=(
             f"A level is a mean over samples; the spread of two places is not, else it were {spread_as_a_mean:.2f}.",
         ),
+    )
+
+
+def list_points(settings: Dilution) -> dict[str, tuple[float, float]]:
+    """Return λ and γ of each arm by its name."""
+    points = {}
+    for strength in settings.strengths:
+        for ratio in settings.ratios:
+            points[name_arm(ratio, strength)] = (ratio, strength)
+    return points
+
+
+def set_up(settings: Dilution, stream: sc.Stream) -> toys.Setup:
+    """Make the models and the real points of all seeds, and an arm for each λ and γ."""
+    shape = (settings.seeds, DIMENSION)
+    generator = stream.child("real").generator()
+    real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
+    task = sc.Task(sc.Gaussian.standard(*shape), real, measure_level)
+    corrector = pull_to_level(settings.kept)
+    arms = {}
+    for arm, (ratio, strength) in list_points(settings).items():
+        correction = sc.Correction(corrector, strength, replicate_axes=1)
+        arms[arm] = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction)
+    return toys.Setup(task, arms)
+
+
+def sweep_ratios(settings: Dilution) -> toys.Sweep:
+    """Return a figure of the level at the end against λ, with a line for each γ."""
+    measured = {}
+    predicted = {}
+    for strength in settings.strengths:
+        line = format_strength(strength)
+        measured[line] = [claims.final_value(name_arm(ratio, strength), "level") for ratio in settings.ratios]
+        predicted[line] = theory.diluted_level(0, LEVEL, settings.ratios, strength, settings.kept)
+    return toys.Sweep(
+        title="Level of a corrected loop",
+        x_label="λ",
+        y_label="level",
+        x=settings.ratios,
+        lines=measured,
+        predicted=predicted,
+        log=True,
     )
 
 

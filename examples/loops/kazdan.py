@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 
 DIMENSION = 2
@@ -21,7 +22,7 @@ REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsamp
 
 
 @dataclass(frozen=True)
-class Kazdan(sc.toys.ToySettings):
+class Kazdan(toys.ToySettings):
     """Numbers n of real points in the plane; each generation draws n samples."""
 
     sizes: tuple[int, ...] = (10, 30, 100)
@@ -32,43 +33,29 @@ class Kazdan(sc.toys.ToySettings):
 QUICK = Kazdan(sizes=(10, 30), generations=30)
 
 
-def toy(settings: Kazdan) -> sc.toys.Toy:
+def toy(settings: Kazdan) -> toys.Toy:
     """Declare the three workflows with each n."""
-    claims: list[sc.claims.Claim] = []
+    bundles = []
+    statements = []
     predicted = {}
     for size in settings.sizes:
+        bundles.append(toys.bundle_replicates("kazdan", settings.seed, partial(set_up, settings, size)))
         replace = name_arm(REPLACE, size)
         subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
         predicted[replace] = theory.replace_variance(size, settings.generations)
-        claims += [
-            sc.claims.expect_below(
-                f"n = {size}: subsampling keeps more variance than replacing",
-                sc.claims.final_difference(replace, subsample, "variance"),
-            ),
-            sc.claims.expect_below(
-                f"n = {size}: accumulating keeps more variance than subsampling",
-                sc.claims.final_difference(subsample, accumulate, "variance"),
-            ),
-        ]
-    smallest = name_arm(REPLACE, min(settings.sizes))
-    return sc.toys.Toy(
-        [
-            sc.toys.bundle_replicates("kazdan", settings.seed, partial(set_up, settings, size))
-            for size in settings.sizes
-        ],
-        [
-            *claims,
-            *sc.claims.mark_unpublished(
-                *sc.claims.expect_predictions(
-                    "{arm}: variance at generation {t}",
-                    "variance",
-                    {smallest: predicted[smallest]},
-                    times=(min(settings.sizes) // 2,),
-                )
-            ),
-        ],
-        [sc.toys.Column("variance", "variance (truth 1)", predicted=predicted)],
+        first = claims.final_difference(replace, subsample, "variance")
+        statements.append(claims.expect_below(f"n = {size}: subsampling keeps more variance than replacing", first))
+        second = claims.final_difference(subsample, accumulate, "variance")
+        statements.append(claims.expect_below(f"n = {size}: accumulating keeps more variance than subsampling", second))
+    smallest = min(settings.sizes)
+    law = {name_arm(REPLACE, smallest): predicted[name_arm(REPLACE, smallest)]}
+    times = (smallest // 2,)
+    decay = claims.expect_predictions("{arm}: variance at generation {t}", "variance", law, times=times)
+    return toys.Toy(
+        bundles=bundles,
+        claims=[*statements, *claims.mark_unpublished(*decay)],
+        columns=[toys.Column("variance", "variance (truth 1)", predicted=predicted)],
         groups=[f"n = {size}" for size in settings.sizes],
         title="Replace, subsample or accumulate",
         source="Kazdan et al. 2025",
@@ -83,7 +70,7 @@ def name_arm(workflow: str, size: int) -> str:
     return f"n = {size}, {workflow}"
 
 
-def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real points."""
     generator = stream.child("real").generator()
     shape = (settings.seeds, DIMENSION)
@@ -94,7 +81,7 @@ def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> sc.toys.Setup:
         ACCUMULATE: sc.Accumulate(1.0),
     }
     arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
-    return sc.toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
+    return toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
 
 
 def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 
@@ -28,7 +29,7 @@ TEST_POINTS = torch.special.ndtri((torch.arange(32, dtype=torch.float64) + 0.5) 
 
 
 @dataclass(frozen=True)
-class KazdanDensity(sc.toys.ToySettings):
+class KazdanDensity(toys.ToySettings):
     """Numbers n of real points on a line; each generation draws n samples."""
 
     sizes: tuple[int, ...] = (10, 30, 100)
@@ -39,36 +40,30 @@ class KazdanDensity(sc.toys.ToySettings):
 QUICK = KazdanDensity(sizes=(30,), generations=10)
 
 
-def toy(settings: KazdanDensity) -> sc.toys.Toy:
+def toy(settings: KazdanDensity) -> toys.Toy:
     """Declare the three workflows with each n."""
-    claims: list[sc.claims.Claim] = []
+    bundles = []
+    statements = []
     predicted = {}
     for size in settings.sizes:
+        bundles.append(toys.bundle_replicates("kazdan density", settings.seed, partial(set_up, settings, size)))
         replace = name_arm(REPLACE, size)
         subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
         predicted[replace] = theory.replace_variance(size, settings.generations, spread=1 + scott_factor(size) ** 2)
         predicted[accumulate] = accumulated_variance(size, settings.generations)
-        claims += [
-            sc.claims.expect_above(
-                f"n = {size}: subsampling has a lower test loss than replacing",
-                sc.claims.final_difference(replace, subsample, "loss"),
-            ),
-            sc.claims.expect_above(
-                f"n = {size}: accumulating has a lower test loss than subsampling",
-                sc.claims.final_difference(subsample, accumulate, "loss"),
-            ),
-        ]
-    laws = sc.claims.expect_predictions("{arm}: variance", "variance", predicted, tolerance=0.1)
-    return sc.toys.Toy(
-        [
-            sc.toys.bundle_replicates("kazdan density", settings.seed, partial(set_up, settings, size))
-            for size in settings.sizes
-        ],
-        [*claims, *sc.claims.mark_unpublished(*laws)],
-        [
-            sc.toys.Column("loss", "test loss (negative log-likelihood)"),
-            sc.toys.Column("variance", "variance (truth 1)", predicted=predicted),
+        first = claims.final_difference(replace, subsample, "loss")
+        statements.append(claims.expect_above(f"n = {size}: subsampling has a lower test loss than replacing", first))
+        second = claims.final_difference(subsample, accumulate, "loss")
+        words = f"n = {size}: accumulating has a lower test loss than subsampling"
+        statements.append(claims.expect_above(words, second))
+    laws = claims.expect_predictions("{arm}: variance", "variance", predicted, tolerance=0.1)
+    return toys.Toy(
+        bundles=bundles,
+        claims=[*statements, *claims.mark_unpublished(*laws)],
+        columns=[
+            toys.Column("loss", "test loss (negative log-likelihood)"),
+            toys.Column("variance", "variance (truth 1)", predicted=predicted),
         ],
         groups=[f"n = {size}" for size in settings.sizes],
         title="Kernel densities: replace, subsample or accumulate",
@@ -82,7 +77,7 @@ def name_arm(workflow: str, size: int) -> str:
     return f"n = {size}, {workflow}"
 
 
-def set_up(settings: KazdanDensity, size: int, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: KazdanDensity, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real points."""
     generator = stream.child("real").generator()
     real = sc.Samples.real(torch.randn((size, settings.seeds, 1), generator=generator, dtype=torch.float64))
@@ -92,7 +87,7 @@ def set_up(settings: KazdanDensity, size: int, stream: sc.Stream) -> sc.toys.Set
         ACCUMULATE: sc.Accumulate(1.0),
     }
     arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
-    return sc.toys.Setup(sc.Task(KernelDensity.empty(settings.seeds, 1), real, measure_density), arms)
+    return toys.Setup(sc.Task(KernelDensity.empty(settings.seeds, 1), real, measure_density), arms)
 
 
 def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.experiments.toy.gaussian.linear import true_pairs, weight_errors
 from selfcorrect.experiments.toy.models.regression import LinearRegression
@@ -20,7 +21,7 @@ REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsamp
 
 
 @dataclass(frozen=True)
-class KazdanRegression(sc.toys.ToySettings):
+class KazdanRegression(toys.ToySettings):
     """Numbers n of real pairs with d standard normal covariates and label noise σ; the true weights are all 1."""
 
     sizes: tuple[int, ...] = (20, 40, 80)
@@ -33,34 +34,28 @@ class KazdanRegression(sc.toys.ToySettings):
 QUICK = KazdanRegression(sizes=(20, 40), generations=10)
 
 
-def toy(settings: KazdanRegression) -> sc.toys.Toy:
+def toy(settings: KazdanRegression) -> toys.Toy:
     """Declare the three workflows with each n."""
-    claims: list[sc.claims.Claim] = []
+    bundles = []
+    statements = []
     predicted = {}
     for size in settings.sizes:
+        bundles.append(toys.bundle_replicates("kazdan regression", settings.seed, partial(set_up, settings, size)))
         replace = name_arm(REPLACE, size)
         subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
         arguments = (size, settings.dimension, settings.noise, settings.generations)
         predicted[replace] = theory.regression_replace_error(*arguments)
         predicted[accumulate] = theory.regression_accumulate_error(*arguments)
-        claims += [
-            sc.claims.expect_above(
-                f"n = {size}: subsampling errs less than replacing",
-                sc.claims.final_difference(replace, subsample, "error"),
-            ),
-            sc.claims.expect_above(
-                f"n = {size}: accumulating errs less than subsampling",
-                sc.claims.final_difference(subsample, accumulate, "error"),
-            ),
-        ]
-    return sc.toys.Toy(
-        [
-            sc.toys.bundle_replicates("kazdan regression", settings.seed, partial(set_up, settings, size))
-            for size in settings.sizes
-        ],
-        [*claims, *sc.claims.expect_predictions("{arm}: error", "error", predicted, tolerance=0.1)],
-        [sc.toys.Column("error", "excess test error", ".3f", predicted=predicted)],
+        first = claims.final_difference(replace, subsample, "error")
+        statements.append(claims.expect_above(f"n = {size}: subsampling errs less than replacing", first))
+        second = claims.final_difference(subsample, accumulate, "error")
+        statements.append(claims.expect_above(f"n = {size}: accumulating errs less than subsampling", second))
+    laws = claims.expect_predictions("{arm}: error", "error", predicted, tolerance=0.1)
+    return toys.Toy(
+        bundles=bundles,
+        claims=[*statements, *laws],
+        columns=[toys.Column("error", "excess test error", ".3f", predicted=predicted)],
         groups=[f"n = {size}" for size in settings.sizes],
         title="Regressions: replace, subsample or accumulate",
         source="Kazdan et al. 2025; Gerstgrasser et al. 2024",
@@ -72,7 +67,7 @@ def name_arm(workflow: str, size: int) -> str:
     return f"n = {size}, {workflow}"
 
 
-def set_up(settings: KazdanRegression, size: int, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: KazdanRegression, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real pairs."""
     shape = (settings.seeds, settings.dimension)
     real = true_pairs(shape, size, stream.child("real"), settings.noise)
@@ -82,4 +77,4 @@ def set_up(settings: KazdanRegression, size: int, stream: sc.Stream) -> sc.toys.
         ACCUMULATE: sc.Accumulate(1.0),
     }
     arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
-    return sc.toys.Setup(sc.Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors), arms)
+    return toys.Setup(sc.Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors), arms)

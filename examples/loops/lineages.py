@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.loop.bias import Bias, sample_plainly
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
@@ -26,16 +27,14 @@ from selfcorrect.models.protocol import TensorModel
 from selfcorrect.remedies.matching import lineage_matched
 
 DIMENSION = 16
-SURVIVAL, COVERAGE, BY_DRIFT, PERSISTENCE = (
-    "surviving_lineages",
-    "coverage",
-    "coverage_by_drift",
-    "lineage_persistence",
-)
+SURVIVAL = "surviving_lineages"
+COVERAGE = "coverage"
+BY_DRIFT = "coverage_by_drift"
+PERSISTENCE = "lineage_persistence"
 
 
 @dataclass(frozen=True)
-class Lineages(sc.toys.ToySettings):
+class Lineages(toys.ToySettings):
     """Points of labels with the sizes of the motion experiment; fully synthetic loops of memorisers."""
 
     label_sizes: tuple[int, ...] = (3, 4, 6, 7, 9, 9, 9, 10, 10, 10, 11, 13, 13, 14)
@@ -112,23 +111,22 @@ class PopulationArm:
     offspring_variance: float = 1.0
 
 
-def toy(settings: Lineages) -> sc.toys.Toy:
+def toy(settings: Lineages) -> toys.Toy:
     """Declare all arms; each has a separate model, and all share the seeds."""
-    arms = make_arms(settings)
-    laws = {
-        name: theory.surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
-        for name, arm in arms.items()
-    }
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings, name, arm)) for name, arm in arms.items()],
-        sc.claims.mark_unpublished(*make_claims(settings, laws)),
-        [
-            sc.toys.Column(
-                SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
-            ),
-            sc.toys.Column(COVERAGE, "coverage of reference points", "", predicted_by=BY_DRIFT),
-            sc.toys.Column(PERSISTENCE, "persistence of the lines' walks, of a random walk", ""),
-        ],
+    bundles = []
+    laws = {}
+    for name, arm in make_arms(settings).items():
+        bundles.append(toys.bundle_seeds(settings, partial(set_up, settings, name, arm)))
+        laws[name] = theory.surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
+    survival = toys.Column(
+        SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
+    )
+    coverage = toys.Column(COVERAGE, "coverage of reference points", "", predicted_by=BY_DRIFT)
+    persistence = toys.Column(PERSISTENCE, "persistence of the lines' walks, of a random walk", "")
+    return toys.Toy(
+        bundles=bundles,
+        claims=claims.mark_unpublished(*make_claims(settings, laws)),
+        columns=[survival, coverage, persistence],
         title="Why modes are lost",
         source="after Wright 1931 and Fisher 1930; Alemohammad et al. 2025",
         notes=("Predictions are of drift alone, from the arm's settings; nothing is fitted to the loops.",),
@@ -141,9 +139,9 @@ def make_arms(settings: Lineages) -> dict[str, PopulationArm]:
     biased = replace(even, bandwidth=settings.bandwidths[0], pull=settings.pull, preference=settings.preference)
     matched = lineage_matched(settings.draws, adaptive=False)
     matched_variance = theory.matched_offspring_variance(settings.draws, settings.unevenness)
-    kernels = {
-        name_kernel(bandwidth): PopulationArm(replace(even, bandwidth=bandwidth)) for bandwidth in settings.bandwidths
-    }
+    kernels = {}
+    for bandwidth in settings.bandwidths:
+        kernels[name_kernel(bandwidth)] = PopulationArm(replace(even, bandwidth=bandwidth))
     return {
         "even": PopulationArm(even),
         "uneven": PopulationArm(uneven, offspring_variance=1 + settings.unevenness),
@@ -158,7 +156,7 @@ def name_kernel(bandwidth: float) -> str:
     return f"kernel {bandwidth:g}"
 
 
-def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream) -> toys.Setup:
     real = draw_points(settings.label_sizes, stream.child("real"))
     reference = draw_points(settings.label_sizes, stream.child("reference")).values.numpy()
     near = near_by_label(reference, real.values.numpy(), real.labels.numpy())
@@ -170,7 +168,7 @@ def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream)
         return {COVERAGE: coverage, BY_DRIFT: float(by_drift[candidate.generation])}
 
     task = sc.Task(arm.model, real, measure, space=Tensor.numpy)
-    return sc.toys.Setup(task, {name: sc.Arm(sc.Replace(), settings.generations, bias=arm.bias)})
+    return toys.Setup(task, {name: sc.Arm(sc.Replace(), settings.generations, bias=arm.bias)})
 
 
 def draw_points(label_sizes: tuple[int, ...], stream: sc.Stream) -> sc.Samples:
@@ -179,37 +177,32 @@ def draw_points(label_sizes: tuple[int, ...], stream: sc.Stream) -> sc.Samples:
     return sc.Samples.real(points, labels)
 
 
-def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[sc.claims.Claim]:
+def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[claims.Claim]:
     last = settings.generations
     kernel = name_kernel(settings.bandwidths[-1])
     laws_of_drift = {name: law for name, law in laws.items() if not name.startswith("biased")}
 
-    def measure_share_of_drift(name: str) -> sc.claims.Quantity:
+    def measure_share_of_drift(name: str) -> claims.Quantity:
         """The share of the loss of lines at the end that drift explains."""
         predicted = float(laws[name][-1])
 
         def divide(surviving: np.ndarray) -> np.ndarray:
             return np.array([theory.drift_share(float(share), predicted) for share in surviving])
 
-        return sc.claims.final_value(name, SURVIVAL).map(divide)
+        return claims.final_value(name, SURVIVAL).map(divide)
 
-    yield from sc.claims.expect_predictions(
-        "{arm}: lines that survive {t} generations", SURVIVAL, laws_of_drift, times=(2, last)
-    )
+    survivors = "{arm}: lines that survive {t} generations"
+    yield from claims.expect_predictions(survivors, SURVIVAL, laws_of_drift, times=(2, last))
     for name in ("even", "uneven", "uneven, matched"):
-        excess = sc.claims.final_value(name, COVERAGE) - sc.claims.final_value(name, BY_DRIFT)
-        yield sc.claims.expect_agreement(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
-    yield sc.claims.expect_above(
-        "matching keeps lines", sc.claims.final_difference("uneven, matched", "uneven", SURVIVAL)
-    )
-    yield sc.claims.expect_above("drift explains the loss of an unbiased kernel", measure_share_of_drift(kernel), 0.9)
-    yield sc.claims.expect_below("a biased learner loses more than by drift", measure_share_of_drift("biased"), 0.9)
-    yield sc.claims.expect_above(
-        "lines of a biased learner walk in one direction", sc.claims.final_value("biased", PERSISTENCE), 1.3
-    )
-    yield sc.claims.expect_below(
-        "lines of an unbiased kernel walk at random", sc.claims.final_value(kernel, PERSISTENCE), 1.3
-    )
-    yield sc.claims.expect_above(
-        "matching keeps lines of a biased learner", sc.claims.final_difference("biased, matched", "biased", SURVIVAL)
-    )
+        excess = claims.final_value(name, COVERAGE) - claims.final_value(name, BY_DRIFT)
+        yield claims.expect_agreement(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
+    more_lines = claims.final_difference("uneven, matched", "uneven", SURVIVAL)
+    yield claims.expect_above("matching keeps lines", more_lines)
+    yield claims.expect_above("drift explains the loss of an unbiased kernel", measure_share_of_drift(kernel), 0.9)
+    yield claims.expect_below("a biased learner loses more than by drift", measure_share_of_drift("biased"), 0.9)
+    persistence = claims.final_value("biased", PERSISTENCE)
+    yield claims.expect_above("lines of a biased learner walk in one direction", persistence, 1.3)
+    persistence = claims.final_value(kernel, PERSISTENCE)
+    yield claims.expect_below("lines of an unbiased kernel walk at random", persistence, 1.3)
+    more_lines = claims.final_difference("biased, matched", "biased", SURVIVAL)
+    yield claims.expect_above("matching keeps lines of a biased learner", more_lines)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.loop.policy import Policy
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -33,7 +34,7 @@ WAYS: dict[str, tuple[Policy, bool]] = {
 
 
 @dataclass(frozen=True)
-class MechanismLoop(sc.toys.ToySettings):
+class MechanismLoop(toys.ToySettings):
     """n real points, as many in every mode; training anew takes `initial_steps` in every generation."""
 
     real_count: int = 96
@@ -48,12 +49,12 @@ class MechanismLoop(sc.toys.ToySettings):
 QUICK = MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1"))
 
 
-def toy(settings: MechanismLoop) -> sc.toys.Toy:
+def toy(settings: MechanismLoop) -> toys.Toy:
     """Declare each way of training, without a remedy, with either and with both."""
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
-        sc.claims.mark_unpublished(*make_claims(settings)),
-        [sc.toys.Column("coverage", "share of modes left")],
+    return toys.Toy(
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
+        claims=claims.mark_unpublished(*make_claims(settings)),
+        columns=[toys.Column("coverage", "share of modes left")],
         groups=settings.ways,
         title="Where drift and bias matter",
         source="this project",
@@ -64,14 +65,14 @@ def toy(settings: MechanismLoop) -> sc.toys.Toy:
     )
 
 
-def set_up(settings: MechanismLoop, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: MechanismLoop, stream: sc.Stream) -> toys.Setup:
     task = make_circle_task(settings.real_count, settings.initial_steps, settings.judged, stream)
     arms = {}
     for way in settings.ways:
         arm = make_arm(way, settings.generations, settings.initial_steps, settings.steps)
         for remedy in REMEDIES:
             arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy)
-    return sc.toys.Setup(task, arms)
+    return toys.Setup(task, arms)
 
 
 def make_arm(way: str, generations: int, initial_steps: int, steps: int) -> sc.Arm:
@@ -80,16 +81,16 @@ def make_arm(way: str, generations: int, initial_steps: int, steps: int) -> sc.A
     return sc.Arm(policy, generations, initial_steps if is_trained_anew else steps, from_scratch=is_trained_anew)
 
 
-def make_claims(settings: MechanismLoop) -> Iterator[sc.claims.Claim]:
+def make_claims(settings: MechanismLoop) -> Iterator[claims.Claim]:
     for way in settings.ways:
         plain = f"{way}, none"
         if not isinstance(WAYS[way][0], sc.Replace):
-            missing = sc.claims.final_value(plain, "coverage") - 0.9
-            yield sc.claims.expect_above(f"{way}: nine tenths of the modes stay without a remedy", missing)
+            missing = claims.final_value(plain, "coverage") - 0.9
+            yield claims.expect_above(f"{way}: nine tenths of the modes stay without a remedy", missing)
             continue
         for remedy in REMEDIES[1:]:
-            coverage = sc.claims.final_difference(f"{way}, {remedy}", plain, "coverage")
-            yield sc.claims.expect_above(f"{way}: {remedy} keeps more modes than no remedy", coverage)
+            coverage = claims.final_difference(f"{way}, {remedy}", plain, "coverage")
+            yield claims.expect_above(f"{way}: {remedy} keeps more modes than no remedy", coverage)
 
 
 # --- points in twelve narrow modes around a circle ---
@@ -107,9 +108,11 @@ def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: s
     )
     model = MotionDiffusion(config, frames=1, features=2, classes=1, device=torch.device("cpu"))
     real = draw_circle(real_count, stream.child("real"))
-    return sc.Task(
-        model, real, lambda candidate: measure_modes(candidate.samples(judged).values), initial_steps, space=to_points
-    )
+
+    def measure(candidate: sc.Candidate) -> dict[str, float]:
+        return measure_modes(candidate.samples(judged).values)
+
+    return sc.Task(model, real, measure, initial_steps, space=to_points)
 
 
 def draw_circle(count: int, stream: sc.Stream) -> sc.Samples:
@@ -126,7 +129,9 @@ def measure_modes(values: Tensor) -> dict[str, float]:
     centres = math.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     distances = np.linalg.norm(to_points(values)[:, None] - centres, axis=-1)
     is_inside = distances < REACH * DEVIATION
-    return {"coverage": float(is_inside.any(axis=0).mean()), "precision": float(is_inside.any(axis=1).mean())}
+    is_reached = is_inside.any(axis=0)
+    is_in_a_mode = is_inside.any(axis=1)
+    return {"coverage": float(is_reached.mean()), "precision": float(is_in_a_mode.mean())}
 
 
 def to_points(values: Tensor) -> np.ndarray:

@@ -24,6 +24,7 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.correctors.contract import Corrector, call_corrector
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -73,7 +74,7 @@ DRUGS = {
 
 
 @dataclass(frozen=True)
-class Molecules(sc.toys.ToySettings):
+class Molecules(toys.ToySettings):
     """Drugs, real conformers of each, steps of relaxation by strength, and how far the verifier is from the data."""
 
     drugs: int = 24
@@ -89,22 +90,23 @@ class Molecules(sc.toys.ToySettings):
 QUICK = Molecules(drugs=4, conformers=8, relaxation=(20,), initial_steps=400, steps=30, generations=2, seeds=2)
 
 
-def toy(settings: Molecules) -> sc.toys.Toy:
+def toy(settings: Molecules) -> toys.Toy:
     """Declare all arms."""
     relaxed_arms = [f"replace, {name_relaxation(steps)}" for steps in settings.relaxation]
     relaxed_beside_data = f"augment, {name_relaxation(settings.relaxation[-1])}"
+    effects = claim_effects(weak=relaxed_arms[0], strong=relaxed_arms[-1])
     floors = (OTHER, MINIMA, FROM_NOISE)
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings), "molecules")],
-        [*claim_collapse(), *sc.claims.mark_unpublished(*claim_effects(relaxed_arms[0], relaxed_arms[-1]))],
-        [
-            sc.toys.Column("coverage", "coverage"),
-            sc.toys.Column("valid", "valid share"),
-            sc.toys.Column("matching_A", "matching RMSD (Å)", ""),
-            sc.toys.Column("precision_A", "RMSD to the nearest real one (Å)", ""),
-            sc.toys.Column(STRAIN, "strain (kcal/mol)", "", log=True),
-            sc.toys.Column("bond_A", "error of bond lengths, Å", ".3f"),
-            sc.toys.Column("angle_deg", "error of bond angles, °", ""),
+    return toys.Toy(
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings), "molecules")],
+        claims=[*claim_collapse(), *claims.mark_unpublished(*effects)],
+        columns=[
+            toys.Column("coverage", "coverage"),
+            toys.Column("valid", "valid share"),
+            toys.Column("matching_A", "matching RMSD (Å)", ""),
+            toys.Column("precision_A", "RMSD to the nearest real one (Å)", ""),
+            toys.Column(STRAIN, "strain (kcal/mol)", "", log=True),
+            toys.Column("bond_A", "error of bond lengths, Å", ".3f"),
+            toys.Column("angle_deg", "error of bond angles, °", ""),
         ],
         rows=(OTHER, FROM_NOISE, REAL, ACCUMULATED, PLAIN, *relaxed_arms),
         groups={
@@ -124,64 +126,57 @@ def toy(settings: Molecules) -> sc.toys.Toy:
     )
 
 
-def claim_collapse() -> list[sc.claims.Claim]:
+def claim_collapse() -> list[claims.Claim]:
     """Return the claims of Gerstgrasser et al. about replaced and accumulated data."""
+    less_coverage = claims.final_difference(PLAIN, ACCUMULATED, "coverage")
+    farther_A = claims.final_difference(PLAIN, ACCUMULATED, "matching_A")
+    less_than_real = claims.final_difference(PLAIN, REAL, "coverage")
     return [
-        sc.claims.expect_below(
-            "replace ends with less coverage than accumulate",
-            sc.claims.final_difference(PLAIN, ACCUMULATED, "coverage"),
-        ),
-        sc.claims.expect_above(
-            "replace ends farther from real conformers", sc.claims.final_difference(PLAIN, ACCUMULATED, "matching_A")
-        ),
-        sc.claims.expect_below(
-            "replace ends with less coverage than real data only", sc.claims.final_difference(PLAIN, REAL, "coverage")
-        ),
+        claims.expect_below("replace ends with less coverage than accumulate", less_coverage),
+        claims.expect_above("replace ends farther from real conformers", farther_A),
+        claims.expect_below("replace ends with less coverage than real data only", less_than_real),
     ]
 
 
-def claim_effects(weak: str, strong: str) -> Iterator[sc.claims.Claim]:
+def claim_effects(weak: str, strong: str) -> Iterator[claims.Claim]:
     """Relaxation removes artefacts and leaves the loss of modes; weak, strong: arms with few and many steps."""
 
-    def compare_strain(arm: str, other: str) -> sc.claims.Quantity:
+    def compare_strain(arm: str, other: str) -> claims.Quantity:
         """Ratio of strain, which spans orders of magnitude, in powers of ten."""
-        return (sc.claims.final_value(arm, STRAIN) / sc.claims.final_value(other, STRAIN)).map(np.log10)
+        ratio = claims.final_value(arm, STRAIN) / claims.final_value(other, STRAIN)
+        return ratio.map(np.log10)
 
     for arm in (weak, strong):
-        yield sc.claims.expect_below(f"{arm}: less strain than replace (log₁₀)", compare_strain(arm, PLAIN))
+        yield claims.expect_below(f"{arm}: less strain than replace (log₁₀)", compare_strain(arm, PLAIN))
     for arm in (weak, strong):
-        yield sc.claims.expect_above(f"{arm}: more valid samples", sc.claims.final_difference(arm, PLAIN, "valid"))
+        more_valid = claims.final_difference(arm, PLAIN, "valid")
+        yield claims.expect_above(f"{arm}: more valid samples", more_valid)
     for arm in (weak, strong):
-        yield sc.claims.expect_below(
-            f"{arm}: bond lengths nearer to real", sc.claims.final_difference(arm, PLAIN, "bond_A")
-        )
+        lengths_A = claims.final_difference(arm, PLAIN, "bond_A")
+        yield claims.expect_below(f"{arm}: bond lengths nearer to real", lengths_A)
     for arm in (weak, strong):
-        yield sc.claims.expect_below(
-            f"{arm}: bond angles nearer to real", sc.claims.final_difference(arm, PLAIN, "angle_deg")
-        )
+        angles_deg = claims.final_difference(arm, PLAIN, "angle_deg")
+        yield claims.expect_below(f"{arm}: bond angles nearer to real", angles_deg)
     for arm in (weak, strong, VERIFIED):
-        yield sc.claims.expect_below(
-            f"{arm}: gains less than 0.05 of coverage", sc.claims.final_difference(arm, PLAIN, "coverage"), 0.05
-        )
+        gain = claims.final_difference(arm, PLAIN, "coverage")
+        yield claims.expect_below(f"{arm}: gains less than 0.05 of coverage", gain, 0.05)
     for arm in (weak, strong, VERIFIED):
-        yield sc.claims.expect_below(
-            f"{arm}: less coverage than real data only", sc.claims.final_difference(arm, REAL, "coverage")
-        )
-    noise = sc.claims.final_difference(FROM_NOISE, strong, "coverage")
-    yield sc.claims.expect_above("minimised noise, without a model, covers more than the relaxed loop", noise)
-    perturbed, verified = compare_strain(PERTURBED, strong), compare_strain(VERIFIED, ACCEPTED)
-    yield sc.claims.expect_above("random perturbation leaves more strain than relaxation (log₁₀)", perturbed)
-    yield sc.claims.expect_below("a verifier leaves less strain than random acceptance (log₁₀)", verified)
-    yield sc.claims.expect_below(
-        "a verifier gains no coverage over random acceptance",
-        sc.claims.final_difference(VERIFIED, ACCEPTED, "coverage"),
-    )
+        loss = claims.final_difference(arm, REAL, "coverage")
+        yield claims.expect_below(f"{arm}: less coverage than real data only", loss)
+    noise = claims.final_difference(FROM_NOISE, strong, "coverage")
+    yield claims.expect_above("minimised noise, without a model, covers more than the relaxed loop", noise)
+    perturbed = compare_strain(PERTURBED, strong)
+    yield claims.expect_above("random perturbation leaves more strain than relaxation (log₁₀)", perturbed)
+    verified = compare_strain(VERIFIED, ACCEPTED)
+    yield claims.expect_below("a verifier leaves less strain than random acceptance (log₁₀)", verified)
+    gain = claims.final_difference(VERIFIED, ACCEPTED, "coverage")
+    yield claims.expect_below("a verifier gains no coverage over random acceptance", gain)
 
 
 # --- task and arms ---
 
 
-def set_up(settings: Molecules, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: Molecules, stream: sc.Stream) -> toys.Setup:
     """Conformers to train on, to judge against and to compare with; the model; the arms."""
     molecules = [read_molecule(name, smiles) for name, smiles in islice(DRUGS.items(), settings.drugs)]
 
@@ -203,7 +198,7 @@ def set_up(settings: Molecules, stream: sc.Stream) -> sc.toys.Setup:
     model = MotionDiffusion(config, 3, codec.size, len(molecules), device=torch.device("cpu"))
     task = sc.Task(model, codec.make_samples(training), judge, settings.initial_steps)
     floors = measure_floors(judge, fresh, stream.child("noise"))
-    return sc.toys.Setup(task, make_arms(settings, codec, training), floors)
+    return toys.Setup(task, make_arms(settings, codec, training), floors)
 
 
 def make_arms(settings: Molecules, codec: ConformerCodec, training: Sequence[np.ndarray]) -> dict[str, sc.Arm]:
@@ -213,17 +208,16 @@ def make_arms(settings: Molecules, codec: ConformerCodec, training: Sequence[np.
 
     relaxations = {steps: Relaxation(codec, steps) for steps in settings.relaxation}
     strongest = relaxations[settings.relaxation[-1]]
-    highest = [
-        float(measure_energies(molecule, positions).max()) + settings.strain_margin_kcal_mol
-        for molecule, positions in zip(codec.molecules, training, strict=True)
-    ]
+    highest = []
+    for molecule, positions in zip(codec.molecules, training, strict=True):
+        most_strained = measure_energies(molecule, positions).max()
+        highest.append(float(most_strained) + settings.strain_margin_kcal_mol)
     verifier = Verifier(codec, highest)
     plain = sc.Arm(sc.Replace(), settings.generations, settings.steps)
     augmented = replace(plain, policy=sc.Augment(1.0))
-    relaxed_arms = {
-        f"replace, {relaxation.name}": replace(plain, correction=correct(relaxation))
-        for relaxation in relaxations.values()
-    }
+    relaxed_arms = {}
+    for relaxation in relaxations.values():
+        relaxed_arms[f"replace, {relaxation.name}"] = replace(plain, correction=correct(relaxation))
     return {
         REAL: replace(plain, policy=sc.RealOnly()),
         AUGMENTED: augmented,
@@ -340,14 +334,17 @@ class ConformerCodec:
     @classmethod
     def fit(cls, molecules: Sequence[Molecule], training: Sequence[np.ndarray]) -> ConformerCodec:
         """Fit to positions (N, A, 3) in Å of each molecule."""
-        turned = [
-            align(positions, positions[0], molecule.heavy)
-            for molecule, positions in zip(molecules, training, strict=True)
-        ]
-        means = [positions.mean(axis=0) for positions in turned]
-        offsets = [(positions - mean).ravel() for positions, mean in zip(turned, means, strict=True)]
-        templates = [positions[0] for positions in training]
-        return cls(molecules, templates, means, float(np.concatenate(offsets).std()))
+        templates = []
+        means = []
+        offsets = []
+        for molecule, positions in zip(molecules, training, strict=True):
+            turned = align(positions, positions[0], molecule.heavy)
+            mean = turned.mean(axis=0)
+            templates.append(positions[0])
+            means.append(mean)
+            offsets.append((turned - mean).ravel())
+        scale_A = float(np.concatenate(offsets).std())
+        return cls(molecules, templates, means, scale_A)
 
     @property
     def size(self) -> int:
@@ -358,7 +355,8 @@ class ConformerCodec:
         """Return values (N, 3, A) float32 of positions (N, A, 3) in Å of one molecule."""
         turned = align(positions, self.templates[label], self.molecules[label].heavy)
         values = np.zeros((len(positions), 3, self.size), dtype=np.float32)
-        values[:, :, : turned.shape[1]] = ((turned - self.means[label]) / self.scale_A).transpose(0, 2, 1)
+        offsets = (turned - self.means[label]) / self.scale_A
+        values[:, :, : turned.shape[1]] = offsets.transpose(0, 2, 1)
         return torch.from_numpy(values)
 
     def decode(self, label: int, values: Tensor) -> np.ndarray:
@@ -370,7 +368,8 @@ class ConformerCodec:
         """Return real samples of positions (N, A, 3) in Å of each molecule."""
         values = torch.cat([self.encode(label, positions) for label, positions in enumerate(positions_by_label)])
         counts = torch.tensor([len(positions) for positions in positions_by_label])
-        return sc.Samples.real(values, torch.repeat_interleave(torch.arange(len(positions_by_label)), counts))
+        labels = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        return sc.Samples.real(values, labels)
 
     def split(self, samples: sc.Samples) -> Iterator[tuple[int, Tensor, np.ndarray]]:
         """Yield each label with its rows (M,) in the samples and their positions (M, A, 3) in Å."""
@@ -459,13 +458,15 @@ class Judge:
 
     def measure(self, samples: sc.Samples) -> dict[str, float]:
         """Return the quantities of `measure_conformers`, the mean over molecules."""
-        by_molecule = [
-            measure_conformers(
-                self.codec.molecules[label], self.reference[label], positions, self.lowest_kcal_mol[label]
-            )
-            for label, _, positions in self.codec.split(samples)
-        ]
-        return {key: float(np.mean([quantities[key] for quantities in by_molecule])) for key in by_molecule[0]}
+        by_molecule = []
+        for label, _, positions in self.codec.split(samples):
+            molecule = self.codec.molecules[label]
+            quantities = measure_conformers(molecule, self.reference[label], positions, self.lowest_kcal_mol[label])
+            by_molecule.append(quantities)
+        means = {}
+        for key in by_molecule[0]:
+            means[key] = float(np.mean([quantities[key] for quantities in by_molecule]))
+        return means
 
     def __call__(self, candidate: sc.Candidate) -> dict[str, float]:
         return self.measure(candidate.samples(len(candidate.real)))
@@ -502,9 +503,9 @@ def measure_conformers(
 
 def compare_columns(reference: np.ndarray, candidate: np.ndarray) -> float:
     """Return the Wasserstein distance between columns (N, K) and (M, K), the mean over them."""
-    distances = [
-        wasserstein_distance(real, synthetic) for real, synthetic in zip(reference.T, candidate.T, strict=True)
-    ]
+    distances = []
+    for real, synthetic in zip(reference.T, candidate.T, strict=True):
+        distances.append(wasserstein_distance(real, synthetic))
     return float(np.mean(distances))
 
 
@@ -538,7 +539,8 @@ def measure_rmsd(molecule: Molecule, reference: np.ndarray, candidate: np.ndarra
 
 def measure_lengths(molecule: Molecule, positions: np.ndarray) -> np.ndarray:
     """Return bond lengths (N, B) in Å."""
-    return np.linalg.norm(positions[:, molecule.bonds[:, 0]] - positions[:, molecule.bonds[:, 1]], axis=-1)
+    begin, end = molecule.bonds.T
+    return np.linalg.norm(positions[:, begin] - positions[:, end], axis=-1)
 
 
 def measure_angles(molecule: Molecule, positions: np.ndarray) -> np.ndarray:
@@ -546,7 +548,8 @@ def measure_angles(molecule: Molecule, positions: np.ndarray) -> np.ndarray:
     apex = positions[:, molecule.angles[:, 1]]
     first = positions[:, molecule.angles[:, 0]] - apex
     second = positions[:, molecule.angles[:, 2]] - apex
-    cosine = (first * second).sum(-1) / (np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1))
+    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
+    cosine = (first * second).sum(-1) / lengths
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
 
 
@@ -560,12 +563,14 @@ def relax(molecule: Molecule, positions: np.ndarray, steps: int) -> tuple[np.nda
 
 def measure_energies(molecule: Molecule, positions: np.ndarray) -> np.ndarray:
     """Return MMFF94 energies (N,) in kcal/mol."""
-    return relax(molecule, positions, 0)[1]
+    _, energies = relax(molecule, positions, 0)
+    return energies
 
 
 def find_lowest_energy(molecule: Molecule, positions: np.ndarray) -> float:
     """Return the lowest energy in kcal/mol of the minima next to known conformers (N, A, 3)."""
-    return float(relax(molecule, positions, STEPS_TO_MINIMUM)[1].min())
+    _, energies = relax(molecule, positions, STEPS_TO_MINIMUM)
+    return float(energies.min())
 
 
 def find_faults(molecule: Molecule, positions: np.ndarray) -> dict[str, np.ndarray]:

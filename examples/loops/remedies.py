@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 
 FROZEN = "frozen"
-UNPUBLISHED = ("matched", "lineages", "moment-matching", "more-steps")
 PUBLISHED = (
     "extrapolated", "sims", "rescaled-score", "annealed-truncation", "farthest-points", "self-verified",
     "likelihood-rank", "latent-filter", "truncated-loss", "ecosystem", "averaged-weights", "oversampling",
@@ -31,7 +31,7 @@ PUBLISHED = (
 
 
 @dataclass(frozen=True)
-class RemedyLoop(sc.toys.ToySettings):
+class RemedyLoop(toys.ToySettings):
     """n real points, as many in every mode; the model is a small network on points as sequences of one frame."""
 
     real_count: int = 96
@@ -50,22 +50,22 @@ class RemedyLoop(sc.toys.ToySettings):
 QUICK = RemedyLoop(generations=5, seeds=3, remedies=("none", "lineages", "more-steps"))
 
 
-def toy(settings: RemedyLoop) -> sc.toys.Toy:
+def toy(settings: RemedyLoop) -> toys.Toy:
     """Declare the plain loop, one with each remedy, and the frozen one."""
-    claims = []
+    statements = []
     for name in settings.remedies:
         if name != "none":
-            coverage = sc.claims.final_difference(name, "none", "coverage")
-            claim = sc.claims.expect_above(f"{name} keeps more modes than no remedy", coverage)
-            claims.append(replace(claim, published=name in PUBLISHED))
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings))],
-        claims,
-        [
-            sc.toys.Column("coverage", "share of modes left"),
-            sc.toys.Column("coverage", "half-life, generations", format_half_life, panel=False),
-            sc.toys.Column("precision", "precision"),
-            sc.toys.Column("novelty", "distance to the parent, of real neighbours'", ""),
+            coverage = claims.final_difference(name, "none", "coverage")
+            claim = claims.expect_above(f"{name} keeps more modes than no remedy", coverage)
+            statements.append(replace(claim, published=name in PUBLISHED))
+    return toys.Toy(
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
+        claims=statements,
+        columns=[
+            toys.Column("coverage", "share of modes left"),
+            toys.Column("coverage", "half-life, generations", format_half_life, panel=False),
+            toys.Column("precision", "precision"),
+            toys.Column("novelty", "distance to the parent, of real neighbours'", ""),
         ],
         title="Remedies against the loss of modes",
         source="the sources in the table of remedies",
@@ -82,11 +82,11 @@ def format_half_life(coverage: np.ndarray) -> str:
     return f"{generations:.1f}" if math.isfinite(generations) else "not reached"
 
 
-def set_up(settings: RemedyLoop, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: RemedyLoop, stream: sc.Stream) -> toys.Setup:
     task = make_circle_task(settings.real_count, settings.initial_steps, settings.judged, stream)
     arm = sc.Arm(sc.Replace(), settings.generations, settings.steps)
     arms = {name: sc.with_remedy(task, arm, name) for name in settings.remedies}
-    return sc.toys.Setup(task, {**arms, FROZEN: replace(arm, policy=sc.Freeze())})
+    return toys.Setup(task, {**arms, FROZEN: replace(arm, policy=sc.Freeze())})
 
 
 # --- points in twelve narrow modes around a circle ---
@@ -104,9 +104,11 @@ def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: s
     )
     model = MotionDiffusion(config, frames=1, features=2, classes=1, device=torch.device("cpu"))
     real = draw_circle(real_count, stream.child("real"))
-    return sc.Task(
-        model, real, lambda candidate: measure_modes(candidate.samples(judged).values), initial_steps, space=to_points
-    )
+
+    def measure(candidate: sc.Candidate) -> dict[str, float]:
+        return measure_modes(candidate.samples(judged).values)
+
+    return sc.Task(model, real, measure, initial_steps, space=to_points)
 
 
 def draw_circle(count: int, stream: sc.Stream) -> sc.Samples:
@@ -123,7 +125,9 @@ def measure_modes(values: Tensor) -> dict[str, float]:
     centres = math.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     distances = np.linalg.norm(to_points(values)[:, None] - centres, axis=-1)
     is_inside = distances < REACH * DEVIATION
-    return {"coverage": float(is_inside.any(axis=0).mean()), "precision": float(is_inside.any(axis=1).mean())}
+    is_reached = is_inside.any(axis=0)
+    is_in_a_mode = is_inside.any(axis=1)
+    return {"coverage": float(is_reached.mean()), "precision": float(is_in_a_mode.mean())}
 
 
 def to_points(values: Tensor) -> np.ndarray:

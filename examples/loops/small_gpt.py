@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import GPT2Config
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.datasets.toy.text import documentation
 from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
@@ -28,7 +29,7 @@ REAL, PLAIN, TENTH, VERIFIED = "real only", "synthetic", "10 % kept", "verified"
 
 
 @dataclass(frozen=True)
-class SmallGpt(sc.toys.ToySettings):
+class SmallGpt(toys.ToySettings):
     """Windows of `length` tokens: some to train on, some to calibrate the verifier on, some held out."""
 
     vocabulary: int = 512
@@ -47,18 +48,18 @@ class SmallGpt(sc.toys.ToySettings):
 QUICK = SmallGpt(windows=60, calibration=60, held_out=20, initial_steps=120, steps=10, generations=2, seeds=2)
 
 
-def toy(settings: SmallGpt) -> sc.toys.Toy:
+def toy(settings: SmallGpt) -> toys.Toy:
     """Declare all arms."""
     text = documentation()
     tokenizer = byte_level_tokenizer([text[: len(text) // 2]], settings.vocabulary)
     tokens = torch.tensor(tokenizer(text)["input_ids"], dtype=torch.float32)
-    return sc.toys.Toy(
-        [sc.toys.bundle_seeds(settings, partial(set_up, settings, tokenizer, tokens))],
-        make_claims(),
-        [
-            sc.toys.Column("perplexity", "perplexity", ".0f", log=True),
-            sc.toys.Column("known", "known pairs", ".0%"),
-            sc.toys.Column("distinct", "distinct pairs of tokens per pair", ""),
+    return toys.Toy(
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings, tokenizer, tokens))],
+        claims=make_claims(),
+        columns=[
+            toys.Column("perplexity", "perplexity", ".0f", log=True),
+            toys.Column("known", "known pairs", ".0%"),
+            toys.Column("distinct", "distinct pairs of tokens per pair", ""),
         ],
         title="A GPT of transformers on text",
         source="after Shumailov et al. 2024; Yi et al. 2026",
@@ -70,42 +71,44 @@ def toy(settings: SmallGpt) -> sc.toys.Toy:
     )
 
 
-def make_claims() -> list[sc.claims.Claim]:
-    def measure_growth(arm: str) -> sc.claims.Quantity:
+def make_claims() -> list[claims.Claim]:
+    def measure_growth(arm: str) -> claims.Quantity:
         """Logarithm of the perplexity, over that with real text only."""
-        return (sc.claims.final_value(arm, "perplexity") / sc.claims.final_value(REAL, "perplexity")).map(np.log)
+        ratio = claims.final_value(arm, "perplexity") / claims.final_value(REAL, "perplexity")
+        return ratio.map(np.log)
 
     plain = measure_growth(PLAIN)
+    known_pairs = claims.final_difference(VERIFIED, PLAIN, "known")
+    distinct_pairs = claims.final_difference(VERIFIED, PLAIN, "distinct")
+    more_distinct_pairs = claims.final_difference(TENTH, VERIFIED, "distinct")
     return [
-        sc.claims.expect_above("synthetic: a higher perplexity than with real text only", plain),
-        sc.claims.expect_below("10 % kept: a lower perplexity than none", measure_growth(TENTH) - plain),
-        *sc.claims.mark_unpublished(
-            sc.claims.expect_above(
-                "the verifier raises the share of known pairs", sc.claims.final_difference(VERIFIED, PLAIN, "known")
-            ),
-            sc.claims.expect_below("the verifier lowers the perplexity", measure_growth(VERIFIED) - plain),
-            sc.claims.expect_below(
-                "the verifier costs distinct pairs", sc.claims.final_difference(VERIFIED, PLAIN, "distinct")
-            ),
-            sc.claims.expect_above(
-                "10 % kept: more distinct pairs than verified", sc.claims.final_difference(TENTH, VERIFIED, "distinct")
-            ),
+        claims.expect_above("synthetic: a higher perplexity than with real text only", plain),
+        claims.expect_below("10 % kept: a lower perplexity than none", measure_growth(TENTH) - plain),
+        *claims.mark_unpublished(
+            claims.expect_above("the verifier raises the share of known pairs", known_pairs),
+            claims.expect_below("the verifier lowers the perplexity", measure_growth(VERIFIED) - plain),
+            claims.expect_below("the verifier costs distinct pairs", distinct_pairs),
+            claims.expect_above("10 % kept: more distinct pairs than verified", more_distinct_pairs),
         ),
     ]
 
 
-def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream) -> sc.toys.Setup:
+def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream) -> toys.Setup:
     """Windows of a seed, the model, the verifier and the arms."""
-    windows = tokens[: len(tokens) // settings.length * settings.length].reshape(-1, settings.length)
+    window_count = len(tokens) // settings.length
+    windows = tokens[: window_count * settings.length].reshape(-1, settings.length)
     order = torch.randperm(len(windows), generator=stream.child("windows").generator())
     counts = (settings.windows, settings.calibration, settings.held_out)
     train_rows, calibration_rows, held_out_rows = order[: sum(counts)].split(counts)
-    train, held_out = windows[train_rows], windows[held_out_rows]
+    train = windows[train_rows]
+    held_out = windows[held_out_rows]
     is_known = tabulate_pairs(train, len(tokenizer))
-    least = float(measure_known_share(is_known, windows[calibration_rows]).quantile(0.1))
+    calibration = measure_known_share(is_known, windows[calibration_rows])
+    least = float(calibration.quantile(0.1))
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:
-        model, drawn = candidate.model, candidate.samples(settings.held_out).values
+        model = candidate.model
+        drawn = candidate.samples(settings.held_out).values
         assert isinstance(model, sc.CausalLanguageModel)
         pairs = list_pairs(drawn)
         return {
@@ -123,7 +126,7 @@ def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream
         VERIFIED: replace(plain, correction=sc.Correction(verifier, max_draws_per_sample=1000)),
     }
     model = make_gpt(tokenizer, settings.length, settings.width, settings.layers)
-    return sc.toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.initial_steps), arms)
+    return toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.initial_steps), arms)
 
 
 def make_gpt(tokenizer: Any, length: int, width: int, layers: int) -> sc.CausalLanguageModel:

@@ -9,7 +9,7 @@ closed form, the reciprocal of the golden ratio if there are as many real as syn
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
+from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.loop.policy import FreshSource
-from selfcorrect.models.protocol import TensorModel
 
 GOLDEN = theory.optimal_real_weight(1.0)
 GAUSSIAN, REGRESSION = "Gaussian mean", "linear regression"
@@ -27,7 +28,7 @@ DIMENSION = 2
 
 
 @dataclass(frozen=True)
-class Weighting(sc.toys.ToySettings):
+class Weighting(toys.ToySettings):
     """n fresh real and n synthetic samples per generation, for the mean of a Gaussian and for linear regression."""
 
     real_count: int = 100
@@ -43,60 +44,66 @@ class Weighting(sc.toys.ToySettings):
 QUICK = Weighting(weights=(0.3, 0.5, GOLDEN, 0.9), generations=30)
 
 
-def toy(settings: Weighting) -> sc.toys.Toy:
+def toy(settings: Weighting) -> toys.Toy:
     """Declare both estimators over all weights."""
-    predicted = theory.weighted_error(settings.real_count, settings.real_count, settings.weights) * settings.real_count
-    errors = {
-        name: [measure_steady_error(settings, name, weight) for weight in settings.weights]
-        for name in (GAUSSIAN, REGRESSION)
-    }
-    return sc.toys.Toy(
-        [
-            sc.toys.bundle_replicates("weighting", settings.seed, partial(set_up_gaussian, settings)),
-            sc.toys.bundle_replicates("weighting", settings.seed, partial(set_up_regression, settings)),
+    error = theory.weighted_error(settings.real_count, settings.real_count, settings.weights)
+    predicted = error * settings.real_count
+    lines = {}
+    statements = []
+    for name in (GAUSSIAN, REGRESSION):
+        errors = [measure_steady_error(settings, name, weight) for weight in settings.weights]
+        lines[name] = errors
+        statements += make_claims(settings, name, errors, predicted)
+    sweep = toys.Sweep(
+        title="Steady error against the weight of real data",
+        x_label="weight on real data",
+        y_label="error × n",
+        x=settings.weights,
+        lines=lines,
+        predicted={"predicted": predicted},
+    )
+    return toys.Toy(
+        bundles=[
+            toys.bundle_replicates("weighting", settings.seed, partial(set_up_gaussian, settings)),
+            toys.bundle_replicates("weighting", settings.seed, partial(set_up_regression, settings)),
         ],
-        [claim for name in errors for claim in make_claims(settings, name, errors[name], predicted)],
+        claims=statements,
         title="The weight of fresh real data",
         source="He, Xu and Cheng 2025",
-        figures=[
-            sc.toys.Sweep(
-                title="Steady error against the weight of real data",
-                x_label="weight on real data",
-                y_label="error × n",
-                x=settings.weights,
-                lines=errors,
-                predicted={"predicted": predicted},
-            )
-        ],
+        figures=[sweep],
         notes=(f"Predicted optimum: √(r² + 4r)/2 − r/2 = {GOLDEN:.4f} at r = 1 real sample per synthetic one.",),
     )
 
 
-def measure_steady_error(settings: Weighting, name: str, weight: float) -> sc.claims.Quantity:
-    """Error × n of an arm, the mean over the generations after the loop has settled."""
+def measure_steady_error(settings: Weighting, name: str, weight: float) -> claims.Quantity:
+    """Return error × n of an arm, the mean over the generations after the loop has settled."""
     key = "squared_mean" if name == GAUSSIAN else "error"
     scale = 1.0 if name == GAUSSIAN else settings.dimension
-    return sc.claims.Quantity(
-        lambda curves: curves[f"{name}, {weight}"][key][:, settings.burn_in :].mean(1) * settings.real_count / scale
-    )
+
+    def measure(curves: claims.Curves) -> np.ndarray:
+        errors = curves[f"{name}, {weight}"][key]
+        steady = errors[:, settings.burn_in :].mean(1)
+        return steady * settings.real_count / scale
+
+    return claims.Quantity(measure)
 
 
 def make_claims(
-    settings: Weighting, name: str, errors: list[sc.claims.Quantity], predicted: np.ndarray
-) -> Iterator[sc.claims.Claim]:
+    settings: Weighting, name: str, errors: list[claims.Quantity], predicted: np.ndarray
+) -> Iterator[claims.Claim]:
     """Yield that errors agree with the closed form, and that the golden weight has the smallest."""
     for weight, error, law in zip(settings.weights, errors, predicted, strict=True):
-        yield sc.claims.expect_agreement(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
+        yield claims.expect_agreement(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
     golden = errors[settings.weights.index(GOLDEN)]
     for weight, error in zip(settings.weights, errors, strict=True):
         if abs(weight - GOLDEN) > 0.1:
-            yield sc.claims.expect_below(f"{name}: the golden weight beats weight {weight:.3g}", golden - error)
+            yield claims.expect_below(f"{name}: the golden weight beats weight {weight:.3g}", golden - error)
 
 
 # --- the mean of a Gaussian ---
 
 
-def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
+def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> toys.Setup:
     """All seeds at once: each has points in the plane, and a model that estimates their mean."""
     shape = (settings.seeds, DIMENSION)
 
@@ -105,7 +112,7 @@ def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
 
     real = draw_points(settings.real_count, shape, stream.child("real"))
     task = sc.Task(sc.Gaussian.standard(*shape), real, measure_mean)
-    return sc.toys.Setup(task, make_arms(settings, GAUSSIAN, draw_fresh))
+    return toys.Setup(task, make_arms(settings, GAUSSIAN, draw_fresh))
 
 
 def draw_points(count: int, shape: tuple[int, int], stream: sc.Stream) -> sc.Samples:
@@ -122,42 +129,17 @@ def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
 def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mapping[str, sc.Arm]:
     """Half of a training set is fresh, half synthetic; each arm weighs them in its own way."""
     fresh = sc.Fresh(draw_fresh, settings.real_count, 1.0)
-    return {
-        f"{name}, {weight}": sc.Arm(sc.Weighted(fresh, weight, 1 - weight), settings.generations)
-        for weight in settings.weights
-    }
+    arms = {}
+    for weight in settings.weights:
+        policy = sc.Weighted(fresh, weight, 1 - weight)
+        arms[f"{name}, {weight}"] = sc.Arm(policy, settings.generations)
+    return arms
 
 
 # --- linear regression ---
 
 
-@dataclass(frozen=True)
-class LinearRegression(TensorModel):
-    """y = x · weight + ε with x ~ N(0, I) and ε ~ N(0, 1); samples are pairs (seeds, d + 1), the label last."""
-
-    weight: Tensor
-    """(seeds, d)."""
-
-    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> LinearRegression:
-        """Return the weighted least-squares estimate."""
-        values = samples.values.to(self.weight)
-        weights = samples.weights.to(self.weight)
-        covariates, labels = values[..., :-1], values[..., -1]
-        gram = torch.einsum("n,n...i,n...j->...ij", weights, covariates, covariates)
-        moment = torch.einsum("n,n...i,n...->...i", weights, covariates, labels)
-        return replace(self, weight=torch.linalg.solve(gram, moment))
-
-    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw one pair per entry of `labels`, with new covariates."""
-        generator = stream.generator()
-        shape = (len(labels), *self.weight.shape)
-        covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)
-        noise = torch.randn(shape[:-1], generator=generator, dtype=self.weight.dtype)
-        answers = (covariates * self.weight).sum(-1) + noise
-        return torch.cat([covariates, answers[..., None]], dim=-1)
-
-
-def set_up_regression(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
+def set_up_regression(settings: Weighting, stream: sc.Stream) -> toys.Setup:
     """All seeds at once; the true weights are 1."""
     shape = (settings.seeds, settings.dimension)
     truth = LinearRegression(torch.ones(shape, dtype=torch.float64))
@@ -165,9 +147,9 @@ def set_up_regression(settings: Weighting, stream: sc.Stream) -> sc.toys.Setup:
     def draw_fresh(generation: int, count: int, stream: sc.Stream) -> sc.Samples:
         return sc.Samples.real(truth.sample(torch.zeros(count), stream.child("fresh")))
 
-    untrained = LinearRegression(torch.zeros(shape, dtype=torch.float64))
-    task = sc.Task(untrained, draw_fresh(0, settings.real_count, stream), measure_weights)
-    return sc.toys.Setup(task, make_arms(settings, REGRESSION, draw_fresh))
+    real = draw_fresh(0, settings.real_count, stream)
+    task = sc.Task(LinearRegression.zero(*shape), real, measure_weights)
+    return toys.Setup(task, make_arms(settings, REGRESSION, draw_fresh))
 
 
 def measure_weights(candidate: sc.Candidate) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from helpers import LOOPS, assert_is_a_model_for_loops
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import eight_gaussians, zipf
+from selfcorrect.datasets.toy.draws import eight_gaussians
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.policy import Replace
@@ -147,18 +147,8 @@ def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_models_of_example_loops_are_models_for_loops() -> None:
-    ones = torch.ones
-    biased = load("biased-corrector")
-    words = torch.multinomial(zipf(20), 400, replacement=True, generator=STREAM.generator()).reshape(400, 1).float()
-    windows = (torch.arange(8)[None, :] + torch.arange(64)[:, None]).remainder(5).float()
-    regression = load("weighting").LinearRegression(ones((1, 1), dtype=torch.float64))
-    assert_is_a_model_for_loops(regression, Samples.real(PLANE.values[:, None]), 1)
-    assert_is_a_model_for_loops(biased.LinearRegression(ones(1, dtype=torch.float64)), PLANE, 1)
-    assert_is_a_model_for_loops(biased.WordFrequencies(zipf(20)[None]), Samples.real(words), 1)
     assert_is_a_model_for_loops(load("density-ratio").KernelDensity.create(), PLANE, 1)
     assert_is_a_model_for_loops(load("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3)
-    transformer = load("text-mechanisms").LanguageModel(vocabulary=6, length=8, width=16, depth=1, heads=2)
-    assert_is_a_model_for_loops(transformer, Samples.real(windows), 3)
     points = torch.randn((20, 16), generator=STREAM.generator(), dtype=torch.float64)
     assert_is_a_model_for_loops(load("lineages").Memoriser.create(), Samples.real(points), 1)
 
