@@ -25,7 +25,8 @@ from selfcorrect.storage.runs.generation_files import check_files
 from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
 
 from ..file_correction.correct_file import RECORDS, FileTask
-from ..file_correction.report import REPORT, read_record
+from ..file_correction.file_result import read_record
+from ..file_correction.report import REPORT
 from ..jobs.identities import IDENTITIES
 from ..jobs.input_keys import hash_file
 from ..motion.run.feasibility import FILE as FEASIBILITY

@@ -1,1 +1,1 @@
-"""Correcting motion files: one file, its record, the report of all."""
+"""Correcting motion files: one (`correct_file`), its result and verdict, and the report of all (`batch`, `report`)."""

@@ -23,8 +23,9 @@ from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import FOREIGN, check_targets, place_of
 from ..jobs.where import Where
 from .correct_file import FileTask, correct_files, is_finished
+from .file_result import FileResult
 from .options import CorrectionOptions
-from .report import FileResult, format_table, is_report, relative_folder, write_report
+from .report import format_table, is_report, relative_folder, write_report
 
 FILES_TOGETHER = 64
 """Most files that are corrected together."""

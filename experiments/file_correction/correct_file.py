@@ -27,8 +27,8 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
 from .describe import describe_correction, film
+from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
 from .options import CorrectionOptions
-from .report import FileContent, FileFigures, FileResult, FileState, merge_results
 from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")

@@ -15,8 +15,9 @@ from selfcorrect.storage.files.places import Place
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where
 from .correct_file import RECORDS, FileTask, correct_files, make_task_key
+from .file_result import FileResult
 from .options import CorrectionOptions
-from .report import REPORT, FileResult, write_report
+from .report import REPORT, write_report
 
 _MARKER = f"{RECORDS}/begun"
 """An empty file that marks an output of this command, also if the first job was killed."""

@@ -27,7 +27,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
 
-from .report import FileContent, FileFigures, FileResult
+from .file_result import FileContent, FileFigures, FileResult
 
 T = TypeVar("T")
 

@@ -15,8 +15,9 @@ from ..jobs.targets import place_of
 from ..jobs.where import Where
 from .batch import correct_into
 from .correct_file import find_wrong_pace, open_input, play_at_gravity, prepare_motions
+from .file_result import FileResult
 from .options import DEFAULTS, CorrectionOptions
-from .report import REPORT, FileResult
+from .report import REPORT
 from .written_motion import measure_written
 
 

@@ -1,347 +1,25 @@
-"""Results of corrections: as a record on disk, a line of a table, and a report."""
+"""Report of a correction: results of all files as JSON, and a line of a table for each."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePath
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-import numpy as np
-
-from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.motion.corrector_interface.results import FailureKind, Stage
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
-from selfcorrect.storage.files.digests import append_seal, decode_optionally_sealed, format_seal, has_valid_seal
+from selfcorrect.storage.files.digests import format_seal, has_valid_seal
 from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.strict_json import parse_json, read_as, to_json
-from selfcorrect.storage.files.writing import text_output, write_atomically
+from selfcorrect.storage.files.strict_json import parse_json, to_json
+from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import place_of
+from .file_result import FileResult, encode_text, to_json_text
 
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
 _NAME_WIDTH = 40
-_WORSE_BY = {"penetration_m": 0.002, "skate_m_s": 0.01, "jerk_m_s3": 20.0, "standing_m_s": 0.005}
-"""By how much more than a tenth each figure must grow to be worse: about the repeatability of each."""
-_FLOAT_ENDED = 3.0
-"""Penetration does not count as worse if it comes with less floating, and by this factor more of it."""
-_AS_LOW_M = 0.02
-"""Skating is comparable if the input floats by at most this more than the result: what hovers does not skate."""
-_MOST_LOST = 0.08
-"""Share of contacts that may be lost: feet that roll over seem to stand for a while."""
-_RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
-"""Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
-
-
-@dataclass(frozen=True)
-class FileContent:
-    """Contents of an input file, and how they were read."""
-
-    assumed: tuple[str, ...] = ()
-    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
-    notes: tuple[str, ...] = ()
-    """Assumptions and observations, a sentence each."""
-    failed_checks: tuple[str, ...] = ()
-    """Rules of `check` by which the file, its floor or its time seem wrong."""
-    text: str = ""
-    """Text in the file on what the motion shows."""
-    frames: int = 0
-    fps: float = 0.0
-    parts: dict[str, str] = field(default_factory=dict)
-    """The joint that was taken for each part of the body."""
-
-
-@dataclass(frozen=True)
-class FileFigures:
-    """Measures of a motion before and after its correction, and of the change."""
-
-    before: dict[str, float] = field(default_factory=dict)
-    """The original motion's `PhysicalErrors`."""
-    after: dict[str, float] = field(default_factory=dict)
-    """Those of the corrected motion."""
-    moved_m: float = 0.0
-    """Distance from the input, mean over frames and joints."""
-    raised_m: float = 0.0
-    """Height by which the whole body was raised, the median of its root: part of `moved_m`."""
-    moved_by_joint_m: dict[str, float] = field(default_factory=dict)
-    """Mean over frames, per joint."""
-    furthest_m: float = 0.0
-    """Distance where it moved most."""
-    travel_changed_m: float = 0.0
-    """By how much the root's net way over the floor, from the first to the last frame, is another than it was."""
-    turn_changed_deg: float = 0.0
-    """By how much its net turn about the vertical is."""
-    added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
-    """Largest angular speed that each joint gained in any frame."""
-    lost_contacts: float = 0.0
-    """Share of the contacts of feet, or of the body, with the floor that are lost: they are in the air instead."""
-    lost_contacts_height_m: float = 0.0
-    """Mean height above the ground of what lost its contact."""
-    large_move_reason: str = ""
-    """Reason for which a joint was moved further than errors of captures are wide."""
-    not_corrected: str = ""
-    """Findings that were not corrected: a treadmill, drift, cuts between takes, T-poses."""
-    contacts_missed: str = ""
-    """Number of the given contacts that are not held, and the worst of them."""
-    furthest_joint: str = ""
-    """The joint that moved most."""
-    furthest_frame: int | None = None
-    """The frame in which it did."""
-    mass_kg: float | None = None
-    """Mass of the simulated body."""
-    residual: dict[str, float] = field(default_factory=dict)
-    """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain. Then
-    how far the result is from the simulated states (m), because fast parts of the correction were left out."""
-    over_time: dict[str, list[float]] = field(default_factory=dict)
-    """The residual wrench of every frame until the body was given up."""
-    carried: list[dict[str, Any]] = field(default_factory=list)
-    """First and last frames in which a residual force acts, and its mean size, where it does not act in all of them."""
-    contacts: list[dict[str, Any]] = field(default_factory=list)
-    """Parts of the body, first and last frames in which they bear weight, and the mean load in body weights."""
-    supports: list[dict[str, Any]] = field(default_factory=list)
-    """Supports below parts of the body besides the floor, as in `Support`."""
-
-    def is_worse(self, figure: MotionFigure) -> bool:
-        """Return whether a figure has grown by more than its margin."""
-        margin = _WORSE_BY.get(figure.key)
-        if margin is None or figure.key not in self.before or figure.key not in self.after:
-            return False
-        before = self.before[figure.key]
-        after = self.after[figure.key]
-        if after <= 1.1 * before + margin:
-            return False
-        float_ended_m = self.before.get("floating_m", 0.0) - self.after.get("floating_m", 0.0)
-        if figure.key == "penetration_m":
-            return float_ended_m < _FLOAT_ENDED * (after - before)
-        if figure.key == "skate_m_s":
-            return float_ended_m <= _AS_LOW_M
-        return True
-
-    def format(self, figure: MotionFigure) -> str:
-        """Return a figure of the correction, or of the motion before and after it; a dash if it was not measured."""
-        of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
-        sources = [of_correction] if figure.of_correction else [self.before, self.after]
-        if any(figure.key not in source for source in sources):
-            return "–"
-        sign = "+" if figure.is_signed else ""
-        return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
-
-
-@dataclass(frozen=True)
-class FileState:
-    """Hashes by which the next run finds out whether a file is finished and what may be replaced."""
-
-    key: str = ""
-    """A hash of the input and of all settings."""
-    sidecar_digests: dict[str, str] = field(default_factory=dict)
-    """Hashes of the other files that were read for it, by their paths."""
-    output_hash: str = ""
-    """A hash of the output's content."""
-    video_hash: str = ""
-    """A hash of the film's content, where there is one."""
-    earlier: tuple[str, ...] = ()
-    """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
-
-
-@dataclass(frozen=True)
-class FileResult:
-    """Result of one file. Records and reports hold the fields of its parts beside its own."""
-
-    source: str
-    """The input file."""
-    name: str
-    """The output file, below the output folder."""
-    verdict: Literal["accepted", "partly", "rejected", "failed"]
-    """Verdict: corrected, only some of its motions were, rejected, or not possible to work on."""
-    stage: str = ""
-    """Stage that came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
-    reason: str = ""
-    """Reason for which it was not accepted."""
-    frame: int | None = None
-    """Frame of that, if it is known."""
-    failure: dict[str, Any] | None = None
-    """The same as data, as in `Failure`, of a rejected motion."""
-    output: str = ""
-    """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
-    content: FileContent = FileContent()
-    figures: FileFigures = FileFigures()
-    state: FileState = FileState()
-    motions: list[dict[str, Any]] = field(default_factory=list)
-    """Results of each motion of a file with several; the figures above are then means over the corrected ones."""
-
-    @property
-    def shown_name(self) -> str:
-        """Name on the console: that of the output, or of an input of another format of which nothing was written."""
-        source = PurePath(self.source)
-        is_written = self.output or self.verdict in ("accepted", "partly")
-        if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
-            return self.name
-        return str(PurePath(self.name).with_name(source.name))
-
-    @property
-    def worse(self) -> list[str]:
-        """Figures that the correction has made worse, before → after; of several motions those of each."""
-        if self.motions:
-            return [
-                f"motion {index}: {words}"
-                for index, motion in enumerate(self.motions)
-                if motion.get("verdict") == "accepted"
-                for words in motion.get("worse", ())  # which records of earlier versions lack
-            ]
-        figures = []
-        for figure in FIGURES:
-            if self.figures.is_worse(figure):
-                figures.append(f"{figure.title} {self.figures.format(figure)} {figure.unit.symbol}")
-        if self.figures.lost_contacts > _MOST_LOST:
-            lost = f"{self.figures.lost_contacts:.0%} of contacts lost"
-            figures.append(f"{lost}: feet float {1000 * self.figures.lost_contacts_height_m:.0f} mm above the floor")
-        return figures
-
-    @property
-    def digests(self) -> set[str]:
-        """Hashes of what this run or an earlier one wrote."""
-        return {self.state.output_hash, self.state.video_hash, *self.state.earlier}
-
-    def to_values(self) -> dict[str, Any]:
-        """Return its fields and those of its parts by name."""
-        values = {}
-        for name, value in vars(self).items():
-            values |= vars(value) if name in _PARTS else {name: value}
-        return values
-
-    def save(self, path: Path) -> None:
-        """Write a record, which holds its own digest."""
-        write_atomically(path, append_seal(_encode(_to_json_text(self.to_values()))))
-
-    @classmethod
-    def load(cls, path: Path) -> FileResult | None:
-        """The result in a record, None where there is none, it is damaged, or it is of another version."""
-        try:
-            return read_record(path)[0]
-        except DamagedError:
-            return None
-
-
-_PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
-"""Parts of a result whose fields stand beside its own in records and reports."""
-_RENAMED = {
-    "help": "residual",
-    "beside": "sidecar_digests",
-    "odd": "failed_checks",
-    "moved_because": "large_move_reason",
-    "left_as_it_came": "not_corrected",
-}
-"""Keys of records that earlier versions wrote, and today's."""
-
-
-def read_record(path: Path) -> tuple[FileResult, bool]:
-    """The result in a record, and whether its digest holds; records of earlier versions have none.
-
-    DamagedError where it is missing, or not what was written.
-    """
-    try:
-        values, is_sealed = decode_optionally_sealed(read_bytes(path), str(path))
-        values = _rename_keys(values)
-        if isinstance(values.get("motions"), list):
-            values["motions"] = [
-                _rename_keys(motion) if isinstance(motion, dict) else motion for motion in values["motions"]
-            ]
-        for part, kind in _PARTS.items():
-            values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
-        return read_as(FileResult, values, "it"), is_sealed
-    except FileNotFoundError as error:
-        raise DamagedError(f"{path} is missing") from error
-    except InputError as error:
-        raise DamagedError(f"{path} is not what was written: {error}") from error
-
-
-def _rename_keys(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a record under today's keys."""
-    return {_RENAMED.get(key, key): value for key, value in values.items()}
-
-
-_MOTION_KEYS = (
-    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "frames", "fps", "worse",
-    "before", "after", "lost_contacts", "lost_contacts_height_m",
-    "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
-)  # fmt: skip
-"""The report of each motion of a file that has several."""
-
-
-def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
-    """Return the result of a file from those of its motions, which may have names: means over the corrected frames."""
-    if len(results) == 1 and not names:
-        return results[0]
-    corrected = [result for result in results if result.verdict == "accepted"]
-    poses = [index for index, result in enumerate(results) if corrected and _is_pose(result)]
-    failed = []
-    for index, result in enumerate(results):
-        if result.verdict != "accepted" and index not in poses:
-            failed.append((index, result.reason))
-    remarks = []
-    for index in poses:
-        name = names[index] if names else f"motion {index}"
-        frames = results[index].content.frames
-        remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)}, which stays as it is")
-    first = results[0]
-    distances_m = [{"moved_m": result.figures.moved_m, "raised_m": result.figures.raised_m} for result in corrected]
-    distances = _average_figures(distances_m, corrected)
-    figures = FileFigures(
-        before=_average_figures([result.figures.before for result in corrected], corrected),
-        after=_average_figures([result.figures.after for result in corrected], corrected),
-        large_move_reason=_join_unique([result.figures.large_move_reason for result in results]),
-        not_corrected=_join_unique([*remarks, *(result.figures.not_corrected for result in results)]),
-        mass_kg=first.figures.mass_kg,
-        residual=_average_figures([result.figures.residual for result in corrected], corrected),
-        moved_m=distances.get("moved_m", 0.0),
-        raised_m=distances.get("raised_m", 0.0),
-    )
-    content = FileContent(
-        assumed=first.content.assumed,
-        notes=tuple(dict.fromkeys(note for result in results for note in result.content.notes)),
-        failed_checks=tuple(dict.fromkeys(code for result in results for code in result.content.failed_checks)),
-        frames=sum(result.content.frames for result in results),
-        fps=first.content.fps,
-    )
-    motions = []
-    for index, result in enumerate(results):
-        values = {**result.to_values(), "worse": result.worse}
-        name = {"name": names[index]} if names else {}
-        motions.append(name | {key: values[key] for key in _MOTION_KEYS})
-    return FileResult(
-        source=first.source,
-        name=first.name,
-        verdict="accepted" if not failed else "partly" if corrected else "rejected",
-        stage=Stage.last(Stage(result.stage) for result in corrected if result.stage) or "",
-        reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
-        content=content,
-        figures=figures,
-        state=FileState(first.state.key, first.state.sidecar_digests),
-        motions=motions,
-    )
-
-
-def _is_pose(result: FileResult) -> bool:
-    """Return whether a motion is too short to move, as the T-pose that a rig keeps beside its motions."""
-    is_too_short = result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
-    return is_too_short and Path(result.source).suffix.lower() in _RIG_SUFFIXES
-
-
-def _join_unique(sentences: Sequence[str]) -> str:
-    """Join sentences, each once."""
-    return "; ".join(dict.fromkeys(filter(None, sentences)))
-
-
-def _average_figures(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) -> dict[str, float]:
-    """Means of the figures of some results, weighted by their frames."""
-    weights = [result.content.frames for result in results]
-    shared = [name for name in (figures[0] if figures else ()) if all(name in of for of in figures)]
-    return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in shared}
 
 
 def is_report(path: Path, out: Path) -> bool:
@@ -373,30 +51,19 @@ def write_report(
     seal = hashlib.sha256()
     with text_output(path) as file:
         for text in _iterate_report({"output": output, "settings": options, "counts": counts}, results):
-            seal.update(_encode(text))
+            seal.update(encode_text(text))
             file.write(text)
         file.write("," + format_seal(seal.hexdigest()).decode())
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
     """The text of a report, piece by piece, up to its digest."""
-    yield _to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
+    yield to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
         values = {name: value for name, value in result.to_values().items() if name not in vars(result.state)}
         values["worse"] = result.worse
-        yield f"{',' if count else ''}\n{_to_json_text(to_json(values)).rstrip()}"
+        yield f"{',' if count else ''}\n{to_json_text(to_json(values)).rstrip()}"
     yield "\n ]"
-
-
-def _encode(text: str) -> bytes:
-    """As `text_output` writes it: names of files need not be text, and are escaped then."""
-    return text.encode(errors="backslashreplace")
-
-
-def _to_json_text(value: object) -> str:
-    """Indented JSON, lists of numbers on one line."""
-    text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
-    return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
 def format_table(results: Sequence[FileResult]) -> list[str]:

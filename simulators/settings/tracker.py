@@ -244,7 +244,10 @@ FallbackChoice: TypeAlias = Literal["none", "balanced"]
 """Treatment of a body that falls without residual force: reject it, or carry it with as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
-"""Selection of the planned motions to simulate: those that a simulation may improve, or all."""
+"""Planned motions to simulate: those that a simulation may improve (`BlendSimulation.can_gain`), or all.
+
+Raw states, as of motions without residual force, are those of simulations, so all motions are simulated for them.
+"""
 
 
 @dataclass(frozen=True)

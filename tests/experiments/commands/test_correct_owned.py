@@ -14,8 +14,8 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.experiments.file_correction.correct_file import FileTask
+from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
-from selfcorrect.experiments.file_correction.report import FileResult
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector

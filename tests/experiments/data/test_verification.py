@@ -13,7 +13,7 @@ from made_motions import made_motion
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.verification import Verification, verify
-from selfcorrect.experiments.file_correction.report import FileResult, FileState
+from selfcorrect.experiments.file_correction.file_result import FileResult, FileState
 from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.studies.summary import Summary, write_summary
 from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing

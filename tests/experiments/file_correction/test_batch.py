@@ -10,16 +10,15 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.file_correction.batch import LISTED, make_tasks, summarize_results
-from selfcorrect.experiments.file_correction.report import (
+from selfcorrect.experiments.file_correction.file_result import (
     FileContent,
     FileFigures,
     FileResult,
     FileState,
-    format_table,
     merge_results,
     read_record,
-    write_report,
 )
+from selfcorrect.experiments.file_correction.report import format_table, write_report
 from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 
 

@@ -15,7 +15,7 @@ from selfcorrect.experiments.checking import check_files
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import batch, correct_file, describe
 from selfcorrect.experiments.file_correction.describe import describe_correction
-from selfcorrect.experiments.file_correction.report import FileResult
+from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.motion.checks import walking
 from selfcorrect.simulators import corrector, evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

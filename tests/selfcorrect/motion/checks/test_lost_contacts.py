@@ -9,7 +9,7 @@ import pytest
 from made_motions import KINDS, Kind, made_motion
 
 from selfcorrect.experiments.file_correction.describe import describe_correction
-from selfcorrect.experiments.file_correction.report import FileResult
+from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.motion.checks.lost_contacts import find_lost_contacts
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
