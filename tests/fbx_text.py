@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +35,12 @@ def _vector(name: str, values: Sequence[float]) -> str:
 
 
 def write_fbx(
-    path: Path, motion: sc.Motion, unit_m: float = 0.01, *, z_up: bool = False, armature: bool = False
+    path: Path, motion: sc.Motion, unit_m: float = 0.01, *, z_up: bool = False, armature: bool = False, people: int = 1
 ) -> None:
     """An FBX 7.4 text file: limb nodes with linear curves of translation and rotation, Euler angles XYZ.
 
     armature: below a node that turns and scales them, as Blender writes them.
+    people: number of skeletons that move in the same way.
     """
     turn = Rotation.from_euler("x", 90 * z_up, degrees=True)
     skeleton = motion.skeleton
@@ -59,20 +61,22 @@ def write_fbx(
             f'Model: 1999, "Model::Armature", "Null" {{ Version: 232\nProperties70: {{ {turned}\n{scaled} }} }}'
         )
         links.append('C: "OO",1999,0')
-    for joint, name in enumerate(skeleton.names):
+    for person, (joint, name) in product(range(people), enumerate(skeleton.names)):
+        first = 500_000 * person
         degrees = np.unwrap(Rotation.from_quat(rotations[:, joint]).as_euler("xyz", degrees=True), period=360, axis=0)
         objects.append(
-            f'NodeAttribute: {1000 + joint}, "NodeAttribute::", "LimbNode" {{ TypeFlags: "Skeleton" }}\n'
-            f'Model: {2000 + joint}, "Model::{name}", "LimbNode" {{ Version: 232\nProperties70: {{ '
+            f'NodeAttribute: {first + 1000 + joint}, "NodeAttribute::", "LimbNode" {{ TypeFlags: "Skeleton" }}\n'
+            f'Model: {first + 2000 + joint}, "Model::{name}", "LimbNode" {{ Version: 232\nProperties70: {{ '
             f"{_vector('Lcl Translation', offsets[joint])}\n{_vector('Lcl Rotation', degrees[0])} }} }}"
         )
-        parent = 2000 + skeleton.parents[joint] if joint else 1999 * armature
-        links += [f'C: "OO",{2000 + joint},{parent}', f'C: "OO",{1000 + joint},{2000 + joint}']
+        parent = first + 2000 + skeleton.parents[joint] if joint else 1999 * armature
+        model = first + 2000 + joint
+        links += [f'C: "OO",{model},{parent}', f'C: "OO",{first + 1000 + joint},{model}']
         tracks = {"Lcl Rotation": degrees} | ({} if joint else {"Lcl Translation": path_of_root})
         for number, (kind, track) in enumerate(tracks.items()):
-            node = 3000 + 10 * joint + number
+            node = first + 3000 + 10 * joint + number
             objects.append(f'AnimationCurveNode: {node}, "AnimCurveNode::{kind[4]}", "" {{ }}')
-            links += [f'C: "OO",{node},501', f'C: "OP",{node},{2000 + joint}, "{kind}"']
+            links += [f'C: "OO",{node},501', f'C: "OP",{node},{model}, "{kind}"']
             for axis, values in zip("XYZ", track.T, strict=True):
                 curve = 10 * node + "XYZ".index(axis)
                 objects.append(_curve(curve, times_s, values))

@@ -136,9 +136,15 @@ def written_suffix(path: Path) -> str:
 def find_format(name: str) -> Format:
     """Return the written format of that name; SettingError that lists them if there is none."""
     written = {kind.name: kind for kind in FORMATS if kind.writer}
-    if name not in written:
-        raise SettingError(describe_unknown("format", name, written))
-    return written[name]
+    if name in written:
+        return written[name]
+    message = describe_unknown("format", name, written)
+    fitting = [kind for kind in FORMATS if f".{name.lower().lstrip('.')}" in kind.suffixes]
+    if fitting and fitting[0].writer is None:
+        message = f"{fitting[0].name} files are read, not written; known formats are {', '.join(written)}"
+    elif fitting:
+        message += f"; the format of .{name.lstrip('.')} files is {' or '.join(kind.name for kind in fitting)}"
+    raise SettingError(message)
 
 
 def format_of(path: Path, name: str | None = None) -> Format:
@@ -153,6 +159,8 @@ def format_of(path: Path, name: str | None = None) -> Format:
 
 def reader_named(path: Path) -> str:
     """Return the place of the function that reads a file with this suffix; InputError if there is none."""
+    if path.is_dir():
+        raise InputError(f"{path}: a folder; expected a motion file")
     fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes]
     recognised = [kind.reader for kind in fitting if kind.recognises and _import(kind.recognises)(path)]
     general = [kind.reader for kind in fitting if not kind.recognises]

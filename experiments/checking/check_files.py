@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.files.motion_file import DAMAGED_FILE
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
@@ -15,7 +16,7 @@ from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import describe_failure, try_optional
+from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
 from selfcorrect.simulators.feasibility import RootResidual, check_physics, compute_needed_residual, infer_surroundings
 from selfcorrect.storage.files.strict_json import read_as
 
@@ -52,6 +53,11 @@ class CheckedFile:
     error: str = ""
     flaw: str = ""
     """Reason for which a file that was read was not checked, or for which `correct` refuses it."""
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """Notes on data that the file lacks or that were left out of it, a sentence each."""
+        return tuple(note for note in self.assumed if note.startswith(DAMAGED_FILE))
 
     @property
     def all_findings(self) -> list[Finding]:
@@ -103,7 +109,7 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
         needed=tuple(needed),
         assumed=file.assumed,
         notes=tuple(dict.fromkeys(notes)),
-        flaw=f"cannot be corrected: {file.flaw.removeprefix(f'{path}: ')}" if file.flaw else "",
+        flaw=f"cannot be corrected: {remove_path(file.flaw, path)}" if file.flaw else "",
     )
 
 

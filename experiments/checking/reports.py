@@ -18,6 +18,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.pictures.drawing import film_strip, save_picture
 from selfcorrect.motion.pictures.panels import PicturePanel
+from selfcorrect.runtime.bugs import remove_path
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
 
@@ -37,7 +38,7 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 def format_lines(checked: CheckedFile) -> Iterator[str]:
     """Yield the lines about a file; none if it has no findings, measured residuals or notes."""
     if checked.error:
-        yield f"{checked.path}: unreadable: {checked.error}"
+        yield f"{checked.path}: unreadable: {remove_path(checked.error, checked.path)}"
     if checked.flaw:
         yield f"{checked.path}: {checked.flaw}"
     if checked.all_findings:
@@ -47,7 +48,10 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
     yield from _format_needed(checked)
-    yield from (f"{checked.path}: note: {note}" for note in checked.notes)
+    notes = checked.notes
+    if not checked.all_findings:
+        notes = (*checked.damage, *notes)
+    yield from (f"{checked.path}: note: {note}" for note in notes)
 
 
 def _format_needed(checked: CheckedFile) -> Iterator[str]:
@@ -72,6 +76,8 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
         line += f", {counts.unreadable} unreadable"
     if counts.refused:
         line += f", {counts.refused} that `correct` refuses"
+    if damaged := sum(bool(checked.damage) for checked in all_checked):
+        line += f", {damaged} damaged"
     if noted := sum(bool(checked.notes) for checked in all_checked):
         line += f", {noted} with notes"
     return line
@@ -143,7 +149,7 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
             lines = [_escape_xml(str(finding)) for finding in checked.all_findings]
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
-        if lines := [*_format_needed(checked), *checked.notes]:
+        if lines := [*_format_needed(checked), *checked.damage, *checked.notes]:
             ElementTree.SubElement(case, "system-out").text = _escape_xml("\n".join(lines))
     ElementTree.indent(root)
     return _DECLARATION + ElementTree.tostring(root, encoding="unicode")

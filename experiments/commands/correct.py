@@ -26,9 +26,10 @@ class CorrectCommand:
     """Make motions physically plausible: feet on the floor, not in it, above it or sliding, and limbs without jitter.
 
     Reads motion files of all formats (`selfcorrect data formats`) and folders of them. Writes each file with the same
-    format, skeleton, names and frame rate; FBX becomes glTF. Never changes inputs. The same command again corrects what
-    is missing or changed. For millions of motions, pack them into sets (`selfcorrect data shard`). Exit code 0: all
-    motions were corrected. Exit code 1: some were not. Exit code 2: bad arguments, or nothing could be read.
+    format, skeleton, names and frame rate; FBX becomes glTF, without meshes. Never changes inputs. The same command
+    again corrects what is missing or changed. For millions of motions, pack them into sets (`selfcorrect data shard`).
+    Exit code 0: all motions were corrected. Exit code 1: some were not. Exit code 2: bad arguments, or nothing could be
+    read.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]

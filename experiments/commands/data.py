@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -134,7 +135,7 @@ def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
 class Convert:
     """Convert motion files to another format. Files that cannot be read are reported and skipped.
 
-    Each motion of a set (parquet) becomes a file under its name.
+    Each motion of a set (parquet) becomes a file under its name. Each take of another file becomes FILE_TAKE.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
@@ -172,11 +173,11 @@ class Convert:
             motions = opened.motions
             targets = [target]
             sources = [file]
-            if opened.names:
+            if file.suffix.lower() == ".parquet":
                 targets = [_target_of_name(self.out, name, kind) for name in opened.names]
                 sources = [Path(name) for name in opened.names]
             elif len(motions) > 1:
-                targets = [target.with_stem(f"{target.stem}_{index:03d}") for index in range(len(motions))]
+                targets = _number_targets(target, opened.names, len(motions))
                 sources = [file] * len(motions)
             if targets != [target]:
                 pairs = list(zip(sources, targets, strict=True))
@@ -188,9 +189,19 @@ class Convert:
                 raise InputError(f"{target}: could not be written ({error}); earlier files are complete") from error
             print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
             return False
-        for target_path in targets if opened.names else targets[:1]:
+        for target_path in targets:
             print(f"{file} → {target_path}")
         return True
+
+
+def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:
+    """Return a path for each of the motions of a file: the file's name and that of the take, or a number."""
+    endings = [f"{index:03d}" for index in range(count)]
+    if names:
+        endings = [re.sub(r"[^\w.-]+", "-", name) for name in names]
+    if len({ending.casefold() for ending in endings}) < count:
+        endings = [f"{index:03d}-{ending}" for index, ending in enumerate(endings)]
+    return [target.with_name(f"{target.stem}_{ending}{target.suffix}") for ending in endings]
 
 
 def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
+from selfcorrect.runtime.bugs import remove_path
 from selfcorrect.storage.files.digests import format_seal, has_valid_seal
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, to_json
@@ -86,7 +87,7 @@ def _format_figures(result: FileResult) -> str:
     if result.verdict not in ("accepted", "partly"):
         passed = " (passed through)" if result.output else ""
         assumed = f" (assumed: {', '.join(result.content.assumed)})" if result.content.assumed else ""
-        return f"{result.verdict}{passed}: {result.reason.removeprefix(f'{result.source}: ')}{assumed}"
+        return f"{result.verdict}{passed}: {remove_path(result.reason, result.source)}{assumed}"
     cells = "".join(result.figures.format(figure).rjust(_column_width(figure)) for figure in FIGURES)
     return f"{cells}  {', '.join(result.content.assumed)}".rstrip()
 

@@ -88,6 +88,14 @@ def describe_failure(where: object, error: Exception) -> str:
     return message if str(where) in message else f"{where}: {message}"
 
 
+def remove_path(sentence: str, path: object) -> str:
+    """Return a sentence about a file without the path that begins it, for a line that names the file already."""
+    rest = sentence.removeprefix(str(path))
+    if rest == sentence or not rest.startswith((": ", ", ")):
+        return sentence
+    return rest[2:]
+
+
 def try_optional(step: str, work: Callable[[], T], otherwise: T) -> tuple[T, str]:
     """Call a function on which no result depends, such as a hint or a picture, so that its failure costs no result.
 

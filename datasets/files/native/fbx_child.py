@@ -93,6 +93,7 @@ def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
         "parents": [-1 if node.parent is None else place[node.parent.typed_id] for node in nodes],
         "are_bones": [node.bone is not None for node in nodes],
         "are_empty": [node.parent is not None and node.attrib_type.name in _EMPTY for node in nodes],
+        "meshes": len(scene.scene.meshes),
         "stacks": [[stack.name, stack.time_begin, stack.time_end] for stack in scene.stacks],
     }
     return facts, values

@@ -387,7 +387,7 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     if not channels:
         return np.zeros((frames, 0))
     if not lines:
-        raise InputError(f"{scanner.source}, line {scanner.line}: expected {frames} frames after the frame time, got 0")
+        raise InputError(f"{scanner.source}, line {scanner.line}: expected frames after the frame time, found none")
     values = _load_even_rows(lines, channels)
     if values is None:
         values = _load_uneven_rows(scanner, lines, frames, channels)

@@ -16,11 +16,12 @@ from selfcorrect.motion.motion import Motion
 
 from ..motion_file import MotionFile, check_size
 from ..native.child_process import ChildFile, ChildReader
+from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
 from . import gltf
 from .animations import collect_animations, read_animation
 from .bvh import write_motion
-from .rig import LARGEST, Rig, Tracks, motion_of, tree_of, unique
+from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of, unique
 from .sampling import SAMPLED_FPS, sampling_rate
 
 _MOVES_M = 1e-6
@@ -60,7 +61,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         parents = facts["parents"]
         are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
         bones = [index for index, is_joint in enumerate(are_joints) if is_joint]
-        tree, left_out = _find_tree(path, bones, parents)
+        tree, left_out = _find_tree(path, bones, parents, facts["names"])
         fps, sampling_note = sampling_rate(float(facts["fps"]) or SAMPLED_FPS)
         stacks = []
         for index, (name, start_s, stop_s) in enumerate(facts["stacks"]):
@@ -75,7 +76,10 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
             tracks = _sample_stack(scene, rig, stack)
             motion = replace(motion_of(rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
             animations.append(read_animation(rig, motion, tracks, reading, reading.metres_per_unit))
-    notes = (*filter(None, [sampling_note]), *left_out)
+        meshes = int(facts["meshes"])
+    notes = [*filter(None, [sampling_note]), *left_out]
+    if meshes:
+        notes.append("meshes of FBX files are not written")
 
     def write(target: Path, *changed: Motion | None) -> None:
         pairs = zip(changed, animations, strict=True)
@@ -88,10 +92,14 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     return collect_animations(animations, write, notes)
 
 
-def _find_tree(path: Path, bones: Sequence[int], parents: Sequence[int]) -> tuple[list[int], tuple[str, ...]]:
+def _find_tree(
+    path: Path, bones: Sequence[int], parents: Sequence[int], names: Sequence[str]
+) -> tuple[list[int], tuple[str, ...]]:
     """Return the largest tree of bones, and a note if there are others that may be bodies."""
+    people = _separate_people(bones, parents, names)
+    skeleton = max(people, key=len) if len(people) > 1 else bones
     try:
-        tree = tree_of(bones, parents)
+        tree = tree_of(skeleton, parents)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     others = set(bones) - set(tree)
@@ -99,6 +107,19 @@ def _find_tree(path: Path, bones: Sequence[int], parents: Sequence[int]) -> tupl
         return tree, ()
     note = f"{len(others)} bones of other skeletons are left out; the largest, of {len(tree)} nodes, is read"
     return tree, (note,)
+
+
+def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequence[str]) -> list[list[int]]:
+    """Return the bones of each skeleton whose names are those of two legs; all may hang from one node of the scene."""
+    skeletons: dict[int, list[int]] = {}
+    for bone in bones:
+        skeletons.setdefault(top_joint(bone, set(bones), parents), []).append(bone)
+    people = []
+    for skeleton in skeletons.values():
+        parts = parts_from_names([names[bone] for bone in skeleton])
+        if {"left_knee", "right_knee"} <= set(parts):
+            people.append(skeleton)
+    return people
 
 
 def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Sequence[str], rest: np.ndarray) -> Rig:

@@ -4,7 +4,7 @@ A file's joints are those of its skins, VRM's bones, and the nodes that its anim
 body is a motion.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from .gltf_document import (
     with_tracks,
     write_document,
 )
-from .rig import LARGEST, Rig, motion_of, tree_of, unique
+from .rig import LARGEST, Rig, motion_of, top_joint, tree_of, unique
 from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 
 _UNIFORM = 1e-3
@@ -146,7 +146,7 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
     joints = set().union(*skins)
     skeletons: list[tuple[set[int], set[int]]] = []
     for skin in filter(None, skins):
-        tops = {_top_joint(joint, joints, parents) for joint in skin}
+        tops = {top_joint(joint, joints, parents) for joint in skin}
         merged = set(skin)
         others = []
         for skeleton, skeleton_tops in skeletons:
@@ -160,18 +160,6 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
     if len(large) < 2:
         return []
     return [skeleton for skeleton in large if skeleton & moved]
-
-
-def _top_joint(joint: int, joints: Collection[int], parents: Sequence[int]) -> int:
-    """Return the highest joint above a joint, itself if there is none."""
-    top = joint
-    for _ in parents:
-        joint = parents[joint]
-        if joint < 0:
-            break
-        if joint in joints:
-            top = joint
-    return top
 
 
 def _parents(nodes: Sequence[dict[str, Any]]) -> list[int]:

@@ -4,7 +4,7 @@ Scales above a joint are counted into its offset, so that a skeleton in centimet
 metres. Scales that change with time are not followed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -115,6 +115,18 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
         raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(nodes)}")
     trees = [_order_below(node, nodes, parents) for node in nodes if parents[node] < 0]
     return max(trees, key=len, default=[])
+
+
+def top_joint(joint: int, joints: Collection[int], parents: Sequence[int]) -> int:
+    """Return the highest joint above a joint, itself if there is none."""
+    top = joint
+    for _ in parents:
+        joint = parents[joint]
+        if joint < 0:
+            break
+        if joint in joints:
+            top = joint
+    return top
 
 
 def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:

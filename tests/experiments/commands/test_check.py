@@ -70,13 +70,23 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.
     (folder / "broken.bvh").write_text("HIERARCHY\n")
     code, printed = run(folder)
     assert code == 2
-    assert "broken.bvh: unreadable: " in printed
+    assert printed.count("broken.bvh") == 1
+    assert "broken.bvh: unreadable: line 2: " in printed
     assert printed.endswith("1 unreadable\n")
     assert run("missing.bvh")[0] == 2
     assert run()[0] == 2
     capsys.readouterr()
     assert main(["check", "good.bvh", "broken.bvh", "-o", "found.txt"]) == 2
     assert capsys.readouterr().err.endswith("selfcorrect: 1 of 2 files could not be read\n")
+
+
+def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, run: Run) -> None:
+    lines = (folder / "good.bvh").read_text().splitlines(keepends=True)
+    (folder / "cut.bvh").write_text("".join(lines[:-10]))
+    code, printed = run("cut.bvh")
+    assert code == 0
+    assert printed.startswith("cut.bvh: note: damaged file: ")
+    assert printed.endswith("1 file: 0 with findings, 1 damaged\n")
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".glb"])

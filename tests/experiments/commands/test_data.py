@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.gltf import write as write_gltf
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.data.sources import measure_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -94,6 +96,27 @@ def test_convert_tells_of_what_fails_and_goes_on(
     written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npy"))
     assert written == ["a.npy", "b.npy", "below/leaps.npy"]
     assert np.load(tmp_path / "out" / "a.npy").shape == (41, 22, 3)
+
+
+@pytest.mark.parametrize("options", [(), ("--overwrite",)])
+def test_takes_of_different_files_do_not_replace_each_other(
+    folder: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    takes = [open_motion(folder / name).motion for name in ("a.bvh", "below/leaps.bvh")]
+    takes = [replace(takes[0], label="walk|1"), replace(takes[1], label="leap")]
+    for name in ("x", "y"):
+        write_gltf(tmp_path / "rigs" / f"{name}.glb", *takes)
+    run("convert", tmp_path / "rigs", "--to", "bvh", "--out", tmp_path / "out", *options)
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["x_leap.bvh", "x_walk-1.bvh", "y_leap.bvh", "y_walk-1.bvh"]
+    leap = open_motion(tmp_path / "out" / "y_leap.bvh").motion
+    np.testing.assert_allclose(leap.root_m, takes[1].root_m, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("glb", "the format of .glb files is gltf"), ("fbx", "read, not written")])
+def test_a_suffix_in_place_of_a_format_gets_a_hint(folder: Path, tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        run("convert", folder, "--to", name, "--out", tmp_path / "out")
 
 
 def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

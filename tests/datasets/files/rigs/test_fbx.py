@@ -191,3 +191,10 @@ def test_every_stack_is_a_motion_with_its_name(walker: sc.Motion, tmp_path: Path
     np.testing.assert_allclose(smpl_joints_m(file.motions[0]), smpl_joints_m(walker), atol=2e-5)
     file.write(tmp_path / "c.glb", file.motions[0], None, file.motions[2])
     assert open_motion(tmp_path / "c.glb").names == file.names
+
+
+def test_of_two_people_in_a_scene_one_is_read_and_the_other_mentioned(walker: sc.Motion, tmp_path: Path) -> None:
+    write_fbx(tmp_path / "a.fbx", walker, people=2)
+    file = open_motion(tmp_path / "a.fbx")
+    assert any("bones of other skeletons are left out" in note for note in file.notes)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
