@@ -25,7 +25,7 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rot
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
+from selfcorrect.motion.skeleton import SIDES, SMPL_22, SMPL_22_PARENTS, smpl_22
 from selfcorrect.storage.files import limits
 
 from ..files.rigs.bvh import parse_bvh
@@ -54,7 +54,7 @@ def _both_sides(pattern: str, **limbs: str) -> dict[str, str]:
     """Joints of arms and legs; `{Side}` stands for Left or Right and `{s}` for l or r."""
     return {
         f"{side}_{part}": pattern.format(Side=side.title(), s=side[0], joint=joint)
-        for side in ("left", "right")
+        for side in SIDES
         for part, joint in limbs.items()
     }
 

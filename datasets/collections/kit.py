@@ -12,7 +12,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import SIDES, Skeleton
 
 from ..files.people.humanml3d import read_joints
 from ..files.people.joint_sets import infer_unit
@@ -36,7 +36,7 @@ _TOES = [15, 20]
 
 def _skeleton(first_side: str) -> Skeleton:
     """Return the 21 joints with unit bones: torso, arm and arm, leg and leg, `first_side` before the other."""
-    sides = ("left", "right") if first_side == "left" else ("right", "left")
+    sides = SIDES if first_side == "left" else SIDES[::-1]
     limbs = [f"{side}_{joint}" for limb in (_ARM, _LEG) for side in sides for joint in limb]
     names = ("pelvis", "spine1", "spine3", "neck", "head", *limbs)
     parts = tuple("" if name.endswith("heel") else name for name in names)

@@ -18,6 +18,8 @@ SMPL_22 = (
 )  # fmt: skip
 """The 22 body joints of SMPL, in SMPL's order: the vocabulary of `Skeleton.parts`."""
 
+SIDES = ("left", "right")
+
 MOST_JOINTS, MOST_LEVELS = 4096, 128
 """Bounds of a skeleton's size, far beyond any character's, so that work and recursion are bounded too."""
 
@@ -111,6 +113,12 @@ class Skeleton:
         """Return the index of the joint that is the body part `part`, such as "left_knee"; None if there is none."""
         return self._joint_of.get(part)
 
+    def pair(self, part: str) -> tuple[int, int] | None:
+        """Return the left and the right joint of a part such as "knee"; None if the skeleton lacks one of them."""
+        left = self.joint(f"left_{part}")
+        right = self.joint(f"right_{part}")
+        return None if left is None or right is None else (left, right)
+
     @cached_property
     def _joint_of(self) -> dict[str, int]:
         """The first joint of each part."""
@@ -197,18 +205,18 @@ class FootFrames:
         """(J, 4) turns of vectors in each joint's frame: those of its foot, identity outside the feet."""
         turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
         for part, both in (("ankle", self.ankles), ("foot", self.toes)):
-            for side, turn in zip(("left", "right"), both, strict=True):
+            for side, turn in zip(SIDES, both, strict=True):
                 if (joint := skeleton.joint(f"{side}_{part}")) is not None:
                     turns[skeleton.descendants[joint]] = turn
         return turns
 
 
-_SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"))
+_WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
     """Return the name of a joint's or part's counterpart on the other side; the name itself on the midline."""
-    for left, right in _SIDES:
+    for left, right in _WORDS:
         if left in name:
             return name.replace(left, right)
         if right in name:

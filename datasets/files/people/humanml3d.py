@@ -31,7 +31,7 @@ from selfcorrect.motion.encodings.humanml3d import (
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, swap_sides
+from selfcorrect.motion.skeleton import SIDES, SMPL_22, swap_sides
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
@@ -159,7 +159,7 @@ def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
     """
     joints_m = world.from_file(joints)
     skeleton = SMPL_BODY.average()
-    ankles = [skeleton.names.index(f"{side}_ankle") for side in ("left", "right")]
+    ankles = [skeleton.names.index(f"{side}_ankle") for side in SIDES]
     upwards_m = joints_m[:, skeleton.names.index("neck")] - joints_m[:, ankles].mean(axis=1)
     for axis, format_axis in ((Y_DOWN, None), (Z_UP, Y_UP)):
         try:

@@ -17,6 +17,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
@@ -189,7 +190,7 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
     for bones in (left, right):
         starts, ends = np.array(bones).T
         bone_vectors = positions[:, ends].astype(float) - positions[:, starts]
-        lengths.append(np.linalg.norm(bone_vectors, axis=-1))
+        lengths.append(norms(bone_vectors))
     means = np.maximum(np.mean(lengths, axis=1), 1e-12)
     changes = np.std(lengths, axis=1) / means
     differences = np.abs(np.log(means[0] / means[1]))
@@ -252,7 +253,7 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     total_mm = 0.0
     count = 0
     for before_m, after_m in fits:
-        distances_mm = 1000 * np.linalg.norm(after_m - before_m, axis=-1)
+        distances_mm = 1000 * norms(after_m - before_m)
         most_mm = max(most_mm, float(distances_mm.max()))
         total_mm += float(distances_mm.sum())
         count += distances_mm.size
@@ -278,7 +279,7 @@ def infer_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[f
     """
     leg = [skeleton.parts.index(f"left_{part}") for part in _LEG]
     bones = np.diff(positions[:, leg], axis=1)
-    bone_lengths = np.linalg.norm(bones, axis=-1)
+    bone_lengths = norms(bones)
     length = float(np.median(bone_lengths.sum(axis=1)))
     if not length > 0:
         raise InputError(f"{path}: the legs have no length")
@@ -317,8 +318,8 @@ def turn_of(
     parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
     knee_m = parts_m["left_knee"]
     ankle_m = parts_m["left_ankle"]
-    thighs_m = np.linalg.norm(knee_m - parts_m["left_hip"], axis=-1)
-    shanks_m = np.linalg.norm(ankle_m - knee_m, axis=-1)
+    thighs_m = norms(knee_m - parts_m["left_hip"])
+    shanks_m = norms(ankle_m - knee_m)
     leg_m = float(np.median(thighs_m + shanks_m))
     feet_m = (ankle_m + parts_m["right_ankle"]) / 2
     trunk_m = parts_m["neck"] - feet_m

@@ -7,6 +7,8 @@ written unchanged has the numbers it had, each number is replaced only where the
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.geometry.vectors import normalize_safely, norms
+
 _SAME = 1e-8
 """Most by which rounding alone moves a place (metres) or a component of a quaternion."""
 
@@ -56,22 +58,17 @@ def keep_rotations(
 
 def is_unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """(...) True for quaternions (..., 4) that are the same rotations but for rounding."""
-    before = _normalize(before)
-    after = _normalize(after)
+    before = normalize_safely(before)
+    after = normalize_safely(after)
     difference = np.abs(before - after).max(axis=-1)
     difference_to_opposite = np.abs(before + after).max(axis=-1)
     return np.asarray(np.minimum(difference, difference_to_opposite) < _SAME)
 
 
-def _normalize(vectors: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.maximum(lengths, 1e-12)
-
-
 def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return rotation vectors (N, 3) of the same rotations, up to a full turn off, nearest to `targets`."""
-    axes = _normalize(vectors)
+    axes = normalize_safely(vectors)
     choices = np.stack([vectors + turns * 2 * np.pi * axes for turns in (0, -1, 1)])
-    distances = np.linalg.norm(choices - targets, axis=-1)
+    distances = norms(choices - targets)
     nearest = distances.argmin(axis=0)
     return choices[nearest, np.arange(len(vectors))]

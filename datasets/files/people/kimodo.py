@@ -17,6 +17,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, world_poses
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -134,7 +135,7 @@ def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations:
     bones_m = places_m[:, 1:] - places_m[:, parents]
     inverse = Rotation.from_quat(orientations[:, parents].reshape(-1, 4)).inv()
     local_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
-    lengths_m = np.linalg.norm(bones_m, axis=-1)
+    lengths_m = norms(bones_m)
     low, usual, high = np.percentile(lengths_m, (2, 50, 98), axis=0)
     off = (high - low) / np.maximum(_RIGID * usual, _RIGID_M)
     if rigid and off.max() > 1:
@@ -183,7 +184,7 @@ def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
     feet_m = joints_m[:, [motion.skeleton.parts.index(part) for part in feet]]
     steps_m = np.zeros(feet_m.shape[:2])
     if len(feet_m) > 1:
-        steps_m[:-1] = np.linalg.norm(np.diff(feet_m, axis=0), axis=-1)
+        steps_m[:-1] = norms(np.diff(feet_m, axis=0))
         steps_m[-1] = steps_m[-2]
     return (motion.fps * steps_m < _STILL_M_S) & (feet_m[..., 1] < _LOW_M)
 

@@ -17,6 +17,7 @@ from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npy
@@ -111,14 +112,13 @@ def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
     """Return matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
     first = values[..., :3]
     second = values[..., 3:]
-    first_lengths = np.linalg.norm(first, axis=-1)
-    areas = np.linalg.norm(np.cross(first, second), axis=-1)
-    is_rotation = np.minimum(first_lengths, areas) > 1e-6
+    areas = norms(np.cross(first, second))
+    is_rotation = np.minimum(norms(first), areas) > 1e-6
     if not is_rotation.all():
         raise InputError(f"{path}: no rotations in frame {np.argwhere(~is_rotation)[0][0]}")
-    x = first / first_lengths[..., None]
+    x = normalize_safely(first)
     y = second - (x * second).sum(axis=-1, keepdims=True) * x
-    y = y / np.linalg.norm(y, axis=-1, keepdims=True)
+    y = normalize_safely(y)
     return np.stack([x, y, np.cross(x, y)], axis=-2)
 
 

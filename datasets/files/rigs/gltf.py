@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.geometry.kinematics import make_continuous
+from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -149,8 +150,7 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
     corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales_m, _OCTAHEDRON[_TRIANGLES])
     places_m = corners + rest_m[bones.starts, None, None]
     normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    corner_normals = np.repeat(normals, 3, axis=1)
+    corner_normals = np.repeat(normalize_safely(normals), 3, axis=1)
     vertices = 3 * len(_TRIANGLES)
     carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)
     carriers[:, 0] = np.repeat(bones.starts, vertices)
@@ -194,7 +194,7 @@ class _Bones:
 
 def _bones_of(skeleton: Skeleton) -> _Bones:
     """Return the bones from each joint to its children."""
-    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
+    lengths_m = norms(skeleton.offsets_m)
     ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
     starts = np.array(skeleton.parents)[ends]
     quaternions = np.zeros((len(ends), 4))

@@ -15,7 +15,7 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import SIDES, Skeleton
 
 from .rig import RiggedMotion
 
@@ -100,7 +100,7 @@ def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
 def _limb_ends(skeleton: Skeleton) -> Iterator[tuple[int, int]]:
     """Yield the first and the last joint of each limb that the skeleton has."""
     for first, last in _LIMBS:
-        for side in ("left", "right"):
+        for side in SIDES:
             start = skeleton.joint(f"{side}_{first}")
             end = skeleton.joint(f"{side}_{last}")
             if start is not None and end is not None and start in skeleton.path_to_root(end):
@@ -177,7 +177,7 @@ def _stretching_legs(clip: RiggedMotion) -> list[_Leg]:
     skeleton = clip.motion.skeleton
     pelvis = skeleton.joint("pelvis")
     legs = []
-    for side in ("left", "right"):
+    for side in SIDES:
         joints = [skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
         if pelvis is None or None in joints:
             continue

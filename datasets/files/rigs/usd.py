@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, make_continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.writing import replacing
@@ -57,12 +57,10 @@ def _joint_paths(skeleton: Skeleton, identifier: Any) -> list[str]:
 def _define_skeleton(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
     """Define the joints at rest: all rotations at identity, the root at the origin."""
     offsets_m = motion.skeleton.offsets_m
-    upright = np.tile([0.0, 0.0, 0.0, 1.0], (len(offsets_m), 1))
-    world_m, _ = forward_kinematics(motion.skeleton, np.zeros(3), upright)
     skeleton = usd.UsdSkel.Skeleton.Define(stage, "/motion/skeleton")
     skeleton.CreateJointsAttr(joints)
     skeleton.CreateRestTransformsAttr(_translations(usd, offsets_m))
-    skeleton.CreateBindTransformsAttr(_translations(usd, world_m))
+    skeleton.CreateBindTransformsAttr(_translations(usd, motion.skeleton.rest_positions_m))
     binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
     binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path("/motion/animation")])
 

@@ -12,8 +12,6 @@ from selfcorrect.motion.skeleton import Skeleton, swap_sides
 from .naming import JointName, has_animal_names, parts_from_names, spine_parts, split_names
 from .shape import parts_from_shape
 
-_SIDES = ("left", "right")
-
 
 def recognize_parts(motion: Motion) -> Motion:
     """Return the motion with the parts of its skeleton inferred from its joints' names, or if these fail, its shape.

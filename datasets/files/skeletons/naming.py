@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
+from selfcorrect.motion.skeleton import SIDES
+
 _LEG_PARTS = ("hip", "knee", "ankle", "foot")
 _LEG_SCHEMES = (
     ("hip", "knee", "ankle", "foot"),  # SMPL, Kinect
@@ -258,7 +260,7 @@ def has_animal_names(joint_names: Sequence[JointName]) -> bool:
 def _find_toe_ends(names: Sequence[str], part_joints: Mapping[str, int]) -> dict[str, int]:
     """Return the end sites of feet without toes."""
     toe_ends = {}
-    for side in ("left", "right"):
+    for side in SIDES:
         ankle = part_joints.get(f"{side}_ankle")
         if ankle is not None and f"{side}_foot" not in part_joints and f"{names[ankle]}_end" in names:
             toe_ends[f"{side}_foot"] = names.index(f"{names[ankle]}_end")

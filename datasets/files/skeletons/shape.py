@@ -18,7 +18,9 @@ import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert
+from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SIDES
 
 from .naming import JointName, is_prop_name, spine_parts
 
@@ -143,7 +145,7 @@ class _Graph:
         rotations = motion.rotations[frames]
         places, _ = forward_kinematics(skeleton, motion.root_m[frames], rotations)
         since_first = compose(invert(rotations[:1]), rotations)
-        half_sines = np.linalg.norm(since_first[..., :3], axis=-1)
+        half_sines = norms(since_first[..., :3])
         half_sine = half_sines.max(axis=0, initial=0)
         turns_rad = 2 * np.arcsin(np.clip(half_sine, 0, 1))
         props = _find_props(joint_names, skeleton.descendants)
@@ -151,7 +153,7 @@ class _Graph:
         for joint, children in enumerate(skeleton.children):
             near = () if joint in props else (skeleton.parents[joint], *children)
             neighbours.append(tuple(next_joint for next_joint in near if next_joint >= 0 and next_joint not in props))
-        lengths = np.linalg.norm(skeleton.offsets_m, axis=-1)
+        lengths = norms(skeleton.offsets_m)
         rest = skeleton.rest_positions_m
         return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths)
 
@@ -417,7 +419,7 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
     """(C, C) score of the way between two joints of a chain as a bone: straight, and of one length at all times."""
     places = graph.places[:, chain]
     between = places[:, :, None] - places[:, None]
-    distances = np.linalg.norm(between, axis=-1)
+    distances = norms(between)
     length = np.maximum(np.abs(along[:, None] - along), 1e-9)
     bent = 1 - distances.mean(axis=0) / length
     stretched = distances.std(axis=0) / length
@@ -464,7 +466,7 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
         "hips over leg": hips[:, 0] - hips[:, 1],
     }
     for proportion, vectors in widths.items():
-        lengths = np.linalg.norm(vectors[1:], axis=-1)
+        lengths = norms(vectors[1:])
         score += _rarity(proportion, float(lengths.mean()) / legs.length)
     return score
 
@@ -499,8 +501,8 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosines (T,) of the angles between vectors (T, 3); 1 where one of them vanishes."""
-    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
-    products = np.einsum("ti,ti->t", first, second)
+    lengths = norms(first) * norms(second)
+    products = dot(first, second)
     return np.divide(products, lengths, out=np.ones_like(lengths), where=lengths > 0)
 
 
@@ -512,7 +514,7 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
     leg_order = (0, 1) if _is_first_leg_left(graph, body) else (1, 0)
     arm_order = leg_order if _lie_alike(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
-    for side, leg_index, arm_index in zip(("left", "right"), leg_order, arm_order, strict=True):
+    for side, leg_index, arm_index in zip(SIDES, leg_order, arm_order, strict=True):
         leg = body.legs.limbs[leg_index]
         arm = body.arms.limbs[arm_index]
         for part, joint in zip(("hip", "knee", "ankle"), leg.joints, strict=True):
@@ -541,7 +543,7 @@ def _is_first_leg_left(graph: _Graph, body: _Body) -> bool:
     ahead = ahead - sum(_bulge(graph, arm) for arm in body.arms.limbs)
     left = np.cross(up, ahead)
     across = hips[:, 0] - hips[:, 1]
-    return float(np.einsum("ti,ti->t", left, across).mean()) > 0
+    return float(dot(left, across).mean()) > 0
 
 
 def _point_ahead(graph: _Graph, leg: _Limb) -> np.ndarray:
@@ -565,7 +567,7 @@ def _lie_alike(graph: _Graph, body: _Body) -> bool:
     shoulders = body.arms.places(graph.places, 0)
     across_hips = hips[:, 0] - hips[:, 1]
     across_shoulders = shoulders[:, 0] - shoulders[:, 1]
-    return bool(np.einsum("ti,ti->t", across_hips, across_shoulders).mean() > 0)
+    return bool(dot(across_hips, across_shoulders).mean() > 0)
 
 
 def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
@@ -606,11 +608,8 @@ def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.
     """
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0).mean(axis=1)
-    up = shoulders - hips.mean(axis=1)
-    up /= np.linalg.norm(up, axis=-1, keepdims=True)
-    across = hips[:, 0] - hips[:, 1]
-    across_lengths = np.linalg.norm(across, axis=-1, keepdims=True)
-    across /= np.maximum(across_lengths, 1e-12)
+    up = normalize_safely(shoulders - hips.mean(axis=1))
+    across = normalize_safely(hips[:, 0] - hips[:, 1])
     from_shoulders = graph.places - shoulders[:, None]
     heights = np.einsum("tji,ti->tj", from_shoulders, up)
     aside = np.abs(np.einsum("tji,ti->tj", from_shoulders, across))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import normalize_safely
+from selfcorrect.motion.geometry.vectors import cosines, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 
@@ -58,9 +58,9 @@ def _has_swapped_arms(motion: Motion) -> bool:
     shoulders_m = places.find("shoulder")
     if hips_m is None or shoulders_m is None:
         return False
-    hips = normalize_safely(hips_m[:, 0] - hips_m[:, 1])
-    shoulders = normalize_safely(shoulders_m[:, 0] - shoulders_m[:, 1])
-    return float(np.median(np.einsum("ti,ti->t", hips, shoulders))) < _OPPOSITE
+    hips = hips_m[:, 0] - hips_m[:, 1]
+    shoulders = shoulders_m[:, 0] - shoulders_m[:, 1]
+    return float(np.median(cosines(hips, shoulders))) < _OPPOSITE
 
 
 def has_swapped_sides(motion: Motion) -> bool:
@@ -75,10 +75,8 @@ def has_swapped_sides(motion: Motion) -> bool:
     means = []
     for ahead, is_shown in places.witnesses():
         towards = np.cross(up, ahead)
-        lengths = np.linalg.norm(towards, axis=-1) * np.linalg.norm(across, axis=-1)
-        cosines = np.einsum("ti,ti->t", towards, across) / np.maximum(lengths, 1e-12)
         if is_shown.any():
-            means.append(float(np.mean(cosines[is_shown])))
+            means.append(float(np.mean(cosines(towards, across)[is_shown])))
     if len(means) < _FEWEST_WITNESSES:
         return False
     return sorted(means)[1] < _CONTRARY and float(np.mean(means)) < 0.0
@@ -95,9 +93,8 @@ class _PartPlaces:
 
     def find(self, limb: str) -> np.ndarray | None:
         """Return the positions (T, 2, 3) of the left and the right part; None if one is missing."""
-        joints = [self.skeleton.joint(f"{side}_{limb}") for side in ("left", "right")]
-        present = [joint for joint in joints if joint is not None]
-        return self.positions_m[:, present] if len(present) == 2 and len(self.positions_m) else None
+        joints = self.skeleton.pair(limb)
+        return None if joints is None or not len(self.positions_m) else self.positions_m[:, joints]
 
     def witnesses(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return directions (T, 3) ahead as toes, knees and elbows show them, and the frames (T,) that show any."""
@@ -107,7 +104,7 @@ class _PartPlaces:
         toes_m = self.find("foot")
         if hips_m is None or ankles_m is None:
             return witnesses
-        leg_m = float(np.median(np.linalg.norm(hips_m - ankles_m, axis=-1)))
+        leg_m = float(np.median(norms(hips_m - ankles_m)))
         if toes_m is not None:
             witnesses.append(((toes_m - ankles_m).sum(axis=1), np.ones(len(toes_m), dtype=bool)))
         for start, middle, end, forwards in _LIMBS.values():
@@ -115,5 +112,5 @@ class _PartPlaces:
             known_m = [place_m for place_m in places_m if place_m is not None]
             if len(known_m) == len(places_m):
                 bulge_m = (known_m[1] - (known_m[0] + known_m[2]) / 2).sum(axis=1)
-                witnesses.append((forwards * bulge_m, np.linalg.norm(bulge_m, axis=-1) > 2 * _BENT * leg_m))
+                witnesses.append((forwards * bulge_m, norms(bulge_m) > 2 * _BENT * leg_m))
         return witnesses

@@ -16,6 +16,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.geometry.views import Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
@@ -206,8 +207,8 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
     if places is None:
         return None
     hip_m, knee_m, left_ankle_m, right_ankle_m, neck_m = np.moveaxis(places, 1, 0)
-    thigh_m = np.linalg.norm(knee_m - hip_m, axis=-1)
-    shank_m = np.linalg.norm(left_ankle_m - knee_m, axis=-1)
+    thigh_m = norms(knee_m - hip_m)
+    shank_m = norms(left_ankle_m - knee_m)
     leg_m = float(np.median(thigh_m + shank_m))
     return TracedBody(
         joints_m=features.body_m,
@@ -274,9 +275,7 @@ def infer_up_axis(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z
 def _posture(body: TracedBody, among: Sequence[int]) -> int | None:
     """Return the axis along which the body mostly stands."""
     upwards_m = body.upwards_m[body.moments]
-    lengths_m = np.linalg.norm(upwards_m, axis=-1, keepdims=True)
-    upwards = upwards_m / np.maximum(lengths_m, 1e-9)
-    cosines = (upwards @ AXES[list(among)].T).mean(axis=0)
+    cosines = (normalize_safely(upwards_m) @ AXES[list(among)].T).mean(axis=0)
     *_, second, best = np.sort(cosines)
     if best > _STANDS and best > second + _CLEARLY:
         return among[int(cosines.argmax())]
@@ -318,7 +317,7 @@ def _strain(body: TracedBody, up: np.ndarray) -> float:
     joints = body.joints_m[frames] / body.leg_m
     centre = body.centre_m[frames] / body.leg_m
     next_joints = body.joints_m[next_frames] / body.leg_m
-    speeds_per_s = np.linalg.norm(next_joints - joints, axis=-1) * body.fps
+    speeds_per_s = norms(next_joints - joints) * body.fps
     heights = joints @ up
     low = heights.min(axis=1)
     bears_weight = heights < low[:, None] + _SUPPORT
@@ -350,7 +349,7 @@ def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
     off_curves_m = np.linalg.norm(places_m - curves @ powers.T, axis=1)
     is_smooth = off_curves_m.max(axis=-1) < _ROUGH_M
     falls_m_s2 = -2 * curves[..., 0]
-    sizes_m_s2 = np.linalg.norm(falls_m_s2, axis=-1)
+    sizes_m_s2 = norms(falls_m_s2)
     is_free = is_smooth & (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _GRAVITY_OFF)
     falling = falls_m_s2[is_free] / np.maximum(sizes_m_s2[is_free, None], 1e-9)
     flight_axes = [axis for axis in among if (falling @ AXES[axis] > _ALONG).any()]
@@ -403,16 +402,13 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
 def _rest_axis(motion: Motion) -> int | None:
     """Return the axis along which the rest pose stands; None if it stands along none, or that is not known."""
     skeleton = motion.skeleton
-    tops = [skeleton.joint("neck")]
-    if None in tops:
-        tops = [skeleton.joint(f"{side}_shoulder") for side in ("left", "right")]
-    ankles = [skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
-    if None in tops or None in ankles:
+    neck = skeleton.joint("neck")
+    tops = skeleton.pair("shoulder") if neck is None else (neck,)
+    ankles = skeleton.pair("ankle")
+    if tops is None or ankles is None:
         return None
     rest_m = skeleton.rest_positions_m
-    top_m = rest_m[np.array(tops, dtype=int)].mean(axis=0)
-    ankles_m = rest_m[np.array(ankles, dtype=int)].mean(axis=0)
-    return stands_along(top_m - ankles_m)
+    return stands_along(rest_m[list(tops)].mean(axis=0) - rest_m[list(ankles)].mean(axis=0))
 
 
 def _with_even_feet(motion: Motion) -> Motion:

@@ -17,10 +17,8 @@ from ..geometry.rotations import compose, invert, rotate, rotation_vectors
 from ..geometry.vectors import median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
-from ..skeleton import FootFrames, Quaternion, Skeleton
+from ..skeleton import SIDES, FootFrames, Quaternion, Skeleton
 from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
-
-SIDES = ("left", "right")
 
 _AROUND_S = 0.05
 """Time before and after a frame over which speeds are taken."""
@@ -202,7 +200,7 @@ def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
     """Estimate both feet of motions on one skeleton; None if they never stand flat."""
     skeleton = motions[0].skeleton
     fps = motions[0].fps
-    if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
+    if skeleton.pair("ankle") is None:
         return None
     stances = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
     if not stances:

@@ -4,12 +4,13 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.kinematics import joint_positions
-from ..geometry.vectors import norms
+from ..geometry.vectors import cosines, norms
 from ..motion import LENGTHS_READ, Motion
+from ..skeleton import SIDES
 
-REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in ("left", "right") for part in ("hip", "knee", "ankle")))
+REQUIRED_PARTS = ("pelvis", *(f"{side}_{part}" for side in SIDES for part in ("hip", "knee", "ankle")))
 _APART = (
-    *((f"{side}_{upper}", f"{side}_{lower}") for side in ("left", "right")
+    *((f"{side}_{upper}", f"{side}_{lower}") for side in SIDES
       for upper, lower in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))),
     ("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"), ("pelvis", "neck"),
 )  # fmt: skip
@@ -96,21 +97,17 @@ _RISING = 0.5
 
 def is_quadruped(motion: Motion) -> bool:
     """Return whether the body is an animal's: a trunk as long as the legs that lies across them most of the time."""
-    pairs = [
-        [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
-        for part in ("hip", "knee", "ankle", "shoulder")
-    ]
-    if any(None in pair for pair in pairs):
-        return False
-    places_m = joint_positions(motion, np.array(pairs, dtype=int).ravel().tolist())
-    middles_m = places_m.reshape(len(motion), len(pairs), 2, 3).mean(axis=2)
+    joints: list[int] = []
+    for part in ("hip", "knee", "ankle", "shoulder"):
+        if (pair := motion.skeleton.pair(part)) is None:
+            return False
+        joints += pair
+    middles_m = joint_positions(motion, joints).reshape(len(motion), -1, 2, 3).mean(axis=2)
     hips, knees, ankles, shoulders = np.moveaxis(middles_m, 1, 0)
     trunk = shoulders - hips
     legs = hips - ankles
     leg_m = norms(knees - hips) + norms(ankles - knees)
     if np.median(leg_m) < _SHORTEST_BONE_M:
         return False
-    trunk_m = norms(trunk)
-    rising = np.einsum("ti,ti->t", trunk, legs) / np.maximum(trunk_m * norms(legs), 1e-12)
-    trunk_per_leg = trunk_m / np.maximum(leg_m, _SHORTEST_BONE_M)
-    return bool(np.median(trunk_per_leg) > _LONG_TRUNK and np.median(rising) < _RISING)
+    trunk_per_leg = norms(trunk) / np.maximum(leg_m, _SHORTEST_BONE_M)
+    return bool(np.median(trunk_per_leg) > _LONG_TRUNK and np.median(cosines(trunk, legs)) < _RISING)

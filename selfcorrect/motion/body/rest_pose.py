@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from ..geometry.inverse_kinematics import aligning_turns
 from ..geometry.kinematics import forward_kinematics
+from ..geometry.vectors import angles_rad, norms
 from ..motion import Motion
 from .smpl import fit_body_parts
 
@@ -91,9 +92,9 @@ class _UprightTurnSearch:
         if part != "pelvis" and not len(bones_m):
             return self._turn_without_bone(joint, before)
         directions = np.tile(UP, (len(bones_m), 1))
-        left = self.skeleton.joint("left_hip")
-        right = self.skeleton.joint("right_hip")
-        if part == "pelvis" and left is not None and right is not None:
+        hips = self.skeleton.pair("hip")
+        if part == "pelvis" and hips is not None:
+            left, right = hips
             between_hips_m = self._bones(right, left)
             bones_m = np.vstack([bones_m, between_hips_m])
             directions = np.vstack([directions, np.tile(LEFT, (len(between_hips_m), 1))])
@@ -170,14 +171,12 @@ class _UprightTurnSearch:
 
 def _align(before: Rotation, bones_m: np.ndarray, directions: np.ndarray) -> Rotation:
     """Return the turn nearest to `before` that aligns bones (B, 3) with their directions (B, 3)."""
-    lengths_m = np.linalg.norm(bones_m, axis=1, keepdims=True)
-    targets_m = lengths_m * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    lengths_m = norms(bones_m)[..., None]
+    targets_m = lengths_m * directions / norms(directions)[..., None]
     turns = aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])
     return Rotation.from_quat(turns[0]).inv()
 
 
 def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
     """Largest angle between bones and directions, both (B, 3); bones without length are at right angles to all."""
-    lengths = np.linalg.norm(bones_m, axis=1) * np.linalg.norm(directions, axis=1)
-    cosines = (bones_m * directions).sum(1) / np.maximum(lengths, 1e-12)
-    return float(np.degrees(np.arccos(np.clip(cosines, -1, 1)).max()))
+    return float(np.degrees(angles_rad(bones_m, directions).max()))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.rotations import rotate
-from ..skeleton import Skeleton, strip_side
+from ..skeleton import SIDES, Skeleton, strip_side
 
 HALF_FOOT_WIDTH_M = 0.045
 SOLE_BELOW_TOE_JOINT_M = 0.025
@@ -68,7 +68,7 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
     """Return joint and offset of each corner of one foot; `side` 0 is left."""
-    name = ("left", "right")[side]
+    name = SIDES[side]
     ankle = skeleton.joint(f"{name}_ankle")
     toe = skeleton.joint(f"{name}_foot")
     if ankle is None:
@@ -137,13 +137,19 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
     return None
 
 
+def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
+    """Height of the lowest sole corner in the rest pose, the root at the origin; negative for a body that stands."""
+    soles = sole_points(skeleton)
+    corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m
+    return float(corners_m[:, 1].min())
+
+
 def stature_m(skeleton: Skeleton) -> float:
     """Height of the standing body from its soles to the top of its head; estimated from its legs if it has no head."""
     heights_m = skeleton.rest_positions_m[:, 1]
-    soles = sole_points(skeleton)
-    lowest_m = (heights_m[soles.joints] + soles.offsets_m[:, 1]).min()
+    lowest_m = lowest_sole_at_rest_m(skeleton)
     if (head := head_point(skeleton)) is None:
-        hips = [joint for side in ("left", "right") if (joint := skeleton.joint(f"{side}_hip")) is not None]
+        hips = [joint for side in SIDES if (joint := skeleton.joint(f"{side}_hip")) is not None]
         return float(heights_m[hips].mean() - lowest_m) / HIP_SHARE_OF_STATURE
     joint, centre_m = head
     return float(heights_m[joint] + centre_m[1] + HEAD_RADIUS_M - lowest_m)

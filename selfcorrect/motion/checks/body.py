@@ -8,12 +8,12 @@ from itertools import combinations
 import numpy as np
 
 from ..geometry.rotations import invert, rotate
-from ..geometry.vectors import normalize_safely
+from ..geometry.vectors import angles_rad, normalize_safely, norms
 from ..motion import Motion
+from ..skeleton import SIDES
 from .findings import Measurement, find_runs
 from .motion_features import MotionFeatures
 
-SIDES = ("left", "right")
 _BONES = {
     "trunk": ("pelvis", "neck"),
     **{f"{side} thigh": (f"{side}_hip", f"{side}_knee") for side in SIDES},
@@ -56,9 +56,12 @@ def _thickness_m(bone: str) -> float:
 
 def _leg_m(features: MotionFeatures) -> float:
     """Length of thigh and shank of the longer leg; an adult's if both are unknown."""
-    legs = [_leg_places_m(features, side) for side in SIDES]
-    lengths = [float(np.linalg.norm(np.diff(leg[0], axis=0), axis=-1).sum()) for leg in legs if leg is not None]
-    return max(lengths, default=_ADULT_LEG_M) or _ADULT_LEG_M
+    lengths_m = [0.0]
+    for side in SIDES:
+        leg_m = _leg_places_m(features, side)
+        if leg_m is not None:
+            lengths_m.append(float(norms(np.diff(leg_m[0], axis=0)).sum()))
+    return max(lengths_m) or _ADULT_LEG_M
 
 
 def _leg_places_m(features: MotionFeatures, side: str) -> np.ndarray | None:
@@ -80,7 +83,7 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     s = np.clip((b * f - c * e) / denominator, 0.0, 1.0)
     t = np.clip((b * s + f) / np.maximum(e, 1e-12), 0.0, 1.0)
     s = np.clip((b * t - c) / np.maximum(a, 1e-12), 0.0, 1.0)
-    return np.linalg.norm(r + s[:, None] * d1 - t[:, None] * d2, axis=-1)
+    return norms(r + s[:, None] * d1 - t[:, None] * d2)
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement:
@@ -92,7 +95,8 @@ def overextension_deg(features: MotionFeatures) -> Measurement:
             limb = features.places(f"{side}_{upper}", f"{side}_{part}", f"{side}_{lower}")
             if limb is None:
                 continue
-            angle_deg = _flexion_deg(limb) - _FOLDED_DEG[part]
+            flexion_rad = angles_rad(limb[:, 1] - limb[:, 0], limb[:, 2] - limb[:, 1])
+            angle_deg = np.degrees(flexion_rad) - _FOLDED_DEG[part]
             if part == "knee":
                 angle_deg = np.maximum(angle_deg, _hyperextension_deg(features, side))
             names.append(f"{side}_{part}")
@@ -109,13 +113,6 @@ _MIN_MEAN_LENGTH = 0.05
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 """Angle from which folding counts, chosen so that one threshold serves for folding and for bending backwards."""
-
-
-def _flexion_deg(limb_m: np.ndarray) -> np.ndarray:
-    """(T,) angle by which the joint in the middle of a limb (T, 3, 3) is bent; 0 if straight."""
-    upper = limb_m[:, 1] - limb_m[:, 0]
-    lower = limb_m[:, 2] - limb_m[:, 1]
-    return _angles_deg(upper, lower)
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
@@ -161,11 +158,6 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     if hips is not None:
         left += _HIPS_WEIGHT * normalize_safely(hips[:, 1] - hips[:, 0])
     return left
-
-
-def _angles_deg(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    lengths = np.maximum(np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1), 1e-12)
-    return np.degrees(np.arccos(np.clip(np.einsum("ti,ti->t", first, second) / lengths, -1, 1)))
 
 
 def neck_twist_deg(features: MotionFeatures) -> Measurement:
@@ -232,9 +224,7 @@ def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
     up = (places[:, 1] - places[:, 0])[:, None]
     left = (places[:, 2] - places[:, 6])[:, None]
     towards = np.concatenate([up, up, up, up, -left, -left, left, left], axis=1)
-    lengths = np.linalg.norm(bones, axis=-1) * np.linalg.norm(towards, axis=-1)
-    cosines = np.einsum("tbi,tbi->tb", bones, towards) / np.maximum(lengths, 1e-12)
-    return np.degrees(np.arccos(np.clip(cosines, -1, 1))).max(axis=1)
+    return np.degrees(angles_rad(bones, towards)).max(axis=1)
 
 
 def _has_jump(features: MotionFeatures, step: int) -> bool:
@@ -243,7 +233,7 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
         return False
     start = max(step - 1, 0)
     stop = min(step + 2, len(features) - 1)
-    speeds_m_s = np.linalg.norm(features.steps_m[start:stop], axis=-1) * features.fps
+    speeds_m_s = norms(features.steps_m[start:stop]) * features.fps
     step_speeds_m_s = speeds_m_s[step - start]
     neighbour_speeds_m_s = np.delete(speeds_m_s, step - start, axis=0).max(axis=0, initial=0.0)
     is_sudden = step_speeds_m_s > np.maximum(_FAST_M_S, _SUDDEN_FACTOR * neighbour_speeds_m_s)

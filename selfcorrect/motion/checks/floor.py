@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
+from ..geometry.vectors import norms
 from .findings import Measurement, find_runs
 from .motion_features import MotionFeatures
 
@@ -95,7 +96,7 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     points_m = _sole_lines_m(features)
     is_low = points_m[..., 1] < LOW_M
-    speeds = np.linalg.norm(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0), axis=-1)
+    speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_carried = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
     others_low = features.surface_m[0].min(axis=1) < OTHERS_LOW_M
@@ -117,7 +118,7 @@ def low_hover_m(features: MotionFeatures) -> Measurement:
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
     middle_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
-    speeds_m_s = np.linalg.norm(np.gradient(middle_m, 1 / features.fps, axis=0), axis=-1)
+    speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
     is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
     rests = ((speeds_m_s < _RESTS_M_S) & is_lowest).any(axis=1)
     if rests.sum() < _FEWEST_RESTS:
@@ -141,7 +142,7 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
     is_low = points_m[..., 1] < LOW_M
     counts = np.cumsum(np.concatenate([np.zeros_like(is_low[:1], dtype=int), is_low]), axis=0)
     stays_low = counts[window + 1 :] - counts[: -window - 1] == window + 1
-    moved_m = np.linalg.norm(points_m[window:, :, [0, 2]] - points_m[:-window, :, [0, 2]], axis=-1)
+    moved_m = norms(points_m[window:, :, [0, 2]] - points_m[:-window, :, [0, 2]])
     slowest_m_s = np.full(frames, np.inf)
     slowest_m_s[window // 2 : window // 2 + frames - window] = np.where(
         stays_low, moved_m * features.fps / window, np.inf

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from ..geometry.vectors import percentile
+from ..geometry.vectors import normalize_safely, norms, percentile
 from .findings import Measurement
 from .motion_features import MotionFeatures
 
@@ -36,13 +36,13 @@ def gliding_m_s(features: MotionFeatures) -> Measurement:
     stands = low_counts[window + 1 :] - low_counts[: -window - 1] == window + 1
     feet_m = features.soles_m.reshape(frames, 2, -1, 3).mean(axis=2)[..., [0, 2]]
     travel_m = (feet_m[window:] - feet_m[:-window]).mean(axis=1)
-    direction = travel_m / np.maximum(np.linalg.norm(travel_m, axis=1, keepdims=True), 1e-9)
+    direction = normalize_safely(travel_m)
     slowest_m = np.full(frames - window, np.inf)
     for part in range(_PARTS):
         first = part * quarter
         count = frames - window
         moved_m = feet_m[first + quarter : first + quarter + count] - feet_m[first : first + count]
-        apart_m = np.linalg.norm(moved_m[:, 0] - moved_m[:, 1], axis=-1)
+        apart_m = norms(moved_m[:, 0] - moved_m[:, 1])
         along_m = np.einsum("tfi,ti->tf", moved_m, direction).min(axis=1)
         slowest_m = np.minimum(slowest_m, np.where(apart_m < _APART * along_m, along_m, 0.0))
     speeds_m_s = np.where(stands, np.maximum(slowest_m, 0.0), 0.0) * features.fps / quarter

@@ -133,7 +133,7 @@ class MotionFeatures:
     @cached_property
     def has_feet(self) -> bool:
         """True if the skeleton has both ankles, without which there are no soles."""
-        return None not in (self.skeleton.joint("left_ankle"), self.skeleton.joint("right_ankle"))
+        return self.skeleton.pair("ankle") is not None
 
     @cached_property
     def ground_m(self) -> float:
@@ -164,7 +164,9 @@ class MotionFeatures:
         """(T, P, 3) soles' corners relative to the ground below them, left foot first."""
         if self.motion.ground is not None:
             return self.motion.ground.standing_on(self.world_soles_m)
-        beneath_m = self._beneath_m[:, [self.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]]
+        ankles = self.skeleton.pair("ankle")
+        assert ankles is not None, "features of soles are asked for bodies that have them"
+        beneath_m = self._beneath_m[:, ankles]
         soles_m = self.world_soles_m.copy()
         soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)
         return soles_m

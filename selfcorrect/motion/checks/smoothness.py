@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.ndimage import median_filter
 
+from ..geometry.vectors import norms
 from .findings import Measurement, find_runs
 from .motion_features import MotionFeatures
 
@@ -28,7 +29,7 @@ def noise_m(features: MotionFeatures) -> Measurement:
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
     """(T − 4, B) typical size per axis of the differences of an order, around frames 2 to T − 3."""
-    differences = np.linalg.norm(np.diff(features.body_m, order, axis=0), axis=-1) / np.sqrt(3.0)
+    differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
     return median_filter(inner, size=(window, 1), mode="nearest")
@@ -67,10 +68,11 @@ def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
     """Size within a second of the random walk with a step every `stride` frames, the body's remainder included."""
     places_m = features.body_m[..., [0, 2]]
     count = len(places_m) - 4 * stride
-    fourth = sum(
-        sign * places_m[step * stride : step * stride + count] for step, sign in enumerate((1.0, -4.0, 6.0, -4.0, 1.0))
-    )
-    shared_m = np.linalg.norm(np.median(fourth, axis=1), axis=1)
+    fourth = np.zeros((count, *places_m.shape[1:]))
+    for step, weight in enumerate((1.0, -4.0, 6.0, -4.0, 1.0)):
+        start = step * stride
+        fourth += weight * places_m[start : start + count]
+    shared_m = norms(np.median(fourth, axis=1))
     # A fourth difference of places is 1, −3, 3, −1 of the steps: 20 times their variance.
     deviation_m = float(np.median(shared_m)) / (_MEDIAN_OF_TWO * np.sqrt(20.0))
     return deviation_m * float(np.sqrt(features.fps / stride))
@@ -80,7 +82,7 @@ def speed_m_s(features: MotionFeatures) -> Measurement:
     """Speeds of joints until the next frame."""
     if len(features) < 2:
         return Measurement.empty()
-    speeds = np.linalg.norm(features.steps_m, axis=-1) * features.fps
+    speeds = norms(features.steps_m) * features.fps
     return Measurement(np.vstack([speeds, speeds[-1:] * 0]), features.names)
 
 
@@ -93,7 +95,7 @@ def spike_m(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     way_out = features.steps_m[:-1]
     way_back = -features.steps_m[1:]
-    longer = np.maximum(np.linalg.norm(way_out, axis=-1), np.linalg.norm(way_back, axis=-1))
+    longer = np.maximum(norms(way_out), norms(way_back))
     along = np.einsum("tji,tji->tj", way_out, way_back) / np.maximum(longer, 1e-9)
     return Measurement(np.pad(np.maximum(along, 0.0), ((1, 1), (0, 0))), features.names)
 
@@ -102,21 +104,16 @@ def jump_m(features: MotionFeatures) -> Measurement:
     """Distance by which the whole body jumps from one frame to the next: to stay there, or to come back at once."""
     if len(features) < 4:
         return Measurement.empty()
-    return Measurement(np.maximum(_splice_m(features), _whole_spike_m(features))[:, None], ("body",))
+    spike_of_median_joint_m = np.median(spike_m(features).values, axis=1)
+    return Measurement(np.maximum(_splice_m(features), spike_of_median_joint_m)[:, None], ("body",))
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
     """Mean distance (T,) by which joints go further in one step than in the longer one of the steps around it."""
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
-    excess = np.linalg.norm(steps[1:-1] - around, axis=-1) - np.linalg.norm(steps[2:] - steps[:-2], axis=-1)
-    mean = np.maximum(excess, 0.0).mean(axis=1)
-    return np.pad(mean, (2, 1))
-
-
-def _whole_spike_m(features: MotionFeatures) -> np.ndarray:
-    """Distance (T,) by which the median joint goes out in one frame and comes back in the next."""
-    return np.median(spike_m(features).values, axis=1)
+    excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])
+    return np.pad(np.maximum(excess, 0.0).mean(axis=1), (2, 1))
 
 
 def frozen_frames(features: MotionFeatures) -> Measurement:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ..geometry.vectors import normalize_safely, norms
 from .findings import Measurement, find_runs
 from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
 from .motion_features import MotionFeatures
@@ -92,15 +93,15 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
-    leg_m = float(np.median(_length(knee_m - left_hip_m) + _length(left_m - knee_m))) + _ANKLE_M
+    leg_m = float(np.median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
     forwards = _forwards(left_hip_m - right_hip_m, features.fps)
     apart_m = _smooth(np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards), _STRIDE_S, features.fps)
     turns = _find_turning_frames(apart_m, _ASTRIDE * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
     way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)[turns], axis=0)
-    is_step = _length(way_m) > _SHORTEST_STEP * leg_m
-    is_step &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * _length(way_m)
+    is_step = norms(way_m) > _SHORTEST_STEP * leg_m
+    is_step &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * norms(way_m)
     is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
     is_clear = features.clear_m > _FLIGHT_M
     has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
@@ -108,11 +109,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     start, stop = max(find_runs(is_step), key=lambda run: run[1] - run[0], default=(0, 0))
     if stop - start < _FEWEST_STEPS:
         return None
-    return Walk(_find_peaks(apart_m, turns[start : stop + 1]), _length(way_m[start:stop]) / leg_m, leg_m)
-
-
-def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(vectors, axis=-1)
+    return Walk(_find_peaks(apart_m, turns[start : stop + 1]), norms(way_m[start:stop]) / leg_m, leg_m)
 
 
 def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
@@ -122,7 +119,7 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
 def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
     """(T, 2) unit vectors, x and z, in the direction that hips face, from vectors (T, 3) from right to left hip."""
     facing = _smooth(np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1), _WAY_S, fps)
-    return facing / np.maximum(_length(facing), 1e-9)[:, None]
+    return normalize_safely(facing)
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
@@ -182,8 +179,8 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
     places = places[int(walk.frames[0]) : int(walk.frames[-1]) + 1]
     trunk_m = places[:, 1] - places[:, 0]
     legs_m = places[:, 2:4] - places[:, 4:]
-    uprightness = np.median(trunk_m[:, 1] / np.maximum(_length(trunk_m), 1e-9))
-    straightness = np.percentile(_length(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
+    uprightness = np.median(trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9))
+    straightness = np.percentile(norms(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
     lift = np.abs(places[:, 4, 1] - places[:, 5, 1]).max() / walk.leg_m
     return bool(uprightness > _UPRIGHT and straightness > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
 

@@ -59,7 +59,7 @@ def _low_sole_height_m(motion: Motion) -> float:
     It is the 40th percentile, which a second estimate of the same motion on that floor finds again.
     """
     skeleton = motion.skeleton
-    if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")) or not len(motion):
+    if skeleton.pair("ankle") is None or not len(motion):
         return 0.0
     soles_m = in_chunks(
         lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
@@ -121,8 +121,8 @@ class MotionOnFloor:
         turned = None if ground.is_level else TurnedWorld(ground.to_floor)
         seen = turned.view(motion) if turned else motion
         lowest_m = ground.in_own_frame.floor_m
-        if None not in (seen.skeleton.joint("left_ankle"), seen.skeleton.joint("right_ankle")):
-            skeleton = seen.skeleton
+        skeleton = seen.skeleton
+        if skeleton.pair("ankle") is not None:
             floor_ground = ground.in_own_frame
 
             def heights_beneath_m(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from ..geometry.kinematics import joint_positions, make_continuous
 from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
+from ..geometry.vectors import norms
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
@@ -50,14 +51,14 @@ def is_loop(motion: Motion) -> bool:
     if turned.magnitude().max() > GAP_RAD:
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
-    extent_m = np.linalg.norm(body_m - body_m[0], axis=-1).max()  # of joints from where they begin
+    extent_m = norms(body_m - body_m[0]).max()  # of joints from where they begin
     return gap_m(motion) <= min(GAP_M, max(EXACT_M, GAP_SHARE * float(extent_m)))
 
 
 def gap_m(motion: Motion) -> float:
     """Largest distance of a joint from its first to its last pose, up to a travel over the floor and a turn."""
     first, last = _ends(motion)
-    return float(np.linalg.norm(joint_positions(last) - joint_positions(first), axis=-1).max())
+    return float(norms(joint_positions(last) - joint_positions(first)).max())
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
@@ -99,7 +100,7 @@ def _may_be_loop(motion: Motion) -> bool:
     first = motion.rotations[0, 1:]
     last = motion.rotations[-1, 1:]
     cosines = np.abs(np.einsum("ji,ji->j", first, last))
-    lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(last, axis=-1)
+    lengths = norms(first) * norms(last)
     least_cosine = np.cos(0.5 * GAP_RAD) - 1e-6
     rise_m = abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1]))
     return bool((cosines > least_cosine * lengths).all()) and rise_m < GAP_M + 1e-6

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError, SettingError
 from ...storage.files.limits import check_unpacked
-from ..body.surface import world_sole_points
-from ..geometry.kinematics import forward_kinematics, make_continuous
+from ..body.surface import lowest_sole_at_rest_m
+from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import slerp
 from ..motion import Motion, Moving
 from ..skeleton import Skeleton
@@ -38,16 +38,8 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
             f"a motion can only be moved to a skeleton with the same joints, got {len(skeleton)} joints from "
             f"{skeleton.names[0]!r} on for {len(motion.skeleton)} from {motion.skeleton.names[0]!r} on"
         )
-    scale = _standing_height_m(skeleton) / _standing_height_m(motion.skeleton)
+    scale = lowest_sole_at_rest_m(skeleton) / lowest_sole_at_rest_m(motion.skeleton)
     return replace(motion, skeleton=skeleton, root_m=motion.root_m * scale)
-
-
-def _standing_height_m(skeleton: Skeleton) -> float:
-    """Height of the root above the soles in the rest pose."""
-    rest = np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1))
-    positions_m, orientations = forward_kinematics(skeleton, np.zeros(3), rest)
-    soles_m = world_sole_points(skeleton, positions_m, orientations)
-    return -float(soles_m[:, 1].min())
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
 from ..body.surface import SOLE_BELOW_TOE_JOINT_M
+from ..geometry.vectors import norms
 from ..skeleton import SMPL_22, SMPL_22_PARENTS
 
 FPS = 20.0
@@ -91,9 +92,9 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3), of which only the lengths count.
     A bone without length has no direction: it continues the bone before it.
     """
-    lengths_m = np.linalg.norm(target_offsets_m, axis=-1)
+    lengths_m = norms(target_offsets_m)
     leg_bones_m = joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]]
-    leg_m = np.linalg.norm(leg_bones_m, axis=-1).sum()
+    leg_m = norms(leg_bones_m).sum()
     if leg_m == 0:
         raise InputError("bones cannot be normalised: the right leg has no length in frame 0")
     heading_rad = _heading_rad(_forward(joints_m, 1))
@@ -197,7 +198,7 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
     for joint in range(1, len(SMPL_22)):
         bone_m = joints_m[:, joint] - joints_m[:, _PARENTS[joint]]
         swing = _swing(BONE_AXES[joint], bone_m)
-        has_no_length = np.linalg.norm(bone_m, axis=-1, keepdims=True) == 0
+        has_no_length = norms(bone_m)[..., None] == 0
         quaternions = np.where(has_no_length, orientations[_BONE_BEFORE[joint]].as_quat(), swing)
         orientations.append(Rotation.from_quat(quaternions))
     return orientations
@@ -205,9 +206,9 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
 
 def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Quaternions (T, 4) xyzw, not normalised, of the shortest rotations from a unit axis (3,) to directions (T, 3)."""
-    lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
+    lengths = norms(directions)[..., None]
     quaternions = np.concatenate([np.cross(axis, directions), lengths + directions @ axis[:, None]], axis=-1)
-    opposite = np.linalg.norm(quaternions, axis=-1, keepdims=True) <= 1e-9 * lengths
+    opposite = norms(quaternions)[..., None] <= 1e-9 * lengths
     half_turn = [*np.roll(axis, 1), 0.0]  # about another coordinate axis, as every bone axis is a coordinate axis
     return np.where(opposite, half_turn, quaternions)
 
@@ -234,7 +235,7 @@ def _forward(joints_m: np.ndarray, hips_sign: int) -> np.ndarray:
     """Horizontal directions (..., 3) across the body's left to right, zero where left and right cancel or coincide."""
     right = joints_m[..., _RIGHT_SHOULDER, :] - joints_m[..., _LEFT_SHOULDER, :]
     right = right + hips_sign * (joints_m[..., _RIGHT_HIP, :] - joints_m[..., _LEFT_HIP, :])
-    lengths = np.linalg.norm(right, axis=-1, keepdims=True)
+    lengths = norms(right)[..., None]
     return np.cross([0.0, 1.0, 0.0], right) / np.where(lengths == 0, 1, lengths)
 
 

@@ -105,7 +105,7 @@ def _bend_limb(
     upper_m = norms(posed_m[:, 1] - posed_m[:, 0]).max()
     lower_m = norms(posed_m[:, 2] - posed_m[:, 1]).max()
     to_end_m = places_m[:, 2] - start_m
-    along = to_end_m / np.maximum(norms(to_end_m), 1e-9)[:, None]
+    along = normalize_safely(to_end_m)
     wanted_m = norms(to_end_m)
     posed_reach_m = norms(posed_m[:, 2] - start_m)
     softened_m = wanted_m + _GIVEN_M * np.tanh((posed_reach_m - wanted_m) / _GIVEN_M)
@@ -176,8 +176,8 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
     """(C, 3) mean shape of bones (T, C, 3), with their mean lengths, turned to the template (C, 3)."""
-    lengths_m = np.linalg.norm(bones_m, axis=-1).mean(axis=0)[:, None]
-    template_lengths_m = np.linalg.norm(template_m, axis=-1, keepdims=True)
+    lengths_m = norms(bones_m).mean(axis=0)[:, None]
+    template_lengths_m = norms(template_m)[..., None]
     template_m = lengths_m * template_m / np.maximum(template_lengths_m, 1e-12)
     upright = np.array([[0.0, 0.0, 0.0, 1.0]])
     all_upright = np.tile(upright, (len(bones_m), 1))
@@ -189,7 +189,7 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
         turned = Rotation.from_quat(turns[:, None])
         before_m = shape_m
         shape_m = turned.inv().apply(bones_m).mean(axis=0)
-        shape_lengths_m = np.linalg.norm(shape_m, axis=-1, keepdims=True)
+        shape_lengths_m = norms(shape_m)[..., None]
         shape_m *= lengths_m / np.maximum(shape_lengths_m, 1e-12)
         if np.abs(shape_m - before_m).max() < _CONVERGED_M:
             break

@@ -151,5 +151,5 @@ def _reject(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) at length 1; `fallback`, at length 1, for those that vanish."""
-    vectors = np.where(np.linalg.norm(vectors, axis=-1, keepdims=True) < 1e-9, fallback, vectors)
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    vectors = np.where(norms(vectors)[..., None] < 1e-9, fallback, vectors)
+    return vectors / norms(vectors)[..., None]

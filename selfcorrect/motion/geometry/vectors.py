@@ -31,6 +31,16 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return total
 
 
+def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Cosines (...) of the angles between vectors (..., K); 0 where one of them vanishes."""
+    return np.einsum("...i,...i", first, second) / np.maximum(norms(first) * norms(second), 1e-12)
+
+
+def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Angles (...) between vectors (..., K); a right angle where one of them vanishes."""
+    return np.arccos(np.clip(cosines(first, second), -1.0, 1.0))
+
+
 def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
     if are_few(first, second):

@@ -9,7 +9,7 @@ from ..body.surface import sole_points, world_sole_points
 from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from ..geometry.vectors import norms, percentile
 from ..motion import Motion, MotionBatch
-from ..skeleton import Skeleton
+from ..skeleton import SIDES, Skeleton
 
 _STILL_M_S = 0.36
 """A sole slower than this may be standing."""
@@ -80,7 +80,7 @@ def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: in
 
 def foot_joints(skeleton: Skeleton) -> list[int]:
     """Return ankles and toe joints."""
-    parts = [f"{side}_{part}" for part in ("ankle", "foot") for side in ("left", "right")]
+    parts = [f"{side}_{part}" for part in ("ankle", "foot") for side in SIDES]
     return [joint for part in parts if (joint := skeleton.joint(part)) is not None]
 
 

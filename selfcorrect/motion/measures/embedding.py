@@ -17,6 +17,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.kinematics import joint_positions
+from ..geometry.vectors import norms
 from ..motion import MotionBatch
 from ..skeleton import Skeleton
 
@@ -38,8 +39,8 @@ def kinematic_features(batch: MotionBatch) -> FeatureGroups:
     positions_m = joint_positions(batch)
     velocities = np.diff(positions_m, axis=1) * batch.fps
     accelerations = np.diff(velocities, axis=1) * batch.fps
-    speeds = block_means(np.linalg.norm(velocities, axis=-1))
-    acceleration_sizes = block_means(np.linalg.norm(accelerations, axis=-1))
+    speeds = block_means(norms(velocities))
+    acceleration_sizes = block_means(norms(accelerations))
     root_velocities = block_means(velocities[:, :, 0])
     return [np.log1p(speeds / 0.1), np.log1p(acceleration_sizes), root_velocities]
 
@@ -56,7 +57,7 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
     differences_m = []
     for first, second in combinations(range(ends_m.shape[2]), 2):
         differences_m.append(ends_m[:, :, first] - ends_m[:, :, second])
-    between_ends_m = np.linalg.norm(np.stack(differences_m, axis=2), axis=-1)
+    between_ends_m = norms(np.stack(differences_m, axis=2))
     return [
         block_means(positions_m - root_path_m),
         block_means(between_ends_m),

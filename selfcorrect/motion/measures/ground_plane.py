@@ -24,6 +24,7 @@ from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import rotate
 from ..geometry.vectors import norms
 from ..motion import Motion
+from ..skeleton import SIDES
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
@@ -337,9 +338,9 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     skeleton = motion.skeleton
     shares = mass_shares(skeleton)
     joints = np.flatnonzero(shares)
-    hips = [skeleton.joint(f"{side}_hip") for side in ("left", "right")]
-    ankles = [skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
-    if len(motion) < 3 or None in hips or None in ankles:
+    hips = skeleton.pair("hip")
+    ankles = skeleton.pair("ankle")
+    if len(motion) < 3 or hips is None or ankles is None:
         return []
     positions_m, orientations = forward_kinematics(skeleton, motion.root_m, motion.rotations)
     centre_m = np.einsum("tji,j->ti", positions_m[:, joints], shares[joints])
@@ -349,7 +350,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     tall_m = _at_least(float(np.percentile(heights_m, 95)))
     stances = []
     for side, ankle in enumerate(ankles):
-        toe = skeleton.joint(("left_foot", "right_foot")[side])
+        toe = skeleton.joint(f"{SIDES[side]}_foot")
         toes_m = positions_m[:, ankle if toe is None else toe]
         up = rotate(orientations[:, ankle], np.array([0.0, 1.0, 0.0]))
         is_still = norms(np.gradient(toes_m, 1 / motion.fps, axis=0)) < _STILL_M_S

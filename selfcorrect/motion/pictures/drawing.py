@@ -22,6 +22,7 @@ from ...core.errors import SettingError
 from ...core.extras import requires_extra
 from ...storage.files.writing import refuse_to_replace, replacing
 from ..editing.transforms import resample
+from ..geometry.vectors import norms
 from ..motion import Motion
 from .figure import GHOST, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, make_panels
@@ -331,7 +332,7 @@ class _Marks:
             return cls(None, planted, moved)
         _, before_m = pose_figure(panel.before)
         joints = len(panel.motion.skeleton)
-        moved[:, :joints] = np.linalg.norm(points_m - before_m, axis=-1)[:, :joints] > MOVED_M
+        moved[:, :joints] = norms(points_m - before_m)[:, :joints] > MOVED_M
         return cls(before_m, planted, moved)
 
 
@@ -385,7 +386,7 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
     corners_m = np.stack([x * tile_m, np.zeros(x.shape), z * tile_m], axis=-1)
     corners, _, _ = view.project(corners_m)
     middles_m = (np.stack([x, z], axis=-1) + 0.5) * tile_m
-    distances_m = np.linalg.norm(middles_m - view.target_m[[0, 2]], axis=-1)
+    distances_m = norms(middles_m - view.target_m[[0, 2]])
     fade = np.clip(distances_m / radius_m, 0, 1) ** 2
     for i, j in np.argwhere(fade[:-1, :-1] < 1):
         square = (corners[i, j], corners[i + 1, j], corners[i + 1, j + 1], corners[i, j + 1])

@@ -99,9 +99,8 @@ def make_figure(skeleton: Skeleton) -> Figure:
     points: list[tuple[int, np.ndarray]] = [(joint, np.zeros(3)) for joint in range(joints)]
     bones = [(parent, joint) for joint, parent in enumerate(skeleton.parents) if parent >= 0]
     for part in ("hip", "shoulder"):  # the trunk's width
-        left = skeleton.joint(f"left_{part}")
-        right = skeleton.joint(f"right_{part}")
-        bones += [(left, right)] if left is not None and right is not None else []
+        if (pair := skeleton.pair(part)) is not None:
+            bones.append(pair)
     widths = [(radii_m[start], _INSIDE * radii_m[stop]) for start, stop in bones]
     colours = [_colour(skeleton, start) if stop in skeleton.children[start] else MIDDLE for start, stop in bones]
     feet = [-1] * len(bones)
@@ -157,7 +156,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
     They lie so far inside the shoe that capsules around them touch its surface. There are none without ankles.
     """
-    if None in (skeleton.joint("left_ankle"), skeleton.joint("right_ankle")):
+    if skeleton.pair("ankle") is None:
         return []
     soles = sole_points(skeleton)
     inward_m = np.array([[-FOOT_RADIUS_M, FOOT_RADIUS_M, 0.0], [FOOT_RADIUS_M, FOOT_RADIUS_M, 0.0]])
