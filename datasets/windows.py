@@ -45,13 +45,8 @@ class Windows:
 
     def take(self, rows: np.ndarray) -> Self:
         """Select the windows at `rows` (M,) int64, or where a mask (N,) bool is true."""
-        batch = MotionBatch(
-            self.batch.skeleton,
-            self.batch.root_m[rows],
-            self.batch.rotations[rows],
-            self.batch.lengths[rows],
-            self.batch.fps,
-        )
+        old = self.batch
+        batch = replace(old, root_m=old.root_m[rows], rotations=old.rotations[rows], lengths=old.lengths[rows])
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
         return type(self)(batch, label_names=self.label_names, **columns)
 

@@ -25,7 +25,7 @@ AMASS_READING = Reading(up="z")
 """The vertical axis of AMASS, also where a body lies and its posture says otherwise."""
 
 
-def _read_one(path: Path) -> list[Motion]:
+def _read(path: Path) -> list[Motion]:
     reading = Reading() if "Rh" in array_names(path) else AMASS_READING  # with `Rh`, a generator's file, y up
     return [open_motion(path, reading, any_body=True).motion]
 
@@ -38,7 +38,7 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     if not files:
         raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")
     names = [str(path.relative_to(folder).with_suffix("")) if path != folder else path.stem for path in files]
-    return [Clip(name, path, partial(_read_one, path)) for name, path in zip(names, files, strict=True)]
+    return [Clip(name, path, partial(_read, path)) for name, path in zip(names, files, strict=True)]
 
 
 def recognises(path: Path) -> bool:

@@ -12,7 +12,7 @@ import gzip
 import io
 import tarfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, make_continuous
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.contacts import floor_height_m
@@ -105,7 +106,7 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
     motions = read_most(clips(path, split))
     if not on_floor:
         return motions
-    return [replace(motion, root_m=motion.root_m - [0.0, floor_height_m(motion), 0.0]) for motion in motions]
+    return [raise_motion(motion, -floor_height_m(motion)) for motion in motions]
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:

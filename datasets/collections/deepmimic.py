@@ -20,6 +20,7 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import make_continuous, world_poses
+from selfcorrect.motion.geometry.rotations import identity_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
@@ -179,7 +180,7 @@ def _is_number(value: object) -> bool:
 
 def _rotations(frames: np.ndarray) -> np.ndarray:
     """Return quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
-    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(frames), 1 + len(_JOINTS) + len(_WRISTS), 1))
+    rotations = identity_rotations(len(frames), 1 + len(_JOINTS) + len(_WRISTS))
     rotations[:, 0] = np.roll(frames[:, 4:8], -1, axis=1)
     start = 8
     for index, joint in enumerate(_JOINTS, start=1):

@@ -64,10 +64,18 @@ def split_names(folder: Path, split: str) -> list[str]:
 
 def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
     """The clip once per part that captions describe; `text` holds the captions of the part, one per line."""
-    by_span: dict[tuple[float, float] | None, list[str]] = {}
+    parts = []
+    for span_s, part_captions in _group_by_span(sentences).items():
+        text = "\n".join(caption.text for caption in part_captions)
+        parts.append(replace(cut_clip(motion, span_s), text=text))
+    return parts or [motion]
+
+
+def _group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, list[Caption]]:
+    by_span: dict[tuple[float, float] | None, list[Caption]] = {}
     for caption in sentences:
-        by_span.setdefault(caption.span_s, []).append(caption.text)
-    return [replace(cut_clip(motion, span_s), text="\n".join(texts)) for span_s, texts in by_span.items()] or [motion]
+        by_span.setdefault(caption.span_s, []).append(caption)
+    return by_span
 
 
 SHORTEST_ROWS = 40
@@ -106,11 +114,8 @@ def captioned_rows(folder: Path, split: str) -> list[CaptionedRows]:
 
 
 def _captioned_parts(name: str, rows: np.ndarray, sentences: list[Caption]) -> list[CaptionedRows]:
-    by_span: dict[tuple[float, float] | None, list[Caption]] = {}
-    for caption in sentences:
-        by_span.setdefault(caption.span_s, []).append(caption)
     parts = []
-    for span_s, span_captions in by_span.items():
+    for span_s, span_captions in _group_by_span(sentences).items():
         cut_rows = rows if span_s is None else rows[int(span_s[0] * FPS) : int(span_s[1] * FPS)]
         if SHORTEST_ROWS <= len(cut_rows) < TOO_LONG_ROWS:
             where = name if span_s is None else f"{name} {span_s[0]:g}-{span_s[1]:g} s"

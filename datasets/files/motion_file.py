@@ -194,6 +194,29 @@ def rate_of(
     return usual, (f"{usual:g} fps assumed, as of {program} (--fps)",)
 
 
+def refuse_world(path: Path, reading: Reading, program: str) -> None:
+    """Refuse options that turn or scale rows of a program, which are y up and in metres."""
+    if (reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0):
+        raise InputError(f"{path}: {program}'s rows are y up, in metres; leave out --up and --metres-per-unit")
+
+
+def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
+    """Refuse an array that does not hold real numbers, finite and not too large, in each frame.
+
+    Args:
+        where: The file, and the person in it if there are several.
+        name: Name of the array.
+        array: (T, ...) its numbers.
+        most: Their largest distance from 0.
+
+    Raises:
+        InputError: It holds others.
+    """
+    if array.dtype.kind not in "fiu" or not array.ndim:
+        raise InputError(f"{where}: expected {name} to be real numbers, got {array.dtype} {array.shape}")
+    check_within(f"{where}: {name} is", array, most)
+
+
 def checked_rate(path: Path, fps: float) -> float:
     """Return the frames per second that a file states; InputError if no motion has so many or so few."""
     least, most = FPS_READ

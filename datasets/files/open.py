@@ -8,6 +8,7 @@ from typing import Any
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import find_flaw
 from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion, check_numbers
@@ -98,8 +99,11 @@ def _set_floor(file: MotionFile, reading: Reading) -> MotionFile:
     motions: list[Motion] = []
     notes: dict[str, None] = {}
     for motion in file.motions:
-        floor_m = _estimate_floor_m(motion) if reading.floor is None else reading.floor
-        motions.append(replace(motion, root_m=motion.root_m - [0.0, floor_m, 0.0]))
+        floor_m = reading.floor
+        if floor_m is None:
+            features = MotionFeatures(motion)
+            floor_m = floor_height_m(features.motion) if len(motion) and features.has_feet else 0.0
+        motions.append(raise_motion(motion, -floor_m))
         notes[f"lowered by {floor_m:.2f} m ({option})"] = None
     return replace(file, motions=tuple(motions), notes=(*file.notes, *notes))
 
@@ -112,12 +116,6 @@ def _set_ground(file: MotionFile, reading: Reading) -> MotionFile:
     note = f"on {reading.ground.name} (--ground)"
     motions = tuple(replace(motion, ground=ground) for motion in file.motions)
     return replace(file, motions=motions, notes=(*file.notes, note))
-
-
-def _estimate_floor_m(motion: Motion) -> float:
-    """Return the height of the floor that feet show; 0 if there are none."""
-    features = MotionFeatures(motion)
-    return floor_height_m(features.motion) if len(motion) and features.has_feet else 0.0
 
 
 def _note_unused_rate(path: Path, file: MotionFile, reading: Reading) -> tuple[str, ...]:

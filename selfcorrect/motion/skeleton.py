@@ -147,6 +147,11 @@ class Skeleton:
             way.append(self.parents[way[-1]])
         return way
 
+    def path_between(self, top: int, low: int) -> list[int]:
+        """Return the joints below `top` on the way down to `low`, which is the last; [] if it does not lie below."""
+        path = self.path_to_root(low)
+        return path[: path.index(top)][::-1] if top in path else []
+
     @cached_property
     def descendants(self) -> np.ndarray:
         """(J, J) bool, true if the column's joint is a descendant of the row's, or is it."""

@@ -76,7 +76,8 @@ class ChildReader:
             try:
                 yield file, facts, values
             finally:
-                self._free_file()
+                with suppress(_EndedError):  # the numbers are here already, so a crash does not matter
+                    self._ask({"close": True}, _CLOSING_S)
 
     def stop(self) -> None:
         """End the child, if it runs."""
@@ -135,11 +136,6 @@ class ChildReader:
         code = process.returncode if process is not None and process.returncode is not None else 0
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"the {self.name} reader crashed on this file ({cause})"
-
-    def _free_file(self) -> None:
-        """Free a file whose numbers are here already, so that it does not matter if the child crashes."""
-        with suppress(_EndedError):
-            self._ask({"close": True}, _CLOSING_S)
 
 
 class ChildFile:

@@ -28,8 +28,8 @@ from ..motion_file import (
     FRAME_NAMES,
     MotionFile,
     body_model_of,
+    check_real,
     check_size,
-    check_within,
     checked_rate,
     note_gaps,
 )
@@ -90,11 +90,8 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
         if name in arrays and arrays[name].shape != (frames, 3):
             raise InputError(f"{path}: expected {name} of shape ({frames}, 3), got {arrays[name].shape}")
     for name, most in _MOST.items():
-        if name not in arrays:
-            continue
-        if arrays[name].dtype.kind not in "fiu":
-            raise InputError(f"{path}: expected {name} to be real numbers, got {arrays[name].dtype}")
-        check_within(f"{path}: {name} is", arrays[name], most)
+        if name in arrays:
+            check_real(str(path), name, arrays[name], most)
     check_size(path, [(frames, len(layout.names))])
     vectors = arrays["poses"].astype(float).reshape(-1, len(layout.names), 3)
     if _ROOT in arrays:

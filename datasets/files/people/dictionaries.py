@@ -1,6 +1,6 @@
 """Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write them, and their readers."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,13 +30,17 @@ class NamedLayout:
     keys: tuple[str, ...]
     """Arrays that its files have at the top."""
     reader: Callable[[Results, Reading], MotionFile]
+    suffix: str = ""
+    """Suffix of its files, "" for any; `smpl_tools` reads AMASS' names in other files."""
 
 
 LAYOUTS = (
-    NamedLayout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading)),
+    NamedLayout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading), ".npz"),
     NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
     NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
-    NamedLayout("MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading)),
+    NamedLayout(
+        "MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading), ".npy"
+    ),
 )
 """Layouts beside those of `smpl_tools`."""
 
@@ -46,15 +50,16 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
     if path.suffix.lower() == ".npz":
         read_npz(path, ())  # which says what else it may be
     results = open_results(path)
-    for reader in _readers(results):
-        return reader(results, reading)
-    raise InputError(unknown(path, results.shapes))
+    reader = _find_reader(results)
+    if reader is None:
+        raise InputError(unknown(path, results.shapes))
+    return reader(results, reading)
 
 
 def recognises(path: Path) -> bool:
     """Return whether a file holds motions of a program that is known, or is damaged, so that nobody can tell."""
     try:
-        return any(True for _ in _readers(open_results(path)))
+        return _find_reader(open_results(path)) is not None
     except (InputError, OSError):
         return True
 
@@ -71,17 +76,15 @@ def holds_objects(path: Path) -> bool:
     return True
 
 
-def _readers(results: Results) -> Iterator[Callable[[Results, Reading], MotionFile]]:
-    """Yield the readers of a file, none if no layout fits."""
-    yield from (layout.reader for layout in LAYOUTS if _fits(layout, results))
-    if smpl_tools.detect_program(results.shapes) is not None:
-        yield smpl_tools.open_parameters
-
-
-def _fits(layout: NamedLayout, results: Results) -> bool:
-    if layout.reader is sam3d.open_sam3d:
-        return sam3d.recognises(results.shapes)
-    return set(layout.keys) <= results.shapes.keys()
+def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] | None:
+    """Return the reader of a file, None if no layout fits."""
+    for layout in LAYOUTS:
+        has_keys = set(layout.keys) <= results.shapes.keys()
+        if layout.reader is sam3d.open_sam3d:
+            has_keys = sam3d.recognises(results.shapes)
+        if has_keys and layout.suffix in ("", results.path.suffix.lower()):
+            return layout.reader
+    return None if smpl_tools.detect_program(results.shapes) is None else smpl_tools.open_parameters
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -35,7 +35,7 @@ from selfcorrect.motion.skeleton import SIDES, SMPL_22, swap_sides
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
-from ..motion_file import MotionFile, check_size, check_within
+from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
 from ..skeletons.reading import Reading
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
@@ -52,15 +52,18 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     """Open a file of 22 joints or 263 columns, at 20 fps without the reading's; of others as in `joint_sets`."""
     array = _floats(path)
     if array.ndim == 3 and array.shape[-1] == 3 and (joint_set := find_joint_set(array.shape[1])) is not None:
-        return open_joints(path, read_joints(path).astype(array.dtype), joint_set, reading)
+        _decode(path, array)
+        return open_joints(path, array, joint_set, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_rows(path, array, reading)
-    if array.ndim == 2 and ((reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0)):
-        raise InputError(f"{path}: HumanML3D's rows are y up, in metres; leave out --up and --metres-per-unit")
     if array.ndim == 2:
+        refuse_world(path, reading, "HumanML3D")
         _refuse_standardised(path, array)
-    world = world_of(reading)
-    joints = _joints_22(path)
+    world = world_of(path, reading)
+    joints = _decode(path, array)
+    if joints.shape[1] != len(SMPL_22):
+        others = ", ".join(joint_set.name for joint_set in JOINT_SETS)
+        raise InputError(f"{path}: expected 22 joints, or {others}, got {joints.shape[1]}")
     if array.ndim == 3 and not reading.metres_per_unit:
         world = _infer_unit(world, joints)
     if array.ndim == 3 and reading.up is None:
@@ -77,7 +80,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         read_m = read_m[:, order]
         motion = motion_of_joints(read_m, str(path))
         world = replace(world, notes=(*world.notes, SWAPPED_NOTE))
-    motion = replace(motion, fps=reading.fps or FPS, contacts=contacts)
+    motion = replace(motion, fps=world.fps, contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
         joints_m = world.to_file((body_joints(changed) - RAISED_M)[:, order])
@@ -117,6 +120,7 @@ class JointsWorld:
 
     turn: Rotation
     metres_per_unit: float
+    fps: float
     notes: tuple[str, ...]
 
     def from_file(self, joints: np.ndarray) -> np.ndarray:
@@ -171,10 +175,10 @@ def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
     return world
 
 
-def world_of(reading: Reading) -> JointsWorld:
+def world_of(path: Path, reading: Reading) -> JointsWorld:
     """Return the world that the options name, with notes on what is assumed."""
-    notes = () if reading.fps else (f"{FPS:g} fps assumed, as of HumanML3D (--fps)",)
-    return JointsWorld(to_y_up(axis_of(reading.up or "y")).turn, reading.metres_per_unit or 1.0, notes)
+    fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
+    return JointsWorld(to_y_up(axis_of(reading.up or "y")).turn, reading.metres_per_unit or 1.0, fps, notes)
 
 
 def write_rows(path: Path, motion: Motion) -> None:
@@ -191,7 +195,12 @@ def write_joints(path: Path, motion: Motion) -> None:
 
 def read_joints(path: Path) -> np.ndarray:
     """Read joints (T, J, 3): of T − 1 rows (T − 1, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
-    array = _floats(path).astype(float)
+    return _decode(path, _floats(path))
+
+
+def _decode(path: Path, array: np.ndarray) -> np.ndarray:
+    """Return the joints (T, J, 3) that `read_joints` reads, of a file's array."""
+    array = array.astype(float)
     if array.ndim:
         check_within(f"{path}:", array, _LARGEST)
     if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
@@ -211,20 +220,6 @@ def _floats(path: Path) -> np.ndarray:
     return array
 
 
-def read_motion(path: Path) -> Motion:
-    """Read the motion in a file of 22 joints or 263 columns, 20 fps, soles on the floor, on a skeleton made for it."""
-    return motion_of_joints(_joints_22(path), str(path))
-
-
-def _joints_22(path: Path) -> np.ndarray:
-    """Return joints (T, 22, 3) of a file; InputError if it holds others."""
-    joints_m = read_joints(path)
-    if joints_m.shape[1] != 22:
-        others = ", ".join(f"{joint_set.name}" for joint_set in JOINT_SETS)
-        raise InputError(f"{path}: expected 22 joints, or {others}, got {joints_m.shape[1]}")
-    return joints_m
-
-
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
     """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it, soles on the floor."""
     check_within(f"{source}:", joints_m, _LARGEST)
@@ -237,7 +232,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]
-    world = world_of(reading)
+    world = world_of(path, reading)
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
     motions = []
     fits = []
@@ -245,7 +240,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
         frames = np.moveaxis(joints[index, :, :, :length], -1, 0)
         joints_m = world.from_file(frames.astype(float))
         motion = motion_of_joints(joints_m, f"{path}, motion {index}")
-        motions.append(replace(motion, fps=reading.fps or FPS, text=_text(content, index)))
+        motions.append(replace(motion, fps=world.fps, text=_text(content, index)))
         fits.append((joints_m, body_joints(motion) - RAISED_M))
 
     def write(target: Path, *changed: Motion) -> None:

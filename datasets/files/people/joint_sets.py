@@ -316,13 +316,6 @@ def turn_of(
     if up is not None:
         return to_y_up(axis_of(up)).turn, ()
     parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
-    knee_m = parts_m["left_knee"]
-    ankle_m = parts_m["left_ankle"]
-    thighs_m = norms(knee_m - parts_m["left_hip"])
-    shanks_m = norms(ankle_m - knee_m)
-    leg_m = float(np.median(thighs_m + shanks_m))
-    feet_m = (ankle_m + parts_m["right_ankle"]) / 2
-    trunk_m = parts_m["neck"] - feet_m
-    body = TracedBody(joints_m, joints_m.mean(axis=1), trunk_m, max(leg_m, 1e-6), fps, format_axis)
+    body = TracedBody.from_parts(parts_m, joints_m, joints_m.mean(axis=1), fps, format_axis)
     axis, axis_notes = resolve_up_axis(body, str(path), format_axis, among)
     return to_y_up(axis).turn, axis_notes

@@ -6,7 +6,6 @@ rows of a matrix. Steps and turns are since the frame before, steps as seen with
 the floor; a motion's soles stand there, which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,14 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
-from selfcorrect.motion.editing.transforms import resample
+from selfcorrect.motion.editing.transforms import raise_motion, resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npy
 
-from ..motion_file import MotionFile, check_size, check_within
+from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
 from ..skeletons.reading import Reading
 from .kimodo import motion_of_poses
 from .soma import BODY_22
@@ -50,8 +49,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     Raises:
         InputError: The numbers are no such rows.
     """
-    if (reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0):
-        raise InputError(f"{path}: MotionStreamer's rows are y up, in metres; leave out --up and --metres-per-unit")
+    refuse_world(path, reading, "MotionStreamer")
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
     check_within(f"{path}:", rows, _LARGEST)
@@ -63,23 +61,19 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
     from_root_m = values[:, _PLACES].reshape(-1, 22, 3)
     places_m = from_root_m @ headings + path_m[:, None]
-    file_motion = _motion(path, places_m, local, reading.fps or FPS)
-    motion = _raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
+    fps, notes = rate_of(path, {}, reading, FPS, "MotionStreamer")
+    file_motion = _motion(path, places_m, local, fps)
+    motion = raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
 
     def write(target: Path, changed: Motion) -> None:
         if len(changed) == len(motion):
             differences = rows_of(changed, headings) - rows_of(motion, headings)
             new = values + differences
         else:
-            new = rows_of(_raise_motion(changed, -SOLE_BELOW_TOE_JOINT_M))
+            new = rows_of(raise_motion(changed, -SOLE_BELOW_TOE_JOINT_M))
         write_npy(target, new.astype(rows.dtype))
 
-    assumed = () if reading.fps else (f"{FPS:g} fps assumed, as of MotionStreamer (--fps)",)
-    return MotionFile((motion,), ("rows as of MotionStreamer", *assumed), write)
-
-
-def _raise_motion(motion: Motion, height_m: float) -> Motion:
-    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+    return MotionFile((motion,), ("rows as of MotionStreamer", *notes), write)
 
 
 def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> Motion:
@@ -150,5 +144,5 @@ def write(path: Path, motion: Motion) -> None:
     lowest_m = body_joints(motion)[..., 1].min()
     centred = ShiftedWorld(motion.root_m[0] * [-1.0, 0.0, -1.0]).view(motion)
     facing = TurnedWorld(Rotation.from_euler("y", -yaw_rad)).view(centred)
-    rows = rows_of(_raise_motion(facing, -lowest_m))
+    rows = rows_of(raise_motion(facing, -lowest_m))
     write_npy(path, rows.astype(np.float32))

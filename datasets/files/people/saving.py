@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body, body_joints, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import FPS, RAISED_M
+from selfcorrect.motion.geometry.rotations import identity_rotations
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npy, write_npz
@@ -49,7 +50,7 @@ def write_gem_x(path: Path, motion: Motion) -> None:
     """Write a motion as GEM-X' `hpe_results.pt`, on SOMA's joints."""
     motion = resample(motion, VIDEO_FPS)
     body = to_smpl(motion)
-    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), len(SOMA_77), 1))
+    rotations = identity_rotations(len(body), len(SOMA_77))
     for joint, part in enumerate(SOMA_77.parts):
         if part:
             rotations[:, joint] = body.rotations[:, body.skeleton.names.index(part)]

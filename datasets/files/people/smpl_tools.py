@@ -36,8 +36,8 @@ from ..motion_file import (
     FRAME_NAMES,
     MotionFile,
     body_model_of,
+    check_real,
     check_size,
-    check_within,
     note_gaps,
     rate_of,
 )
@@ -264,7 +264,7 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
 
 def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
     """(T, J, 4) quaternions of rotation vectors or matrices."""
-    _check_numbers(label, name, array)
+    check_real(label, name, array, _LARGEST)
     frames = len(array)
     if array.shape[-2:] == (3, 3) and array.ndim == 4 and frames:
         is_rotation = np.linalg.det(array.astype(float)) > 0.5
@@ -280,16 +280,10 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     array = arrays[tool.translation]
     frames = len(arrays[tool.rotations[0]])
-    _check_numbers(label, tool.translation, array)
+    check_real(label, tool.translation, array, _LARGEST)
     if array.size != 3 * frames or len(array) != frames:
         raise InputError(f"{label}: expected {tool.translation} of shape ({frames}, 3), got {array.shape}")
     return array.astype(float).reshape(frames, 3)
-
-
-def _check_numbers(label: str, name: str, array: np.ndarray) -> None:
-    if array.dtype.kind not in "fiu" or not array.ndim:
-        raise InputError(f"{label}: expected {name} to be real numbers per frame, got {array.dtype} {array.shape}")
-    check_within(f"{label}: {name} is", array, _LARGEST)
 
 
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:

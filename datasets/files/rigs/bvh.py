@@ -17,7 +17,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import make_continuous
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.geometry.rotations import identity_rotations
+from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
@@ -127,8 +128,7 @@ def _channel_values(
     values: np.ndarray, channels: Sequence[tuple[str, ...]], offsets: np.ndarray
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
     """Return positions (T, 3) of joints with position channels, in file units, and rotations (T, J, 4) of all."""
-    rotations = np.zeros((len(values), len(channels), 4))
-    rotations[..., 3] = 1
+    rotations = identity_rotations(len(values), len(channels))
     positions: dict[int, np.ndarray] = {}
     for joint, columns, axes in _columns(channels, "position"):
         track = np.tile(offsets[joint], (len(values), 1))
@@ -259,8 +259,7 @@ def _file_order(skeleton: Skeleton, joint: int = 0) -> list[int]:
 
 def _values_of(clip: RiggedMotion) -> np.ndarray:
     """Return channel values (T, C), joints in the skeleton's order."""
-    motion = clip.motion
-    _check_finite(motion)
+    motion = check_numbers(clip.motion)
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     moves_root = any(name.endswith("position") for name in clip.channels[0])
     if not moves_root and np.ptp(motion.root_m, axis=0).max() > 1e-6:
@@ -278,16 +277,6 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
         angles_deg = angles_deg.reshape(len(motion), len(joints), len(axes))
         values[:, columns] = np.unwrap(angles_deg, period=360, axis=0)
     return values
-
-
-def _check_finite(motion: Motion) -> None:
-    """Refuse to write what no program could read."""
-    finite = np.isfinite(motion.root_m).all(axis=1) & np.isfinite(motion.rotations).all(axis=(1, 2))
-    if not finite.all():
-        where = motion.source or "the motion"
-        raise InputError(
-            f"{where}: expected finite positions and rotations, got NaN or infinity in frame {finite.argmin()}"
-        )
 
 
 def _track_m(clip: RiggedMotion, joint: int) -> np.ndarray:

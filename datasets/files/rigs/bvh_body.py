@@ -7,7 +7,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.editing.transforms import at_frames
+from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
@@ -51,10 +51,9 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     """Return a clip with too few frames per second to show a motion, sampled between its frames as between keys."""
     own_fps = clip.motion.fps
-    frames = len(clip.motion)
-    if own_fps >= KEY_POSES_FPS or frames < 2:
+    if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
-    sampled = int((frames - 1) / own_fps * SAMPLED_FPS + 0.01) + 1
+    sampled = frame_count(clip.motion.seconds, SAMPLED_FPS)
     check_size(path, [(sampled, len(clip.motion.skeleton))])
     places = np.arange(sampled) * own_fps / SAMPLED_FPS
     note = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g} (--fps)"

@@ -164,7 +164,9 @@ class _Scanner:
 
     def next(self, expected: str) -> str:
         """Return the next word; InputError if there is none."""
-        self._move_to(self._skip_space())
+        start = self._skip_space()
+        self.line += self.text.count("\n", self.word_at, start)
+        self.at = self.word_at = start
         word = _WORD.match(self.text, self.at)
         if word is None:
             raise self.fail_at_end(expected)
@@ -222,10 +224,6 @@ class _Scanner:
     def _skip_space(self) -> int:
         match = _SPACE.match(self.text, self.at)
         return match.end() if match else self.at
-
-    def _move_to(self, place: int) -> None:
-        self.line += self.text.count("\n", self.word_at, place)
-        self.at = self.word_at = place
 
 
 def _number(word: str) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
+from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
 
 from ..motion_file import MotionFile, check_size
@@ -21,7 +22,7 @@ from ..skeletons.reading import Reading
 from . import gltf
 from .animations import collect_animations, read_animation
 from .bvh import write_motion
-from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of, unique
+from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of
 from .sampling import SAMPLED_FPS, sampling_rate
 
 _MOVES_M = 1e-6
@@ -66,7 +67,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         stacks = []
         for index, (name, start_s, stop_s) in enumerate(facts["stacks"]):
             if stop_s > start_s:
-                stacks.append(_Stack(index, name, int(np.floor((stop_s - start_s) * fps + 0.01)) + 1, fps))
+                stacks.append(_Stack(index, name, frame_count(stop_s - start_s, fps), fps))
         if not tree or not stacks:
             raise InputError(f"{path}: holds no animation of a skeleton")
         rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
@@ -124,15 +125,13 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
 
 def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Sequence[str], rest: np.ndarray) -> Rig:
     """Return the rig of a tree of nodes; rest: (N, 10) translation, rotation and scale of all nodes of the scene."""
-    joint_of_node = {node: joint for joint, node in enumerate(tree)}
-    joint_names = unique([names[node] or f"node {joint}" for joint, node in enumerate(tree)])
-    joint_parents = tuple(joint_of_node.get(parents[node], -1) for node in tree)
+    joint_names = [names[node] or f"node {joint}" for joint, node in enumerate(tree)]
     joint_rest = []
     for name, values in zip(joint_names, rest[list(tree)], strict=True):
         if not (np.abs(values) <= LARGEST).all():
             raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
         joint_rest.append({"translation": values[:3], "rotation": values[3:7], "scale": values[7:]})
-    return Rig(tuple(tree), joint_parents, joint_names, ("",) * len(tree), tuple(joint_rest))
+    return Rig.from_tree(tree, parents, joint_names, joint_rest)
 
 
 def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:

@@ -14,6 +14,7 @@ from scipy.interpolate import PPoly
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
@@ -32,7 +33,7 @@ from .gltf_document import (
     with_tracks,
     write_document,
 )
-from .rig import LARGEST, Rig, motion_of, top_joint, tree_of, unique
+from .rig import LARGEST, Rig, motion_of, top_joint, tree_of
 from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 
 _UNIFORM = 1e-3
@@ -120,15 +121,9 @@ def _find_bodies(document: Document) -> list[_Body]:
         tree = tree_of(skeleton, parents)
         joints = skeleton if len(skeletons) > 1 else set(tree)
         animations = tuple(index for index, some in enumerate(moved) if some & joints)
-        joint_of_node = {node: joint for joint, node in enumerate(tree)}
         names = [str(nodes[node].get("name") or f"node {node}") for node in tree]
-        rig = Rig(
-            tuple(tree),
-            parents=tuple(joint_of_node.get(parents[node], -1) for node in tree),
-            names=unique(names),
-            parts=_vrm_parts(bones, tree),
-            rest=tuple(_rest(nodes[node]) for node in tree),
-        )
+        rest = [_rest(nodes[node]) for node in tree]
+        rig = Rig.from_tree(tree, parents, names, rest, _vrm_parts(bones, tree))
         first = next((joint for joint, node in enumerate(tree) if node in skeleton), 0)
         name = rig.names[first] if len(skeletons) > 1 else ""
         if animations:
@@ -314,8 +309,7 @@ def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
     if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
         keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
         fps, note = sampling_rate(keys_fps)
-    steps = int(np.floor((stop_s - start_s) * fps + 0.01))
-    return _Clock(fps, start_s, steps + 1, note)
+    return _Clock(fps, start_s, frame_count(stop_s - start_s, fps), note)
 
 
 def _sample_channel(

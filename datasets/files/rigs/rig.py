@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 
@@ -70,6 +70,36 @@ class Rig:
     """Parts of the body as the file names them, all "" if it does not."""
     rest: tuple[dict[str, np.ndarray], ...]
     """Translation (3,), rotation (4,) xyzw and scale (3,) of each node that nothing moves."""
+
+    @classmethod
+    def from_tree(
+        cls,
+        tree: Sequence[int],
+        parents: Sequence[int],
+        names: Sequence[str],
+        rest: Sequence[dict[str, np.ndarray]],
+        parts: Sequence[str] | None = None,
+    ) -> Self:
+        """Return the rig of a tree of nodes.
+
+        Args:
+            tree: The nodes, parents first.
+            parents: Parent of every node of the scene, −1 for a root.
+            names: Names of the tree's nodes; repeated ones are numbered.
+            rest: Translation, rotation and scale of the tree's nodes at rest.
+            parts: Parts of the body that they are; None if the file does not name them.
+
+        Returns:
+            The rig.
+        """
+        joint_of_node = {node: joint for joint, node in enumerate(tree)}
+        return cls(
+            nodes=tuple(tree),
+            parents=tuple(joint_of_node.get(parents[node], -1) for node in tree),
+            names=unique(names),
+            parts=tuple(parts or [""] * len(tree)),
+            rest=tuple(rest),
+        )
 
     @cached_property
     def scales(self) -> np.ndarray:

@@ -5,7 +5,6 @@ leg (two-bone inverse kinematics), and the same in reverse when a corrected moti
 sockets, and its feet are where the correction put them.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,7 +40,7 @@ def check_bones(clip: RiggedMotion) -> None:
     """
     skeleton = clip.motion.skeleton
     joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
-    limbs = {joint for start, end in _limb_ends(skeleton) for joint in _path_between(skeleton, start, end)}
+    limbs = _joints_of_limbs(skeleton)
     excesses_m: dict[int, float] = {}
     spans_m: dict[int, tuple[float, float]] = {}
     for joint in joints:
@@ -74,10 +73,14 @@ def _inside_body(skeleton: Skeleton) -> list[int]:
     The top is the pelvis; if no joint is the pelvis, the lowest joint that carries all parts: what moves it moves the
     whole body.
     """
-    paths = [skeleton.path_to_root(joint) for joint, part in enumerate(skeleton.parts) if part]
-    carriers = (joint for joint in next(iter(paths), ()) if all(joint in path for path in paths))
-    top = skeleton.joint("pelvis") or next(carriers, 0)
-    return sorted({joint for path in paths if top in path for joint in path[: path.index(top)]})
+    is_part = np.array([bool(part) for part in skeleton.parts])
+    carries = skeleton.descendants[:, is_part]
+    top = skeleton.joint("pelvis") or 0
+    if not top and is_part.any():
+        top = int(np.flatnonzero(carries.all(axis=1))[-1])
+    is_inside = skeleton.descendants[top] & carries.any(axis=1)
+    is_inside[top] = False
+    return np.flatnonzero(is_inside).tolist()
 
 
 def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
@@ -97,20 +100,16 @@ def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
     return bool(abs(np.median(norms(vectors_m)) - length_m) < _ALIKE * length_m)
 
 
-def _limb_ends(skeleton: Skeleton) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last joint of each limb that the skeleton has."""
+def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
+    """Return the joints at the lower ends of the bones of arms and legs."""
+    joints: set[int] = set()
     for first, last in _LIMBS:
         for side in SIDES:
             start = skeleton.joint(f"{side}_{first}")
             end = skeleton.joint(f"{side}_{last}")
-            if start is not None and end is not None and start in skeleton.path_to_root(end):
-                yield start, end
-
-
-def _path_between(skeleton: Skeleton, start: int, end: int) -> list[int]:
-    """Return the joints from an end up to below a start."""
-    path = skeleton.path_to_root(end)
-    return path[: path.index(start)]
+            if start is not None and end is not None:
+                joints.update(skeleton.path_between(start, end))
+    return joints
 
 
 # --- feet ------------------------------------------------------------------------------------------------------------
@@ -182,10 +181,10 @@ def _stretching_legs(clip: RiggedMotion) -> list[_Leg]:
         if pelvis is None or None in joints:
             continue
         leg = _Leg(*(joint for joint in joints if joint is not None))
-        path = skeleton.path_to_root(leg.ankle)
-        if pelvis not in path or leg.knee not in path or leg.hip not in path:
+        path = skeleton.path_between(pelvis, leg.ankle)
+        if leg.knee not in path or leg.hip not in path:
             continue
-        tracks = [clip.stretches_m[joint] for joint in path[: path.index(pelvis)] if joint in clip.stretches_m]
+        tracks = [clip.stretches_m[joint] for joint in path if joint in clip.stretches_m]
         if any(len(track) == len(clip.motion) and np.ptp(track, axis=0).max() > _MOVES_M for track in tracks):
             legs.append(leg)
     return legs
@@ -215,19 +214,15 @@ def _reach(
     hip_turn = _turn_between(bent_m, target_m - hip_m)
     rotations = motion.rotations.copy()
     parents = motion.skeleton.parents
-    above_hip = _orientation_above(orientations, parents[leg.hip])
-    rotations[:, leg.hip] = compose(invert(above_hip), compose(hip_turn, orientations[:, leg.hip]))
+    rotations[:, leg.hip] = compose(hip_turn, orientations[:, leg.hip])
+    if parents[leg.hip] >= 0:
+        above_hip = orientations[:, parents[leg.hip]]
+        rotations[:, leg.hip] = compose(invert(above_hip), rotations[:, leg.hip])
     above_knee = orientations[:, parents[leg.knee]]
     rotations[:, leg.knee] = compose(invert(above_knee), compose(knee_turn, orientations[:, leg.knee]))
     above_ankle = compose(compose(hip_turn, knee_turn), orientations[:, parents[leg.ankle]])
     rotations[:, leg.ankle] = compose(invert(above_ankle), orientations[:, leg.ankle])
     return rotations
-
-
-def _orientation_above(orientations: np.ndarray, parent: int) -> np.ndarray:
-    if parent >= 0:
-        return orientations[:, parent]
-    return np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(orientations), 4))
 
 
 def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:

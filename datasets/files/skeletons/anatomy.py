@@ -60,7 +60,7 @@ def _complete_trunk(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
         part_joints["pelvis"] = pelvis
     head = part_joints.get("head")
     if head is not None and chest is not None and "neck" not in part_joints:
-        below_head = _path_between(chest, head, skeleton)
+        below_head = skeleton.path_between(chest, head)
         if len(below_head) > 1:
             part_joints["neck"] = below_head[-2]
     completed = [""] * len(parts)
@@ -90,9 +90,9 @@ def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, skelet
     """Complete the parts between pelvis and chest, and those of joints called spine beyond the chest."""
     spine_names = ("spine1", "spine2", "spine3")
     spine = [part_joints[part] for part in spine_names if part in part_joints]
-    trunk = _path_between(pelvis, chest, skeleton)
+    trunk = skeleton.path_between(pelvis, chest)
     top = spine[-1] if spine else chest
-    above = _path_between(chest, top, skeleton)
+    above = skeleton.path_between(chest, top)
     is_neck_called_spine = bool(above) and "neck" not in part_joints
     if spine and pelvis not in spine and not is_neck_called_spine:
         return
@@ -109,12 +109,6 @@ def _find_carrier(left: int, right: int, skeleton: Skeleton) -> int | None:
     """Return the nearest joint above both joints."""
     above_right = skeleton.path_to_root(right)[1:]
     return next((joint for joint in skeleton.path_to_root(left)[1:] if joint in above_right), None)
-
-
-def _path_between(top: int, low: int, skeleton: Skeleton) -> list[int]:
-    """Return the joints below `top` on the way down to `low`, which is the last; [] if it does not lie below."""
-    path = skeleton.path_to_root(low)
-    return path[: path.index(top)][::-1] if top in path else []
 
 
 def _believe_names(

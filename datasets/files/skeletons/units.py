@@ -75,7 +75,7 @@ def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
     unit_m, note = unit_of(size, names)
     size_m = size * unit_m
     is_damaged = not _SCALABLE_M[0] < size_m < _SCALABLE_M[1]
-    if _HUMAN_M[0] < size_m < _HUMAN_M[1] or is_damaged:
+    if _is_human(size_m) or is_damaged:
         return unit_m, note
     scaled_m = _SCALED_M / size
     return scaled_m, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"

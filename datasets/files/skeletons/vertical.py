@@ -7,9 +7,10 @@ between them. What stays open is refused, because a motion that was turned wrong
 Motions are then seen y up on a skeleton that rests upright, with a way back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -93,6 +94,36 @@ class TracedBody:
     rest_axis: int | None = None
     """Axis along which the rest pose stands, None if it stands along none."""
 
+    @classmethod
+    def from_parts(
+        cls,
+        parts_m: Mapping[str, np.ndarray],
+        joints_m: np.ndarray,
+        centre_m: np.ndarray,
+        fps: float,
+        format_axis: int | None = None,
+        rest_axis: int | None = None,
+    ) -> Self:
+        """Return the body with some parts at known places.
+
+        Args:
+            parts_m: Places (T, 3) of the left leg's joints, the right ankle and the neck.
+            joints_m: As in the class, like the others.
+            centre_m: See there.
+            fps: Frames per second.
+            format_axis: See there.
+            rest_axis: See there.
+
+        Returns:
+            The body, its leg as long as usual.
+        """
+        knee_m = parts_m["left_knee"]
+        ankle_m = parts_m["left_ankle"]
+        leg_m = norms(knee_m - parts_m["left_hip"]) + norms(ankle_m - knee_m)
+        upwards_m = parts_m["neck"] - (ankle_m + parts_m["right_ankle"]) / 2
+        usual_leg_m = max(float(np.median(leg_m)), 1e-6)
+        return cls(joints_m, centre_m, upwards_m, usual_leg_m, fps, format_axis, rest_axis)
+
     @cached_property
     def moments(self) -> np.ndarray:
         """Frames that are looked at, never the last one."""
@@ -131,36 +162,36 @@ def up_of_motion(
     Raises:
         InputError: Witnesses contradict the reading or each other.
     """
-    if up is not None:
-        if not up.endswith("!"):
-            _check_not_contradicted(motion, axis_of(up), format_axis, rest_axis)
+    if up is not None and up.endswith("!"):
         return axis_of(up), ()
+    source = motion.source or "the motion"
     body = body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
+    if up is not None:
+        if body is not None:
+            _check_not_contradicted(body, axis_of(up), source)
+        return axis_of(up), ()
     if usual is not None and (body is None or _posture(body, among) in (None, usual)):
         format_axis = usual
         body = body and replace(body, format_axis=usual)
-    return resolve_up_axis(body, motion.source or "the motion", format_axis, among)
+    return resolve_up_axis(body, source, format_axis, among)
 
 
-def _check_not_contradicted(motion: Motion, axis: int, format_axis: int | None, rest_axis: int | None) -> None:
+def _check_not_contradicted(body: TracedBody, axis: int, source: str) -> None:
     """Raise InputError if the posture shows another axis than the option, and no other witness agrees with that.
 
     Posture alone refuses nothing: people lie.
     """
-    body = body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
-    if body is None:
-        return
     posture = _posture(body, (Y_UP, Z_UP))
     if posture in (None, axis):
         return
     floor, _ = _floor(body, (Y_UP, Z_UP))
     flight = _flight(body, (Y_UP, Z_UP))
-    others = {format_axis, rest_axis, floor, flight} - {None}
+    others = {body.format_axis, body.rest_axis, floor, flight} - {None}
     if others and axis not in others:
         option = WORDS[axis][0]
         raise InputError(
-            f"{motion.source or 'the motion'}: --up {option} was said, but the motion is {WORDS[posture]} by how the "
-            f"body stands and moves; leave --up out, or insist with --up {option}!"
+            f"{source}: --up {option} was said, but the motion is {WORDS[posture]} by how the body stands and moves; "
+            f"leave --up out, or insist with --up {option}!"
         )
 
 
@@ -181,7 +212,7 @@ def resolve_up_axis(
     Raises:
         InputError: Witnesses contradict each other.
     """
-    axis = None if body is None else infer_up_axis(body, source, among)
+    axis = None if body is None else _infer_up_axis(body, source, among)
     origin = "inferred"
     if axis is None:
         axis = among[0] if format_axis is None else format_axis
@@ -203,32 +234,18 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
         The body as it moves, on which no up axis is assumed.
     """
     features = MotionFeatures.of_joints(motion)
-    places = features.places("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
-    if places is None:
+    places_m = features.places(*_TRACED_PARTS)
+    if places_m is None:
         return None
-    hip_m, knee_m, left_ankle_m, right_ankle_m, neck_m = np.moveaxis(places, 1, 0)
-    thigh_m = norms(knee_m - hip_m)
-    shank_m = norms(left_ankle_m - knee_m)
-    leg_m = float(np.median(thigh_m + shank_m))
-    return TracedBody(
-        joints_m=features.body_m,
-        centre_m=features.centre_m,
-        upwards_m=neck_m - (left_ankle_m + right_ankle_m) / 2,
-        leg_m=max(leg_m, 1e-6),
-        fps=motion.fps,
-        format_axis=format_axis,
-        rest_axis=rest_axis,
-    )
+    parts_m = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
+    return TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
 
 
-def stands_along(upwards_m: np.ndarray) -> int | None:
-    """Return the axis along which a rest pose (3,) stands from ankles to neck; None if it stands along none."""
-    length_m = float(np.linalg.norm(upwards_m))
-    cosines = AXES @ upwards_m / max(length_m, 1e-9)
-    return int(cosines.argmax()) if cosines.max() > _RESTS else None
+_TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
+"""Parts whose places show how a body stands."""
 
 
-def infer_up_axis(body: TracedBody, source: str, among: Sequence[int] = (Y_UP, Z_UP)) -> int | None:
+def _infer_up_axis(body: TracedBody, source: str, among: Sequence[int]) -> int | None:
     """Infer the vertical axis from the body and what it stands on.
 
     Args:
@@ -408,7 +425,9 @@ def _rest_axis(motion: Motion) -> int | None:
     if tops is None or ankles is None:
         return None
     rest_m = skeleton.rest_positions_m
-    return stands_along(rest_m[list(tops)].mean(axis=0) - rest_m[list(ankles)].mean(axis=0))
+    upwards_m = rest_m[list(tops)].mean(axis=0) - rest_m[list(ankles)].mean(axis=0)
+    cosines = AXES @ upwards_m / max(float(np.linalg.norm(upwards_m)), 1e-9)
+    return int(cosines.argmax()) if cosines.max() > _RESTS else None
 
 
 def _with_even_feet(motion: Motion) -> Motion:

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from ...core.errors import InputError
 from ..geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
 from ..geometry.kinematics import forward_kinematics, joint_positions, local_rotations
+from ..geometry.rotations import identity_rotations
 from ..motion import Motion
 from ..skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 from .requirements import NO_BODY, REQUIRED_PARTS
@@ -137,8 +138,7 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     sources = [joint_of_name[layout.names[joint]] for joint in targets]
     offsets_m = layout.average().offsets_m
     offsets_m[targets] = motion.skeleton.offsets_m[sources]
-    rotations = np.zeros((len(motion), len(layout.names), 4))
-    rotations[..., 3] = 1
+    rotations = identity_rotations(len(motion), len(layout.names))
     rotations[:, targets] = motion.rotations[:, sources]
     return replace(motion, skeleton=layout.skeleton(offsets_m), rotations=rotations)
 
@@ -151,11 +151,11 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
     """Return the same poses measured from the T-pose, if the skeleton's own rest pose is another."""
     average = SMPL_BODY.average()
     skeleton = motion.skeleton
-    upright = np.array([[0.0, 0.0, 0.0, 1.0]])
-    turns = np.tile(upright, (len(skeleton), 1))
+    turns = identity_rotations(len(skeleton))
     for joint, children in enumerate(average.children):
         bones = list(children)
-        turns[joint] = aligning_turns(average.offsets_m[bones], skeleton.offsets_m[None, bones], upright)[0]
+        posed_m = skeleton.offsets_m[None, bones]
+        turns[joint] = aligning_turns(average.offsets_m[bones], posed_m, identity_rotations(1))[0]
     from_t_pose = Rotation.from_quat(turns)
     if from_t_pose.magnitude().max() < _BODY_SHAPES_DIFFER_RAD:
         return motion
@@ -202,7 +202,7 @@ def _add_missing_parts(motion: Motion) -> Motion:
     """
     average = SMPL_BODY.average()
     rest_m = np.zeros((len(SMPL_22), 3))
-    rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(SMPL_22), 1))
+    rotations = identity_rotations(len(motion), len(SMPL_22))
     for joint, part in enumerate(SMPL_22):
         source = motion.skeleton.joint(part)
         if source is not None:

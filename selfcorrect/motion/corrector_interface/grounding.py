@@ -8,6 +8,7 @@ import numpy as np
 
 from ..body.foot_frames import estimate_feet_on_any_floor
 from ..body.surface import world_sole_points
+from ..editing.transforms import raise_motion
 from ..geometry.kinematics import forward_kinematics, in_chunks
 from ..geometry.vectors import percentile
 from ..geometry.views import LevelFeet, TurnedWorld
@@ -47,7 +48,7 @@ def find_feet_on_any_floor(motion: Motion) -> FootFrames:
         return frames
     is_shown = False
     if estimated.soles_m is not None:
-        lowered = replace(motion, root_m=motion.root_m - np.array([0.0, frames.floor_m, 0.0]))
+        lowered = raise_motion(motion, -frames.floor_m)
         stands = foot_contacts(LevelFeet(frames).view(lowered), height_m=_NEAR_M)
         is_shown = float(stands.any(axis=1).mean()) >= _OFTEN_SHOWN
     return frames if is_shown else replace(frames, floor_m=0.0)
@@ -130,8 +131,8 @@ class MotionOnFloor:
                 return floor_ground.beneath_m(world_sole_points(skeleton, positions_m, orientations))
 
             lowest_m = float(in_chunks(heights_beneath_m, seen.root_m, seen.rotations).min())
-        root_m = seen.root_m - np.array([0.0, lowest_m, 0.0])
-        return cls(replace(seen, root_m=root_m, ground=ground.with_lowest_floor(lowest_m)), motion, turned, lowest_m)
+        seen = replace(raise_motion(seen, -lowest_m), ground=ground.with_lowest_floor(lowest_m))
+        return cls(seen, motion, turned, lowest_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a correction of this motion in the world of the given one, or in the level one if it stays level."""
@@ -146,9 +147,7 @@ class MotionOnFloor:
         if self.levels:
             return correction
         supports = tuple(self._restored_support(support) for support in correction.supports)
-        corrected = correction.motion
-        raised_m = corrected.root_m + np.array([0.0, self.lowest_m, 0.0])
-        motion = replace(corrected, root_m=raised_m, ground=self.given.ground)
+        motion = replace(raise_motion(correction.motion, self.lowest_m), ground=self.given.ground)
         motion = self.turned.restore(motion) if self.turned else motion
         return replace(correction, motion=motion, supports=supports)
 

@@ -42,6 +42,11 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
     return replace(motion, skeleton=skeleton, root_m=motion.root_m * scale)
 
 
+def raise_motion(motion: Motion, height_m: float) -> Motion:
+    """Return the motion higher by `height_m`; lower if that is negative."""
+    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+
+
 def heading_rad(orientations: np.ndarray) -> np.ndarray:
     """Direction that a body faces, (...), from world orientations (..., 4): its angle about the vertical, 0 along +z.
 

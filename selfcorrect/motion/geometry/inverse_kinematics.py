@@ -9,7 +9,7 @@ from ...core.errors import InputError
 from ..motion import Motion
 from ..skeleton import Skeleton
 from .kinematics import local_rotations, world_poses
-from .rotations import invert, rotate
+from .rotations import identity_rotations, invert, rotate
 from .vectors import dot, normalize_safely, norms
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
@@ -48,10 +48,7 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
     _check(joints_m, skeleton)
     orientations = np.empty((*joints_m.shape[:2], 4))
     for joint, children in enumerate(skeleton.children):
-        if joint:
-            before = orientations[:, skeleton.parents[joint]]
-        else:
-            before = np.tile([0.0, 0.0, 0.0, 1.0], (len(joints_m), 1))
+        before = orientations[:, skeleton.parents[joint]] if joint else identity_rotations(len(joints_m))
         bones_m = joints_m[:, list(children)] - joints_m[:, [joint]]
         orientations[:, joint] = aligning_turns(skeleton.offsets_m[list(children)], bones_m, before)
     return Motion(skeleton, joints_m[:, 0].astype(float), local_rotations(skeleton, orientations), fps)
@@ -179,13 +176,11 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
     lengths_m = norms(bones_m).mean(axis=0)[:, None]
     template_lengths_m = norms(template_m)[..., None]
     template_m = lengths_m * template_m / np.maximum(template_lengths_m, 1e-12)
-    upright = np.array([[0.0, 0.0, 0.0, 1.0]])
-    all_upright = np.tile(upright, (len(bones_m), 1))
     shape_m = template_m
     if len(template_m) < 2:
         return shape_m
     for _ in range(_FITS):
-        turns = aligning_turns(shape_m, bones_m, all_upright)
+        turns = aligning_turns(shape_m, bones_m, identity_rotations(len(bones_m)))
         turned = Rotation.from_quat(turns[:, None])
         before_m = shape_m
         shape_m = turned.inv().apply(bones_m).mean(axis=0)
@@ -193,5 +188,5 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
         shape_m *= lengths_m / np.maximum(shape_lengths_m, 1e-12)
         if np.abs(shape_m - before_m).max() < _CONVERGED_M:
             break
-    to_template = Rotation.from_quat(aligning_turns(shape_m, template_m[None], upright))
+    to_template = Rotation.from_quat(aligning_turns(shape_m, template_m[None], identity_rotations(1)))
     return to_template.apply(shape_m)

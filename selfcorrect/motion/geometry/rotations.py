@@ -65,6 +65,11 @@ def _stack_components(*components: np.ndarray) -> np.ndarray:
     return stacked
 
 
+def identity_rotations(*shape: int) -> np.ndarray:
+    """Quaternions (*shape, 4) of rotations that turn nothing."""
+    return np.tile([0.0, 0.0, 0.0, 1.0], (*shape, 1))
+
+
 def invert(rotations: np.ndarray) -> np.ndarray:
     """Inverses (..., 4) of unit quaternions (..., 4)."""
     return rotations * _CONJUGATE

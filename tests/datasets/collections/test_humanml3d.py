@@ -11,7 +11,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.collections.humanml3d import captioned_rows, statistics
-from selfcorrect.datasets.files.people.humanml3d import read_joints, read_motion
+from selfcorrect.datasets.files.people.humanml3d import motion_of_joints, read_joints
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES, RAISED_M, decode_joints, encode
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
@@ -78,7 +78,7 @@ def test_captions_keep_tokens_and_times(folder: Path) -> None:
 
 
 def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
-    motion = read_motion(shared / "humanml3d" / "joint_vecs_012314.npy")
+    motion = motion_of_joints(read_joints(shared / "humanml3d" / "joint_vecs_012314.npy"), "012314")
     published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
     assert np.abs(joint_positions(motion)[:-1] - published_m - RAISED_M).max() < 1e-4
     assert motion.fps == 20

@@ -1,5 +1,6 @@
 """SMPL parameters under the names of several tools, and back."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path:
     moved_m = (lifted[tool.translation] - tool_arrays[tool.translation]).reshape(40, 3)
     up = Rotation.from_euler("x", TURNS[world], degrees=True).apply([0.0, 0.1, 0.0])
     np.testing.assert_allclose(moved_m, np.tile(up, (40, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_names_of_amass_are_read_from_a_pickle_too(tmp_path: Path, nested: bool) -> None:
+    expected, tool_arrays = arrays("AMASS's names", "z up")
+    content = {"person": tool_arrays} if nested else tool_arrays
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
+    file = open_motion(tmp_path / "a.pkl", sc.Reading(fps=30.0))
+    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(expected), atol=1e-5)
 
 
 def test_the_frame_rate_is_the_file_s_or_the_reader_s(tmp_path: Path) -> None:
