@@ -20,7 +20,8 @@ SMPL_22 = (
 
 SIDES = ("left", "right")
 
-MOST_JOINTS, MOST_LEVELS = 4096, 128
+MOST_JOINTS = 4096
+MOST_LEVELS = 128
 """Bounds of a skeleton's size, far beyond any character's, so that work and recursion are bounded too."""
 
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)

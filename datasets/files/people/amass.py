@@ -220,10 +220,11 @@ def _rate(path: Path, arrays: Mapping[str, np.ndarray], fps: float | None) -> tu
 
 def _new(layout: Layout) -> dict[str, np.ndarray]:
     """Return the fields of a new file, no frame yet."""
-    fields = {"poses": np.zeros((0, 3 * len(layout.names))), "betas": np.zeros(16), "gender": np.array("neutral")}
+    poses = np.zeros((0, 3 * len(layout.names)))
+    fields = {"poses": poses, "betas": np.zeros(16), "gender": np.array("neutral")}
     if layout is SMPL_H:
         return {**fields, _RATES[0]: np.zeros(())}
-    fields |= {name: fields["poses"][:, columns] for name, columns in _PARTS_OF_SMPL_X.items()}
+    fields |= {name: poses[:, columns] for name, columns in _PARTS_OF_SMPL_X.items()}
     return {
         **fields,
         _RATES[1]: np.zeros(()),

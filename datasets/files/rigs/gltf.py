@@ -149,7 +149,8 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
     turns = bones.turns.as_matrix()
     corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales_m, _OCTAHEDRON[_TRIANGLES])
     places_m = corners + rest_m[bones.starts, None, None]
-    normals = np.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
+    first_edges, second_edges = np.moveaxis(corners[:, :, 1:] - corners[:, :, :1], 2, 0)
+    normals = np.cross(first_edges, second_edges)
     corner_normals = np.repeat(normalize_safely(normals), 3, axis=1)
     vertices = 3 * len(_TRIANGLES)
     carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)

@@ -54,7 +54,8 @@ class _UprightTurnSearch:
     """
 
     def __init__(self, motion: Motion) -> None:
-        self.motion, self.skeleton = motion, motion.skeleton
+        self.motion = motion
+        self.skeleton = motion.skeleton
         self.rest_m = motion.skeleton.rest_positions_m
         self.is_arbitrary = False
 

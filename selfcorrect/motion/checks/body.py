@@ -8,10 +8,11 @@ from itertools import combinations
 import numpy as np
 
 from ..geometry.rotations import invert, rotate
+from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, normalize_safely, norms
 from ..motion import Motion
 from ..skeleton import SIDES
-from .findings import Measurement, find_runs
+from .findings import Measurement
 from .motion_features import MotionFeatures
 
 _BONES = {
@@ -166,8 +167,9 @@ def neck_twist_deg(features: MotionFeatures) -> Measurement:
     head = features.skeleton.joint("head")
     if chest is None or head is None:
         return Measurement.empty()
-    dots = np.abs(np.einsum("ti,ti->t", features.orientations[:, chest], features.orientations[:, head])).clip(0, 1)
-    return Measurement(2 * np.degrees(np.arccos(dots))[:, None], ("head",))
+    dots = np.einsum("ti,ti->t", features.orientations[:, chest], features.orientations[:, head])
+    half_turns_rad = np.arccos(np.abs(dots).clip(0, 1))
+    return Measurement(2 * np.degrees(half_turns_rad)[:, None], ("head",))
 
 
 def t_pose_deg(features: MotionFeatures) -> Measurement:
@@ -245,7 +247,7 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
     turns = np.abs(np.diff(features.motion.rotations[start:stop, features.joints[1:]], axis=0))
     is_still = np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S)
     shortest = max(_MIN_RIGID_STEPS, _MIN_RIGID_S * features.fps)
-    return any(run_stop - run_start >= shortest for run_start, run_stop in find_runs(is_still))
+    return bool(find_runs(is_still, shortest))
 
 
 T_POSE_DEG = 20.0

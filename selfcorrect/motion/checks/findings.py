@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.runs import find_runs
 from .motion_features import MotionFeatures
 
 
@@ -107,12 +108,6 @@ def find_violations(rule: Rule, measured: Measurement, frames: int, fps: float) 
         spans = find_runs(np.asarray(is_broken.any(axis=1)))
     shortest = max(1, round(rule.least_s * fps))
     return [_finding(rule, measured, start, stop) for start, stop in spans if stop - start >= shortest]
-
-
-def find_runs(broken: np.ndarray) -> list[tuple[int, int]]:
-    """Return start and stop (exclusive) of each run of True in (T,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], broken, [False]]).astype(int)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _finding(rule: Rule, measured: Measurement, start: int, stop: int) -> Finding:

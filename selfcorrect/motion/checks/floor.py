@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
+from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
-from .findings import Measurement, find_runs
+from .findings import Measurement
 from .motion_features import MotionFeatures
 
 GRAVITY_M_S2 = 9.81
@@ -142,11 +143,11 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
     is_low = points_m[..., 1] < LOW_M
     counts = np.cumsum(np.concatenate([np.zeros_like(is_low[:1], dtype=int), is_low]), axis=0)
     stays_low = counts[window + 1 :] - counts[: -window - 1] == window + 1
-    moved_m = norms(points_m[window:, :, [0, 2]] - points_m[:-window, :, [0, 2]])
+    level_m = points_m[..., [0, 2]]
+    speeds_m_s = norms(level_m[window:] - level_m[:-window]) * features.fps / window
+    start = window // 2
     slowest_m_s = np.full(frames, np.inf)
-    slowest_m_s[window // 2 : window // 2 + frames - window] = np.where(
-        stays_low, moved_m * features.fps / window, np.inf
-    ).min(axis=1)
+    slowest_m_s[start : start + frames - window] = np.where(stays_low, speeds_m_s, np.inf).min(axis=1)
     around = max(1, round(_STRIDE_S * features.fps))
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
     is_other = (features.surface_m[0].min(axis=1) < OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
@@ -176,18 +177,13 @@ def is_lifted(features: MotionFeatures) -> bool:
     up_m_s = np.gradient(feet_m, 1 / features.fps, axis=0)
     both_move = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > _LIFTED_M_S)
     margin = _AROUND_S * features.fps
-    edges = [
-        edge
-        for support in features.around.supports
-        if support.part.endswith("foot")
-        for edge in (support.first, support.last)
-    ]
-    shortest = max(2, _LIFT_S * features.fps)
-    for start, stop in find_runs(both_move):
+    edges: list[int] = []
+    for support in features.around.supports:
+        if support.part.endswith("foot"):
+            edges += (support.first, support.last)
+    for start, stop in find_runs(both_move, max(2, _LIFT_S * features.fps)):
         is_near_support = any(start - margin <= edge <= stop + margin for edge in edges)
-        if stop - start < shortest or not is_near_support:
-            continue
-        if features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2:
+        if is_near_support and features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2:
             return True
     return False
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.runs import find_runs
 from ..measures.contacts import find_standing_joints, foot_joints
 from ..measures.physical import TOLERANCE_M
 from ..motion import Motion
+from ..skeleton import SIDES
 from ..support import Support, Surroundings
-from .findings import find_runs
 from .floor import find_unsupported_frames
 from .motion_features import MotionFeatures
 
@@ -76,8 +77,8 @@ def find_lost_contacts_of_features(
 def _lost_by_foot(before: Motion, seen_before: MotionFeatures, seen_after: MotionFeatures) -> LostContacts:
     """Return the contacts lost by feet of which a joint stands or slides."""
     _, joint_stands = find_standing_joints(before)
-    is_right = np.array([before.skeleton.parts[joint].startswith("right") for joint in foot_joints(before.skeleton)])
-    stands = np.stack([joint_stands[:, ~is_right].any(axis=1), joint_stands[:, is_right].any(axis=1)], axis=1)
+    sides = np.array([before.skeleton.parts[joint].partition("_")[0] for joint in foot_joints(before.skeleton)])
+    stands = np.stack([joint_stands[:, sides == side].any(axis=1) for side in SIDES], axis=1)
     heights_m = seen_after.sole_heights_m
     in_air = (heights_m > _IN_AIR_M) & (heights_m - seen_before.sole_heights_m > _RISE_M)
     return _count_lost(stands, in_air, heights_m, before.fps)

@@ -62,7 +62,9 @@ class MotionFeatures:
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
-        self.motion, self.skeleton, self.fps = motion, motion.skeleton, motion.fps
+        self.motion = motion
+        self.skeleton = motion.skeleton
+        self.fps = motion.fps
         body_joints = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
         self.joints = body_joints or list(range(len(motion.skeleton)))
         self.names = tuple(motion.skeleton.names[joint] for joint in self.joints)

@@ -4,7 +4,8 @@
 
 import numpy as np
 
-from .findings import Measurement, find_runs
+from ..geometry.runs import find_runs
+from .findings import Measurement
 from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 from .walking import walking_pace, walks_at_another_pace
@@ -36,21 +37,22 @@ def pace(features: MotionFeatures) -> float | None:
 
 def flight_pace(features: MotionFeatures) -> float | None:
     """Playback speed relative to real time in a motion's flights; None if no flight is usable."""
-    falls = [fall for start, stop in _flights(features) if (fall := _fall_m_s2(features, start, stop)) is not None]
-    if not falls:
+    falls_m_s2 = []
+    weights = []
+    shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
+    for start, stop in find_runs(features.clear_m > _CLEAR_M, shortest):
+        fall_in_flight_m_s2 = _fall_m_s2(features, start, stop)
+        if fall_in_flight_m_s2 is not None:
+            falls_m_s2.append(fall_in_flight_m_s2)
+            weights.append(float(stop - start) ** 2)
+    if not falls_m_s2:
         return None
-    weights = np.array([frames for _, frames in falls], dtype=float)
-    fall_m_s2 = float(np.average([fall for fall, _ in falls], weights=weights**2))
+    fall_m_s2 = float(np.average(falls_m_s2, weights=weights))
     return float(np.sqrt(max(fall_m_s2, 0.0) / GRAVITY_M_S2))
 
 
-def _flights(features: MotionFeatures) -> list[tuple[int, int]]:
-    least = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
-    return [(start, stop) for start, stop in find_runs(features.clear_m > _CLEAR_M) if stop - start >= least]
-
-
-def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> tuple[float, int] | None:
-    """Downward acceleration of the centre of mass in a flight, and its number of frames; None if it is no parabola."""
+def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
+    """Downward acceleration of the centre of mass in a flight; None if it is no parabola."""
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
     curve, slope, level = np.polyfit(times, heights, 2)
@@ -58,7 +60,7 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> tuple[float, 
     rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
     is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
-    return (-2 * float(curve), len(heights)) if is_flight else None
+    return -2 * float(curve) if is_flight else None
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement:

@@ -3,8 +3,9 @@
 import numpy as np
 from scipy.ndimage import median_filter
 
+from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
-from .findings import Measurement, find_runs
+from .findings import Measurement
 from .motion_features import MotionFeatures
 
 _WINDOW_S = 0.5

@@ -12,8 +12,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ..geometry.runs import find_runs
 from ..geometry.vectors import normalize_safely, norms
-from .findings import Measurement, find_runs
+from .findings import Measurement
 from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
@@ -95,7 +96,8 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
     leg_m = float(np.median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
     forwards = _forwards(left_hip_m - right_hip_m, features.fps)
-    apart_m = _smooth(np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards), _STRIDE_S, features.fps)
+    ahead_m = np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards)
+    apart_m = _smooth(ahead_m, _STRIDE_S, features.fps)
     turns = _find_turning_frames(apart_m, _ASTRIDE * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
@@ -158,7 +160,8 @@ def walking_pace(features: MotionFeatures) -> float | None:
         return None
     last = int(np.flatnonzero(tips_over)[-1])
     share = np.interp(_OUTSIDE * walk.leg_m, mean_m[[last + 1, last]], [1.0, 0.0])
-    return float(np.exp((1 - share) * np.log(_PACES[last]) + share * np.log(_PACES[last + 1]))) / _USUAL
+    log_pace = (1 - share) * np.log(_PACES[last]) + share * np.log(_PACES[last + 1])
+    return float(np.exp(log_pace)) / _USUAL
 
 
 def walks_at_another_pace(features: MotionFeatures) -> bool:
@@ -213,16 +216,19 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     is_low = soles_m[..., 1] < LOW_M
     others_m = features.surface_m[0][span].min(axis=1, initial=np.inf)
     only_feet_touch = is_low.any(axis=1) & (others_m > OTHERS_LOW_M)
-    reach_m = np.where(is_low[..., None], soles_m[..., [0, 2]] @ _DIRECTIONS.T, -np.inf).max(axis=1)
+    sole_reach_m = soles_m[..., [0, 2]] @ _DIRECTIONS.T
+    reach_m = np.where(is_low[..., None], sole_reach_m, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.
-    weight_at_m = np.einsum("tji,j->ti", places_m[..., [0, 2]], shares)
-    vertical = np.einsum("tj,tji,j->ti", accelerations_m_s2[..., 1], places_m[..., [0, 2]], shares)
+    level_m = places_m[..., [0, 2]]
+    weight_at_m = np.einsum("tji,j->ti", level_m, shares)
+    vertical = np.einsum("tj,tji,j->ti", accelerations_m_s2[..., 1], level_m, shares)
     moment = vertical - np.einsum("tji,tj,j->ti", accelerations_m_s2[..., [0, 2]], places_m[..., 1], shares)
     lift_m_s2 = np.einsum("tj,j->t", accelerations_m_s2[..., 1], shares)
     slower = (_PACES**-2)[:, None, None]
     force_m_s2 = np.maximum(GRAVITY_M_S2 + slower * lift_m_s2[:, None], 0.1 * GRAVITY_M_S2)
     points_m = (GRAVITY_M_S2 * weight_at_m + slower * moment) / force_m_s2
-    return np.maximum((points_m @ _DIRECTIONS.T - reach_m).max(axis=-1), 0.0)[:, only_feet_touch]
+    outside_m = (points_m @ _DIRECTIONS.T - reach_m).max(axis=-1)
+    return np.maximum(outside_m, 0.0)[:, only_feet_touch]
 
 
 def timing_unevenness(features: MotionFeatures) -> Measurement:

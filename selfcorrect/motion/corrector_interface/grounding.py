@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..body.foot_frames import estimate_feet_on_any_floor
-from ..body.surface import world_sole_points
 from ..editing.transforms import raise_motion
-from ..geometry.kinematics import forward_kinematics, in_chunks
+from ..geometry.kinematics import in_chunks
 from ..geometry.vectors import percentile
 from ..geometry.views import LevelFeet, TurnedWorld
-from ..measures.contacts import foot_contacts
+from ..measures.contacts import foot_contacts, sole_corners_m
 from ..measures.ground_plane import LEVEL, GroundPlane, estimate_ground_plane
 from ..motion import Motion
 from ..skeleton import FootFrames
@@ -59,15 +58,9 @@ def _low_sole_height_m(motion: Motion) -> float:
 
     It is the 40th percentile, which a second estimate of the same motion on that floor finds again.
     """
-    skeleton = motion.skeleton
-    if skeleton.pair("ankle") is None or not len(motion):
+    if motion.skeleton.pair("ankle") is None or not len(motion):
         return 0.0
-    soles_m = in_chunks(
-        lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
-        motion.root_m,
-        motion.rotations,
-    )
-    lowest_m = soles_m[..., 1].min(axis=-1)
+    lowest_m = sole_corners_m(motion)[..., 1].min(axis=-1)
     low_m = percentile(lowest_m, 5)
     rises_m_s = np.abs(np.gradient(lowest_m, 1 / motion.fps)) if len(motion) > 1 else np.zeros(1)
     standing_m = lowest_m[(lowest_m < low_m + _LOW_M) & (rises_m_s < _RISING_M_S)]
@@ -122,15 +115,9 @@ class MotionOnFloor:
         turned = None if ground.is_level else TurnedWorld(ground.to_floor)
         seen = turned.view(motion) if turned else motion
         lowest_m = ground.in_own_frame.floor_m
-        skeleton = seen.skeleton
-        if skeleton.pair("ankle") is not None:
-            floor_ground = ground.in_own_frame
-
-            def heights_beneath_m(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-                positions_m, orientations = forward_kinematics(skeleton, root_m, rotations)
-                return floor_ground.beneath_m(world_sole_points(skeleton, positions_m, orientations))
-
-            lowest_m = float(in_chunks(heights_beneath_m, seen.root_m, seen.rotations).min())
+        if seen.skeleton.pair("ankle") is not None:
+            heights_m = in_chunks(ground.in_own_frame.beneath_m, sole_corners_m(seen))
+            lowest_m = float(heights_m.min())
         seen = replace(raise_motion(seen, -lowest_m), ground=ground.with_lowest_floor(lowest_m))
         return cls(seen, motion, turned, lowest_m)
 

@@ -71,7 +71,8 @@ class FrameRepeats:
             motion = replace(original, root_m=corrected.root_m, rotations=corrected.rotations)
         timeline = correction.timeline
         if timeline is not None:
-            timeline = timeline.select_frames(sources[sources < len(timeline)], timeline.fps * self.count)
+            repeated = timeline.select_frames(sources[sources < len(timeline)])
+            timeline = replace(repeated, fps=timeline.fps * self.count)
         supports = []
         for support in correction.supports:
             supports.append(replace(support, first=starts[support.first], last=starts[support.last + 1] - 1))

@@ -5,6 +5,8 @@ from typing import Self
 
 import numpy as np
 
+from ..geometry.runs import find_runs
+
 BEARS_BODYWEIGHTS = 0.05
 """A part of the body bears weight if it carries more than this."""
 
@@ -59,18 +61,12 @@ class Timeline:
 
     def frames(self, start: int, stop: int) -> Self:
         """Return frames `start` to `stop` (exclusive)."""
-        return replace(
-            self,
-            residual_force_bodyweights=self.residual_force_bodyweights[start:stop],
-            residual_torque_nm=self.residual_torque_nm[start:stop],
-            loads_bodyweights=self.loads_bodyweights[start:stop],
-        )
+        return self.select_frames(slice(start, stop))
 
-    def select_frames(self, frames: np.ndarray, fps: float) -> Self:
-        """Return the frames at some indices, at another frame rate."""
+    def select_frames(self, frames: np.ndarray | slice) -> Self:
+        """Return the frames at some indices, in their order."""
         return replace(
             self,
-            fps=fps,
             residual_force_bodyweights=self.residual_force_bodyweights[frames],
             residual_torque_nm=self.residual_torque_nm[frames],
             loads_bodyweights=self.loads_bodyweights[frames],
@@ -97,30 +93,28 @@ class Timeline:
 
     def find_residual_spans(self) -> list[ResidualSpan]:
         """Return the times in which a residual force or moment acts on the root."""
-        force = self.residual_force_bodyweights
-        torque_nm = self.residual_torque_nm
-        return [
-            ResidualSpan(first, last, float(force[first : last + 1].mean()), float(torque_nm[first : last + 1].mean()))
-            for first, last in spans((force > 0) | (torque_nm > 0), round(LONGEST_GAP_S * self.fps))
-        ]
+        acts = (self.residual_force_bodyweights > 0) | (self.residual_torque_nm > 0)
+        residual_spans = []
+        for first, last in spans(acts, round(LONGEST_GAP_S * self.fps)):
+            part = self.frames(first, last + 1)
+            force_bodyweights = float(part.residual_force_bodyweights.mean())
+            residual_spans.append(ResidualSpan(first, last, force_bodyweights, float(part.residual_torque_nm.mean())))
+        return residual_spans
 
     def contacts(self) -> list[Contact]:
         """Return the times in which parts bear weight, part by part."""
         gap = round(LONGEST_GAP_S * self.fps)
-        return [
-            Contact(part, first, last, float(loads[first : last + 1].mean()))
-            for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True)
-            for first, last in spans(loads > BEARS_BODYWEIGHTS, gap)
-        ]
+        contacts = []
+        for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True):
+            for first, last in spans(loads > BEARS_BODYWEIGHTS, gap):
+                contacts.append(Contact(part, first, last, float(loads[first : last + 1].mean())))
+        return contacts
 
 
 def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
     """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart being one."""
-    around = np.zeros(len(holds) + 2, dtype=bool)
-    around[1:-1] = holds
-    edges = np.flatnonzero(around[1:] != around[:-1]).tolist()
     runs: list[tuple[int, int]] = []
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+    for start, stop in find_runs(holds):
         is_joined = runs and start - runs[-1][1] <= longest_gap + 1
         first = runs.pop()[0] if is_joined else start
         runs.append((first, stop - 1))

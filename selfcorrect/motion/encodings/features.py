@@ -56,12 +56,17 @@ class FeatureCodec:
         Only the horizontal position of the first frame is lost. Windows for training should be canonical (see
         `transforms.canonicalise`); encoding does not turn them.
         """
+        self.check_body(batch)
+        return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
+
+    def check_body(self, batch: MotionBatch) -> None:
+        """Refuse motions of another skeleton or frame rate than the codec's."""
         if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
             raise InputError(
                 f"these features are for a skeleton of {len(self.skeleton)} joints at {self.fps} frames per second, "
-                f"got {len(batch.skeleton)} joints at {batch.fps} or other bones; retarget or resample first"
+                f"got another skeleton or frame rate: {len(batch.skeleton)} joints at {batch.fps}; "
+                "retarget or resample first"
             )
-        return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
 
     def decode(self, values: Tensor) -> MotionBatch:
         """Return windows that start at the horizontal origin, from normalised features (N, T, D).

@@ -71,11 +71,7 @@ class HumanML3DCodec(FeatureCodec):
 
     def encode(self, batch: MotionBatch) -> Tensor:
         """Return values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
-        if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
-            raise InputError(
-                f"these features are for another skeleton or frame rate than {len(batch.skeleton)} joints at "
-                f"{batch.fps:g} frames per second; retarget or resample first"
-            )
+        self.check_body(batch)
         return self.tensor([encode(body_joints(batch[index]) - RAISED_M) for index in range(len(batch))])
 
     def decode(self, values: Tensor) -> MotionBatch:

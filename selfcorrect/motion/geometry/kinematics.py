@@ -42,9 +42,10 @@ def _pose_tree(
 ) -> tuple[_Tree, np.ndarray, np.ndarray]:
     """Return the tree of the joints that are posed, and positions (3, K, T) and orientations (4, K, T) in its order."""
     tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
-    all_lengths = np.sqrt(np.einsum("...i,...i", rotations, rotations)).reshape(-1, rotations.shape[-2])
-    local = rotations.reshape(-1, *rotations.shape[-2:]).transpose(2, 1, 0).take(tree.order, axis=1)
-    local /= all_lengths.T.take(tree.order, axis=0)
+    by_frame = rotations.reshape(-1, *rotations.shape[-2:])
+    lengths = np.sqrt(np.einsum("...i,...i", by_frame, by_frame))
+    local = by_frame.transpose(2, 1, 0).take(tree.order, axis=1)
+    local /= lengths.T.take(tree.order, axis=0)
     orientations = _chain_rotations(tree, local)
     roots_m = np.broadcast_to(root_m, (*rotations.shape[:-2], 3)).reshape(-1, 3)
     return tree, _chain_positions(tree, roots_m.T, orientations), orientations

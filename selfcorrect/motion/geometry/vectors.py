@@ -6,7 +6,8 @@ same.
 
 import numpy as np
 
-NEXT, LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
+NEXT = np.array([1, 2, 0])
+LAST = np.array([2, 0, 1])
 """Indices of the other two of three components."""
 
 _FEW = 400

@@ -9,7 +9,7 @@ nor is cutting off what a file has above the pelvis.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Generic, Protocol, Self
@@ -85,7 +85,7 @@ class TurnedFrames:
         turns = self.turns.as_quat()
         to_parents = invert(_parent_turns(skeleton, turns))
         turned = replace(skeleton, offsets_m=rotate(to_parents, skeleton.offsets_m))
-        local = in_chunks(partial(_turn_joints, to_parents, turns), motion.rotations)
+        local = in_chunks(lambda rotations: _compose_sparse(to_parents, normalize(rotations), turns), motion.rotations)
         return replace(motion, skeleton=turned, rotations=make_continuous(local))
 
     def restore(self, motion: Motion) -> Motion:
@@ -214,24 +214,20 @@ class LevelFeet:
     feet: FootFrames
 
     def view(self, motion: Motion) -> Motion:
-        if self.feet == FootFrames():
-            return motion
-        skeleton = motion.skeleton
-        turns = self.feet.turns(skeleton)
-        parent_turns = _parent_turns(skeleton, turns)
-        level = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=self.feet.soles_m)
-        rotations = _compose_sparse(parent_turns, motion.rotations, invert(turns))
-        return replace(motion, skeleton=level, rotations=rotations)
+        return self._turn(motion, self.feet.turns(motion.skeleton), self.feet.soles_m)
 
     def restore(self, motion: Motion) -> Motion:
+        return self._turn(motion, invert(self.feet.turns(motion.skeleton)), None)
+
+    def _turn(self, motion: Motion, turns: np.ndarray, soles_m: tuple[float, float] | None) -> Motion:
+        """Return the motion with joints' frames turned back by `turns` (J, 4)."""
         if self.feet == FootFrames():
             return motion
         skeleton = motion.skeleton
-        turns = self.feet.turns(skeleton)
-        parent_turns = invert(_parent_turns(skeleton, turns))
-        restored = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=None)
-        rotations = _compose_sparse(parent_turns, motion.rotations, turns)
-        return replace(motion, skeleton=restored, rotations=rotations)
+        parent_turns = _parent_turns(skeleton, turns)
+        turned = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=soles_m)
+        rotations = _compose_sparse(parent_turns, motion.rotations, invert(turns))
+        return replace(motion, skeleton=turned, rotations=rotations)
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -240,11 +236,6 @@ def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) 
     turned = rotations.astype(float)
     turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
     return turned
-
-
-def _turn_joints(first: np.ndarray, last: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Return unit rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4)."""
-    return _compose_sparse(first, normalize(rotations), last)
 
 
 def _parent_turns(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:

@@ -121,15 +121,20 @@ def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
     return tuple(speeds_m_s)
 
 
-def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
+def sole_corners_m(moving: Motion | MotionBatch) -> np.ndarray:
+    """Return the corners of the soles in the world, (..., T, P, 3)."""
     skeleton = moving.skeleton
-    soles_m = in_chunks(
+    return in_chunks(
         lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
         moving.root_m,
         moving.rotations,
     )
-    side = sole_points(skeleton).side
+
+
+def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
+    """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
+    soles_m = sole_corners_m(moving)
+    side = sole_points(moving.skeleton).side
     if moving.ground is not None:
         soles_m = moving.ground.standing_on(soles_m)
     feet_m = np.stack([soles_m[..., side == foot, :] for foot in (0, 1)], axis=-3)

@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import rotate
+from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
 from ..motion import Motion
 from ..skeleton import SIDES
@@ -354,23 +355,23 @@ def _find_stances(motion: Motion) -> list[_Stance]:
         toes_m = positions_m[:, ankle if toe is None else toe]
         up = rotate(orientations[:, ankle], np.array([0.0, 1.0, 0.0]))
         is_still = norms(np.gradient(toes_m, 1 / motion.fps, axis=0)) < _STILL_M_S
-        for start, stop in _find_runs(is_still, max(2, round(_SHORTEST_S * motion.fps))):
+        for start, stop in find_runs(is_still, max(2, round(_SHORTEST_S * motion.fps))):
             run = slice(start, stop)
             seconds = (stop - start) / motion.fps
             to_centre_m = (centre_m[run] - (toes_m[run] + positions_m[run, ankle]) / 2).mean(axis=0)
             accelerates_m_s2 = (velocity_m_s[stop - 1] - velocity_m_s[start]) * motion.fps / (stop - 1 - start)
+            lean = to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / _GRAVITY_M_S2
             sole = up[run].mean(axis=0)
-            stances.append(
-                _Stance(
-                    side=side,
-                    seconds=seconds,
-                    place_m=toes_m[run].mean(axis=0),
-                    lean=(to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / _GRAVITY_M_S2)[[0, 2]],
-                    sole=(sole / _at_least(sole[1]))[[0, 2]],
-                    leftward=leftward_m[run].mean(axis=0),
-                    tallness=float(heights_m[run].mean()) / tall_m,
-                )
+            stance = _Stance(
+                side=side,
+                seconds=seconds,
+                place_m=toes_m[run].mean(axis=0),
+                lean=lean[[0, 2]],
+                sole=(sole / _at_least(sole[1]))[[0, 2]],
+                leftward=leftward_m[run].mean(axis=0),
+                tallness=float(heights_m[run].mean()) / tall_m,
             )
+            stances.append(stance)
     return stances
 
 
@@ -383,10 +384,3 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     """Return a vector scaled to length 1; 0 if it has none."""
     length = float(np.linalg.norm(vector))
     return vector / length if length > 1e-9 else np.zeros_like(vector)
-
-
-def _find_runs(mask: np.ndarray, shortest: int) -> list[tuple[int, int]]:
-    """Return first frame and end of runs of a mask (T,) of at least `shortest` frames."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
-    runs = zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    return [(start, stop) for start, stop in runs if stop - start >= shortest]

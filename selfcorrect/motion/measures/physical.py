@@ -57,12 +57,8 @@ class FrameErrors:
 
 def errors_by_frame(batch: MotionBatch) -> FrameErrors:
     """Return the errors of each frame on floor or ground, whose means `physical_errors` returns."""
-    positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
-    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
-    if batch.ground is not None:
-        soles_m = batch.ground.standing_on(soles_m)
-        positions_m = batch.ground.standing_on(positions_m)
-    lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
+    poses = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    lowest_m, soles_m = _stand_on_ground(batch, *poses, supports=())
     skate_m_s = _skate(soles_m) * batch.fps
     return FrameErrors(
         penetration_m=_depth_below_floor(lowest_m),
@@ -98,6 +94,19 @@ def errors_of_poses(
         The errors, arrays (N,).
     """
     jerk = norms(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
+    lowest_m, soles_m = _stand_on_ground(batch, positions_m, orientations, supports)
+    return PhysicalErrors(
+        penetration_m=_mean(_depth_below_floor(lowest_m), batch.lengths),
+        floating_m=_mean(_depth_below_floor(-lowest_m), batch.lengths),
+        skate_m_s=_mean(_skate(soles_m), batch.lengths - 1) * batch.fps,
+        jerk_m_s3=_mean(jerk, batch.lengths - 3),
+    )
+
+
+def _stand_on_ground(
+    batch: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, supports: Sequence[Sequence[Support]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return heights (N, T) of the body's lowest point, and sole corners (N, T, P, 3), above what carries the body."""
     world_m = positions_m
     has_supports = any(supports)
     if has_supports:
@@ -114,12 +123,7 @@ def errors_of_poses(
     for motion_lowest_m, motion_supports in zip(lowest_m, supports, strict=False):
         is_gripping = gripping(motion_supports, len(motion_lowest_m))
         np.minimum(motion_lowest_m, 0.0, out=motion_lowest_m, where=is_gripping)
-    return PhysicalErrors(
-        penetration_m=_mean(_depth_below_floor(lowest_m), batch.lengths),
-        floating_m=_mean(_depth_below_floor(-lowest_m), batch.lengths),
-        skate_m_s=_mean(_skate(soles_m), batch.lengths - 1) * batch.fps,
-        jerk_m_s3=_mean(jerk, batch.lengths - 3),
-    )
+    return lowest_m, soles_m
 
 
 def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:

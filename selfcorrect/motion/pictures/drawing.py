@@ -162,12 +162,13 @@ def animate(
     rows = _rows(panels, columns)
     moments = np.arange(max(len(panel.motion) for panel in panels))
     camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
-    pictures = [
-        _draw_panel(panel, moments, size_px, camera, camera_path_m(panels, panel, same_view)) for panel in panels
-    ]
+    pictures = []
+    for panel in panels:
+        path_m = camera_path_m(panels, panel, same_view)
+        pictures.append(_draw_panel(panel, moments, size_px, camera, path_m))
     blank = np.full_like(pictures[0], PAPER[0])
-    grid = [[pictures[index] if index < len(pictures) else blank for index in row] for row in rows]
-    return np.concatenate([np.concatenate(row, axis=2) for row in grid], axis=1)
+    pictures += [blank] * (rows[-1].stop - len(pictures))
+    return np.concatenate([np.concatenate(pictures[row.start : row.stop], axis=2) for row in rows], axis=1)
 
 
 def film_strip(

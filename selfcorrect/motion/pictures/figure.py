@@ -36,7 +36,8 @@ FOOT_RADIUS_M = 0.028
 _INSIDE = 0.97
 """Capsules end a little inside those that they lead to, whose colour is seen there."""
 
-_FINGER_M, _POLE_M = 0.012, 0.02
+_FINGER_M = 0.012
+_POLE_M = 0.02
 """Radii of joints that hang on the body and are no part of it, and of skeletons without any known part."""
 
 _HEEL_AND_TIP = 2

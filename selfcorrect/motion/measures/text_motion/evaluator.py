@@ -173,7 +173,9 @@ def _embed_in_batches(embed: Callable[[Sequence[Item]], Tensor], items: Sequence
 
 LONGEST = 20
 """Largest number of words that are read of a caption, without start and end."""
-_START, _END, _PADDING = "sos/OTHER", "eos/OTHER", "unk/OTHER"
+_START = "sos/OTHER"
+_END = "eos/OTHER"
+_PADDING = "unk/OTHER"
 _UNKNOWN = "unk"
 
 KINDS = (

@@ -14,7 +14,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 UNIT_FRAMES = 4
 """Number of frames of a movement."""
-_SLOPE, _DROPOUT = 0.2, 0.2
+_SLOPE = 0.2
+_DROPOUT = 0.2
 
 
 class MovementEncoder(nn.Module):
