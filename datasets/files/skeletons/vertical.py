@@ -237,7 +237,7 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
     places_m = features.places(*_TRACED_PARTS)
     if places_m is None:
         return None
-    parts_m = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
+    parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
     return TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
 
 
