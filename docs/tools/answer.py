@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from evidence import average_late, change_cell, measure_change
+from evidence import arms_by_name, average_late, change_cell, measure_change
 from tables import table_lines
 
 from selfcorrect.experiments.studies.summary import Summary
@@ -61,7 +61,7 @@ def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[st
     digits = DIGITS[key]
     rows = []
     for loop in LOOPS:
-        arms = {curves.name: curves for curves in summaries[loop.summary].arms[loop.denoiser]}
+        arms = arms_by_name(summaries[loop.summary], loop.denoiser)
         cells = [loop.title, f"{average_late(arms[REAL_ONLY], key).mean():.{digits}f}"]
         for corrector in CORRECTORS:
             arm = arms.get(f"{loop.policy}+{corrector}")
@@ -82,7 +82,7 @@ def first_screen_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of the README's table: Fréchet distance, and coverage in brackets, means over seeds."""
     rows = []
     for loop in FIRST_SCREEN:
-        arms = {curves.name: curves for curves in summaries[loop.summary].arms[loop.denoiser]}
+        arms = arms_by_name(summaries[loop.summary], loop.denoiser)
         names = [REAL_ONLY, *(f"{loop.policy}+{corrector}" for corrector in FIRST_SCREEN_CORRECTORS)]
         cells = []
         for name in names:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from evidence import average_late, format_interval
+from evidence import arms_by_name, average_late, format_interval
 from tables import table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -134,7 +134,7 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
 
 def judge_claim(claim: Claim, summary: Summary) -> tuple[str, str]:
     """Return the measured values in words, and the verdict."""
-    arms = {curves.name: curves for curves in summary.arms[claim.denoiser]}
+    arms = arms_by_name(summary, claim.denoiser)
     values = _select_values(arms[claim.arm], claim)
     if claim.than is None:
         before = _select_first(arms[claim.arm], claim.metric)

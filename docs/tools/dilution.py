@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import numpy as np
 import tyro
-from evidence import REAL, average_late, format_interval, real_values
+from evidence import REAL, arms_by_name, average_late, format_interval, real_values
 from matplotlib.figure import Figure
 from shares import average_differences
 from tables import table_lines
@@ -36,6 +36,8 @@ NETWORKS = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer"}
 RIVALS = ("one pass", "no effect", "full effect")
 EXACT = 0.05
 """Level of the test."""
+POWER = 0.8
+"""Share of simulated experiments in which the test must find a deviation."""
 CLOSE = 0.10
 """Root mean square error, as a share of |r − c|, up to which the form counts as close."""
 KEPT = "dilution"
@@ -124,7 +126,7 @@ def verdict(adjusted_p: float, error: float) -> str:
     return "refuted" if adjusted_p <= EXACT else "undecided"
 
 
-def detectable_share(fit: Fit, *, tests: int, power: float = 0.8, draws: int = 200) -> float:
+def detectable_share(fit: Fit, *, tests: int, draws: int = 200) -> float:
     """Estimate the smallest deviation from the form, common to all cells, that the joint test finds.
 
     Seeds are drawn from a Gaussian with the covariance of the residuals.
@@ -132,7 +134,6 @@ def detectable_share(fit: Fit, *, tests: int, power: float = 0.8, draws: int = 2
     Args:
         fit: The form against the arms of one corrector of one network.
         tests: Number of tests over which Holm's method adjusts the level.
-        power: Share of draws in which the test must find the deviation.
         draws: Number of simulated experiments for each deviation.
 
     Returns:
@@ -146,7 +147,7 @@ def detectable_share(fit: Fit, *, tests: int, power: float = 0.8, draws: int = 2
     for percent in range(1, 100):
         deviation = percent / 100 * fit.span
         is_found = [replace(fit, residuals=sample + deviation).joint_p <= EXACT / tests for sample in noise]
-        if np.mean(is_found) >= power:
+        if np.mean(is_found) >= POWER:
             return percent / 100
     return math.inf
 
@@ -155,7 +156,7 @@ def fit_all(summary: Summary) -> dict[tuple[str, str], Fit]:
     """Return network and corrector → the form against their arms."""
     fits = {}
     for network, corrector in product(NETWORKS, CORRECTORS):
-        arms = _get_arms(summary, network)
+        arms = arms_by_name(summary, network)
         fits[network, corrector] = fit(arms, corrector, RATIOS, STRENGTHS, PRIMARY)
     return fits
 
@@ -166,28 +167,17 @@ def form_table(summary: Summary) -> Iterator[str]:
     for (network, corrector), cell in fit_all(summary).items():
         fits[f"{NETWORKS[network]}, {CORRECTORS[corrector]}"] = cell
     adjusted = holm({name: cell.joint_p for name, cell in fits.items()})
-    heads = [
-        "",
-        "r, mm",
-        "c, mm",
-        "error / (r − c)",
-        "joint p, Holm",
-        "verdict",
-        "largest residual, mm",
-    ]
-    rows = [
-        [
-            name,
-            *(f"{end.mean():.1f}" for end in cell.ends),
-            f"{cell.error:.2f}",
-            f"{adjusted[name]:.3f}",
-            verdict(adjusted[name], cell.error),
-            format_interval(cell.largest, 1),
-            *(format_interval(mean_interval(cell.rivals[rival] - cell.by_seed), 1) for rival in RIVALS),
-        ]
-        for name, cell in fits.items()
-    ]
-    yield from table_lines([*heads, *(f"{rival} − formula, mm" for rival in RIVALS)], rows)
+    heads = ["", "r, mm", "c, mm", "error / (r − c)", "joint p, Holm", "verdict", "largest residual, mm"]
+    heads += [f"{rival} − formula, mm" for rival in RIVALS]
+    rows = []
+    for name, cell in fits.items():
+        row = [name, *(f"{end.mean():.1f}" for end in cell.ends), f"{cell.error:.2f}", f"{adjusted[name]:.3f}"]
+        row += [verdict(adjusted[name], cell.error), format_interval(cell.largest, 1)]
+        for rival in RIVALS:
+            excess = mean_interval(cell.rivals[rival] - cell.by_seed)
+            row.append(format_interval(excess, 1))
+        rows.append(row)
+    yield from table_lines(heads, rows)
 
 
 def coverage_table(tests: Sequence[Summary]) -> Iterator[str]:
@@ -239,10 +229,6 @@ def dilution_figure(summary: Summary) -> str:
         return as_svg(figure)
 
 
-def _get_arms(summary: Summary, network: str) -> dict[str, ArmCurves]:
-    return {curves.name: curves for curves in summary.arms[network]}
-
-
 def _format_real(summary: Summary, key: str, digits: int) -> str:
     values = real_values(summary, key)
     return "—" if values is None else f"{values.mean():.{digits}f}"
@@ -261,7 +247,7 @@ def _share(ratio: float, strength: float) -> float:
 
 def _coverage_rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
     """Yield each network's name and its cells of the table."""
-    arms = {network: _get_arms(summary, network) for network in NETWORKS}
+    arms = {network: arms_by_name(summary, network) for network in NETWORKS}
     gains = {network: _coverage_gain(network_arms, "physics") for network, network_arms in arms.items()}
     tests = {network: compare_paired(gain, np.zeros_like(gain)) for network, gain in gains.items()}
     adjusted = holm({network: test.p_value for network, test in tests.items()})

@@ -13,6 +13,11 @@ REAL = "real against real"
 """Title of the scores of real data in summaries."""
 
 
+def arms_by_name(summary: Summary, denoiser: str) -> dict[str, ArmCurves]:
+    """Return the curves of the arms of a denoiser by their names."""
+    return {curves.name: curves for curves in summary.arms[denoiser]}
+
+
 def average_late(curves: ArmCurves, key: str) -> np.ndarray:
     """Return means (S,) over the later half of the generations, of those in which the metric was measured."""
     values = curves.values[key]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from evidence import average_late, distances, format_interval, measure_change, real_values
+from evidence import arms_by_name, average_late, distances, format_interval, measure_change, real_values
 from matplotlib.ticker import MaxNLocator
 from tables import table_lines
 
@@ -86,7 +86,7 @@ def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
 def _cells(evidence: Evidence, summary: Summary) -> list[str]:
     metric = find_metric(evidence.metric)
-    arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+    arms = arms_by_name(summary, evidence.denoiser)
     cells = [f"{metric.title}, {evidence.where}"]
     real = real_values(summary, metric.key)
     cells.append("" if real is None else f"{real.mean():.{metric.digits}f}")
@@ -96,9 +96,15 @@ def _cells(evidence: Evidence, summary: Summary) -> list[str]:
         (evidence.control, f" ({evidence.control_words})"),
     ):
         cells.append(f"{average_late(arms[name], metric.key).mean():.{metric.digits}f}{words}")
-    cells.append(format_interval(effect(evidence, evidence.arm, summary), metric.digits))
-    nearer = approach(evidence, evidence.arm, summary)
-    cells.append("" if nearer is None else format_interval(nearer, metric.digits))
+    arm = arms[evidence.arm]
+    plain = arms[evidence.plain]
+    cells.append(format_interval(measure_change(arm, plain, metric.key), metric.digits))
+    distance = distances(arm, metric, summary)
+    plain_distance = distances(plain, metric, summary)
+    if distance is None or plain_distance is None:
+        cells.append("")
+    else:
+        cells.append(format_interval(mean_interval(plain_distance - distance), metric.digits))
     return cells
 
 
@@ -107,27 +113,12 @@ def _title(evidence: Evidence) -> str:
     return f"{find_metric(evidence.metric).title}, {evidence.where.split(',')[0]}"
 
 
-def effect(evidence: Evidence, arm: str, summary: Summary) -> Interval:
-    """An arm minus the uncorrected one, paired by seed."""
-    arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
-    return measure_change(arms[arm], arms[evidence.plain], evidence.metric)
-
-
-def approach(evidence: Evidence, arm: str, summary: Summary) -> Interval | None:
-    """Return the uncorrected arm's distance to real data minus that of an arm; None without a value of real data."""
-    arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
-    metric = find_metric(evidence.metric)
-    plain_distance = distances(arms[evidence.plain], metric, summary)
-    distance = distances(arms[arm], metric, summary)
-    return None if plain_distance is None or distance is None else mean_interval(plain_distance - distance)
-
-
 def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
     """Yield name and SVG text of the figure of each piece of evidence: its arms and real data over one axis."""
     for number, finding in enumerate(FINDINGS.values()):
         for row, evidence in enumerate(finding):
             summary = summaries[evidence.summary]
-            arms = {curves.name: curves for curves in summary.arms[evidence.denoiser]}
+            arms = arms_by_name(summary, evidence.denoiser)
             names = (evidence.plain, evidence.arm, evidence.control)
             intervals = {name: mean_interval(average_late(arms[name], evidence.metric)) for name in names}
             real = real_values(summary, evidence.metric)

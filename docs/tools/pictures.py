@@ -81,13 +81,8 @@ def draw_box(axes: Axes, box: Box) -> None:
         axes.text(box.x, box.y - 0.12, box.text, ha="center", va="center", color=INK, fontsize=7.5, linespacing=1.25)
 
 
-def arrow(
-    axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str = SOFT, bend: float = 0.0
-) -> None:
-    style = f"arc3,rad={bend}"
-    axes.add_patch(
-        FancyArrowPatch(start, stop, connectionstyle=style, arrowstyle="-|>", mutation_scale=11, color=colour, lw=1.3)
-    )
+def arrow(axes: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str = SOFT) -> None:
+    axes.add_patch(FancyArrowPatch(start, stop, arrowstyle="-|>", mutation_scale=11, color=colour, lw=1.3))
 
 
 def loop() -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from evidence import average_late, change_cell, distances, real_values
+from evidence import arms_by_name, average_late, change_cell, distances, real_values
 from tables import table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -37,7 +37,7 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield a section for each metric and denoiser: paired changes by synthetic ratio."""
     heads = ["λ", "uncorrected", "physics", "kinematic clean-up", "low-pass filter"]
     for key, words, name, denoiser in ROWS:
-        arms = {curves.name: curves for curves in summaries[name].arms[denoiser]}
+        arms = arms_by_name(summaries[name], denoiser)
         metric = find_metric(key)
         partial = [f"augment-{ratio}" for ratio in PARTIAL if f"augment-{ratio}+none" in arms]
         groups = {**{_ratio_title(policy): [policy] for policy in (*partial, FULL)}, "finite λ, pooled": partial}
@@ -59,7 +59,7 @@ def new_seeds_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         for denoiser, (words, *names) in NEW_SEEDS.items():
             cells = []
             for name in names:
-                arms = {curves.name: curves for curves in summaries[name].arms[denoiser]}
+                arms = arms_by_name(summaries[name], denoiser)
                 if key in arms["real+none"].values:
                     pairs = [(f"augment-{ratio}+physics", f"augment-{ratio}+none") for ratio in PARTIAL]
                     cells.append(change_cell(mean_interval(average_differences(arms, pairs, key)), metric.digits + 1))

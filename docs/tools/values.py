@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from evidence import average_late, mean_cell
+from evidence import arms_by_name, average_late, mean_cell
 from tables import table_lines
 
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
@@ -81,7 +81,7 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
     """Yield each arm, its curves, and those of its plain arm if that is another."""
-    curves = {arm_curves.name: arm_curves for arm_curves in summary.arms[denoiser]}
+    curves = arms_by_name(summary, denoiser)
     comparisons = settings_from_config(summary.settings).comparisons
     comparison = next(comparison for comparison in comparisons if comparison.denoiser == denoiser)
     for arm in comparison.arms:

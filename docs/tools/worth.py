@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 from claims import SIZES, TITLES
-from evidence import average_late
+from evidence import arms_by_name, average_late
 from tables import table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -27,7 +27,7 @@ def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     columns = sorted({n for sizes in SIZES.values() for n in sizes})[:-1]
     rows = []
     for denoiser, sizes in SIZES.items():
-        runs = {n: {curves.name: curves for curves in summaries[name].arms[denoiser]} for n, name in sizes.items()}
+        runs = {n: arms_by_name(summaries[name], denoiser) for n, name in sizes.items()}
         for (policy, words), corrector in product(POLICIES.items(), CORRECTORS):
             if any(f"{policy}+{corrector}" not in arms for arms in runs.values()):
                 continue

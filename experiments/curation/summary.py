@@ -99,17 +99,19 @@ def summarize(database: RatingDatabase) -> Ratings:
     agreement = agreement_of(database.choices(common=True))
     reward, predicted = _fit_reward(choices, items, database.study.features)
     decided = [choice.outcome for choice in choices if choice.outcome]
+    agreement_figures = {
+        "pairs": agreement.pairs,
+        "krippendorff_alpha": _to_bounds(agreement.alpha),
+        "same_answer": _to_bounds(agreement.same),
+    }
+    side_figures = {
+        "left_won": decided.count(1) / len(decided) if decided else math.nan,
+        "pull_left_logits": fitted.fit.side,
+        "error": fitted.fit.side_error,
+    }
     figures = {
-        "agreement": {
-            "pairs": agreement.pairs,
-            "krippendorff_alpha": _to_bounds(agreement.alpha),
-            "same_answer": _to_bounds(agreement.same),
-        },
-        "side": {
-            "left_won": decided.count(1) / len(decided) if decided else math.nan,
-            "pull_left_logits": fitted.fit.side,
-            "error": fitted.fit.side_error,
-        },
+        "agreement": agreement_figures,
+        "side": side_figures,
         "reward_predicts_unseen": _to_bounds(predicted),
     }
     samples = _sample_rows(choices, items, fitted)
@@ -165,16 +167,11 @@ def _source_rows(samples: list[dict[str, Any]], fitted: Strengths) -> list[dict[
     rows = []
     for source, members in by_source.items():
         indices = [fitted.samples.index(row["id"]) for row in members]
-        covariance = fitted.fit.covariance[np.ix_(indices, indices)]
-        rows.append(
-            {
-                "source": source,
-                "strength": float(fitted.values[indices].mean()),
-                "error": float(np.sqrt(covariance.mean())),
-                "samples": len(members),
-                "rejected": sum(row["rejected"] > 0 for row in members),
-            }
-        )
+        strength = fitted.values[indices].mean()
+        error = np.sqrt(fitted.fit.covariance[np.ix_(indices, indices)].mean())
+        rejected = sum(row["rejected"] > 0 for row in members)
+        row = {"source": source, "strength": float(strength), "error": float(error)}
+        rows.append(row | {"samples": len(members), "rejected": rejected})
     return sorted(rows, key=_strongest_first)
 
 

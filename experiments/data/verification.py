@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -82,7 +82,10 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
         return _verify_address(Place(str(address).rstrip("/")))
     folder = Path(address)
     everything = sorted(_files_below(folder))
-    checks = [file_check for find_checks in _FINDERS for file_check in find_checks(folder, everything)]
+    checks = list(_check_generations(folder))
+    checks += _check_listings(everything)
+    checks += _check_records(everything)
+    checks += _check_sealed(everything)
     if not checks:
         raise InputError(
             f"{shown_as or folder}: neither generations of a run nor corrected motions nor shards are here, "
@@ -97,12 +100,9 @@ def _summarise_checks(checks: list[FileCheck], unread: list[str]) -> Verificatio
     faults: dict[str, str] = {}
     for check in checks:
         faults[check.path] = faults.get(check.path) or check.wrong
-    return Verification(
-        files=len(faults),
-        counts=dict(Counter(check.counts_as for check in checks if check.counts_as)),
-        damage=tuple(fault for fault in faults.values() if fault),
-        unread=tuple(unread),
-    )
+    counts = Counter(check.counts_as for check in checks if check.counts_as)
+    damage = tuple(filter(None, faults.values()))
+    return Verification(len(faults), dict(counts), damage, tuple(unread))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -130,7 +130,7 @@ def _group_by_folder(folder: Path, unread: list[Path], everything: list[Path]) -
 # --- what has digests ------------------------------------------------------------------------------------------------
 
 
-def _find_generations(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
+def _check_generations(folder: Path) -> Iterator[FileCheck]:
     for run in sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()}):
         for _, generation in generation_folders(run):
             yield from (FileCheck(str(path), wrong) for path, wrong in check_files(generation))
@@ -139,7 +139,7 @@ def _find_generations(folder: Path, everything: list[Path]) -> Iterator[FileChec
         yield from (FileCheck(line.removesuffix(_MISSING), line) for line in lines if line.endswith(_MISSING))
 
 
-def _find_listings(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
+def _check_listings(everything: list[Path]) -> Iterator[FileCheck]:
     """Yield lists of digests, also those of sets of shards of earlier versions, and the files in them."""
     for path in everything:
         if path.name == _MANIFEST:
@@ -164,7 +164,7 @@ def _look_at_manifest(path: Path) -> Iterator[FileCheck]:
             yield FileCheck(str(file), describe_damage(file, expected), _SHARDS if file.suffix == ".parquet" else "")
 
 
-def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
+def _check_records(everything: list[Path]) -> Iterator[FileCheck]:
     for path in everything:
         out = next((above.parent for above in path.parents if above.name == RECORDS), None)
         if out is None or path.suffix != ".json":
@@ -184,8 +184,8 @@ def _find_records(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
                 yield FileCheck(str(target), "" if digest == expected else f"{target} is {fault}")
 
 
-def _find_sealed(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
-    """JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
+def _check_sealed(everything: list[Path]) -> Iterator[FileCheck]:
+    """Yield JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
     for path in everything:
         if path.suffix != ".json" or path.name == _MANIFEST or RECORDS in path.parts or not path.is_file():
             continue
@@ -197,11 +197,6 @@ def _find_sealed(folder: Path, everything: list[Path]) -> Iterator[FileCheck]:
                 yield FileCheck(str(path), str(error))
         else:
             yield from [FileCheck(str(path))] * is_sealed
-
-
-_FINDERS: tuple[Callable[[Path, list[Path]], Iterator[FileCheck]], ...] = (
-    _find_generations, _find_listings, _find_records, _find_sealed,
-)  # fmt: skip
 
 
 def _verify_address(place: Place) -> Verification:

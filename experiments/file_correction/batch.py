@@ -330,7 +330,8 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
         lines.append(_list_in_line(f"corrected, but worse in some figure ({len(worse)})", figures))
     stages = Counter(result.stage for result in [*accepted, *partly] if result.stage)
     if stages:
-        lines.append("what came out: " + ", ".join(f"{stages[stage]} {stage}" for stage in Stage if stages[stage]))
+        counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]
+        lines.append(f"what came out: {', '.join(counts)}")
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
@@ -347,11 +348,10 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
         texts = [f"{name}: {remark}" for name, remark in kind if remark]
         if texts:
             lines.append(_list_by_line(texts))
-    failing = [
-        f"{result.name} ({', '.join(result.content.failed_checks)})"
-        for result in results
-        if result.content.failed_checks
-    ]
+    failing = []
+    for result in results:
+        if result.content.failed_checks:
+            failing.append(f"{result.name} ({', '.join(result.content.failed_checks)})")
     if failing:
         head = f"inputs that fail `selfcorrect check`, see the notes ({len(failing)})"
         lines.append(_list_in_line(head, failing, "; "))

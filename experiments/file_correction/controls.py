@@ -153,15 +153,18 @@ class Controls:
             missed_contacts = find_missed(corrected, contacts)
             notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
             before = {**before, **measure(motion)}
-        moved_m = np.linalg.norm(joint_positions(corrected) - joint_positions(motion), axis=-1).mean()
+        displacements_m = joint_positions(corrected) - joint_positions(motion)
+        moved_m = np.linalg.norm(displacements_m, axis=-1).mean()
         raised_m = np.median((corrected.root_m - motion.root_m)[:, 1])
         before_m_s, after_m_s = standing_speeds_m_s(motion, corrected)
+        after = {**correction.after, **measure(corrected), "standing_m_s": after_m_s}
+        figures = {**correction.figures, "moved_m": float(moved_m), "raised_m": float(raised_m)}
         return replace(
             correction,
             motion=corrected,
             before={**before, "standing_m_s": before_m_s},
-            after={**correction.after, **measure(corrected), "standing_m_s": after_m_s},
-            figures={**correction.figures, "moved_m": float(moved_m), "raised_m": float(raised_m)},
+            after=after,
+            figures=figures,
             added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
             notes=notes,
         )

@@ -111,10 +111,12 @@ def describe_correction(
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
     contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction, compared), [])
+    reasons = [str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR]
+    not_corrected = [str(note) for note in correction.notes if note.kind in _KINDS_LEFT]
     figures = replace(
         blank.figures,
-        large_move_reason=next((str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR), ""),
-        not_corrected="; ".join(str(note) for note in correction.notes if note.kind in _KINDS_LEFT),
+        large_move_reason=reasons[0] if reasons else "",
+        not_corrected="; ".join(not_corrected),
         contacts_missed=_describe_missed_contacts(correction),
         before=dict(correction.before),
         after=dict(correction.after),
@@ -136,24 +138,21 @@ def describe_correction(
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
     all_notes += [*input_check.notes, *steps.notes]
     parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
-    return replace(
-        blank,
-        verdict="accepted" if correction.accepted else "rejected",
-        stage=str(correction.stage or "") if correction.accepted else "",
-        reason=correction.reason,
-        frame=None if failure is None else failure.frame,
-        failure=None if failure is None else asdict(failure),
-        content=FileContent(
-            assumed=blank.content.assumed,
-            notes=tuple(all_notes),
-            failed_checks=tuple(finding.code for finding in input_check.findings),
-            text=motion.text,
-            frames=len(motion),
-            fps=motion.fps,
-            parts={part: name for part, name in parts if part},
-        ),
-        figures=figures,
+    content = FileContent(
+        assumed=blank.content.assumed,
+        notes=tuple(all_notes),
+        failed_checks=tuple(finding.code for finding in input_check.findings),
+        text=motion.text,
+        frames=len(motion),
+        fps=motion.fps,
+        parts={part: name for part, name in parts if part},
     )
+    described = replace(blank, reason=correction.reason, content=content, figures=figures)
+    if failure is not None:
+        described = replace(described, frame=failure.frame, failure=asdict(failure))
+    if not correction.accepted:
+        return replace(described, verdict="rejected", stage="")
+    return replace(described, verdict="accepted", stage=str(correction.stage or ""))
 
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
@@ -202,12 +201,14 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
         furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
     means_m = (total_m / len(before)).tolist()
     x_m, z_m, turn_rad = _measure_travel(after) - _measure_travel(before)
+    smallest_turn_rad = (turn_rad + np.pi) % (2 * np.pi) - np.pi
+    rises_m = (after.root_m - before.root_m)[:, 1]
     return replace(
         figures,
         travel_changed_m=float(np.hypot(x_m, z_m)),
-        turn_changed_deg=float(np.degrees(abs((turn_rad + np.pi) % (2 * np.pi) - np.pi))),
+        turn_changed_deg=float(np.degrees(abs(smallest_turn_rad))),
         moved_m=float(np.mean(means_m)),
-        raised_m=float(np.median((after.root_m - before.root_m)[:, 1])),
+        raised_m=float(np.median(rises_m)),
         moved_by_joint_m=dict(zip(names, means_m, strict=True)),
         furthest_m=furthest[0],
         furthest_frame=furthest[1],

@@ -218,9 +218,8 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
         values, is_sealed = decode_optionally_sealed(read_bytes(path), str(path))
         values = _rename_keys(values)
         if isinstance(values.get("motions"), list):
-            values["motions"] = [
-                _rename_keys(motion) if isinstance(motion, dict) else motion for motion in values["motions"]
-            ]
+            motions = values["motions"]
+            values["motions"] = [_rename_keys(motion) if isinstance(motion, dict) else motion for motion in motions]
         for part, kind in _PARTS.items():
             values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
         return read_as(FileResult, values, "it"), is_sealed
@@ -271,10 +270,12 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         moved_m=distances.get("moved_m", 0.0),
         raised_m=distances.get("raised_m", 0.0),
     )
+    notes = dict.fromkeys(note for result in results for note in result.content.notes)
+    failed_checks = dict.fromkeys(code for result in results for code in result.content.failed_checks)
     content = FileContent(
         assumed=first.content.assumed,
-        notes=tuple(dict.fromkeys(note for result in results for note in result.content.notes)),
-        failed_checks=tuple(dict.fromkeys(code for result in results for code in result.content.failed_checks)),
+        notes=tuple(notes),
+        failed_checks=tuple(failed_checks),
         frames=sum(result.content.frames for result in results),
         fps=first.content.fps,
     )
@@ -283,12 +284,14 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         values = {**result.to_values(), "worse": result.worse}
         name = {"name": names[index]} if names else {}
         motions.append(name | {key: values[key] for key in _MOTION_KEYS})
+    stages = [Stage(result.stage) for result in corrected if result.stage]
+    reasons = [f"motion {index}: {reason}" for index, reason in failed]
     return FileResult(
         source=first.source,
         name=first.name,
         verdict=merge_verdicts(result.verdict for index, result in enumerate(results) if index not in poses),
-        stage=Stage.last(Stage(result.stage) for result in corrected if result.stage) or "",
-        reason="; ".join(f"motion {index}: {reason}" for index, reason in failed),
+        stage=Stage.last(stages) or "",
+        reason="; ".join(reasons),
         content=content,
         figures=figures,
         state=FileState(first.state.key, first.state.sidecar_digests),

@@ -254,9 +254,10 @@ class CorrectionOptions:
         if find_preset(self.strength).is_for_samples:
             return presets.SAMPLES.cleanup
         preset = presets.RESIDUAL_FREE if self.is_residual_free else presets.FILES
-        settings = replace(preset.cleanup, support=self.support, level=self.level).with_steps(
-            clean.StabilizeFloor(remove=self.remove_drift), clean.JoinSplices(join_takes=self.join_takes)
-        )
+        stabilize = clean.StabilizeFloor(remove=self.remove_drift)
+        join = clean.JoinSplices(join_takes=self.join_takes)
+        settings = replace(preset.cleanup, support=self.support, level=self.level)
+        settings = settings.with_steps(stabilize, join)
         if self.keep_level:
             settings = settings.with_steps(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))
         settings = replace(settings, polish=False) if self.raw else settings

@@ -64,12 +64,10 @@ def shown_clips(
     """
     settings = outcome.settings
     first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
-    clips = [
-        clip
-        for run in first
-        if run.task in outcome.curves
-        for clip in _clips_of(run, outcome.curves[run.task], shown, films)
-    ]
+    clips = []
+    for run in first:
+        if run.task in outcome.curves:
+            clips += _clips_of(run, outcome.curves[run.task], shown, films)
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 

@@ -272,6 +272,11 @@ class MotionView(View):
                 videos.append({**place, "words": clip.caption, "video": clip.film})
         founders = founders_of(settings)
         answer = format_answer(judged)
+        notes: list[str] = list(NOTES)
+        if settings.captions:
+            notes.append(RETRIEVAL_NOTE)
+        if settings.published:
+            notes.append(FIELD_NOTE)
         page = Page(
             title=self.title,
             subtitle=command,
@@ -282,7 +287,7 @@ class MotionView(View):
             sections=_sections(judged, founders),
             clips=clips_by_section,
             facts=_facts(outcome, self.counts(), rows, seconds),
-            notes=(*NOTES, *((RETRIEVAL_NOTE,) * settings.captions), *((FIELD_NOTE,) * bool(settings.published))),
+            notes=notes,
         )
         media = [path for clip in clips for path in clip.files]
         return StudyReport(
@@ -341,12 +346,13 @@ def _final(judged: MotionJudged) -> dict[str, float]:
         "uncorrected/": [outcome.curves_of(pair)[1] for pair in pairs],
         "real_only/": [arms[BASELINE] for arms in outcome.curves.values()],
     }
-    return {
-        f"{prefix}{key}": float(np.mean([arm.last(key) for arm in curves]))
-        for prefix, curves in of.items()
-        for key in (*(metric.key for metric in MEASURED), *EXPLAINED)
-        if curves and all(key in arm.values for arm in curves)
-    }
+    keys = [*(metric.key for metric in MEASURED), *EXPLAINED]
+    figures = {}
+    for prefix, curves in of.items():
+        for key in keys:
+            if curves and all(key in arm.values for arm in curves):
+                figures[f"{prefix}{key}"] = float(np.mean([arm.last(key) for arm in curves]))
+    return figures
 
 
 def _picture(judged: MotionJudged) -> Picture:
@@ -450,6 +456,10 @@ def _facts(
     settings = outcome.settings
     spent = seconds_by_phase(rows)
     total = sum(spent.values())
+    shares = [f"{phase} {value / total:.0%}" for phase, value in spent.items() if value]
+    steps = []
+    for name in outcome.curves:
+        steps.append(f"{name} {settings.steps[name]} ({settings.initial_steps[name]} in generation 0)")
     return {
         "Data": f"{', '.join(settings.data)}: windows of {settings.frames} frames at {settings.fps:g} per second",
         "Training windows per seed": f"n = {settings.real_count}",
@@ -459,11 +469,9 @@ def _facts(
         ),
         "Engine": settings.engine,
         **counts,
-        "Optimiser steps per generation": ", ".join(
-            f"{name} {settings.steps[name]} ({settings.initial_steps[name]} in generation 0)" for name in outcome.curves
-        ),
+        "Optimiser steps per generation": ", ".join(steps),
         "Time of this call": f"{seconds / 60:.1f} minutes",
-        "Time by phase": ", ".join(f"{phase} {value / total:.0%}" for phase, value in spent.items() if value),
+        "Time by phase": ", ".join(shares),
     }
 
 

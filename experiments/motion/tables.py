@@ -83,11 +83,11 @@ def _profile(curves: ArmCurves) -> list[CollapseFinding]:
 
 def budgets_table(outcome: MotionOutcome) -> Table:
     """Return the table of what each arm's corrector knew, and of what the loop really did."""
-    rows = [
-        PageRow(f"{outcome.settings.words(denoiser)}, {arm.label}", [Cell(budget(arm)), *shared.loop_cells(curves)])
-        for denoiser, arms in outcome.curves.items()
-        for arm, curves in arms.items()
-    ]
+    rows = []
+    for denoiser, arms in outcome.curves.items():
+        for arm, curves in arms.items():
+            title = f"{outcome.settings.words(denoiser)}, {arm.label}"
+            rows.append(PageRow(title, [Cell(budget(arm)), *shared.loop_cells(curves)]))
     return Table("budgets", "Arm", ["Corrector knows", *shared.LOOP_COLUMNS], rows)
 
 
@@ -146,11 +146,12 @@ def coverage_kept(curves: ArmCurves, founders: Founders) -> tuple[Interval, Inte
     coverage = curves.values["coverage"]
     variances = curves.values["offspring_variance"][:, 1]
     generations = coverage.shape[1] - 1
-    drift = [
-        theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance)) for variance in variances
-    ]
+    shares_by_drift = []
+    for variance in variances:
+        curve = theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance))
+        shares_by_drift.append(curve[-1] / max(curve[0], 1e-9))
     begun = np.maximum(coverage[:, 0], 1e-9)  # a model that covers nothing has nothing to lose
-    return mean_interval(coverage[:, -1] / begun), mean_interval([curve[-1] / max(curve[0], 1e-9) for curve in drift])
+    return mean_interval(coverage[:, -1] / begun), mean_interval(shares_by_drift)
 
 
 def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
@@ -162,12 +163,12 @@ def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]
     lines = curves.values["surviving_lineages"]
     variances = curves.values["offspring_variance"][:, 1]
     generations = lines.shape[1] - 1
-    predicted = np.array(
-        [theory.surviving_lineages(founders.sizes, generations, float(variance))[-1] for variance in variances]
-    )
-    shares = [
-        theory.drift_share(float(line), float(variance)) for line, variance in zip(lines[:, -1], predicted, strict=True)
-    ]
+    predicted = []
+    shares = []
+    for measured, variance in zip(lines[:, -1], variances, strict=True):
+        survivors = theory.surviving_lineages(founders.sizes, generations, float(variance))[-1]
+        predicted.append(survivors)
+        shares.append(theory.drift_share(float(measured), float(survivors)))
     return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
 
 
@@ -189,12 +190,16 @@ def remedies_table(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> Tab
         with_remedy = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
         if len(with_remedy) > 1 and PLAIN in arms:
             table.rows.append(PageRow(denoiser, []))
-            table.rows.extend(PageRow(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])) for arm in with_remedy)
+            for arm in with_remedy:
+                table.rows.append(PageRow(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])))
     return table
 
 
 def _remedy_cells(arm: ArmSettings, curves: ArmCurves, plain: ArmCurves) -> list[Cell]:
     row = REMEDIES.row(arm.remedy)
+    gain = Cell("")
+    if curves is not plain:
+        gain = _cell(mean_interval(curves.last("coverage") - plain.last("coverage")))
     return [
         shared.half_life_cell(curves.values["recall"]),
         shared.half_life_cell(curves.values["coverage"]),
@@ -204,7 +209,7 @@ def _remedy_cells(arm: ArmSettings, curves: ArmCurves, plain: ArmCurves) -> list
         Cell(row.knows),
         Cell(row.source),
         Cell(row.claim),
-        _cell(mean_interval(curves.last("coverage") - plain.last("coverage"))) if curves is not plain else Cell(""),
+        gain,
     ]
 
 

@@ -140,14 +140,14 @@ class ArmSettings:
         return folder_name(self.called) if self.called else str(self)
 
     def __str__(self) -> str:
-        parts = [
-            self.policy.replace(":", "-"),
-            self.corrector.replace(":", ".").replace("+", "-then-"),
-            *(["real-corrected"] * self.correct_real),
-            *([self.remedy] if self.remedy != "none" else []),
-            *(["from-scratch"] * self.from_scratch),
-            *(function.replace(":", ".") for function in (self.bias, self.fitting) if function),
-        ]
+        parts = [self.policy.replace(":", "-"), self.corrector.replace(":", ".").replace("+", "-then-")]
+        if self.correct_real:
+            parts.append("real-corrected")
+        if self.remedy != "none":
+            parts.append(self.remedy)
+        if self.from_scratch:
+            parts.append("from-scratch")
+        parts += [function.replace(":", ".") for function in (self.bias, self.fitting) if function]
         if math.isfinite(self.strength):
             parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
         parts += [f"{name.replace('_', '-')}-{value:g}" for name, value in self.sampling.items()]
@@ -243,7 +243,7 @@ class ArmSettings:
     @property
     def axes(self) -> dict[str, Any]:
         """Return its value on each axis, as W&B and tables name them."""
-        return {
+        axes = {
             "policy": self.kind,
             "synthetic_ratio": self.synthetic_ratio,
             "synthetic_share": self.synthetic_share,
@@ -252,9 +252,10 @@ class ArmSettings:
             "operator": self.operator,
             "correct_real": self.correct_real,
             "remedy": self.remedy,
-            **({} if self.steps is None else {"steps": self.steps}),
-            **{f"sampling.{name}": value for name, value in self.sampling.items()},
         }
+        if self.steps is not None:
+            axes["steps"] = self.steps
+        return axes | {f"sampling.{name}": value for name, value in self.sampling.items()}
 
     def config(self) -> dict[str, Any]:
         """All of it as JSON values but what has its default and is newer than the runs that recorded arms."""

@@ -139,8 +139,8 @@ def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
             by_share = effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
             by_share[pair.arm.synthetic_share] = effects
-    return [
-        CorrectedLine(*who, dict(sorted(by_share.items())))
-        for who, by_share in effects_by_line.items()
-        if len(by_share) >= FEWEST_RATIOS
-    ]
+    lines = []
+    for (task, line, plain), by_share in effects_by_line.items():
+        if len(by_share) >= FEWEST_RATIOS:
+            lines.append(CorrectedLine(task, line, plain, dict(sorted(by_share.items()))))
+    return lines

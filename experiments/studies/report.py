@@ -182,10 +182,10 @@ class View(ABC):
         rows = make_rows(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
         means = []
         for row in rows:
-            values = {
-                key: value if isinstance(value, int | float) else float(np.mean(value)) for key, value in row.items()
-            }
-            means.append(who | values)
+            values = dict(who)
+            for key, value in row.items():
+                values[key] = value if isinstance(value, int | float) else float(np.mean(value))
+            means.append(values)
         return means
 
     def group(self, task: str, arm: ArmSettings) -> str:

@@ -77,10 +77,12 @@ def collect(
         raise RunFolderError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
     measured = {key for row in table.values() for key, value in row.items() if isinstance(value, int | float)}
     keys = sorted(measured - {"seed", "generation"})
-    values = {
-        key: np.array([[float(table.get((seed, number), {}).get(key, np.nan)) for number in numbers] for seed in seeds])
-        for key in keys
-    }
+    values = {}
+    for key in keys:
+        values[key] = np.full((len(seeds), len(numbers)), np.nan)
+        for (seed, generation), row in table.items():
+            if generation in numbers:
+                values[key][seeds.index(seed), generation] = float(row.get(key, np.nan))
     return ArmCurves(name, group, title, values)
 
 

@@ -192,13 +192,13 @@ def join_summaries(summaries: Sequence[Summary]) -> Summary:
         "core_hours": round(sum(run.made["core_hours"] for run in runs), 3),
     }
     settings = {**first.settings, "seeds": sum(run.seeds for run in runs)}
-    arms = {
-        name: tuple(
-            replace(curves, values=_concatenate_values([run.arms[name][place].values for run in runs]))
-            for place, curves in enumerate(group)
-        )
-        for name, group in first.arms.items()
-    }
+    arms = {}
+    for name, group in first.arms.items():
+        joined = []
+        for place, curves in enumerate(group):
+            values = _concatenate_values([run.arms[name][place].values for run in runs])
+            joined.append(replace(curves, values=values))
+        arms[name] = tuple(joined)
     floors = {title: _concatenate_values([run.floors[title] for run in runs]) for title in first.floors}
     return Summary(first.command, origin, settings, arms, floors)
 
@@ -219,12 +219,10 @@ def machine() -> dict[str, object]:
     """The machine in words that do not say whose it is."""
     model = ""
     if (processor_file := Path("/proc/cpuinfo")).is_file():
-        names = [
-            line.partition(":")[2].strip()
-            for line in processor_file.read_text(encoding="utf-8", errors="replace").splitlines()
-            if "model name" in line
-        ]
-        model = names[0] if names else ""
+        for line in processor_file.read_text(encoding="utf-8", errors="replace").splitlines():
+            if "model name" in line:
+                model = line.partition(":")[2].strip()
+                break
     return {"processor": model or "not known", "cores": os.cpu_count()}
 
 

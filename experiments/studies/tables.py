@@ -62,10 +62,10 @@ def last_generation_table(
     """Quantities of all arms at the last generation, what real data score on top."""
     table = Table("arms", "Arm", [metric.title for metric in metrics])
     for title, scores in floors.items():
-        cells = [
-            interval_cell(metric.interval(scores[metric.key]), metric.digits) if metric.key in scores else Cell("–")
-            for metric in metrics
-        ]
+        cells = []
+        for metric in metrics:
+            has_score = metric.key in scores
+            cells.append(interval_cell(metric.interval(scores[metric.key]), metric.digits) if has_score else Cell("–"))
         table.rows.append(PageRow(title, cells, soft=True))
     for title, arms in groups:
         table.rows.extend([PageRow(title, [])] * bool(title))
@@ -108,13 +108,11 @@ def _format_generations(count: float) -> str:
 
 def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, columns: Sequence[str]) -> Table:
     """Paired differences, a row for each arm, and for each metric a column of words and one of adjusted p-values."""
-    rows = [
-        PageRow(
-            ": ".join(filter(None, (effects[0].arm.group, effects[0].arm.title))),
-            [cell for effect in effects for cell in effect_cells(effect)],
-        )
-        for effects in by_pair
-    ]
+    rows = []
+    for effects in by_pair:
+        arm = effects[0].arm
+        cells = [cell for effect in effects for cell in effect_cells(effect)]
+        rows.append(PageRow(": ".join(filter(None, (arm.group, arm.title))), cells))
     heads = [head for column in columns for head in (column, f"{column}: adjusted p")]
     return Table("differences", corner, heads, rows, interval="interval")
 

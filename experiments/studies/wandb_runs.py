@@ -91,24 +91,22 @@ def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: 
         command: Command that does it again.
     """
     name = group_of(folder)
-    models = {
-        f"generation-0-{run.place}-seed-{run.seed}-{name[-8:]}": (
-            "model",
-            run.first_folder / generation_name(0) / MODEL,
-        )
-        for run in runs
-        if (run.first_folder / generation_name(0) / MODEL).is_file()
-    }
+    artifacts = {f"report-{name[-8:]}": ("report", folder / "report.html")}
+    for run in runs:
+        model = run.first_folder / generation_name(0) / MODEL
+        if model.is_file():
+            artifacts[f"generation-0-{run.place}-seed-{run.seed}-{name[-8:]}"] = ("model", model)
+    config = {**view.study.config(), **view.labels(), "command": command, "version": version("selfcorrect")}
     return TrackedRun(
         name=f"{folder.name} report",
         group=name,
-        config=finite({**view.study.config(), **view.labels(), "command": command, "version": version("selfcorrect")}),
+        config=finite(config),
         tags=(*view.labels().values(), "report"),
         job_type="report",
         summary=report.summary,
         tables={"results": _results(view, runs), **report.tables},
         charts=report.charts,
-        artifacts={f"report-{name[-8:]}": ("report", folder / "report.html"), **models},
+        artifacts=artifacts,
         is_of_sweep=True,
     )
 

@@ -228,12 +228,9 @@ def _show_drawings(drawings: Drawings) -> Iterator[Pictures | Scatter]:
     images = {arm: pages for arm, pages in drawings.items() if pages.ndim == 4}
     points = {arm: pages[-1] for arm, pages in drawings.items() if pages.ndim != 4}
     for arm, pages in images.items():
-        yield Pictures(
-            title=arm,
-            images=((np.concatenate(pages) + 1) / 2).clip(0, 1),
-            columns=len(pages[0]),
-            captions=[f"generation {number}" for number in range(1, len(pages) + 1)],
-        )
+        brightness = (np.concatenate(pages) + 1) / 2
+        captions = [f"generation {number}" for number in range(1, len(pages) + 1)]
+        yield Pictures(title=arm, images=brightness.clip(0, 1), columns=len(pages[0]), captions=captions)
     if points:
         yield Scatter("The last generation", points)
 

@@ -78,7 +78,9 @@ class ToyView(View):
         loaded = [self.study.load_run(run) for run in runs]
         curves = {}
         for part in parts:
-            values = {key: np.stack([run[part.title][key].mean(0) for run in loaded]) for key in loaded[0][part.title]}
+            values = {}
+            for key in loaded[0][part.title]:
+                values[key] = np.stack([curves_of_run[part.title][key].mean(0) for curves_of_run in loaded])
             curves[part] = ArmCurves(part.name, self.group(runs[0].task, part), part.title, values, part.axes)
         return curves
 
@@ -190,13 +192,13 @@ def summarize(name: str, checks: Sequence[Check], seconds: float) -> str:
         checks: Outcomes of its claims.
         seconds: Time that its phases took together.
     """
-    by_outcome = {
-        outcome: [check.statement for check in checks if check.outcome == outcome]
-        for outcome in ("holds", "fails", "undecided")
-    }
-    hold_count = len(by_outcome.pop("holds"))
-    rest = "".join(f"; {outcome}: {'; '.join(statements)}" for outcome, statements in by_outcome.items() if statements)
-    return f"{name}: {hold_count} of {len(checks)} statements hold, {seconds:.1f} s{rest}"
+    hold_count = sum(check.outcome == "holds" for check in checks)
+    line = f"{name}: {hold_count} of {len(checks)} statements hold, {seconds:.1f} s"
+    for outcome in ("fails", "undecided"):
+        statements = [check.statement for check in checks if check.outcome == outcome]
+        if statements:
+            line += f"; {outcome}: {'; '.join(statements)}"
+    return line
 
 
 def _make_sections(row: ToyRow, result: Result, figures: Sequence[str]) -> Iterator[Section]:

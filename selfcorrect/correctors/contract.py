@@ -254,9 +254,11 @@ class _Named:
 
     def state(self) -> dict[str, Tensor]:
         """Return the states of its parts."""
-        return {
-            f"{index}.{name}": value for index, part in enumerate(self.parts) for name, value in state_of(part).items()
-        }
+        states = {}
+        for index, part in enumerate(self.parts):
+            for name, value in state_of(part).items():
+                states[f"{index}.{name}"] = value
+        return states
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Restore the states of its parts."""
@@ -367,11 +369,13 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
                 answer = call_corrector(corrector, values.take(rows), stream.child(index))
             except SampleError as error:
                 raise SampleError(int(rows[error.sample]), f"{name_of(corrector)}: {error}") from error
+            corrected = answer.samples
+            rows_on_device = rows.to(values.values.device)
             values = replace(
                 values,
-                values=values.values.index_copy(0, rows.to(values.values.device), answer.samples.values),
-                labels=values.labels.index_copy(0, rows, answer.samples.labels),
-                weights=values.weights.index_copy(0, rows, answer.samples.weights),
+                values=values.values.index_copy(0, rows_on_device, corrected.values),
+                labels=values.labels.index_copy(0, rows, corrected.labels),
+                weights=values.weights.index_copy(0, rows, corrected.weights),
             )
             accepted[rows] = answer.accepted
             for key, column in answer.info.items():

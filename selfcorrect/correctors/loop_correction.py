@@ -158,9 +158,9 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
     accepted = answer.accepted | ~takes_part
     provenance = raw.provenance.with_correction(correction.name, distance.cpu().numpy(), accepted.numpy())
     provenance = replace(provenance, draw=np.arange(first_row, first_row + len(raw)))
-    return _Attempt(
-        replace(raw, provenance=provenance), replace(corrected, provenance=provenance), accepted, answer.info
-    )
+    raw = replace(raw, provenance=provenance)
+    corrected = replace(corrected, provenance=provenance)
+    return _Attempt(raw, corrected, accepted, answer.info)
 
 
 def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction) -> Samples:
@@ -244,8 +244,7 @@ def _reject_failures(raw: Samples, corrector: Corrector, stream: Stream) -> Corr
             info = {"exception": np.array([describe(outcome)])}
             outcome = Corrected(raw.take(torch.tensor([row])), torch.zeros(1, dtype=torch.bool), info)
         answers.append(outcome)
-    return Corrected(
-        concatenate([answer.samples for answer in answers]),
-        torch.cat([answer.accepted for answer in answers]),
-        merge_info([(1, answer.info) for answer in answers]),
-    )
+    samples = concatenate([answer.samples for answer in answers])
+    accepted = torch.cat([answer.accepted for answer in answers])
+    info = merge_info([(1, answer.info) for answer in answers])
+    return Corrected(samples, accepted, info)

@@ -208,9 +208,10 @@ def _are_equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> boo
     """Return whether two states are equal. NaN equals NaN: divergence is reported elsewhere."""
     if first.keys() != second.keys():
         return False
-    return all(
-        torch.allclose(first[name].double(), second[name].double(), rtol=0, atol=0, equal_nan=True) for name in first
-    )
+    for name, tensor in first.items():
+        if not torch.allclose(tensor.double(), second[name].double(), rtol=0, atol=0, equal_nan=True):
+            return False
+    return True
 
 
 def _check_repeatable(model: GenerativeModel, method: str, generators: list[str], is_same: bool) -> None:

@@ -91,14 +91,9 @@ def published_parts(
         raise InputError(f"{files.mdm}: makes {columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
     encode = _load_encoder(checkpoint.arguments.text_encoder_type, files.text_encoder)
-    field = FieldJudge(
-        evaluator,
-        tuple(_to_captioned_motions(motion) for motion in motions.test),
-        _make_prompts(motions.test, encode),
-        codec,
-        frames,
-        files.repetitions,
-    )
+    test_motions = tuple(map(_to_captioned_motions, motions.test))
+    test_prompts = _make_prompts(motions.test, encode)
+    field = FieldJudge(evaluator, test_motions, test_prompts, codec, frames, files.repetitions)
     training_windows = _cut_windows(motions.training, codec, field)
     fresh_windows = _cut_windows(motions.fresh, codec, field)
     test_windows = _cut_windows(motions.test, codec, field)
@@ -247,12 +242,13 @@ def _cut_windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field:
     decoded = codec.decode(codec.tensor([motion.rows for motion in motions]))
     names = [f"{motion.name} {motion.captions[0].text[:_CAPTION_WIDTH]}" for motion in motions]
     start_s = np.zeros(len(motions))
+    window_s = (field.frames - 1) / codec.fps
     return Windows(
         field.cut_beginnings(decoded),
         labels=np.arange(len(motions)),
         label_names=tuple(names),
         clips=np.array([motion.name for motion in motions]),
         start_s=start_s,
-        stop_s=start_s + (field.frames - 1) / codec.fps,
+        stop_s=start_s + window_s,
         mirrored=np.zeros(len(motions), dtype=bool),
     )

@@ -167,13 +167,15 @@ class MotionStudy(Study):
 
     def _config(self, run: SeedRun, arm: str) -> dict[str, object]:
         """All that the results of an arm depend on."""
-        return {
+        config = {
             "arm": arm,
             "seed": run.seed,
             "experiment": self.settings.arm_settings(run.task),
             "device": self.options.device,
-            **({"accelerated": True} if self.options.accelerated else {}),
         }
+        if self.options.accelerated:
+            config["accelerated"] = True
+        return config
 
     def keeps_samples(self, loop_arm: Arm) -> bool:
         return self._keep == "all" or reads_past(loop_arm.policy)
@@ -279,15 +281,14 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
 
     SettingError for one that cannot be loaded.
     """
+    identities = {}
+    for name in own_correctors(settings):
+        identities[_corrector_named(name)] = own_identity(name, limit_s)
     denoisers = {comparison.preset.config.denoiser for comparison in settings.comparisons}
-    return {
-        **{_corrector_named(name): own_identity(name, limit_s) for name in own_correctors(settings)},
-        **{
-            f"denoiser {name!r}": identity_of(DENOISERS.load(name))
-            for name in sorted(denoisers)
-            if DENOISERS.is_added(name)
-        },
-    }
+    for name in sorted(denoisers):
+        if DENOISERS.is_added(name):
+            identities[f"denoiser {name!r}"] = identity_of(DENOISERS.load(name))
+    return identities
 
 
 def _corrector_named(corrector: str) -> str:

@@ -392,17 +392,19 @@ class MotionOptions:
     def _comparisons(self, preset: MotionSettings) -> tuple[DenoiserArms, ...]:
         by_denoiser = {comparison.denoiser: comparison for comparison in preset.comparisons}
         template = preset.comparisons[0]
+        ratios = [parse_ratio(ratio) for ratio in self.synthetic_ratio]
+        sampling = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
         refined = []
         for denoiser in dict.fromkeys(self.denoiser or by_denoiser):
             comparison = by_denoiser.get(denoiser, replace(template, denoiser=denoiser))
             arms = refine_arms(
                 comparison.arms,
                 policies=self.policy,
-                ratios=[parse_ratio(ratio) for ratio in self.synthetic_ratio],
+                ratios=ratios,
                 correctors=self.corrector,
                 strengths=self.gamma,
                 remedies=self.remedy,
-                sampling={name: getattr(self, name) for name in SAMPLING_BOUNDS},
+                sampling=sampling,
             )
             refined.append(replace(comparison, arms=arms))
         return tuple(refined)

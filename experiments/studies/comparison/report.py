@@ -28,6 +28,8 @@ from ..study import SeedRun, Study
 from ..tables import (
     CLAIMS_TEXT,
     LOOP_COLUMNS,
+    Cell,
+    Table,
     arm_table,
     claims_table,
     effects_table,
@@ -135,8 +137,9 @@ class ComparisonView(View):
         """Return the metrics of generation 0 in the evaluation's order, none before there is one."""
         firsts = [FolderReader(run.first_folder) for run in runs]
         keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
-        return [
-            Metric(
+        metrics = []
+        for key in keys:
+            metric = Metric(
                 key=key,
                 name="novelty" if key == NOVELTY else key.replace("_", " "),
                 axis="",
@@ -144,8 +147,8 @@ class ComparisonView(View):
                 digits=_count_digits([curves[key] for curves in values]),
                 bounds=(-math.inf, math.inf),
             )
-            for key in keys
-        ]
+            metrics.append(metric)
+        return metrics
 
     def _better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
         if key not in self._better:
@@ -178,7 +181,13 @@ class ComparisonView(View):
         lines = corrected_by_share(judged)
         of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
         answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
-        checks = [_check_claim(claim, _by_name(outcome)) for claim in self._claims]
+        curves_by_name = _by_name(outcome)
+        checks = [_check_claim(claim, curves_by_name) for claim in self._claims]
+        sections = []
+        if checks:
+            sections.append(Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks)))
+        if lines:
+            sections.append(share_section(outcome, lines))
         page = Page(
             title=self.title,
             subtitle=command,
@@ -186,11 +195,7 @@ class ComparisonView(View):
             picture=_picture(outcome),
             warnings=[*self.warnings(outcome, answer), *_list_warnings(outcome)],
             curves=curve_grid(outcome.columns(), outcome.settings.metrics, outcome.levels),
-            sections=[
-                *([Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks))] if checks else []),
-                *([share_section(outcome, lines)] if lines else []),
-                *_sections(outcome, judged.effects),
-            ],
+            sections=[*sections, *_sections(outcome, judged.effects)],
             facts=self._facts(outcome),
             notes=NOTES,
         )
@@ -226,11 +231,12 @@ class ComparisonView(View):
 
 def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
     """The curves of all arms as claims name them: by the arm, after its task where there are several."""
-    return {
-        f"{task}, {arm.title}" if len(outcome.curves) > 1 else arm.title: curves.values
-        for task, arms in outcome.curves.items()
-        for arm, curves in arms.items()
-    }
+    curves_by_name = {}
+    for task, arms in outcome.curves.items():
+        for arm, curves in arms.items():
+            name = f"{task}, {arm.title}" if len(outcome.curves) > 1 else arm.title
+            curves_by_name[name] = curves.values
+    return curves_by_name
 
 
 def _check_claim(claim: Statement, curves: Curves) -> Check:
@@ -328,7 +334,7 @@ def _list_warnings(outcome: Measured) -> list[str]:
 
 
 def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:
-    falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
+    judged_titles = [metric.title for metric in outcome.settings.judged]
     sections = [
         Section(
             "Last generation",
@@ -339,18 +345,13 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
             "Against the reference",
             "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is "
             f"compared with the same arm without, any other with the one on real data alone. {verdict.JUDGEMENT}",
-            effects_table(effects, "Arm", [metric.title for metric in outcome.settings.judged]),
+            effects_table(effects, "Arm", judged_titles),
         ),
         Section(
             "How fast it falls",
             "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
             "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
-            arm_table(
-                "speed",
-                [f"Half-life, {metric.title}" for metric in falling],
-                outcome,
-                lambda arm, curves: [half_life_cell(curves.values[each.key]) for each in falling],
-            ),
+            _half_lives_table(outcome),
         ),
         Section(
             "What the loop did",
@@ -362,6 +363,16 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
     return [section for section in sections if section.table.rows and section.table.columns]
 
 
+def _half_lives_table(outcome: Measured) -> Table:
+    falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
+    heads = [f"Half-life, {metric.title}" for metric in falling]
+
+    def make_cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
+        return [half_life_cell(curves.values[metric.key]) for metric in falling]
+
+    return arm_table("speed", heads, outcome, make_cells)
+
+
 def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:
     """Return a row per line, synthetic ratio and seed with the judged qualities, for a figure in W&B."""
     rows = []
@@ -371,8 +382,10 @@ def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:
                 place = {"task": task, "line": line.title, "synthetic_share": share}
                 place["synthetic_ratio"] = ratio_label(share)
                 scores = {metric.key: curves.last(metric.key) for metric in outcome.settings.judged}
-                for seed in range(len(next(iter(scores.values())))):
-                    rows.append({**place, "seed": seed, **{key: float(values[seed]) for key, values in scores.items()}})
+                seed_count = len(next(iter(scores.values())))
+                for seed in range(seed_count):
+                    of_seed = {key: float(values[seed]) for key, values in scores.items()}
+                    rows.append({**place, "seed": seed, **of_seed})
     return rows
 
 
@@ -383,10 +396,9 @@ def _chart_ratios(ratios: Sequence[LoggedRow], metrics: Sequence[Metric]) -> dic
         points: dict[tuple[str, float], list[float]] = {}
         for row in ratios:
             points.setdefault((f"{row['task']}, {row['line']}", row["synthetic_share"]), []).append(row[metric.key])
-        rows = [
-            {"line": line, "synthetic_share": share, metric.key: float(np.mean(values))}
-            for (line, share), values in points.items()
-        ]
+        rows = []
+        for (line, share), values in points.items():
+            rows.append({"line": line, "synthetic_share": share, metric.key: float(np.mean(values))})
         charts[f"ratios/{metric.key}"] = LineChart(rows, x="synthetic_share", y=metric.key, line="line")
     return charts
 
@@ -397,9 +409,10 @@ def _arms(outcome: Measured) -> list[ArmSettings]:
 
 def _final(outcome: Measured) -> dict[str, float]:
     """Mean over seeds of what is judged at the last generation, by arm: figures that a sweep can aim at."""
-    return {
-        "/".join(filter(None, (outcome.titles[task], arm.title, metric.key))): float(curves.last(metric.key).mean())
-        for task, arms in outcome.curves.items()
-        for arm, curves in arms.items()
-        for metric in outcome.settings.judged
-    }
+    figures = {}
+    for task, arms in outcome.curves.items():
+        for arm, curves in arms.items():
+            for metric in outcome.settings.judged:
+                name = "/".join(filter(None, (outcome.titles[task], arm.title, metric.key)))
+                figures[name] = float(curves.last(metric.key).mean())
+    return figures

@@ -126,10 +126,10 @@ def decode_optionally_sealed(content: bytes, where: str) -> tuple[dict[str, Any]
             raise DamagedError(f"{where} is not what was written: its digest is damaged")
         return values, False
     seal = values.pop(SEAL)
-    if (
-        not has_valid_seal(content) and compute_digest(_canonical(values)) != seal
-    ):  # the latter as earlier versions made it
-        raise DamagedError(f"{where} is not what was written: it differs from its digest")
+    if not has_valid_seal(content):
+        earlier_text = json.dumps(values, sort_keys=True).encode()  # of which earlier versions made the digest
+        if compute_digest(earlier_text) != seal:
+            raise DamagedError(f"{where} is not what was written: it differs from its digest")
     return values, True
 
 
@@ -142,10 +142,6 @@ def has_valid_seal(content: bytes) -> bool:
     """Return whether a text ends with the digest of all text before it."""
     ending = _ENDS.search(content, max(0, len(content) - 100))
     return ending is not None and compute_digest(content[: ending.start()]) == ending[1].decode()
-
-
-def _canonical(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, sort_keys=True).encode()
 
 
 DIGESTS = "digests.json"

@@ -262,22 +262,24 @@ class WandbLog:
         self.place.mkdir(parents=True, exist_ok=True)
         offline_runs = OfflineRuns(self._folder, self.place)
         offline_runs.remove(id)  # committed generations are logged again, whole
+        names = [os.environ.get("WANDB_NAME"), run.name]
+        is_online = self._mode == "online"
         opened = wandb.init(
             project=self._project,
             entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
             group=os.environ.get("WANDB_RUN_GROUP") or run.group,
-            name=" ".join(filter(None, (os.environ.get("WANDB_NAME"), run.name))),
+            name=" ".join(filter(None, names)),
             id=id,
             config=dict(run.config),
             tags=[tag[:_LONGEST_TAG] for tag in (*run.tags, *environment_tags)],
             job_type=os.environ.get("WANDB_JOB_TYPE") or run.job_type or None,
             dir=os.environ.get("WANDB_DIR") or self._folder,
-            mode="online" if self._mode == "online" else "offline",
-            resume="allow" if self._mode == "online" else None,
+            mode="online" if is_online else "offline",
+            resume="allow" if is_online else None,
             reinit="create_new",
             settings=_private_settings(self._sweep if run.is_of_sweep else {}),
         )
-        if self._mode == "offline":
+        if not is_online:
             offline_runs.add(id, Path(opened.dir).parent)
         opened.define_metric("generation")
         opened.define_metric("*", step_metric="generation")
@@ -355,7 +357,9 @@ def _table(rows: Sequence[Row]) -> Any:
     import wandb
 
     columns: list[Any] = [*rows[0]]
-    cells: list[Any] = [[_medium(cell) if isinstance(cell, Path) else cell for cell in row.values()] for row in rows]
+    cells: list[Any] = []
+    for row in rows:
+        cells.append([_medium(cell) if isinstance(cell, Path) else cell for cell in row.values()])
     return wandb.Table(columns=columns, data=cells)
 
 

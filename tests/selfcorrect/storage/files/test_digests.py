@@ -14,6 +14,7 @@ from selfcorrect.storage.files.digests import (
     SUMS,
     append_seal,
     check_listing,
+    compute_digest,
     compute_file_digest,
     decode_optionally_sealed,
     decode_sealed,
@@ -41,9 +42,8 @@ def test_every_flipped_bit_is_noticed(values: dict[str, object]) -> None:
 
 
 def test_files_of_earlier_versions_are_read() -> None:
-    from selfcorrect.storage.files.digests import _canonical, compute_digest
-
-    earlier = json.dumps({**VALUES, "sha256": compute_digest(_canonical(VALUES))}, indent=1).encode() + b"\n"
+    seal = compute_digest(json.dumps(VALUES, sort_keys=True).encode())
+    earlier = json.dumps({**VALUES, "sha256": seal}, indent=1).encode() + b"\n"
     assert decode_optionally_sealed(earlier, "it") == (VALUES, True)
     assert decode_optionally_sealed(json.dumps(VALUES).encode(), "it") == (VALUES, False)
     with pytest.raises(DamagedError, match="differs from its digest"):
