@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
 from ..jobs.targets import check_output
 from .demo import somebody_looks
-from .inputs import must_be_count, must_be_readable, must_exist
+from .inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
     from ..curation.session import Session
@@ -101,11 +102,10 @@ class CurateCommand:
         """Return the rater's session; every mistake of the caller comes before anything is written."""
         if not self.sources:
             raise SettingError("nothing to compare; name a run folder or at least two motion files")
-        if not 0 <= self.port < 2**16:
-            raise SettingError(f"port must be from 0 to 65535, got {self.port}")
-        must_be_count("samples", self.samples, _MOST)
+        check_count("port", self.port, 0, 65535)
+        check_count("samples", self.samples, 1, _MOST)
         if self.pairs is not None:
-            must_be_count("pairs", self.pairs, _MOST)
+            check_count("pairs", self.pairs, 1, _MOST)
         if not self.question.strip():
             raise SettingError("question must not be empty")
         rater = self.rater or _login_name()

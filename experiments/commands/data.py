@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
@@ -21,11 +22,15 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.targets import ANOTHER, check_output, check_targets
-from .inputs import must_be_count, must_exist
+from .inputs import must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
     from selfcorrect.motion.motion import Motion
+
+
+MOST_LISTED = 20
+"""Most files of a kind that are listed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Source:
     def open(self) -> tuple[str, list[Clip]]:
         """Return a description and the recordings."""
         if self.limit is not None:
-            must_be_count("limit", self.limit, 10**9)
+            check_count("limit", self.limit, 1, 10**9)
         must_exist([self.path, *self.reading.files])
         from ..data.sources import open_source
 
@@ -124,11 +129,11 @@ def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
         raise InputError(f"{source}: {len(complaints)} files could not be read")
 
 
-def _print_list(what: str, lines: Sequence[str], shown: int = 20) -> None:
+def _print_list(what: str, lines: Sequence[str]) -> None:
     if lines:
-        print(f"  {what} ({len(lines)}):", *(f"    {line}" for line in lines[:shown]), sep="\n")
-    if len(lines) > shown:
-        print(f"    … and {len(lines) - shown} more")
+        print(f"  {what} ({len(lines)}):", *(f"    {line}" for line in lines[:MOST_LISTED]), sep="\n")
+    if len(lines) > MOST_LISTED:
+        print(f"    … and {len(lines) - MOST_LISTED} more")
 
 
 @dataclass(frozen=True)
@@ -339,8 +344,8 @@ class Preview:
     """Replace the file if it exists."""
 
     def run(self) -> None:
-        must_be_count("rows", self.rows, MOST_ROWS)
-        must_be_count("pictures", self.pictures, MOST_PICTURES)
+        check_count("rows", self.rows, 1, MOST_ROWS)
+        check_count("pictures", self.pictures, 1, MOST_PICTURES)
         if self.out.suffix.lower() != ".png":
             raise SettingError(f"{self.out}: a contact sheet must be a .png file")
         check_output(self.out, self.overwrite)

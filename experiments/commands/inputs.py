@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import reader_named
 
 
@@ -27,18 +27,3 @@ def must_be_readable(paths: Iterable[Path]) -> None:
         must_exist([path])
         if not path.is_dir():
             reader_named(path)
-
-
-def must_be_count(name: str, count: int, most: int) -> None:
-    """Check that an option is a number from 1 to `most`.
-
-    Args:
-        name: Name of the option.
-        count: Its value.
-        most: Largest value.
-
-    Raises:
-        SettingError: The number is out of bounds.
-    """
-    if not 1 <= count <= most:
-        raise SettingError(f"{name} must be from 1 to {most}, got {count}")

@@ -15,7 +15,8 @@ from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
 
-from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, SettingError, UnreachableError
+from selfcorrect.core.checks import check_count
+from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, UnreachableError
 from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.datasets.files.parquet import NamedMotion, identify_skeleton, read_named, write_named
 from selfcorrect.datasets.files.skeletons.reading import Reading
@@ -74,8 +75,7 @@ class ShardTask:
     motions_per_shard: int = 256
 
     def __post_init__(self) -> None:
-        if not 1 <= self.motions_per_shard <= MOST_MOTIONS:
-            raise SettingError(f"motions-per-shard must be from 1 to {MOST_MOTIONS}, got {self.motions_per_shard}")
+        check_count("motions-per-shard", self.motions_per_shard, 1, MOST_MOTIONS)
 
     def describe(self) -> dict[str, object]:
         """Return all that the result depends on besides the content of the sources."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import SettingError
 
 MOST_CPUS = 1024
@@ -47,8 +48,7 @@ class Where:
     """Threads of each worker, for work that gives the same bytes with any number of them."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise SettingError(f"workers must be at least 1, got {self.workers}")
+        check_count("workers", self.workers, 1)
         if self.cluster.cluster and self.runner not in ("", "ray"):
             raise SettingError(f"--cluster needs the runner ray, got {self.runner}")
 

@@ -19,6 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from ..core.checks import check_count
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
@@ -71,8 +72,7 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
     Raises:
         SettingError: `samples_per_centroid` is below 1.
     """
-    if samples_per_centroid < 1:
-        raise SettingError(f"samples_per_centroid must be at least 1, got {samples_per_centroid}")
+    check_count("samples_per_centroid", samples_per_centroid, 1)
     centroids = []
     labels = []
     masses = []

@@ -63,24 +63,20 @@ def batches(samples: Samples, size: int, steps: int, generator: torch.Generator)
         yield samples.rows(rows).float(), samples.labels[rows]
 
 
-def descend(
-    optimiser: torch.optim.Optimizer, loss: Tensor, step: int, gradient_norm: float | None = None, advice: str = ""
-) -> None:
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
     """Take one optimiser step.
 
     Args:
         optimiser: The optimiser.
         loss: The scalar to minimise.
         step: 0-based number of the step, for the message.
-        gradient_norm: Norm to which larger gradients are scaled down, None for no limit.
-        advice: End of the message.
 
     Raises:
         TrainingDivergedError: The loss is not finite; the message names the step.
     """
     if not torch.isfinite(loss):
-        raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}{advice}")
-    update(optimiser, loss, gradient_norm)
+        raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}")
+    update(optimiser, loss)
 
 
 class DivergenceCheck:

@@ -19,7 +19,8 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TypeVar
 
-from ..core.errors import SettingError, WorkerError
+from ..core.checks import check_count
+from ..core.errors import WorkerError
 from .console_warnings import format_for_console
 from .progress import map_sequential
 from .supervision import kill_this_process
@@ -156,8 +157,7 @@ def _run_concurrently(
 
 def require_workers(workers: int) -> None:
     """Raise SettingError for fewer than one worker."""
-    if workers < 1:
-        raise SettingError(f"workers must be at least 1, got {workers}")
+    check_count("workers", workers, 1)
 
 
 def _executor(workers: int) -> ProcessPoolExecutor:

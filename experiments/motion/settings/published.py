@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import SettingError
 
 FRAMES, FPS = 40, 20.0
@@ -30,8 +31,7 @@ class PublishedModel:
     def __post_init__(self) -> None:
         if not self.mdm or not self.evaluator:
             raise SettingError("the published model needs both: --mdm CHECKPOINT and --evaluator DIR")
-        if not 1 <= self.repetitions <= 1000:
-            raise SettingError(f"repetitions must be from 1 to 1000, got {self.repetitions}")
+        check_count("repetitions", self.repetitions, 1, 1000)
 
 
 def published_steps(real_count: int) -> tuple[int, int]:

@@ -28,8 +28,6 @@ from ..study import SeedRun, Study
 from ..tables import (
     CLAIMS_TEXT,
     LOOP_COLUMNS,
-    Cell,
-    Table,
     arm_table,
     claims_table,
     effects_table,
@@ -335,6 +333,11 @@ def _list_warnings(outcome: Measured) -> list[str]:
 
 def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:
     judged_titles = [metric.title for metric in outcome.settings.judged]
+    falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
+    heads = [f"Half-life, {metric.title}" for metric in falling]
+    half_lives = arm_table(
+        "speed", heads, outcome, lambda arm, curves: [half_life_cell(curves.values[metric.key]) for metric in falling]
+    )
     sections = [
         Section(
             "Last generation",
@@ -351,7 +354,7 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
             "How fast it falls",
             "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
             "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
-            _half_lives_table(outcome),
+            half_lives,
         ),
         Section(
             "What the loop did",
@@ -361,16 +364,6 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
         ),
     ]
     return [section for section in sections if section.table.rows and section.table.columns]
-
-
-def _half_lives_table(outcome: Measured) -> Table:
-    falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
-    heads = [f"Half-life, {metric.title}" for metric in falling]
-
-    def make_cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        return [half_life_cell(curves.values[metric.key]) for metric in falling]
-
-    return arm_table("speed", heads, outcome, make_cells)
 
 
 def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:

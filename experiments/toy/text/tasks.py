@@ -23,7 +23,6 @@ def word_task(
     measure: Callable[[Tensor], Mapping[str, Tensor]],
     stream: Stream,
     *replicates: int,
-    part: str = "real",
 ) -> Task:
     """Return the task of learning word frequencies, in independent replicates.
 
@@ -33,10 +32,9 @@ def word_task(
         measure: Probabilities (*replicates, V) of a trained model → quantities.
         stream: Random numbers.
         replicates: Shape of the replicates.
-        part: Name of the stream of the real words.
     """
     truth = Categorical.from_probabilities(probabilities, *replicates)
-    real = Samples.real(truth.sample(torch.zeros(count), stream.child(part)))
+    real = Samples.real(truth.sample(torch.zeros(count), stream.child("real")))
 
     def scores(candidate: Candidate) -> Mapping[str, Tensor]:
         assert isinstance(candidate.model, Categorical)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from ...core.checks import check_count
 from ...core.errors import InputError, SettingError
 from ...core.extras import requires_extra
 from ...core.randomness import Stream
@@ -53,9 +54,8 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
             raise SettingError("CausalLanguageModel needs a model or a configuration of transformers as `module`")
         if getattr(self.tokenizer, "eos_token_id", None) is None:
             raise SettingError("CausalLanguageModel needs a tokenizer of transformers with an end token (eos_token)")
-        for name, valid in (("length", self.length >= 1), ("prompt_length", self.prompt_length >= 1)):
-            if not valid:
-                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_count("length", self.length, 1)
+        check_count("prompt_length", self.prompt_length, 1)
         if not (self.temperature > 0 and self.top_k >= 0 and 0 < self.top_p <= 1):
             settings = f"temperature {self.temperature}, top_k {self.top_k}, top_p {self.top_p}"
             raise SettingError(f"a temperature must be above 0, top_k at least 0, top_p in (0, 1]; got {settings}")

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from ...core.checks import check_count
 from ...core.errors import InputError, SettingError
 from ...core.randomness import Stream
 from ..network import NetworkModel
@@ -45,8 +46,7 @@ def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor])
         SettingError: The size is below 1.
         InputError: A draw has another number of values than labels.
     """
-    if size < 1:
-        raise SettingError(f"sampling_batch must be at least 1, got {size}")
+    check_count("sampling_batch", size, 1)
     parts = []
     with torch.no_grad():
         for batch in labels.split(size):

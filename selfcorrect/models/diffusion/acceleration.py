@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from ...core.checks import check_count
 from ...core.errors import SettingError
 
 
@@ -30,8 +31,8 @@ class Acceleration:
         if self.precision not in ("float32", "bfloat16"):
             raise SettingError(f"precision must be float32 or bfloat16, got {self.precision!r}")
         for name in ("check_every", "sampling_chunk"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise SettingError(f"{name} must be at least 1, got {value}")
+            if (value := getattr(self, name)) is not None:
+                check_count(name, value, 1)
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Return a context in which matrix products have the precision."""

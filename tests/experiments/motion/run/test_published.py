@@ -139,7 +139,7 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
         (["--evaluated-count", "37"], "evaluating 37 motions needs as many test ones"),
         (["--evaluated-count", "40"], "needs as many fresh real ones"),
         (["--evaluated-count", "31"], "--evaluated-count of at least 32"),
-        (["--repetitions", "0"], "repetitions must be from 1 to 1000"),
+        (["--repetitions", "0"], "repetitions must be at least 1, got 0"),
         (["--evaluate-corrected"], "evaluate-corrected and the published model do not go together"),
     ],
 )
