@@ -69,20 +69,23 @@ def toy(settings: GaussianCollapse) -> Toy:
     }
     distance = {arm: theory.expected_wasserstein(error, DIMENSION) for arm, error in errors.items()}
     volume = {REPLACE: theory.replace_log_volume(n, DIMENSION, settings.generations)}
+    bundles = [
+        bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))
+        for size, suffix in suffixes.items()
+    ]
+    claims = _make_claims(settings, distance, volume)
+    columns = [
+        Column("distance", "distance to the truth", "", predicted=distance),
+        Column("distance", "distance to the truth, relative to generation 0", _format_growth, panel=False),
+        Column("distance", "verdict", lambda curves: _judge_end(curves).label, panel=False),
+        Column("log_volume", "log volume of the model (truth 0)", "", predicted=volume),
+        Column("variance", "variance (truth 1)", "", log=True),
+        Column("tail_mass", "share of the truth's tail within the model", ""),
+    ]
     return Toy(
-        [
-            bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))
-            for size, suffix in suffixes.items()
-        ],
-        _make_claims(settings, distance, volume),
-        [
-            Column("distance", "distance to the truth", "", predicted=distance),
-            Column("distance", "distance to the truth, relative to generation 0", _format_growth, panel=False),
-            Column("distance", "verdict", lambda curves: _judge_end(curves).label, panel=False),
-            Column("log_volume", "log volume of the model (truth 0)", "", predicted=volume),
-            Column("variance", "variance (truth 1)", "", log=True),
-            Column("tail_mass", "share of the truth's tail within the model", ""),
-        ],
+        bundles=bundles,
+        claims=claims,
+        columns=columns,
         rows=(*POLICIES, *erring_arms),
         groups={"policies": POLICIES, "erring sampler": erring_arms},
         risk="distance",
@@ -121,25 +124,21 @@ def _make_claims(
     squared_growth = ratio_of_means(final_value(ACCUMULATE, "distance").map(np.square), first_distance.map(np.square))
     low, high = settings.erring_ratios
     middle = (settings.generations + 1) // 2
-    erring_growth = ratio_of_means(
-        value_at(name_erring(high), "variance", middle + 5), value_at(name_erring(high), "variance", middle)
-    )
+    later_variance = value_at(name_erring(high), "variance", middle + 5)
+    erring_growth = ratio_of_means(later_variance, value_at(name_erring(high), "variance", middle))
+    settled = late_mean(name_erring(low), "variance", 10)
+    settled_law = theory.settled_variance(low, 0.0, settings.spread)
     threshold = theory.critical_ratio(0.0, settings.spread)
+    below = f"λ = {low:g}, below the threshold {threshold:g}: the variance settles"
+    above = f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations"
     return [
         *expect_predictions("replace: variance at generation {t}", "variance", variance, times=(half_count,)),
         *expect_predictions("replace: log volume at the end", "log_volume", volume),
         *mark_unpublished(*expect_predictions("{arm}: distance at the end", "distance", distance, 0.1)),
         expect_below("accumulate: squared distance over that of generation 0 stays bounded", squared_growth, 2.0),
         expect_below("fresh: ends better than generation 0", final_value(FRESH, "distance") - first_distance),
-        expect_agreement(
-            f"λ = {low:g}, below the threshold {threshold:g}: the variance settles",
-            late_mean(name_erring(low), "variance", 10),
-            theory.settled_variance(low, 0.0, settings.spread),
-            0.15,
-        ),
-        expect_above(
-            f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations", erring_growth, 1.5
-        ),
+        expect_agreement(below, settled, settled_law, 0.15),
+        expect_above(above, erring_growth, 1.5),
     ]
 
 

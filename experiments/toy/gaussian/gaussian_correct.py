@@ -9,7 +9,7 @@ of former generations.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -109,35 +109,38 @@ def toy(settings: GaussianCorrect) -> Toy:
         claims += authors_claims() if settings.is_published else []
         groups["the authors' variant"] = {arm.partition(": ")[2]: arm for arm in AUTHORS}
     injecting = [strength for strength in strengths if settings.count_injected(strength)]
-    return Toy(
-        bundles,
-        claims,
-        [Column("distance", DISTANCE, lambda curve: f"{curve[:, -late_count:].mean(1).mean():.3f}", predicted=laws)],
-        rows={
-            "uncorrected": name_ideal(weak),
-            "corrected towards the training data": name_empirical(strong),
-            "corrected towards the truth": name_ideal(strong),
-            "as many fresh real samples, no loop": name_fresh(strong),
+    rows = {
+        "uncorrected": name_ideal(weak),
+        "corrected towards the training data": name_empirical(strong),
+        "corrected towards the truth": name_ideal(strong),
+        "as many fresh real samples, no loop": name_fresh(strong),
+    }
+
+    def measure_settled(name_arm: Callable[[float], str]) -> list[Quantity]:
+        return [late_mean(name_arm(strength), "distance", late_count) for strength in injecting]
+
+    def format_settled(curves: np.ndarray) -> str:
+        return f"{curves[:, -late_count:].mean(1).mean():.3f}"
+
+    sweep = Sweep(
+        title="Settled distance: what the corrector knows",
+        x_label="γ",
+        y_label=DISTANCE,
+        x=injecting,
+        lines={
+            "ideal": measure_settled(name_ideal),
+            "empirical": measure_settled(name_empirical),
+            "fresh samples instead": measure_settled(name_fresh),
         },
+        log=True,
+    )
+    return Toy(
+        bundles=bundles,
+        claims=claims,
+        columns=[Column("distance", DISTANCE, format_settled, predicted=laws)],
+        rows=rows,
         groups=groups,
-        figures=[
-            Sweep(
-                title="Settled distance: what the corrector knows",
-                x_label="γ",
-                y_label=DISTANCE,
-                x=injecting,
-                lines={
-                    "ideal": [late_mean(name_ideal(strength), "distance", late_count) for strength in injecting],
-                    "empirical": [
-                        late_mean(name_empirical(strength), "distance", late_count) for strength in injecting
-                    ],
-                    "fresh samples instead": [
-                        late_mean(name_fresh(strength), "distance", late_count) for strength in injecting
-                    ],
-                },
-                log=True,
-            )
-        ],
+        figures=[sweep],
         risk="distance",
         profiled=[arm for arm in (name_ideal(0.0), name_ideal(1.0)) if arm in laws],
         notes=(
@@ -181,20 +184,15 @@ def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late
     for strength, quantity in settled.items():
         statement = f"settled distance at γ = {strength:g} is the predicted one"
         predictions.append(expect_agreement(statement, quantity, laws[name_ideal(strength)][-1]))
+    only_training_data = f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0"
+    no_better = f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects"
     return [
         *mark_unpublished(*predictions),
         expect_below("stronger correction towards the truth ends nearer to it", Quantity(fit_slope)),
         expect_above("no correction ends worse than generation 0", settled[weak] - first_distance),
         expect_below("strong correction ends better than generation 0", settled[strong] - first_distance),
         *mark_unpublished(
-            expect_above(
-                f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0",
-                empirical - first_distance,
-            ),
-            expect_above(
-                f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects",
-                settled[strong] - fresh,
-                -0.005,
-            ),
+            expect_above(only_training_data, empirical - first_distance),
+            expect_above(no_better, settled[strong] - fresh, -0.005),
         ),
     ]

@@ -50,15 +50,16 @@ def toy(settings: Linear) -> Toy:
     }
     times = settings.generations // 2, settings.generations
     bound = predicted["replace"][0] * math.pi**2 / 6
+    claims = [
+        *expect_predictions("{arm}: error at generation {t}", "error", predicted, 0.07, times),
+        expect_below(
+            "accumulate: the error stays below π²/6 of generation 0's", final_value("accumulate", "error"), bound
+        ),
+    ]
     return Toy(
-        [bundle_replicates("linear", settings.seed, set_up)],
-        [
-            *expect_predictions("{arm}: error at generation {t}", "error", predicted, 0.07, times),
-            expect_below(
-                "accumulate: the error stays below π²/6 of generation 0's", final_value("accumulate", "error"), bound
-            ),
-        ],
-        [Column("error", "excess test error", ".3f", predicted=predicted, predicted_title="predicted")],
+        bundles=[bundle_replicates("linear", settings.seed, set_up)],
+        claims=claims,
+        columns=[Column("error", "excess test error", ".3f", predicted=predicted, predicted_title="predicted")],
         rows=(START, *predicted),
         risk="error",
         notes=(

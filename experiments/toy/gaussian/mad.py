@@ -73,21 +73,23 @@ def toy(settings: Mad) -> Toy:
     early_decay = {picked: decay[picked]}
     quality_gain = final_difference(picked, plain, "quality")
     diversity_gain = final_difference(picked, plain, "diversity")
+    claims = [
+        *expect_predictions("{arm}: variance at the end", "variance", settled, 0.06),
+        *expect_predictions("{arm}: variance at generation {t}", "variance", early_decay, 0.06, (EARLY,)),
+        expect_above("fully synthetic: cherry-picking keeps quality", quality_gain),
+        expect_below("fully synthetic: cherry-picking loses diversity", diversity_gain),
+        expect_below("fully synthetic, cherry-picked: diversity is gone", final_value(picked, "diversity"), 0.1),
+        expect_above("fresh data hold diversity under cherry-picking", final_value(fresh, "diversity"), 0.5),
+    ]
+    columns = [
+        Column("quality", "quality"),
+        Column("diversity", "diversity"),
+        Column("variance", "variance (truth 1)", "", predicted=decay | settled),
+    ]
     return Toy(
-        [bundle_replicates("mad", settings.seed, set_up)],
-        [
-            *expect_predictions("{arm}: variance at the end", "variance", settled, 0.06),
-            *expect_predictions("{arm}: variance at generation {t}", "variance", early_decay, 0.06, (EARLY,)),
-            expect_above("fully synthetic: cherry-picking keeps quality", quality_gain),
-            expect_below("fully synthetic: cherry-picking loses diversity", diversity_gain),
-            expect_below("fully synthetic, cherry-picked: diversity is gone", final_value(picked, "diversity"), 0.1),
-            expect_above("fresh data hold diversity under cherry-picking", final_value(fresh, "diversity"), 0.5),
-        ],
-        [
-            Column("quality", "quality"),
-            Column("diversity", "diversity"),
-            Column("variance", "variance (truth 1)", "", predicted=decay | settled),
-        ],
+        bundles=[bundle_replicates("mad", settings.seed, set_up)],
+        claims=claims,
+        columns=columns,
         rows=(plain, picked, fresh),
         groups=(SYNTHETIC, AUGMENTED, FRESH),
     )

@@ -80,29 +80,29 @@ def toy(settings: ProvenanceLoop) -> Toy:
     claims = []
     for rate, quantity, law in zip(rates, settled, predicted, strict=True):
         claims.append(expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law))
-    return Toy(
-        [bundle_replicates("provenance", settings.seed, set_up)],
-        mark_unpublished(
-            *claims,
-            expect_below("without a detector the variance collapses", settled[0], 0.3),
-            expect_agreement(
-                f"true positive rate needed for a variance of {variance:g}",
-                Quantity(find_needed_rate),
-                needed_rate,
-                0.03,
-            ),
+    claims = mark_unpublished(
+        *claims,
+        expect_below("without a detector the variance collapses", settled[0], 0.3),
+        expect_agreement(
+            f"true positive rate needed for a variance of {variance:g}",
+            Quantity(find_needed_rate),
+            needed_rate,
+            0.03,
         ),
-        [Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
-        figures=[
-            Sweep(
-                title="Variance that the loop settles at",
-                x_label="share of synthetic samples found",
-                y_label="variance (truth 1)",
-                x=rates,
-                lines={"settled": settled},
-                predicted={"settled": predicted},
-            )
-        ],
+    )
+    sweep = Sweep(
+        title="Variance that the loop settles at",
+        x_label="share of synthetic samples found",
+        y_label="variance (truth 1)",
+        x=rates,
+        lines={"settled": settled},
+        predicted={"settled": predicted},
+    )
+    return Toy(
+        bundles=[bundle_replicates("provenance", settings.seed, set_up)],
+        claims=claims,
+        columns=[Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
+        figures=[sweep],
         notes=(f"Cherry-picked to {settings.bias:g} of the variance; the detector loses {lost:.0%} of the real data.",),
     )
 

@@ -108,15 +108,18 @@ def toy(settings: StabilityLoop) -> Toy:
         if settings.ratios[0] < critical < settings.ratios[-1]:
             boundaries.append(_claim_boundary(settings, row, critical))
     spreads = (1.0, settings.spread)
+    claims = [
+        claim_exact_rate(1.0),
+        InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", is_within_bound, published=True),
+        InAllCells("the loop contracts also where the theorem is silent", contracts_without_guarantee),
+        claim_exact_rate(settings.spread),
+        *mark_unpublished(*boundaries),
+    ]
     return Toy(
-        [bundle_replicates("stability", settings.seed, partial(set_up, settings, spread)) for spread in spreads],
-        [
-            claim_exact_rate(1.0),
-            InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", is_within_bound, published=True),
-            InAllCells("the loop contracts also where the theorem is silent", contracts_without_guarantee),
-            claim_exact_rate(settings.spread),
-            *mark_unpublished(*boundaries),
+        bundles=[
+            bundle_replicates("stability", settings.seed, partial(set_up, settings, spread)) for spread in spreads
         ],
+        claims=claims,
         figures=[partial(_make_map, settings, spread, is_guaranteed) for spread in spreads],
         notes=(
             "Crosses: the published condition λ(1 + εL/α) < (1 + γ)/(2 + γ), here with ε = 0, does not hold, so the "

@@ -64,19 +64,21 @@ def toy(settings: Digits) -> Toy:
     fid_over_real = final_difference(plain, REAL, "fid")
     accuracy_gain = final_difference(corrected, plain, "accuracy")
     recall_gain = final_difference(corrected, plain, "recall")
+    claims = [
+        expect_above(f"{plain}: ends with a larger Fréchet distance than real data only", fid_over_real),
+        expect_below("correction lowers the Fréchet distance, over all λ", pool_seeds(gains)),
+        expect_above(f"{plain}: correction raises the class accuracy", accuracy_gain),
+        *mark_unpublished(expect_above(f"{plain}: correction costs no recall", recall_gain, -0.05)),
+    ]
+    columns = [
+        Column("fid", "Fréchet distance", ".1f"),
+        Column("accuracy", "class accuracy"),
+        Column("recall", "recall"),
+    ]
     return Toy(
-        [bundle_seeds(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)],
-        [
-            expect_above(f"{plain}: ends with a larger Fréchet distance than real data only", fid_over_real),
-            expect_below("correction lowers the Fréchet distance, over all λ", pool_seeds(gains)),
-            expect_above(f"{plain}: correction raises the class accuracy", accuracy_gain),
-            *mark_unpublished(expect_above(f"{plain}: correction costs no recall", recall_gain, -0.05)),
-        ],
-        [
-            Column("fid", "Fréchet distance", ".1f"),
-            Column("accuracy", "class accuracy"),
-            Column("recall", "recall"),
-        ],
+        bundles=[bundle_seeds(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)],
+        claims=claims,
+        columns=columns,
         rows=(REAL, plain, corrected),
         notes=(
             f"Corrector: {settings.clusters_per_digit} clusters per digit of the real training images; its information "

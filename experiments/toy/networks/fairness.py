@@ -50,22 +50,24 @@ def toy(settings: Fairness) -> Toy:
     overall_fall = final_change(PLAIN, "overall_accuracy")
     repair = final_difference(REPAIRED, PLAIN, "minority_accuracy")
     share_gain = final_difference(REPAIRED, PLAIN, "minority_share")
+    claims = [
+        expect_below("replace: minority accuracy falls by more than 5 points", fall, -0.05),
+        expect_above("replace: overall accuracy hides it, falling by less than 3 points", overall_fall, -0.03),
+        expect_below("replace: the minority's share falls", final_change(PLAIN, "minority_share")),
+        expect_above("reparation raises minority accuracy by more than 10 points", repair, 0.1),
+        expect_above("reparation restores the minority's share", share_gain, 0.05),
+        expect_below("keeping real data slows the loss of minority accuracy", fall - fall_with_real_data),
+    ]
+    columns = [
+        Column("overall_accuracy", "overall accuracy"),
+        Column("minority_accuracy", "minority accuracy"),
+        Column("majority_accuracy", "majority accuracy", ""),
+        Column("minority_share", "minority share"),
+    ]
     return Toy(
-        [bundle_seeds(settings, partial(set_up, settings))],
-        [
-            expect_below("replace: minority accuracy falls by more than 5 points", fall, -0.05),
-            expect_above("replace: overall accuracy hides it, falling by less than 3 points", overall_fall, -0.03),
-            expect_below("replace: the minority's share falls", final_change(PLAIN, "minority_share")),
-            expect_above("reparation raises minority accuracy by more than 10 points", repair, 0.1),
-            expect_above("reparation restores the minority's share", share_gain, 0.05),
-            expect_below("keeping real data slows the loss of minority accuracy", fall - fall_with_real_data),
-        ],
-        [
-            Column("overall_accuracy", "overall accuracy"),
-            Column("minority_accuracy", "minority accuracy"),
-            Column("majority_accuracy", "majority accuracy", ""),
-            Column("minority_share", "minority share"),
-        ],
+        bundles=[bundle_seeds(settings, partial(set_up, settings))],
+        claims=claims,
+        columns=columns,
         rows=(START, PLAIN, REPAIRED),
         notes=("Accuracies are those of the classifier on fresh people of each group with their true labels.",),
     )

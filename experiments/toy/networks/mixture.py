@@ -75,24 +75,26 @@ def toy(settings: MixtureLoop) -> Toy:
     tail_gain = final_difference(FITTED, PLAIN, "tail_mass")
     rare_gain = measure_rare_error(ANCHORED) - measure_rare_error(PLAIN)
 
+    claims = [
+        expect_agreement("replace: Σ weight² at the end", final_value(PLAIN, "simpson"), simpson, 0.03),
+        expect_below("replace: the tails go", final_change(PLAIN, "tail_mass")),
+        expect_above("replace: more of the tails is lost than of the variance", tail_loss),
+        expect_above("replace: the held-out loss grows", final_change(PLAIN, "risk")),
+        expect_above("augment keeps more of the tails", final_difference(AUGMENTED, PLAIN, "tail_mass")),
+        *mark_unpublished(
+            expect_above("the mixture corrector keeps more of the tails", tail_gain),
+            expect_below("the k-means corrector holds the share of the rare component", rare_gain),
+        ),
+    ]
+    columns = [
+        Column("tail_mass", "share of the tails", ".0%"),
+        Column("rare_share", "share of the rare component (10 %)", ""),
+        Column("risk", "loss (truth 0)"),
+    ]
     return Toy(
-        [bundle_seeds(settings, partial(set_up, settings))],
-        [
-            expect_agreement("replace: Σ weight² at the end", final_value(PLAIN, "simpson"), simpson, 0.03),
-            expect_below("replace: the tails go", final_change(PLAIN, "tail_mass")),
-            expect_above("replace: more of the tails is lost than of the variance", tail_loss),
-            expect_above("replace: the held-out loss grows", final_change(PLAIN, "risk")),
-            expect_above("augment keeps more of the tails", final_difference(AUGMENTED, PLAIN, "tail_mass")),
-            *mark_unpublished(
-                expect_above("the mixture corrector keeps more of the tails", tail_gain),
-                expect_below("the k-means corrector holds the share of the rare component", rare_gain),
-            ),
-        ],
-        [
-            Column("tail_mass", "share of the tails", ".0%"),
-            Column("rare_share", "share of the rare component (10 %)", ""),
-            Column("risk", "loss (truth 0)"),
-        ],
+        bundles=[bundle_seeds(settings, partial(set_up, settings))],
+        claims=claims,
+        columns=columns,
         risk="risk",
         notes=(
             "The loss is the held-out one above the truth's, in nats.",
@@ -145,13 +147,16 @@ def _measure(settings: MixtureLoop, candidate: Candidate) -> dict[str, Tensor]:
     tail = tail_points[TRUTH.log_density(tail_points).logsumexp(1) < TAIL]
     samples = candidate.samples(settings.judged).values
     held_out = TRUTH.sample(torch.zeros(settings.judged), candidate.stream.child("truth"))
+    is_covered = model.log_density(tail).logsumexp(1) > SUPPORT
     log_density = TRUTH.log_density(samples)
+    is_outside = log_density.logsumexp(1) < SUPPORT
+    is_rare = log_density.argmax(1) == RARE
     true_loss = -TRUTH.log_density(held_out).logsumexp(1)
     model_loss = -model.log_density(held_out).logsumexp(1)
     return {
-        "tail_mass": (model.log_density(tail).logsumexp(1) > SUPPORT).double().mean(),
-        "outside_share": (log_density.logsumexp(1) < SUPPORT).double().mean(),
-        "rare_share": (log_density.argmax(1) == RARE).double().mean(),
+        "tail_mass": is_covered.double().mean(),
+        "outside_share": is_outside.double().mean(),
+        "rare_share": is_rare.double().mean(),
         "simpson": model.weights.square().sum(),
         "variance": samples.var(0).sum(),
         "risk": (model_loss - true_loss).mean(),

@@ -72,9 +72,9 @@ def toy(settings: Shapes) -> Toy:
             setup = partial(set_up, settings, name, shape)
             bundles.append(bundle_seeds(settings, setup, "shapes", shape, show=draw_points))
     return Toy(
-        bundles,
-        claims,
-        [Column("coverage", "coverage"), Column("distance", "2-Wasserstein distance", "")],
+        bundles=bundles,
+        claims=claims,
+        columns=[Column("coverage", "coverage"), Column("distance", "2-Wasserstein distance", "")],
         groups=settings.models,
         notes=(
             f"Means over {len(settings.shapes) * settings.seeds} pairs of shape and seed. Matched compute: “real only” "

@@ -136,33 +136,21 @@ class WordChain(ToySettings):
             statement = f"chain, none kept: Σ p² after the {name} word"
             return expect_agreement(statement, final_value(NONE, name_row(word)), rows[NONE][word], 0.1)
 
+        first_rate = initial_value(NONE, "entropy rate")
+        first_claim = expect_agreement("chain: first estimate of the entropy rate", first_rate, true_rate - bias, 0.01)
+        statement = "chain, none kept: transitions left at generation {t}"
+        bounded = "share of the entropy rate lost late, bounded"
         return [
-            *mark_unpublished(
-                expect_agreement(
-                    "chain: first estimate of the entropy rate",
-                    initial_value(NONE, "entropy rate"),
-                    true_rate - bias,
-                    0.01,
-                )
-            ),
+            *mark_unpublished(first_claim),
             expect_below("chain, none kept: the entropy rate falls", final_change(NONE, "entropy rate")),
-            *expect_predictions(
-                "chain, none kept: transitions left at generation {t}",
-                "transitions",
-                transitions_left,
-                times=(middle, last),
-            ),
+            *expect_predictions(statement, "transitions", transitions_left, times=(middle, last)),
             claim_mean_row(NONE),
             *mark_unpublished(claim_mean_row(TENTH), claim_mean_row(ALL)),
             claim_row("rarest", rarest),
             claim_row("commonest", commonest),
             expect_above("chain, none kept: share of the entropy rate lost late", measure_late_loss(NONE), 0.05),
-            expect_below(
-                "chain, 10 % kept: share of the entropy rate lost late, bounded", measure_late_loss(TENTH), 0.02
-            ),
-            expect_below(
-                "chain, accumulate: share of the entropy rate lost late, bounded", measure_late_loss(ALL), 0.02
-            ),
+            expect_below(f"chain, 10 % kept: {bounded}", measure_late_loss(TENTH), 0.02),
+            expect_below(f"chain, accumulate: {bounded}", measure_late_loss(ALL), 0.02),
         ]
 
 

@@ -87,21 +87,21 @@ def toy(settings: CrossCuration) -> Toy:
         names = [name_arm(share, curated) for share in settings.own_shares]
         lines[curated] = [final_value(name, "first") for name in names]
         predicted[curated] = np.array([laws[name][-1] for name in names])
+    claims = _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)})
+    sweep = Sweep(
+        title="Whom curation serves",
+        x_label="share of own samples",
+        y_label=title,
+        x=settings.own_shares,
+        lines=lines,
+        predicted=predicted,
+    )
     return Toy(
-        [bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
-        _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}),
-        [Column("first", title, predicted=laws)],
+        bundles=[bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
+        claims=claims,
+        columns=[Column("first", title, predicted=laws)],
         groups=[f"{share:.0%} own samples" for share in settings.own_shares],
-        figures=[
-            Sweep(
-                title="Whom curation serves",
-                x_label="share of own samples",
-                y_label=title,
-                x=settings.own_shares,
-                lines=lines,
-                predicted=predicted,
-            )
-        ],
+        figures=[sweep],
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),
         caveat=f"predicted for infinitely many samples, here {settings.real_count}",
     )

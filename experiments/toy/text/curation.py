@@ -63,20 +63,22 @@ def toy(settings: Curation) -> Toy:
     half = settings.generations // 2
     favourite = final_value(CURATED, "favourite")
     variety_gain = final_difference(MIXED, CURATED, "variety")
+    claims = [
+        *expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
+        expect_above("curated: mean reward rises", final_change(CURATED, "reward")),
+        expect_below("curated: the reward's variance falls", final_change(CURATED, "reward_variance")),
+        expect_above("curated: nearly all mass is on the reward's maximiser", favourite, 0.9),
+        expect_below("real data kept: the drift is bounded", final_value(KEPT, "favourite"), 0.6),
+        *mark_unpublished(expect_above("heterogeneous raters keep more variety than one kind", variety_gain)),
+    ]
+    columns = [
+        Column("reward", "mean reward", predicted=reward),
+        Column("variety", "effective categories", ".1f", predicted=variety),
+    ]
     return Toy(
-        [bundle_replicates("curation", settings.seed, partial(set_up, settings))],
-        [
-            *expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
-            expect_above("curated: mean reward rises", final_change(CURATED, "reward")),
-            expect_below("curated: the reward's variance falls", final_change(CURATED, "reward_variance")),
-            expect_above("curated: nearly all mass is on the reward's maximiser", favourite, 0.9),
-            expect_below("real data kept: the drift is bounded", final_value(KEPT, "favourite"), 0.6),
-            *mark_unpublished(expect_above("heterogeneous raters keep more variety than one kind", variety_gain)),
-        ],
-        [
-            Column("reward", "mean reward", predicted=reward),
-            Column("variety", "effective categories", ".1f", predicted=variety),
-        ],
+        bundles=[bundle_replicates("curation", settings.seed, partial(set_up, settings))],
+        claims=claims,
+        columns=columns,
         notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
         caveat=f"predicted for infinitely many samples, here {settings.real_count}",
     )

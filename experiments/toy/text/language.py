@@ -79,27 +79,30 @@ def toy(settings: Language) -> Toy:
     vocabulary = {WORDS: theory.expected_vocabulary(frequencies, settings.word_count, count)[1:]}
     simpson = {WORDS: theory.expected_simpson(frequencies, settings.word_count, count)[1:]}
     times = (settings.word_generations // 2, settings.word_generations)
+    bundles = [
+        bundle_replicates("words", settings.seed, partial(set_up_words, settings)),
+        chain.make_bundle(),
+        bundle_seeds(settings, lambda stream: set_up_text(settings, train, held_out)),
+    ]
+    claims = [
+        *expect_predictions("words: vocabulary at generation {t}", "vocabulary", vocabulary, 0.03, times),
+        *expect_predictions("words: simpson at generation {t}", "simpson", simpson, 0.03, times),
+        expect_below("words: the entropy falls", final_change(WORDS, "entropy")),
+        *chain.make_claims(),
+        *_make_text_claims(),
+    ]
+    columns = [
+        Column("vocabulary", "words in use", ".0f", predicted=vocabulary),
+        Column("entropy rate", "entropy rate of the word chain, nats", predicted={"known truth": true_rate}),
+        Column(
+            "transitions", "transitions of the word chain in use", "", predicted={NONE: chain.predict_transitions()}
+        ),
+        Column("perplexity", "perplexity per character"),
+    ]
     return Toy(
-        [
-            bundle_replicates("words", settings.seed, partial(set_up_words, settings)),
-            chain.make_bundle(),
-            bundle_seeds(settings, lambda stream: set_up_text(settings, train, held_out)),
-        ],
-        [
-            *expect_predictions("words: vocabulary at generation {t}", "vocabulary", vocabulary, 0.03, times),
-            *expect_predictions("words: simpson at generation {t}", "simpson", simpson, 0.03, times),
-            expect_below("words: the entropy falls", final_change(WORDS, "entropy")),
-            *chain.make_claims(),
-            *_make_text_claims(),
-        ],
-        [
-            Column("vocabulary", "words in use", ".0f", predicted=vocabulary),
-            Column("entropy rate", "entropy rate of the word chain, nats", predicted={"known truth": true_rate}),
-            Column(
-                "transitions", "transitions of the word chain in use", "", predicted={NONE: chain.predict_transitions()}
-            ),
-            Column("perplexity", "perplexity per character"),
-        ],
+        bundles=bundles,
+        claims=claims,
+        columns=columns,
         rows=(START, WORDS, *CHAIN, *TEXT),
         figures=[chain.make_sweep()],
         notes=(

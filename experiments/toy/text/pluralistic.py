@@ -60,16 +60,16 @@ def toy(settings: Pluralistic) -> Toy:
     """Declare all arms."""
     solution = nash_bargaining(settings.probabilities, settings.rewards)
     product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
+    claims = list(_make_claims(solution, product))
+    columns = [
+        Column("variety", "effective categories"),
+        Column("nash", "Nash product", predicted={"bargaining solution": np.full(settings.generations + 1, product)}),
+        Column("worst", "utility of the worst-off rater", ""),
+    ]
     return Toy(
-        [bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
-        list(_make_claims(solution, product)),
-        [
-            Column("variety", "effective categories"),
-            Column(
-                "nash", "Nash product", predicted={"bargaining solution": np.full(settings.generations + 1, product)}
-            ),
-            Column("worst", "utility of the worst-off rater", ""),
-        ],
+        bundles=[bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
+        claims=claims,
+        columns=columns,
         notes=(
             f"The Nash product is the mean over raters of log E[e^reward]; the bargaining solution has {product:.2f}.",
             "A rater's weight is how often it is listed.",
