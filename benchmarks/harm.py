@@ -152,24 +152,28 @@ def compare(before: Motion, after: Motion, belt_m_s: np.ndarray | None = None) -
     stands = _find_standing(before_m[:, feet], before.fps)
     heights_m = np.where(stands, before_m[:, feet, 1], np.nan)
     stood_m = _median(heights_m[:, toes or slice(None)])
+    standing_before_m_s = _standing_speed_m_s(before_m[:, feet], stands, before.fps)
+    standing_after_m_s = _standing_speed_m_s(after_m[:, feet], stands, before.fps)
+    rougher_parts = []
+    for part, jerk in jerks_before.items():
+        if _is_rougher(float(jerk), float(jerks_after[part])):
+            rougher_parts.append(part)
+    knee_rad_s = added_angular_speeds_rad_s(before, after)[knees]
     travel = _measure_travel(after) - _measure_travel(before)
+    turn_rad = np.angle(np.exp(1j * travel[2]))
+    highest_m = HIGHEST_TOE_M if toes else HIGHEST_ANKLE_M
     return Comparison(
         jerk_m_s3=(errors_before["jerk_m_s3"], errors_after["jerk_m_s3"]),
         slide_m_s=(_slide_m_s(before, is_low), _slide_m_s(after, is_low)),
-        standing_m_s=(
-            _standing_speed_m_s(before_m[:, feet], stands, before.fps),
-            _standing_speed_m_s(after_m[:, feet], stands, before.fps),
-        ),
+        standing_m_s=(standing_before_m_s, standing_after_m_s),
         penetration_m=(errors_before["penetration_m"], errors_after["penetration_m"]),
         loop_gap_m=(_loop_gap_m(before), _loop_gap_m(after)),
-        rougher_parts=tuple(
-            part for part, jerk in jerks_before.items() if _is_rougher(float(jerk), float(jerks_after[part]))
-        ),
-        added_knee_rad_s=float(added_angular_speeds_rad_s(before, after)[knees].max(initial=0.0)),
+        rougher_parts=tuple(rougher_parts),
+        added_knee_rad_s=float(knee_rad_s.max(initial=0.0)),
         travel_m=float(np.linalg.norm(travel[:2])),
-        heading_rad=float(abs(np.angle(np.exp(1j * travel[2])))),
+        heading_rad=float(abs(turn_rad)),
         lift_m=_median(after_m[:, feet, 1] - heights_m),
-        stood_on_floor=0.0 <= stood_m <= (HIGHEST_TOE_M if toes else HIGHEST_ANKLE_M),
+        stood_on_floor=0.0 <= stood_m <= highest_m,
         moved_m=float(np.linalg.norm(after_m - before_m, axis=-1).mean()),
     )
 

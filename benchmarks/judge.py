@@ -82,15 +82,17 @@ def _compare(first: CorrectedMotion, second: CorrectedMotion) -> Verdict:
     results = (first, second)
     timelines = [result.timeline for result in results if result.timeline is not None]
     joints_m = [joint_positions(result.motion) for result in results]
+    distances_m = np.linalg.norm(joints_m[1] - joints_m[0], axis=-1)
     stands = [find_loaded_feet(timeline) for timeline in timelines]
+    loads_bodyweights = [timeline.loads_bodyweights.sum(axis=1) for timeline in timelines]
     return Verdict(
-        load_bodyweights=_pair([timeline.loads_bodyweights.sum(axis=1).mean() for timeline in timelines]),
+        load_bodyweights=_pair([loads.mean() for loads in loads_bodyweights]),
         force_bodyweights=_pair([result.residual["residual_force_bodyweights"] for result in results]),
         moment_nm=_pair([result.residual["residual_torque_nm"] for result in results]),
         penetration_mm=_pair([1e3 * result.after["penetration_m"] for result in results]),
         floating_mm=_pair([1e3 * result.after["floating_m"] for result in results]),
         contact_agreement=float((stands[0] == stands[1]).mean()),
-        distance_mm=1e3 * float(np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).mean()),
+        distance_mm=1e3 * float(distances_m.mean()),
     )
 
 

@@ -121,7 +121,8 @@ def score(motion: Motion, contacts: np.ndarray) -> Scores:
     on_floor = contacts.any(axis=1)
     has_load = on_floor & (load[:, 1] > 0.3)
     vertical = np.maximum(load[:, 1] - _LOAD_BODYWEIGHTS, 0.0) + np.maximum(-load[:, 1], 0.0)
-    sideways = np.maximum(np.linalg.norm(load[:, [0, 2]], axis=1) - _FRICTION * np.maximum(load[:, 1], 0.0), 0.0)
+    friction = _FRICTION * np.maximum(load[:, 1], 0.0)
+    sideways = np.maximum(np.linalg.norm(load[:, [0, 2]], axis=1) - friction, 0.0)
     off_m = _distance_to_feet(places_m, pressure_m, contacts)
     return Scores(
         joint_speed=_rate(speeds_rad_s - _TURN_RAD_S, _TURN_SCALE_RAD_S),

@@ -205,9 +205,10 @@ def _list_stages(results: Sequence[TrackingResult]) -> list[str]:
     stages = {"before": "before", "kinematics": "kinematic", "with physics": "physical"}
     means = {stage: average_errors([getattr(result, name) for result in good]) for stage, name in stages.items()}
     names = [field.name for field in fields(TrackingErrors)]
-    return [f"{'':16}" + "".join(f"{name:>17}" for name in names)] + [
-        f"{stage:16}" + "".join(f"{getattr(errors, name):17.2f}" for name in names) for stage, errors in means.items()
-    ]
+    lines = [f"{'':16}" + "".join(f"{name:>17}" for name in names)]
+    for stage, errors in means.items():
+        lines.append(f"{stage:16}" + "".join(f"{getattr(errors, name):17.2f}" for name in names))
+    return lines
 
 
 def _list_worst(results: Sequence[TrackingResult], count: int = 10) -> list[str]:

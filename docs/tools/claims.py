@@ -143,11 +143,8 @@ def judge_claim(claim: Claim, summary: Summary) -> tuple[str, str]:
     change = mean_interval(values - before)
     metric = find_metric(claim.metric)
     bound = MARGIN * float(before.mean())
-    low, high = {
-        "falls": (-np.inf, 0.0),
-        "rises": (0.0, np.inf),
-        "stays": (-bound, np.inf) if metric.better == "higher" else (-np.inf, bound),
-    }[claim.way]
+    not_worse = (-bound, np.inf) if metric.better == "higher" else (-np.inf, bound)
+    low, high = {"falls": (-np.inf, 0.0), "rises": (0.0, np.inf), "stays": not_worse}[claim.way]
     holds = low < change.low and change.high < high
     fails = change.high < low or change.low > high
     verdict = "reproduced" if holds else "**not reproduced**" if fails else "open"

@@ -254,17 +254,15 @@ def _coverage_rows(summary: Summary) -> Iterator[tuple[str, list[str]]]:
     for network, test in tests.items():
         is_confirmed = test.difference.estimate > 0 and adjusted[network] <= EXACT
         control = _coverage_gain(arms[network], "kinematic")
-        yield (
-            NETWORKS[network],
-            [
-                str(len(gains[network])),
-                _format_real(summary, "coverage", 2),
-                format_interval(test.difference, 3),
-                f"{adjusted[network]:.3f}",
-                "confirmed" if is_confirmed else "not confirmed",
-                format_interval(mean_interval(control), 3) if len(control) else "not run",
-            ],
-        )
+        cells = [
+            str(len(gains[network])),
+            _format_real(summary, "coverage", 2),
+            format_interval(test.difference, 3),
+            f"{adjusted[network]:.3f}",
+            "confirmed" if is_confirmed else "not confirmed",
+            format_interval(mean_interval(control), 3) if len(control) else "not run",
+        ]
+        yield NETWORKS[network], cells
 
 
 def _coverage_gain(arms: Mapping[str, ArmCurves], corrector: str) -> np.ndarray:

@@ -43,11 +43,11 @@ def signature(name: str) -> str:
         return name
     if inspect.isclass(thing) and issubclass(thing, Exception):
         return name
-    bare = [
-        parameter.replace(annotation=inspect.Parameter.empty, default=_short(parameter.default))
-        for parameter in inspect.signature(thing).parameters.values()
-        if not parameter.name.startswith("_")
-    ]
+    bare = []
+    for parameter in inspect.signature(thing).parameters.values():
+        if not parameter.name.startswith("_"):
+            default = _short(parameter.default)
+            bare.append(parameter.replace(annotation=inspect.Parameter.empty, default=default))
     return f"{name}{inspect.Signature(bare)}"
 
 

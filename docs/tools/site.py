@@ -207,7 +207,8 @@ def toy_outcome(name: str) -> str:
     holding = sum(check["outcome"] == "holds" for check in toy["checks"])
     parts = [f"{toy['reading']}\n{{ .reading }}"]
     ends = toy["ends"]
-    parts.append(table([ends["title"], *ends["columns"]], [[arm, *cells] for arm, cells in ends["rows"].items()]))
+    end_rows = [[arm, *cells] for arm, cells in ends["rows"].items()]
+    parts.append(table([ends["title"], *ends["columns"]], end_rows))
     parts.append(_row(pictures[:FIRST_PICTURES]))
     if more := pictures[FIRST_PICTURES:]:
         parts.append(_fold(f"{len(more)} more pictures", _row(more)))
@@ -274,10 +275,10 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def formats_page() -> str:
     """Return a page of the formats that are read and written, and of the known datasets."""
-    files = [
-        (f"`{kind.name}`", " ".join(kind.suffixes), bool(kind.reader), bool(kind.writer), kind.holds, kind.extra)
-        for kind in FORMATS
-    ]
+    files = []
+    for kind in FORMATS:
+        suffixes = " ".join(kind.suffixes)
+        files.append((f"`{kind.name}`", suffixes, bool(kind.reader), bool(kind.writer), kind.holds, kind.extra))
     sets = [(f"`{dataset.name}`", dataset.title, dataset.holds, dataset.licence) for dataset in datasets()]
     return "\n\n".join(
         [
@@ -327,10 +328,10 @@ def _registry_table(registry: Registry[Any]) -> str:
     more = [field.name for field in fields(rows[0]) if field.name not in COMMON]
     needed = any(row.needs for row in rows)
     heads = ["name", "what it is", *more, *(["extra"] if needed else [])]
-    cells = [
-        [f"`{row.name}`", row.summary, *(getattr(row, name) for name in more), *([row.needs] if needed else [])]
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        own = [getattr(row, name) for name in more]
+        cells.append([f"`{row.name}`", row.summary, *own, *([row.needs] if needed else [])])
     return table(heads, cells)
 
 

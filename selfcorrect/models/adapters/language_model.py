@@ -83,17 +83,20 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Return values (N, length) of texts; longer ones are cut. InputError for a text without tokens."""
-        rows = self.tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=self.length)[
-            "input_ids"
-        ]
-        for number, row in enumerate(rows):
+        tokens = self.tokenizer(list(texts), add_special_tokens=False, truncation=True, max_length=self.length)
+        rows = []
+        for number, row in enumerate(tokens["input_ids"]):
             if not row:
                 raise InputError(f"text {number} has no tokens; leave empty texts out")
-        return torch.tensor([row + [self._end] * (self.length - len(row)) for row in rows], dtype=torch.float32)
+            rows.append(row + [self._end] * (self.length - len(row)))
+        return torch.tensor(rows, dtype=torch.float32)
 
     def decode(self, values: Tensor) -> list[str]:
         """Return the texts of values (N, length), up to their end tokens."""
-        rows = [row[: (row.index(self._end) if self._end in row else None)] for row in values.long().tolist()]
+        rows = []
+        for row in values.long().tolist():
+            end = row.index(self._end) if self._end in row else None
+            rows.append(row[:end])
         return list(self.tokenizer.batch_decode(rows, skip_special_tokens=True))
 
     def samples(self, texts: Sequence[str], labels: Tensor | None = None) -> Samples:

@@ -127,12 +127,10 @@ class DctMlp(nn.Module):
         self.condition = Condition(classes, width)
         self.read = nn.Linear(frequencies * features, width)
         self.modulate = nn.ModuleList([nn.Linear(width, width) for _ in range(config.depth)])
-        self.blocks = nn.ModuleList(
-            [
-                nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
-                for _ in range(config.depth)
-            ]
-        )
+        self.blocks = nn.ModuleList()
+        for _ in range(config.depth):
+            layers = nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)
+            self.blocks.append(nn.Sequential(*layers))
         self.write = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, frequencies * features))
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
