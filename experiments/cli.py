@@ -15,14 +15,12 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
-import tyro
-
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.runtime.console_warnings import format_for_console
+from selfcorrect.runtime.garbage import postpone_collection, skip_last_collections
 from selfcorrect.runtime.registry import describe_unknown, import_object
-from selfcorrect.simulators.settings.tracker import OLD_NAMES
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
 from .commands.from_file import from_file
@@ -58,6 +56,9 @@ def load_command(name: str) -> type[Command]:
 EXPERIMENTS = ("motion", "compare")
 """Commands whose options a YAML file may give."""
 
+WITHOUT_USER_CODE = ([], ["--help"], ["correct"], ["check"])
+"""Beginnings of command lines that call no code of users, and end faster."""
+
 ABOUT = """Self-correcting self-consuming loops for generative models.
 
 `selfcorrect COMMAND --help` explains a command. `selfcorrect --version` prints the version. `--debug` anywhere on the
@@ -88,13 +89,15 @@ RENAMED = {
 }
 """Old and new options of commands; an old name works for one more release."""
 
-RENAMED_VALUES = {"correct": {"--strength": OLD_NAMES}}
-"""Old and new values of options, likewise."""
+RENAMED_VALUES = {"correct": {"--strength": "selfcorrect.simulators.settings.tracker:OLD_NAMES"}}
+"""Tables of old and new values of options, likewise; only those of the command that runs are imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and words[:1] in WITHOUT_USER_CODE:
+        skip_last_collections()
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
     if not debug:
@@ -124,7 +127,7 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
         return 0
-    with _set_minimum_width():
+    with _set_minimum_width(), postpone_collection():
         command = _parse_command(words)
     _check_environment()
     try:
@@ -161,6 +164,8 @@ def _check_environment() -> None:
 
 def _parse_command(words: Sequence[str]) -> Command:
     """Return the command with its options; SettingError suggests the nearest name for an unknown one."""
+    import tyro  # takes half of the time in which `--version` answers
+
     if "" in words:
         raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
     name = words[0] if words else ""
@@ -189,6 +194,8 @@ def _hide_none_defaults(options: Any) -> None:
     Args:
         options: A dataclass of options, or a type made of several. Annotations of the dataclasses are changed.
     """
+    import tyro
+
     for part in get_args(options):
         _hide_none_defaults(part)
     if not isinstance(options, type) or not is_dataclass(options):
@@ -214,8 +221,8 @@ def _replace_old_names(command: str, options: Sequence[str]) -> Sequence[str]:
         if renamed != list(options):
             print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)
         options = renamed
-    for option, values in RENAMED_VALUES.get(command, {}).items():
-        options = _replace_old_values(option, values, options)
+    for option, table in RENAMED_VALUES.get(command, {}).items():
+        options = _replace_old_values(option, import_object(table), options)
     return options
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
-from selfcorrect.motion.pictures.drawing import film_strip, save_picture
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import remove_path
 from selfcorrect.storage.files.strict_json import to_json
@@ -172,6 +171,8 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
     Raises:
         SettingError: the file exists and may not be replaced.
     """
+    from selfcorrect.motion.pictures.drawing import film_strip, save_picture  # slow to import
+
     rows = []
     for checked in all_checked:
         for index, finding in _select_worst(checked):

@@ -10,6 +10,8 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import requires_extra
+from selfcorrect.runtime.garbage import postpone_collection
+from selfcorrect.runtime.lazy_modules import defer_numpy_tools
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
@@ -59,8 +61,10 @@ class CorrectCommand:
         self._check()
         workers = default_workers() if self.workers is None else self.workers
         where = Where(workers, cluster=self.where)
-        from ..file_correction.batch import run_correction_command
-        from ..file_correction.report import REPORT
+        with postpone_collection():
+            defer_numpy_tools()
+            from ..file_correction.batch import run_correction_command
+            from ..file_correction.report import REPORT
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
@@ -134,7 +138,8 @@ class CorrectCommand:
             raise SettingError("contacts-out needs a single motion file as input")
         if self.delta is not None and not (is_one_file and files[0].suffix.lower() == ".bvh"):
             raise SettingError("delta needs a single BVH file as input")
-        ENGINES.load(self.options.resolve_engine().engine)  # an engine that is not installed ends the command here
+        if not self.options.kinematic:  # an engine that is not installed ends the command here
+            ENGINES.load(self.options.resolve_engine().engine)
         if self.options.video:
             with requires_extra("a film"):
                 importlib.import_module("imageio")

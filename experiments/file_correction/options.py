@@ -14,6 +14,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.runtime.garbage import postpone_collection
 from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
 from selfcorrect.simulators.settings.plan import SupportChoice
@@ -175,7 +176,8 @@ class CorrectionOptions:
 
     def prepare(self, motion: Motion) -> Motion:
         """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
-        from selfcorrect.simulators.corrector import KinematicCorrector
+        with postpone_collection():
+            from selfcorrect.simulators.corrector import KinematicCorrector
 
         return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
 
@@ -224,7 +226,9 @@ class CorrectionOptions:
         return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
 
     def resolve_engine(self) -> CorrectionOptions:
-        """Return these options with the name of an installed engine, which is imported; results depend on it."""
+        """Return these options with the name of the engine, which is imported; kinematic options need none."""
+        if self.kinematic:
+            return self
         return replace(self, engine=resolve_engine(self.engine, needs_compliant_joints=self.is_residual_free))
 
     def corrector(self, workers: int = 1) -> KinematicCorrector | PhysicsCorrector:

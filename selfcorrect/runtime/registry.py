@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError
 from ..core.extras import requires_extra
+from .garbage import postpone_collection
 from .supervision import forbid_exit
 
 if TYPE_CHECKING:
@@ -164,7 +165,9 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 def import_object(reference: str) -> Any:
     """Import the object at "package.module:attribute", or the module at "package.module"."""
     module, _, attribute = reference.partition(":")
-    return reduce(getattr, attribute.split(".") if attribute else [], import_module(module))
+    with postpone_collection():
+        loaded_module = import_module(module)
+    return reduce(getattr, attribute.split(".") if attribute else [], loaded_module)
 
 
 def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:

@@ -1,7 +1,12 @@
 """What imports leave out: each line of program needs one module, and must not load others."""
 
+from pathlib import Path
+
 import pytest
 from helpers import modules_after
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.motion.motion import Motion
 
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
 STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
@@ -35,3 +40,15 @@ def test_nothing_is_loaded_before_it_is_needed(program: str) -> None:
     loaded = modules_after(program)
     assert needed in loaded
     assert loaded & refused == set()
+
+
+@pytest.mark.parametrize(("option", "is_simulated"), [("--simulate=always", True), ("--kinematic", False)])
+def test_an_engine_is_loaded_only_if_something_is_simulated(
+    option: str, is_simulated: bool, stepping: Motion, tmp_path: Path
+) -> None:
+    source = tmp_path / "steps.bvh"
+    save_motion(source, stepping)
+    words = ["correct", str(source), option, "--out", str(tmp_path / "out"), "-q"]
+    loaded = modules_after(f"from selfcorrect.experiments.cli import main; main({words!r})")
+    assert "selfcorrect.simulators.pipeline" in loaded
+    assert bool(loaded & {"mujoco", "pybullet"}) == is_simulated
