@@ -49,7 +49,7 @@ MISTAKES = {
     "data check clips/a.bvh --dataset mixamo --up z!": "the dataset mixamo gives unit, fps, up and body",
     "data check clips --limit -1": "limit must be at least 1, got -1",
     "data convert empty --out x": "no motion files found",
-    "data convert clips --out x --to fbx": "unknown format 'fbx', known are bvh, amass",
+    "data convert clips --out x --to fbx": "fbx files are read, not written; known formats are bvh, amass",
     "data convert clips/a.bvh --to amass --out loop": "loop",
     "data preview clips --pictures 100000000000000000000": "pictures must be at most 50",
     "data preview clips --rows 0": "rows must be at least 1, got 0",
