@@ -11,7 +11,7 @@ import csv
 import gzip
 import io
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -53,11 +53,11 @@ class _Kind:
 
 def _both_sides(pattern: str, **limbs: str) -> dict[str, str]:
     """Joints of arms and legs; `{Side}` stands for Left or Right and `{s}` for l or r."""
-    return {
-        f"{side}_{part}": pattern.format(Side=side.title(), s=side[0], joint=joint)
-        for side in SIDES
-        for part, joint in limbs.items()
-    }
+    joints = {}
+    for side in SIDES:
+        for part, joint in limbs.items():
+            joints[f"{side}_{part}"] = pattern.format(Side=side.title(), s=side[0], joint=joint)
+    return joints
 
 
 _MB_TRUNK = {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1", "neck": "Neck1",
@@ -184,8 +184,10 @@ def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
     """Return rows of the index, checked, of one split or all."""
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
+    if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
+        raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
     try:
-        checked = _checked_rows(source, rows)
+        checked = [_checked_row(source, row, rows.line_num) for row in rows]
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
     subjects_in_split = None if split is None else _subjects(split)
@@ -197,9 +199,9 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
     if not chosen or (subjects_in_split and subjects_in_split > {int(row["subject"]) for row in chosen}):
         splits = sorted({row["split"] for row in checked})
         subjects = sorted({int(row["subject"]) for row in checked})
+        listed = ",".join(map(str, subjects))
         raise SettingError(
-            f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} "
-            f"and of subjects={_format_numbers(subjects)}"
+            f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} and of subjects={listed}"
         )
     return chosen
 
@@ -209,16 +211,6 @@ def _subjects(split: str) -> set[int]:
     kind, _, numbers = split.partition("=")
     listed = numbers.split(",") if kind == "subjects" else []
     return {int(number) for number in listed if number.isdecimal() and len(number) < 10}
-
-
-def _format_numbers(numbers: Sequence[int]) -> str:
-    return ",".join(map(str, numbers))
-
-
-def _checked_rows(source: str, rows: csv.DictReader[str]) -> list[dict[str, str]]:
-    if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
-        raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
-    return [_checked_row(source, row, rows.line_num) for row in rows]
 
 
 def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:

@@ -177,9 +177,9 @@ def columns_of(folder: Path) -> int | None:
     """Width of the rows in a folder of this layout, by its Mean.npy or first file; None where it is another layout."""
     if not (folder / "texts").is_dir():
         return None
-    rows = [path for path in (folder / "Mean.npy", *sorted(folder.glob("new_joint_vecs/*.npy"))[:1]) if path.is_file()]
-    if rows:
-        return (read_npy(rows[0]).shape or (0,))[-1]
+    for path in (folder / "Mean.npy", *sorted(folder.glob("new_joint_vecs/*.npy"))[:1]):
+        if path.is_file():
+            return (read_npy(path).shape or (0,))[-1]
     joints = sorted(folder.glob("new_joints/*.npy"))[:1]
     return 12 * (*read_npy(joints[0]).shape, 0, 0)[1] - 1 if joints else None
 

@@ -170,7 +170,8 @@ def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
 def _read_skeleton(names: list[str], parents: list[int], offsets_m: list[list[float]], parts: list[str]) -> Skeleton:
     if not all(isinstance(name, str) for name in names) or not all(type(parent) is int for parent in parents):
         raise ValueError("a skeleton has names of joints, and whole numbers for their parents")
-    return Skeleton(tuple(names), tuple(parents), np.array(offsets_m, dtype=float).reshape(-1, 3), tuple(parts))
+    offsets = np.array(offsets_m, dtype=float).reshape(-1, 3)
+    return Skeleton(tuple(names), tuple(parents), offsets, tuple(parts))
 
 
 @contextmanager

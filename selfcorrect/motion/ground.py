@@ -132,7 +132,8 @@ class _BoxTable:
             rows = max(1, _PAIRS_AT_ONCE // len(table.tops_m))
             for start in range(0, len(flat_m), rows):
                 part = slice(start, start + rows)
-                highest_m[part] = np.where(table.hold(flat_m[part]), table.tops_m, -np.inf).max(axis=1)
+                tops_m = np.where(table.hold(flat_m[part]), table.tops_m, -np.inf)
+                highest_m[part] = tops_m.max(axis=1)
         return highest_m.reshape(points_m.shape[:-1])
 
 
@@ -252,7 +253,8 @@ class Ground:
             points_m = self.to_floor_frame(around_m)
             low_m = points_m.min(0) - 1.0
             high_m = points_m.max(0) + 1.0
-            corners_m = level_corners_m((high_m[0] - low_m[0], high_m[2] - low_m[2]), 0.0) + (low_m + high_m) / 2
+            x_m, _, z_m = high_m - low_m
+            corners_m = level_corners_m((x_m, z_m), turn_deg=0.0) + (low_m + high_m) / 2
             corners_m[:, 1] = self.in_own_frame.floor_m
             yield corners_m if self.is_level else self.to_floor.inv().apply(corners_m)
 

@@ -141,9 +141,9 @@ class MotionBatch:
 
     def __getitem__(self, index: int) -> Motion:
         stop = int(self.lengths[index])
-        contacts = (
-            None if self.contacts is None or np.isnan(self.contacts[index]).any() else self.contacts[index, :stop]
-        )
+        contacts = None
+        if self.contacts is not None and not np.isnan(self.contacts[index]).any():
+            contacts = self.contacts[index, :stop]
         return Motion(
             self.skeleton,
             self.root_m[index, :stop],

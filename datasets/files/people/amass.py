@@ -187,10 +187,14 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     if like and len(old["poses"]) == len(motion):
         vectors = old["poses"].astype(float)
         vectors[:, :3] = old.get(_ROOT, vectors[:, :3])
-        before = Rotation.from_rotvec(vectors.reshape(*motion.rotations.shape[:2], 3)).as_quat()
-        poses = keep_rotations(vectors, before, motion.rotations)
+        old_rotations = Rotation.from_rotvec(vectors.reshape(*motion.rotations.shape[:2], 3))
+        poses = keep_rotations(vectors, old_rotations.as_quat(), motion.rotations)
         trans = keep_places(old["trans"], old["trans"].astype(float), trans)
-    fields = keep_fields(old, len(old["poses"]), len(motion))
+    before = len(old["poses"])
+    fields = {}
+    for name, array in old.items():  # with another number of frames, other arrays per frame are left out
+        if before == len(motion) or array.ndim == 0 or len(array) != before:
+            fields[name] = array
     fields |= _moving(old, poses, trans, motion.fps)
     write_npz(path, fields)
 
@@ -234,22 +238,6 @@ def _new(layout: Layout) -> dict[str, np.ndarray]:
     }
 
 
-def keep_fields(old: Mapping[str, np.ndarray], before: int, frames: int) -> dict[str, np.ndarray]:
-    """Return the fields of a file that stay with another number of frames.
-
-    Args:
-        old: Fields of the file.
-        before: Number of its frames.
-        frames: Number of frames that it gets.
-
-    Returns:
-        All fields, without those per frame if the numbers differ.
-    """
-    if before == frames:
-        return dict(old)
-    return {name: array for name, array in old.items() if array.ndim == 0 or len(array) != before}
-
-
 def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray, fps: float) -> dict[str, np.ndarray]:
     """Return the fields that hold the motion, of the kinds that `old` has."""
     fields: dict[str, np.ndarray] = {"poses": poses, "trans": trans}
@@ -259,7 +247,8 @@ def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray,
     if _ROOT in old:
         fields[_ROOT] = poses[:, :3]
         if len(old["poses"]) and not old["poses"][:, :3].any():
-            fields["poses"] = np.concatenate([np.zeros_like(poses[:, :3]), poses[:, 3:]], axis=1)
+            fields["poses"] = poses.copy()
+            fields["poses"][:, :3] = 0.0
     fields |= {name: poses[:, columns] for name, columns in _PARTS_OF_SMPL_X.items() if name in old}
     if "mocap_time_length" in old:
         fields["mocap_time_length"] = np.array(len(poses) / fps)

@@ -157,7 +157,8 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     """Return the arrays of Kimodo's files for a motion, y up."""
     joints_m, orientations = world_poses(motion)
     smooth_m = motion.root_m.copy()
-    smooth_m[:, [0, 2]] = gaussian_filter1d(smooth_m[:, [0, 2]], _SMOOTH_S * motion.fps, axis=0, mode="nearest")
+    level_m = smooth_m[:, [0, 2]]
+    smooth_m[:, [0, 2]] = gaussian_filter1d(level_m, _SMOOTH_S * motion.fps, axis=0, mode="nearest")
     heading = heading_rad(joints_m, motion.skeleton)
     return {
         "posed_joints": joints_m,

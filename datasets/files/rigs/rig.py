@@ -222,7 +222,8 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
     if lengths.min() < 1e-6:
         raise InputError(f"a rotation of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has no length")
-    root = np.broadcast_to(tracks.get((0, "translation"), rig.rest[0]["translation"]), (frames, 3)).astype(float)
+    root_track = tracks.get((0, "translation"), rig.rest[0]["translation"])
+    root = np.broadcast_to(root_track, (frames, 3)).astype(float)
     offsets[0] = 0
     skeleton = Skeleton(rig.names, rig.parents, offsets, rig.parts)
     return Motion(skeleton, root, make_continuous(rotations / lengths), fps)

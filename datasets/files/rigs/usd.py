@@ -82,5 +82,5 @@ def _define_animation(stage: Any, usd: Any, joints: Any, motion: Motion) -> None
     for frame, root_m in enumerate(motion.root_m):
         offsets_m[0] = root_m
         translations.Set(usd.Vt.Vec3fArray.FromNumpy(offsets_m), frame)
-        quaternions = [usd.Gf.Quatf(float(w), float(x), float(y), float(z)) for w, x, y, z in turns[frame]]
+        quaternions = [usd.Gf.Quatf(*quaternion) for quaternion in turns[frame].tolist()]
         rotations.Set(usd.Vt.QuatfArray(quaternions), frame)

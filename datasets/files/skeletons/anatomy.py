@@ -116,10 +116,11 @@ def _believe_names(
 ) -> tuple[str, ...]:
     """Return parts by shape with the sides, neck and head that names state."""
     parts = by_shape
-    sides = [(name.side, part.partition("_")[0]) for name, part in zip(joint_names, parts, strict=True) if "_" in part]
-    named_sides = [(named, inferred) for named, inferred in sides if named]
-    agreeing = sum(named == inferred for named, inferred in named_sides)
-    if 2 * agreeing < len(named_sides):
+    agreements = []
+    for name, part in zip(joint_names, parts, strict=True):
+        if name.side and "_" in part:
+            agreements.append(part.startswith(name.side))
+    if 2 * sum(agreements) < len(agreements):
         parts = tuple(swap_sides(part) for part in parts)
     believed = [part for part in ("neck", "head") if part in by_name and "_" not in parts[by_name.index(part)]]
     for part in believed:

@@ -86,7 +86,9 @@ class _PartPlaces:
     """Positions of parts at some frames of a motion, both sides together."""
 
     def __init__(self, motion: Motion) -> None:
-        frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int)) if len(motion) else []
+        frames = np.zeros(0, dtype=int)
+        if len(motion):
+            frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
         some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
         self.skeleton = motion.skeleton
         self.positions_m = joint_positions(some) if len(some) else np.zeros((0, len(motion.skeleton), 3))

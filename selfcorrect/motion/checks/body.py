@@ -169,7 +169,7 @@ def neck_twist_deg(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     dots = np.einsum("ti,ti->t", features.orientations[:, chest], features.orientations[:, head])
     half_turns_rad = np.arccos(np.abs(dots).clip(0, 1))
-    return Measurement(2 * np.degrees(half_turns_rad)[:, None], ("head",))
+    return Measurement.from_frames(2 * np.degrees(half_turns_rad), "head")
 
 
 def t_pose_deg(features: MotionFeatures) -> Measurement:
@@ -187,7 +187,7 @@ def t_pose_deg(features: MotionFeatures) -> Measurement:
         is_held = ends_touched == 2 or (ends_touched == 0 and _is_rigid(features, start, stop))
         if not (is_held or _has_jump(features, start - 1) or _has_jump(features, stop - 1)):
             values[start:stop] = np.nan
-    return Measurement(values[:, None], ("body",))
+    return Measurement.from_frames(values)
 
 
 def count_t_pose_frames(motion: Motion) -> int:

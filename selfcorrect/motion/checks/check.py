@@ -58,11 +58,12 @@ class RuleChoice:
 
     def select_rules(self, rules: Sequence[Rule]) -> list[Rule]:
         """Return the chosen rules, with their thresholds."""
-        return [self._with_threshold(rule) for rule in rules if self._is_chosen(rule)]
-
-    def _is_chosen(self, rule: Rule) -> bool:
-        is_selected = not self.select or any(_matches(word, rule) for word in self.select)
-        return is_selected and not any(_matches(word, rule) for word in self.ignore)
+        chosen = []
+        for rule in rules:
+            is_selected = not self.select or any(_matches(word, rule) for word in self.select)
+            if is_selected and not any(_matches(word, rule) for word in self.ignore):
+                chosen.append(self._with_threshold(rule))
+        return chosen
 
     def _with_threshold(self, rule: Rule) -> Rule:
         for word, threshold in self.thresholds.items():
@@ -151,13 +152,12 @@ _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9")
 
 
 def _check_rules(rules: Sequence[Rule], features: MotionFeatures) -> CheckResult:
-    return sum((_apply_rule(rule, features) for rule in rules), CheckResult())
-
-
-def _apply_rule(rule: Rule, features: MotionFeatures) -> CheckResult:
-    step = f"rule {rule.code} was left out"
-    findings, note = try_optional(step, partial(_findings, rule, features), [])
-    return CheckResult(tuple(findings), (note,) if note else ())
+    result = CheckResult()
+    for rule in rules:
+        step = f"rule {rule.code} was left out"
+        findings, note = try_optional(step, partial(_findings, rule, features), [])
+        result += CheckResult(tuple(findings), (note,) if note else ())
+    return result
 
 
 def _findings(rule: Rule, features: MotionFeatures) -> list[Finding]:

@@ -27,6 +27,11 @@ class Measurement:
         return cls(np.zeros((0, 0)), ())
 
     @classmethod
+    def from_frames(cls, values: np.ndarray, thing: str = "body") -> Measurement:
+        """Return values (T,) of one thing, one for each frame."""
+        return cls(values[:, None], (thing,))
+
+    @classmethod
     def from_scalar(cls, value: float, thing: str = "body") -> Measurement:
         """Return one value for the motion as a whole."""
         return cls(np.array([[value]]), (thing,))

@@ -67,7 +67,7 @@ def hover_m(features: MotionFeatures) -> Measurement:
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
     values = np.where(find_unsupported_frames(features, HIGH_M), features.clear_m, 0.0)
-    return Measurement(values[:, None], ("body",))
+    return Measurement.from_frames(values)
 
 
 def find_unsupported_frames(features: MotionFeatures, high_m: float) -> np.ndarray:
@@ -107,7 +107,7 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
     stands = touching_frames >= _CARRIED_S * features.fps
     is_known = stands & np.logical_not(maximum_filter1d(others_low, window, mode="nearest"))
     values = maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
-    return Measurement(values[:, None], ("feet",))
+    return Measurement.from_frames(values, "feet")
 
 
 def low_hover_m(features: MotionFeatures) -> Measurement:
@@ -126,7 +126,7 @@ def low_hover_m(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     usual_m = max(float(np.percentile(features.clear_m[rests], _USUAL_PERCENTILE)), 0.0)
     values = np.where(rests, np.maximum(features.clear_m - usual_m, 0.0), 0.0)
-    return Measurement(values[:, None], ("body",))
+    return Measurement.from_frames(values)
 
 
 def slow_slide_m_s(features: MotionFeatures) -> Measurement:
@@ -141,7 +141,8 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     points_m = _sole_lines_m(features)
     is_low = points_m[..., 1] < LOW_M
-    counts = np.cumsum(np.concatenate([np.zeros_like(is_low[:1], dtype=int), is_low]), axis=0)
+    counts = np.zeros((frames + 1, is_low.shape[1]), dtype=int)
+    np.cumsum(is_low, axis=0, out=counts[1:])
     stays_low = counts[window + 1 :] - counts[: -window - 1] == window + 1
     level_m = points_m[..., [0, 2]]
     speeds_m_s = norms(level_m[window:] - level_m[:-window]) * features.fps / window
@@ -152,7 +153,7 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
     is_other = (features.surface_m[0].min(axis=1) < OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
-    return Measurement(np.where(is_known, least_m_s, 0.0)[:, None], ("feet",))
+    return Measurement.from_frames(np.where(is_known, least_m_s, 0.0), "feet")
 
 
 def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
@@ -173,7 +174,7 @@ def is_lifted(features: MotionFeatures) -> bool:
     """
     if not features.has_feet or len(features) < 2:
         return False
-    feet_m = MotionFeatures(features.motion).soles_m[..., 1].reshape(len(features), 2, -1).min(axis=2)
+    feet_m = MotionFeatures(features.motion).sole_heights_m
     up_m_s = np.gradient(feet_m, 1 / features.fps, axis=0)
     both_move = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > _LIFTED_M_S)
     margin = _AROUND_S * features.fps

@@ -48,7 +48,7 @@ def gliding_m_s(features: MotionFeatures) -> Measurement:
     speeds_m_s = np.where(stands, np.maximum(slowest_m, 0.0), 0.0) * features.fps / quarter
     padded = np.zeros(frames)
     padded[window // 2 : window // 2 + len(speeds_m_s)] = speeds_m_s
-    return Measurement(maximum_filter1d(padded, window, mode="nearest")[:, None], ("feet",))
+    return Measurement.from_frames(maximum_filter1d(padded, window, mode="nearest"), "feet")
 
 
 def floor_tilt_deg(features: MotionFeatures) -> Measurement:

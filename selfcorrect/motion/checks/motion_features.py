@@ -195,16 +195,18 @@ class MotionFeatures:
         heights = self.positions_m[:, joints, 1] - np.array([radius for _, radius in around])
         names = [self.skeleton.names[joint] for joint in joints]
         if (head := head_point(self.skeleton)) is not None:
-            top = self.positions_m[:, head[0]] + rotate(self.orientations[:, head[0]], head[1])
-            heights = np.concatenate([heights, top[:, 1:2] - HEAD_RADIUS_M], axis=1)
-            names.append(self.skeleton.names[head[0]])
-            joints = [*joints, head[0]]
+            joint, centre_m = head
+            top_m = self.positions_m[:, joint] + rotate(self.orientations[:, joint], centre_m)
+            heights = np.concatenate([heights, top_m[:, 1:2] - HEAD_RADIUS_M], axis=1)
+            names.append(self.skeleton.names[joint])
+            joints.append(joint)
         return heights - self._beneath_m[:, joints], tuple(names)
 
     @cached_property
     def lowest_m(self) -> np.ndarray:
         """(T,) height of the body's lowest point above the ground below it."""
-        return np.minimum(self.surface_m[0].min(axis=1, initial=np.inf), self.sole_heights_m.min(axis=1))
+        surface_m, _ = self.surface_m
+        return np.minimum(surface_m.min(axis=1, initial=np.inf), self.sole_heights_m.min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:

@@ -25,7 +25,8 @@ def noise_m(features: MotionFeatures) -> Measurement:
     second = _difference_level(features, 2)
     fourth = _difference_level(features, 4)
     level = np.where(fourth > _NOISE_RATIO * second, fourth / np.sqrt(70.0), 0.0)
-    return Measurement(np.pad(np.median(level, axis=1), (2, 2), mode="edge")[:, None], ("body",))
+    level_of_median_joint = np.median(level, axis=1)
+    return Measurement.from_frames(np.pad(level_of_median_joint, (2, 2), mode="edge"))
 
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
@@ -106,7 +107,7 @@ def jump_m(features: MotionFeatures) -> Measurement:
     if len(features) < 4:
         return Measurement.empty()
     spike_of_median_joint_m = np.median(spike_m(features).values, axis=1)
-    return Measurement(np.maximum(_splice_m(features), spike_of_median_joint_m)[:, None], ("body",))
+    return Measurement.from_frames(np.maximum(_splice_m(features), spike_of_median_joint_m))
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
@@ -127,7 +128,7 @@ def frozen_frames(features: MotionFeatures) -> Measurement:
     repeated = np.zeros(len(features))
     for start, stop in find_runs(is_still):
         repeated[start + 1 : stop + 1] = stop - start
-    return Measurement(repeated[:, None], ("body",))
+    return Measurement.from_frames(repeated)
 
 
 def stillness_m(features: MotionFeatures) -> Measurement:

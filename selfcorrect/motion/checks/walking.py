@@ -101,7 +101,8 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     turns = _find_turning_frames(apart_m, _ASTRIDE * leg_m)
     if len(turns) <= _FEWEST_STEPS:
         return None
-    way_m = np.diff(_smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)[turns], axis=0)
+    path_m = _smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)
+    way_m = np.diff(path_m[turns], axis=0)
     is_step = norms(way_m) > _SHORTEST_STEP * leg_m
     is_step &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * norms(way_m)
     is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
@@ -120,7 +121,8 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
 
 def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
     """(T, 2) unit vectors, x and z, in the direction that hips face, from vectors (T, 3) from right to left hip."""
-    facing = _smooth(np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1), _WAY_S, fps)
+    ahead_m = np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1)
+    facing = _smooth(ahead_m, _WAY_S, fps)
     return normalize_safely(facing)
 
 
@@ -137,7 +139,8 @@ def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     peak = values[frames]
     after = values[frames + 1]
     bend = before - 2 * peak + after
-    return frames + np.where(np.abs(bend) > 1e-12, 0.5 * (before - after) / np.where(bend == 0, 1.0, bend), 0.0)
+    shift = 0.5 * (before - after) / np.where(bend == 0, 1.0, bend)
+    return frames + np.where(np.abs(bend) > 1e-12, shift, 0.0)
 
 
 def walking_pace(features: MotionFeatures) -> float | None:

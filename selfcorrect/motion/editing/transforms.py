@@ -135,7 +135,8 @@ def close_cycle(motion: Motion) -> Motion:
     added = Rotation.from_rotvec(share * last_to_goal.as_rotvec())
     rotations = Rotation.from_quat(motion.rotations) * added
     root_m = motion.root_m.copy()
-    root_m[:, 1] += share[:, 0, 0] * (motion.root_m[0, 1] - motion.root_m[-1, 1])
+    rise_m = motion.root_m[0, 1] - motion.root_m[-1, 1]
+    root_m[:, 1] += share[:, 0, 0] * rise_m
     return replace(motion, root_m=root_m, rotations=make_continuous(rotations.as_quat()))
 
 

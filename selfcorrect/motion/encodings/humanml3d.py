@@ -207,7 +207,8 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
 def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Quaternions (T, 4) xyzw, not normalised, of the shortest rotations from a unit axis (3,) to directions (T, 3)."""
     lengths = norms(directions)[..., None]
-    quaternions = np.concatenate([np.cross(axis, directions), lengths + directions @ axis[:, None]], axis=-1)
+    real = lengths + directions @ axis[:, None]
+    quaternions = np.concatenate([np.cross(axis, directions), real], axis=-1)
     opposite = norms(quaternions)[..., None] <= 1e-9 * lengths
     half_turn = [*np.roll(axis, 1), 0.0]  # about another coordinate axis, as every bone axis is a coordinate axis
     return np.where(opposite, half_turn, quaternions)

@@ -60,7 +60,8 @@ class HumanML3DCodec(FeatureCodec):
                 raise InputError(
                     f"motion {index} must have shape (1 to {self.frames}, {len(self.mean)}), got {rows.shape}"
                 )
-            values[index, : len(rows)] = ((torch.from_numpy(rows) - self.mean) / self.std).float()
+            normalised = (torch.from_numpy(rows) - self.mean) / self.std
+            values[index, : len(rows)] = normalised.float()
         return values
 
     def rows(self, values: Tensor) -> list[np.ndarray]:

@@ -118,7 +118,8 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 def quaternions(vectors: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) of rotation vectors (..., 3) in radians."""
     half = 0.5 * norms(vectors)[..., None]
-    return np.concatenate([0.5 * np.sinc(half / np.pi) * vectors, np.cos(half)], axis=-1)
+    imaginary = 0.5 * np.sinc(half / np.pi) * vectors
+    return np.concatenate([imaginary, np.cos(half)], axis=-1)
 
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -168,7 +168,8 @@ def animate(
         pictures.append(_draw_panel(panel, moments, size_px, camera, path_m))
     blank = np.full_like(pictures[0], PAPER[0])
     pictures += [blank] * (rows[-1].stop - len(pictures))
-    return np.concatenate([np.concatenate(pictures[row.start : row.stop], axis=2) for row in rows], axis=1)
+    strips = [np.concatenate(pictures[row.start : row.stop], axis=2) for row in rows]
+    return np.concatenate(strips, axis=1)
 
 
 def film_strip(

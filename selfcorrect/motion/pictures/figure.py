@@ -90,7 +90,8 @@ def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
     """(T, 2) bool, true while each foot stands; never if the figure has no feet."""
-    return foot_contacts(level_feet(motion)) if (figure.feet >= 0).any() else np.zeros((len(motion), 2), dtype=bool)
+    has_feet = (figure.feet >= 0).any()
+    return foot_contacts(level_feet(motion)) if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
 
 def make_figure(skeleton: Skeleton) -> Figure:

@@ -223,14 +223,14 @@ class WordVectors:
         return self.vectors[rows], np.eye(len(KINDS), dtype=np.float32)[kinds], len(words)
 
 
-def read_word_vectors(folder: Path, prefix: str = "our_vab") -> WordVectors:
-    """Read the vectors in `PREFIX_data.npy`, `PREFIX_words.pkl` and `PREFIX_idx.pkl`; the pickles are not run."""
-    data = folder / f"{prefix}_data.npy"
-    words_file = folder / f"{prefix}_words.pkl"
-    rows_file = folder / f"{prefix}_idx.pkl"
+def read_word_vectors(folder: Path) -> WordVectors:
+    """Read the vectors in `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`; the pickles are not run."""
+    data = folder / "our_vab_data.npy"
+    words_file = folder / "our_vab_words.pkl"
+    rows_file = folder / "our_vab_idx.pkl"
     for path in (data, words_file, rows_file):
         if not path.is_file():
-            raise InputError(f"{path}: is not there; expected the word vectors {prefix}_data.npy, _words.pkl, _idx.pkl")
+            raise InputError(f"{path}: is not there; expected the word vectors our_vab_data.npy, _words.pkl, _idx.pkl")
     vectors = read_npy(data)
     words = read_pickled_words(words_file)
     rows = read_pickled_words(rows_file)
@@ -242,6 +242,7 @@ def read_word_vectors(folder: Path, prefix: str = "our_vab") -> WordVectors:
         raise InputError(
             f"{rows_file}: expected a dictionary from words to rows of {data.name}, 0 to {len(vectors) - 1}"
         )
-    if lacking := [word for word in (*words, _UNKNOWN, "sos", "eos") if word not in rows]:
+    needed = (*words, _UNKNOWN, "sos", "eos")
+    if lacking := [word for word in needed if word not in rows]:
         raise InputError(f"{rows_file}: has no row for the word {lacking[0]!r}")
-    return WordVectors(vectors.astype(np.float32), {word: rows[word] for word in {*words, _UNKNOWN, "sos", "eos"}})
+    return WordVectors(vectors.astype(np.float32), {word: rows[word] for word in needed})
