@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import re
 import select
 import shlex
 import shutil
 import sys
+import textwrap
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
@@ -184,32 +188,57 @@ def _parse_command(words: Sequence[str]) -> Command:
         options, option_words = from_file(command, option_words)
         if options is not None:
             defaults["default"] = options
-    _hide_none_defaults(command)
-    return tyro.cli(command, prog=f"selfcorrect {name}", args=_replace_old_names(name, option_words), **defaults)
+    is_help = not {"-h", "--help"}.isdisjoint(option_words)
+    _prepare_help(command, is_help)
+    paragraphs = [" ".join(paragraph.split()) for paragraph in (command.__doc__ or "").split("\n\n")]
+    words = _replace_old_names(name, option_words)
+    return tyro.cli(command, prog=f"selfcorrect {name}", description="\n\n".join(paragraphs), args=words, **defaults)
 
 
-def _hide_none_defaults(options: Any) -> None:
-    """Leave "(default: None)" and "(default: '')" out of help; the text of such an option describes its default.
+def _prepare_help(options: Any, is_help: bool) -> None:
+    """Leave empty defaults out of help, and let it wrap texts that are several lines in the source as one.
 
     Args:
         options: A dataclass of options, or a type made of several. Annotations of the dataclasses are changed.
+        is_help: Whether help is printed; reading texts takes time.
     """
     import tyro
 
     for part in get_args(options):
-        _hide_none_defaults(part)
+        _prepare_help(part, is_help)
     if not isinstance(options, type) or not is_dataclass(options):
         return
     hints = get_type_hints(options, include_extras=True)
+    texts = _read_field_docstrings(options) if is_help else {}
     for field in fields(options):
-        _hide_none_defaults(hints[field.name])
-        if field.default in (None, ""):
-            without_none = tyro.conf.arg(help_behavior_hint=_format_default)
-            options.__annotations__[field.name] = Annotated[hints[field.name], without_none]
+        _prepare_help(hints[field.name], is_help)
+        is_list = field.default is MISSING and field.default_factory is MISSING and "tuple" in str(field.type)
+        if is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple):
+            hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint=_format_default)]
+        if field.name in texts and not _has_help(hints[field.name]):
+            hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help=texts[field.name])]
+        options.__annotations__[field.name] = hints[field.name]
+
+
+def _has_help(hint: Any) -> bool:
+    """Return whether an annotation gives the help of its option."""
+    return any(getattr(extra, "help", None) is not None for extra in getattr(hint, "__metadata__", ()))
+
+
+def _read_field_docstrings(options: type) -> dict[str, str]:
+    """Return the docstrings of the fields of a dataclass, each in one line; tyro keeps breaks before indented lines."""
+    (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
+    assert isinstance(parsed, ast.ClassDef)
+    texts = {}
+    for statement, following in pairwise(parsed.body):
+        match statement, following:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[name] = " ".join(text.split())
+    return texts
 
 
 def _format_default(default: str) -> str:
-    return "" if default in ("None", "''") else f"(default: {default})"
+    return "" if default in ("", "None", "''") else f"(default: {default})"
 
 
 def _replace_old_names(command: str, options: Sequence[str]) -> Sequence[str]:

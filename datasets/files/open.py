@@ -139,7 +139,7 @@ def motion_files(path: Path) -> list[Path]:
     if others:
         names = ", ".join(str(file.relative_to(path)) for file in others[:_LISTED])
         more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
-        warnings.warn(f"{path}: of no known layout, and left out: {names}{more}", stacklevel=2)
+        warnings.warn(f"{path}: unknown layout, left out: {names}{more}", stacklevel=2)
     return list(motions)
 
 

@@ -144,6 +144,7 @@ class Convert:
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
+    """Motion files, and folders that are searched for them."""
     out: Path
     """Folder of the new files, which keep their names."""
     overwrite: bool = False

@@ -182,6 +182,16 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys) -> Non
     assert "(default: " in words
     assert "(default: None)" not in words
     assert "(default: '')" not in words
+    assert "(default: )" not in words
+
+
+def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    printed = capsys.readouterr().out
+    assert "the usual unit by which the body has a person's stature." in printed  # a line break in the source
+    assert "under [tool.selfcorrect.check]. Exit code 0" in printed
 
 
 def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():

@@ -103,6 +103,6 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     layouts = sorted(programs, key=share_of_keys, reverse=True)
     nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in layouts[:_NEAREST])
     return (
-        f"{path}: no layout that is known: it holds {', '.join(contents[:_LISTED]) or 'no arrays of numbers'}{more}; "
+        f"{path}: unknown layout: it holds {', '.join(contents[:_LISTED]) or 'no arrays of numbers'}{more}; "
         f"the nearest known ones are {nearest}"
     )

@@ -103,7 +103,7 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
         for encoding in ("utf-16-le", "utf-16-be"):
             if content[:40].decode(encoding, errors="replace").lstrip().upper().startswith("HIERARCHY"):
                 return content.decode(encoding, errors="replace"), encoding
-        raise InputError(f"{source}: expected a text file, got bytes that are no text")
+        raise InputError(f"{source}: expected a text file, got bytes that are not text")
     for encoding in ("utf-8-sig", "cp932", "cp1252"):
         try:
             text = head.decode(encoding)

@@ -129,7 +129,7 @@ def read_text(path: Path) -> str:
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected a text file, got bytes that are no UTF-8 ({error})") from error
+        raise InputError(f"{path}: expected a text file, got bytes that are not UTF-8 ({error})") from error
 
 
 _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.IGNORECASE)

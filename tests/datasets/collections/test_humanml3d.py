@@ -109,7 +109,7 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
         ),
         (
             lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])),
-            "no layout that is known",
+            "unknown layout",
         ),
         (lambda folder: (folder / "new_joint_vecs" / "000001.npy").unlink(), "No such file"),
     ],

@@ -129,5 +129,5 @@ def test_other_content_is_refused_in_a_sentence(path: Path, change: dict[str, An
 
 def test_another_pickled_file_is_no_results_file(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(sc.InputError, match=r"a\.npy: no layout that is known: it holds no arrays"):
+    with pytest.raises(sc.InputError, match=r"a\.npy: unknown layout: it holds no arrays"):
         open_motion(tmp_path / "a.npy")

@@ -219,7 +219,7 @@ def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
     save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
     torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "model.pt")
     (tmp_path / "split.pkl").write_bytes(pickle.dumps(["a", "b"]))
-    with pytest.warns(UserWarning, match=r"of no known layout, and left out: model\.pt, split\.pkl"):
+    with pytest.warns(UserWarning, match=r"unknown layout, left out: model\.pt, split\.pkl"):
         assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
 
 
