@@ -20,21 +20,22 @@ from selfcorrect.storage.files.digests import (
 )
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.places import Place, is_address
-from selfcorrect.storage.runs.folder_store import find_damage, generation_folders
-from selfcorrect.storage.runs.generation_files import check_files
-from selfcorrect.storage.runs.run_folder import CONFIG, ENVIRONMENT
+from selfcorrect.storage.runs.run_folder import (
+    CONFIG,
+    ENVIRONMENT,
+    FEASIBILITY_FILE,
+    IDENTITIES_FILE,
+    PREFERENCES_FILE,
+    REFERENCES_FILE,
+)
 
 from ..file_correction.correct_file import RECORDS, FileTask
 from ..file_correction.file_result import read_record
 from ..file_correction.report import REPORT
-from ..jobs.identities import IDENTITIES
 from ..jobs.input_keys import hash_file
-from ..motion.run.feasibility import FILE as FEASIBILITY
-from ..motion.run.references import FILE
-from ..remedies.people import FILE as PREFERENCES
 from ..studies.summary import SUMMARY
 
-_OURS = (CONFIG, ENVIRONMENT, FILE, FEASIBILITY, IDENTITIES, PREFERENCES, SUMMARY, REPORT)
+_OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, PREFERENCES_FILE, SUMMARY, REPORT)
 """JSON files that hold their digests, by their names; others may be anybody's."""
 _LEDGERS = (".parts", ".ledger")
 """Folders with records of the parts of a set; the latter is of earlier versions."""
@@ -131,7 +132,13 @@ def _group_by_folder(folder: Path, unread: list[Path], everything: list[Path]) -
 
 
 def _check_generations(folder: Path) -> Iterator[FileCheck]:
-    for run in sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()}):
+    runs = sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()})
+    if not runs:
+        return
+    from selfcorrect.storage.runs.folder_store import find_damage, generation_folders
+    from selfcorrect.storage.runs.generation_files import check_files
+
+    for run in runs:
         for _, generation in generation_folders(run):
             yield from (FileCheck(str(path), wrong) for path, wrong in check_files(generation))
             yield FileCheck(str(generation / DIGESTS), counts_as=_GENERATIONS)

@@ -12,8 +12,6 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
 
-IDENTITIES = "identities.json"
-"""Name of the file with the identities, in a run folder and in each seed's folder."""
 _RENAMED = {
     r"^the judge of (?=task )": "the evaluation of ",
     r"^(what seed \d+ is) judged(?= against$)": r"\1 compared",

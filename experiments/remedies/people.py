@@ -25,6 +25,7 @@ from selfcorrect.preferences.reward import Reward
 from selfcorrect.storage.files.digests import compute_digest, encode_sealed, read_sealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
 from ..curation.database import RatingDatabase
 from ..curation.features import MOTION_FEATURES, motion_features
@@ -33,8 +34,6 @@ from ..curation.summary import fit_database_reward
 if TYPE_CHECKING:
     from ..motion.correctors.own import CorrectorInputs
 
-FILE = "preferences.json"
-"""In a run folder, the reward that its arms use."""
 WHO = "what people preferred"
 _DRAWS = 4
 _ROUNDING = 1e-9
@@ -60,12 +59,12 @@ def identity_of_reward(reward: Reward) -> Identity:
 
 def keep_reward(folder: Path, reward: Reward) -> None:
     """Write a reward into a run folder, for `kept_reward`."""
-    write_atomically(folder / FILE, encode_sealed(asdict(reward)))
+    write_atomically(folder / PREFERENCES_FILE, encode_sealed(asdict(reward)))
 
 
 def kept_reward(folder: Path) -> Reward | None:
     """The reward of a run folder, None where it has none."""
-    path = folder / FILE
+    path = folder / PREFERENCES_FILE
     return read_as(Reward, read_sealed(path), path) if path.is_file() else None
 
 

@@ -12,8 +12,9 @@ from selfcorrect.loop.run import Arm, run_loop, train_first_generation
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
+from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
 
-from ..jobs.identities import IDENTITIES, IdentityFile
+from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
 from .arms import ArmSettings
 from .study import SeedRun, Study
@@ -68,7 +69,9 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
         return
     ready = study.prepare(run, progress, first=True)
     run.folder.mkdir(parents=True, exist_ok=True)
-    IdentityFile(run.folder / IDENTITIES, study.accept).record(study.data(run, ready), accept_changed=accept_changed)
+    IdentityFile(run.folder / IDENTITIES_FILE, study.accept).record(
+        study.data(run, ready), accept_changed=accept_changed
+    )
     with FolderStore(run.first_folder, study.first_config(run, ready), keep_models=False, repair=study.repair) as store:
         train_first_generation(ready.task, store, run.stream)
     study.after_first(run, ready)

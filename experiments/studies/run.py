@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from selfcorrect.core.errors import JobsError, RunFolderError
-from selfcorrect.storage.runs.run_folder import claim_folder
+from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, claim_folder
 from selfcorrect.storage.runs.tracking import OFF, WandbLog, WandbTarget
 
-from ..jobs.identities import IDENTITIES, IdentityFile
+from ..jobs.identities import IdentityFile
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
@@ -55,7 +55,7 @@ def run_study(
     require_runner(where)
     study.check(folder, on_cluster=bool(where.cluster.cluster))
     identities = study.identities()
-    ledger = IdentityFile(folder / IDENTITIES, study.accept)
+    ledger = IdentityFile(folder / IDENTITIES_FILE, study.accept)
     identities = {**identities, **study.try_out(ledger.list_unrecorded(identities))}
     started = time.monotonic()
     with claim_folder(folder, study.config(), study.extends), WandbLog(folder, wandb, view.best) as log:

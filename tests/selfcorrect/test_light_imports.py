@@ -29,6 +29,9 @@ LOADED = {
     "import selfcorrect.experiments.file_correction.batch": (
         "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
     ),
+    "import selfcorrect.experiments.data.verification": (
+        "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
+    ),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
 }  # fmt: skip
 """By the program: a module that it needs, and what it must not load."""

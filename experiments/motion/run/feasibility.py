@@ -15,6 +15,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE
 
 from ...studies.arms import ArmSettings
 from .models import trained_model
@@ -26,7 +27,6 @@ SAMPLES = 64
 
 KEYS = EXPLAINED
 _KEPT = (*KEYS, *(metric.key for metric in FIELD))
-FILE = "feasibility.json"
 
 
 def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
@@ -68,13 +68,13 @@ def feasible_rows(task: JudgedTask, stream: Stream, count: int = SAMPLES) -> Ten
 
 def is_measured(run: MotionRun, arm: ArmSettings) -> bool:
     """Return True if an arm's last generation has its figures."""
-    path = run.arm_folder(arm) / FILE
+    path = run.arm_folder(arm) / FEASIBILITY_FILE
     return path.exists() and not run.options.repair and read_sealed(path)["generation"] == run.settings.generations
 
 
 def write_feasibility(run: MotionRun, task: JudgedTask, arm: ArmSettings) -> None:
     """Measure an arm's last generation and keep it; a failure costs these figures alone."""
-    path = run.arm_folder(arm) / FILE
+    path = run.arm_folder(arm) / FEASIBILITY_FILE
     generation = run.settings.generations
     try:
         figures = of_arm(run, task, arm, run.settings.feasibility_count)
@@ -85,7 +85,7 @@ def write_feasibility(run: MotionRun, task: JudgedTask, arm: ArmSettings) -> Non
 
 def read_feasibility(folder: Path) -> dict[int, dict[str, float]]:
     """Generation → figures by `KEYS` and of the field's evaluator, of the one that was measured; else nothing."""
-    if not (folder / FILE).is_file():
+    if not (folder / FEASIBILITY_FILE).is_file():
         return {}
-    content = read_sealed(folder / FILE)
+    content = read_sealed(folder / FEASIBILITY_FILE)
     return {content.pop("generation"): {key: content[key] for key in _KEPT if key in content}}

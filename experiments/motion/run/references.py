@@ -11,6 +11,7 @@ from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import correct_real_data
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
 from ...studies.results import MEMORISER, REAL_AGAINST_REAL
 from ..correctors.builtin import CorrectorInputs, physics
@@ -22,8 +23,6 @@ CORRECTED_REAL = "real, corrected by physics"
 HELD_OUT = "real, held out"
 SHUFFLED = "real, captions shuffled"
 TEST_SET = "real, the test set itself"
-
-FILE = "references.json"
 
 
 def write_references(
@@ -67,17 +66,17 @@ def write_references(
         test_scores = task.field.score_real(stream.child("field"))
         scores[TEST_SET] = {key: float(values.mean()) for key, values in test_scores.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / FILE, encode_sealed(scores))
+    write_atomically(folder / REFERENCES_FILE, encode_sealed(scores))
 
 
 def has_references(folder: Path) -> bool:
     """Return whether real data of one seed have been scored."""
-    return (folder / FILE).exists()
+    return (folder / REFERENCES_FILE).exists()
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
     """Return the scores of a seed's real data by name, those of `REAL_AGAINST_REAL` first."""
-    return read_sealed(folder / FILE)
+    return read_sealed(folder / REFERENCES_FILE)
 
 
 def resample_training(task: JudgedTask, stream: Stream) -> Samples:

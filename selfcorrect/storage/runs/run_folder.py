@@ -20,6 +20,12 @@ MAX_DIFFERENCES = 8
 """Most differences of configurations that a message names, those of outer settings first."""
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
+FEASIBILITY_FILE = "feasibility.json"
+IDENTITIES_FILE = "identities.json"
+"""Identities of users' code, in a run folder and in each seed's folder."""
+PREFERENCES_FILE = "preferences.json"
+"""Reward that the arms of a run use."""
+REFERENCES_FILE = "references.json"
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
 

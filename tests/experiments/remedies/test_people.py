@@ -23,7 +23,6 @@ from selfcorrect.experiments.motion.run.study import MotionStudy
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.remedies.people import (
-    FILE,
     choose_by_raters,
     keep_reward,
     kept_reward,
@@ -38,6 +37,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
 STREAM = streams(0)
 SUNK = MOTION_FEATURES.index("penetration_m")
@@ -207,6 +207,6 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     assert kept_reward(tmp_path / "run") == reward_of_run
     assert cli.main(command) == 0  # resumes with what it keeps
     assert cli.main(["verify", "run"]) == 0
-    assert FILE not in capsys.readouterr().out
+    assert PREFERENCES_FILE not in capsys.readouterr().out
     assert cli.main([*command, "--ratings", "other.sqlite", "--accept-changed"]) == 0
     assert kept_reward(tmp_path / "run") == reward_in(tmp_path / "other.sqlite")

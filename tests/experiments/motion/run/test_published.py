@@ -16,7 +16,6 @@ from selfcorrect.core.padding import measure_lengths
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.motion.run import field
-from selfcorrect.experiments.motion.run.feasibility import FILE
 from selfcorrect.experiments.motion.run.published import published_parts, published_task
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.published import PublishedModel
@@ -26,6 +25,7 @@ from selfcorrect.models.diffusion.acceleration import EXACT
 from selfcorrect.motion.measures.metrics import FIELD
 from selfcorrect.motion.measures.text_motion.protocol import Multimodality
 from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE
 
 FIELD_KEYS = {metric.key for metric in FIELD}
 
@@ -95,11 +95,11 @@ def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_ru
     copied = tmp_path / "again"
     shutil.copytree(finished_run, copied)
     (arm,) = [path for path in (copied / "paper" / "seed-0").iterdir() if "kinematic" in path.name]
-    expected = (arm / FILE).read_bytes()
+    expected = (arm / FEASIBILITY_FILE).read_bytes()
     shutil.rmtree(arm / "generation-0002")
-    (arm / FILE).unlink()
+    (arm / FEASIBILITY_FILE).unlink()
     assert cli.main([*options(files), *SMALL, "--out", str(copied)]) == 0
-    assert (arm / FILE).read_bytes() == expected
+    assert (arm / FEASIBILITY_FILE).read_bytes() == expected
 
 
 def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Path) -> None:
