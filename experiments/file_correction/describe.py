@@ -13,7 +13,7 @@ import numpy as np
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
-from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts_of_features
+from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
@@ -183,7 +183,7 @@ def _check_input(compared: _ComparedMotions, correction: CorrectedMotion, notes:
 
 def _find_lost_contacts(correction: CorrectedMotion, compared: _ComparedMotions) -> LostContacts:
     """Find the contacts that the correction loses."""
-    return find_lost_contacts_of_features(compared.features_before, compared.features_after, correction.supports)
+    return find_lost_contacts(compared.features_before, compared.features_after, correction.supports)
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:

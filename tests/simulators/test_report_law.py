@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.motion.checks.lost_contacts import find_lost_contacts
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.contacts import foot_contacts, standing_speeds_m_s
@@ -77,7 +78,7 @@ def test_feet_that_slide_fast_are_planted(kind: Kind, fps: float, speed_m_s: flo
         for motion in (slides, correction.motion)
     ]
     assert speeds_m_s[1] < 0.5 * speeds_m_s[0]
-    assert find_lost_contacts(clean, correction.motion).share < 0.05
+    assert find_lost_contacts(MotionFeatures(clean), MotionFeatures(correction.motion)).share < 0.05
     assert np.linalg.norm((correction.motion.root_m - slides.root_m)[-1, [0, 2]]) < 0.01
     told_m_s = standing_speeds_m_s(slides, correction.motion)
     assert told_m_s[0] > 0.3 * speed_m_s > 0.15 * speed_m_s > told_m_s[1]
@@ -120,8 +121,10 @@ def test_what_stands_is_fixed_by_the_input():
 def test_feet_that_are_lifted_have_lost_their_contacts():
     clean = made_motion("idle")
     lifted = clean.root_m + np.where(np.arange(len(clean)) < len(clean) // 4, 0.1, 0.0)[:, None] * [0.0, 1.0, 0.0]
-    assert find_lost_contacts(clean, clean).share == 0.0
-    assert find_lost_contacts(clean, replace(clean, root_m=lifted)).share == pytest.approx(0.25, abs=0.05)
+    before = MotionFeatures(clean)
+    after = MotionFeatures(replace(clean, root_m=lifted))
+    assert find_lost_contacts(before, before).share == 0.0
+    assert find_lost_contacts(before, after).share == pytest.approx(0.25, abs=0.05)
 
 
 @pytest.mark.parametrize("kind", ["walk", "hop", "idle"])

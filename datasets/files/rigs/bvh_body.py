@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -20,7 +20,12 @@ from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
-from .stretching import check_bones, put_ankles_where_the_body_has_them, put_ankles_where_the_file_has_them
+from .stretching import (
+    check_bones,
+    put_ankles_where_the_body_has_them,
+    put_ankles_where_the_file_has_them,
+    world_poses_of,
+)
 
 _HELD_M = 0.01
 
@@ -152,12 +157,5 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
 
 def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, Rotation]:
     """Return world positions (T, 3) and orientations of a joint, with the positions that its file gives it."""
-    _, orientations = forward_kinematics(clip.motion.skeleton, clip.motion.root_m, clip.motion.rotations)
-    position_m = np.zeros(3)
-    below = joint
-    while below > 0:
-        parent = clip.motion.skeleton.parents[below]
-        offset_m = clip.stretches_m.get(below, clip.motion.skeleton.offsets_m[below])
-        position_m = position_m + Rotation.from_quat(orientations[:, parent]).apply(offset_m)
-        below = parent
-    return clip.motion.root_m + position_m, Rotation.from_quat(orientations[:, joint])
+    positions_m, orientations = world_poses_of(clip)
+    return positions_m[:, joint], Rotation.from_quat(orientations[:, joint])

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
-from ..geometry.runs import find_runs
+from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import norms
 from .findings import Measurement
 from .motion_features import MotionFeatures
@@ -141,9 +141,7 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     points_m = _sole_lines_m(features)
     is_low = points_m[..., 1] < LOW_M
-    counts = np.zeros((frames + 1, is_low.shape[1]), dtype=int)
-    np.cumsum(is_low, axis=0, out=counts[1:])
-    stays_low = counts[window + 1 :] - counts[: -window - 1] == window + 1
+    stays_low = holds_throughout(is_low, window + 1)
     level_m = points_m[..., [0, 2]]
     speeds_m_s = norms(level_m[window:] - level_m[:-window]) * features.fps / window
     start = window // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
+from ..geometry.runs import holds_throughout
 from ..geometry.vectors import normalize_safely, norms, percentile
 from .findings import Measurement
 from .motion_features import MotionFeatures
@@ -32,8 +33,7 @@ def gliding_m_s(features: MotionFeatures) -> Measurement:
         return Measurement.empty()
     heights_m = features.sole_heights_m
     is_low = (heights_m < percentile(heights_m, 20, axis=0) + _STANDS_M).all(axis=1)
-    low_counts = np.cumsum(np.concatenate([[0], is_low]))
-    stands = low_counts[window + 1 :] - low_counts[: -window - 1] == window + 1
+    stands = holds_throughout(is_low, window + 1)
     feet_m = features.soles_m.reshape(frames, 2, -1, 3).mean(axis=2)[..., [0, 2]]
     travel_m = (feet_m[window:] - feet_m[:-window]).mean(axis=1)
     direction = normalize_safely(travel_m)

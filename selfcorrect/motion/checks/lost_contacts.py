@@ -46,14 +46,7 @@ class LostContacts:
     """Mean height above the ground of what lost its contact."""
 
 
-def find_lost_contacts(before: Motion, after: Motion, supports: Sequence[Support] = ()) -> LostContacts:
-    """Find the contacts that a motion has lost; see `find_lost_contacts_of_features`."""
-    return find_lost_contacts_of_features(MotionFeatures(before), MotionFeatures(after), supports)
-
-
-def find_lost_contacts_of_features(
-    before: MotionFeatures, after: MotionFeatures, supports: Sequence[Support] = ()
-) -> LostContacts:
+def find_lost_contacts(before: MotionFeatures, after: MotionFeatures, supports: Sequence[Support] = ()) -> LostContacts:
     """Find the contacts of feet with the floor that a motion has lost after its correction.
 
     Args:

@@ -1,4 +1,4 @@
-"""Runs of frames in which something holds."""
+"""Runs of frames in which something holds, and windows in which it holds throughout."""
 
 import numpy as np
 
@@ -9,3 +9,10 @@ def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
     edges = np.flatnonzero(padded[1:] != padded[:-1]).tolist()
     runs = zip(edges[::2], edges[1::2], strict=True)
     return [(start, stop) for start, stop in runs if stop - start >= shortest]
+
+
+def holds_throughout(holds: np.ndarray, frames: int) -> np.ndarray:
+    """Return (T − frames + 1, ...) whether something, in (T, ...), holds in a frame and the `frames` − 1 after it."""
+    counts = np.zeros((len(holds) + 1, *holds.shape[1:]), dtype=int)
+    np.cumsum(holds, axis=0, out=counts[1:])
+    return counts[frames:] - counts[:-frames] == frames

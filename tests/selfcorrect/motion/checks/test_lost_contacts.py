@@ -11,6 +11,7 @@ from made_motions import KINDS, Kind, made_motion
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.motion.checks.lost_contacts import find_lost_contacts
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 
@@ -33,7 +34,7 @@ def bouncing_walk() -> Motion:
 def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
     bouncing = bouncing_walk()
     lifted = raise_body(bouncing, 0.085)
-    lost = find_lost_contacts(bouncing, lifted)
+    lost = find_lost_contacts(MotionFeatures(bouncing), MotionFeatures(lifted))
     assert lost.share > 0.5
     assert 0.03 < lost.height_m < 0.09
     result = describe_correction(FileResult("a", "a", "failed"), (), bouncing, CorrectedMotion(lifted))
@@ -46,14 +47,15 @@ def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
 def test_a_body_that_is_put_on_the_floor_keeps_its_contacts(kind: Kind, sunk_m: float) -> None:
     """Also one that runs or hops: in flight it falls."""
     clean = made_motion(kind, fps=60.0, frames=240)
-    assert find_lost_contacts(raise_body(clean, -sunk_m), clean).share == 0.0
+    assert find_lost_contacts(MotionFeatures(raise_body(clean, -sunk_m)), MotionFeatures(clean)).share == 0.0
 
 
 @pytest.mark.parametrize("height_m", [0.06, 0.17, 0.6])
 def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None:
     clean = made_motion("walk", frames=120)
-    assert find_lost_contacts(raise_body(clean, height_m), clean).share == 0.0
-    assert find_lost_contacts(raise_body(clean, height_m), raise_body(clean, height_m)).share == 0.0
+    raised = MotionFeatures(raise_body(clean, height_m))
+    assert find_lost_contacts(raised, MotionFeatures(clean)).share == 0.0
+    assert find_lost_contacts(raised, raised).share == 0.0
 
 
 @pytest.mark.parametrize("height_m", [0.04, 0.08])
@@ -69,6 +71,6 @@ def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
     rotations = clean.rotations.copy()
     for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):
         rotations[60:, joint] = [np.sin(turns * bend_rad / 2), 0.0, 0.0, np.cos(turns * bend_rad / 2)]
-    lost = find_lost_contacts(clean, replace(clean, rotations=rotations))
+    lost = find_lost_contacts(MotionFeatures(clean), MotionFeatures(replace(clean, rotations=rotations)))
     assert lost.share == pytest.approx(0.25, abs=0.1)
     assert lost.height_m == pytest.approx(height_m, abs=0.02)
