@@ -32,7 +32,7 @@ def gliding_m_s(features: MotionFeatures) -> Measurement:
     if not features.has_feet or frames <= window:
         return Measurement.empty()
     heights_m = features.sole_heights_m
-    is_low = (heights_m < percentile(heights_m, 20, axis=0) + _STANDS_M).all(axis=1)
+    is_low = np.asarray((heights_m < percentile(heights_m, 20, axis=0) + _STANDS_M).all(axis=1))
     stands = holds_throughout(is_low, window + 1)
     feet_m = features.soles_m.reshape(frames, 2, -1, 3).mean(axis=2)[..., [0, 2]]
     travel_m = (feet_m[window:] - feet_m[:-window]).mean(axis=1)
