@@ -15,7 +15,7 @@ from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
-from selfcorrect.motion.geometry.vectors import cross, dot, norms
+from selfcorrect.motion.geometry.vectors import cross, dot, norms, split_components
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -255,12 +255,12 @@ class _ReachProblem:
         """
         fixed_m = dot(axes, shanks_m)[..., None] * axes
         return cls(
-            thighs_m=_components_first(thighs_m),
-            fixed_m=_components_first(fixed_m),
-            across_m=_components_first(shanks_m - fixed_m),
-            turned_m=_components_first(cross(axes, shanks_m)),
-            hips_m=_components_first(hips_m),
-            targets_m=_components_first(targets_m),
+            thighs_m=split_components(thighs_m),
+            fixed_m=split_components(fixed_m),
+            across_m=split_components(shanks_m - fixed_m),
+            turned_m=split_components(cross(axes, shanks_m)),
+            hips_m=split_components(hips_m),
+            targets_m=split_components(targets_m),
             weights=settings.swing + (1 - settings.swing) * firmness,
             allowed_m_s3=settings.rougher * reference_m_s3 + settings.rougher_m_s3,
             fps=fps,
@@ -299,11 +299,6 @@ class _ReachProblem:
         is_overstretched = (before_rad < 0) & (bend_rad < _ALIKE - before_rad)
         bent_rad = np.maximum(bend_rad, np.minimum(before_rad, straight_rad))
         return np.where(is_overstretched, -bend_rad, bent_rad) - before_rad
-
-
-def _components_first(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors (..., 3) as a contiguous array (3, ...)."""
-    return np.ascontiguousarray(np.moveaxis(vectors, -1, 0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,7 +138,7 @@ def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, m
     assert "walk" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
     small = (
         "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --wandb off"

@@ -192,7 +192,7 @@ def t_pose_deg(features: MotionFeatures) -> Measurement:
 
 def count_t_pose_frames(motion: Motion) -> int:
     """Number of frames that hold a rig's T-pose before the motion jumps to its beginning; 0 if there are none."""
-    first_deg = _t_pose_deviation_deg(MotionFeatures(motion.frames(0, 1)))
+    first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
     if first_deg is None or first_deg[0] >= T_POSE_DEG:
         return 0
     features = MotionFeatures(motion)
@@ -207,7 +207,7 @@ def count_held_t_pose_frames(motion: Motion) -> int:
 
     People who stand in a T are never rigid. A motion that never leaves its T-pose has none either.
     """
-    first_deg = _t_pose_deviation_deg(MotionFeatures(motion.frames(0, 1)))
+    first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
     if first_deg is None or first_deg[0] >= T_POSE_DEG:
         return 0
     turns = np.abs(np.diff(motion.rotations, axis=0)).max(axis=(1, 2), initial=0.0)

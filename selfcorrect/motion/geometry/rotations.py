@@ -7,7 +7,7 @@ the joints of short motions that is as long as simulating them. For rotation vec
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from .vectors import LAST, NEXT, are_few, cross, norms
+from .vectors import LAST, NEXT, are_few, cross, norms, split_components
 
 _FIRST_FACTORS = np.array([[3, 0, 1, 2]] * 4)
 _SECOND_FACTORS = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
@@ -23,8 +23,8 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
         products = first.take(_FIRST_FACTORS, -1) * second.take(_SECOND_FACTORS, -1)
         return (products * _PRODUCT_SIGNS).sum(axis=-1)
-    x, y, z, w = _split_components(first)
-    a, b, c, d = _split_components(second)
+    x, y, z, w = split_components(first)
+    a, b, c, d = split_components(second)
     return _stack_components(
         w * a + x * d + y * c - z * b,
         w * b - x * c + y * d + z * a,
@@ -40,8 +40,8 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         twice = 2 * cross(axis, vectors)
         once = vectors + rotations[..., 3:] * twice + axis.take(NEXT, -1) * twice.take(LAST, -1)
         return once - axis.take(LAST, -1) * twice.take(NEXT, -1)
-    x, y, z, w = _split_components(rotations)
-    a, b, c = _split_components(vectors)
+    x, y, z, w = split_components(rotations)
+    a, b, c = split_components(vectors)
     # v + w t + q × t with t = 2 q × v
     tx = 2 * (y * c - z * b)
     ty = 2 * (z * a - x * c)
@@ -50,11 +50,6 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     turned_y = b + w * ty + z * tx - x * tz
     turned_z = c + w * tz + x * ty - y * tx
     return _stack_components(turned_x, turned_y, turned_z)
-
-
-def _split_components(values: np.ndarray) -> np.ndarray:
-    """Return components (K, ...) of values (..., K), each in one piece of memory, where sums take less time."""
-    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
 
 def _stack_components(*components: np.ndarray) -> np.ndarray:

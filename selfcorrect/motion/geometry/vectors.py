@@ -32,6 +32,11 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return total
 
 
+def split_components(vectors: np.ndarray) -> np.ndarray:
+    """Return components (K, ...) of vectors (..., K), each in one piece of memory, where sums take less time."""
+    return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))
+
+
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cosines (...) of the angles between vectors (..., K); 0 where one of them vanishes."""
     return np.einsum("...i,...i", first, second) / np.maximum(norms(first) * norms(second), 1e-12)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from made_motions import made_motion
+from robustness.damage import examples
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
@@ -106,7 +107,7 @@ def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Pa
     random = np.random.default_rng(0)
     for path in _files(tmp_path / "all"):
         data = path.read_bytes()
-        for bit in random.integers(8 * len(data), size=12):
+        for bit in random.integers(8 * len(data), size=examples(3)):
             damaged = bytearray(data)
             damaged[bit // 8] ^= 1 << bit % 8
             path.write_bytes(damaged)

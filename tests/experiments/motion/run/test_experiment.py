@@ -184,7 +184,7 @@ def test_another_config_in_the_same_folder_is_refused_with_the_difference(finish
     assert "Traceback" not in repeated.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(workplace: Path):
     (workplace / "breaking.py").write_text(BREAKING)
     arguments = (*SMALL, "--corrector", "breaking:breaking", "--out", "broken", "--workers", "1", "--wandb", "off")
