@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from selfcorrect.core.checks import count_noun
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
@@ -42,7 +43,7 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
         yield f"{checked.path}: {checked.flaw}"
     if checked.all_findings:
         assumed = f" ({', '.join(checked.assumed)})" if checked.assumed else ""
-        yield f"{checked.path}: {_count_noun(len(checked.all_findings), 'finding')}{assumed}"
+        yield f"{checked.path}: {count_noun(len(checked.all_findings), 'finding')}{assumed}"
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
@@ -68,7 +69,7 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
     for checked in all_checked:
         rules.update({finding.code for finding in checked.all_findings})
     by_rule = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
-    line = f"{_count_noun(len(all_checked), 'file')}: {counts.broken} with findings"
+    line = f"{count_noun(len(all_checked), 'file')}: {counts.broken} with findings"
     if by_rule:
         line += f" ({by_rule})"
     if counts.unreadable:
@@ -96,10 +97,6 @@ class _FileCounts(NamedTuple):
             unreadable=sum(bool(checked.error) for checked in all_checked),
             refused=sum(bool(checked.flaw) for checked in all_checked),
         )
-
-
-def _count_noun(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
 
 
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from selfcorrect.core.checks import check_count
+from selfcorrect.core.checks import check_count, count_noun
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
@@ -126,7 +126,7 @@ class CheckData:
 def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
     """Raise InputError if some files could not be read; call it after the work on the others."""
     if complaints:
-        raise InputError(f"{source}: {len(complaints)} files could not be read")
+        raise InputError(f"{source}: {count_noun(len(complaints), 'file')} could not be read")
 
 
 def _print_list(what: str, lines: Sequence[str]) -> None:
@@ -249,7 +249,7 @@ class Profile:
             raise InputError(f"{', '.join(map(str, self.sources))}: two motions of one rig are needed; none found")
         text = json.dumps(as_json(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
-        print(f"{len(files) - len(unread)} files, {len(profile.rigs)} rigs → {self.out}")
+        print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")
 
     def _motions(self, files: Sequence[Path], unread: list[str]) -> Iterator[Motion]:
         from selfcorrect.datasets.files.open import open_motion
@@ -407,7 +407,7 @@ class MakeShards:
         task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
         shards, unread = make_shards(task, default_workers() if self.workers is None else self.workers)
         motions = sum(shard.motions for shard in shards)
-        print(f"{motions} motions in {len(shards)} shards → {self.out}")
+        print(f"{count_noun(motions, 'motion')} in {count_noun(len(shards), 'shard')} → {self.out}")
         _print_list("unreadable", unread)
         _raise_if_unread(", ".join(self.sources), unread)
 

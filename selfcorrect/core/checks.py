@@ -76,3 +76,8 @@ class Positive:
             value = getattr(self, field.name)
             if isinstance(value, (int, float)) and not value > 0 and field.name not in self.MAY_BE_ZERO:
                 raise SettingError(f"{field.name} must be positive, got {value}")
+
+
+def count_noun(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural unless the count is 1."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")

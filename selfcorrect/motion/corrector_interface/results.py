@@ -34,7 +34,7 @@ class FailureKind(StrEnum):
 
 
 _SENTENCES = {
-    FailureKind.TOO_SHORT: "too short: {value:.0f} frames, at least {limit:.0f} are needed; join it with its neighbour",
+    FailureKind.TOO_SHORT: "too short: at least {limit:.0f} frames are needed, got {value:.0f}; join it with another",
     FailureKind.NOT_FINITE: "not finite at frame {frame}; repair the file there",
     FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
     FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",

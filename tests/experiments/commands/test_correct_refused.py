@@ -56,7 +56,7 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     assert report["truncated.bvh"]["verdict"] == "accepted"
     assert re.search(r"damaged file: 45 frames expected from the header, \d\d found; these are used", output)
     assert report["short.bvh"]["verdict"] == "rejected"
-    assert "too short: 1 frames" in report["short.bvh"]["reason"]
+    assert "too short: at least 4 frames are needed, got 1;" in report["short.bvh"]["reason"]
     assert "cannot be read" in report["torn.npz"]["reason"]
     assert "pickled.npy" not in report  # of no program that is known: found in a folder, it is no motion file
     assert "expected 22 joints" in report["shape.npy"]["reason"]

@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 def test_check_counts_and_names_what_is_odd_and_what_is_broken(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValueError, match=r"1 files could not be read"):
+    with pytest.raises(ValueError, match=r"1 file could not be read"):
         run("check", folder)
     printed = capsys.readouterr().out
     assert "motion files" in printed
@@ -129,7 +129,7 @@ def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monke
 
 
 def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="1 files could not be read"):
+    with pytest.raises(ValueError, match="1 file could not be read"):
         run("stats", folder)
     printed = capsys.readouterr().out
     header, row = printed.splitlines()[1:3]

@@ -118,7 +118,7 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(
     report = json.loads(Path("fixed/report.json").read_text())
     results = {motion["name"]: motion for file in report["motions"] for motion in file["motions"]}
     assert results.keys() == packed.keys()
-    assert results["short.bvh"]["reason"].startswith("too short: 2 frames, at least 4 are needed")
+    assert results["short.bvh"]["reason"].startswith("too short: at least 4 frames are needed, got 2")
     assert "penetration_m" in results["walks/1.bvh"]["before"]
 
     assert main(["correct", "shards", "-o", "all", "--kinematic", "--keep-failed"]) == 1

@@ -104,7 +104,7 @@ def test_motions_that_are_rejected_stay_as_they_came(path: Path, capsys: pytest.
     assert "results.npy: 1 of 3 motions stay unchanged: [1]" in capsys.readouterr().out
     (entry,) = json.loads((out / "report.json").read_text())["motions"]
     assert (entry["verdict"], entry["output"]) == ("partly", "corrected")
-    assert entry["reason"].startswith("motion 1: too short: 2 frames")
+    assert entry["reason"].startswith("motion 1: too short: at least 4 frames are needed, got 2")
     np.testing.assert_allclose(load_results(out / "results.npy")["motion"][1], content["motion"][1], atol=1e-4)
 
 
