@@ -30,6 +30,8 @@ AVERAGE_BODY = "average body"
 """With this begins the note on a file that holds no bone lengths."""
 DAMAGED_FILE = "damaged file"
 """With this begins a note on what is missing in a file or was left out of it."""
+OTHER_SKELETONS = "other skeletons"
+"""With this begins a note on people in a file who are not read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +55,13 @@ class MotionFile:
     @property
     def assumed(self) -> tuple[str, ...]:
         """Notes that stand beside a file's figures: those that an option overrules (unit, frame rate, axis, body,
-        profile), without its name, and those on damage and on how far reading moved joints.
+        profile), without its name, and those on damage, on skeletons that are not read, and on how far reading moved
+        joints.
         """
         shown = []
         for note in self.notes:
             words, option, _ = note.partition(" (--")
-            if option or words.startswith((BONES_MADE_CONSTANT, DAMAGED_FILE)):
+            if option or words.startswith((BONES_MADE_CONSTANT, DAMAGED_FILE, OTHER_SKELETONS)):
                 shown.append(words)
         return tuple(shown)
 

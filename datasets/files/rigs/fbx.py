@@ -15,7 +15,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
 
-from ..motion_file import MotionFile, check_size
+from ..motion_file import OTHER_SKELETONS, MotionFile, check_size
 from ..native.child_process import ChildFile, ChildReader
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
@@ -106,7 +106,7 @@ def _find_tree(
     others = set(bones) - set(tree)
     if len(others) < _LEAST_BODY:
         return tree, ()
-    note = f"{len(others)} bones of other skeletons are left out; the largest, of {len(tree)} nodes, is read"
+    note = f"{OTHER_SKELETONS} are left out ({len(others)} bones); the largest one is read ({len(tree)} nodes)"
     return tree, (note,)
 
 
