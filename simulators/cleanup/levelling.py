@@ -19,6 +19,7 @@ from selfcorrect.motion.support import Support, ground_of_feet_m
 from ..body.curves import smoothstep
 from ..body.soles import fit_soles
 from .cleaning import CleanupState
+from .foot_lock import FootSettings
 from .planting import PlantFeet
 from .stance import PosedMotions, has_boxes
 
@@ -59,6 +60,14 @@ class LevelFloor:
     """A floor nearer to y = 0 than the first counts as being there; only feet then move. From the second on the whole
     body does."""
 
+    misjudged_m: tuple[float, float] = (0.02, 0.035)
+    """If soles that stand are usually less far off than the first distance from a floor that few flat feet show, it is
+    right; from the second distance on it is moved to them."""
+    kept_m: tuple[float, float] = (0.006, 0.012)
+    """A body that is too high by less than the first distance keeps its height; from the second on it is lowered fully.
+    The floor of feet that were planted is found within the first distance."""
+    kept_off_flat_m: tuple[float, float] = (0.012, 0.024)
+    """The same distances if no foot ever stands flat, so that the floor is less certain."""
     at_zero: float = 0.25
     """Share of flat and slow soles of known thickness that must be at y = 0, so that the floor is there."""
     tolerance_m: float = 0.01
@@ -76,8 +85,12 @@ class LevelFloor:
         if posed.motions.ground is not None:
             return cleaning
         down_m = estimate_floor_heights_m(posed, self, lowest=cleaning.mode.finds_supports)
-        shift_m = -down_m[:, None, None] * (0.0, 1.0, 0.0)
-        return cleaning.with_posed_motions(posed.shift(shift_m))
+        levelled = posed.shift(-down_m[:, None, None] * (0.0, 1.0, 0.0))
+        if posed.motions.skeleton.soles_m is not None:
+            feet = (cleaning.find_step(PlantFeet) or PlantFeet()).feet
+            further_down_m = estimate_standing_heights_m(levelled, feet, self)
+            levelled = levelled.shift(-further_down_m[:, None, None] * (0.0, 1.0, 0.0))
+        return cleaning.with_posed_motions(levelled)
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,24 @@ class FitSoles:
         soles = fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=is_ball_known)
         fitted = PosedMotions.from_motions(cleaning.motions, soles)
         return replace(cleaning, soles=soles).with_posed_motions(fitted)
+
+
+def estimate_standing_heights_m(posed: PosedMotions, feet: FootSettings, settings: LevelFloor) -> np.ndarray:
+    """Return the usual height (N,) of upright soles that stand; 0 for motions in which it is small, or few show it.
+
+    Args:
+        posed: Motions whose floor is nearly at y = 0.
+        feet: Settings of stances.
+        settings: Thresholds.
+    """
+    stands = posed.detect_stances(feet) & posed.is_flat(settings.tilted_rad)
+    lowest_m = posed.feet_m[..., 1].min(-1)
+    heights_m = []
+    for motion_heights_m, is_standing in zip(lowest_m, stands, strict=True):
+        standing_m = motion_heights_m[is_standing]
+        usual_m = float(median(standing_m)) if len(standing_m) >= settings.fewest_frames else 0.0
+        heights_m.append(shrink_small(usual_m, settings.misjudged_m))
+    return np.array(heights_m)
 
 
 def estimate_floor_height(soles_m: np.ndarray, speed_m_s: np.ndarray, flat: np.ndarray, settings: LevelFloor) -> float:
@@ -158,11 +189,10 @@ def is_floor_in_doubt(
     return abs(height_m) > settings.far_m and float(shows_floor.any(1).mean()) < settings.often_shown
 
 
-def lowering_m(height_m: float, settings: LevelFloor) -> float:
-    """Return how far to lower a body whose floor is at a height: by less if that height is nearly 0."""
-    near_m, off_m = settings.near_zero_m
-    share = smoothstep((np.abs(height_m) - near_m) / (off_m - near_m))
-    return height_m * float(share)
+def shrink_small(length_m: float, bounds_m: tuple[float, float]) -> float:
+    """Return a signed length; 0 if it is smaller than the first bound, and less than all of it up to the second."""
+    small_m, large_m = bounds_m
+    return length_m * float(smoothstep((np.abs(length_m) - small_m) / (large_m - small_m)))
 
 
 def find_lowest_level_m(
@@ -237,7 +267,7 @@ def estimate_floor_heights_m(posed: PosedMotions, settings: LevelFloor, *, lowes
             not is_floor_in_doubt(height_m, *soles, settings) and abs(level_m - height_m) < settings.far_m
         )
         is_accepted = is_near_certain_floor or not is_floor_in_doubt(level_m, *soles, settings)
-        lowerings_m.append(lowering_m(level_m, settings) if is_accepted else 0.0)
+        lowerings_m.append(shrink_small(level_m, settings.near_zero_m) if is_accepted else 0.0)
     return np.array(lowerings_m)
 
 
@@ -277,19 +307,22 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
         motion = cleaning.motions[index]
         soles_m = motion.skeleton.soles_m
         if soles_m is not None and is_floor_estimated and not supports:
-            ground_m += estimate_feet_on_any_floor(motion).floor_m
+            seen_m = estimate_feet_on_any_floor(motion).floor_m
+            ground_m += seen_m - shrink_small(seen_m, settings.misjudged_m)
         height_m = ground_m - raised_m
         if soles_m is None:
-            kept_m = height_m - lowering_m(height_m, settings)
-        else:
-            low_m = find_low_toes_m(cleaning.unraised[index]) + cleaning.lowered_m
-            least_m, _, largest_m = sole_depths_m(motion.skeleton)
-            kept_m = _kept_height_m(height_m, low_m, float(np.mean(soles_m)), (least_m, largest_m), settings)
-        origins_m.append(ground_m - kept_m)
+            kept_m = settings.kept_off_flat_m if height_m > 0 else settings.near_zero_m
+            origins_m.append(raised_m + shrink_small(height_m, kept_m))
+            continue
+        low_m = find_low_toes_m(cleaning.unraised[index]) + cleaning.lowered_m
+        least_m, _, largest_m = sole_depths_m(motion.skeleton)
+        explained_m = _explained_height_m(height_m, low_m, float(np.mean(soles_m)), (least_m, largest_m), settings)
+        too_high_m = height_m - explained_m
+        origins_m.append(raised_m + (shrink_small(too_high_m, settings.kept_m) if too_high_m > 0 else too_high_m))
     return np.array(origins_m)
 
 
-def _kept_height_m(
+def _explained_height_m(
     height_m: float, low_m: float, depth_m: float, possible_m: tuple[float, float], settings: LevelFloor
 ) -> float:
     """Return the height above y = 0 at which a body comes out whose ground is at some height.

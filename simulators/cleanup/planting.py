@@ -67,6 +67,7 @@ def plant_feet(
     Returns:
         The motions with planted feet.
     """
+    given = posed
     posed = _bend_toes(posed, ground_m, settings, soft)
     if soft is None:
         return _plant_feet_per_frame(posed, ground_m, settings)
@@ -78,7 +79,56 @@ def plant_feet(
         targets = _compute_foot_targets(posed, posed_again, ground_m, settings, soft, targets.share)
         replanted = _reach_foot_targets(posed, targets)
         planted = _revert_where_faster(posed.motions, planted, replanted, settings)
-    return planted
+    return _revert_where_gainless(given, planted, ground_m, settings)
+
+
+def _revert_where_gainless(
+    given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, settings: FootSettings
+) -> MotionBatch:
+    """Return planted motions, but those as given whose soles stood nearly as well before.
+
+    The height of the floor does not count: it is never known to the centimetre, and seems to be another one once feet
+    are planted. So a second correction, which gains nothing, changes nothing. Motions whose ground or contacts are
+    known are always planted.
+    """
+    if given.motions.ground is not None or given.motions.contacts is not None:
+        return planted
+    stands = given.detect_stances(settings, ground_m)
+    posed_again = PosedMotions.from_motions(planted, given.soles)
+    is_worthwhile = np.ones(len(planted), dtype=bool)
+    for index in range(len(planted)):
+        errors_before = _standing_errors(given, index, stands[index], ground_m, settings)
+        errors_after = _standing_errors(posed_again, index, stands[index], ground_m, settings)
+        is_slower = errors_after[0] < (1 - settings.least_gain) * errors_before[0]
+        is_worthwhile[index] = is_slower or errors_after[1] < errors_before[1] - settings.least_gain_m
+        if not is_worthwhile[index]:
+            before_m_s, after_m_s = standing_speeds_m_s(given.motions[index], planted[index])
+            is_worthwhile[index] = after_m_s < (1 - settings.least_joint_gain) * before_m_s
+    return _select_motions(is_worthwhile, planted, given.motions)
+
+
+def _standing_errors(
+    posed: PosedMotions, index: int, stands: np.ndarray, ground_m: np.ndarray, settings: FootSettings
+) -> tuple[float, float]:
+    """Return the mean speed of one motion's standing soles, and how far soles are off their usual height.
+
+    Args:
+        posed: Motions with their poses.
+        index: Index of the motion.
+        stands: (T, 2) its stances.
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        settings: Settings of stances.
+
+    Returns:
+        Speed in m/s; mean distance in m, of soles that stand or are lower, from the median height of those that stand.
+    """
+    if not stands.any():
+        return 0.0, 0.0
+    heights_m = _heights_of_solid_feet_m(posed, _solid_foot_points_m(posed), ground_m, settings)[index]
+    usual_m = np.median(heights_m[stands])
+    is_low = stands | (heights_m < usual_m)
+    speeds_m_s = posed.speeds_m_s[index][stands]
+    return float(speeds_m_s.mean()), float(np.abs(heights_m[is_low] - usual_m).mean())
 
 
 def _revert_where_faster(
@@ -90,11 +140,16 @@ def _revert_where_faster(
         speeds_m_s.append(standing_speeds_m_s(motions[index], planted[index], replanted[index]))
     _, planted_m_s, replanted_m_s = np.transpose(speeds_m_s)
     is_replanted = replanted_m_s <= planted_m_s + settings.sped_up_m_s[0]
-    if is_replanted.all():
-        return replanted
-    root_m = np.where(is_replanted[:, None, None], replanted.root_m, planted.root_m)
-    rotations = np.where(is_replanted[:, None, None, None], replanted.rotations, planted.rotations)
-    return replace(replanted, root_m=root_m, rotations=rotations)
+    return _select_motions(is_replanted, replanted, planted)
+
+
+def _select_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
+    """Return the first motions where they are selected (N,), the second ones elsewhere."""
+    if selected.all():
+        return first
+    root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
+    rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
+    return replace(first, root_m=root_m, rotations=rotations)
 
 
 def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBatch:

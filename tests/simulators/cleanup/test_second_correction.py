@@ -1,0 +1,62 @@
+"""Corrections come to rest: feet that stand well are left where they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+from ...made_motions import Kind, made_motion
+
+STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
+MOST_MOVED_M = 0.0003
+
+
+def shake(motion: Motion, slide_m: float, sink_m: float, seed: int = 0) -> Motion:
+    """Return the motion with a root that swings over the floor and sinks, at its own rate for each seed."""
+    rate_hz = np.random.default_rng(seed).uniform(0.3, 0.8)
+    times_s = np.arange(len(motion)) / motion.fps
+    swing = np.sin(2 * np.pi * rate_hz * times_s)
+    shift_m = np.stack([slide_m * swing, -sink_m * swing**2, 0.5 * slide_m * swing], axis=1)
+    return replace(motion, root_m=motion.root_m + shift_m)
+
+
+def correct(motion: Motion) -> Motion:
+    (correction,) = KinematicCorrector()([motion])
+    assert correction.accepted
+    return correction.motion
+
+
+def mean_move_m(first: Motion, second: Motion) -> float:
+    return float(np.linalg.norm(joint_positions(second) - joint_positions(first), axis=-1).mean())
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(STANDING_KINDS),
+    height_m=st.floats(-0.08, 0.08),
+    slide_m=st.floats(0.0, 0.04),
+    sink_m=st.floats(0.0, 0.02),
+    seed=st.integers(0, 9),
+)
+def test_a_motion_corrected_twice_stays_as_it_is(
+    kind: Kind, height_m: float, slide_m: float, sink_m: float, seed: int
+) -> None:
+    motion = shake(made_motion(kind, frames=90), slide_m, sink_m, seed)
+    raised = replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+    second = correct(correct(raised))
+    assert mean_move_m(second, correct(second)) < MOST_MOVED_M
+
+
+@pytest.mark.parametrize("slide_m", [0.02, 0.05])
+def test_feet_that_slide_after_a_correction_are_planted_again(slide_m: float) -> None:
+    first = correct(made_motion("idle", frames=90))
+    again = shake(first, slide_m, 0.0)
+    assert mean_move_m(again, correct(again)) > 10 * MOST_MOVED_M
