@@ -93,12 +93,12 @@ class FootSettings:
     faster_m_s: float = 1.8
     """Swinging feet are fast at this much more than the slow speed."""
     least_gain: float = 0.2
-    """Feet are planted if soles that stand then slide slower by more than this share, …"""
+    """Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
     least_joint_gain: float = 0.12
-    """… or joints that stand slide slower by more than this share, …"""
+    """Feet are planted, too, if standing joints then slide slower by more than this share."""
     least_gain_m: float = 0.004
-    """… or soles that stand differ in height by so much less on average. Of CMU's training clips, pieces of 12 s,
-    9 in 10 gain less than all three when they are corrected again."""
+    """Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
+    clips, pieces of 12 s, 9 in 10 gain less than all three when they are corrected again."""
     lowering_limit_m: float = 0.05
     """Furthest that the root is lowered for a standing foot out of reach."""
 

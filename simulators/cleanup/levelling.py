@@ -67,7 +67,7 @@ class LevelFloor:
     """A body that is too high by less than the first distance keeps its height; from the second on it is lowered fully.
     The floor of feet that were planted is found within the first distance."""
     kept_off_flat_m: tuple[float, float] = (0.012, 0.024)
-    """The same distances if no foot ever stands flat, so that the floor is less certain."""
+    """The distances of `kept_m` for bodies whose feet never stand flat, so that the floor is less certain."""
     at_zero: float = 0.25
     """Share of flat and slow soles of known thickness that must be at y = 0, so that the floor is there."""
     tolerance_m: float = 0.01
