@@ -310,13 +310,15 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
             seen_m = estimate_feet_on_any_floor(motion).floor_m
             ground_m += seen_m - shrink_small(seen_m, settings.misjudged_m)
         height_m = ground_m - raised_m
-        if soles_m is None:
+        least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
+        has_toes = motion.skeleton.pair("foot") is not None
+        if soles_m is None and has_toes:
             kept_m = settings.kept_off_flat_m if height_m > 0 else settings.near_zero_m
             origins_m.append(raised_m + shrink_small(height_m, kept_m))
             continue
+        depth_m = usual_m if soles_m is None else float(np.mean(soles_m))
         low_m = find_low_toes_m(cleaning.unraised[index]) + cleaning.lowered_m
-        least_m, _, largest_m = sole_depths_m(motion.skeleton)
-        explained_m = _explained_height_m(height_m, low_m, float(np.mean(soles_m)), (least_m, largest_m), settings)
+        explained_m = _explained_height_m(height_m, low_m, depth_m, (least_m, largest_m), settings)
         too_high_m = height_m - explained_m
         origins_m.append(raised_m + (shrink_small(too_high_m, settings.kept_m) if too_high_m > 0 else too_high_m))
     return np.array(origins_m)
