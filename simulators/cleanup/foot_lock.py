@@ -99,6 +99,13 @@ class FootSettings:
     least_gain_m: float = 0.004
     """Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
     clips, pieces of 12 s, 9 in 10 gain less than all three when they are corrected again."""
+    least_local_gain_m_s: float = 0.15
+    """Feet are planted, too, if a standing sole then slides slower by so much for `local_s`: one slide in a long motion
+    hardly changes its means. Of those clips, 9 in 10 gain less than this and the next one, too."""
+    least_local_gain_m: float = 0.02
+    """Feet are planted, too, if a standing or lower sole is then nearer to the usual height by this for `local_s`."""
+    local_s: float = 0.2
+    """Duration over which these two gains are averaged."""
     lowering_limit_m: float = 0.05
     """Furthest that the root is lowered for a standing foot out of reach."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, sole_points
 from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.rotations import steps_between as rotations_between
+from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.contacts import standing_speeds_m_s
@@ -95,40 +97,79 @@ def _revert_where_gainless(
         return planted
     stands = given.detect_stances(settings, ground_m)
     posed_again = PosedMotions.from_motions(planted, given.soles)
-    is_worthwhile = np.ones(len(planted), dtype=bool)
-    for index in range(len(planted)):
-        errors_before = _standing_errors(given, index, stands[index], ground_m, settings)
-        errors_after = _standing_errors(posed_again, index, stands[index], ground_m, settings)
-        is_slower = errors_after[0] < (1 - settings.least_gain) * errors_before[0]
-        is_worthwhile[index] = is_slower or errors_after[1] < errors_before[1] - settings.least_gain_m
-        if not is_worthwhile[index]:
+    is_worthwhile = []
+    for index, motion_stands in enumerate(stands):
+        errors_before = _StandingErrors.from_posed(given, index, motion_stands, ground_m, settings)
+        errors_after = _StandingErrors.from_posed(posed_again, index, motion_stands, ground_m, settings)
+        is_gain = _is_gain(errors_before, errors_after, given.motions.fps, settings)
+        if not is_gain:
             before_m_s, after_m_s = standing_speeds_m_s(given.motions[index], planted[index])
-            is_worthwhile[index] = after_m_s < (1 - settings.least_joint_gain) * before_m_s
-    return _select_motions(is_worthwhile, planted, given.motions)
+            is_gain = after_m_s < (1 - settings.least_joint_gain) * before_m_s
+        is_worthwhile.append(is_gain)
+    return _select_motions(np.array(is_worthwhile), planted, given.motions)
 
 
-def _standing_errors(
-    posed: PosedMotions, index: int, stands: np.ndarray, ground_m: np.ndarray, settings: FootSettings
-) -> tuple[float, float]:
-    """Return the mean speed of one motion's standing soles, and how far soles are off their usual height.
+@dataclass(frozen=True, eq=False)
+class _StandingErrors:
+    """Errors of one motion's feet; 0 where a foot does not stand."""
 
-    Args:
-        posed: Motions with their poses.
-        index: Index of the motion.
-        stands: (T, 2) its stances.
-        ground_m: (N, T, 2) height of the ground beneath each foot.
-        settings: Settings of stances.
+    stands: np.ndarray
+    """(T, 2) the stances of the motion that was given."""
+    is_low: np.ndarray
+    """(T, 2) whether a foot stands, or is lower than feet that stand usually are."""
+    speeds_m_s: np.ndarray
+    """(T, 2) of the soles that stand."""
+    offsets_m: np.ndarray
+    """(T, 2) distance of low soles from the usual height of soles that stand."""
 
-    Returns:
-        Speed in m/s; mean distance in m, of soles that stand or are lower, from the median height of those that stand.
-    """
-    if not stands.any():
-        return 0.0, 0.0
-    heights_m = _heights_of_solid_feet_m(posed, _solid_foot_points_m(posed), ground_m, settings)[index]
-    usual_m = np.median(heights_m[stands])
-    is_low = stands | (heights_m < usual_m)
-    speeds_m_s = posed.speeds_m_s[index][stands]
-    return float(speeds_m_s.mean()), float(np.abs(heights_m[is_low] - usual_m).mean())
+    @classmethod
+    def from_posed(
+        cls, posed: PosedMotions, index: int, stands: np.ndarray, ground_m: np.ndarray, settings: FootSettings
+    ) -> _StandingErrors:
+        """Measure the errors of one of several motions.
+
+        Args:
+            posed: Motions with their poses.
+            index: Index of the motion.
+            stands: (T, 2) its stances.
+            ground_m: (N, T, 2) height of the ground beneath each foot.
+            settings: Settings of stances.
+        """
+        heights_m = _heights_of_solid_feet_m(posed, _solid_foot_points_m(posed), ground_m, settings)[index]
+        usual_m = np.median(heights_m[stands]) if stands.any() else -np.inf
+        is_low = stands | (heights_m < usual_m)
+        offsets_m = np.where(is_low, np.abs(heights_m - usual_m), 0.0)
+        return cls(stands, is_low, np.where(stands, posed.speeds_m_s[index], 0.0), offsets_m)
+
+    @property
+    def speed_m_s(self) -> float:
+        """Mean speed of standing soles."""
+        return float(self.speeds_m_s[self.stands].mean()) if self.stands.any() else 0.0
+
+    @property
+    def offset_m(self) -> float:
+        """Mean distance of low soles from their usual height."""
+        return float(self.offsets_m[self.is_low].mean()) if self.is_low.any() else 0.0
+
+
+def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float, settings: FootSettings) -> bool:
+    """Return whether feet stand better afterwards, on average or for a while."""
+    if after.speed_m_s < (1 - settings.least_gain) * before.speed_m_s:
+        return True
+    if after.offset_m < before.offset_m - settings.least_gain_m:
+        return True
+    window = max(1, round(settings.local_s * fps))
+    slowed_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
+    nearer_m = _largest_lasting_value(before.offsets_m - after.offsets_m, before.is_low, window)
+    return slowed_m_s > settings.least_local_gain_m_s or nearer_m > settings.least_local_gain_m
+
+
+def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:
+    """Return the largest mean of values (T, 2) over as many frames in a row, all of which are valid; 0 without any."""
+    if len(values) < window:
+        return 0.0
+    means = sliding_window_view(values, window, axis=0).mean(axis=-1)
+    return float(np.max(means[holds_throughout(is_valid, window)], initial=0.0))
 
 
 def _revert_where_faster(

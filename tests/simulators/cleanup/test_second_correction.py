@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.measures.contacts import sole_corners_m, standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -60,3 +61,28 @@ def test_feet_that_slide_after_a_correction_are_planted_again(slide_m: float) ->
     first = correct(made_motion("idle", frames=90))
     again = shake(first, slide_m, 0.0)
     assert mean_move_m(again, correct(again)) > 10 * MOST_MOVED_M
+
+
+def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) -> Motion:
+    """Return the motion with a root that goes away and comes back within 20 frames in its middle."""
+    size = np.zeros(len(motion))
+    middle = len(motion) // 2
+    size[middle - 10 : middle + 10] = np.sin(np.pi * np.arange(20) / 20) ** 2
+    return replace(motion, root_m=motion.root_m + size[:, None] * np.array(direction))
+
+
+@pytest.mark.parametrize("kind", ["walk", "idle"])
+def test_one_slide_in_a_long_motion_is_repaired(kind: Kind) -> None:
+    """Means over the whole motion hardly show it."""
+    sound = correct(made_motion(kind, frames=600))
+    spoiled = shift_for_a_moment(sound, (0.06, 0.0, 0.0))
+    around = (sound, spoiled, correct(spoiled))
+    _, spoiled_m_s, repaired_m_s = standing_speeds_m_s(*[motion.frames(280, 320) for motion in around])
+    assert repaired_m_s < 0.3 * spoiled_m_s
+
+
+@pytest.mark.parametrize("kind", ["walk", "turn", "idle"])
+def test_one_dip_in_a_long_motion_is_repaired(kind: Kind) -> None:
+    spoiled = shift_for_a_moment(correct(made_motion(kind, frames=600)), (0.0, -0.06, 0.0))
+    lowest_m = [float(sole_corners_m(motion)[..., 1].min()) for motion in (spoiled, correct(spoiled))]
+    assert lowest_m[1] > 0.3 * lowest_m[0]
