@@ -99,8 +99,8 @@ def _revert_where_gainless(
     posed_again = PosedMotions.from_motions(planted, given.soles)
     is_worthwhile = []
     for index, motion_stands in enumerate(stands):
-        errors_before = _StandingErrors.from_posed(given, index, motion_stands, ground_m, settings)
-        errors_after = _StandingErrors.from_posed(posed_again, index, motion_stands, ground_m, settings)
+        errors_before = _StandingErrors.measure(given, index, motion_stands, ground_m, settings)
+        errors_after = _StandingErrors.measure(posed_again, index, motion_stands, ground_m, settings)
         is_gain = _is_gain(errors_before, errors_after, given.motions.fps, settings)
         if not is_gain:
             before_m_s, after_m_s = standing_speeds_m_s(given.motions[index], planted[index])
@@ -123,7 +123,7 @@ class _StandingErrors:
     """(T, 2) distance of low soles from the usual height of soles that stand."""
 
     @classmethod
-    def from_posed(
+    def measure(
         cls, posed: PosedMotions, index: int, stands: np.ndarray, ground_m: np.ndarray, settings: FootSettings
     ) -> _StandingErrors:
         """Measure the errors of one of several motions.
