@@ -227,7 +227,11 @@ def _has_help(hint: Any) -> bool:
 
 def _read_field_docstrings(options: type) -> dict[str, str]:
     """Return the docstrings of the fields of a dataclass, each in one line; tyro keeps breaks before indented lines."""
-    (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(options))).body
+    try:
+        source = inspect.getsource(options)
+    except OSError:  # an installation without sources
+        return {}
+    (parsed,) = ast.parse(textwrap.dedent(source)).body
     assert isinstance(parsed, ast.ClassDef)
     texts = {}
     for statement, following in pairwise(parsed.body):

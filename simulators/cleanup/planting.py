@@ -87,20 +87,28 @@ def plant_feet(
 def _revert_where_gainless(
     given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, settings: FootSettings
 ) -> MotionBatch:
-    """Return planted motions, but those as given whose soles stood nearly as well before.
+    """Return the planted motions; those whose soles stood nearly as well before come out as they were given.
 
     The height of the floor does not count: it is never known to the centimetre, and seems to be another one once feet
     are planted. So a second correction, which gains nothing, changes nothing. Motions whose ground or contacts are
     known are always planted.
+
+    Args:
+        given: N motions of T frames with their poses, before they were planted.
+        planted: The planted motions.
+        ground_m: (N, T, 2) height of the ground beneath each foot.
+        settings: Settings of stances, and least gains.
     """
     if given.motions.ground is not None or given.motions.contacts is not None:
         return planted
     stands = given.detect_stances(settings, ground_m)
     posed_again = PosedMotions.from_motions(planted, given.soles)
+    heights_m = _heights_of_solid_feet_m(given, _solid_foot_points_m(given), ground_m, settings)
+    planted_heights_m = _heights_of_solid_feet_m(posed_again, _solid_foot_points_m(posed_again), ground_m, settings)
     is_worthwhile = []
     for index, motion_stands in enumerate(stands):
-        errors_before = _StandingErrors.measure(given, index, motion_stands, ground_m, settings)
-        errors_after = _StandingErrors.measure(posed_again, index, motion_stands, ground_m, settings)
+        errors_before = _StandingErrors.measure(motion_stands, given.speeds_m_s[index], heights_m[index])
+        errors_after = _StandingErrors.measure(motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index])
         is_gain = _is_gain(errors_before, errors_after, given.motions.fps, settings)
         if not is_gain:
             before_m_s, after_m_s = standing_speeds_m_s(given.motions[index], planted[index])
@@ -123,23 +131,18 @@ class _StandingErrors:
     """(T, 2) distance of low soles from the usual height of soles that stand."""
 
     @classmethod
-    def measure(
-        cls, posed: PosedMotions, index: int, stands: np.ndarray, ground_m: np.ndarray, settings: FootSettings
-    ) -> _StandingErrors:
-        """Measure the errors of one of several motions.
+    def measure(cls, stands: np.ndarray, speeds_m_s: np.ndarray, heights_m: np.ndarray) -> _StandingErrors:
+        """Measure the errors of one motion.
 
         Args:
-            posed: Motions with their poses.
-            index: Index of the motion.
             stands: (T, 2) its stances.
-            ground_m: (N, T, 2) height of the ground beneath each foot.
-            settings: Settings of stances.
+            speeds_m_s: (T, 2) of the soles along the floor.
+            heights_m: (T, 2) of the feet's lowest solid points above the ground.
         """
-        heights_m = _heights_of_solid_feet_m(posed, _solid_foot_points_m(posed), ground_m, settings)[index]
         usual_m = np.median(heights_m[stands]) if stands.any() else -np.inf
         is_low = stands | (heights_m < usual_m)
         offsets_m = np.where(is_low, np.abs(heights_m - usual_m), 0.0)
-        return cls(stands, is_low, np.where(stands, posed.speeds_m_s[index], 0.0), offsets_m)
+        return cls(stands, is_low, np.where(stands, speeds_m_s, 0.0), offsets_m)
 
     @property
     def speed_m_s(self) -> float:
@@ -153,7 +156,14 @@ class _StandingErrors:
 
 
 def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float, settings: FootSettings) -> bool:
-    """Return whether feet stand better afterwards, on average or for a while."""
+    """Return whether feet stand better afterwards, on average or for a while.
+
+    Args:
+        before: Errors of a motion as it was given.
+        after: Errors of the planted motion, in the same stances.
+        fps: Frames per second.
+        settings: Least gains.
+    """
     if after.speed_m_s < (1 - settings.least_gain) * before.speed_m_s:
         return True
     if after.offset_m < before.offset_m - settings.least_gain_m:
