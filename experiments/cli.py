@@ -61,7 +61,7 @@ EXPERIMENTS = ("motion", "compare")
 """Commands whose options a YAML file may give."""
 
 WITHOUT_USER_CODE = ([], ["--help"], ["correct"], ["check"])
-"""Beginnings of command lines that call no code of users, and end faster."""
+"""Beginnings of command lines that call no code of users, except formats of other packages, and end faster."""
 
 ABOUT = """Self-correcting self-consuming loops for generative models.
 

@@ -19,6 +19,7 @@ from selfcorrect.storage.files.digests import (
     read_sealed,
 )
 from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.runs.run_folder import (
     CONFIG,
@@ -78,11 +79,15 @@ class Verification:
 
 
 def verify(address: str | Path, shown_as: str = "") -> Verification:
-    """Look at all that is below a folder, or at an address; InputError where nothing there has digests."""
+    """Look at all that is below a folder, or at an address, but for locks, which hold no results.
+
+    Raises:
+        InputError: Nothing there has digests.
+    """
     if is_address(address):
         return _verify_address(Place(str(address).rstrip("/")))
     folder = Path(address)
-    everything = sorted(_files_below(folder))
+    everything = sorted(path for path in _files_below(folder) if path.name != LOCK)
     checks = list(_check_generations(folder))
     checks += _check_listings(everything)
     checks += _check_records(everything)

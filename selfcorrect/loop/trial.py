@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -69,7 +70,8 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
 def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: Samples, stream: Stream) -> str:
     """Call a corrector twice on real samples and on generated ones, and return the kind that it answers differently.
 
-    Each trial takes two samples. A corrector that fails on two is tried on a batch, unless it ended its process.
+    Each trial takes two samples. A corrector that fails on two is tried on a batch, unless it ended its process, and so
+    is one that rejects both real ones. A warning says if it rejects this batch too.
 
     Args:
         corrector: The corrector. Its state is the same afterwards.
@@ -83,18 +85,17 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
     Raises:
         CorrectorError: The corrector fails. The message names the samples.
     """
-    few, many = _TRIAL_SIZES
     unrepeatable_kind = ""
     for kind in ("real", "generated"):
-        kind_stream = stream.child("trial", kind)
-        try:
-            is_same = _repeats(corrector, kind, _draw_samples(kind, few, model, real, kind_stream), kind_stream)
-        except CorrectorError as error:
-            if _has_ended_process(error):
-                raise
-            is_same = _repeats(corrector, kind, _draw_samples(kind, many, model, real, kind_stream), kind_stream)
-        if not is_same and not unrepeatable_kind:
+        trial = _try_kind(corrector, kind, model, real, stream.child("trial", kind))
+        if not trial.repeats and not unrepeatable_kind:
             unrepeatable_kind = kind
+        if kind == "real" and not trial.accepted_count:
+            warnings.warn(
+                f"corrector {name_of(corrector)!r} rejects all {trial.count} real samples that it was tried on; a run "
+                "stops if it rejects all generated ones too",
+                stacklevel=2,
+            )
     return unrepeatable_kind
 
 
@@ -133,18 +134,42 @@ def _draw_samples(kind: str, count: int, model: GenerativeModel, real: Samples, 
     return Samples.synthetic(values, samples.labels, 0)
 
 
-def _repeats(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> bool:
-    """Return whether two calls of a corrector give the same; CorrectorError names the kind of samples."""
+@dataclass(frozen=True)
+class _Trial:
+    """Two calls of a corrector with the same samples."""
+
+    repeats: bool
+    """Whether they gave the same."""
+    count: int
+    accepted_count: int
+
+
+def _try_kind(corrector: Corrector, kind: str, model: GenerativeModel, real: Samples, stream: Stream) -> _Trial:
+    few, many = _TRIAL_SIZES
+    try:
+        trial = _call_corrector_twice(corrector, kind, _draw_samples(kind, few, model, real, stream), stream)
+        if trial.accepted_count or kind == "generated":
+            return trial
+    except CorrectorError as error:
+        if _has_ended_process(error):
+            raise
+    return _call_corrector_twice(corrector, kind, _draw_samples(kind, many, model, real, stream), stream)
+
+
+def _call_corrector_twice(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> _Trial:
+    """Call a corrector twice with the same; CorrectorError names the kind of samples."""
     hashes = set()
+    accepted_count = 0
     try:
         start = state_of(corrector)
         for _ in range(2):
             corrected = apply_corrector(samples, Correction(corrector), stream)
             hashes.add(content_hash(corrected.samples))
+            accepted_count = len(corrected.samples)
             load_state(corrector, start)
     except CorrectorError as error:
         raise CorrectorError(f"on {len(samples)} {kind} samples {error}") from error
-    return len(hashes) == 1
+    return _Trial(len(hashes) == 1, len(samples), accepted_count)
 
 
 def _with_place(title: str, place: str) -> str:

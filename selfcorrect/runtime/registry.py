@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError
 from ..core.extras import requires_extra
-from .garbage import postpone_collection
+from .garbage import keep_last_collections, postpone_collection
 from .supervision import forbid_exit
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class Registry(Generic[RowType]):
             SettingError: The name is unknown, or a row of another package leads to nothing.
         """
         row = self.row(name)
+        if self.is_added(name):
+            keep_last_collections()
         try:
             with forbid_exit(), requires_extra(f"{self.kind} {name!r}", row.needs, row.hint):
                 return import_object(row.reference)

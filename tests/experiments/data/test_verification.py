@@ -18,6 +18,7 @@ from selfcorrect.experiments.file_correction.file_result import FileResult, File
 from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.studies.summary import Summary, write_summary
 from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing
+from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.tracking import write_rows
@@ -44,7 +45,7 @@ def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureF
     assert main(["verify", str(sound)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
-    assert lines[1:] == ["not looked at, because no digest of it is recorded:", "  arm/.selfcorrect.lock"]
+    assert not lines[1:]
 
 
 @pytest.fixture(scope="module")
@@ -86,19 +87,16 @@ def _names_file(verification: Verification, folder: Path, path: Path) -> bool:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != LOCK)
 
 
 @pytest.mark.slow
 def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None:
     verification = verify(everything)
     assert not verification.damage
-    assert verification.unread == (
-        "corrected set/.selfcorrect.lock", "in/ (2 files)", "out/.selfcorrect.lock", "run/arm/.selfcorrect.lock",
-        "run/first/.selfcorrect.lock", "run/wandb/ (2 files)", "set/.selfcorrect.lock",
-    )  # fmt: skip
+    assert verification.unread == ("in/ (2 files)", "run/wandb/ (2 files)")
     assert verification.counts == {"generations": 3, "corrected motions": 3, "shards": 1}
-    assert verification.files + 9 == sum(1 for _ in _files(everything))
+    assert verification.files + 4 == sum(1 for _ in _files(everything))
 
 
 @pytest.mark.slow
@@ -147,7 +145,7 @@ def test_records_of_earlier_versions_are_named(everything: Path, tmp_path: Path)
     record.write_text("\n".join([*lines[:-3], lines[-3].rstrip(","), "}"]) + "\n")
     verification = verify(tmp_path / "out")
     assert not verification.damage
-    assert verification.unread == (".records/a.bvh.json", ".selfcorrect.lock")
+    assert verification.unread == (".records/a.bvh.json",)
     assert FileResult.load(record) is not None
 
 
@@ -159,7 +157,7 @@ def test_files_of_somebody_else_are_not_called_damaged(everything: Path, tmp_pat
     (tmp_path / "out" / "gone").symlink_to("nowhere")
     verification = verify(tmp_path / "out")
     assert not verification.damage
-    assert set(verification.unread) == {"mine.json", "lock.json", "pipe.json", "gone", ".selfcorrect.lock"}
+    assert set(verification.unread) == {"mine.json", "lock.json", "pipe.json", "gone"}
 
 
 def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

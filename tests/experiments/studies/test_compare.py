@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +25,7 @@ from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.studies.claims import expect_above, expect_below, final_difference
 from selfcorrect.experiments.studies.results import HELD_OUT, MEMORISER
+from selfcorrect.loop.trial import try_correction
 
 GENERATIONS = 8
 
@@ -440,6 +442,22 @@ def test_correctors_are_tried_before_anything_is_trained(
     sc.train_first_generation(task, first, sc.streams(0))
     with pytest.raises(sc.LoopError, match=f"generation 1 stopped in phase 'correct': .*{message}"):
         sc.run_loop(task, loop, sc.MemoryStore(), first, sc.streams(0))
+
+
+@pytest.mark.parametrize(("accepted_row", "is_warned_of"), [(None, True), (3, False)])
+def test_a_corrector_that_rejects_all_real_samples_is_warned_of(accepted_row: int | None, is_warned_of: bool) -> None:
+    task = own_task(sc.streams(0))
+    accepted = None if accepted_row is None else task.real.values[accepted_row]
+
+    def accept(samples: sc.Samples) -> torch.Tensor:
+        if accepted is None:
+            return torch.zeros(len(samples), dtype=torch.bool)
+        return (samples.values == accepted).all(dim=1)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try_correction(sc.Correction(sc.verifier(accept)), task.model, task.real, sc.streams(0))
+    assert any("rejects all 40 real samples" in str(warning.message) for warning in caught) == is_warned_of
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,15 @@ def test_a_cycle_is_collected_where_no_module_was_loaded() -> None:
     assert cycle() is None
 
 
-@pytest.mark.parametrize("skips", [False, True])
-def test_only_finalisers_are_left_out_at_the_end_of_the_program(skips: bool) -> None:
+@pytest.mark.parametrize(
+    ("calls", "is_finalised"),
+    [("pass", True), ("skip_last_collections()", False), ("skip_last_collections(); keep_last_collections()", True)],
+)
+def test_only_finalisers_are_left_out_at_the_end_of_the_program(calls: str, is_finalised: bool) -> None:
     program = (
         "import atexit\n"
-        "from selfcorrect.runtime.garbage import skip_last_collections\n"
-        f"skip_last_collections() if {skips} else None\n"
+        "from selfcorrect.runtime.garbage import keep_last_collections, skip_last_collections\n"
+        f"{calls}\n"
         "class Loud:\n"
         "    def __del__(self): print('finalised')\n"
         "atexit.register(print, 'handled')\n"
@@ -53,4 +56,4 @@ def test_only_finalisers_are_left_out_at_the_end_of_the_program(skips: bool) -> 
         "print('ended')\n"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["ended", "handled", *([] if skips else ["finalised"])]
+    assert run.stdout.split() == ["ended", "handled", *(["finalised"] if is_finalised else [])]
