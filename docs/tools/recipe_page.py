@@ -30,7 +30,7 @@ from recipe import (
 from tables import table_lines
 
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, Look, looks
+from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, looks
 from selfcorrect.experiments.studies.results import MEMORISER
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
@@ -45,8 +45,8 @@ SIGNED = ("skate_m_s", "penetration_mm")
 """Artefacts, which are shown as x − real."""
 MEASURES = (*END_POINTS, NOVELTY, "training_loss")
 INSIDE = ("inside-sampler", "inside-sampler-once")
-MARKERS = {"-": "o", ":": "s", "-.": "^"}
-"""Sign of an arm in the figure, by its stroke in figures with lines."""
+MARKERS = "os^Dv"
+"""Signs of arms in the figure, for arms that share a colour."""
 
 
 def stage_section(number: int) -> Iterator[str]:
@@ -74,12 +74,11 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     yield from splits_table(reading)
     yield ""
     yield from tests_table(reading)
-    if "T2" in reading.judgements:
+    yield ""
+    yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
+    if "T2" in reading.judgements and reading.has_verdicts:
         yield ""
-        yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
-        if reading.has_verdicts:
-            yield ""
-            yield from (f"{verdict.sentence}. {claim_sentence(verdict)}" for verdict in judge_claim(reading))
+        yield from (f"{verdict.sentence}. {claim_sentence(verdict)}" for verdict in judge_claim(reading))
     if any(arm.remedy in INSIDE for arm in stage.arms):
         yield ""
         yield from calls_table(reading)
@@ -252,13 +251,14 @@ def plot_changes(reading: Reading) -> Figure:
     uncorrected = ArmSettings(reading.stage.policy)
     arms = [arm for arm in reading.stage.arms if arm != uncorrected]
     palette = looks([_words(arm) for arm in arms])
-    figure = Figure(figsize=(9.6, 4.6), layout="constrained")
+    colours = [palette[_words(arm)][0] for arm in arms]
+    figure = Figure(figsize=(9.6, 4.8), layout="constrained")
     panels = figure.subplots(1, len(DIVERSITY))
     for panel, key in zip(panels, DIVERSITY, strict=True):
-        for arm in arms:
+        for number, (arm, colour) in enumerate(zip(arms, colours, strict=True)):
             force = reading.end_point(arm, FORCE) - reading.end_point(uncorrected, FORCE)
             diversity = reading.end_point(arm, key) - reading.end_point(uncorrected, key)
-            _draw_arm(panel, force, diversity, _words(arm), palette[_words(arm)])
+            _draw_arm(panel, force, diversity, _words(arm), colour, MARKERS[colours[:number].count(colour)])
         panel.axhline(0, color=GREY, linewidth=0.8)
         panel.axvline(0, color=GREY, linewidth=0.8)
         panel.set_xlabel("change of root force (body weights): left is better")
@@ -266,20 +266,19 @@ def plot_changes(reading: Reading) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     title = f"{reading.stage.title}: changes against the uncorrected loop, {len(reading.seeds)} seeds, 95 % intervals"
     figure.suptitle(title, fontsize=10)
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
-def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, look: Look) -> None:
-    """Draw a point with intervals in both directions; arms that share a colour have other signs."""
-    colour, stroke = look
+def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, colour: str, sign: str) -> None:
+    """Draw a point with intervals in both directions."""
     across, up = mean_interval(force), mean_interval(diversity)
     axes.errorbar(
         across.estimate,
         up.estimate,
         xerr=(across.high - across.low) / 2,
         yerr=(up.high - up.low) / 2,
-        fmt=MARKERS[stroke],
+        fmt=sign,
         color=colour,
         markeredgecolor=INK,
         markeredgewidth=0.4,
@@ -298,8 +297,7 @@ def write_page() -> None:
         if reading is None:
             continue
         rows.extend(data_rows(reading))
-        if "T2" in reading.judgements:
-            (PICTURES / _name(stage)).write_text(draw_figure(reading) + "\n", encoding="utf-8")
+        (PICTURES / _name(stage)).write_text(draw_figure(reading) + "\n", encoding="utf-8")
     if rows:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
