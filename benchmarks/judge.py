@@ -3,7 +3,7 @@
     python -m benchmarks.judge path/to/cmu-bvh --every 4
 
 One engine corrects a clip. The other follows the result as it is, with the same body and without clean-up, and finds
-contact forces anew. If the first had only exploited quirks of its own contacts, the second would disagree.
+contact forces anew. If the first had only exploited quirks of its contacts, the second would disagree.
 """
 
 from __future__ import annotations

@@ -33,11 +33,11 @@ def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) 
 
 
 def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> bpy.types.Object:
-    """Return a local copy of a rig with all that follows it, in a collection of its own, and hide the original.
+    """Return a local copy of a rig with all that follows it, in a new collection, and hide the original.
 
     Args:
         rig: The armature object.
-        names: Bones that nothing but keys may move on the copy; the other bones of the copy are hidden. Without any,
+        names: Bones that only keys may move on the copy; the other bones of the copy are hidden. Without any,
             the copy moves as the rig does.
         scene: The scene that gets the copy.
     """
@@ -102,7 +102,7 @@ def _retarget(constraints: bpy.types.ObjectConstraints, twins: dict[bpy.types.Ob
 
 
 def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
-    """Let nothing but keys move these bones, and hide all others: they would be controls without effect."""
+    """Let only keys move these bones, and hide all others: they would be controls without effect."""
     for constraint in find_holding_constraints(copy, names):
         constraint.mute = True
     for driver in find_drivers(copy, names):

@@ -170,7 +170,7 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     """
     require_workers(workers)
     if not pipeline.scene.is_plain and any(motion.ground for motion in motions):
-        raise SettingError("a scene has a floor of its own; leave out the ground")
+        raise SettingError("a scene has its own floor; leave out the ground")
     repeats = [FrameRepeats() if find_flaw(motion) else FrameRepeats.from_motion(motion) for motion in motions]
     without_repeats = [of_motion.drop(motion) for of_motion, motion in zip(repeats, motions, strict=True)]
     views = [_see_on_floor(motion, pipeline.cleanup) for motion in without_repeats]
@@ -185,7 +185,7 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
 
 
 def _see_on_floor(motion: Motion, settings: CleanupSettings) -> MotionOnFloor:
-    """Return a motion on the floor of its ground, or on the plane under its feet if a floor is to be estimated."""
+    """Return a motion on the floor of its ground, or on the plane under its feet if the floor is estimated."""
     has_floor = motion.ground is not None or settings.find_step(LevelFloor) is None
     if has_floor or find_flaw(motion):
         return MotionOnFloor.from_motion(motion)
@@ -243,7 +243,7 @@ def _should_change_path(settings: CleanupSettings) -> bool:
 
 
 def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is_tilted: bool) -> CorrectedMotion:
-    """Return the correction, or the motion as it was given if its standing feet slide clearly less.
+    """Return the correction, or the motion as it was given if its standing feet slide much less.
 
     Args:
         view: The motion before correction.

@@ -49,10 +49,10 @@ FEWEST_FRAMES = 5
 """Smallest number of frames that show whether a motion is rougher than before."""
 
 ROUGHER = 1.05
-"""A part of the body is rougher in frames in which it has more jerk than before by this factor …"""
+"""A part of the body is rougher in frames in which its jerk grows by more than this factor and `ROUGHER_M_S3`."""
 
 ROUGHER_M_S3 = 5.0
-"""… and by this much."""
+"""Smallest growth of jerk in frames in which a part of the body is rougher."""
 
 ALL_ROUGH = 0.1
 """Share by which a part must exceed its bound to be fully rough; below, it is rough in part."""

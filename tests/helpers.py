@@ -103,7 +103,7 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
 
 
 def run_in_memory(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
-    """The store of an arm after its last generation, with a generation 0 of its own; in memory where none is given."""
+    """The store of an arm after its last generation, with its own generation 0; in memory where none is given."""
     from selfcorrect.loop.run import run_loop, train_first_generation
     from selfcorrect.storage.runs.memory import MemoryStore
 

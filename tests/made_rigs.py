@@ -127,7 +127,7 @@ def number_joints(motion: Motion) -> Motion:
 
 
 def clear_names(motion: Motion) -> Motion:
-    """The motion with names that tell nothing, and without parts."""
+    """The motion with meaningless names, and without parts."""
     count = len(motion.skeleton)
     names = tuple(f"bone{index:02d}" for index in range(count))
     return replace(motion, skeleton=replace(motion.skeleton, names=names, parts=("",) * count))

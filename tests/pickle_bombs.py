@@ -29,7 +29,7 @@ WRAPPER = (
     b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}(X\x05\0\0\0shape)"
     b"X\x05\0\0\0dtypecnumpy\ndtype\nX\x01\0\0\0O\x85Rub"
 )
-"""joblib's announcement that an array of objects follows, in a pickle of its own."""
+"""joblib's announcement that an array of objects follows, in a separate pickle."""
 LATIN = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
 """What turns the text that was put first into bytes."""
 

@@ -26,7 +26,7 @@ class Pose:
         self.rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(TIMES_S), len(self.skeleton), 1))
 
     def turn(self, name: str, axis: str, angle_rad: float | np.ndarray) -> None:
-        """Turn a joint further, about an axis of its own frame."""
+        """Turn a joint further, about an axis of its frame."""
         joint = self.skeleton.names.index(name)
         angles_rad = np.broadcast_to(angle_rad, len(TIMES_S))[:, None]
         turned = Rotation.from_quat(self.rotations[:, joint]) * Rotation.from_euler(axis, angles_rad)

@@ -119,7 +119,7 @@ MISSING = {
     "MP4 needs the extra `video`": ["view", "steps.bvh", "--out", "steps.mp4"],
     "USD needs the extra `usd`": ["data", "convert", "steps.bvh", "--out", "usd", "--to", "usd"],
 }
-"""What is told of commands that need more than the base."""
+"""What is said about commands that need more than the base."""
 
 
 @pytest.mark.slow

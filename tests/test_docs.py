@@ -45,7 +45,7 @@ BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in TEXTS if BLOCK.search(page.read_text()) and page.stem != "own-model"]
-"""All with code; that of own-model.md has a test of its own."""
+"""All with code; own-model.md has a separate test."""
 TUTORIALS = [page for page in TEXTS if "```console" in page.read_text()]
 
 

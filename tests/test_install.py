@@ -1,4 +1,4 @@
-"""The base installation in an environment of its own, and what the tools for releases find wrong."""
+"""The base installation in a new environment, and what the tools for releases find wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipes for clusters: what can be told of them without the cluster."""
+"""Recipes for clusters: what can be checked without the cluster."""
 
 from __future__ import annotations
 

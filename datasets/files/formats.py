@@ -113,7 +113,7 @@ def is_motion_file(path: Path) -> bool:
 
 
 def _is_set_of_motions(path: Path) -> bool:
-    """Return whether a parquet file holds motions, or nobody can tell; its reader then explains what is missing."""
+    """Return whether a parquet file holds motions, or may hold some; its reader then explains what is missing."""
     try:
         return _import("parquet:holds_motions")(path)
     except MissingExtraError:

@@ -83,7 +83,7 @@ class NamedMotion:
 
 
 def holds_motions(path: Path) -> bool:
-    """Return whether a parquet file is one of motions, or is damaged, so that nobody can tell."""
+    """Return whether a parquet file is one of motions, or is damaged, so that its content is unknown."""
     try:
         return _KEY in (pq.read_schema(path).metadata or {})
     except _DAMAGES:

@@ -1,7 +1,7 @@
 """Runs the next seeds of the experiment of docs/results/recipe.md: `python docs/tools/recipe_runs.py DATA RUNS`.
 
 Seeds run one after the other, in the order of the page, and so do stages. A run that was interrupted is resumed. Each
-complete seed is kept in docs/results/recipe/, and nothing of its results is shown. Run it from a copy of the repository
+complete seed is kept in docs/results/recipe/, and its results are not shown. Run it from a copy of the repository
 that does not change meanwhile.
 """
 

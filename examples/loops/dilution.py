@@ -1,6 +1,6 @@
 """Artefacts in a corrected augmented loop are diluted.
 
-A Gaussian loop has a corrector that pulls samples towards a level of its own. Real data have another level. The loop
+A Gaussian loop has a corrector that pulls samples towards its own level. Real data have another level. The loop
 settles between the two, at a mean that has a closed form.
 
     selfcorrect toy examples/loops/dilution.py --quick

@@ -111,7 +111,7 @@ def accumulated_variance(size: int, generations: int) -> np.ndarray:
     """Return the expected variance of all points that accumulate, shape (generations + 1,).
 
     N = (t + 1) n points have the variance S. The density has V = (1 + b²) S, and n samples of it join, with mean x̄ and
-    variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean by V/n. Hence
+    variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean by V/n. So
     S' = (N S + (n − 1) V + V N/(N + n)) / (N + n).
     """
     variance = (size - 1) / size

@@ -158,7 +158,7 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
 
 
 def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
-    """Check that the report overwrites nothing but an earlier report; it may go to a device or a pipe.
+    """Check that the report overwrites only an earlier report; it may go to a device or a pipe.
 
     Args:
         report: The report file.

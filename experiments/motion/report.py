@@ -1,4 +1,4 @@
-"""The report of the motion experiment: question and answer, the page, motions as BVH, and what W&B is told."""
+"""The report of the motion experiment: question and answer, the page, motions as BVH, and what W&B gets."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -247,7 +247,7 @@ class MotionView(View):
         return Outcome(settings, complete, self._floors(root), titles=self.titles(), gaps=[*gaps, *left_out])
 
     def _floors(self, root: Path) -> dict[str, dict[str, np.ndarray]]:
-        """Return what real data score, or nothing where that is missing for a seed, of which a job tells."""
+        """Return what real data score, or nothing where that is missing for a seed, which a job reports."""
         first = self.study.settings.comparisons[0]
         folders = [run.seed_folder for run in self.study.runs(root) if run.comparison == first]
         if not all(has_references(folder) for folder in folders):

@@ -114,7 +114,7 @@ class ArmSettings:
 
         Args:
             generations: Generations after generation 0.
-            steps: Optimiser steps per generation of an arm that has none of its own.
+            steps: Optimiser steps per generation of an arm that sets none.
             correction: Correction by the arm's corrector, with its strength and operator.
             fresh_source: Source of fresh real data.
         """

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 GREY, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, WINE, OLIVE, INK = PALETTE = (
     "#6b7280", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7", "#56b4e9", "#882255", "#999933", "#1f2937"
 )  # fmt: skip
-"""Colours that colour-blind readers tell apart (after Okabe and Ito 2008, and Tol 2021)."""
+"""Colours that colour-blind readers can distinguish (after Okabe and Ito 2008, and Tol 2021)."""
 
 COLOURS = {
     "baseline (real data only)": GREY,

@@ -1,6 +1,6 @@
 """The jobs of a study: generation 0 of each task and seed, then its arms, each from where it stands.
 
-Worker processes import this file, so it needs nothing of the report.
+Worker processes import this file, so it imports nothing from the report.
 """
 
 from pathlib import Path
@@ -62,7 +62,7 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
         study: The study.
         run: Task and seed.
         accept_changed: Resume although data were changed.
-        progress: Function that is told of the committed generation.
+        progress: Function that gets the committed generation.
     """
     if study.is_done(run):
         progress("generation", 0, study.generations_of(run.task))
@@ -85,7 +85,7 @@ def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
         study: The study.
         run: Task and seed.
         arm: The arm.
-        progress: Function that is told of each committed generation.
+        progress: Function that gets each committed generation.
     """
     length = study.generations_of(run.task)
     if study.is_done(run, arm):

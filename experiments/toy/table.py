@@ -89,7 +89,7 @@ def select_toys(names: Sequence[str]) -> list[str]:
 
 
 def name_toy(reference: str) -> str:
-    """Return the name of a toy, which is that of its file if it has one of its own: `my_loop.py` is "my-loop"."""
+    """Return the name of a toy, which is that of its file if it has a file: `my_loop.py` is "my-loop"."""
     return Path(reference).stem.replace("_", "-") if _is_file(reference) else reference
 
 

@@ -100,7 +100,7 @@ class Column:
     panel: bool = True
     log: bool = False
     predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Arm → prediction (T + 1,). A name that is no arm is a line of its own."""
+    """Arm → prediction (T + 1,). A name that is no arm is a separate line."""
     predicted_by: str = ""
     """Key of the curves that hold the prediction, the mean over seeds, where each seed has its own."""
     predicted_title: str = ""
@@ -128,7 +128,7 @@ class Sweep:
     lines: Mapping[str, Sequence[Quantity]]
     """A quantity for each x."""
     predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Line → prediction (X,). A name that is no line is a line of its own."""
+    """Line → prediction (X,). A name that is no line is a separate line."""
     log: bool = False
     form: str = ".3g"
     """Format of cells in the table that is made of the sweep if there are no columns."""

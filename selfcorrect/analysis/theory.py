@@ -285,7 +285,7 @@ def corrected_extrapolation(
     are the corrector's work, which the loop should keep, and 1 − 1/n is the learner's bias, which it should lose.
 
     The refit φ′ on n draws of φ has d_φ′ = d_φ and V_φ′ = (1 − 1/n) V_φ. So φ − φ′ contains the learner's bias and
-    nothing of the correction, because the draws of φ are corrected already. The next model φ + w (φ − φ′) has
+    no correction, because the draws of φ are corrected already. The next model φ + w (φ − φ′) has
 
         d′ = s d,    V′ = s² (1 − 1/n) (1 + w/n) V.
 
@@ -448,7 +448,7 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
 
 
 def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:
-    """Expected Σ p² of a categorical loop that trains on a share of n original words and on words of its own.
+    """Expected Σ p² of a categorical loop that trains on a share of n original words and on its own words.
 
     Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement.
     With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which

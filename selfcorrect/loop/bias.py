@@ -1,8 +1,8 @@
 """Sampling bias: sampling that is tilted towards quality, as people do when they pick their best pictures.
 
 A bias maps a model and its parents, the set that the model was trained on, to a sampler, so that it composes with any
-model and any policy. The parents' provenance tells synthetic from real ones and holds their generation; those of the
-newest generation are as they were drawn, before any correction.
+model and any policy. The parents' provenance shows which are synthetic and of which generation; those of the newest
+generation are as they were drawn, before any correction.
 """
 
 from __future__ import annotations

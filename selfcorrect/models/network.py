@@ -86,7 +86,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
         Raises:
             TrainingDivergedError: The loss is not finite; the message names the step.
-            SettingError: The optimiser is to be kept, and the class trains without a record of it.
+            SettingError: `keep_optimiser` is set, and the class trains without a record of it.
         """
         generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), self.device):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 def give_back_freed_memory() -> None:
     """Make the C library return its free pages, which takes milliseconds; other libraries than glibc do nothing.
 
-    By itself glibc does so only at the end of its heap. Blocks that grow with the training set leave holes into which
+    Unasked, glibc does so only at the end of its heap. Blocks that grow with the training set leave holes into which
     the next ones do not fit.
     """
     _trim()(0)

@@ -50,7 +50,7 @@ class LevelFloor:
     worth_m: float = 0.3
     """Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
     far_m: float = 0.2
-    """A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
+    """A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
     often_shown: float = 0.25
     """Share of frames in which a flat and slow sole must show such a floor."""
     shown_m: float = 0.03
@@ -238,7 +238,7 @@ def find_lowest_level_m(
 
 
 def estimate_floor_heights_m(posed: PosedMotions, settings: LevelFloor, *, lowest: bool) -> np.ndarray:
-    """Return how far motions are to be lowered so that the ground on which they stand comes to y = 0.
+    """Return how far motions must be lowered so that the ground on which they stand comes to y = 0.
 
     A motion stays if its ground is far from y = 0, far from ground that is certain, and hardly shown.
 

@@ -1,6 +1,6 @@
 """Remove splices: frames after which a motion continues elsewhere, because clips were joined or a tracker failed.
 
-No body moves most of its joints by so much more in one frame than in the frames around it. If takes are to be joined,
+No body moves most of its joints by so much more in one frame than in the frames around it. If takes are joined,
 the frames after a splice are moved and turned to where the motion was going. The remaining change of pose is spread
 over the frames around. Otherwise only splices that hardly move the body are repaired; at others takes begin.
 """

@@ -101,7 +101,7 @@ class RootState(NamedTuple):
 
 
 class World(Protocol):
-    """N humanoids, each on a floor of its own at height 0, under gravity."""
+    """N humanoids, each on its own floor at height 0, under gravity."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
         """Build bodies that do not meet.

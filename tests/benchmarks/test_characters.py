@@ -1,4 +1,4 @@
-"""The table of characters: a walk is corrected, and what nobody can correct is told apart from what is refused."""
+"""The table of characters: a walk is corrected, and what nobody can correct is kept apart from what is refused."""
 
 from pathlib import Path
 

@@ -203,7 +203,7 @@ def test_people_of_different_size_meet_on_their_average(walk: Motion):
 
 
 def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: dict[str, Motion]):
-    """Nothing of them goes into training windows: neither bones nor frames; labels are those of both."""
+    """Neither their bones nor their frames go into training windows; labels are those of both."""
     walk = clips["walk"]
     run = clips["run"]
     tall = on_skeleton(run, replace(run.skeleton, offsets_m=1.2 * run.skeleton.offsets_m))

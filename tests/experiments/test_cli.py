@@ -154,7 +154,7 @@ LIGHT = [
     ["data", "check", "nosuch"],
     ["data", "convert", "nosuch", "--out", "out"],
 ]
-"""Words after which a mistake or help is told."""
+"""Words after which a mistake or help is printed."""
 
 GIVEN = """
 import json, sys
@@ -221,7 +221,7 @@ def test_a_mistake_is_told_with_what_was_meant(words: list[str], sentence: str):
 
 
 def run(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
+    """The command in a new process."""
     program = [sys.executable, "-m", "selfcorrect.experiments.cli", *words]
     return subprocess.run(program, capture_output=True, text=True, check=False, **options)
 

@@ -33,7 +33,7 @@ COMMANDS: dict[str, str] = {
     "data preview": "", "data shard": "--out converted", "data list": "", "data formats": "", "verify": "",
     "view": "--out seen.png", "motion": "--real-count 999999", "toy": "weighting --quick",
 }  # fmt: skip
-"""Each with words that keep it short; `motion` has fewer motions than it is told to take."""
+"""Each with words that keep it short; `motion` has fewer motions than it should take."""
 TAKES_PLACES = ("correct", "check", "data check", "data stats", "data convert", "data preview", "data shard", "verify",
                 "view")  # fmt: skip
 NEVER = ("--help", "--version", "--cluster", "--retime", "--open", "--port", "--host", "--wandb", "--video")

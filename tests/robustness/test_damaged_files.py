@@ -103,7 +103,7 @@ def look_at_dataset(name: str, folder: Path) -> None:
         complaints += summarise(clips).unreadable
     except SelfcorrectError as error:
         complaints.append(str(error))
-    except OSError as error:  # commands tell of these by the file's name
+    except OSError as error:  # commands report these by the file's name
         complaints.append(f"{error.filename} {error}")
     assert not wrong_with(complaints, folder)
 
@@ -186,7 +186,7 @@ def read_there(path: Path) -> bytes:
     try:
         return b"".join(bytes_of(motion) + repr(check(motion)).encode() for motion in open_motion(path).motions)
     except SelfcorrectError as error:
-        return re.sub("0x[0-9a-f]+", "", str(error)).encode()  # NumPy tells where its parser's objects are
+        return re.sub("0x[0-9a-f]+", "", str(error)).encode()  # NumPy prints where its parser's objects are
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_threads_read_and_correct_as_one_would_alone(tmp_path: Path) -> None:
 
 
 def test_damage_is_noticed(tmp_path: Path) -> None:
-    """A reader that lets through what is not finite, or says nothing of the file, would be told of."""
+    """A reader that lets through what is not finite, or does not name the file, would be reported."""
     assert wrong_with(["x: internal error"], Path("x"))
     assert wrong_with(["no name"], Path("x"))
     assert not wrong_with(["x: is damaged"], Path("x"))

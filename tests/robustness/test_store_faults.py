@@ -73,7 +73,7 @@ def files(folder: Path) -> None:
 
 
 def command(*words: str) -> Callable[[Path], None]:
-    """A command in a folder, its exit code told as an error."""
+    """A command in a folder, its exit code reported as an error."""
 
     def work(folder: Path) -> None:
         if code := main(

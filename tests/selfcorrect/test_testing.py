@@ -1,4 +1,4 @@
-"""The assertion in use: it tells stable loops from collapsing ones, says what it saw, and never passes untold."""
+"""The assertion in use: it separates stable from collapsing loops, says what it saw, and never passes silently."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DATA = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=to
 
 
 def whiten(samples: Samples) -> Samples:
-    """A corrector of one's own, which knows that the truth is a standard normal."""
+    """A user's corrector, which knows that the truth is a standard normal."""
     centred = samples.values - samples.values.mean(0)
     root = torch.linalg.cholesky(centred.T @ centred / len(centred))
     return samples.with_values(torch.linalg.solve_triangular(root, centred.T, upper=False).T)

@@ -37,7 +37,7 @@ def shaken(walk: Motion) -> Motion:
 
 @pytest.fixture(scope="module")
 def corrections(walk: Motion, shaken: Motion) -> dict[str, list[CorrectedMotion]]:
-    """Both, each by itself, with every choice of what is simulated."""
+    """Both, each alone, with every choice of what is simulated."""
     return {corrector.simulate: [corrector([motion])[0] for motion in (walk, shaken)] for corrector in (AUTO, ALWAYS)}
 
 

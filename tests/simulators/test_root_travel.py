@@ -158,7 +158,7 @@ def test_who_pushes_or_slides_ends_where_he_did(
 
 
 def takes(clips: dict[str, Motion], places: Sequence[tuple[float, float, float]]) -> Motion:
-    """Four takes, each at a place and with a heading of its own, joined by cuts."""
+    """Four takes, each at its own place and with its own heading, joined by cuts."""
     labels = ("walk", "kick", "dance_a", "punch")
     moved = []
     for label, (x, z, angle_rad) in zip(labels, places, strict=True):

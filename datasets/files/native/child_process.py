@@ -92,7 +92,7 @@ class ChildReader:
                     stream.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Return the running child; a copy of this process, as fork makes it, starts a child of its own."""
+        """Return the running child; a copy of this process, as fork makes it, starts its own child."""
         if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
             return self._process
         self.stop()

@@ -57,7 +57,7 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a file holds motions of a program that is known, or is damaged, so that nobody can tell."""
+    """Return whether a file holds motions of a program that is known, or is damaged, so that its content is unknown."""
     try:
         return _find_reader(open_results(path)) is not None
     except (InputError, OSError):

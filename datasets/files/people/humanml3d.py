@@ -145,7 +145,7 @@ class JointsWorld:
 
 
 def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the unit of joints (T, 22, 3), if that clearly is not the metre."""
+    """Return the world with the unit of joints (T, 22, 3), if they show another one than the metre."""
     try:
         unit_m, note = infer_unit(Path(), SMPL_BODY.average(), joints)
     except InputError:  # the legs have no length in any unit
@@ -156,9 +156,9 @@ def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
 
 
 def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the vertical axis that joints (T, 22, 3) show, if that clearly is not the y axis.
+    """Return the world with the vertical axis that joints (T, 22, 3) show, if it is another one than y.
 
-    A body that hangs below its feet shows by itself that y points down. Those who lie in a world y up look as if they
+    A body that hangs below its feet shows that y points down. Those who lie in a world y up look as if they
     stood in one z up, so that for this axis the floor has to agree. In either case the body stands once it is turned.
     """
     joints_m = world.from_file(joints)

@@ -32,7 +32,7 @@ def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
     """Return the motion with left and right parts as the body shows them, and a note for each exchange.
 
     Arms are exchanged if the line through the shoulders runs against that through the hips. Both sides are exchanged
-    only if two of toes, knees and elbows clearly contradict the names, and the mean of all does.
+    only if two of toes, knees and elbows contradict the names by a margin, and the mean of all does.
     """
     notes = []
     if _has_swapped_arms(motion):

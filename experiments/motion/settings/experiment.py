@@ -367,7 +367,7 @@ class MotionOptions:
         return resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine
 
     def _add_published_model(self, preset: MotionSettings) -> MotionSettings:
-        """Return the preset with the published generator and evaluator, if given, in place of its own."""
+        """Return the preset with the published generator and evaluator, if given, in place of the preset's."""
         if not self.mdm:
             for name in ("evaluator", "clip", "repetitions"):
                 if getattr(self, name):

@@ -39,7 +39,7 @@ CHAIN = NONE, TENTH, ALL = "chain: none kept", "chain: 10 % kept", "chain: accum
 class WordChain(ToySettings):
     """Chains in many replicates; their truth is drawn once from the seed and begins at its stationary distribution.
 
-    Predictions are of each row as a categorical distribution of its own. Approximation: every generation estimates it
+    Predictions are of each row as a separate categorical distribution. Approximation: every generation estimates it
     from as many draws as the true chain visits its word, while in the loop the visits vary and drift.
     """
 

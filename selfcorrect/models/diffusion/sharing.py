@@ -90,7 +90,7 @@ _share: ProcessGroup = ALONE
 
 
 def this_process_group() -> ProcessGroup:
-    """Return the group in which this process works; outside `process_group`, a group of its own."""
+    """Return the group in which this process works; outside `process_group`, a separate group."""
     return _share
 
 

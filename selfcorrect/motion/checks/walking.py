@@ -208,7 +208,7 @@ def _is_noisy(features: MotionFeatures) -> bool:
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     """(P, F) distance of the zero moment point from the convex hull of the soles on the floor.
 
-    It is that of each of the P `_PACES`, in the F frames of a span in which nothing but feet touches the floor.
+    It is that of each of the P `_PACES`, in the F frames of a span in which only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)

@@ -19,7 +19,7 @@ from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
 
 _FAR_M = 0.3
-"""A floor further from y = 0 must be shown clearly, or a body that floats or climbs would be put on it."""
+"""A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
 _NEAR_M = 0.03
 """Largest distance from a floor of a sole that shows it."""
 _LOW_M = 0.06

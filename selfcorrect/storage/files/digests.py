@@ -110,7 +110,7 @@ def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
 
 
 def decode_optionally_sealed(content: bytes, where: str) -> tuple[dict[str, Any], bool]:
-    """Decode values and tell if they hold their digest, which those of earlier versions may lack.
+    """Decode values, and return whether they hold their digest, which those of earlier versions may lack.
 
     Raises:
         DamagedError: The content is not a JSON object, or differs from its digest.

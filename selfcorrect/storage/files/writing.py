@@ -177,7 +177,7 @@ def _hash_name(name: str, size: int = 4) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the names in a folder to disk; Windows, which opens no folders, does so by itself."""
+    """Sync the names in a folder to disk; Windows, which opens no folders, does so anyway."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)

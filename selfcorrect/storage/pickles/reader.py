@@ -5,7 +5,7 @@ in the tree; `arrays` decodes those into numbers. Each step counts against the m
 neither much time nor memory.
 
 It is the Python version of `pickle.Unpickler`, as joblib uses it: the one in C takes 64 GB of memory for a place that
-nine bytes name. A process of its own with limits would take longer to start than most files take to read, and Windows
+nine bytes name. A separate process with limits would take longer to start than most files take to read, and Windows
 and macOS would not keep its limit of memory.
 """
 

@@ -42,7 +42,7 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
     Args:
         folder: Path of the folder.
         config: JSON values.
-        extends: Function that tells if a new config extends the recorded one.
+        extends: Function that returns whether a new config extends the recorded one.
 
     Raises:
         RunFolderError: The folder is locked, cannot be written, holds foreign files, or has another config.

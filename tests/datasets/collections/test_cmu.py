@@ -27,7 +27,7 @@ def captured_motions(cmu: Path) -> dict[str, Motion]:
 
 @pytest.fixture(scope="module")
 def test_split(captured_motions: dict[str, Motion]) -> dict[str, Motion]:
-    """The test split with its floors at 0; that `load_cmu` gives just this is a test of its own."""
+    """The test split with its floors at 0; that `load_cmu` gives just this is a separate test."""
     heights_m = {name: floor_height_m(motion) for name, motion in captured_motions.items()}
     return {
         name: replace(motion, root_m=motion.root_m - np.array([0, heights_m[name], 0]))

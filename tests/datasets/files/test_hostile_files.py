@@ -233,7 +233,7 @@ INDEX = "file,split,skeleton,subject,category,description\n"
 
 
 def archive_of(path: Path, members: dict[str, bytes], size: int = 0) -> None:
-    """A .tar.gz of files; the last is followed by `size` zeros of its own."""
+    """A .tar.gz of files; the last is followed by `size` zeros."""
     with gzip.open(path, "wb", compresslevel=1) as zipped, tarfile.open(fileobj=zipped, mode="w|") as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)

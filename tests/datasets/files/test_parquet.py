@@ -1,4 +1,4 @@
-"""Parquet files of motions: what goes in comes out, and what is damaged is told of."""
+"""Parquet files of motions: what goes in comes out, and damage is reported."""
 
 import json
 from dataclasses import replace

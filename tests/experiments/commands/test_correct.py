@@ -138,7 +138,7 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
 def test_what_carries_a_body_is_reported_and_chosen(
     folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half of the time one storey up: a step by default, nothing but the floor, or a height that is left alone."""
+    """Half of the time one storey up: a step by default, only the floor, or a height that is left alone."""
     high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high

@@ -1,4 +1,4 @@
-"""Damage in folders of results is found, file by file, and what nobody can tell is named."""
+"""Damage in folders of results is found, file by file, and what cannot be checked is named."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(folder: Path) -> None:
-    """Generation 0 in a folder of its own, an arm with two more, and what a report of them leaves."""
+    """Generation 0 in a separate folder, an arm with two more, and what a report of them leaves."""
     with FolderStore(folder / "first", {"arm": "first"}) as first, FolderStore(folder / "arm", {"arm": "x"}) as arm:
         first.commit(Generation(0, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
         for number in (1, 2):
@@ -81,7 +81,7 @@ def _run(folder: Path) -> None:
 
 
 def _names_file(verification: Verification, folder: Path, path: Path) -> bool:
-    """Whether a file is among those that were not looked at, by itself or with its folder."""
+    """Whether a file is among those that were not looked at, alone or with its folder."""
     names = [name.partition("/ (")[0] for name in verification.unread]
     return any(folder / name in (path, *path.parents) for name in names)
 
@@ -122,7 +122,7 @@ def _is_named(path: Path, line: str) -> bool:
 
 
 def _part(folder: Path, path: Path) -> Path:
-    """The part of the fixture that a file lies in, as nothing else can tell of it."""
+    """The part of the fixture that a file lies in, as nothing else can name it."""
     part = folder / path.relative_to(folder).parts[0]
     return folder if part.name == "in" else part
 

@@ -1,4 +1,4 @@
-"""Hints never cost a result: what only tells of a correction may fail, and the correction is written with a note."""
+"""Hints never cost a result: what only describes a correction may fail, and the correction is written with a note."""
 
 import math
 from pathlib import Path

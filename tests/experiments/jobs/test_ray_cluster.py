@@ -104,7 +104,7 @@ def descendants(process: int) -> list[int]:
 def at_work(nodes: Nodes, name: str) -> dict[int, Any]:
     """The workers with jobs whose names begin so, each with its node, as soon as there are some.
 
-    The jobs must be long: of a short one, a worker may have told the end while its title still names it.
+    The jobs must be long: of a short one, a worker may have reported the end while its title still names it.
     """
     until = time.monotonic() + LIMIT_S
     pids = dict[int, Any]()

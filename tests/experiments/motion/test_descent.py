@@ -1,4 +1,4 @@
-"""Lines of descent in the report: drift is predicted from label sizes and offspring variance alone."""
+"""Ancestry in the report: drift is predicted from label sizes and offspring variance alone."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a comparison tells while it runs: to a function of users, to W&B, on its page."""
+"""What a comparison reports while it runs: to a function of users, to W&B, on its page."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The report of a run under way tells what is committed, and leaves a finished one alone."""
+"""The report of a run under way shows what is committed, and leaves a finished one alone."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Comparisons by γ and n: each value is an arm or a task with columns of its own, and data of sizes are nested."""
+"""Comparisons by γ and n: each value is an arm or a task with its own columns, and data of sizes are nested."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What W&B is told of an arm, and a sweep that the command line takes as it stands."""
+"""What W&B gets from an arm, and a sweep that the command line takes as it stands."""
 
 import math
 from pathlib import Path

@@ -80,7 +80,7 @@ def tiny(name: str) -> Toy:
 
 @dataclass(frozen=True)
 class MadeUp:
-    """A table of any quantity, or curves of any arm: each lies around a level of its own."""
+    """A table of any quantity, or curves of any arm: each lies around its own level."""
 
     made: Callable[[str], object]
 

@@ -33,7 +33,7 @@ class Seen(HTMLParser):
 
 
 def view_page(name: str) -> Seen:
-    """A page that says nothing but a name."""
+    """A page that holds only a name."""
     figure = draw(Panel(name, name, name, np.arange(3.0), [Line(name, np.ones((2, 3)))], caveat=name))
     section = Section(name, name, Table("table", name, [name], [PageRow(name, [Cell(name)])]), [figure])
     seen = Seen()

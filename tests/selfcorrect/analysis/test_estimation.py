@@ -1,4 +1,4 @@
-"""A contraction is found again in curves that were made from it, and not where a run does not tell."""
+"""A contraction is found again in curves that were made from it, and not where a run does not show it."""
 
 from __future__ import annotations
 

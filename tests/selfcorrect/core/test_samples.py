@@ -1,4 +1,4 @@
-"""Samples: what tells two batches apart, and those whose values are kept elsewhere."""
+"""Samples: what distinguishes two batches, and those whose values are kept elsewhere."""
 
 from __future__ import annotations
 

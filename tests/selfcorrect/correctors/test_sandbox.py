@@ -1,4 +1,4 @@
-"""What runs in a process of its own cannot end, hang or change this one, and ends with it."""
+"""What runs in a separate process cannot end, hang or change this one, and ends with it."""
 
 from __future__ import annotations
 

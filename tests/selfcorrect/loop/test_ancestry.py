@@ -1,4 +1,4 @@
-"""Lines of descent: parents, founders, what survives, and how far lines have walked."""
+"""Ancestry: parents, founders, what survives, and how far values have walked."""
 
 import math
 import weakref

@@ -1,4 +1,4 @@
-"""Faults of the package, told from those of its caller and of the caller's code."""
+"""Faults of the package, distinguished from those of its caller and of the caller's code."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""A floor that slides: found, told from feet that roll, and left alone where it stands still."""
+"""A floor that slides: found, distinguished from feet that roll, and left alone where it stands still."""
 
 from __future__ import annotations
 

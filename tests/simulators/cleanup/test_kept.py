@@ -1,4 +1,4 @@
-"""What was meant is not undone: who climbs, hovers or leaps stays, and what is moved far is told."""
+"""What was meant is not undone: who climbs, hovers or leaps stays, and what is moved far is reported."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_bodies_on_the_floor_do_not_sink(clips, label):
 
 @pytest.mark.parametrize("slid_m", [0.5, 1.0, 2.0])
 def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_m):
-    """Whoever glides over the floor glides on: legs that went after all of it would do the splits."""
+    """A body that glides over the floor glides on: legs that followed all of it would do the splits."""
     frames = round(10 * stand.fps)
     root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
     glide = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))

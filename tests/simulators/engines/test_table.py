@@ -1,4 +1,4 @@
-"""Which engine is taken where none is named, and what is told of one that is not installed."""
+"""Which engine is taken where none is named, and what is said about one that is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenes, told by what must change in them, in every engine."""
+"""Scenes, checked by what must change in them, in every engine."""
 
 from __future__ import annotations
 

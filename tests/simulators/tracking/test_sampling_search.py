@@ -165,7 +165,7 @@ def test_a_motion_always_gives_the_same_result_whatever_its_company(walk, clips)
 
 
 def leaning(stand: Motion, degrees: float) -> Motion:
-    """The whole body turned about its toes, which nothing but help could hold up."""
+    """The whole body turned about its toes, which only a residual root force could hold up."""
     turn = Rotation.from_euler("x", degrees, degrees=True)
     rotations = stand.rotations.copy()
     rotations[:, 0] = turn.as_quat()

@@ -42,7 +42,7 @@ def test_a_body_that_stands_goes_on_standing(stand, engine):
 
 @pytest.mark.parametrize("kind", ["walk", "run", "turn"])
 def test_loads_and_residual_force_bear_the_weight_on_average(kind: Kind, engine: str):
-    """Over seconds: momentum at both ends is next to nothing of that. In single steps of landings it is not so."""
+    """Over seconds: momentum at both ends is a tiny part of that. In single steps of landings it is not so."""
     motion = made_motion(kind)
     ((track,),) = follow_plans(engine, make_plan(motion))
     weight_n = build_humanoid(motion.skeleton).weight_n

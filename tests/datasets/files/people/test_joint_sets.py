@@ -161,7 +161,7 @@ def test_22_joints_in_another_world_are_read_and_written_back(tmp_path: Path, wa
 def test_the_mirror_image_of_22_joints_is_read_with_sides_exchanged(
     tmp_path: Path, mirror: tuple[int, int, int]
 ) -> None:
-    """Nothing but the names of its sides tells the mirror image of a person from a person."""
+    """Only the names of its sides distinguish the mirror image of a person from a person."""
     joints_m = body_joints(base_walk(1))
     sides = [SMPL_22.index(swap_sides(part)) for part in SMPL_22]
     is_turned = mirror[1] < 0

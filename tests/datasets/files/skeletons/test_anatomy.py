@@ -36,7 +36,7 @@ IDENTITY = np.array([0.0, 0, 0, 1])
 
 
 def nameless(motion: Motion, words: Callable[[int], str] = "bone_{}".format) -> Motion:
-    """The motion with names that tell nothing, in no order, and no parts."""
+    """The motion with meaningless names, in no order, and no parts."""
     order = np.random.default_rng(1).permutation(len(motion.skeleton)).tolist()
     skeleton = motion.skeleton
     names = tuple(words(index) for index in order)

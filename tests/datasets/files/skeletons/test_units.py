@@ -1,4 +1,4 @@
-"""Units of length of files that do not tell them: the usual ones, for people of every age."""
+"""Units of length of files that do not state them: the usual ones, for people of every age."""
 
 from pathlib import Path
 

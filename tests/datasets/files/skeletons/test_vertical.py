@@ -1,4 +1,4 @@
-"""Which axis is up: told rightly or refused, whatever the rest pose says, and never wrong."""
+"""Which axis is up: inferred or refused, whatever the rest pose says, and never wrong."""
 
 from collections import Counter
 from dataclasses import replace
@@ -153,7 +153,7 @@ def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path:
 
 
 def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
-    """A dog's skeleton says nothing of how people stand."""
+    """A dog's skeleton does not show how people stand."""
     motion = walking()
     names = tuple(f"joint{index}" for index in range(22))
     legless = replace(motion.skeleton, names=names, parts=("",) * 22, offsets_m=np.abs(motion.skeleton.offsets_m))

@@ -1,4 +1,4 @@
-"""A user's corrector gives the same in a process of its own as in this one, and never gets the loop's own data."""
+"""A user's corrector gives the same in a separate process as in this one, and never gets the loop's own data."""
 
 import sys
 from collections.abc import Iterator

@@ -205,7 +205,7 @@ def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(work
 
 
 TIMED = ("timings.json", "summary.json")
-"""They tell how long a run took."""
+"""They hold how long a run took."""
 
 
 def results_of(folder: Path) -> dict[str, bytes]:

@@ -45,7 +45,7 @@ def run_settings(settings: MotionSettings, folder: Path, options: RunOptions) ->
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
-    """All files but those that tell times, and the random identities of locks."""
+    """All files but those that hold times, and the random identities of locks."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "timings.json")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.startswith(".")}
 

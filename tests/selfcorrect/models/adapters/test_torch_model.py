@@ -1,4 +1,4 @@
-"""A module of one's own in a loop: it learns, and what it needs is checked."""
+"""A user's module in a loop: it learns, and what it needs is checked."""
 
 from __future__ import annotations
 

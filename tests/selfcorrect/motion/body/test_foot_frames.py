@@ -1,4 +1,4 @@
-"""Where soles are, learned from stance: known answers on rigs whose rest poses tell something else."""
+"""Where soles are, learned from stance: known answers on rigs whose rest poses show something else."""
 
 from dataclasses import replace
 
@@ -67,7 +67,7 @@ def test_depth_is_found(stepping: Motion, depth_m: float, angle_deg: float):
 
 @pytest.mark.parametrize("short", ["left", "right"])
 def test_a_foot_on_a_step_has_the_shoe_of_the_other(stepping: Motion, short: str):
-    """Its own height says nothing of the sole; the usual depth would put it elsewhere than its neighbour."""
+    """Its own height does not show the sole; the usual depth would put it elsewhere than its neighbour."""
     offsets_m = stepping.skeleton.offsets_m.copy()
     offsets_m[stepping.skeleton.joint(f"{short}_ankle")] *= 0.94
     lame = standing_on(replace(stepping, skeleton=replace(stepping.skeleton, offsets_m=offsets_m)), 0.048)

@@ -131,7 +131,7 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
 
 @pytest.mark.parametrize("fails_from", [10_000, 200])
 def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
-    """Each frame tells its own number; of a motion that fails, up to where its last piece was given up."""
+    """Each frame holds its number; of a motion that fails, up to where its last piece was given up."""
     motion = random_motion(3, frames=300)
     numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))
 

@@ -1,4 +1,4 @@
-"""Loops: told from other motions, unrolled without a seam, and closed as they were."""
+"""Loops: distinguished from other motions, unrolled without a seam, and closed as they were."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -109,7 +109,7 @@ def test_what_is_seen_comes_back(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_change_comes_back(name: str) -> None:
-    """Another motion in the frame of the view, shown again, is the same there: nothing of it is lost."""
+    """Another motion in the frame of the view, shown again, is the same there: nothing is lost."""
     rng = np.random.default_rng(1)
     motion = draw_motion(rng)
     view = VIEWS[name](motion, rng)

@@ -1,4 +1,4 @@
-"""Drawings: what is to be seen in the pixels, and files that other programs read."""
+"""Drawings: what the pixels show, and files that other programs read."""
 
 from collections.abc import Callable
 from dataclasses import replace
