@@ -157,7 +157,7 @@ def _try_kind(corrector: Corrector, kind: str, model: GenerativeModel, real: Sam
 
 
 def _call_corrector_twice(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> _Trial:
-    """Call a corrector twice with the same; CorrectorError names the kind of samples."""
+    """Call a corrector twice with the same samples and stream; CorrectorError names the kind of samples."""
     hashes = set()
     accepted_count = 0
     try:

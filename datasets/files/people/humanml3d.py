@@ -145,7 +145,7 @@ class JointsWorld:
 
 
 def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the unit of joints (T, 22, 3), if they show another one than the metre."""
+    """Return the world with the unit of joints (T, 22, 3), if they show one other than the metre."""
     try:
         unit_m, note = infer_unit(Path(), SMPL_BODY.average(), joints)
     except InputError:  # the legs have no length in any unit
@@ -156,7 +156,7 @@ def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
 
 
 def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the vertical axis that joints (T, 22, 3) show, if it is another one than y.
+    """Return the world with the vertical axis that joints (T, 22, 3) show, if that is not y.
 
     A body that hangs below its feet shows that y points down. Those who lie in a world y up look as if they
     stood in one z up, so that for this axis the floor has to agree. In either case the body stands once it is turned.

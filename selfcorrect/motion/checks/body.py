@@ -175,7 +175,7 @@ def neck_twist_deg(features: MotionFeatures) -> Measurement:
 def t_pose_deg(features: MotionFeatures) -> Measurement:
     """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames in which people pose so.
 
-    People lower their arms from a T that opens a take, and dancers raise them to one. A rig's T-pose differs: the
+    People lower their arms from a T that opens a take, and dancers raise them to one. A rig's T-pose is different: the
     body jumps into it or out of it, never leaves it, or stays rigid for a while in the middle of the take.
     """
     deviation_deg = _t_pose_deviation_deg(features)

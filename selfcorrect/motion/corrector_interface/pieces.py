@@ -107,7 +107,7 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
 class CorrectionMerger:
     """The correction of a motion that grows out of those of its pieces, which follow one another or overlap.
 
-    A piece is moved over the floor to where the one before it ends, because each finds the floor's drift alone. It
+    A piece is moved over the floor to where the one before it ends, because each finds its own drift of the floor. It
     is moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but
     for some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
     first piece that fails rejects the motion.

@@ -1,4 +1,4 @@
-"""What runs in a separate process cannot end, hang or change this one, and ends with it."""
+"""Code that runs in a separate process cannot end, hang or change this one, and ends with it."""
 
 from __future__ import annotations
 
