@@ -9,29 +9,18 @@ import hashlib
 import importlib.machinery
 import inspect
 import os
-import pickle
 import sys
+import sysconfig
 import textwrap
 import tokenize
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MethodType
 from typing import Any, Self
 
-import numpy as np
-
 _PACKAGES = ("site-packages", "dist-packages")
-_SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", *(
-    f"{os.path.realpath(prefix)}{os.sep}{name}{os.sep}"
-    for prefix in dict.fromkeys((sys.prefix, sys.base_prefix, "/usr")) for name in ("lib", "lib64", "share")
-))  # fmt: skip
-_OURS = tuple(
-    f"{Path(__file__).resolve().parents[2] / name}{os.sep}"
-    for name in ("selfcorrect", "simulators", "datasets", "experiments")
-)
-"""Folders of this project, where it is not installed among other packages."""
 _SCRIPTS = ("__main__", "__mp_main__")
 """Names of the script that is run, or of a notebook's cells."""
 _SHOWN = 60
@@ -40,21 +29,20 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Identity:
-    """Identity of a function or a callable object, as text and digests."""
+    """Identity of a function, a callable object or data, as text and digests."""
 
     name: str
     """Its module and its name there."""
     source: str
     """The source of the function or class without comments, "" where there is none to read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Digests of its module and of the user's modules that it imports, by their places beside that, without comments;
-    and of the data files that it opened, by their paths."""
+    """Digests of its module and of the user's modules that it imports, without comments, by their relative paths."""
     values: str = ""
-    """A digest of arguments, attributes, weights and variables that it holds, "" where it holds none."""
+    """The numbers and texts that it holds, or a digest of data; "" for none."""
     package: str = ""
     """Name and version of the installed package that it belongs to, "" for none."""
-    holds: str = "arguments, weights or variables"
-    """Description of what `values` is a digest of."""
+    holds: str = "arguments or variables"
+    """Description of `values`."""
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values, for `from_json`."""
@@ -65,13 +53,8 @@ class Identity:
         """The identity whose `to_json` this is."""
         return cls(**values)
 
-    def with_data_files(self, opened: Iterable[str]) -> Self:
-        """Return the identity with digests of the data files among those that the code opened."""
-        data_files = {path: _digest_file(path) for path in sorted(opened) if _is_data(path)}
-        return replace(self, files={**self.files, **data_files})
-
     def is_edited_since(self, before: Identity) -> bool:
-        """Return whether the code itself or what it holds has changed, not only files around it."""
+        """Return whether the code itself or its values have changed, not only files around it."""
         return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
@@ -81,7 +64,7 @@ class Identity:
             changes.append(f"it is {self.name} and was {before.name}")
         if line := _describe_changed_line(_normalize(before.source), _normalize(self.source)):
             changes.append(line)
-        files = sorted(name for name, digest in before.files.items() if self._current_digest(name, digest) != digest)
+        files = sorted(name for name, digest in before.files.items() if self.files.get(name, digest) != digest)
         if files:
             changes.append(f"other content in {', '.join(files)}")
         if self.values != before.values:
@@ -89,12 +72,6 @@ class Identity:
         if self.package != before.package:
             changes.append(f"{self.package or 'no package'} instead of {before.package or 'no package'}")
         return ", ".join(changes)
-
-    def _current_digest(self, name: str, before: str) -> str:
-        """Return the digest of a file now, the one from before if the file is gone or is no longer imported."""
-        if name in self.files:
-            return self.files[name]
-        return _digest_file(name) if os.path.isabs(name) and os.path.isfile(name) else before
 
 
 def _describe_changed_line(before: str, after: str) -> str:
@@ -117,83 +94,32 @@ def _describe_changed_line(before: str, after: str) -> str:
     return f"`{added[start:end]}` instead of `{removed[start:end]}`"
 
 
-def identity_of(code: Callable[..., Any], opened: Iterable[str] = ()) -> Identity:
+def identity_of(code: Callable[..., Any]) -> Identity:
     """Return the identity of a function, method, partial or callable object.
 
     Comments and layout of source do not count. Of modules, those of the user count that an import statement names,
-    wherever it stands. Of a script or notebook only what the code uses counts, so that the rest may change.
-
-    Args:
-        code: The code.
-        opened: Files that it opened, as `record_opened_files` lists them.
+    wherever it stands. Of a script or notebook only what the code uses counts, so that other lines may change. Of the
+    values that the code holds, numbers and texts count; arrays, weights and data files do not.
     """
     bare = _unwrap(code)
     module_name = str(getattr(bare, "__module__", ""))
     module = sys.modules.get(module_name)
     file = Path(getattr(module, "__file__", None) or "")
-    is_packaged = any(name in file.parts for name in _PACKAGES)
+    is_packaged = _is_packaged(file)
     files: dict[str, str] = {}
     if module is not None and not is_packaged:
         files = _digest_modules(module.__name__, file)
-    identity = Identity(
+    return Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
         source=_normalize(_read_source(bare)),
         files=files,
-        values=_digest_held_values(code),
+        values="\n".join(_describe_held_values(code, {id(code)})),
         package=_describe_package(module_name) if is_packaged else "",
     )
-    return identity.with_data_files(opened)
 
 
-class OpenedFiles(set[str]):
-    """Files that this process opened to read, and has not written since the set was made or cleared."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: set[str] = set()
-
-    def clear(self) -> None:
-        super().clear()
-        self.written.clear()
-
-
-def record_opened_files() -> OpenedFiles:
-    """Return a set that from now on receives the files which this process opens to read and has not written."""
-    opened = OpenedFiles()
-
-    def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event != "open":
-            return
-        with suppress(Exception):  # which would become an exception of the code that opens the file
-            path = os.path.abspath(os.fsdecode(arguments[0]))
-            is_writing = arguments[2] & (os.O_WRONLY | os.O_RDWR)
-            (opened.written if is_writing else opened).add(path)
-            opened.difference_update(opened.written)
-
-    sys.addaudithook(audit)
-    return opened
-
-
-def _digest_file(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_data(path: str) -> bool:
-    """Return whether a file exists, belongs to the user, and is no module.
-
-    Caches in hidden folders do not count, nor do the entry points that installers keep beside a package.
-    """
-    real = os.path.realpath(path)
-    parts = Path(real).parts
-    is_hidden = any(part.startswith(".") or part.endswith((".dist-info", ".egg-info")) for part in parts)
-    is_module = real.endswith((".py", ".pyc", ".so", ".pyd", ".dll"))
-    return os.path.isfile(real) and not (is_hidden or is_module or _is_installed(real))
-
-
-def _is_installed(real: str) -> bool:
-    """Return whether a file is part of Python, the system, this project or a package."""
-    return any(name in Path(real).parts for name in _PACKAGES) or real.startswith((*_SYSTEM, *_OURS))
+def _is_packaged(file: Path) -> bool:
+    return any(name in file.parts for name in _PACKAGES)
 
 
 def is_of_users(code: object) -> bool:
@@ -247,22 +173,17 @@ def _normalize(source: str) -> str:
         return source
 
 
-_PARSED = "parsed:"
-"""Prefix of digests of parsed source."""
-
-
 def _digest_modules(home: str, file: Path) -> dict[str, str]:
     """Return digests of a module and of the user's modules that it imports, by their paths relative to its folder."""
     digests: dict[str, str] = {}
     queue = [(home, str(file))]
     seen = {home}
     for name, path in queue:
-        if name in _SCRIPTS or not path.endswith(".py") or _is_installed(os.path.realpath(path)):
+        if name in _SCRIPTS or not path.endswith(".py") or _is_packaged(Path(path)):
             continue
         source = Path(path).read_text(encoding="utf-8", errors="replace")
-        digest = hashlib.sha256(_normalize(source).encode()).hexdigest()
         relative = Path(os.path.relpath(path, file.parent)).as_posix()
-        digests[relative] = f"{_PARSED}{digest}"
+        digests[relative] = hashlib.sha256(_normalize(source).encode()).hexdigest()
         package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
         for imported in _find_imports(source, package):
             if imported not in seen:
@@ -289,13 +210,13 @@ def _find_imports(source: str, package: str) -> Iterator[str]:
 
 
 def _locate_module(module: str) -> tuple[str, list[str]]:
-    """Return the file of a module ("" if it has none) and the folders of its submodules, without importing it."""
+    """Return the file of a user's module ("" if it has none) and its submodules' folders, without importing it."""
     package, _, _ = module.rpartition(".")
+    if module.partition(".")[0] in (*sys.stdlib_module_names, "selfcorrect"):
+        return "", []
     if module in sys.modules:
         loaded = sys.modules[module]
         return getattr(loaded, "__file__", None) or "", list(getattr(loaded, "__path__", ()))
-    if module.partition(".")[0] in (*sys.stdlib_module_names, "selfcorrect"):
-        return "", []
     folders = _locate_module(package)[1] if package else None
     spec = None if folders == [] else importlib.machinery.PathFinder.find_spec(module, folders)
     return (spec.origin or "", list(spec.submodule_search_locations or ())) if spec else ("", [])
@@ -311,103 +232,69 @@ def _describe_package(module: str) -> str:
         return ""
 
 
-# --- what code holds -------------------------------------------------------------------------------------------------
+def _describe_held_values(code: Any, seen: set[int]) -> Iterator[str]:
+    """Yield the numbers and texts that code holds, and the source of the user's code that it calls through values.
 
-
-def _digest_held_values(code: Any) -> str:
-    digest = hashlib.sha256()
-    parts = [*_list_held_values(code)]
-    seen = {id(code)}
-    for part in parts:
-        _update_digest(digest, part, 0, seen)
-    return digest.hexdigest() if parts else ""
+    Args:
+        code: A function, method, partial, callable object or class.
+        seen: Identities (`id`) of the code that was described already.
+    """
+    for value in _list_held_values(code):
+        if _is_plain(value):
+            yield repr(value)
+        elif _is_written_by_users(value) and id(value) not in seen:
+            seen.add(id(value))
+            yield _normalize(_read_source(_unwrap(value)))
+            yield from _describe_held_values(value, seen)
 
 
 def _list_held_values(code: Any) -> Iterator[Any]:
     """Yield arguments of partials, attributes of objects, defaults and variables of functions."""
     while isinstance(code, functools.partial):
-        yield code.args, code.keywords
+        yield from (*code.args, *code.keywords.values())
         code = code.func
     if isinstance(code, MethodType):
-        yield from _list_held_values(code.__self__)
-    elif hasattr(code, "state_dict") and not inspect.isclass(code):
-        yield dict(code.state_dict())
+        yield code.__self__
     elif inspect.isfunction(code):
-        yield from filter(None, (code.__defaults__, code.__kwdefaults__))
-        yield from (cell.cell_contents for cell in code.__closure__ or () if _has_value(cell))
+        yield from (*(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values())
+        for cell in code.__closure__ or ():
+            with suppress(ValueError):  # a variable without a value
+                yield cell.cell_contents
         yield from _list_script_globals(code)
     elif inspect.isclass(code):
-        for member in vars(code).values():
-            if inspect.isfunction(member) and member.__module__ in _SCRIPTS:
-                yield member
-    elif not inspect.isroutine(code) and getattr(code, "__dict__", None):
-        cached = {name for name in vars(code) if isinstance(getattr(type(code), name, None), functools.cached_property)}
-        yield {name: value for name, value in vars(code).items() if name not in cached}
-    if not inspect.isroutine(code) and type(code).__module__ in _SCRIPTS:
+        if code.__module__ in _SCRIPTS:
+            yield from filter(inspect.isfunction, vars(code).values())
+    elif not inspect.isroutine(code):
+        members = getattr(code, "__dict__", {})
+        yield from (members[name] for name in members if not _is_cache(type(code), name))
         yield type(code)
 
 
 def _list_script_globals(function: Any) -> Iterator[Any]:
-    """Yield the global variables of a script that one of its functions uses, except modules."""
-    if function.__module__ not in _SCRIPTS:
-        return
-    codes = [function.__code__]
+    """Yield the global variables of a script that one of its functions uses."""
+    codes = [function.__code__] if function.__module__ in _SCRIPTS else []
     for code in codes:
         codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
-    names = sorted({name for code in codes for name in code.co_names} & function.__globals__.keys())
-    yield from (function.__globals__[name] for name in names if not inspect.ismodule(function.__globals__[name]))
+    names = {name for code in codes for name in code.co_names}
+    yield from (function.__globals__[name] for name in sorted(names & function.__globals__.keys()))
 
 
-def _has_value(cell: Any) -> bool:
-    try:
-        return cell.cell_contents is not cell
-    except ValueError:
-        return False
+def _is_written_by_users(value: object) -> bool:
+    """Return whether a value is code of a user's script or module, or an object of such a class."""
+    module_name = str(getattr(_unwrap(value), "__module__", ""))
+    file = str(getattr(sys.modules.get(module_name), "__file__", None) or "")
+    is_installed = _is_packaged(Path(file)) or file.startswith(sysconfig.get_path("stdlib"))
+    return module_name in _SCRIPTS or (file.endswith(".py") and is_of_users(value) and not is_installed)
 
 
-_DEEPEST = 20
-_UNORDERED = "_use_default_values"
-"""The settings of a scheduler of diffusers that were not given, in an order that differs from process to process."""
+def _is_cache(owner: type, name: str) -> bool:
+    return isinstance(getattr(owner, name, None), functools.cached_property)
 
 
-def _update_digest(digest: Any, value: Any, depth: int, seen: set[int]) -> None:
-    """Add a value to a digest: numbers, text, arrays and tensors by content, code by source, others as pickles.
-
-    seen: ids of code and objects that are added already.
-    """
-    digest.update(f"|{type(value).__qualname__}".encode())
-    if depth > _DEEPEST:
-        return
-    if isinstance(value, Mapping):
-        for key in value:
-            if key == _UNORDERED:
-                continue
-            _update_digest(digest, key, depth + 1, seen)
-            _update_digest(digest, value[key], depth + 1, seen)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value if isinstance(value, list | tuple) else sorted(value, key=repr):
-            _update_digest(digest, item, depth + 1, seen)
-    elif (array := _to_array(value)) is not None:
-        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    elif callable(value) or hasattr(value, "__dict__"):
-        bare = _unwrap(value)
-        source = _normalize(_read_source(bare)) if is_of_users(bare) else f"{bare.__module__}:{bare.__qualname__}"
-        digest.update(source.encode())
-        if id(value) in seen:
-            return
-        for part in _list_held_values(value):
-            seen.add(id(value))
-            _update_digest(digest, part, depth + 1, seen)
-    else:
-        with suppress(Exception):  # files, locks, generators: nothing that could be compared
-            digest.update(pickle.dumps(value))
-
-
-def _to_array(value: Any) -> np.ndarray | None:
-    if isinstance(value, bool | int | float | complex | str | bytes | np.generic | np.ndarray):
-        array = np.asarray(value)
-        return array if array.dtype != object else None
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return None
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is a number, text, None, or a tuple, list or dictionary of plain values."""
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(map(_is_plain, (*value.keys(), *value.values())))
+    return value is None or isinstance(value, bool | int | float | complex | str | bytes)

@@ -27,7 +27,6 @@ from ..core.errors import CorrectorError, InputError, SelfcorrectError, SettingE
 from ..runtime import global_generators
 from ..runtime.bugs import describe, describe_with_place, internal_error_traceback
 from ..runtime.supervision import EndedError, TooSlowError, forbid_exit, listen_to_places
-from .identity import record_opened_files
 
 _IMPORT = "from selfcorrect.correctors.sandbox import _serve"
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[2:]; {_IMPORT}; _serve(int(sys.argv[1]))"
@@ -45,9 +44,6 @@ HAS_PROCESS_GROUPS = hasattr(os, "killpg")
 
 Memory: TypeAlias = dict[str, Any]
 """Values that functions called in a sandbox leave there for later calls."""
-
-OPENED = "opened files"
-"""Key of the files that a separate process opened."""
 
 
 class Sandbox(Protocol):
@@ -216,7 +212,7 @@ def _serve(number: int) -> None:
     moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _LOWEST_NUMBER)
     os.close(number)
     connection = Connection(moved)
-    memory: Memory = {OPENED: record_opened_files()}
+    memory: Memory = {}
     threading.Thread(target=_end_with_the_other, args=(moved,), daemon=True).start()
     listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
     with contextlib.suppress(EOFError, ConnectionError):

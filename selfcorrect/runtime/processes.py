@@ -23,7 +23,6 @@ from ..core.checks import check_count
 from ..core.errors import WorkerError
 from .console_warnings import format_for_console
 from .progress import map_sequential
-from .supervision import kill_this_process
 
 Item = TypeVar("Item")
 
@@ -200,7 +199,7 @@ def _die_with_parent() -> None:
     parent = parent_process()
     assert parent is not None
     parent.join()
-    kill_this_process()
+    os._exit(1)
 
 
 @contextmanager

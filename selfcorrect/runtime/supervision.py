@@ -3,18 +3,12 @@
 The code runs in this process with all of its rights: this guards against accidents, not against malice.
 """
 
-import importlib
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
 
 from ..core.errors import InputError
-
-_SYSTEM: Any = importlib.import_module(os.name)
-"""`posix` or `nt`, the module from which `os` takes its functions."""
 
 _place_listeners: list[Callable[[str], None]] = []
 
@@ -29,7 +23,7 @@ class TooSlowError(EndedError):
 
 @contextmanager
 def forbid_exit(name: str = "code of others") -> Iterator[None]:
-    """Turn `sys.exit`, `os._exit` and exceptions of unusual kinds into an InputError.
+    """Turn `sys.exit` and exceptions of unusual kinds into an InputError.
 
     Ctrl-C stays Ctrl-C. A forked copy of this process that returns from the code is killed here.
 
@@ -41,8 +35,7 @@ def forbid_exit(name: str = "code of others") -> Iterator[None]:
     """
     process = os.getpid()
     try:
-        with _refuse_exit(process):
-            yield
+        yield
     except (Exception, KeyboardInterrupt):
         raise
     except SystemExit as error:
@@ -53,28 +46,7 @@ def forbid_exit(name: str = "code of others") -> Iterator[None]:
         if os.getpid() != process:
             print(f"selfcorrect: {name} forked this process; the copy that came back is ended", file=sys.stderr)
             sys.stderr.flush()
-            kill_this_process()
-
-
-def kill_this_process() -> None:
-    """Kill this process at once. `os._exit` is not used because it is replaced while code of others runs."""
-    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows both end a process at once
-
-
-@contextmanager
-def _refuse_exit(process: int) -> Iterator[None]:
-    original = os._exit
-
-    def refuse(status: int) -> NoReturn:
-        if os.getpid() != process:  # another process, which may end as it likes
-            original(status)
-        raise SystemExit(status)
-
-    os._exit = _SYSTEM._exit = refuse
-    try:
-        yield
-    finally:
-        os._exit = _SYSTEM._exit = original
+            os._exit(1)
 
 
 def report_place(place: str) -> None:

@@ -84,7 +84,7 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
     """Call a user's corrector twice on real samples and on generated ones.
 
     Returns:
-        The identity of the corrector, with the files that it opened meanwhile, and a warning ("" for none).
+        The identity of the corrector, and a warning ("" for none).
 
     Raises:
         CorrectorError: The corrector fails, or answers differently without declaring so (`selfcorrect.loop.trial`). The

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.identity import Identity, identity_of, name_of, place_of
-from selfcorrect.correctors.sandbox import OPENED, Memory
+from selfcorrect.correctors.sandbox import Memory
 from selfcorrect.motion.corrector_interface.each import each_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
@@ -79,8 +79,8 @@ def load_there(memory: Memory, name: str) -> tuple[str, str]:
 
 
 def identify_there(memory: Memory) -> Identity:
-    """Return the identity of the function, with the files that were opened so far."""
-    return identity_of(memory[FUNCTION].function, memory.get(OPENED, ()))
+    """Return the identity of the function."""
+    return identity_of(memory[FUNCTION].function)
 
 
 def locate_there(memory: Memory) -> str:

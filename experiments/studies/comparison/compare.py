@@ -4,10 +4,9 @@ import math
 import pickle
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +17,7 @@ from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.identity import Identity, OpenedFiles, record_opened_files
+from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
@@ -182,12 +181,6 @@ def _plain(name: str, arms: Mapping[str, Arm]) -> str:
     return next((other_name for other_name, arm in arms.items() if arm == plain), "")
 
 
-@lru_cache(maxsize=1)
-def _record_opened_files() -> OpenedFiles:
-    """Return the set that receives files which this process opens; a process cannot stop to record them."""
-    return record_opened_files()
-
-
 @contextmanager
 def _folder(out: str | Path | None) -> Iterator[Path]:
     """The run folder, or one that is gone afterwards."""
@@ -263,35 +256,20 @@ class ComparisonStudy(Study):
         return self.of_users
 
     def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
-        """Try models and correctors of users on two real and on two generated samples.
-
-        Returns:
-            Identities of code that opened data files meanwhile, with digests of these files.
-        """
+        """Try models and correctors of users on two real and on two generated samples."""
         if not unknown:
             return {}
         inputs: ComparisonInputs = pickle.loads(self.packed)
         stream = streams(self.first_seed).child("trial")
-        identities: dict[str, Identity] = {}
-        opened = _record_opened_files()
         for task_name in inputs.tasks:
-            opened.clear()
             task = inputs.task(task_name, self.first_seed)
             model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
-            identities |= self._add_data_files(inputs.name_task_code(task_name, task), opened)
             for arm_name in inputs.arms:
-                opened.clear()
                 loop_arm = inputs.arm(arm_name, task, self.first_seed)
                 if loop_arm.correction is not None and has_user_code(loop_arm.correction):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(loop_arm.correction, model, task.real, stream)
-                identities |= self._add_data_files(inputs.name_arm_code(arm_name), opened)
-        return identities
-
-    def _add_data_files(self, names: Sequence[str], opened: Collection[str]) -> dict[str, Identity]:
-        """Return the identities of some code of users with the files that it opened, nothing if there are none."""
-        of_users = {name: self.of_users[name] for name in names if name in self.of_users}
-        return {name: identity.with_data_files(opened) for name, identity in of_users.items()} if opened else {}
+        return {}
 
     def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:
         """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""

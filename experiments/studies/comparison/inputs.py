@@ -74,14 +74,6 @@ class ComparisonInputs:
             codes |= self._arm_code(name)
         return {title: identity_of(code) for title, code in codes.items() if holds_code_of_users(code)}
 
-    def name_task_code(self, name: str, task: Task) -> list[str]:
-        """Return the names of the code of a task; task: that of the first seed."""
-        return [*self._task_code(name, task)]
-
-    def name_arm_code(self, name: str) -> list[str]:
-        """Return the names of the code of an arm."""
-        return [*self._arm_code(name)]
-
     def _task_code(self, name: str, task: Task) -> dict[str, Any]:
         code: dict[str, Any] = {}
         if not isinstance(self.tasks[name], Task):

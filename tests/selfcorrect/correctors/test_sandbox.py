@@ -20,7 +20,7 @@ from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.supervision import EndedError, TooSlowError
 
 MODULE = """
-import ctypes, os, posix, random, signal, subprocess, sys, time
+import ctypes, os, random, signal, subprocess, sys, time
 from posix import _exit as leave
 
 import numpy as np
@@ -32,7 +32,7 @@ def double(memory, number): return 2 * number
 def count(memory): memory["count"] = memory.get("count", 0) + 1; return memory["count"]
 def draw(memory): return random.random(), np.random.rand()
 def leaves(memory): leave(0)
-def leaves_politely(memory): posix._exit(3)
+def leaves_politely(memory): sys.exit(3)
 def crashes(memory): ctypes.string_at(0)
 def kills_itself(memory): os.kill(os.getpid(), signal.SIGKILL)
 def interrupts(memory): raise KeyboardInterrupt

@@ -95,7 +95,7 @@ map_tasks(wait_in_foreign_code, [folder / "one", folder / "other"], 2)
 
 
 def wait_in_foreign_code(begun: Path) -> None:
-    """As an endless corrector does, whose calls of os._exit end nothing."""
+    """As an endless corrector does."""
     with forbid_exit():
         begun.touch()
         time.sleep(1000)
