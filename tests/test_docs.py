@@ -20,7 +20,6 @@ import pytest
 import torch
 from helpers import LOOPS
 
-import selfcorrect
 from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
@@ -207,14 +206,6 @@ def tool(name: str) -> Any:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_the_reference_lists_every_public_name_with_its_signature() -> None:
-    reference = tool("reference")
-    text = reference.PAGE.read_text(encoding="utf-8")
-    assert text == reference.page(), "python docs/tools/reference.py"
-    listed = re.findall(r"^- `(\w+)", text, re.MULTILINE)
-    assert sorted(listed) == [name for name in dir(selfcorrect) if not name.startswith("_")]
 
 
 def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:

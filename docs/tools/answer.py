@@ -46,15 +46,6 @@ LOOPS = (
     Loop("DCT MLP, fully synthetic, 20 generations", "ratios-smooth", "dct-mlp", "replace"),
 )
 
-FIRST_SCREEN = (
-    Loop("patch mixer, λ = 1", "full-jittery", "patch-mixer", "augment-1"),
-    Loop("patch mixer, fully synthetic", "ratios-jittery", "patch-mixer", "replace"),
-    Loop("DCT MLP, λ = 1", "full-smooth", "dct-mlp", "augment-1"),
-    Loop("DCT MLP, fully synthetic", "ratios-smooth", "dct-mlp", "replace"),
-)
-"""Loops of the README: λ = 1 over seven generations, fully synthetic over twenty."""
-FIRST_SCREEN_CORRECTORS = ("none", "physics", "low-pass")
-
 
 def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[str]:
     """Yield the lines of a table: each loop minus training on real data only, paired by seed."""
@@ -67,7 +58,7 @@ def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[st
             arm = arms.get(f"{loop.policy}+{corrector}")
             cells.append("not run" if arm is None else change_cell(measure_change(arm, arms[REAL_ONLY], key), digits))
         rows.append(cells)
-    heads = [f"{TITLES[key]} minus that of real data only", "real data only", *CORRECTORS.values()]
+    heads = [f"{TITLES[key]} minus that of the real-data baseline", "real-data baseline", *CORRECTORS.values()]
     yield from table_lines(heads, rows)
 
 
@@ -76,19 +67,3 @@ def answer_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
     yield from differences_table(summaries, DISTANCE)
     yield ""
     yield from differences_table(summaries, COVERAGE)
-
-
-def first_screen_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the README's table: Fréchet distance, and coverage in brackets, means over seeds."""
-    rows = []
-    for loop in FIRST_SCREEN:
-        arms = arms_by_name(summaries[loop.summary], loop.denoiser)
-        names = [REAL_ONLY, *(f"{loop.policy}+{corrector}" for corrector in FIRST_SCREEN_CORRECTORS)]
-        cells = []
-        for name in names:
-            distance = average_late(arms[name], DISTANCE).mean()
-            coverage = average_late(arms[name], COVERAGE).mean()
-            cells.append(f"{distance:.{DIGITS[DISTANCE]}f} ({coverage:.{DIGITS[COVERAGE]}f})")
-        rows.append([loop.title, *cells])
-    correctors = [CORRECTORS[corrector] for corrector in FIRST_SCREEN_CORRECTORS]
-    yield from table_lines(["Fréchet distance (coverage)", "real data only", *correctors], rows)

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from evidence import arms_by_name, average_late, format_interval
+from recipe import STAGES, join_kept_seeds
 from tables import table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -51,7 +52,12 @@ SIZES = {
 }
 """Denoiser → n → summary of the comparison by the number of real windows."""
 
-TITLES = {"dct-mlp": "DCT MLP", "patch-mixer": "patch mixer", "dct-mixer": "DCT mixer"}
+TITLES = {
+    "dct-mlp": "DCT MLP",
+    "patch-mixer": "patch mixer",
+    "dct-mixer": "DCT mixer",
+    "temporal-conv": "temporal convolutions",
+}
 """Denoiser → words."""
 
 
@@ -61,8 +67,14 @@ def _name_held_out(denoiser: str) -> str:
 
 _SMOOTH = (_name_held_out("dct-mlp"), "full-smooth", "dct-mlp")
 _JITTERY = (_name_held_out("patch-mixer"), "full-jittery", "patch-mixer")
-_DEMO = ("patch mixer, PyBullet's motions", "demo", "patch-mixer")
+_MIXER = ("DCT mixer, eight seeds", "recipe-1", "dct-mixer")
+_MIXER_ALONE = ("DCT mixer, eight seeds", "recipe-2", "dct-mixer")
+_CONVOLUTIONS = ("temporal convolutions, eight seeds", "recipe-5", "temporal-conv")
 """Model and motions in words, the summary, the denoiser."""
+_STAGES = {f"recipe-{stage.number}": stage for stage in STAGES if stage.number in (1, 2, 5)}
+"""Stages of the registered experiment, in which both splits of the subjects are judged together."""
+_MIXED = (_SMOOTH, _JITTERY, _MIXER, _CONVOLUTIONS)
+_ALONE = (_SMOOTH, _JITTERY, _MIXER_ALONE)
 
 _REAL_ONLY = "real+none"
 """The arm of each run that trains on real data only, with the same steps."""
@@ -81,27 +93,27 @@ CLAIMS = (
         Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)  # type: ignore[arg-type]
         for source, words, where, arm, metric, way, than, generation, runs in (
             ("Shumailov et al. 2024", _DIVERSITY_IS_LOST, "fully synthetic",
-             "replace+none", "recall", "falls", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+none", "recall", "falls", _REAL_ONLY, None, _ALONE),
             ("Gerstgrasser et al. 2024", "accumulated data keep diversity", "accumulated",
              "accumulate-1+none", "recall", "stays", _REAL_ONLY, None, (_SMOOTH, _JITTERY)),
             ("Bertrand et al. 2024", _REAL_DATA_KEEP, "λ = 1",
-             "augment-1+none", "recall", "stays", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+none", "recall", "stays", _REAL_ONLY, None, _MIXED),
             (_GILLMAN, _DRIFTS, "λ = 1",
-             "augment-1+none", "fid_kinematic", "rises", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+none", "fid_kinematic", "rises", _REAL_ONLY, None, _MIXED),
             (_GILLMAN, _STAYS, "λ = 1",
-             "augment-1+physics", "fid_kinematic", "stays", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+physics", "fid_kinematic", "stays", _REAL_ONLY, None, _MIXED),
             (_GILLMAN, _BETTER, "λ = 1",
-             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", None, (_SMOOTH, _JITTERY, _DEMO)),
+             "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", None, _MIXED),
             (_GILLMAN, _BETTER, "fully synthetic",
-             "replace+physics", "fid_kinematic", "falls", "replace+none", None, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "fid_kinematic", "falls", "replace+none", None, _ALONE),
             (_MORPH, _ROUNDS, "fully synthetic, generation 3",
-             "replace+physics", "fid_kinematic", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "fid_kinematic", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY)),
             (_MORPH, "not in the paper: diversity stays", "fully synthetic, generation 3",
-             "replace+physics", "recall", "stays", _REAL_ONLY, 3, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "recall", "stays", _REAL_ONLY, 3, (_SMOOTH, _JITTERY)),
             (_MORPH, "floor penetration falls", "fully synthetic, generation 3",
-             "replace+physics", "penetration_mm", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "penetration_mm", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY)),
             ("Cai et al. 2025 (LSF)", "with only correction, diversity is lost, too", "fully synthetic",
-             "replace+physics", "recall", "falls", _REAL_ONLY, None, (_SMOOTH, _JITTERY, _DEMO)),
+             "replace+physics", "recall", "falls", _REAL_ONLY, None, _ALONE),
         )
         for model, summary, denoiser in runs
     ),
@@ -122,6 +134,7 @@ CLAIMS = (
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table, a row per claim; the same words elsewhere follow each other, and stand once."""
     rows = []
+    summaries = {**summaries, **{name: join_kept_seeds(stage) for name, stage in _STAGES.items()}}
     groups: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         groups.setdefault((claim.source, claim.words), []).append(claim)

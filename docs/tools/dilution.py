@@ -1,6 +1,6 @@
 """Judge whether artefacts of corrected loops are diluted: `python docs/tools/dilution.py runs/dilution`.
 
-The form is that of `selfcorrect.analysis.theory.diluted_level`. docs/results/dilution.md states both tests, that of the
+The form is that of `selfcorrect.analysis.theory.diluted_level`. docs/results/ratios.md states both tests, that of the
 form and that of coverage; they were written before the runs. The page has the tables, and the figure, of kept runs.
 """
 

@@ -1,19 +1,17 @@
-"""Tables of the findings: loops with and without correction beside real data, read from summaries."""
+"""Table of the findings: loops with and without correction beside real data, read from summaries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from evidence import arms_by_name, average_late, distances, format_interval, measure_change, real_values
-from matplotlib.ticker import MaxNLocator
 from tables import table_lines
 
-from selfcorrect.experiments.studies.figures import looks
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import find_metric
-from selfcorrect.statistics import Interval, mean_interval
+from selfcorrect.statistics import mean_interval
 
 
 @dataclass(frozen=True)
@@ -61,22 +59,12 @@ FINDINGS = {
         Evidence(*_MODES, "coverage", "freeze+none+matched", "static, matched", "freeze+none", "static set"),
     ),
 }
-"""Evidence of each answer on docs/results/index.md."""
+"""Evidence of the answers on docs/results/index.md."""
 HEADS = ("", "real", "uncorrected", "method", "control", "method − uncorrected", "nearer to real by")
 
 
-def finding_table(name: str, summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of a finding's table, and its figures below."""
-    yield from table_lines(HEADS, [_cells(evidence, summaries[evidence.summary]) for evidence in FINDINGS[name]])
-    yield ""
-    number = list(FINDINGS).index(name)
-    for row, evidence in enumerate(FINDINGS[name]):
-        picture = f"../pictures/results/finding-{number}-{row}.svg"
-        yield f"![{_title(evidence)}: means and 95 % intervals]({picture})"
-
-
 def evidence_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of one table of all findings for the report, with only the network as the place."""
+    """Yield the lines of one table of all findings, with only the network as the place."""
     rows = []
     for evidence in chain(*FINDINGS.values()):
         short = replace(evidence, where=evidence.where.split(",")[0])
@@ -106,65 +94,3 @@ def _cells(evidence: Evidence, summary: Summary) -> list[str]:
     else:
         cells.append(format_interval(mean_interval(plain_distance - distance), metric.digits))
     return cells
-
-
-def _title(evidence: Evidence) -> str:
-    """Return the metric and the network."""
-    return f"{find_metric(evidence.metric).title}, {evidence.where.split(',')[0]}"
-
-
-def finding_pictures(summaries: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
-    """Yield name and SVG text of the figure of each piece of evidence: its arms and real data over one axis."""
-    for number, finding in enumerate(FINDINGS.values()):
-        for row, evidence in enumerate(finding):
-            summary = summaries[evidence.summary]
-            arms = arms_by_name(summary, evidence.denoiser)
-            names = (evidence.plain, evidence.arm, evidence.control)
-            intervals = {name: mean_interval(average_late(arms[name], evidence.metric)) for name in names}
-            real = real_values(summary, evidence.metric)
-            colours = [colour for colour, _ in looks([arms[name].title for name in names]).values()]
-            words = ["uncorrected", evidence.arm_words, evidence.control_words]
-            rows = list(zip(words, intervals.values(), colours, strict=True))
-            mean = None if real is None else float(real.mean())
-            yield f"finding-{number}-{row}", _picture(_title(evidence), rows, mean)
-
-
-WIDTH = 330.0
-LEFT = 150.0
-RIGHT = 18.0
-TOP = 22.0
-STEP = 16.0
-"""Width, margins and height of a row of a figure, in pixels."""
-
-
-def _picture(title: str, rows: Sequence[tuple[str, Interval, str]], real: float | None) -> str:
-    """Draw a row with words, 95 % interval and colour each, and a dotted line at the value of real data, as SVG."""
-    ends = [] if real is None else [real]
-    for _, interval, _ in rows:
-        ends += [interval.low, interval.high]
-    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(min(ends), max(ends))
-    pixels_per_unit = (WIDTH - LEFT - RIGHT) / (ticks[-1] - ticks[0])
-    bottom = TOP + STEP * len(rows) + 8
-
-    def x(value: float) -> str:
-        return f"{LEFT + (value - ticks[0]) * pixels_per_unit:.1f}"
-
-    parts = [
-        f'<text x="8" y="14" font-weight="bold" fill="#111">{title}</text>',
-        f'<path d="M{x(ticks[0])} {bottom:g}H{x(ticks[-1])}" stroke="#888"/>',
-    ]
-    for tick in ticks:
-        parts.append(f'<path d="M{x(tick)} {bottom:g}v4" stroke="#888"/>')
-        parts.append(f'<text x="{x(tick)}" y="{bottom + 16:g}" text-anchor="middle" fill="#555">{tick:g}</text>')
-    if real is not None:
-        parts.append(f'<path d="M{x(real)} {TOP:g}V{bottom:g}" stroke="#111" stroke-dasharray="2 2"/>')
-        parts.append(f'<text x="{x(real)}" y="{bottom + 29:g}" text-anchor="middle" fill="#111">real {real:.2g}</text>')
-    for row, (words, interval, colour) in enumerate(rows):
-        y = TOP + 10 + STEP * row
-        parts.append(f'<text x="{LEFT - 8:g}" y="{y + 4:g}" text-anchor="end" fill="#333">{words}</text>')
-        parts.append(f'<path d="M{x(interval.low)} {y:g}H{x(interval.high)}" stroke="{colour}" stroke-width="3"/>')
-        parts.append(f'<circle cx="{x(interval.estimate)}" cy="{y:g}" r="4" fill="{colour}"/>')
-    height = bottom + 34
-    size = f'width="{WIDTH:g}" height="{height:g}" viewBox="0 0 {WIDTH:g} {height:g}"'
-    style = 'font-family="sans-serif" font-size="11" style="background:#fff"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{"".join(parts)}</svg>\n'

@@ -45,41 +45,17 @@ class PageTable:
 
 
 _BASE = "real+none"
-_CORRECTORS = ("none", "physics", "kinematic", "low-pass", "anchored", "anchored-real", "placebo", "filter")
-_HELD_OUT = (
-    _BASE,
-    *(f"{policy}+{corrector}" for policy in ("augment-1", "replace") for corrector in _CORRECTORS),
-    "accumulate-1+none",
-    "accumulate-1+physics",
-)
-_FEASIBLE = (_BASE, *(f"replace+{corrector}" for corrector in (*_CORRECTORS, "low-pass-then-physics")))
-_BY_N = (_BASE, "replace+none", "replace+physics")
-_DCT, _MIXER, _CONV = "dct-mlp", "patch-mixer", "temporal-conv"
+_MIXED = tuple(f"augment-1+{corrector}" for corrector in ("none", "physics", "kinematic", "low-pass"))
+_REPLACED = ("none", "physics", "kinematic", "low-pass", "anchored", "anchored-real", "placebo", "filter")
+_CONTROLS = (_BASE, *_MIXED, *(f"replace+{corrector}" for corrector in _REPLACED), "replace+low-pass-then-physics")
+_DCT, _MIXER = "dct-mlp", "patch-mixer"
 
 TABLES = {
-    "demo": PageTable(
-        ("coverage", "penetration_mm", "skate_m_s", FORCE),
-        (Group("Patch mixer", "demo", _MIXER), Group("DCT MLP", "demo", _DCT)),
-    ),
-    "held-out": PageTable(
-        ("coverage", "penetration_mm", "skate_m_s", "fid_kinematic"),
+    "controls": PageTable(
+        (FORCE, "penetration_mm", "skate_m_s", "fid_kinematic", "coverage"),
         (
-            Group("DCT MLP", "full-smooth", _DCT, _HELD_OUT),
-            Group("Patch mixer", "full-jittery", _MIXER, _HELD_OUT),
-        ),
-    ),
-    "feasibility": PageTable(
-        (FORCE, "without_support_percent", "penetration_mm", "skate_m_s"),
-        (
-            Group("DCT MLP", "full-smooth", _DCT, _FEASIBLE),
-            Group("Patch mixer", "full-jittery", _MIXER, _FEASIBLE),
-        ),
-    ),
-    "real-windows": PageTable(
-        ("coverage", FORCE),
-        (
-            *(Group(f"DCT MLP, n = {n}", f"n{n}", _DCT, _BY_N) for n in (64, 128, 256, 1024)),
-            *(Group(f"Patch mixer, n = {n}", f"n{n}-jittery", _MIXER, _BY_N) for n in (64, 128, 256, 512)),
+            Group("DCT MLP", "full-smooth", _DCT, _CONTROLS),
+            Group("Patch mixer", "full-jittery", _MIXER, _CONTROLS),
         ),
     ),
     "remedies": PageTable(
@@ -92,43 +68,16 @@ TABLES = {
             Group("Held-out subjects, 256 windows, DCT MLP", "cmu", _DCT),
         ),
     ),
-    "sampling": PageTable(("coverage", "recall", FORCE, "fid_kinematic"), (Group("DCT MLP", "guidance", _DCT),)),
-    "text": PageTable(
-        ("r_precision_3", "coverage", "penetration_mm", "fid_kinematic"), (Group("DCT MLP", "text", _DCT),)
-    ),
-    "strictness": PageTable(
-        (FORCE, "coverage", "recall"),
-        (
-            Group("Fully synthetic, patch mixer", "strictness", _MIXER),
-            Group("Fully synthetic, DCT MLP", "strictness", _DCT),
-            Group("λ = 1, patch mixer", "strictness-half", _MIXER),
-            Group("λ = 1, DCT MLP", "strictness-half", _DCT),
-        ),
-    ),
-    "stages": PageTable(
-        (FORCE, "penetration_mm", "skate_m_s", "fid_kinematic"),
-        (Group("Patch mixer", "stages-mixer", _MIXER), Group("DCT MLP", "stages-mlp", _DCT)),
-    ),
-    "generator": PageTable(
-        ("recall", "coverage", "jerk_m_s3", FORCE),
-        (
-            Group("Held-out subjects, DCT MLP", "generator", _DCT),
-            Group("Held-out subjects, temporal convolutions", "generator-conv", _CONV),
-        ),
-    ),
 }
-"""Page of docs/results → its table."""
+"""Name in the mark of a page → its table; the site lists all other arms with their runs."""
 
 
 def page_table(table: PageTable, summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table, and below it the command, time and version of each run."""
+    """Yield the lines of the table."""
     metrics = [find_metric(key) for key in table.keys]
     rows = [row for group in table.groups for row in _rows(group, summaries[group.summary], metrics)]
     heads = ["", *(metric.title for metric in metrics), f"{metrics[0].name}, change"]
     yield from table_lines(heads, rows)
-    yield ""
-    for name in dict.fromkeys(group.summary for group in table.groups):
-        yield f"* {caption(summaries[name])}"
 
 
 def _rows(group: Group, summary: Summary, metrics: list[Metric]) -> Iterator[list[str]]:
@@ -190,14 +139,3 @@ def _change(curves: ArmCurves, plain: ArmCurves | None, metric: Metric) -> str:
     if plain is None or not {metric.key} <= curves.values.keys() & plain.values.keys():
         return ""
     return change_cell(mean_interval(average_late(curves, metric.key) - average_late(plain, metric.key)), metric.digits)
-
-
-def caption(summary: Summary) -> str:
-    """Return seeds, command, time, machine and version of a run."""
-    record = summary.made
-    version = record.get("packages", {}).get("selfcorrect", "")
-    return (
-        f"{summary.seeds} seeds, {summary.generations} generations, {summary.settings['real_count']} training windows: "
-        f"`{summary.command}`, {record['core_hours']:.2g} core-hours on {record['processor']}, {record['date']}, "
-        f"version {version}."
-    )

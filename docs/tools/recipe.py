@@ -1,10 +1,10 @@
-"""Judges the experiment of docs/results/recipe.md; the page states all rules, which were written before the runs.
+"""Judges the experiment of docs/results/registration.md, which states all rules and was written before the runs.
 
     python docs/tools/recipe.py            # tables, figures and verdicts anew, from the seeds in docs/results/recipe/
     python docs/tools/recipe.py RUN…       # first keep the summaries of these runs, one complete seed each
 
 A stage is read after its first four seeds, which gives intervals, and after all eight, which gives verdicts.
-`recipe_page.py` turns readings into the page.
+`recipe_page.py` turns readings into the pages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
+from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
 from selfcorrect.statistics import Interval, holm, mean_interval
 
 KEPT = SUMMARIES / "recipe"
@@ -294,6 +294,12 @@ def read_kept(stage: Stage, folder: Path | None = None) -> list[Summary]:
     return summaries
 
 
+def join_kept_seeds(stage: Stage) -> Summary:
+    """Return one summary of all seeds of a complete stage, both splits together."""
+    pooled = {"data": [], "reference": []}
+    return join_summaries([replace(seed, settings={**seed.settings, **pooled}) for seed in read_kept(stage)])
+
+
 # --- readings --------------------------------------------------------------------------------------------------------
 
 
@@ -357,6 +363,16 @@ def _judge(stage: Stage, summaries: Sequence[Summary]) -> dict[str, Judgement]:
     results = {name: run_test(test, stage.denoiser, summaries) for name, test in stage.tests.items()}
     adjusted = holm({name: result.p for name, result in results.items()})
     return {name: Judgement(result, adjusted[name], result.verdict(adjusted[name])) for name, result in results.items()}
+
+
+def judge_as_one_family(readings: Sequence[Reading]) -> dict[tuple[int, str], float]:
+    """Return p-values of the tests of several stages, adjusted by Holm over all of them; by stage and test."""
+    p_values = {}
+    for reading in readings:
+        for name, judgement in reading.judgements.items():
+            p_values[f"{reading.stage.number} {name}"] = judgement.result.p
+    adjusted = holm(p_values)
+    return {(int(key.split()[0]), key.split()[1]): p for key, p in adjusted.items()}
 
 
 def run_test(test: Test, denoiser: str, summaries: Sequence[Summary]) -> Result:

@@ -1,4 +1,4 @@
-"""The results on docs/results/recipe.md: tables, verdicts and a figure for each stage that has been read."""
+"""The results on docs/results/recipe-tables.md: tables, verdicts and a figure for each stage that has been read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from recipe import (
     read_kept,
     read_stage,
 )
-from tables import table_lines
+from tables import fold, table_lines
 
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, looks
@@ -36,7 +36,7 @@ from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
 from selfcorrect.statistics import mean_interval
 
-PAGE = SUMMARIES / "recipe.md"
+PAGES = (SUMMARIES / "recipe.md", SUMMARIES / "recipe-tables.md")
 PICTURES = SUMMARIES.parent / "pictures" / "results"
 DATA = SUMMARIES / "recipe.csv"
 COLUMNS = ("stage", "seed", "split", "arm", "measure", "value", "real")
@@ -44,6 +44,7 @@ CORRECTOR_CALLS = "corrector_calls"
 SIGNED = ("skate_m_s", "penetration_mm")
 """Artefacts, which are shown as x − real."""
 MEASURES = (*END_POINTS, NOVELTY, "training_loss")
+"""Measures of recipe.csv; tables have the end points."""
 INSIDE = ("inside-sampler", "inside-sampler-once")
 MARKERS = "os^Dv"
 """Signs of arms in the figure, for arms that share a colour."""
@@ -69,11 +70,9 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     yield ""
     yield from _caption(reading)
     yield ""
-    yield from arms_table(reading)
-    yield ""
-    yield from splits_table(reading)
-    yield ""
     yield from tests_table(reading)
+    yield ""
+    yield from fold("All arms, by split of the subjects", arms_table(reading))
     yield ""
     yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
     if "T2" in reading.judgements and reading.has_verdicts:
@@ -94,43 +93,20 @@ def _caption(reading: Reading) -> Iterator[str]:
     commits = sorted({str(record.get("git_commit", "unknown"))[:8] for record in made})
     versions = sorted({str(record.get("packages", {}).get("selfcorrect", "unknown")) for record in made})
     hours = sum(float(record.get("core_hours", 0.0)) for record in made)
-    yield (
-        f"Means over seeds ± half of the 95 % interval. Package {', '.join(versions)}, commit {', '.join(commits)}; "
-        f"{hours:.1f} hours on a shared core. Skating and penetration are differences to real data. "
-        "Values of each seed: [recipe.csv](recipe.csv)."
-    )
+    yield (f"Package {', '.join(versions)}, commit {', '.join(commits)}; {hours:.1f} hours on a shared core.")
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
 def arms_table(reading: Reading) -> Iterator[str]:
-    """Yield the table of all arms, with real data and the memoriser above them."""
-    heads = ["", *(_head(key) for key in MEASURES), "Corrector calls in a generation"]
-    rows = [
-        [title, *(_cell(_shift(reading, reading.floor(floor, key), key), key) for key in MEASURES), ""]
-        for title, floor in (("*real data*", REAL), ("*memoriser: the training set resampled*", MEMORISER))
-    ]
-    for arm in reading.stage.arms:
-        values = [_shift(reading, reading.end_point(arm, key), key) for key in MEASURES]
-        cells = [_cell(value, key) for value, key in zip(values, MEASURES, strict=True)]
-        rows.append([_words(arm), *cells, f"{count_calls(reading, arm):.0f}"])
-    yield from table_lines(heads, rows)
-
-
-def splits_table(reading: Reading) -> Iterator[str]:
-    """Yield the means of each split of the subjects."""
-    keys = ("fid_kinematic", *DIVERSITY, FORCE)
-    heads = ["", *(f"{find_metric(key).title}, {split}" for key in keys for split in ("A", "B"))]
+    """Yield the table of all arms, with real data and the memoriser above them: means of split A, then of split B."""
     rows = []
-    for title, arm in (("*real data*", None), *((_words(arm), arm) for arm in reading.stage.arms)):
-        cells = []
-        for key in keys:
-            values = reading.floor(REAL, key) if arm is None else reading.end_point(arm, key)
-            for split in ("A", "B"):
-                cells.append(f"{values[reading.splits == split].mean():.{_digits(key)}f}")
-        rows.append([title, *cells])
-    yield from table_lines(heads, rows)
+    for title, floor in (("*real data*", REAL), ("*memoriser*", MEMORISER)):
+        rows.append([title, *(_split_cell(reading, reading.floor(floor, key), key) for key in END_POINTS)])
+    for arm in reading.stage.arms:
+        rows.append([_words(arm), *(_split_cell(reading, reading.end_point(arm, key), key) for key in END_POINTS)])
+    yield from table_lines(["A, B", *(_head(key) for key in END_POINTS)], rows)
 
 
 def tests_table(reading: Reading) -> Iterator[str]:
@@ -179,13 +155,14 @@ def _shift(reading: Reading, values: np.ndarray, key: str) -> np.ndarray:
     return values - reading.floor(REAL, key) if key in SIGNED else values
 
 
-def _cell(values: np.ndarray, key: str) -> str:
-    if not np.isfinite(values).all():
+def _split_cell(reading: Reading, values: np.ndarray, key: str) -> str:
+    """Return the mean of each split of the subjects; of artefacts, of their differences to real data."""
+    shifted = _shift(reading, values, key)
+    if not np.isfinite(shifted).all():
         return ""
-    interval = mean_interval(values)
-    digits, sign = _digits(key), "+" if key in SIGNED else ""
-    half_width = (interval.high - interval.low) / 2
-    return use_minus_signs(f"{interval.estimate:{sign}.{digits}f} ± {half_width:.{digits}f}")
+    sign = "+" if key in SIGNED else ""
+    means = [shifted[reading.splits == split].mean() for split in ("A", "B")]
+    return use_minus_signs(", ".join(f"{mean:{sign}.{_digits(key)}f}" for mean in means))
 
 
 def _digits(key: str) -> int:
@@ -198,7 +175,7 @@ def _head(key: str) -> str:
 
 def _words(arm: ArmSettings) -> str:
     """Return an arm in the words of the page, which calls the remedy "matching"."""
-    return "real data only" if arm == BASELINE else arm.words.replace("matched", "matching")
+    return "real-data baseline" if arm == BASELINE else arm.words.replace("matched", "matching")
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
@@ -304,4 +281,5 @@ def write_page() -> None:
         writer.writerow(COLUMNS)
         writer.writerows(rows)
         DATA.write_text(text.getvalue(), encoding="utf-8")
-    PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8"), {}), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(fill_page(page.read_text(encoding="utf-8"), {}), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Runs the next seeds of the experiment of docs/results/recipe.md: `python docs/tools/recipe_runs.py DATA RUNS`.
+"""Runs the next seeds of the experiment of docs/results/registration.md: `python docs/tools/recipe_runs.py DATA RUNS`.
 
 Seeds run one after the other, in the order of the page, and so do stages. A run that was interrupted is resumed. Each
 complete seed is kept in docs/results/recipe/, and its results are not shown. Run it from a copy of the repository

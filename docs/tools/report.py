@@ -1,6 +1,6 @@
-"""Write docs/report.md as PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
+"""Write docs/tools/report.md as PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
 
-Its tables come from `docs/tools/results.py`, its figures from docs/pictures.
+Its tables come from `docs/tools/results.py`, which fills the marks of the text, its figures from docs/pictures.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Annotated
 import markdown
 import matplotlib as mpl
 import tyro
+from results import fill_page, read_all
 from xhtml2pdf import pisa
 
 DOCS = Path(__file__).resolve().parents[1]
-PAGE = DOCS / "report.md"
+PAGE = DOCS / "tools" / "report.md"
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
+FONT_FOLDER = DOCS.parent / "build" / "fonts"
+"""In the repository: the converter reads nothing outside its working folder."""
 STYLE = """
 @font-face { font-family: body; src: url(FONTS/DejaVuSans.ttf); }
 @font-face { font-family: body; font-weight: bold; src: url(FONTS/DejaVuSans-Bold.ttf); }
@@ -48,17 +51,22 @@ def as_html(page: str, fonts: Path) -> str:
     )
 
 
-def main(out: Annotated[Path, tyro.conf.Positional] = DOCS.parent / "build" / "report.pdf") -> None:
-    """Write the report as PDF to `out`, in the repository: the converter reads nothing outside its working folder."""
-    fonts = out.parent / "fonts"
-    fonts.mkdir(parents=True, exist_ok=True)
+def make_report() -> bytes:
+    """Return the report as PDF."""
+    FONT_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in re.findall(r"FONTS/([\w-]+\.ttf)", STYLE):
-        shutil.copy(FONTS / name, fonts)
-    page = as_html(PAGE.read_text(encoding="utf-8"), fonts.resolve())
+        shutil.copy(FONTS / name, FONT_FOLDER)
+    page = as_html(fill_page(PAGE.read_text(encoding="utf-8"), read_all()), FONT_FOLDER)
     file = io.BytesIO()
     if pisa.CreatePDF(page, dest=file).err:
         raise SystemExit("the report could not be made")
-    out.write_bytes(file.getvalue())
+    return file.getvalue()
+
+
+def main(out: Annotated[Path, tyro.conf.Positional] = DOCS.parent / "build" / "report.pdf") -> None:
+    """Write the report as PDF to `out`."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(make_report())
     print(out)
 
 

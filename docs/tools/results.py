@@ -23,14 +23,15 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import answer_tables, first_screen_table
+from answer import answer_tables
 from captions import captions_table
 from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
 from evidence import average_late
-from findings import evidence_table, finding_pictures, finding_table
+from findings import evidence_table
 from keeping import SUMMARIES, join_runs
 from page_tables import TABLES, page_table
+from recipe_contrasts import contrast_section
 from recipe_page import stage_section
 from shares import new_seeds_table, shares_table
 from values import arms_of, as_csv
@@ -46,7 +47,7 @@ from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "report.md", *sorted(SUMMARIES.glob("*.md")))
+PAGES = tuple(sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
@@ -58,7 +59,7 @@ CAPTIONED = ("r_precision_3", "coverage")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|finding|new-seeds|captions|dilution|coverage|evidence|answer|first-screen|recipe"
+KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence|answer|recipe|contrasts"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -74,17 +75,16 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
         "evidence": evidence_table,
         "new-seeds": new_seeds_table,
         "answer": answer_tables,
-        "first-screen": first_screen_table,
     }
 
     def make_table(match: re.Match[str]) -> str:
         kind, name = match.groups()
         if kind == "table":
             lines = page_table(TABLES[name], summaries)
-        elif kind == "finding":
-            lines = finding_table(name, summaries)
         elif kind == "recipe":
             lines = stage_section(int(name))
+        elif kind == "contrasts":
+            lines = contrast_section(name)
         else:
             lines = makers[kind](summaries)
         mark = f"{kind}: {name}" if name else kind
@@ -146,6 +146,19 @@ def draw_headline(summary: Summary) -> str:
     return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _levels(summary))
 
 
+def draw_collapse(summary: Summary) -> str:
+    """Return SVG text: diversity and sliding of the demo's fully synthetic loop, with and without correction."""
+    names = {
+        ArmSettings("real"): "real-data baseline",
+        ArmSettings("replace"): "uncorrected",
+        ArmSettings("replace", "physics"): "physics",
+        ArmSettings("replace", remedy="lineages"): "lineages",
+    }
+    lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names]
+    metrics = [find_metric(key) for key in ("recall", "skate_m_s")]
+    return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _levels(summary))
+
+
 def ratio_figure(summary: Summary, denoiser: str) -> str:
     """Return SVG text: the later half of the generations by synthetic share; "" if few ratios were compared."""
     metrics = [find_metric(key) for key in DRAWN]
@@ -197,10 +210,9 @@ def main(
         (PICTURES / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
     (PICTURES / "dilution.svg").write_text(dilution_figure(summaries[KEPT]) + "\n", encoding="utf-8")
     (PICTURES.parent / "modes.svg").write_text(draw_headline(summaries["modes"]) + "\n", encoding="utf-8")
+    (PICTURES / "collapse.svg").write_text(draw_collapse(summaries["demo"]) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(fill_page(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
-    for name, svg in finding_pictures(summaries):
-        (PICTURES / f"{name}.svg").write_text(svg, encoding="utf-8")
     (SUMMARIES / "results.csv").write_text(as_csv(summaries), encoding="utf-8")
     if csv:
         csv.write_text(as_csv(summaries, every_generation=True), encoding="utf-8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import html
+import inspect
 import json
 import os
 import re
@@ -24,11 +25,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from report import make_report
 from results import read_all
 from tables import table_lines
 from toys import command_of
-from values import all_arms
+from values import all_arms, all_runs
 
+import selfcorrect
 from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.jobs.run import RUNNERS
@@ -51,8 +54,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     sections["Tutorials"].append({"Examples": [{title_of(path): place_of_example(path)} for path in EXAMPLES]})
     api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
     generated = [{"Commands": "commands.md"}, {"File formats": "formats.md"}, {"Names": "names.md"}, {"API": api}]
-    names, project = sections["Reference"]
-    sections["Reference"][:] = [names, *generated, project]
+    sections["Reference"][:] = [*generated, *sections["Reference"]]
     return config
 
 
@@ -66,6 +68,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages["results/data.md"] = data_page()
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
+    files.append(File.generated(config, "report.pdf", content=make_report()))
     return files
 
 
@@ -90,10 +93,13 @@ document.getElementById("arms-filter").addEventListener("input", (event) => {
 
 
 def data_page() -> str:
-    """Return a page with every arm of every kept run, and a field that filters the rows."""
-    lines = "\n".join(all_arms(read_all()))
+    """Return a page with every arm and the command of every kept run, and a field that filters the arms."""
+    summaries = read_all()
+    lines = "\n".join(all_arms(summaries))
     about = "Means over seeds ± half of the 95 % interval, over the later half of the generations."
-    return f'# Data of all arms\n\n{about}\n\n{FILTER}\n\n<div id="arms" markdown="1">\n\n{lines}\n\n</div>\n'
+    arms = f'<div id="arms" markdown="1">\n\n{lines}\n\n</div>'
+    runs = "\n".join(all_runs(summaries))
+    return f"# Data of all arms and runs\n\n{about}\n\n{FILTER}\n\n{arms}\n\n## Runs\n\n{runs}\n"
 
 
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+(?:#[\w-]+)?)\)")
@@ -359,8 +365,10 @@ def api_page(package: str) -> str:
 
 
 def api_overview() -> str:
-    """Return a page of all modules, each with the first sentence of its docstring."""
-    parts = ["# API", "All modules. [The reference](../reference.md) lists the names of `import selfcorrect as sc`.\n"]
+    """Return a page of the public names and of all modules, each with the first sentence of its docstring."""
+    names = table(["`import selfcorrect as sc`", ""], public_names())
+    parts = ["# API", "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields.", names]
+    parts.append("## All modules")
     for package in packages():
         links = []
         for module in modules():
@@ -370,6 +378,18 @@ def api_overview() -> str:
                 links.append((f"[{name}]({package}.md#{module})", summary_of(path)))
         parts += [f"### [{package}]({package}.md)", table(["module", ""], links)]
     return "\n\n".join(parts)
+
+
+def public_names() -> Iterator[tuple[str, str]]:
+    """Yield each name of `import selfcorrect as sc` as a link to its entry, and the first line of its docstring."""
+    for name in dir(selfcorrect):
+        if name.startswith("_"):
+            continue
+        module = selfcorrect._MODULES.get(name)
+        entry = f"{module}.{name}" if module else selfcorrect._SUBMODULES[name]
+        package = (module or entry).rpartition(".")[0]
+        summary = (inspect.getdoc(getattr(selfcorrect, name)) or "").split("\n")[0]
+        yield f"[`sc.{name}`]({package}.md#{entry})", summary
 
 
 def summary_of(path: Path) -> str:

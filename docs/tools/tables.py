@@ -13,5 +13,14 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
         yield _line(["✓" if cell is True else str(cell or "").replace("|", "\\|") for cell in row])
 
 
+def fold(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines that open when the title is clicked, in the repository and on the site."""
+    yield f'<details markdown="1"><summary>{title}</summary>'
+    yield ""
+    yield from lines
+    yield ""
+    yield "</details>"
+
+
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""Every measured value of the kept summaries, as rows, as CSV and as a table of all arms."""
+"""Every measured value of the kept summaries, as rows, as CSV and as tables of all arms and runs."""
 
 from __future__ import annotations
 
@@ -77,6 +77,17 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
                     means.append(mean_cell(average_late(curves, metric.key), metric) if has_values else "")
                 rows.append([name, denoiser, arm.label, *means, format_half_life(curves)])
     yield from table_lines(["experiment", "denoiser", "arm", *(metric.title for metric in metrics), "half-life"], rows)
+
+
+def all_runs(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield lines of the site's table of all runs: the command that repeats a run, and with what it was made."""
+    rows = []
+    for name, summary in summaries.items():
+        record = summary.made
+        version = record.get("packages", {}).get("selfcorrect", "")
+        hours = f"{record['core_hours']:.2g}"
+        rows.append([name, f"`{summary.command}`", hours, record["processor"], record["date"], version])
+    yield from table_lines(["experiment", "command", "core-hours", "processor", "date", "version"], rows)
 
 
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:

@@ -20,10 +20,14 @@ JUDGED = ("fid_kinematic", "recall", "coverage")
 POLICIES = {"augment-1": "λ = 1", "replace": "fully synthetic"}
 """Data policy → words."""
 CORRECTORS = ("physics", "low-pass")
+NOTHING = "nothing"
 
 
 def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table: by denoiser, policy, corrector and metric, what the corrected loop of each n is worth."""
+    """Lines of a table: by denoiser, policy, corrector and metric, what the corrected loop of each n is worth.
+
+    Rows without any gain are left out.
+    """
     columns = sorted({n for sizes in SIZES.values() for n in sizes})[:-1]
     rows = []
     for denoiser, sizes in SIZES.items():
@@ -36,7 +40,8 @@ def worth_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
                 plain = {n: arms[f"{policy}+none"] for n, arms in runs.items()}
                 cells = [worth(n, corrected[n], plain, key) if n in runs else "" for n in columns]
                 title = f"{TITLES[denoiser]}, {words}, {corrector}: {find_metric(key).title}"
-                rows.append([title, *cells])
+                if set(cells) - {NOTHING, ""}:
+                    rows.append([title, *cells])
     yield from table_lines(["", *(f"n = {n}" for n in columns)], rows)
 
 
@@ -51,5 +56,5 @@ def worth(n: int, corrected: ArmCurves, plain: Mapping[int, ArmCurves], key: str
     ahead = [mean_interval(sign * (average_late(corrected, key) - average_late(plain[m], key))).low > 0 for m in more]
     beaten = int(np.argmin([*ahead, False]))
     if beaten == 0:
-        return "nothing"
+        return NOTHING
     return f"{more[beaten - 1] / n:g} ×" + (" or more" if beaten == len(more) else "")

@@ -34,6 +34,7 @@ GREY, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY, WINE, OLIVE, INK = PALETTE = 
 COLOURS = {
     "baseline (real data only)": GREY,
     "real data only": GREY,
+    "real-data baseline": GREY,
     "uncorrected": VERMILION,
     "physics": BLUE,
     "kinematic": GREEN,

@@ -203,7 +203,7 @@ def _compare(**arms_by_denoiser: tuple[ArmSettings, ...]) -> tuple[DenoiserArms,
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
-    """Return a stage of docs/results/recipe.md, whose seeds no earlier table uses."""
+    """Return a stage of docs/results/registration.md, whose seeds no earlier table uses."""
     settings = MotionSettings(
         _compare(dct_mixer=arms),
         generations=5,
