@@ -1,16 +1,28 @@
 """The child process that reads FBX files with ufbx: run as a script, by its path, with nothing else imported.
 
-It answers lines of JSON on standard input; see `ChildReader`.
+It answers lines of JSON on standard input; see `ChildReader`. It ends with its parent: at once, even in native code, on
+systems that signal the end of a pipe, and otherwise after the request.
 """
 
 import json
 import os
+import signal
+import stat
+import struct
 import sys
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import ufbx
+
+_HEAD = struct.Struct("<QQQ")
+"""Start of an answer: number of the request, bytes of JSON, and 64-bit floats that follow."""
+
+_MOST_NODES = 200_000
+"""Nodes of a scene that are described, at most."""
 
 _EMPTY = ("UNKNOWN", "EMPTY")
 """Nodes without attribute, and those that show nothing."""
@@ -31,25 +43,46 @@ def answer_requests(requests: BinaryIO, answers: BinaryIO) -> None:
     for line in requests:
         request = json.loads(line)
         values = array("d")
+        answer: dict[str, Any] = {}
         try:
-            if "open" in request:
-                _limit_memory(request["memory_bytes"])
-                scene = _load_scene(request["open"])
-                answer, values = _describe_scene(scene)
-            elif "stack" in request and scene is not None:
-                answer = {}
-                values = _evaluate(scene, request)
-            else:
-                scene = None
-                answer = {}
+            with _ending_with_parent(requests):
+                if "open" in request:
+                    _limit_memory(request["memory_bytes"])
+                    scene = _load_scene(request["open"])
+                    answer, values = _describe_scene(scene)
+                elif "stack" in request and scene is not None:
+                    values = _evaluate(scene, request)
+                else:
+                    scene = None
         except MemoryError:
             answer = {"error": "it takes too much memory"}
             values = array("d")
         except Exception as error:  # whatever is wrong with one file, the others go on
             answer = {"error": f"{error}" or type(error).__name__}
             values = array("d")
-        answers.write(json.dumps(answer | {"count": len(values)}).encode() + b"\n" + values.tobytes())
+        text = json.dumps(answer).encode()
+        answers.write(_HEAD.pack(request["number"], len(text), len(values)) + text + values.tobytes())
         answers.flush()
+
+
+@contextmanager
+def _ending_with_parent(requests: BinaryIO) -> Iterator[None]:
+    """Let the system end this process when its parent ends, which during a request is all that the pipe can signal."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+    import select
+
+    flags = fcntl.fcntl(requests, fcntl.F_GETFL)
+    fcntl.fcntl(requests, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(requests, fcntl.F_SETFL, flags | os.O_ASYNC)
+    try:
+        if select.select([requests], [], [], 0)[0]:  # the parent ended before
+            raise SystemExit
+        yield
+    finally:
+        fcntl.fcntl(requests, fcntl.F_SETFL, flags)
 
 
 def _limit_memory(memory_bytes: int) -> None:
@@ -63,7 +96,9 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 def _load_scene(path: str) -> Scene:
-    with open(path, "rb") as file:
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
         content = file.read()
     scene = ufbx.load_memory(
         content,
@@ -76,6 +111,8 @@ def _load_scene(path: str) -> Scene:
         inherit_mode_handling=ufbx.InheritModeHandling.COMPENSATE,
         file_format=ufbx.FileFormat.FBX,
     )
+    if len(scene.nodes) > _MOST_NODES:
+        raise ValueError(f"it has {len(scene.nodes)} nodes, and at most {_MOST_NODES} are read")
     return Scene(scene, list(scene.nodes), list(scene.anim_stacks))
 
 
@@ -113,6 +150,9 @@ def _evaluate(scene: Scene, request: dict[str, Any]) -> array:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides when it ends
+    if hasattr(signal, "SIGIO"):
+        signal.signal(signal.SIGIO, signal.SIG_DFL)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what native code prints is no answer
     answer_requests(sys.stdin.buffer, answers)

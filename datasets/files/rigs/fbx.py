@@ -14,6 +14,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import MOST_JOINTS
 
 from ..motion_file import OTHER_SKELETONS, MotionFile, check_size
 from ..native.child_process import ChildFile, ChildReader
@@ -30,8 +31,8 @@ _TURNS = 1e-7
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S = 60.0
-_SAMPLING_S_PER_VALUE = 1e-3
-"""Longest times for which the child is awaited: to open a file, and to sample the nodes of an animation."""
+_SAMPLING_S_PER_VALUE = 2e-4
+"""Longest times for which a file may be worked on: to open it, and to sample the nodes of its animations."""
 
 _LEAST_BODY = 12
 """Bones of other skeletons that are mentioned, at least."""
@@ -58,7 +59,8 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         if find_spec("ufbx") is None:
             raise ImportError("there is no module ufbx", name="ufbx")
     opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
-    with _READER.open(path, opening_s) as (scene, facts, values):
+    with _READER.open(path, opening_s) as scene:
+        facts, values = scene.open()
         parents = facts["parents"]
         are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
         bones = [index for index, is_joint in enumerate(are_joints) if is_joint]
@@ -72,6 +74,8 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
             raise InputError(f"{path}: holds no animation of a skeleton")
         rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
         check_size(path, [(stack.frames, len(tree)) for stack in stacks])
+        values_count = sum(stack.frames for stack in stacks) * len(tree)
+        scene.allow(_SAMPLING_S + _SAMPLING_S_PER_VALUE * values_count)
         animations = []
         for stack in stacks:
             tracks = _sample_stack(scene, rig, stack)
@@ -113,10 +117,13 @@ def _find_tree(
 def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequence[str]) -> list[list[int]]:
     """Return the bones of each skeleton whose names are those of two legs; all may hang from one node of the scene."""
     skeletons: dict[int, list[int]] = {}
+    all_bones = set(bones)
     for bone in bones:
-        skeletons.setdefault(top_joint(bone, set(bones), parents), []).append(bone)
+        skeletons.setdefault(top_joint(bone, all_bones, parents), []).append(bone)
     people = []
     for skeleton in skeletons.values():
+        if len(skeleton) > MOST_JOINTS:
+            continue
         parts = parts_from_names([names[bone] for bone in skeleton])
         if {"left_knee", "right_knee"} <= set(parts):
             people.append(skeleton)
@@ -137,8 +144,7 @@ def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Se
 def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:
     """Return what moves in an animation stack."""
     request = {"stack": stack.index, "nodes": rig.nodes, "frames": stack.frames, "fps": stack.fps}
-    limit_s = _SAMPLING_S + _SAMPLING_S_PER_VALUE * stack.frames * len(rig.nodes)
-    _, values = scene.ask(request, limit_s)
+    _, values = scene.ask(request)
     poses = values.reshape(len(rig.nodes), stack.frames, 7)
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):

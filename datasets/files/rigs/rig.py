@@ -4,7 +4,7 @@ Scales above a joint are counted into its offset, so that a skeleton in centimet
 metres. Scales that change with time are not followed.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -140,17 +140,23 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
     Raises:
         InputError: There are too many joints, or too many levels of them.
     """
+    joints = set(joints)
+    _check_count(joints)
     nodes = sorted({node for joint in joints for node in _path_up(parents, joint)})
-    if len(nodes) > MOST_JOINTS:
-        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(nodes)}")
+    _check_count(nodes)
     trees = [_order_below(node, nodes, parents) for node in nodes if parents[node] < 0]
     return max(trees, key=len, default=[])
 
 
-def top_joint(joint: int, joints: Collection[int], parents: Sequence[int]) -> int:
-    """Return the highest joint above a joint, itself if there is none."""
+def _check_count(nodes: Collection[int]) -> None:
+    if len(nodes) > MOST_JOINTS:
+        raise InputError(f"a skeleton has at most {MOST_JOINTS} joints, here are {len(nodes)}")
+
+
+def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
+    """Return the highest joint above a joint, itself if there is none, within the levels that a skeleton may have."""
     top = joint
-    for _ in parents:
+    for _ in range(MOST_LEVELS):
         joint = parents[joint]
         if joint < 0:
             break
@@ -188,12 +194,12 @@ def _order_below(root: int, nodes: Sequence[int], parents: Sequence[int]) -> lis
 def unique(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names, repeated ones numbered."""
     numbered: dict[str, None] = {}
+    latest_numbers: dict[str, int] = {}
     for name in names:
-        number = 1
-        candidate = name
-        while candidate in numbered:
+        number = latest_numbers.get(name, 0) + 1
+        while (candidate := f"{name} {number}" if number > 1 else name) in numbered:
             number += 1
-            candidate = f"{name} {number}"
+        latest_numbers[name] = number
         numbered[candidate] = None
     return tuple(numbered)
 
