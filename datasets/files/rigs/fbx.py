@@ -31,7 +31,7 @@ _TURNS = 1e-7
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S = 60.0
-_SAMPLING_S_PER_VALUE = 2e-4
+_SAMPLING_S_PER_VALUE = 1e-3
 """Longest times for which a file may be worked on: to open it, and to sample the nodes of its animations."""
 
 _LEAST_BODY = 12
