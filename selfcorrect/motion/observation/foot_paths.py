@@ -1,0 +1,146 @@
+"""Paths of points of the feet, smooth enough for velocities: heels and toes without noise and without a belt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import minimum_filter1d
+from scipy.signal import savgol_coeffs, savgol_filter
+
+from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
+from ..geometry.vectors import norms
+from . import thresholds as limits
+
+UP = np.array([0.0, 1.0, 0.0])
+
+
+@dataclass(frozen=True)
+class FootPaths:
+    """Paths of P points, in the order of feet and then of heel and toe joint, over T frames."""
+
+    places_m: np.ndarray
+    """(T, P, 3) places, as smooth as their velocities."""
+    above_m: np.ndarray
+    """(T, P) heights above the point's lowest one around each frame."""
+    speeds_m_s: np.ndarray
+    """(T, P) speeds along the ground, seen from a belt if there is one."""
+    rises_m_s: np.ndarray
+    """(T, P) speeds up or down."""
+    noise_m: np.ndarray
+    """(P,) standard deviation of the noise of places."""
+    speed_noise_m_s: np.ndarray
+    """(P,) standard deviation of the noise that is left in speeds."""
+    glide_m_s: np.ndarray
+    """(2,) velocity along x and z of a belt beneath the body; 0 without one."""
+
+    @classmethod
+    def from_points(cls, points_m: np.ndarray, fps: float) -> FootPaths:
+        """Return the smooth paths of points (T, P, 3)."""
+        noise_m = estimate_noise_m(points_m)
+        window, noise_share = _choose_window(noise_m, len(points_m), fps)
+        places_m = points_m
+        velocities_m_s = np.zeros_like(points_m)
+        if window:
+            places_m = np.asarray(savgol_filter(points_m, window, 2, axis=0))
+            velocities_m_s = np.asarray(savgol_filter(points_m, window, 2, deriv=1, delta=1 / fps, axis=0))
+        heights_m = places_m[..., 1]
+        around = 2 * round(limits.AROUND_S * fps) + 1
+        above_m = heights_m - minimum_filter1d(heights_m, around, axis=0, mode="nearest")
+        glide_m_s = _estimate_glide(velocities_m_s, above_m)
+        return cls(
+            places_m=places_m,
+            above_m=above_m,
+            speeds_m_s=norms(velocities_m_s[..., [0, 2]] - glide_m_s),
+            rises_m_s=np.abs(velocities_m_s[..., 1]),
+            noise_m=noise_m,
+            speed_noise_m_s=noise_m * noise_share,
+            glide_m_s=glide_m_s,
+        )
+
+
+def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
+    """Estimate the noise (P,) of paths (T, P, 3) from what a parabola over five frames leaves; 0 for fewer frames."""
+    if len(points_m) < 5:
+        return np.zeros(points_m.shape[1])
+    residual_m = points_m - savgol_filter(points_m, 5, 2, axis=0)
+    return 1.48 * np.median(np.abs(residual_m), axis=(0, 2)) / np.sqrt(1 - savgol_coeffs(5, 2)[2])
+
+
+def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:
+    """Return the shortest window whose velocities have little noise, and their noise as a multiple of that of places.
+
+    The window is 0 for motions that are too short to have velocities.
+    """
+    if frames < 5:
+        return 0, 0.0
+    shortest, longest = (max(3, round(seconds * fps) | 1) for seconds in limits.WINDOWS_S)
+    windows = np.arange(shortest, longest + 2, 2)
+    most = frames - (1 - frames % 2)
+    windows = windows[windows <= frames] if shortest <= frames else np.array([most])
+    noise_shares = fps * np.sqrt(12 / (windows * (windows**2.0 - 1)))
+    is_noisy = np.median(noise_m) * noise_shares > limits.NOISE_M_S
+    chosen = min(int(is_noisy.sum()), len(windows) - 1)
+    return int(windows[chosen]), float(noise_shares[chosen])
+
+
+def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:
+    """Return the velocity (2,) that most points share while they are low and neither rise nor sink; 0 if they stand."""
+    level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
+    heights = above_m / limits.GLIDES_LOW_M
+    rises = velocities_m_s[..., 1] / limits.RISES_M_S
+    weights = np.exp(-0.5 * (heights**2 + rises**2)).ravel()
+    standing = weights @ np.exp(-0.5 * (level_m_s**2).sum(-1) / limits.GLIDES_M_S**2)
+    glide_m_s = np.median(level_m_s[weights >= np.quantile(weights, 0.8)], axis=0)
+    near = weights
+    for _ in range(6):
+        distances = ((level_m_s - glide_m_s) ** 2).sum(-1) / limits.GLIDES_M_S**2
+        near = weights * np.exp(-0.5 * distances)
+        glide_m_s = near @ level_m_s / max(near.sum(), 1e-9)
+    is_gliding = np.linalg.norm(glide_m_s) > limits.GLIDES_M_S and near.sum() > 3 * standing
+    return glide_m_s if is_gliding else np.zeros(2)
+
+
+@dataclass(frozen=True)
+class HeelsAndToes:
+    """Heels and toe joints of both feet."""
+
+    points_m: np.ndarray
+    """(T, 2, K, 3) heel and toe joint, or (K = 1) ankles of feet without toe joints."""
+    depth_m: float
+    """Usual depth of the soles below the last of these points."""
+
+
+def find_heels_and_toes(joints_m: np.ndarray) -> HeelsAndToes:
+    """Return the heels and toe joints of feet; joints_m: (T, 2, K, 3) ankles and toe joints, or ankles alone (K = 1).
+
+    Heels lie on the sole of a foot that is flat where it moves least.
+    """
+    if joints_m.shape[2] < 2:
+        return HeelsAndToes(joints_m, -BOX_FOOT_SOLE_M)
+    if len(joints_m) < 2:
+        return HeelsAndToes(joints_m, SOLE_BELOW_TOE_JOINT_M)
+    ankles_m = joints_m[:, :, 0]
+    toes_m = joints_m[:, :, 1]
+    lengths_m = np.maximum(norms(toes_m - ankles_m), 1e-6)
+    steps_m = norms(np.gradient(joints_m, axis=0)).max(-1)
+    is_still = steps_m <= np.quantile(steps_m, 0.25, axis=0)
+    length_m = np.median(lengths_m, axis=0)
+    rise_m = np.nanmedian(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan), axis=0)
+    rise_m = np.clip(rise_m, 0.0, 0.8 * length_m)
+    reach_m = np.sqrt(length_m**2 - rise_m**2)
+    depth_m = compute_sole_depth_m(float(rise_m.mean()))
+    along = (toes_m - ankles_m) / lengths_m[..., None]
+    up = UP - along[..., [1]] * along
+    up /= np.maximum(norms(up)[..., None], 0.1)
+    heel_depth_m = rise_m + depth_m
+    along_m = (heel_depth_m * rise_m - limits.HEEL_BEHIND_ANKLE_M * reach_m) / length_m
+    up_m = -(limits.HEEL_BEHIND_ANKLE_M * rise_m + heel_depth_m * reach_m) / length_m
+    heels_m = ankles_m + along_m[:, None] * along + up_m[:, None] * up
+    return HeelsAndToes(np.stack([heels_m, toes_m], axis=2), depth_m)
+
+
+def compute_sole_depth_m(rise_m: float) -> float:
+    """Return the usual depth of soles below toe joints of a rig whose ankles are higher than these by a rise."""
+    deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - rise_m)
+    return float(np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M))

@@ -1,0 +1,273 @@
+"""What the feet of one motion show: which foot stands when, how high the floor is, and what contradicts it.
+
+`observe` returns the observation of a motion, made once. Nothing in it depends on where y = 0 is: heights move with the
+motion, probabilities stay.
+
+1. Velocities are taken over the shortest window that tames the noise of the joints.
+2. A hidden Markov model finds stances by speed and by height above each point's lower envelope.
+3. Each stance votes once on the floor, which is the lowest height with many votes: dips of a few frames never win. A
+   foot that is still above the floor stands only if it carries the body alone for a while.
+4. The model is solved again with heights above the ground of each foot's own stances, interpolated in between. So
+   slopes, stairs and sinking floors need no case of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from ..body.surface import BOX_FOOT_SOLE_M
+from ..geometry.kinematics import joint_positions
+from ..geometry.runs import find_runs
+from ..geometry.vectors import norms
+from ..motion import Motion
+from ..skeleton import SIDES, Skeleton
+from . import thresholds as limits
+from .foot_paths import FootPaths, HeelsAndToes, find_heels_and_toes
+from .stance_model import StanceModel
+from .stances import LEVEL, GroundSlope, Stance, Votes, count_votes, find_stances, fit_slope, interpolate_ground
+
+
+@dataclass(frozen=True, eq=False)
+class _Ground:
+    """Ground that stances show, in heights above the lowest joint."""
+
+    stances: tuple[Stance, ...]
+    votes: Votes
+    slope: GroundSlope
+    heights_m: np.ndarray
+    """(T, 2 K) height at which each point stands."""
+    above_m: np.ndarray
+    """(T, 2 K) height of each point above that."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Perception:
+    """Results of the stance model over T frames, 2 feet and K points of each."""
+
+    standing: np.ndarray
+    bearing: np.ndarray
+    ground: _Ground
+    paths: FootPaths
+
+
+class Observation:
+    """Feet, floor and stance of one motion of T frames; each answer is computed once, when it is asked for.
+
+    Points are K for each foot: heel and toe joint, or the ankle of feet without toe joints. On a ground that is known,
+    heights are those above it.
+    """
+
+    def __init__(self, motion: Motion) -> None:
+        self.fps = motion.fps
+        self.has_feet = motion.skeleton.pair("ankle") is not None and len(motion) > 0
+        self.feet_m = find_feet_m(motion)
+        """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
+
+    def __len__(self) -> int:
+        return len(self.feet_m)
+
+    @property
+    def standing(self) -> np.ndarray:
+        """(T, 2, K) probability that each point stands in its place: that it may be planted."""
+        return self._perception.standing
+
+    @cached_property
+    def bearing(self) -> np.ndarray:
+        """(T, 2) probability that each foot touches the ground with any point: that it may bear load."""
+        return self._perception.bearing.max(-1)
+
+    @property
+    def stands(self) -> np.ndarray:
+        """(T, 2) whether each foot more likely stands in its place than not."""
+        return self.standing.max(-1) > limits.LIKELY
+
+    @property
+    def touches(self) -> np.ndarray:
+        """(T, 2) whether each foot more likely touches the ground than not."""
+        return self.bearing > limits.LIKELY
+
+    @property
+    def stances(self) -> tuple[Stance, ...]:
+        """Stances of all points whose votes count; their places are in the world, or above a known ground."""
+        return self._perception.ground.stances
+
+    @cached_property
+    def sole_depth_m(self) -> float:
+        """Usual depth of soles below the joint that shows the floor: the toe joint, or the ankle without any."""
+        return self._heels_and_toes.depth_m
+
+    @cached_property
+    def floor_m(self) -> float:
+        """Height of the floor on which the feet stand."""
+        if not self.has_feet:
+            return 0.0
+        return float(self._perception.ground.votes.floors_m[-1]) + self._base_m - self.sole_depth_m
+
+    @property
+    def floor_error_m(self) -> float:
+        """Standard error of that height, apart from the depth of soles."""
+        return self._perception.ground.votes.error_m
+
+    @cached_property
+    def levels_m(self) -> np.ndarray:
+        """(L,) heights of all levels on which feet stand, from the lowest one."""
+        return self._perception.ground.votes.levels_m + self._base_m - self.sole_depth_m
+
+    @property
+    def slope(self) -> GroundSlope:
+        """Slope of the ground in space and time; level unless stances show another far better."""
+        return self._perception.ground.slope
+
+    @property
+    def glide_m_s(self) -> np.ndarray:
+        """(2,) velocity along x and z of a belt beneath a body that walks on the spot; else 0."""
+        return self._perception.paths.glide_m_s
+
+    @property
+    def noise_m(self) -> np.ndarray:
+        """(2, K) standard deviation of the noise of each point."""
+        return self._perception.paths.noise_m.reshape(self.standing.shape[1:])
+
+    @cached_property
+    def ground_m(self) -> np.ndarray:
+        """(T, 2) height of the ground beneath each foot: its level, and the slope."""
+        shape = self.standing.shape
+        toes_m = self._perception.paths.places_m.reshape(*shape, 3)[:, :, -1]
+        rises_m = self.slope.rises_m(toes_m, np.arange(len(self))[:, None] / self.fps)
+        level_m = self._perception.ground.heights_m.reshape(shape)[..., -1] - rises_m
+        levels_m = self._perception.ground.votes.levels_m
+        nearest_m = levels_m[np.abs(level_m[..., None] - levels_m).argmin(-1)]
+        is_on_level = np.abs(level_m - nearest_m) < limits.SAME_LEVEL_M
+        return np.where(is_on_level, nearest_m, level_m) + rises_m + self._base_m - self.sole_depth_m
+
+    @cached_property
+    def off_m(self) -> np.ndarray:
+        """(T, 2) height above the ground in stances that are too high, or (negative) of feet below it; else 0.
+
+        Heights within a tolerance, which grows with the noise, do not contradict the ground.
+        """
+        toes_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)[..., -1]
+        above_m = toes_m + self._base_m - self.sole_depth_m - self.ground_m
+        tolerance_m = limits.OFF_M + 2 * float(np.median(self.noise_m))
+        contradicts = above_m < -tolerance_m
+        stands = self.standing[..., -1] > limits.LIKELY
+        for foot in range(2):
+            for start, stop in find_runs(stands[:, foot]):
+                if np.median(above_m[start:stop, foot]) > tolerance_m:
+                    contradicts[start:stop, foot] |= above_m[start:stop, foot] > tolerance_m
+        return np.where(contradicts, above_m, 0.0)
+
+    def speeds_of(self, other: Motion) -> np.ndarray:
+        """Return the speeds (T, 2) along the ground at which the feet of another motion of the same frames move.
+
+        Each foot's speed is that of the point that more likely stands in this motion, seen from its belt.
+        """
+        points_m = find_feet_m(other)
+        velocities_m_s = np.zeros_like(points_m)
+        if len(points_m) > 1:
+            velocities_m_s = np.gradient(points_m, 1 / self.fps, axis=0)
+        speeds_m_s = norms(velocities_m_s[..., [0, 2]] - self.glide_m_s)
+        likeliest = self.standing.argmax(-1)[..., None]
+        return np.take_along_axis(speeds_m_s, likeliest, axis=-1)[..., 0]
+
+    def standing_speed_m_s(self, other: Motion) -> float:
+        """Return the mean speed of another motion's feet along the ground in the stances of this one; 0 without any."""
+        weights = self.standing.max(-1)
+        return float((weights * self.speeds_of(other)).sum() / max(weights.sum(), 1e-9)) if self.has_feet else 0.0
+
+    @cached_property
+    def _base_m(self) -> float:
+        """Height of the lowest joint of the feet, which is taken away first: so heights change nothing else."""
+        return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
+
+    @cached_property
+    def _heels_and_toes(self) -> HeelsAndToes:
+        if not self.has_feet:
+            return HeelsAndToes(self.feet_m, -BOX_FOOT_SOLE_M)
+        return find_heels_and_toes(np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9))
+
+    @cached_property
+    def _perception(self) -> _Perception:
+        if not self.has_feet:
+            return _perceive_nothing(*self.feet_m.shape[:3:2])
+        return _perceive(self._heels_and_toes.points_m, self.fps)
+
+
+_OBSERVATIONS: WeakKeyDictionary[Motion, Observation] = WeakKeyDictionary()
+
+
+def observe(motion: Motion) -> Observation:
+    """Return the observation of a motion, made once for each motion."""
+    if (observation := _OBSERVATIONS.get(motion)) is None:
+        observation = _OBSERVATIONS[motion] = Observation(motion)
+    return observation
+
+
+def find_feet_m(motion: Motion) -> np.ndarray:
+    """Return ankles and toe joints (T, 2, 2, 3), or ankles alone (T, 2, 1, 3), with heights above a known ground.
+
+    They are zeros (T, 2, 1, 3) in skeletons without ankles.
+    """
+    joints = find_foot_joints(motion.skeleton)
+    if not joints:
+        return np.zeros((len(motion), 2, 1, 3))
+    places_m = joint_positions(motion, joints)
+    if motion.ground is not None:
+        places_m = motion.ground.standing_on(places_m)
+    return places_m.reshape(len(motion), 2, len(joints) // 2, 3)
+
+
+def find_foot_joints(skeleton: Skeleton) -> list[int]:
+    """Return ankle and toe joint of each foot, left first; ankles alone if a toe joint is missing; none without."""
+    parts = ("ankle", "foot") if skeleton.pair("foot") is not None else ("ankle",)
+    joints = [skeleton.joint(f"{side}_{part}") for side in SIDES for part in parts]
+    return [] if None in joints else [joint for joint in joints if joint is not None]
+
+
+def _perceive(points_m: np.ndarray, fps: float) -> _Perception:
+    """Find stances and ground of points (T, 2, K, 3) of the feet."""
+    shape = points_m.shape[:3]
+    paths = FootPaths.from_points(points_m.reshape(shape[0], -1, 3), fps)
+    model = StanceModel(paths, fps, shape[2])
+    first = _find_ground(model.learn_from_envelopes(), paths, fps, shape)
+    second = _find_ground(model.learn_from_ground(first.above_m), paths, fps, shape)
+    standing = model.learn_from_ground(second.above_m)
+    bearing = np.maximum(model.infer_bearing(second.above_m), standing)
+    return _Perception(standing.reshape(shape), bearing.reshape(shape), second, paths)
+
+
+def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tuple[int, int, int]) -> _Ground:
+    """Find the ground on which points stand with a probability (T, 2 K); shape: T, 2 and K."""
+    stances = find_stances(standing.reshape(shape), paths, fps)
+    slope = fit_slope(stances, shape[2], fps)
+    rises_m = np.array([float(slope.rises_m(stance.place_m, stance.middle / fps)) for stance in stances])
+    votes_m = np.array([stance.place_m[1] for stance in stances]) - rises_m
+    heights_m = paths.places_m[..., 1]
+    votes = count_votes(stances, votes_m, heights_m.reshape(shape).min(1), float(np.median(paths.noise_m)))
+    believed = []
+    for stance, vote_m in zip(stances, votes_m, strict=True):
+        if stance.carries or abs(vote_m - votes.floors_m[stance.part]) < limits.SAME_LEVEL_M:
+            believed.append(stance)
+    ground_m = interpolate_ground(believed, votes.floors_m, shape)
+    return _Ground(tuple(believed), votes, slope, ground_m, heights_m - ground_m)
+
+
+def _perceive_nothing(frames: int, parts: int) -> _Perception:
+    """Return the perception of a body without feet or without frames."""
+    nowhere = np.zeros((frames, 2, parts))
+    still = np.zeros((frames, 2 * parts))
+    paths = FootPaths(
+        places_m=np.zeros((frames, 2 * parts, 3)),
+        above_m=still,
+        speeds_m_s=still,
+        rises_m_s=still,
+        noise_m=np.zeros(2 * parts),
+        speed_noise_m_s=np.zeros(2 * parts),
+        glide_m_s=np.zeros(2),
+    )
+    votes = Votes(np.zeros(parts), limits.SAME_LEVEL_M, np.zeros(1))
+    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL, still, still), paths)

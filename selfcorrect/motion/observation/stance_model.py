@@ -1,0 +1,138 @@
+"""Probability that points of the feet stand: a hidden Markov model of two states, whose scales it learns (EM).
+
+Evidence is relative: slow against the swings of the same motion and against its noise, low against the ground, and
+lasting. So feet that slide, that tremble or whose floor is elsewhere have stances, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import thresholds as limits
+from .foot_paths import FootPaths
+
+
+class StanceModel:
+    """Model of the P points of `FootPaths` over T frames, with the scales that it has learned so far."""
+
+    def __init__(self, paths: FootPaths, fps: float, parts: int) -> None:
+        """Take paths of points, `parts` of each foot, of which the last one shows the scales."""
+        self._paths = paths
+        self._toes = slice(parts - 1, None, parts)
+        self._share = min(1.0, 1 / (fps * limits.REPEATS_S))
+        self._switch = 1 - np.exp(-1 / (fps * limits.SWITCH_S))
+        # One of the feet stands nearly always: the slower one shows how fast stances slide.
+        toes_m_s = paths.speeds_m_s[:, self._toes]
+        slower_m_s = np.median(toes_m_s.min(1)) / np.sqrt(2 * np.log(2))
+        self._stands_m_s = float(np.clip(slower_m_s, limits.STANDS_M_S, limits.SLIDES_M_S))
+        fast_m_s = float(np.percentile(toes_m_s, 90)) / 1.5
+        self._swings_m_s = max(fast_m_s, 4 * self._stands_m_s, limits.GLIDES_M_S)
+        self._rises_m_s = limits.RISES_M_S
+        self._lifts_m_s = limits.LIFTS_M_S
+        self._height_m = limits.HEIGHT_M
+
+    def learn_from_envelopes(self) -> np.ndarray:
+        """Return the probability (T, P) of standing by heights above each point's own lower envelope."""
+        heights = self._height_evidence(self._paths.above_m, -2.0, 0.5)
+        for _ in range(2):
+            self._learn_speeds(self._infer(self._speed_evidence() + heights))
+        standing = self._infer(self._speed_evidence() + heights)
+        self._learn_speeds(standing)
+        return standing
+
+    def learn_from_ground(self, above_m: np.ndarray) -> np.ndarray:
+        """Return the probability (T, P) of standing by heights (T, P) above the ground."""
+        self._learn_on_ground(above_m)
+        return self._learn_on_ground(above_m)
+
+    def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
+        """Return the probability (T, P) of touching the ground, also while feet roll; above_m: (T, P)."""
+        return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
+
+    def _learn_on_ground(self, above_m: np.ndarray) -> np.ndarray:
+        standing = self._infer(self._speed_evidence() + self._height_evidence(above_m, -6.0, 1.5))
+        self._learn_speeds(standing)
+        off_m = self._scale(np.abs(above_m[:, self._toes]), standing[:, self._toes], limits.HEIGHT_M, 1)
+        self._height_m = float(np.clip(off_m, 0.5 * limits.HEIGHT_M, 2 * limits.HEIGHT_M))
+        return standing
+
+    def _learn_speeds(self, standing: np.ndarray) -> None:
+        stands = standing[:, self._toes]
+        along_m_s = self._paths.speeds_m_s[:, self._toes]
+        up_m_s = self._paths.rises_m_s[:, self._toes]
+        noise_m_s = float(np.median(self._paths.speed_noise_m_s))
+        slides_m_s = min(self._scale(along_m_s, stands, limits.STANDS_M_S, 2), limits.SLIDES_M_S)
+        self._stands_m_s = max(slides_m_s, 0.8 * limits.STANDS_M_S, noise_m_s)
+        self._swings_m_s = max(self._scale(along_m_s, 1 - stands, limits.SWINGS_M_S, 2), 4 * self._stands_m_s)
+        rises_m_s = min(self._scale(up_m_s, stands, limits.RISES_M_S, 1), limits.SINKS_M_S)
+        self._rises_m_s = max(rises_m_s, 0.8 * limits.RISES_M_S)
+        self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, limits.LIFTS_M_S, 1), 2 * self._rises_m_s)
+
+    def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
+        """Return log ratios (T, P) of densities of the speeds in stance and in swing; rolls: in stances that roll."""
+        along_m_s = self._stands_m_s
+        up_m_s = self._rises_m_s
+        if rolls:
+            along_m_s = max(limits.ROLLS_FASTER * along_m_s, limits.ROLLS_SHARE * self._swings_m_s)
+            up_m_s = max(limits.ROLLS_FASTER * up_m_s, limits.ROLLS_SHARE * self._lifts_m_s)
+        along = np.hypot(along_m_s, self._paths.speed_noise_m_s)
+        up = np.hypot(up_m_s, self._paths.speed_noise_m_s)
+        evidence_along = _log_ratio(self._paths.speeds_m_s, along, np.maximum(self._swings_m_s, 3 * along), 2)
+        evidence_up = _log_ratio(self._paths.rises_m_s, up, np.maximum(self._lifts_m_s, 2 * up), 1)
+        return np.clip(evidence_along, -6.0, 3.0) + np.clip(evidence_up, -4.0, 1.0)
+
+    def _height_evidence(self, above_m: np.ndarray, least: float, most: float) -> np.ndarray:
+        """Return bounded log ratios (T, P) of densities of heights: with heavy tails below the ground, as toes dip."""
+        scale_m = np.hypot(self._height_m, self._paths.noise_m)
+        high_m = np.maximum(limits.HIGH_M, 2 * scale_m)
+        off = np.where(above_m > 0, above_m, 0.5 * above_m) / scale_m
+        stands = np.log(high_m / (2.5 * scale_m)) - 2.0 * np.log1p(off**2 / 3)
+        return np.clip(stands + np.maximum(above_m, 0) / high_m, least, most)
+
+    def _infer(self, evidence: np.ndarray) -> np.ndarray:
+        return _forward_backward(evidence * self._share, self._switch)
+
+    def _scale(self, values: np.ndarray, weights: np.ndarray, usual: float, degrees: int) -> float:
+        """Return the scale of weighted values without their largest tenth, drawn to the usual one.
+
+        degrees: 1 for normal, 2 for Rayleigh distributions.
+        """
+        likely = values[weights > limits.LIKELY]
+        trimmed = weights * (values <= np.quantile(likely, 0.9)) if likely.size else weights
+        seconds_of_values = trimmed * self._share * limits.REPEATS_S
+        squares = (seconds_of_values * values**2).sum() / (degrees * limits.TRIMMED[degrees])
+        usual_squares = limits.PRIOR_S * usual**2
+        return float(np.sqrt((squares + usual_squares) / (seconds_of_values.sum() + limits.PRIOR_S)))
+
+
+def _log_ratio(values: np.ndarray, small: np.ndarray, large: np.ndarray, degrees: int) -> np.ndarray:
+    """Log ratio of normal (1 degree) or Rayleigh (2) densities of a small and a large scale."""
+    return degrees * np.log(large / small) - values**2 / 2 * (1 / small**2 - 1 / large**2)
+
+
+def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
+    """Probability (T, P) of the first of two states, by log ratios (T, P) of evidence and a probability of switching.
+
+    Products of transitions are taken by doubling, so that no loop runs over frames.
+    """
+    likelihoods = np.stack([np.exp(np.minimum(evidence, 0)), np.exp(-np.maximum(evidence, 0))])
+    stay = np.array([[1 - switch, switch], [switch, 1 - switch]])
+    transitions = stay[:, :, None, None] * likelihoods[None]  # (2, 2, T, P): from, to
+    joint = _multiply_in_order(transitions, is_reversed=False).sum(0)
+    joint[:, :-1] *= _multiply_in_order(transitions, is_reversed=True)[:, :, 1:].sum(1)
+    return joint[0] / np.maximum(joint.sum(0), 1e-300)
+
+
+def _multiply_in_order(matrices: np.ndarray, *, is_reversed: bool) -> np.ndarray:
+    """Products of matrices (2, 2, T, P) up to each frame, or from each frame on (is_reversed), up to a factor."""
+    products = matrices
+    distance = 1
+    while distance < matrices.shape[2]:
+        left = products[:, :, None, :-distance]
+        right = products[None, :, :, distance:]
+        joined = left[:, 0] * right[:, 0] + left[:, 1] * right[:, 1]
+        joined /= joined.max((0, 1), keepdims=True)
+        parts = [joined, products[:, :, -distance:]] if is_reversed else [products[:, :, :distance], joined]
+        products = np.concatenate(parts, axis=2)
+        distance *= 2
+    return products

@@ -1,0 +1,196 @@
+"""Stances of the feet, and the ground that they show: each stance has one vote on the floor's height, however long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry.runs import find_runs
+from . import thresholds as limits
+from .foot_paths import FootPaths
+
+
+@dataclass(frozen=True, eq=False)
+class Stance:
+    """A point of a foot that stands."""
+
+    foot: int
+    """0 for the left foot, 1 for the right one."""
+    part: int
+    """The point: 0 for the heel, 1 for the toe joint; 0 for the ankle of feet without one."""
+    first: int
+    last: int
+    """The last frame, inclusive."""
+    place_m: np.ndarray
+    """(3,) place of the point: the median over the slower half of the frames."""
+    weight: float
+    """Weight of the vote, at most 1."""
+    carries: bool
+    """True if the foot carries the body alone for a while."""
+
+    @property
+    def middle(self) -> float:
+        """The frame in its middle."""
+        return (self.first + self.last) / 2
+
+
+def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Stance]:
+    """Find the runs of frames in which points stand with a probability (T, F, K)."""
+    feet, parts = standing.shape[1:]
+    stands = standing > limits.LIKELY
+    heights_m = paths.places_m[..., 1].reshape(standing.shape)
+    stances = []
+    for foot, part in np.ndindex(feet, parts):
+        other_feet = np.delete(np.arange(feet), foot)
+        is_higher = heights_m[:, other_feet, part] > heights_m[:, [foot], part] + limits.SAME_LEVEL_M
+        is_alone = np.all(np.logical_not(stands[:, other_feet].any(2)) | is_higher, axis=1)
+        path_m = paths.places_m[:, foot * parts + part]
+        speeds_m_s = paths.speeds_m_s[:, foot * parts + part]
+        for first, stop in find_runs(stands[:, foot, part]):
+            run = slice(first, stop)
+            is_slow = speeds_m_s[run] <= np.median(speeds_m_s[run])
+            carries = bool(is_alone[run].sum() >= limits.CARRIES_S * fps)
+            weight = min((stop - first) / (limits.FULL_VOTE_S * fps), 1.0) * standing[run, foot, part].mean()
+            stances.append(
+                Stance(
+                    foot=foot,
+                    part=part,
+                    first=first,
+                    last=stop - 1,
+                    place_m=np.median(path_m[run][is_slow], axis=0),
+                    weight=float(weight) / (1.0 if carries else limits.ALONE_WEIGHS),
+                    carries=carries,
+                )
+            )
+    return stances
+
+
+@dataclass(frozen=True)
+class GroundSlope:
+    """Ground whose height changes along x, along z and in time."""
+
+    middle: np.ndarray
+    """(3,) x and z in metres, and seconds, around which it is measured."""
+    slopes: np.ndarray
+    """(3,) along x, along z, and in m/s; zeros for level ground."""
+
+    def rises_m(self, places_m: np.ndarray, times_s: np.ndarray | float) -> np.ndarray:
+        """Return by how much the ground beneath places (..., 3) is higher at times (...) than in the middle."""
+        times_s = np.broadcast_to(times_s, places_m.shape[:-1])
+        along = np.concatenate([places_m[..., [0, 2]], times_s[..., None]], axis=-1)
+        return (along - self.middle) @ self.slopes
+
+
+LEVEL = GroundSlope(np.zeros(3), np.zeros(3))
+
+_SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
+"""Of slopes of 0.1, a rate of 0.03 m/s, and a difference of 0.01 m between feet, if heights have errors of 0.01 m."""
+
+
+def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
+    """Fit a slope to stances of `parts` points of each foot; a level one unless a slope explains them far better."""
+    if len(stances) < 2 * parts + 2:
+        return LEVEL
+    places_m = np.array([stance.place_m for stance in stances])
+    times_s = np.array([stance.middle / fps for stance in stances])
+    along = np.column_stack([places_m[:, [0, 2]], times_s])
+    middle = along.mean(axis=0)
+    sides = np.array([stance.foot - 0.5 for stance in stances])
+    is_part = np.array([stance.part for stance in stances])[:, None] == np.arange(parts)
+    rows = np.column_stack([along - middle, sides, is_part])
+    weights = np.array([stance.weight for stance in stances])
+    is_level = np.append(np.zeros(3), np.ones(1 + parts))
+    _, level_off_m = _fit_heights(rows, places_m[:, 1], weights, is_level)
+    solution, off_m = _fit_heights(rows, places_m[:, 1], weights, np.ones(4 + parts))
+    is_better = off_m < min(0.6 * level_off_m - 0.003, limits.OFF_PLANE_M)
+    is_slope = is_better and np.hypot(*solution[:2]) < limits.STEEPEST
+    return GroundSlope(middle, solution[:3]) if is_slope else LEVEL
+
+
+def _fit_heights(
+    rows: np.ndarray, heights_m: np.ndarray, weights: np.ndarray, used: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Fit heights (S,) robustly by columns of rows (S, C) that are used (C,); return coefficients and deviation."""
+    columns = rows * used
+    precision = np.diag(1e-6 + 1 - used)
+    precision[:4, :4] += _SLOPE_PRECISION
+    robust_weights = weights
+    solution = np.zeros(rows.shape[1])
+    errors_m = heights_m
+    for _ in range(8):
+        normal = columns.T @ (robust_weights[:, None] * columns) + precision
+        solution = np.linalg.solve(normal, columns.T @ (robust_weights * heights_m))
+        errors_m = heights_m - columns @ solution
+        robust_weights = weights / (1 + (errors_m / limits.OFF_M) ** 2) ** 2
+    return solution, float(np.sqrt(np.average(np.minimum(errors_m**2, 0.01), weights=weights)))
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """Result of the stances' votes on the height of the ground."""
+
+    floors_m: np.ndarray
+    """(K,) height at which each point stands on the floor."""
+    error_m: float
+    """Standard error of that of the last point."""
+    levels_m: np.ndarray
+    """(L,) heights at which the last point stands, from the lowest level of the ground."""
+
+
+def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.ndarray, noise_m: float) -> Votes:
+    """Count the votes of stances.
+
+    Args:
+        stances: The stances.
+        votes_m: Their heights, without a slope.
+        lowest_m: (T, K) height of each point of the lower foot.
+        noise_m: Noise of the heights.
+    """
+    floors_m = np.percentile(lowest_m, 20, axis=0)
+    error_m = limits.SAME_LEVEL_M
+    levels_m = floors_m[[-1]]
+    width_m = limits.VOTE_WIDTH_M + noise_m
+    for part in range(len(floors_m)):
+        selected = [index for index, stance in enumerate(stances) if stance.part == part]
+        if not selected:
+            continue
+        heights_m = votes_m[selected]
+        weights = np.array([stances[index].weight for index in selected])
+        carries = np.array([stances[index].carries for index in selected])
+        floor_m, near = _find_lowest_mode(heights_m, weights, width_m)
+        floors_m[part] = floor_m
+        spread_m = np.sqrt(near @ (heights_m - floor_m) ** 2 / near.sum())
+        error_m = float(np.hypot(spread_m, 0.004) * np.sqrt((near**2).sum()) / near.sum())
+        shown_m = np.sort(heights_m[carries | (np.abs(heights_m - floor_m) < limits.SAME_LEVEL_M)])
+        groups = np.split(shown_m, np.flatnonzero(np.diff(shown_m) > limits.SAME_LEVEL_M) + 1)
+        levels_m = np.array([np.median(group) for group in groups if len(group)] or [floor_m])
+    return Votes(floors_m, error_m, levels_m)
+
+
+def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float) -> tuple[float, np.ndarray]:
+    """Return the lowest height with many votes near it, and the weights (S,) of the votes that are near it."""
+    density = np.exp(-0.5 * ((heights_m[:, None] - heights_m) / width_m) ** 2) @ weights
+    mode_m = heights_m[density >= limits.MANY_VOTES * density.max()].min()
+    near = weights
+    for _ in range(8):
+        near = weights * np.exp(-0.5 * ((heights_m - mode_m) / (1.5 * width_m)) ** 2)
+        mode_m = near @ heights_m / near.sum()
+    return float(mode_m), near
+
+
+def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the height (T, F K) at which each point stands: in its own stances, interpolated in between.
+
+    Points without a stance stand on the floor.
+    """
+    frames, feet, parts = shape
+    ground_m = np.tile(floors_m, (frames, feet))
+    for foot, part in np.ndindex(feet, parts):
+        own_stances = [stance for stance in stances if (stance.foot, stance.part) == (foot, part)]
+        if own_stances:
+            times = np.array([(stance.first, stance.last + 0.5) for stance in own_stances]).ravel()
+            heights_m = np.repeat([stance.place_m[1] for stance in own_stances], 2)
+            ground_m[:, foot * parts + part] = np.interp(np.arange(frames), times, heights_m)
+    return ground_m

@@ -1,0 +1,79 @@
+"""All numbers by which an observation decides what stands and where the floor is.
+
+Speeds and heights are scales of distributions, not bounds: the stance model learns its own from each motion, and is
+drawn to these where a motion shows little. Scales of stances were chosen on CMU's training clips, the others by hand.
+"""
+
+REPEATS_S = 1 / 30
+"""Frames that follow faster than this repeat each other, and weigh less."""
+SWITCH_S = 0.8
+"""Usual time between two changes from and to a stance."""
+NOISE_M_S = 0.08
+"""Largest noise of velocities."""
+WINDOWS_S = (0.07, 0.34)
+"""Shortest and longest time over which velocities are taken."""
+
+STANDS_M_S = 0.12
+"""Usual horizontal speed of points that stand."""
+SLIDES_M_S = 0.8
+"""Largest horizontal speed at which feet slide."""
+SWINGS_M_S = 1.0
+"""Usual horizontal speed in a swing."""
+RISES_M_S = 0.15
+"""Usual vertical speed of points that stand."""
+SINKS_M_S = 0.4
+"""Largest vertical speed of feet that stand."""
+LIFTS_M_S = 0.6
+"""Usual vertical speed in a swing."""
+ROLLS_FASTER = 2.0
+"""Feet that roll over heel and toe bear load at speeds larger by this factor."""
+ROLLS_SHARE = 0.2
+"""They do so at this share of a swing's speed."""
+HEIGHT_M = 0.015
+"""Usual deviation from the ground of points that stand."""
+HIGH_M = 0.08
+"""Usual height above the ground of points that swing."""
+PRIOR_S = 0.5
+"""Weight of these scales against those that a motion shows, as a time in which they were observed."""
+TRIMMED = {1: 0.62, 2: 0.74}
+"""Mean square of normal (1) and Rayleigh (2) distributions without their largest tenth, as a share of the full one."""
+
+SURE = 0.9
+"""Probability from which on a stance is sure enough to set targets of a plan."""
+LIKELY = 0.5
+"""Probability from which on a foot is said to stand, or to bear load."""
+
+MANY_VOTES = 0.2
+"""The floor is the lowest height at which votes are this dense, as a share of where they are densest."""
+SAME_LEVEL_M = 0.05
+"""What is further above the floor than this is another level."""
+VOTE_WIDTH_M = 0.012
+"""Standard deviation of the height that a stance shows."""
+CARRIES_S = 0.15
+"""A foot that carries the body alone for this long may stand on any level."""
+ALONE_WEIGHS = 3.0
+"""The votes of such stances weigh more by this factor."""
+FULL_VOTE_S = 0.3
+"""A stance of this duration has a full vote."""
+OFF_M = 0.02
+"""Feet that stand contradict the ground if they are further from it than this, beyond their noise."""
+
+HEEL_BEHIND_ANKLE_M = 0.045
+"""Distance from ankle to heel along the sole."""
+STEEPEST = 0.36
+"""Largest slope of ground that is not stairs."""
+OFF_PLANE_M = 0.03
+"""Largest deviation of stances from a plane; beyond are stairs."""
+GLIDES_M_S = 0.4
+"""Least speed of ground that glides beneath a body."""
+GLIDES_LOW_M = 0.02
+"""Usual height of points that show it above their lowest place."""
+AROUND_S = 0.6
+"""Time before and after a frame over which a point's lower envelope is taken."""
+
+TOE_DEPTHS_M = (0.015, 0.05)
+"""Least and largest depth of soles below toe joints."""
+ANKLE_RISE_M = 0.062
+"""Usual height of ankles above toe joints in flat feet whose toe joints have soles of the usual depth."""
+DEEPER_SHARE = 0.55
+"""Share by which soles are deeper where ankles rise less: rigs place toe joints higher or lower in the same foot."""
