@@ -25,7 +25,7 @@ from selfcorrect.storage.files.digests import make_titles
 from selfcorrect.storage.files.strict_json import read_json
 from selfcorrect.storage.runs.run_folder import CONFIG
 
-from .database import RatedItem
+from .choices_file import RatedItem
 from .features import features_or_none
 
 MOST_ITEMS = 500
@@ -35,7 +35,7 @@ PER_LABEL = 8
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """A sample with its record for the database."""
+    """A sample with its record for the file of choices."""
 
     rated: RatedItem
     shown: Motion | np.ndarray

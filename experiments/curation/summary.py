@@ -19,7 +19,7 @@ from selfcorrect.preferences.choices import Choice, drop_rejections
 from selfcorrect.preferences.reward import FEWEST_CHOICES, Reward, fit_reward, predicted_share
 from selfcorrect.statistics import Interval
 
-from .database import RatedItem, RatingDatabase
+from .choices_file import RatedItem, Ratings
 
 _NORMAL_95 = 1.959964
 _SAMPLES_SHOWN = 8
@@ -27,8 +27,8 @@ _SAMPLES_SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Ratings:
-    """The summary of a database. Rows of samples and sources are sorted, the strongest first."""
+class RatingSummary:
+    """The summary of ratings. Rows of samples and sources are sorted, the strongest first."""
 
     choices: Sequence[Choice]
     seconds: Sequence[float]
@@ -88,16 +88,14 @@ class Ratings:
         return "\n".join(lines)
 
 
-def summarize(database: RatingDatabase) -> Ratings:
-    """Return the summary of a database; InputError if it has no choice yet."""
-    choices = database.choices()
-    if not choices:
-        raise InputError(f"{database.path}: nobody has answered yet")
+def summarize(ratings: Ratings) -> RatingSummary:
+    """Return the summary of ratings."""
+    choices = ratings.choices
     rated_samples = {sample for choice in choices for sample in choice.pair}
-    items = {sample: item for sample, item in database.items().items() if sample in rated_samples}
+    items = {sample: item for sample, item in ratings.items.items() if sample in rated_samples}
     fitted = strengths(choices, list(items))
-    agreement = agreement_of(database.choices(common=True))
-    reward, predicted = _fit_reward(choices, items, database.study.features)
+    agreement = agreement_of(ratings.common_choices)
+    reward, predicted = _fit_reward(choices, items, ratings.study.features)
     decided = [choice.outcome for choice in choices if choice.outcome]
     agreement_figures = {
         "pairs": agreement.pairs,
@@ -115,15 +113,16 @@ def summarize(database: RatingDatabase) -> Ratings:
         "reward_predicts_unseen": _to_bounds(predicted),
     }
     samples = _sample_rows(choices, items, fitted)
-    return Ratings(choices, database.seconds(), figures, samples, _source_rows(samples, fitted), reward)
+    seconds = [recorded.seconds for recorded in ratings.recorded]
+    return RatingSummary(choices, seconds, figures, samples, _source_rows(samples, fitted), reward)
 
 
-def fit_database_reward(database: RatingDatabase) -> Reward:
-    """Return the reward of a database; InputError if too few choices are about samples with features."""
-    reward, _ = _fit_reward(database.choices(), database.items(), database.study.features)
+def fit_ratings_reward(ratings: Ratings) -> Reward:
+    """Return the reward of ratings; InputError if too few choices are about samples with features."""
+    reward, _ = _fit_reward(ratings.choices, ratings.items, ratings.study.features)
     if reward is None:
         raise InputError(
-            f"{database.path}: a reward needs at least {FEWEST_CHOICES} comparisons of motions whose features are known"
+            f"{ratings.name}: a reward needs at least {FEWEST_CHOICES} comparisons of motions whose features are known"
         )
     return reward
 

@@ -27,9 +27,9 @@ from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
-from ..curation.database import RatingDatabase
+from ..curation.choices_file import read_ratings
 from ..curation.features import MOTION_FEATURES, motion_features
-from ..curation.summary import fit_database_reward
+from ..curation.summary import fit_ratings_reward
 
 if TYPE_CHECKING:
     from ..motion.correctors.own import CorrectorInputs
@@ -42,12 +42,11 @@ _PER_LABEL = 32
 """Samples of generation 0 by which the verifier finds what is usual for a label."""
 
 
-def reward_in(database: Path) -> Reward:
-    """The reward of a database; InputError where it has none for motions, or too few choices."""
-    with RatingDatabase(database) as opened:
-        reward = fit_database_reward(opened)
+def reward_in(path: Path) -> Reward:
+    """Return the reward of a file of choices, or a folder of them; InputError for too few choices of motions."""
+    reward = fit_ratings_reward(read_ratings(path))
     if reward.features != MOTION_FEATURES:
-        raise InputError(f"{database}: its features are {', '.join(reward.features)}, not those of this version")
+        raise InputError(f"{path}: its features are {', '.join(reward.features)}, not those of this version")
     return reward
 
 
@@ -91,7 +90,7 @@ def choose_by_raters(raters: tuple[Score, ...]) -> Bias:
 
 
 def _require_ratings(model: GenerativeModel, parents: Samples) -> Sampler:
-    raise SettingError("the remedy preferred needs --ratings, a database of `selfcorrect curate`")
+    raise SettingError("the remedy preferred needs --ratings, choices of `selfcorrect curate`")
 
 
 def people(inputs: CorrectorInputs) -> Corrector:
@@ -101,7 +100,7 @@ def people(inputs: CorrectorInputs) -> Corrector:
     """
     reward = inputs.reward
     if reward is None:
-        raise SettingError("the corrector people needs --ratings, a database of `selfcorrect curate`")
+        raise SettingError("the corrector people needs --ratings, choices of `selfcorrect curate`")
 
     def rewards(values: Tensor) -> Tensor:
         return torch.from_numpy(reward.joint_reward(motion_features(inputs.codec.decode(values))))

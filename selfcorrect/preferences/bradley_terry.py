@@ -125,13 +125,6 @@ def fit_choices(
     )
 
 
-def information(fit: Fit, differences: np.ndarray) -> np.ndarray:
-    """Return the information (M,) of a comparison on its difference: log(1 + Fisher information · variance)."""
-    left, _, right = fit.probabilities(differences).T
-    fisher = (left + right - (left - right) ** 2) / 4
-    return np.log1p(fisher * np.einsum("mi,ij,mj->m", differences, fit.covariance, differences))
-
-
 def _probabilities(advantages: np.ndarray, tie: float) -> np.ndarray:
     utilities = np.stack([advantages / 2, np.full_like(advantages, tie), -advantages / 2], axis=1)
     return scipy.special.softmax(utilities, axis=1)

@@ -1,17 +1,13 @@
-"""Choice of the next two samples to show: first pairs that all raters see, then the most informative ones."""
+"""The pairs that a rater compares: first those that all raters see, then others in random order."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, count
 
-import numpy as np
-
 from ..core.randomness import Stream
-from .bradley_terry import information, strengths
-from .choices import Choice
 
 COMMON_SHARE = 0.25
 """Share of the pairs of each rater that all raters see, so that their agreement is measured."""
@@ -29,32 +25,20 @@ class Design:
     """Most pairs that each rater is shown."""
     stream: Stream
 
-    @property
-    def possible(self) -> int:
-        """Number of pairs that there are."""
-        return len(self._all_pairs())
+    def plan_pairs(self, rater: str) -> list[tuple[str, str]]:
+        """Return all pairs in the order in which a rater sees them, (left, right): first the common ones.
 
-    def next_pair(self, rater: str, choices: Sequence[Choice]) -> tuple[str, str] | None:
-        """Return the samples to show left and right; None if the rater has seen enough.
-
-        choices: those that stand, of all raters; those about other samples do not count. The sides are drawn anew for
-        each pair. Samples that the rater rejected are not shown again.
+        There are more than `pairs`, because samples that the rater rejects are not shown again.
         """
-        choices = [choice for choice in choices if choice.pair <= self.groups.keys()]
-        answered = [choice for choice in choices if choice.rater == rater]
-        if len(answered) >= self.pairs:
-            return None
-        seen = {choice.pair for choice in answered}
-        rejected = {sample for choice in answered for sample in choice.rejected}
-        open_pairs = [pair for pair in self._all_pairs() if frozenset(pair) not in seen and rejected.isdisjoint(pair)]
-        if not open_pairs:
-            return None
-        possible = {frozenset(pair) for pair in open_pairs}
-        common = (pair for pair in self.common_pairs() if frozenset(pair) in possible)
-        first, second = next(common, None) or self._most_informative(open_pairs, choices)
-        generator = self.stream.child("side", rater, len(answered)).numpy()
-        is_swapped = generator.random() < 0.5
-        return (second, first) if is_swapped else (first, second)
+        common = self.common_pairs()
+        seen = {frozenset(pair) for pair in common}
+        others = [pair for pair in self._all_pairs() if frozenset(pair) not in seen]
+        order = self.stream.child("rater", rater).numpy().permutation(len(others))
+        planned = common + [others[place] for place in order]
+        swapped = self.stream.child("side", rater).numpy().random(len(planned)) < 0.5
+        return [
+            (second, first) if swap else (first, second) for (first, second), swap in zip(planned, swapped, strict=True)
+        ]
 
     def common_pairs(self) -> list[tuple[str, str]]:
         """Return the pairs that all raters see first: neighbours on random rings through each group."""
@@ -88,18 +72,3 @@ class Design:
 
     def _all_pairs(self) -> list[tuple[str, str]]:
         return [pair for members in self._members().values() for pair in combinations(members, 2)]
-
-    def _most_informative(self, pairs: Sequence[tuple[str, str]], choices: Sequence[Choice]) -> tuple[str, str]:
-        """Return the pair with the most information on its difference in strength: near in strength, and uncertain."""
-        samples = sorted(self.groups)
-        rows = {sample: row for row, sample in enumerate(samples)}
-        fit = strengths(choices, samples).fit
-        contrasts = np.zeros((len(pairs), len(rows)))
-        for number, (first, second) in enumerate(pairs):
-            contrasts[number, rows[first]] = 1
-            contrasts[number, rows[second]] = -1
-        gains = information(fit, contrasts)
-        generator = self.stream.child("ties", len(choices)).numpy()
-        ties = generator.random(len(pairs))
-        order = np.lexsort((ties, gains.round(9)))
-        return pairs[order[-1]]

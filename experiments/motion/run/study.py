@@ -262,11 +262,11 @@ def corrector_inputs(
 
 
 def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
-    """Return people's preferences from a database; SettingError if arms need one that is neither given nor kept."""
+    """Return people's preferences; SettingError if arms need one that is neither given nor kept."""
     arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
     needed = [name for arm in arms for name in rated_components(arm)]
     if needed and ratings is None and kept_reward(folder) is None:
-        raise SettingError(f"{needed[0]} needs --ratings, a database that `selfcorrect curate` made")
+        raise SettingError(f"{needed[0]} needs --ratings, choices that a page of `selfcorrect curate` saved")
     return None if ratings is None else reward_in(ratings)
 
 

@@ -328,8 +328,8 @@ class MotionOptions:
     reference: tuple[str, ...] = ()
     """Motions to evaluate against, given like --data, such as those of held-out subjects."""
     ratings: Path | None = None
-    """Database of `selfcorrect curate`, for --corrector people and --remedy preferred. The run folder keeps a copy of
-    the preferences it began with."""
+    """Choices that pages of `selfcorrect curate` saved, a file or a folder of .jsonl files, for --corrector people and
+    --remedy preferred. The run folder keeps a copy of the preferences it began with."""
     mdm: str = ""
     """With the preset paper: a checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or
     args.json for weights drawn anew, as Gillman et al. 2024 did. Needs --data HumanML3D, --evaluator and CLIP."""

@@ -1,58 +1,52 @@
-"""`selfcorrect curate` on the command line: what it refuses, and what it reports of a database."""
+"""`selfcorrect curate` on the command line: the page that it writes, and what it reports of saved choices."""
 
 import csv
 import json
 import re
-import stat
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import numpy as np
 import pytest
 from helpers import lifting_off
+from rating_files import write_choices
 from simulated_raters import answers
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.curate import CurateCommand
-from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
+from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
-from selfcorrect.experiments.curation.server import CurationServer
-from selfcorrect.preferences.choices import Choice
 
 SAMPLES = [f"s{number}" for number in range(8)]
+STUDY = RatingStudy("motions", "Which one?", MOTION_FEATURES)
 
 
 @pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Two raters who like what jerks less, and lean to the left; a third of the samples is from elsewhere."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
-    path = tmp_path / "ratings.sqlite"
     features = random.normal(size=(len(SAMPLES), len(MOTION_FEATURES)))
     taste = dict(zip(SAMPLES, (-2 * features[:, MOTION_FEATURES.index("jerk_m_s3")]).tolist(), strict=True))
     items = [
         RatedItem(sample, f"walk {sample}", "corrected" if row % 3 else "plain", "walk", tuple(features[row].tolist()))
         for row, sample in enumerate(SAMPLES)
     ]
-    with RatingDatabase(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
-        opened.add(items)
-        for rater in ("ada", "bob"):
-            pairs = []
-            for first, second in combinations(SAMPLES, 2):
-                pairs.append((first, second) if random.random() < 0.5 else (second, first))
-            for choice in answers(taste, pairs, random, rater=rater, side=2.5):
-                opened.record(choice, opened.progress(rater, SAMPLES), 2.0, common=True)
-    return path
+    names = []
+    for rater in ("ada", "bob"):
+        pairs = []
+        for first, second in combinations(SAMPLES, 2):
+            pairs.append((first, second) if random.random() < 0.5 else (second, first))
+        choices = answers(taste, pairs, random, rater=rater, side=2.5)
+        names.append(write_choices(tmp_path / f"choices-{rater}.jsonl", STUDY, items, choices).name)
+    return names
 
 
 def test_the_summary_reports_raters_agreement_sides_and_strengths(
-    database: Path, capsys: pytest.CaptureFixture[str]
+    files: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["curate", "--summary"]) == 0
+    assert cli.main(["curate", *files]) == 0
     text = capsys.readouterr().out
     figures = dict(re.findall(r"^(\S.*?)  +(\S.*)$", text, re.MULTILINE))
     assert figures["choices"] == "56 about 8 samples"
@@ -64,11 +58,11 @@ def test_the_summary_reports_raters_agreement_sides_and_strengths(
     assert {"corrected", "plain", *(f"walk {sample}" for sample in SAMPLES)} <= figures.keys()
 
 
-def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(database: Path, tmp_path: Path) -> None:
+def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(files: list[str], tmp_path: Path) -> None:
     for name in ("ratings.json", "ratings.csv"):
-        assert cli.main(["curate", "--out", name]) == 0
-        assert cli.main(["curate", "--out", name]) == 2
-        assert cli.main(["curate", "--out", name, "--overwrite"]) == 0
+        assert cli.main(["curate", *files, "--out", name]) == 0
+        assert cli.main(["curate", *files, "--out", name]) == 2
+        assert cli.main(["curate", *files, "--out", name, "--overwrite"]) == 0
     with (tmp_path / "ratings.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     values = [float(row["strength"]) for row in rows]
@@ -80,47 +74,17 @@ def test_ratings_are_written_as_tables_and_as_json_and_replaced_when_asked(datab
     assert min(weights, key=lambda name: weights[name]) == "jerk_m_s3"
     assert ratings["side"]["pull_left_logits"] > 2 * ratings["side"]["error"]
     assert len(ratings["choices"]) == 56
-    assert cli.main(["curate", "--out", "ratings.sqlite.json", "--database", "ratings.sqlite"]) == 0
 
 
-def test_a_database_without_answers_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "r.sqlite"
-    with RatingDatabase(path, RatingStudy("motions", "Which one?", 0, MOTION_FEATURES)) as opened:
-        opened.add([RatedItem("a", "a", "", ""), RatedItem("b", "b", "", "")])
-    with pytest.raises(ValueError, match="nobody has answered yet"):
-        CurateCommand(database=path, summary=True).run()
-    with RatingDatabase(path) as opened:
-        opened.record(Choice("ada", "a", "b", "reject both"), opened.progress("ada", "ab"), 1.0)
-    CurateCommand(database=path, summary=True).run()
-
-
-def test_the_browser_is_started_without_the_secret_of_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Other users read command lines, so the browser gets a file that only its owner can read."""
+def test_a_page_is_written_once_and_names_its_rater(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     for depth_m in (0.0, 0.1):
         motion = lifting_off()
         save_motion(tmp_path / f"{depth_m}.bvh", replace(motion, root_m=motion.root_m - [0.0, depth_m, 0.0]))
-    command_lines: list[str] = []
-    pages: list[tuple[int, str]] = []
-
-    def open_browser(address: str) -> None:
-        page = Path(url2pathname(urlsplit(address).path))
-        command_lines.append(address)
-        pages.append((stat.S_IMODE(page.stat().st_mode), page.read_text()))
-
-    def interrupt(server: CurationServer) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("webbrowser.open", open_browser)
-    monkeypatch.setattr("selfcorrect.experiments.commands.curate.somebody_looks", lambda: True)
-    monkeypatch.setattr(CurationServer, "serve_forever", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        CurateCommand((tmp_path,), tmp_path / "r.sqlite").run()
-    address = next(line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("http"))
-    token = urlsplit(address).path.strip("/")
-    assert len(token) >= 24
-    assert token not in command_lines[0]
-    assert pages[0][0] == 0o600
-    assert f"url={address}" in pages[0][1]
-    assert list(tmp_path.glob("*.html")) == []
+    command = ["curate", "0.0.bvh", "0.1.bvh", "--rater", "ada & co"]
+    assert cli.main(command) == 0
+    page = (tmp_path / "curate-ada---co.html").read_text()
+    assert '"rater": "ada & co"' in page
+    assert cli.main(command) == 2
+    assert cli.main([*command, "--overwrite", "--question", "Which one slides less?"]) == 0
+    assert "Which one slides less?" in (tmp_path / "curate-ada---co.html").read_text()

@@ -66,14 +66,13 @@ MISTAKES = {
     "curate": "nothing to compare",
     "curate missing": "missing: no such file or folder",
     "curate notes.txt": r"notes\.txt: ",
-    "curate empty --port 70000": "port must be at most 65535, got 70000",
     "curate empty --rater 'a\tb'": "rater must be a name",
     "curate empty --question ' '": "question must not be empty",
     "curate empty --rater ada": "two different samples are needed to compare",
-    "curate empty --summary": "leave out the sources",
-    "curate --summary": r"ratings\.sqlite: no such file",
-    "curate --out ratings.txt": r"ratings are written as \.json or \.csv",
-    "curate --summary --database notes.txt": "is no database of `selfcorrect curate`",
+    "curate gone.jsonl": r"gone\.jsonl: no such file",
+    "curate notes.txt gone.jsonl": "saved choices .* are read without other files",
+    "curate empty --out page.txt": r"page\.txt: the page's name must end in \.html",
+    "curate gone.jsonl --out ratings.txt": r"the summary of choices is written as \.json or \.csv",
 }
 """Command lines in the folder below, and what the sentence about each says."""
 

@@ -1,8 +1,7 @@
-"""Motions in files, a study about them, and a rater at work on it."""
+"""Motions in files, and the samples that raters compare."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,13 +11,7 @@ from helpers import lifting_off
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.curation.database import RatingDatabase, RatingStudy
-from selfcorrect.experiments.curation.features import MOTION_FEATURES
 from selfcorrect.experiments.curation.items import Item, collect_items
-from selfcorrect.experiments.curation.session import Session
-
-QUESTION = "Which one is better?"
-STUDY = RatingStudy("motions", QUESTION, 0, MOTION_FEATURES)
 
 
 @pytest.fixture(scope="session")
@@ -35,14 +28,3 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def items(clips: Path) -> list[Item]:
     return collect_items([clips], 32, None, streams(0), Reading())
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[RatingDatabase]:
-    with RatingDatabase(tmp_path / "ratings.sqlite", STUDY) as opened:
-        yield opened
-
-
-@pytest.fixture
-def session(database: RatingDatabase, items: list[Item]) -> Session:
-    return Session(database, items, "ada", pairs=5)

@@ -1,8 +1,7 @@
-"""The page in a real browser: every key and button, light and dark, and what is on disk afterwards."""
+"""The page in a real browser: every key and button, light and dark, and the choices that it saves."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +9,39 @@ import pytest
 from browser import Page, browser_page
 from PIL import Image
 
-from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
+from selfcorrect.experiments.curation.choices_file import RatedItem, Ratings, read_ratings
 from selfcorrect.experiments.curation.items import Item
-from selfcorrect.experiments.curation.server import CurationServer
-from selfcorrect.experiments.curation.session import Session
+from selfcorrect.experiments.curation.page import make_rating_page
 
 PLAYED = "find('player').contentDocument?.querySelector('#time')?.textContent"
+SHOWN = "pair && find('player').dataset.shows === `${pair[0]} ${pair[1]}`"
+CATCH = "URL.createObjectURL = (blob) => { blob.text().then((text) => { window.savedText = text; }); return '#'; }"
 
-SHOWN = "state && find('player').dataset.shows === String(state.attempt)"
 
-
-def wait_until_answered(page: Page, count: int) -> None:
-    """Wait for so many answers."""
-    page.until(f"state.done === {count} && !waiting")
+def write_page(folder: Path, items: list[Item], question: str = "Which one is better?") -> str:
+    path = folder / "page.html"
+    page, _ = make_rating_page(items, "ada", question=question, pairs=5, seed=0, marked=False)
+    path.write_text(page, encoding="utf-8")
+    return path.as_uri()
 
 
 def shot(page: Page, path: Path) -> np.ndarray:
     return np.asarray(Image.open(page.picture(path)).convert("RGB")).astype(int)
 
 
+def saved_ratings(page: Page, path: Path) -> Ratings:
+    """Press the button that saves, and read what it offers as a download."""
+    page.value(CATCH)
+    page.click("#save")
+    path.write_text(page.until("window.savedText"), encoding="utf-8")
+    return read_ratings(path)
+
+
 @pytest.mark.slow
-def test_a_rater_clicks_through_a_study(session: Session, tmp_path: Path) -> None:
-    answers = session.database.choices
-    with CurationServer(session) as server, browser_page(tmp_path) as page:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page.open(server.address)
+def test_a_rater_clicks_through_a_study(items: list[Item], tmp_path: Path) -> None:
+    address = write_page(tmp_path, items)
+    with browser_page(tmp_path) as page:
+        page.open(address)
         page.until(f"{SHOWN} && {PLAYED}")
         page.press(" ")
         stopped = page.value(PLAYED)
@@ -46,76 +53,47 @@ def test_a_rater_clicks_through_a_study(session: Session, tmp_path: Path) -> Non
         page.until("getComputedStyle(document.body).backgroundColor === 'rgb(15, 17, 20)'")
         assert shot(page, tmp_path / "dark.png").mean() < 80 < 200 < picture.mean()
 
-        pair = page.value("[state.left, state.right]")
+        first = page.value("pair")
         page.press("ArrowLeft")
-        wait_until_answered(page, 1)
         page.press("u")
-        wait_until_answered(page, 0)
-        assert page.value("[state.left, state.right]") == pair
+        assert page.value("[choices.length, ...pair]") == [0, *first]
         page.click("#right")
-        wait_until_answered(page, 1)
         page.press("ArrowDown")
-        wait_until_answered(page, 2)
         page.press("x")
         assert page.value("document.body.className") == "rejecting"
         page.press("Escape")
         assert page.value("document.body.className") == ""
-        page.click("#reject")
-        page.click("#tie")
-        wait_until_answered(page, 3)
+        page.open(address)  # as after a crash of the browser
         page.until(SHOWN)
+        assert page.value("choices.length") == 2
         page.click("#player")  # the focus is in the player now, where arrows would step through frames
         page.until("document.activeElement === find('player')")
         page.press("ArrowRight")
-        wait_until_answered(page, 4)
         page.press("x")
         page.press("ArrowLeft")
-        page.until("state.left === null")
-        assert page.value("find('over').hidden") is False
-        page.press("ArrowLeft")
+        rejected = page.value("choices.at(-1).left")
+        assert rejected not in page.value("pair")
         page.press("Backspace")
-        wait_until_answered(page, 4)
+        assert rejected in page.value("pair")
         page.press("ArrowRight")
-        page.until("state.left === null")
+        page.press("ArrowLeft")
+        assert page.value("[pair, find('over').hidden]") == [None, False]
         assert page.value("find('left-over').textContent") == "5 of 5 answered, 0 left"
+        ratings = saved_ratings(page, tmp_path / "choices-ada.jsonl")
         assert page.errors == []
-    assert [choice.answer for choice in answers()] == ["right", "tie", "reject both", "right", "right"]
+    assert [choice.answer for choice in ratings.choices] == ["right", "tie", "right", "right", "left"]
+    assert set(ratings.items.values()) == {item.rated for item in items}
 
 
 @pytest.mark.slow
-def test_a_player_that_loads_takes_no_click_and_no_key(session: Session, tmp_path: Path) -> None:
-    with CurationServer(session) as server, browser_page(tmp_path) as page:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        page.open(server.address)
-        page.until(SHOWN)
-        assert page.value("find('player').inert") is False
-        page.value("find('player').focus()")
-        assert page.value("answer('left').then(() => [find('player').inert, document.activeElement.tagName])") == [
-            True, "BODY"
-        ]  # fmt: skip
-        page.until(SHOWN)
-        assert page.value("find('player').inert") is False
-
-
-@pytest.mark.slow
-def test_pictures_stand_side_by_side_and_a_dead_server_is_reported(tmp_path: Path) -> None:
+def test_pictures_stand_side_by_side_and_no_text_becomes_markup(tmp_path: Path) -> None:
     shown = [np.full((8, 8), value, np.uint8) for value in (0, 128, 255)]
-    items = [Item(RatedItem(str(row), f"digit {row}", "run", "3"), picture) for row, picture in enumerate(shown)]
-    with RatingDatabase(tmp_path / "r.sqlite", RatingStudy("pictures", "Which is a <b>3</b>?", 0, ())) as database:
-        server = CurationServer(Session(database, items, "ada"))
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        with browser_page(tmp_path) as page:
-            page.open(server.address)
-            page.until("state && document.querySelectorAll('img')[1].naturalWidth === 8")
-            assert page.value("find('question').textContent") == "Which is a <b>3</b>?"
-            assert page.value("find('pictures').getBoundingClientRect().height") > 100
-            page.click("#left")
-            wait_until_answered(page, 1)
-            server.shutdown()
-            server.server_close()
-            thread.join()
-            page.press("ArrowLeft")
-            page.until("find('said').className === 'wrong'")
-            assert "What you answered before is saved" in page.value("find('said').textContent")
-        assert len(database.choices()) == 1
+    items = [Item(RatedItem(str(row), f"</script>{row}", "run", "3"), picture) for row, picture in enumerate(shown)]
+    with browser_page(tmp_path) as page:
+        page.open(write_page(tmp_path, items, "Which is a <b>3</b>?"))
+        page.until("pair && document.querySelectorAll('img')[1].naturalWidth === 8")
+        assert page.value("find('question').textContent") == "Which is a <b>3</b>?"
+        assert page.value("find('pictures').getBoundingClientRect().height") > 100
+        page.click("#left")
+        assert [choice.answer for choice in saved_ratings(page, tmp_path / "choices.jsonl").choices] == ["left"]
+        assert page.errors == []

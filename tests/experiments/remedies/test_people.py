@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from made_motions import made_motion
+from rating_files import write_choices
 from simulated_raters import answers, random_pairs
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.curation.database import RatedItem, RatingDatabase, RatingStudy
+from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.run.study import MotionStudy
@@ -130,30 +131,24 @@ def test_without_ratings_both_say_what_is_missing(codec_and_values: tuple[Featur
         choose_by_raters(())(Drawn(values), Samples.real(values))
 
 
-def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES) -> Path:
-    """A database of a rater with a taste in penetration."""
+def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES, count: int = 40) -> Path:
+    """Write choices of a rater with a taste in penetration."""
     random = np.random.default_rng(0)
     names = [f"s{number}" for number in range(12)]
     table = random.normal(-4, 1.5, (len(names), len(MOTION_FEATURES)))
     taste = dict(zip(names, (weight * table[:, SUNK]).tolist(), strict=True))
-    with RatingDatabase(path, RatingStudy("motions", "Which one?", 0, features)) as database:
-        database.add(
-            [RatedItem(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)]
-        )
-        for choice in answers(taste, random_pairs(names, 40, random), random):
-            database.record(choice, database.progress("ada", names), 1.0)
-    return path
+    items = [RatedItem(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)]
+    choices = answers(taste, random_pairs(names, count, random), random)
+    return write_choices(path, RatingStudy("motions", "Which one?", features), items, choices)
 
 
-def test_a_database_of_other_features_is_refused(tmp_path: Path) -> None:
-    assert reward_in(write_ratings(tmp_path / "r.sqlite", -1.0)).common[SUNK] < -0.5
-    other_database = write_ratings(tmp_path / "other.sqlite", -1.0, tuple("abcdef"))
+def test_choices_about_other_features_or_too_few_are_refused(tmp_path: Path) -> None:
+    assert reward_in(write_ratings(tmp_path / "r.jsonl", -1.0)).common[SUNK] < -0.5
+    others = write_ratings(tmp_path / "other.jsonl", -1.0, tuple("abcdef"))
     with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not those of this version"):
-        reward_in(other_database)
-    with RatingDatabase(tmp_path / "new.sqlite", RatingStudy("motions", "?", 0, MOTION_FEATURES)):
-        pass
+        reward_in(others)
     with pytest.raises(SelfcorrectError, match="needs at least 10 comparisons"):
-        reward_in(tmp_path / "new.sqlite")
+        reward_in(write_ratings(tmp_path / "few.jsonl", -1.0, count=4))
 
 
 @pytest.mark.slow
@@ -169,7 +164,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     for arm in arms:
         with pytest.raises(SelfcorrectError, match="needs --ratings"):
             run_arm(study, run, arm, silent)
-    keep_reward(tmp_path, reward_in(write_ratings(tmp_path / "r.sqlite", -1.0)))
+    keep_reward(tmp_path, reward_in(write_ratings(tmp_path / "r.jsonl", -1.0)))
     for arm in arms:
         run_arm(study, run, arm, silent)
     batch = FolderReader(run.arm_folder(arms[0])).batch(1)
@@ -196,17 +191,17 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     assert cli.main(command) == 2
     assert "needs --ratings" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
-    write_ratings(tmp_path / "r.sqlite", -1.0)
-    assert cli.main([*command, "--ratings", "r.sqlite"]) == 0
+    write_ratings(tmp_path / "r.jsonl", -1.0)
+    assert cli.main([*command, "--ratings", "r.jsonl"]) == 0
     reward_of_run = kept_reward(tmp_path / "run")
-    assert reward_of_run == reward_in(tmp_path / "r.sqlite")
-    write_ratings(tmp_path / "other.sqlite", 1.0)
+    assert reward_of_run == reward_in(tmp_path / "r.jsonl")
+    write_ratings(tmp_path / "other.jsonl", 1.0)
     capsys.readouterr()
-    assert cli.main([*command, "--ratings", "other.sqlite"]) == 2
+    assert cli.main([*command, "--ratings", "other.jsonl"]) == 2
     assert "what people preferred is not the one" in capsys.readouterr().err
     assert kept_reward(tmp_path / "run") == reward_of_run
     assert cli.main(command) == 0  # resumes with what it keeps
     assert cli.main(["verify", "run"]) == 0
     assert PREFERENCES_FILE not in capsys.readouterr().out
-    assert cli.main([*command, "--ratings", "other.sqlite", "--accept-changed"]) == 0
-    assert kept_reward(tmp_path / "run") == reward_in(tmp_path / "other.sqlite")
+    assert cli.main([*command, "--ratings", "other.jsonl", "--accept-changed"]) == 0
+    assert kept_reward(tmp_path / "run") == reward_in(tmp_path / "other.jsonl")
