@@ -172,14 +172,15 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     if not pipeline.scene.is_plain and any(motion.ground for motion in motions):
         raise SettingError("a scene has its own floor; leave out the ground")
     repeats = [FrameRepeats() if find_flaw(motion) else FrameRepeats.from_motion(motion) for motion in motions]
-    without_repeats = [of_motion.drop(motion) for of_motion, motion in zip(repeats, motions, strict=True)]
-    views = [_see_on_floor(motion, pipeline.cleanup) for motion in without_repeats]
+    frame_times = pipeline.cleanup.frame_times
+    samples = [of_motion.prepare(motion, frame_times) for of_motion, motion in zip(repeats, motions, strict=True)]
+    views = [_see_on_floor(motion, pipeline.cleanup) for motion in samples]
     with part_of_work(0.0, _FIRST_SHARE):
         corrections = _correct_views(views, pipeline, workers)
     with part_of_work(_FIRST_SHARE, 1.0):
         corrections = _keep_feet_from_worsening(views, corrections, pipeline, workers)
     return [
-        place_on_slope(pipeline.scene, of_motion.restore(motion, correction))
+        place_on_slope(pipeline.scene, of_motion.restore(motion, correction, frame_times))
         for motion, of_motion, correction in zip(motions, repeats, corrections, strict=True)
     ]
 

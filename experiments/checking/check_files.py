@@ -115,7 +115,7 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
     repeats = FrameRepeats.from_motion(motion)
-    if repeats.count > 1:
+    if repeats.has_repeats:
         result = _check_without_repeats(motion, repeats, choice)
     else:
         result = check_with(motion, choice, infer_surroundings)
@@ -126,15 +126,17 @@ def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> Che
 
 
 def _check_without_repeats(motion: Motion, repeats: FrameRepeats, choice: RuleChoice) -> CheckResult:
-    """Check a motion whose frames repeat at its real frame rate; findings are at the frames of the motion."""
-    result = check_with(repeats.drop(motion), choice, infer_surroundings)
-    starts = repeats.find_starts(len(motion))
-    findings = []
-    for finding in result.findings:
-        stop = min(starts[finding.stop], len(motion))
-        findings.append(replace(finding, start=starts[finding.start], stop=stop, frame=starts[finding.frame]))
-    note = f"each frame stands {repeats.count} times in a row: checked at {motion.fps / repeats.count:g} fps"
-    return replace(result, findings=tuple(findings), notes=(note, *result.notes))
+    """Check the samples of a motion whose frames repeat; findings are at the frames of the motion."""
+    samples = repeats.prepare(motion, "keep")
+    result = check_with(samples, choice, infer_surroundings)
+    findings = result.findings
+    if len(samples) < len(motion):
+        starts = repeats.find_starts(len(motion))
+        findings = tuple(
+            replace(finding, start=starts[finding.start], stop=starts[finding.stop], frame=starts[finding.frame])
+            for finding in findings
+        )
+    return replace(result, findings=findings, notes=(repeats.describe(motion.fps), *result.notes))
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:

@@ -14,6 +14,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.corrector_interface.repeats import FrameTimes
 from selfcorrect.runtime.garbage import postpone_collection
 from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
@@ -82,6 +83,10 @@ class CorrectionOptions:
     """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
     join_takes: bool = False
     """Join takes: after a cut, move and turn the motion to where the earlier take was going."""
+    frame_times: FrameTimes = "auto"
+    """Frames that are no samples of the recording: copies of the frame before, or linear steps between regular keys.
+    keep: they stay copies of corrected frames, or linear. even: frames in between replace them, so that all are evenly
+    spaced in time. auto: keep if every frame stands equally often in a row, as if animated on twos, otherwise even."""
     retime: bool = False
     """Change the speed of motions whose flights or walks are more than 15 % faster or slower than gravity allows; the
     poses stay."""
@@ -111,7 +116,7 @@ class CorrectionOptions:
         for name in _SWITCHES:
             if not isinstance(value := getattr(self, name), bool):
                 raise SettingError(f"{name} must be True or False, got {value!r}")
-        for name in ("fallback", "simulate", "support", "engine"):
+        for name in ("fallback", "simulate", "support", "engine", "frame_times"):
             if not isinstance(value := getattr(self, name), str):
                 raise SettingError(f"{name} must be a name, got {value!r}")
         self._check_kinds()
@@ -260,7 +265,7 @@ class CorrectionOptions:
         preset = presets.RESIDUAL_FREE if self.is_residual_free else presets.FILES
         stabilize = clean.StabilizeFloor(remove=self.remove_drift)
         join = clean.JoinSplices(join_takes=self.join_takes)
-        settings = replace(preset.cleanup, support=self.support, level=self.level)
+        settings = replace(preset.cleanup, support=self.support, level=self.level, frame_times=self.frame_times)
         settings = settings.with_steps(stabilize, join)
         if self.keep_level:
             settings = settings.with_steps(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))

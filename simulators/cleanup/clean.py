@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.corrector_interface.repeats import FrameTimes
 from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.motion import MotionBatch
 
@@ -78,6 +79,8 @@ class CleanupSettings:
     something unknown; the body keeps its height. Steps that contradict this are skipped."""
     level: bool = False
     """Turn a motion whose floor is tilted so that it is level; otherwise it is corrected on its own plane."""
+    frame_times: FrameTimes = "auto"
+    """Treatment of frames that only repeat others: see `FrameRepeats`."""
     close_loops: bool = True
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
     polish: bool = True
@@ -87,6 +90,9 @@ class CleanupSettings:
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
             raise SettingError(f"support must be one of {', '.join(SUPPORT_MODES)}, got {self.support!r}")
+        if self.frame_times not in get_args(FrameTimes):
+            choices = ", ".join(get_args(FrameTimes))
+            raise SettingError(f"frame-times must be one of {choices}, got {self.frame_times!r}")
 
     @classmethod
     def for_samples(cls) -> Self:

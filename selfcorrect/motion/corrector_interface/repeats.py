@@ -1,64 +1,191 @@
-"""Motions in which every frame stands several times in a row, as in files written at a multiple of their frame rate."""
+"""Real sampling of motions: frames that repeat the frame before, and frames between keys that were put in linearly.
+
+Files written at another frame rate than that of the recording repeat frames at regular intervals: 30 frames per second
+in 60 show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so its samples are spread evenly
+over the file's frames. A recorder that misses frames repeats the last one at irregular intervals. Its samples keep
+their frames, and only the copies are wrong.
+
+Steps are compared with the largest steps beside them, so that noise on top of copies does not hide them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from ..motion import Motion
+from ..geometry.kinematics import make_continuous
+from ..geometry.rotations import steps_between
+from ..geometry.vectors import norms
+from ..motion import SLAB, Motion
 from .results import CorrectedMotion, Note, NoteKind
 
-MOST_REPEATS = 8
-"""Largest number of times that a frame may stand in a row."""
+FrameTimes: TypeAlias = Literal["auto", "keep", "even"]
+"""Treatment of frames that are no samples of the recording."""
+
+_LONGEST_PERIOD = 30
+"""Largest number of frames after which a pattern of repeats starts again: 29 in 30."""
+_BESIDE = (3, 8)
+"""Numbers of steps on either side with which a step is compared: the first shows patterns that change, the second
+frames that stand up to eight times in a row."""
+_LOW = 0.45
+"""Steps onto copies are smaller than this share of those beside them, in the mean over a pattern's periods."""
+_HIGH = 0.7
+"""Other steps are larger than this share."""
+_STRAY = 0.1
+"""Largest share of copies that may be outside a pattern, and of frames in it that are no copies."""
+_LINEAR = 0.05
+"""Velocity between linear keys changes by less than this share of its changes at the keys."""
+_FEWEST_PERIODS = 3
+"""Smallest number of periods that show a pattern."""
+_FEWEST_COPIES = 3
+"""Smallest number of copies that show a pattern, or that a recorder misses frames."""
 _UNCHANGED = 1e-6
-"""Repeats differ by less, metres and components of quaternions."""
-_FEWEST_CHANGES = 6
-"""Smallest number of changes that show repeats."""
-_OFTEN_CHANGED = 0.6
-"""Smallest share of the steps between repeats in which the body moves; who holds a pose repeats frames as well."""
+"""Exact copies differ by less, metres and components of quaternions."""
+_LOST = 1.4
+"""After a missed frame a body moves by more than this multiple of the steps beside."""
+_SAMPLES_BETWEEN = 4
+"""Number of samples whose polynomial gives a frame between them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FrameRepeats:
-    """Repeats of the frames of a motion."""
+    """Samples of a recording in the frames of a motion."""
 
-    count: int = 1
-    """Number of times that each frame stands in a row; 1 if frames do not repeat."""
-    offset: int = 0
-    """Index of the first frame that differs from the one before; less than `count` if the first stands less often."""
+    sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    """(T,) index of the sample that each frame shows; empty if every frame is a sample."""
+    times: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """(S,) time at which each sample was taken, in frames."""
+    spacing: float = 0.0
+    """Frames from sample to sample; 0 if that is not constant."""
+    is_linear: bool = False
+    """True if frames between samples are not copies but linear."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
-        """Find the repeats of a motion: steps without any change at all, all but every `count`-th."""
-        root_steps = np.abs(np.diff(motion.root_m, axis=0)).max(axis=1, initial=0.0)
-        turns = np.abs(np.diff(motion.rotations, axis=0)).max(axis=(1, 2), initial=0.0)
-        changes = np.flatnonzero((root_steps > _UNCHANGED) | (turns > _UNCHANGED)) + 1
-        if len(changes) < _FEWEST_CHANGES:
-            return cls()
-        for count in range(2, MOST_REPEATS + 1):
-            offset = int(changes[0]) % count
-            possible_changes = (len(motion) - 1 - offset) // count + 1
-            if (changes % count == offset).all() and len(changes) >= _OFTEN_CHANGED * possible_changes:
-                return cls(count, offset or count)
-        return cls()
+        """Find the samples of a motion."""
+        steps = _measure_steps(motion)
+        for beside in _BESIDE:
+            ratios = _compare_with_neighbours(steps, beside)
+            is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
+            if spacing:
+                is_lost = _measure_catching_up(is_copy, ratios) > _LOST
+                return cls._from_copies(is_copy, 0.0 if is_lost else spacing)
+        is_linear, spacing = _find_linear_frames(motion)
+        if spacing:
+            return cls(np.cumsum(~is_linear) - 1, np.flatnonzero(~is_linear).astype(float), spacing, is_linear=True)
+        ratios = _compare_with_neighbours(steps)
+        is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
+        is_lost = is_copy.sum() >= _FEWEST_COPIES and _measure_catching_up(is_copy, ratios) > _LOST
+        return cls._from_copies(is_copy, 0.0) if is_lost else cls()
+
+    @classmethod
+    def _from_copies(cls, is_copy: np.ndarray, spacing: float) -> FrameRepeats:
+        """Return the samples, which are at the frames that are no copies if their spacing is not constant (0)."""
+        times = np.flatnonzero(~is_copy).astype(float)
+        if spacing:
+            even = spacing * np.arange(len(times))
+            times = even + np.mean(times - even)
+        return cls(np.cumsum(~is_copy) - 1, times, spacing)
+
+    @property
+    def has_repeats(self) -> bool:
+        """Return True if frames repeat the frame before."""
+        return bool(len(self.sources)) and not self.is_linear
+
+    @property
+    def count(self) -> int:
+        """Return the number of times that each sample stands in a row; 0 if that differs, 1 without repeats."""
+        if not self.has_repeats:
+            return 1
+        count = round(self.spacing)
+        return count if abs(self.spacing - count) < 1e-3 else 0
+
+    def is_even(self, choice: FrameTimes) -> bool:
+        """Return whether frames that are no samples are replaced: by default if copies are uneven."""
+        return choice == "even" or (choice == "auto" and self.count == 0) or (choice == "auto" and self.is_linear)
+
+    def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
+        """Return the motion to correct: its samples, or the motion with other frames between them."""
+        if not len(self.sources) or (self.is_linear and not self.is_even(choice)):
+            return motion
+        if self.spacing and not self.is_even(choice):
+            return self.drop(motion)
+        return self.fill(motion)
 
     def drop(self, motion: Motion) -> Motion:
-        """Return a motion without its repeats, at its real frame rate."""
-        if self.count == 1:
+        """Return the samples of a motion, at their frame rate."""
+        if not len(self.sources):
             return motion
-        frames = np.r_[0, np.arange(self.offset, len(motion), self.count)]
-        return replace(motion.select_frames(frames), fps=motion.fps / self.count)
+        return replace(motion.select_frames(self._starts), fps=motion.fps / self.spacing)
+
+    def fill(self, motion: Motion) -> Motion:
+        """Return a motion with frames from its samples: samples that belong to a frame stay exactly as they are."""
+        if not len(self.sources):
+            return motion
+        samples = motion.select_frames(self._starts)
+        rotations = make_continuous(samples.rotations)
+        last = len(self.times) - 1
+        frames = np.clip(np.arange(len(motion), dtype=float), self.times[0], self.times[last])
+        root_m = motion.root_m.copy()
+        filled = motion.rotations.copy()
+        for start in range(0, len(motion), SLAB):
+            part = slice(start, start + SLAB)
+            rows, weights = _lagrange_weights(self.times, frames[part])
+            root_m[part] = np.einsum("ts,tsi->ti", weights, samples.root_m[rows])
+            between = np.einsum("ts,tsji->tji", weights, rotations[rows])
+            filled[part] = between / norms(between)[..., None]
+        is_sample = np.isin(frames, self.times)
+        is_sample &= self._starts[self.sources] == np.arange(len(motion))
+        root_m[is_sample] = motion.root_m[is_sample]
+        filled[is_sample] = motion.rotations[is_sample]
+        return replace(motion, root_m=root_m, rotations=filled)
+
+    @property
+    def _starts(self) -> np.ndarray:
+        """Return the first frame that shows each sample."""
+        return np.flatnonzero(np.diff(self.sources, prepend=-1))
 
     def find_starts(self, frames: int) -> list[int]:
-        """Return the first index, in the motion with repeats, of each of so many frames without them."""
-        return np.r_[0, self.offset + self.count * np.arange(frames)].tolist()
+        """Return the first frame that shows each sample, followed by the number of frames."""
+        return [*self._starts.tolist(), frames]
 
-    def restore(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return the correction of a motion with repeats from that of the motion without them."""
-        if self.count == 1:
+    def describe(self, fps: float) -> str:
+        """Return a sentence on the repeats of a motion."""
+        if self.count:
+            return f"each frame stands {self.count} times in a row: checked at {fps / self.count:g} fps"
+        copies = len(self.sources) - len(self.times)
+        return f"frames are repeated: {copies} of {len(self.sources)} repeat the frame before; checked without them"
+
+    def restore(self, original: Motion, correction: CorrectedMotion, choice: FrameTimes) -> CorrectedMotion:
+        """Return the correction of a motion from that of `prepare`."""
+        if not len(self.sources) or (self.is_linear and not self.is_even(choice)):
             return correction
-        sources = (np.arange(len(original)) - self.offset) // self.count + 1
+        is_even = self.is_even(choice)
+        if self.spacing and not is_even:
+            correction = self._put_back(original, correction)
+        elif not correction.accepted:
+            correction = replace(correction, motion=original)
+        elif not is_even:
+            corrected = correction.motion.select_frames(self._starts[self.sources])
+            motion = replace(correction.motion, root_m=corrected.root_m, rotations=corrected.rotations)
+            correction = replace(correction, motion=motion)
+        return replace(correction, notes=(*self._notes(is_even=is_even), *correction.notes))
+
+    def _notes(self, *, is_even: bool) -> Iterator[Note]:
+        if self.is_linear:
+            yield Note(NoteKind.LINEAR_FRAMES, self.spacing)
+        elif self.count and not is_even:
+            yield Note(NoteKind.REPEATED_FRAMES, self.count)
+        else:
+            copies = float(len(self.sources) - len(self.times))
+            yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
+
+    def _put_back(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return the correction of a motion with copies from that of its samples."""
         starts = self.find_starts(len(original))
         failure = correction.failure
         if failure is not None:
@@ -67,20 +194,105 @@ class FrameRepeats:
             failure = replace(failure, frame=first, last_frame=last)
         motion = original
         if correction.accepted:
-            corrected = correction.motion.select_frames(sources)
+            corrected = correction.motion.select_frames(self.sources)
             motion = replace(original, root_m=corrected.root_m, rotations=corrected.rotations)
         timeline = correction.timeline
         if timeline is not None:
-            repeated = timeline.select_frames(sources[sources < len(timeline)])
-            timeline = replace(repeated, fps=timeline.fps * self.count)
+            repeated = timeline.select_frames(self.sources[self.sources < len(timeline)])
+            timeline = replace(repeated, fps=original.fps)
         supports = []
         for support in correction.supports:
             supports.append(replace(support, first=starts[support.first], last=starts[support.last + 1] - 1))
-        return replace(
-            correction,
-            motion=motion,
-            failure=failure,
-            timeline=timeline,
-            supports=tuple(supports),
-            notes=(Note(NoteKind.REPEATED_FRAMES, self.count), *correction.notes),
-        )
+        return replace(correction, motion=motion, failure=failure, timeline=timeline, supports=tuple(supports))
+
+
+def _measure_steps(motion: Motion) -> np.ndarray:
+    """Return the size (T − 1,) of each step of the whole body, in metres and components of quaternions."""
+    rotations = make_continuous(motion.rotations)
+    turns = np.square(np.diff(rotations, axis=0)).sum(-1).mean(-1)
+    shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)
+    return np.sqrt(turns + shifts)
+
+
+def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
+    """Return the ratio (S,) of each step to the largest one beside it; NaN where the body rests on either side.
+
+    The smaller of the largest steps before and after counts, so that no body that starts or stops seems to repeat.
+    """
+    if len(steps) < 2 * beside:
+        return np.full(len(steps), np.nan)
+    padded = np.pad(steps, beside)
+    largest = sliding_window_view(padded, beside).max(axis=1)
+    least_m = np.minimum(largest[: len(steps)], largest[beside + 1 :])
+    return np.where(least_m > 10 * _UNCHANGED, steps / np.maximum(least_m, _UNCHANGED), np.nan)
+
+
+def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
+    """Return which frames (S + 1,) follow a low step in the shortest regular pattern, and how far apart others are.
+
+    The distance is 0 without a pattern.
+
+    Args:
+        ratios: (S,) steps in relation to those beside, NaN where unknown.
+        low: Largest mean of low steps at the same place of all periods.
+        high: Least mean of other steps.
+    """
+    for period in range(2, _LONGEST_PERIOD + 1):
+        rows = -(-len(ratios) // period)
+        folded = np.full(rows * period, np.nan)
+        folded[: len(ratios)] = ratios
+        folded = folded.reshape(rows, period)
+        known = np.isfinite(folded)
+        if known.sum(0).min() < _FEWEST_PERIODS:
+            break
+        means = np.nansum(np.minimum(folded, 1.5), axis=0) / known.sum(0)
+        is_low = means < low
+        is_clear = np.logical_or(is_low, means > high).all()
+        if is_clear and is_low.any() and not is_low.all() and _is_rhythm(~is_low):
+            repeated = np.tile(is_low, rows)[: len(ratios)]
+            strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
+            if strays <= _STRAY * repeated.sum():
+                return np.append(False, repeated), period / int(np.sum(~is_low))
+    return np.zeros(len(ratios) + 1, dtype=bool), 0.0
+
+
+def _is_rhythm(is_start: np.ndarray) -> bool:
+    """Return whether samples start as evenly as the frames of a period allow."""
+    starts = np.flatnonzero(np.tile(is_start, 3))
+    fit = np.polyval(np.polyfit(np.arange(len(starts)), starts, 1), np.arange(len(starts)))
+    return bool(np.ptp(starts - fit) < 1.0)
+
+
+def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
+    """Return which frames (T,) lie on straight lines between keys at regular intervals, and these in frames, or 0."""
+    if len(motion) < 2 * _BESIDE[0] + 2:
+        return np.zeros(len(motion), dtype=bool), 0.0
+    shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
+    turns = np.square(np.diff(steps_between(motion.rotations), axis=0)).sum(-1).mean(-1)
+    is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR, _HIGH)
+    return np.append(is_linear, False), spacing if spacing == round(spacing) else 0.0
+
+
+def _measure_catching_up(is_copy: np.ndarray, ratios: np.ndarray) -> float:
+    """Return the median ratio of the steps that follow copies to those that follow samples; 0 without either."""
+    is_step = ~is_copy[1:]
+    follows_copy = is_copy[:-1]
+    after_copies = ratios[is_step & follows_copy]
+    after_samples = ratios[is_step & ~follows_copy]
+    if not np.isfinite(after_copies).any() or not np.isfinite(after_samples).any():
+        return 0.0
+    return float(np.nanmedian(after_copies) / np.nanmedian(after_samples))
+
+
+def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples (T, K) nearest to some times (T,), and the weights (T, K) of their polynomial there."""
+    count = min(_SAMPLES_BETWEEN, len(times))
+    first = np.clip(np.searchsorted(times, at, side="right") - count // 2, 0, len(times) - count)
+    rows = first[:, None] + np.arange(count)
+    knots = times[rows]
+    weights = np.ones(rows.shape)
+    for knot in range(count):
+        for other in range(count):
+            if other != knot:
+                weights[:, knot] *= (at - knots[:, other]) / (knots[:, knot] - knots[:, other])
+    return rows, weights

@@ -155,6 +155,12 @@ class NoteKind(StrEnum):
     """It stood still and glided at `value` metres per second; the glide was removed."""
     REPEATED_FRAMES = "repeated frames"
     """Each frame stands `value` times in a row."""
+    COPIES_REPLACED = "copies replaced"
+    """Frames in between replace the `value` frames that repeat the frame before."""
+    COPIES_KEPT = "copies kept"
+    """The `value` frames that repeat the frame before do so in the corrected motion, too."""
+    LINEAR_FRAMES = "linear frames"
+    """Frames between every `value`-th one were linear; curves replace them."""
     TAKES = "takes"
     """There are cuts between takes at the frames in `words`."""
     T_POSE = "T-pose"
@@ -183,6 +189,9 @@ _NOTES = {
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",
     NoteKind.REPEATED_FRAMES: "every frame stands {value:.0f} times in a row: corrected without copies, then repeated",
+    NoteKind.COPIES_REPLACED: "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)",
+    NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat others: corrected without them, then repeated",
+    NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays as it is; the rest is corrected",
     NoteKind.T_POSE_AT_END: "T-pose in the last frames ({value:.0f}), which stays as it is; the rest is corrected",

@@ -21,7 +21,7 @@ from selfcorrect.simulators.stages.scene import Scene
 
 LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --keep-level --remove-drift --join-takes
     --retime --raw --simulate always --scene.load-kg 5 --keep-failed --video --contacts c.json --frames 1:9
-    --amount legs=0.5 --keep hands --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
+    --frame-times keep --amount legs=0.5 --keep hands --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
 SAME = CorrectionOptions(
     strength=0.3,
     support="floor",
@@ -30,6 +30,7 @@ SAME = CorrectionOptions(
     keep_level=True,
     remove_drift=True,
     join_takes=True,
+    frame_times="keep",
     retime=True,
     raw=True,
     simulate="always",

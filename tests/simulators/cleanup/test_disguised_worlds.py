@@ -138,12 +138,100 @@ def test_repeated_frames_are_corrected_as_without_repeats(count: int, first: int
     assert notes_of(correction, NoteKind.REPEATED_FRAMES) == [count]
 
 
-@pytest.mark.parametrize("kind", ["walk", "idle", "hop"])
-def test_motions_without_repeats_have_none(kind) -> None:
-    assert FrameRepeats.from_motion(made_motion(kind)) == FrameRepeats()
+def resample(motion: Motion, times: np.ndarray) -> Motion:
+    """The motion at times in frames, on straight lines between its frames."""
+    rows = np.minimum(times.astype(int), len(motion) - 2)
+    share = (times - rows)[:, None]
+    before, after = motion.select_frames(rows), motion.select_frames(rows + 1)
+    root_m = (1 - share) * before.root_m + share * after.root_m
+    rotations = (1 - share[..., None]) * before.rotations + share[..., None] * after.rotations
+    return replace(before, root_m=root_m, rotations=rotations / np.linalg.norm(rotations, axis=-1, keepdims=True))
+
+
+def add_noise(motion: Motion, noise_m: float, noise_rad: float) -> Motion:
+    stream = np.random.default_rng(0)
+    turns = Rotation.from_rotvec(stream.normal(0, noise_rad, (motion.rotations.size // 4, 3)))
+    rotations = (Rotation.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat()
+    root_m = motion.root_m + stream.normal(0, noise_m, motion.root_m.shape)
+    return replace(motion, root_m=root_m, rotations=rotations.reshape(motion.rotations.shape))
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    rates=st.sampled_from([(25, 30), (24, 60), (50, 60), (24, 30), (30, 60), (12, 60)]),
+    kind=st.sampled_from(["walk", "run", "turn"]),
+    phase=st.sampled_from([0.0, 0.3, 0.7]),
+    noise=st.sampled_from([0.0, 1.0]),
+)
+def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
+    rates: tuple[int, int], kind: Kind, phase: float, noise: float
+) -> None:
+    """Evened frames are nearer to the motion than those with copies, which keep puts back exactly."""
+    real, stored = rates
+    fine = made_motion(kind, fps=300.0, frames=1500)
+    shown_s = np.floor(np.arange(4 * stored) * real / stored + phase + 1e-9) / real
+    repeated = replace(resample(fine, 300 * shown_s), fps=float(stored))
+    noisy = add_noise(repeated, 0.001 * noise, np.radians(0.1) * noise)
+    repeats = FrameRepeats.from_motion(noisy)
+    assert repeats.has_repeats
+    assert repeats.spacing == pytest.approx(stored / real)
+    jerks = [
+        np.linalg.norm(np.diff(motion.root_m, 3, axis=0), axis=1).mean() for motion in (noisy, repeats.fill(noisy))
+    ]
+    assert jerks[1] < 0.5 * jerks[0]
+    samples = repeats.drop(noisy)
+    assert samples.fps == pytest.approx(real)
+    kept = repeats.restore(noisy, CorrectedMotion(samples), "keep").motion
+    np.testing.assert_array_equal(kept.root_m, samples.root_m[repeats.sources])
+    assert np.abs(kept.root_m - noisy.root_m).max() < 0.01 * noise + 1e-9
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000), kind=st.sampled_from(["walk", "run", "turn"]))
+def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> None:
+    motion = made_motion(kind)
+    is_copy = np.random.default_rng(seed).random(len(motion)) < 0.15
+    is_copy[[0, 1, 2, 3, -4, -3, -2, -1]] = False
+    sources = np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(motion))))
+    held = motion.select_frames(sources)
+    repeats = FrameRepeats.from_motion(held)
+    filled = repeats.fill(held)
+    is_sample = sources == np.arange(len(motion))
+    np.testing.assert_array_equal(filled.root_m[is_sample], motion.root_m[is_sample])
+    np.testing.assert_array_equal(filled.rotations[is_sample], motion.rotations[is_sample])
+    held_m, filled_m, true_m = (joint_positions(motion) for motion in (held, filled, motion))
+    assert np.abs(filled_m - true_m).mean() < 0.4 * np.abs(held_m - true_m).mean()
+    kept = repeats.restore(held, CorrectedMotion(filled), "keep").motion
+    np.testing.assert_array_equal(kept.root_m, held.root_m)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_linear_frames_between_regular_keys_become_curves(count: int) -> None:
+    motion = made_motion("turn")
+    times = np.arange(len(motion)) / count
+    linear = resample(motion.select_frames(slice(None, None, count)), times[: len(motion) - count])
+    repeats = FrameRepeats.from_motion(linear)
+    assert repeats.is_linear
+    assert repeats.spacing == count
+    truth = motion.frames(0, len(linear))
+    before_m = np.abs(linear.root_m - truth.root_m).mean()
+    assert np.abs(repeats.fill(linear).root_m - truth.root_m).mean() < 0.6 * before_m
+    assert repeats.prepare(linear, "keep") is linear
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS), pace=st.floats(0.5, 2.0), fps=st.sampled_from([24.0, 30.0, 120.0]), noise=st.booleans()
+)
+def test_motions_without_repeats_have_none(kind: Kind, pace: float, fps: float, noise: bool) -> None:
+    motion = made_motion(kind, pace=pace, fps=fps)
+    motion = add_noise(motion, 0.003, 0.02) if noise else motion
+    repeats = FrameRepeats.from_motion(motion)
+    assert not repeats.has_repeats
+    assert repeats.prepare(motion, "auto") is motion
 
 
 def test_a_pose_that_is_held_is_no_repeat() -> None:
     walk = made_motion("walk", frames=60)
     paused = walk.select_frames(np.r_[:30, np.full(40, 30), 30:60])
-    assert FrameRepeats.from_motion(paused) == FrameRepeats()
+    assert not FrameRepeats.from_motion(paused).has_repeats
