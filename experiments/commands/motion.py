@@ -137,7 +137,8 @@ class MotionCommand(MotionOptions):
             for arm in comparison.arms:
                 print(f"{comparison.denoiser}: {arm.label}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
-        print(f"cost of the preset without other options: {PRESET_ROWS[self.preset].cost}")
+        share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
+        print(f"{share:.2g} × the generations that the preset trains, which costs {PRESET_ROWS[self.preset].cost}")
 
     def _count_workers(self, training_processes: int) -> int:
         """Return the number of processes that run jobs: 1 if several processes train together."""
@@ -149,6 +150,12 @@ class MotionCommand(MotionOptions):
                 "leave out workers, runner and cluster"
             )
         return 1
+
+
+def _count_generations(settings: MotionSettings) -> int:
+    """Return the number of generations of all arms and seeds."""
+    arms = sum(len(comparison.arms) for comparison in settings.comparisons)
+    return arms * settings.seeds * settings.generations
 
 
 def _is_table_name(name: str) -> bool:

@@ -1,15 +1,18 @@
 """The demonstration of `selfcorrect demo`: a built-in clip, spoiled and corrected."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
+from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.measures.physical import JERK, METRES_PER_SECOND, MILLIMETRES, MotionFigure, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
 
 from .in_python import correct
 
@@ -50,9 +53,9 @@ class Demonstration:
     after: CorrectedMotion
 
     def lines(self) -> list[str]:
-        """Return four figures before and after, a line each."""
-        before = physical_errors(MotionBatch.stack([self.before])).mean()
-        after = physical_errors(MotionBatch.stack([self.after.motion])).mean()
+        """Return four figures before and after, a line each, measured as the page measures them."""
+        before = measure(self.before)
+        after = measure(self.after.motion, self.after.supports)
         lines = []
         for figure in FIGURES:
             value_before = figure.unit.convert(before[figure.key])
@@ -60,6 +63,11 @@ class Demonstration:
             values = f"{value_before:8.{figure.digits}f} → {value_after:.{figure.digits}f}"
             lines.append(f"{figure.title:<16}{values} {figure.unit.symbol}")
         return lines
+
+
+def measure(motion: Motion, supports: Sequence[Support] = ()) -> dict[str, float]:
+    """Return the physical errors of a motion over all frames, with the soles that its feet show in stance."""
+    return physical_errors(MotionBatch.stack([level_feet(motion)]), [supports]).mean()
 
 
 FIGURES = (

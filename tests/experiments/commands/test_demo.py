@@ -1,5 +1,6 @@
 """The demonstration: a spoiled walk is better afterwards, in figures and in a page."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path:
     assert figures["floating"][1] < 10
     page = (tmp_path / "walk.html").read_text(encoding="utf-8")
     assert page.count('"title":') == 2
+    shown_mm = [1000 * float(depth_m) for depth_m in re.findall(r'"means": \[([^,]+),', page)]
+    assert np.allclose(shown_mm, figures["penetration"], atol=0.5), "console and page measure alike"
     assert '"residual": "' in page
 
 

@@ -130,6 +130,14 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
     assert "generations 50, seeds 3, n = 64" in output
 
 
+def test_the_cost_of_a_dry_run_grows_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+    costs = []
+    for changes in ([], ["--seeds", "10", "--generations", "8"]):
+        assert cli.main(["motion", "--preset", "quick", *changes, "--dry-run"]) == 0
+        costs.append(capsys.readouterr().out.splitlines()[-1].partition(" × ")[0])
+    assert costs == ["1", "20"]
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
