@@ -16,6 +16,7 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose
 from selfcorrect.motion.geometry.views import ScaledBody, TurnedWorld
+from selfcorrect.motion.measures.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 
@@ -108,7 +109,10 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
     """Return a correction turned onto the slope, which has no supports; a rejected one is unchanged."""
     if scene.is_plain or not correction.accepted:
         return correction
-    return replace(correction, motion=TurnedWorld(_slope_to_upright(scene)).restore(correction.motion))
+    to_upright = _slope_to_upright(scene)
+    x, y, z = to_upright.inv().apply((0.0, 1.0, 0.0)).tolist()
+    slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
+    return replace(correction, motion=TurnedWorld(to_upright).restore(correction.motion), slope=slope)
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:

@@ -68,7 +68,9 @@ def _low_sole_height_m(motion: Motion) -> float:
 
 
 def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Motion]:
-    """Return a motion and its correction in a world in which the floor that was estimated from the motion is level."""
+    """Return a motion and its correction in a world in which the floor below each of them is level."""
+    if correction.slope != LEVEL:
+        return motion, TurnedWorld(correction.slope.to_level).view(correction.motion)
     if not correction.floor.is_tilted:
         return motion, correction.motion
     turned = TurnedWorld(correction.floor.to_level)

@@ -249,6 +249,8 @@ class CorrectedMotion:
     """Other assumptions and observations."""
     floor: GroundPlane = LEVEL
     """The floor on which the motion stood before correction, if it was estimated."""
+    slope: GroundPlane = LEVEL
+    """The floor on which the corrected motion stands, if a scene gave it a slope."""
 
     @property
     def accepted(self) -> bool:

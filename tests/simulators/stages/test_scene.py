@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect import correct
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -175,6 +176,15 @@ def test_slopes_are_left_as_they_are_entered(adult, stand):
     along_hill_m = Rotation.from_rotvec([0.0, 0.0, np.deg2rad(10.0)]).apply(joint_positions(motion)[0, ankle])
     assert np.allclose(joint_positions(back)[0, ankle], along_hill_m, atol=0.003)  # legs reach no further
     assert back.root_m[0, 1] == pytest.approx(motion.root_m[0, 1], abs=0.02)
+
+
+@pytest.mark.parametrize("uphill_deg", [0.0, 70.0])
+def test_a_body_on_a_slope_is_judged_on_the_slope(stand, uphill_deg: float) -> None:
+    correction = place_on_slope(Scene(slope_deg=10.0, uphill_deg=uphill_deg), CorrectedMotion(stand))
+    before, after = see_level(stand, correction)
+    assert before is stand
+    assert np.allclose(joint_positions(after), joint_positions(stand))
+    assert not np.allclose(joint_positions(correction.motion), joint_positions(stand), atol=0.05)
 
 
 def test_loads_move_the_centre_of_mass_towards_the_hands(adult):
