@@ -82,12 +82,17 @@ Writes = Callable[..., None]
 """Writer of a file: called with its path and the motions."""
 
 
-_BYTES_PER_ROTATION = 4 * 8
+_BYTES_PER_JOINT = 4 * 8
+"""Memory of a joint's rotation in one frame."""
+BYTES_PER_SAMPLED_JOINT = 11 * 8
+"""Memory of a joint in one frame while its curves are sampled: rotation, place, and what the curves hold of them."""
 _LEAST_BYTES = 2**17
 """Work that a motion costs however short it is, in bytes of numbers that take as long."""
 
 
-def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> None:
+def check_size(
+    path: Path, sizes: Iterable[tuple[int, int]], more: int = 0, bytes_per_joint: int = _BYTES_PER_JOINT
+) -> None:
     """Refuse a file whose motions would take more memory than the limit.
 
     A file that is itself an eighth of that, as recordings are, may have any size.
@@ -96,11 +101,12 @@ def check_size(path: Path, sizes: Iterable[tuple[int, int]], more: int = 0) -> N
         path: The file.
         sizes: Frames and joints of each motion.
         more: Bytes of files beside it.
+        bytes_per_joint: Memory of one joint in one frame.
 
     Raises:
         InputError: They would take more.
     """
-    numbers = sum(max(_BYTES_PER_ROTATION * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
+    numbers = sum(max(bytes_per_joint * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
     check_workable(path, numbers, stored=path.stat().st_size + more)
 
 

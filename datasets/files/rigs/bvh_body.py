@@ -13,7 +13,7 @@ from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..motion_file import MotionFile, check_size
+from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import turn_upright
@@ -59,7 +59,7 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
     sampled = frame_count(clip.motion.seconds, SAMPLED_FPS)
-    check_size(path, [(sampled, len(clip.motion.skeleton))])
+    check_size(path, [(sampled, len(clip.motion.skeleton))], bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
     places = np.arange(sampled) * own_fps / SAMPLED_FPS
     note = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g} (--fps)"
     return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, note))

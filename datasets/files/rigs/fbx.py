@@ -16,7 +16,7 @@ from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
 
-from ..motion_file import OTHER_SKELETONS, MotionFile, check_size
+from ..motion_file import BYTES_PER_SAMPLED_JOINT, OTHER_SKELETONS, MotionFile, check_size
 from ..native.child_process import ChildFile, ChildReader
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
@@ -73,7 +73,8 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         if not tree or not stacks:
             raise InputError(f"{path}: holds no animation of a skeleton")
         rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
-        check_size(path, [(stack.frames, len(tree)) for stack in stacks])
+        sizes = [(stack.frames, len(tree)) for stack in stacks]
+        check_size(path, sizes, bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
         values_count = sum(stack.frames for stack in stacks) * len(tree)
         scene.allow(_SAMPLING_S + _SAMPLING_S_PER_VALUE * values_count)
         animations = []

@@ -19,7 +19,7 @@ from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
 
-from ..motion_file import MotionFile, check_size
+from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
 from .animations import Animation, collect_animations, read_animation
@@ -79,7 +79,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
         _check_keys(document, jobs)
         clocks = [_make_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
         sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
-        check_size(path, sizes, beside)
+        check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
         clips = []
         for (body, index), clock in zip(jobs, clocks, strict=True):
             clips.append(_read_clip(document, body, index, clock, path, reading))

@@ -7,9 +7,11 @@ import os
 import resource
 import tarfile
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import format_bvh, parse_bvh
+from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import resample
@@ -147,6 +150,31 @@ def test_a_property_has_one_channel_and_tables_of_times_count_each(
     (tmp_path / "a.gltf").write_text(json.dumps(content))
     monkeypatch.setenv(LIMIT_VARIABLE, "100")
     assert_refused(tmp_path / "a.gltf", "its key frames: would take 137")
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".bvh"])
+def test_frames_between_sparse_keys_count_before_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """However far apart keys are, a file stays within the limit of memory or is refused."""
+    limit_mb = 24.0
+    monkeypatch.setenv(LIMIT_VARIABLE, str(limit_mb))
+    path = tmp_path / f"a{suffix}"
+    outcomes = set()
+    save_motion(path, MOTION)
+    open_motion(path, any_body=True)  # modules are imported, which takes memory, too
+    for step_s in (5.0, 30.0, 60.0, 90.0):
+        motion = replace(MOTION, root_m=MOTION.root_m + np.linspace(0, 1, 4)[:, None], fps=1 / step_s)
+        save_motion(path, motion, overwrite=True)
+        tracemalloc.start()
+        with suppress(InputError):
+            outcomes.add(len(open_motion(path, Reading(fps=1 / step_s), any_body=True).motion) > 4)
+        peak_mb = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        assert peak_mb < limit_mb, step_s
+    assert outcomes == {True}
+    with pytest.raises(InputError, match="would take"):
+        open_motion(path, Reading(fps=1 / 90.0))
 
 
 def test_an_archive_may_not_lie_about_its_sizes(tmp_path: Path) -> None:
