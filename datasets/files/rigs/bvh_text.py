@@ -1,7 +1,8 @@
 """The text of BVH files: its encoding, the hierarchy, the frame rate and the rows of numbers.
 
 Programs write the format loosely. Read as well, with a note, are files whose frame count is wrong, whose last row is
-cut off, whose rows are wrapped, whose numbers have decimal commas, and whose frame time is missing or in milliseconds.
+cut off, whose rows are wrapped, whose numbers have decimal commas or touch each other, and whose frame time is missing
+or in milliseconds.
 """
 
 import codecs
@@ -37,6 +38,11 @@ _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
 _DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 _DECIMAL_POINT = re.compile(r"\d\.\d")
 _COMMA_NOTE = "numbers with decimal commas are read as with points"
+_TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
+"""Place between two numbers of which the second one's sign fills the column."""
+_TOUCHING_NOTE = "numbers that touch each other are read apart"
+_ROWS_BEFORE_END = 4
+"""Rows at the end of a file that show how its program writes numbers."""
 _ONE_SECOND = "1.0000000"
 """Frame time as this program writes it, which is no placeholder."""
 _PADDING = "\0\x1a"
@@ -190,13 +196,28 @@ class _Scanner:
         start = self.word_at
         line = self.line
         values = []
-        while len(values) < count and abs(value := self.number(self.peek())) <= LARGEST:
+        while len(values) <= count and (numbers := self.split_numbers(self.peek())):
             self.next(keyword)
-            values.append(value)
+            values += numbers
         self.word_at, self.line = start, line
-        if len(values) < count:
+        if len(values) != count:
             raise self.fail(f"{count} finite numbers after {keyword}, none beyond ±{LARGEST:g}")
         return values
+
+    def split_numbers(self, word: str) -> list[float]:
+        """Return the numbers in a word, several if they touch; [] if it holds anything else than finite numbers."""
+        parts = [word] if np.isfinite(self.number(word)) else _TOUCHING.split(word)
+        numbers = [self.number(part) for part in parts]
+        if not all(abs(number) <= LARGEST for number in numbers):
+            return []
+        if len(parts) > 1:
+            self.note_touching()
+        return numbers
+
+    def note_touching(self) -> None:
+        """Note that numbers without a blank between them are read."""
+        if _TOUCHING_NOTE not in self.notes:
+            self.notes.append(_TOUCHING_NOTE)
 
     def number(self, word: str) -> float:
         """Return the number that a word is, NaN if it is none."""
@@ -321,10 +342,14 @@ def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float
     if keyword != "MOTION":
         raise scanner.fail("MOTION")
     frames = _read_field(scanner, r"frames", '"Frames: <number>"')
-    if not re.fullmatch(r"\d{1,12}", frames):
+    if not re.fullmatch(r"\d{1,12}(\.0*)?", frames):
         raise scanner.fail('"Frames: <number>"')
-    time = _read_field(scanner, r"frame\s*time", '"Frame Time: <seconds>"')
-    return int(frames), _resolve_fps(scanner, time, fps)
+    count = int(frames.partition(".")[0])
+    if fps is not None and np.isfinite(scanner.number(scanner.peek())):
+        scanner.notes.append(f"the file has no frame time; {fps:g} frames per second (--fps)")
+        return count, fps
+    time = _read_field(scanner, r"frame\s*time", '"Frame Time: <seconds>" (or --fps)')
+    return count, _resolve_fps(scanner, time, fps)
 
 
 def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
@@ -377,7 +402,9 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     frames: the number of rows that the file states.
     """
     first_line = scanner.line + scanner.text.count("\n", scanner.word_at, scanner.at)
-    text = scanner.text[scanner.at :].rstrip(_PADDING + " \t\n")
+    rest = scanner.text[scanner.at :].rstrip("\0")
+    text = rest.rstrip(_PADDING + " \t\n")
+    has_end = text != rest or _COMMENT.search(text, text.rfind("\n") + 1) is not None
     if any(mark in text for mark in ("#", "//", ";")):
         text = _COMMENT.sub("", text)
     numbered = enumerate(scanner.replace_decimal_commas(text).split("\n"), first_line)
@@ -387,13 +414,47 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     if not lines:
         raise InputError(f"{scanner.source}, line {scanner.line}: expected frames after the frame time, found none")
     values = _load_even_rows(lines, channels)
+    if values is None and any(_TOUCHING.search(line) for _, line in lines):
+        lines = [(number, _TOUCHING.sub(" ", line)) for number, line in lines]
+        values = _load_even_rows(lines, channels)
+        scanner.note_touching()
     if values is None:
         values = _load_uneven_rows(scanner, lines, frames, channels)
+    if not has_end and len(values) > 1 and not _is_end_sound([line for _, line in lines], channels):
+        values = values[:-1]
+        scanner.notes.append(
+            f"{DAMAGED_FILE}: the last number, in line {lines[-1][0]}, may be cut off, as no line end follows; "
+            "its row is left out"
+        )
     if len(values) != frames:
         scanner.notes.append(
             f"{DAMAGED_FILE}: {frames} frames expected from the header, {len(values)} found; these are used"
         )
     return values
+
+
+def _is_end_sound(lines: Sequence[str], channels: int) -> bool:
+    """Return whether the number at the end of a file, after which no line end follows, can be no longer number.
+
+    It has as many decimals as all numbers in the last rows, or at least as many digits as any of them, or is the same
+    as those above it. What ends an incomplete row, or is no number, does not matter, as such a row is left out.
+    """
+    *words, end = " ".join(lines[-_ROWS_BEFORE_END:]).split()
+    if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):
+        return True
+    if {line.split()[-1] for line in lines} == {end}:
+        return True
+    if re.search("[eE]", "".join((*words, end))):
+        return False
+    decimals = {len(word.partition(".")[2]) for word in words}
+    if len(decimals) == 1 and decimals != {0}:
+        return len(end.partition(".")[2]) in decimals
+    return "." in end and _count_digits(end) >= max(map(_count_digits, words))
+
+
+def _count_digits(word: str) -> int:
+    """Return the number of significant digits of a number."""
+    return len(re.sub(r"\D", "", word).lstrip("0"))
 
 
 def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarray | None:

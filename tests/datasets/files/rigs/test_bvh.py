@@ -158,7 +158,7 @@ Frame Time: 0.01
     [
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.replace("  ", "\t"),
-        lambda text: text.rstrip("\n"),
+        lambda text: text.rstrip("\n") + " ",
         lambda text: "\ufeff" + text,
         lambda text: text.replace("\n{", " {").replace("\n  {", " {"),
         lambda text: text.replace("MOTION\n", "\n\nMOTION\n\n").replace("Frames: 3", "Frames:\t3"),

@@ -1,6 +1,7 @@
 """BVH files as programs write them loosely: the same motion, and a note, or one sentence that names the line."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import parse_bvh, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.bvh_text import parse_text
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -60,6 +62,7 @@ LOOSE = {
         lambda text: re.sub(r"(?s).*(?=MOTION)", lambda head: head[0].replace(".", ","), text),
         "numbers with decimal commas are read as with points",
     ),
+    "frames as a fraction": (lambda text: text.replace("Frames: 3", "Frames: 3.0"), ""),
     "old Mac lines": (lambda text: text.replace("\n", "\r"), ""),
 }
 
@@ -81,6 +84,71 @@ def test_a_row_that_is_cut_off_is_left_out(bvh_text: str) -> None:
         "damaged file: the last row, in line 49, has 20 of 22 numbers and is left out",
         "damaged file: 3 frames expected from the header, 2 found; these are used",
     )
+
+
+def with_numbers(text: str, form: Callable[[float], str]) -> str:
+    """The file with five rows of other numbers, each written by a function."""
+    head = text[: text.index("Frame Time")].replace("Frames: 3", "Frames: 5")
+    rows = np.random.default_rng(0).normal(0, 100, (5, 22))
+    lines = [" ".join(form(number) for number in row.tolist()) for row in rows]
+    return "\n".join([f"{head}Frame Time: 0.0333333", *lines, ""])
+
+
+@pytest.mark.parametrize("form", ["{:.6f}", "{:.2f}", "{:.6g}", "{!r}", "{:.0f}", "{:.3e}"])
+def test_a_file_cut_off_anywhere_in_its_last_numbers_keeps_no_wrong_number(bvh_text: str, form: str) -> None:
+    text = with_numbers(bvh_text, form.format)
+    whole = parse_text(text, "made").values
+    for length in range(len(text) - 60, len(text)):
+        content = parse_text(text[:length], "made")
+        assert len(content.values) >= len(whole) - 1
+        np.testing.assert_allclose(content.values, whole[: len(content.values)], rtol=1e-5, atol=1e-12)
+        assert (len(content.values) < len(whole)) == any("left out" in note for note in content.notes)
+    is_fixed = form in ("{:.6f}", "{:.2f}")
+    assert len(parse_text(text[:-1], "made").values) == (5 if is_fixed else 4) or form in ("{:.6g}", "{!r}")
+    assert len(parse_text(text, "made").values) == 5
+
+
+@pytest.mark.parametrize("blanks", [" ", "\t\n"])
+def test_numbers_that_touch_are_read_apart(bvh_text: str, blanks: str) -> None:
+    """As programs write them whose columns are too narrow; digits after an exponent's sign stay there."""
+    text = with_numbers(bvh_text, "{:.3e}".format) if blanks == " " else bvh_text
+    head, _, rows = text.partition("Frame Time")
+    touching = re.sub(r"(?<=[\d]) +(?=-)", "", head) + "Frame Time" + re.sub(r"(?<=[\d]) +(?=-)", "", rows)
+    assert touching != text
+    content = parse_text(touching, "made")
+    np.testing.assert_array_equal(content.values, parse_text(text, "made").values)
+    assert [joint.offset for joint in content.joints] == [joint.offset for joint in parse_text(text, "made").joints]
+    assert content.notes == ("numbers that touch each other are read apart",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("OFFSET 10.0 -5.0 0.0", "OFFSET 10.0 -5.0 0.0 1 2 3", r"line \d+: expected 3 finite numbers after OFFSET"),
+        ("OFFSET 10.0 -5.0 0.0", "OFFSET 10.0 -5.0-1-2", r"line \d+: expected 3 finite numbers after OFFSET"),
+        ("Frames: 3", "Frames: 3.5", r'line \d+: expected "Frames: <number>"'),
+        ("Frame Time: 0.0333333\n", "", r'line 46: expected "Frame Time: <seconds>" \(or --fps\)'),
+        ("1 95 -3 10", "1 nan -3 10", "line 47: expected 22 finite numbers in frame 0, got 'nan'"),
+    ],
+)
+def test_what_leaves_doubt_gets_a_sentence_with_the_line(bvh_text: str, old: str, new: str, message: str) -> None:
+    assert old in bvh_text
+    with pytest.raises(sc.InputError, match=message):
+        parse_text(bvh_text.replace(old, new, 1), "made.bvh")
+
+
+def test_a_joint_without_channels_gets_a_sentence_with_the_line(bvh_text: str) -> None:
+    lines = bvh_text.split("\n")
+    index = max(index for index, line in enumerate(lines) if "CHANNELS" in line)
+    with pytest.raises(sc.InputError, match=r"line \d+: expected CHANNELS in joint"):
+        parse_text("\n".join([*lines[:index], *lines[index + 1 :]]), "made.bvh")
+
+
+def test_a_missing_frame_time_is_replaced_by_the_option(bvh_text: str) -> None:
+    content = parse_text(bvh_text.replace("Frame Time: 0.0333333\n", ""), "made.bvh", fps=60.0)
+    np.testing.assert_array_equal(content.values, parse_text(bvh_text, "made").values)
+    assert content.fps == 60.0
+    assert content.notes == ("the file has no frame time; 60 frames per second (--fps)",)
 
 
 @pytest.mark.parametrize(
