@@ -25,8 +25,8 @@ from selfcorrect.storage.files.writing import replacing
 
 from ..skeletons.anatomy import recognize_parts, top_of_body
 from ..skeletons.units import body_size, unit_of, unit_of_person
-from .bvh_text import byte_order_mark, parse_text, read_bvh_text
-from .rig import RiggedMotion, is_person, unique
+from .bvh_text import BLANKS, byte_order_mark, parse_text, read_bvh_text
+from .rig import RiggedMotion, describe_changed_names, is_person, unique, warn_of_changed_names
 
 _NO_BONE = 0.1
 """Share of its offset below which a joint's position is no place, but what is added to that."""
@@ -84,7 +84,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     motion = recognize_parts(Motion(skeleton, root, rotations, content.fps, source=source))
     skeleton = motion.skeleton
     unit_m = metres_per_unit
-    notes = content.notes
+    name_note = describe_changed_names("BVH", content.names, written_names(content.names))
+    notes = (*content.notes, *filter(None, [name_note]))
     if not unit_m:
         infer_unit = unit_of_person if is_person(skeleton) else unit_of
         size = body_size(parents, skeleton.offsets_m, top_of_body(skeleton))
@@ -187,6 +188,7 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
 
 def write_motion(path: Path, motion: Motion) -> None:
     """Write a motion from elsewhere as BVH: centimetres, ZYX."""
+    warn_of_changed_names("BVH", motion.skeleton.names, written_names(motion.skeleton.names))
     write_bvh(path, clip_of(motion))
 
 
@@ -295,9 +297,9 @@ def written_names(names: Sequence[str]) -> tuple[str, ...]:
     """
     written: list[str] = []
     for name in names:
-        line = re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]+", " ", name).strip()
+        line = re.sub(r"[\t\n\v\f\r\x85\u2028\u2029]+", " ", name).strip(BLANKS)
         line = re.sub(r"(^|\s)(//|[#;](?=\s))", r"\1_", line)
-        written.append(re.sub(r"[{}\x00-\x1f\x7f-\x9f]", "_", line) or "joint")
+        written.append(re.sub(r"[{}\x00-\x1f\x7f-\x9f\ud800-\udfff]", "_", line) or "joint")
     return unique(written)
 
 

@@ -30,6 +30,8 @@ _USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 _USUAL_ROUNDING = 2e-3
 """Milliseconds are often written with one decimal, as in 33.3."""
 
+BLANKS = " \t\n\r\v\f"
+"""Blanks around a name; other ones, such as Japanese, belong to it."""
 _SPACE = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*")
 _WORD = re.compile(r"[{}]|[^\s{}]+")
 _NAME = re.compile(r"[^\n{]*")
@@ -189,7 +191,7 @@ class _Scanner:
         match = _NAME.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         self.at = match.end()
-        return _COMMENT_AFTER_NAME.sub("", match.group().strip())
+        return _COMMENT_AFTER_NAME.sub("", match.group().strip(BLANKS))
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
         """Return the next words as finite numbers; InputError if they are none."""

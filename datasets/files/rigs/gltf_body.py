@@ -33,7 +33,7 @@ from .gltf_document import (
     with_tracks,
     write_document,
 )
-from .rig import LARGEST, Rig, motion_of, top_joint, tree_of
+from .rig import LARGEST, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
 from .sampling import SAMPLED_FPS, round_rate, sampling_rate
 
 _UNIFORM = 1e-3
@@ -376,9 +376,7 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, node in enumerate(rig.nodes):
         rotations = make_continuous(rigged.motion.rotations[:, joint])
-        rest = Rotation.from_quat(rig.rest[joint]["rotation"])
-        turns = rest.inv() * Rotation.from_quat(rotations)
-        if turns.magnitude().max() > _TURNS_RAD:
+        if _turns(rig.rest[joint]["rotation"], rotations):
             tracks[node, "rotation"] = rotations
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)
         if track_m is not None and len(track_m) == len(rotations):
@@ -386,3 +384,11 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
             if np.abs(values - rig.rest[joint]["translation"]).max() > _MOVES_M:
                 tracks[node, "translation"] = values
     return times_s, tracks
+
+
+def _turns(rest: np.ndarray, rotations: np.ndarray) -> bool:
+    """Return whether rotations (T, 4) differ from that of a node at rest, which may be none in a node that moves."""
+    if np.linalg.norm(rest) < LEAST_LENGTH:
+        return True
+    turns = Rotation.from_quat(rest).inv() * Rotation.from_quat(rotations)
+    return bool(turns.magnitude().max() > _TURNS_RAD)

@@ -289,7 +289,8 @@ def write_document(path: Path, document: Document) -> None:
         buffer.pop("uri", None)
         if is_text or index:
             buffer["uri"] = _DATA + base64.b64encode(array).decode()
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    # What UTF-8 cannot hold, half of a pair of surrogates in a name, stays the escape that it was in JSON.
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode(errors="backslashreplace")
     first = document.buffers[0] if document.buffers else b""
     with replacing(path) as temporary:
         temporary.write_bytes(text if is_text else binary(text, first))

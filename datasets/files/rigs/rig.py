@@ -4,6 +4,7 @@ Scales above a joint are counted into its offset, so that a skeleton in centimet
 metres. Scales that change with time are not followed.
 """
 
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,6 +33,10 @@ Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
 
 LARGEST = 1e12
 """Beyond any length and angle in a motion, and small enough that nothing that is worked out of it overflows."""
+
+
+LEAST_LENGTH = 1e-6
+"""Length of a quaternion below which it is no rotation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,6 +209,28 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(numbered)
 
 
+def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
+    """Return a note on names of joints that a kind of file cannot hold, with what is written for the first; "" if none.
+
+    Args:
+        kind: The kind of file.
+        names: Names of joints.
+        written: Names that are written for them.
+    """
+    changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
+    if not changed:
+        return ""
+    name, other = changed[0]
+    more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+    return f"names that {kind} cannot hold are changed when written: {name[:60]!r} to {other[:60]!r}{more}"
+
+
+def warn_of_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> None:
+    """Warn of names of joints that a kind of file cannot hold; see `describe_changed_names`."""
+    if note := describe_changed_names(kind, names, written):
+        warnings.warn(note, stacklevel=2)
+
+
 def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     """Return the rig's motion in the file's unit.
 
@@ -226,7 +253,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
         place = np.median(tracks.get((joint, "translation"), rest["translation"][None]), axis=0)
         offsets[joint] = place * rig.offset_scales[joint]
     lengths = np.linalg.norm(rotations, axis=-1, keepdims=True)
-    if lengths.min() < 1e-6:
+    if lengths.min() < LEAST_LENGTH:
         raise InputError(f"a rotation of {rig.names[int(lengths.min(axis=(0, 2)).argmin())]} has no length")
     root_track = tracks.get((0, "translation"), rig.rest[0]["translation"])
     root = np.broadcast_to(root_track, (frames, 3)).astype(float)

@@ -3,6 +3,7 @@
 Needs the extra `usd`: Pixar's usd-core, imported when a file is written. y up, metres, one time code per frame.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.writing import replacing
+
+from .rig import unique, warn_of_changed_names
 
 SUFFIXES = (".usda", ".usdc", ".usd")
 
@@ -33,7 +36,8 @@ def write(path: Path, motion: Motion) -> None:
         stage.SetEndTimeCode(len(motion) - 1)
         root = usd.UsdSkel.Root.Define(stage, "/motion")
         stage.SetDefaultPrim(root.GetPrim())
-        joints = usd.Vt.TokenArray(_joint_paths(motion.skeleton, usd.Tf.MakeValidIdentifier))
+        identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
+        joints = usd.Vt.TokenArray(_joint_paths(motion.skeleton, identifiers))
         _define_skeleton(stage, usd, joints, motion)
         _define_animation(stage, usd, joints, motion)
         stage.GetRootLayer().Save()
@@ -46,11 +50,20 @@ def _usd() -> Any:
     return pxr
 
 
-def _joint_paths(skeleton: Skeleton, identifier: Any) -> list[str]:
+def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
+    """Return USD's identifiers for names, none of them twice; a warning tells which names had to be changed."""
+    identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
+    while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
+        identifiers = valid
+    warn_of_changed_names("USD", names, valid)
+    return valid
+
+
+def _joint_paths(skeleton: Skeleton, identifiers: Sequence[str]) -> list[str]:
     """Return UsdSkel's names of joints: the path from the root."""
     paths: list[str] = []
-    for name, parent in zip(skeleton.names, skeleton.parents, strict=True):
-        paths.append(identifier(name) if parent < 0 else f"{paths[parent]}/{identifier(name)}")
+    for identifier, parent in zip(identifiers, skeleton.parents, strict=True):
+        paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
     return paths
 
 

@@ -366,3 +366,26 @@ def test_the_simulation_makes_the_same_of_a_motion_in_either_format(walker: sc.M
         assert correction.accepted, correction.reason
         corrected.append(smpl_joints_m(sc.load_motion(tmp_path / f"b{suffix}")))
     np.testing.assert_allclose(corrected[0], corrected[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_a_rotation_of_zero_length_is_no_internal_error(walker: sc.Motion, tmp_path: Path, moves: bool) -> None:
+    """At rest it does not matter in a node that turns; in all others, and in keys, a sentence names the file."""
+    save_motion(tmp_path / "a.gltf", walker)
+    content = json.loads((tmp_path / "a.gltf").read_text())
+    node = walker.skeleton.names.index("left_elbow")
+    content["nodes"][node]["rotation"] = [0, 0, 0, 0]
+    animation = content["animations"][0]
+    if not moves:
+        animation["channels"] = [
+            channel for channel in animation["channels"] if channel["target"] != {"node": node, "path": "rotation"}
+        ]
+    (tmp_path / "a.gltf").write_text(json.dumps(content))
+    if not moves:
+        with pytest.raises(sc.InputError, match=r"a\.gltf: a rotation of left_elbow has no length"):
+            open_motion(tmp_path / "a.gltf")
+        return
+    file = open_motion(tmp_path / "a.gltf")
+    file.write(tmp_path / "b.gltf", file.motion)
+    again = open_motion(tmp_path / "b.gltf").motion
+    np.testing.assert_allclose(smpl_joints_m(again), smpl_joints_m(walker), atol=1e-5)
