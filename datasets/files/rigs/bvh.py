@@ -23,8 +23,8 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 
-from ..skeletons.anatomy import recognize_parts, top_of_body
-from ..skeletons.units import body_size, unit_of, unit_of_person
+from ..skeletons.anatomy import recognize_parts
+from ..skeletons.units import measure_stature, unit_of, unit_of_person
 from .bvh_text import BLANKS, byte_order_mark, parse_text, read_bvh_text
 from .rig import RiggedMotion, describe_changed_names, is_person, unique, warn_of_changed_names
 
@@ -88,8 +88,7 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     notes = (*content.notes, *filter(None, [name_note]))
     if not unit_m:
         infer_unit = unit_of_person if is_person(skeleton) else unit_of
-        size = body_size(parents, skeleton.offsets_m, top_of_body(skeleton))
-        unit_m, unit_note = infer_unit(size, content.names)
+        unit_m, unit_note = infer_unit(measure_stature(motion), content.names)
         if unit_note:
             notes = (*notes, unit_note)
     scaled = replace(skeleton, offsets_m=skeleton.offsets_m * unit_m)

@@ -19,8 +19,8 @@ from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
-from ..skeletons.anatomy import hangs_elsewhere, recognize_parts, top_of_body
-from ..skeletons.units import body_size, unit_of, unit_of_person
+from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
+from ..skeletons.units import measure_stature, unit_of, unit_of_person
 
 _BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""
@@ -279,7 +279,7 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     """
     read = motion if any(rig.parts) else recognize_parts(motion)
     rig.check_scales(read.skeleton.parts)
-    size = body_size(rig.parents, read.skeleton.offsets_m, top_of_body(read.skeleton))
+    size = measure_stature(read)
     unit_m = metres_per_unit or 1.0
     notes: tuple[str, ...] = ()
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:

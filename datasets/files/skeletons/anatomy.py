@@ -38,12 +38,6 @@ def hangs_elsewhere(skeleton: Skeleton) -> bool:
     return pelvis is not None and any(pelvis not in skeleton.path_to_root(joint) for joint in part_joints)
 
 
-def top_of_body(skeleton: Skeleton) -> int:
-    """Return the highest joint of the body in the tree: the pelvis, or the root if parts are not below the pelvis."""
-    pelvis = skeleton.joint("pelvis")
-    return 0 if pelvis is None or hangs_elsewhere(skeleton) else pelvis
-
-
 def _complete_trunk(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
     """Return parts of which those of the trunk that names leave open follow from the tree.
 

@@ -1,8 +1,14 @@
 """The unit of length of files that do not state it, by how usual it is and how usual it makes the body's size."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
+
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
 
 _CMU_UNIT_M = 0.0254 / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
@@ -13,7 +19,7 @@ _CMU_SHARE = 0.05
 """Share of the last one if joints have the names of CMU's recordings."""
 
 _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
-"""Sizes of bodies at rest, as shares, means and deviations of their logarithms: adults, children, and all others."""
+"""Statures, as shares, means and deviations of their logarithms: adults, children, and all others."""
 
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
@@ -22,24 +28,45 @@ _SCALABLE_M = 0.01, 1000.0
 _SCALED_M = 1.65
 """Size to which giants and dwarfs are scaled."""
 
+_CHAINS = {
+    "legs": ((("left_hip", "left_ankle"), ("right_hip", "right_ankle")), 0.5),
+    "arms": ((("left_shoulder", "left_wrist"), ("right_shoulder", "right_wrist")), 0.32),
+    "trunk": ((("pelvis", "neck"),), 0.31),
+}
+"""Ends of limbs and trunk, and their lengths over the height of the head's top bones."""
+_FRAMES = 48
+"""Number of frames that are looked at."""
 
-def body_size(parents: Sequence[int], offsets: np.ndarray, top: int = 0) -> float:
-    """Return the longest side of a body at rest, in the unit of its offsets.
 
-    Args:
-        parents: Parent of each joint, −1 for the root.
-        offsets: (J, 3) offsets of the joints from their parents.
-        top: Joint that is the body's highest in the tree; those above it do not count.
+def measure_stature(motion: Motion) -> float:
+    """Return the stature of a body by the lengths of its limbs and trunk, in the unit of its offsets, at least 1e-12.
 
-    Returns:
-        Length of the longest side, at least 1e-12.
+    No rest pose matters: it may be any pose. Of statures by legs, arms and trunk the median counts. A skeleton without
+    legs is as long as its joints lie apart in its motion.
     """
-    positions = {top: np.zeros(3)}
-    for joint, parent in enumerate(parents):
-        if joint != top and parent in positions:
-            positions[joint] = positions[parent] + offsets[joint]
-    sides = np.ptp(list(positions.values()), axis=0)
-    return max(float(sides.max()), 1e-12)
+    statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
+    if statures:
+        return max(float(np.median(statures)), 1e-12)
+    frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
+    some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
+    sides = np.ptp(joint_positions(some), axis=1).max(axis=1) if len(motion) else np.zeros(1)
+    return max(float(np.median(sides)), 1e-12)
+
+
+def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
+    """Return the mean length of legs, arms and trunk along their bones, each with its share of a person's stature."""
+    bones = norms(skeleton.offsets_m)
+    limbs = {}
+    for limb, (chains, share) in _CHAINS.items():
+        lengths = []
+        for ends in chains:
+            joints = [skeleton.joint(part) for part in ends]
+            paths = [set(skeleton.path_to_root(joint)) for joint in joints if joint is not None]
+            if len(paths) == 2:
+                lengths.append(float(bones[list(paths[0] ^ paths[1])].sum()))
+        if lengths:
+            limbs[limb] = float(np.mean(lengths)), share
+    return limbs
 
 
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
@@ -66,7 +93,7 @@ def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
     A body that no usual unit makes a person's size is scaled, because floors, contacts and masses are a person's.
 
     Args:
-        size: Length of the body in the file's unit.
+        size: Stature in the file's unit.
         names: Names of its joints.
 
     Returns:

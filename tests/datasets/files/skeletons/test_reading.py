@@ -1,0 +1,60 @@
+"""A body reads to the same joints whatever rest pose, names, vertical axis, unit and root joint its file has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_rigs import NAMINGS, PROPS, REST_POSES, base_walk, rename_joints, resting, with_chains
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.motion.geometry.views import Rerooted, TurnedWorld, to_y_up
+
+PARTS = tuple(base_walk(1).skeleton.parts)
+FINGERS = {
+    f"{side}Hand{finger}": (f"{side.lower()}_wrist", [(sign * 0.08, 0.0, 0.02 * place), *[(sign * 0.03, 0.0, 0.0)] * 3])
+    for side, sign in (("Left", 1.0), ("Right", -1.0))
+    for place, finger in enumerate(("Thumb", "Index", "Middle", "Ring", "Pinky"))
+}
+"""Fingers of four joints."""
+TOP_OF_HEAD = {"HeadTop": ("head", [(0.0, 0.2, 0.0)])}
+UNITS_M = (0.01, 1.0, 0.001, 0.0254)
+
+
+@pytest.fixture(scope="module")
+def base() -> sc.Motion:
+    return base_walk(1)
+
+
+def positions_of_parts(motion: sc.Motion) -> np.ndarray:
+    """(T, 22, 3) joint positions in the order of `PARTS`."""
+    joints = [motion.skeleton.parts.index(part) for part in PARTS]
+    return sc.joint_positions(motion)[:, joints]
+
+
+def write_disguised(path: Path, motion: sc.Motion, random: np.random.Generator) -> str:
+    """Write the motion with a rest pose, names, an axis, a unit and a root joint drawn at random."""
+    rest_pose = random.choice([*REST_POSES])
+    naming = random.choice([*NAMINGS])
+    axis = int(random.integers(2))
+    unit_m = float(random.choice(UNITS_M))
+    root = random.choice(["pelvis", "head", "spine2", "left_foot", "right_wrist"])
+    more = [FINGERS, TOP_OF_HEAD, {}, PROPS["cape"], PROPS["sword"]][random.integers(5)]
+    disguised = with_chains(motion, more)
+    joint = disguised.skeleton.joint(root)
+    disguised = rename_joints(resting(disguised, rest_pose), naming)
+    if joint:
+        disguised = Rerooted(disguised.skeleton, joint).view(disguised)
+    disguised = TurnedWorld(to_y_up(axis).turn.inv()).view(disguised)
+    write_bvh(path, clip_of(disguised, unit_m))
+    return f"{rest_pose}, {naming}, axis {axis}, unit {unit_m}, root {root}, {list(more)[:1]}"
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_body_in_any_disguise_reads_to_the_same_joints(base: sc.Motion, tmp_path: Path, seed: int) -> None:
+    disguise = write_disguised(tmp_path / "a.bvh", base, np.random.default_rng(seed))
+    motion = sc.load_motion(tmp_path / "a.bvh")
+    distances_m = np.abs(positions_of_parts(motion) - positions_of_parts(base)).max(axis=(0, 2))
+    assert distances_m.max() < 1e-3, (disguise, dict(zip(PARTS, distances_m.round(3), strict=True)))
