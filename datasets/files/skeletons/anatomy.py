@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
 
 from .naming import JointName, has_animal_names, parts_from_names, spine_parts, split_names
 from .shape import parts_from_shape
+
+_NO_BONE = 1e-4
+"""Length, over that of the longest bone, below which a joint is in the place of its parent."""
 
 
 def recognize_parts(motion: Motion) -> Motion:
@@ -84,7 +88,8 @@ def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, skelet
     """Complete the parts between pelvis and chest, and those of joints called spine beyond the chest."""
     spine_names = ("spine1", "spine2", "spine3")
     spine = [part_joints[part] for part in spine_names if part in part_joints]
-    trunk = skeleton.path_between(pelvis, chest)
+    has_bone = norms(skeleton.offsets_m) > _NO_BONE * norms(skeleton.offsets_m).max()
+    trunk = [joint for joint in skeleton.path_between(pelvis, chest) if has_bone[joint]]
     top = spine[-1] if spine else chest
     above = skeleton.path_between(chest, top)
     is_neck_called_spine = bool(above) and "neck" not in part_joints

@@ -96,9 +96,10 @@ class TurnedFrames:
 class Rerooted:
     """A tree that hangs on another of its joints: `root`, which is not the first one of the skeleton.
 
-    A joint of a tree carries the bones to its children. With another root, the joints on the way to it carry the bones
-    that led to them before. Each keeps its orientation and moves to the other end of its bone. No other joint changes
-    its position. Joints keep their names, not their order, and have no parts.
+    A joint of a tree carries the bones to its children. With another root, the frames on the way to the root carry the
+    bones that led to them before. Each of these frames keeps its orientation, moves to the other end of its bone, and
+    takes the name of the joint in that place. A rigid joint stays in the place of the old root and carries what is left
+    there. So every name stays in its place. Joints have no parts, and another order.
     """
 
     skeleton: Skeleton
@@ -106,21 +107,19 @@ class Rerooted:
 
     def view(self, motion: Motion) -> Motion:
         positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-        rotations = local_rotations(self.tree, orientations[:, self.order])
+        rotations = local_rotations(self.tree, orientations[:, np.array(self.order) % len(self.skeleton)])
         return replace(motion, skeleton=self.tree, root_m=positions_m[:, self.root], rotations=rotations)
 
     def restore(self, motion: Motion) -> Motion:
         positions_m, turned = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-        orientations = np.empty_like(turned)
-        orientations[:, self.order] = turned
-        first = self.skeleton.path_to_root(self.root)[-2]
-        root_m = positions_m[:, self.order.index(0)] - rotate(orientations[:, 0], self.skeleton.offsets_m[first])
+        orientations = turned[:, np.argsort(self.order)[:-1]]
         rotations = local_rotations(self.skeleton, orientations)
+        root_m = positions_m[:, self.order.index(len(self.skeleton))]
         return replace(motion, skeleton=self.skeleton, root_m=root_m, rotations=rotations)
 
     @cached_property
     def order(self) -> list[int]:
-        """Index in the skeleton of each joint of the tree, parents before children."""
+        """Index in the skeleton of each frame of the tree, parents before children; J in the place of the old root."""
         order = [self.root]
         for joint in order:
             order += [child for child, parent in enumerate(self._parents) if parent == joint]
@@ -131,31 +130,35 @@ class Rerooted:
         """The skeleton with its other root."""
         skeleton = self.skeleton
         way = skeleton.path_to_root(self.root)
-        order = self.order
-        offsets_m = skeleton.offsets_m.copy()
+        offsets_m = np.vstack([skeleton.offsets_m, -skeleton.offsets_m[way[-2]]])
         offsets_m[self.root] = 0.0
+        names = [*skeleton.names, skeleton.names[0]]
         for below, joint in pairwise(way):
             for child in skeleton.children[joint]:
-                if child != below:
+                if joint and child != below:
                     offsets_m[child] = skeleton.offsets_m[child] - skeleton.offsets_m[below]
             offsets_m[joint] = 0.0 if below == self.root else -skeleton.offsets_m[way[way.index(below) - 1]]
-        place = {joint: index for index, joint in enumerate(order)} | {-1: -1}
+            names[joint] = skeleton.names[below]
+        names[way[1]] = f"{skeleton.names[self.root]} carrier"
+        place = {joint: index for index, joint in enumerate(self.order)} | {-1: -1}
         return replace(
             skeleton,
-            names=tuple(skeleton.names[joint] for joint in order),
-            parents=tuple(place[self._parents[joint]] for joint in order),
-            offsets_m=offsets_m[order],
-            parts=("",) * len(order),
+            names=tuple(names[joint] for joint in self.order),
+            parents=tuple(place[self._parents[joint]] for joint in self.order),
+            offsets_m=offsets_m[self.order],
+            parts=("",) * len(names),
+            rigid=skeleton.rigid | {skeleton.names[0]},
         )
 
     @cached_property
     def _parents(self) -> Sequence[int]:
-        """The parent of each joint of the skeleton in the tree."""
-        parents = list(self.skeleton.parents)
-        for below, joint in pairwise(self.skeleton.path_to_root(self.root)):
+        """The parent of each joint of the skeleton in the tree, and that of the joint in the place of the old root."""
+        way = self.skeleton.path_to_root(self.root)
+        parents = [parent or len(self.skeleton) for parent in self.skeleton.parents]
+        for below, joint in pairwise(way):
             parents[joint] = below
         parents[self.root] = -1
-        return parents
+        return [*parents, 0]
 
 
 @dataclass(frozen=True, eq=False)
