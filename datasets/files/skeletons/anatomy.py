@@ -1,38 +1,57 @@
-"""Body parts of a skeleton's joints: by their names, by the tree between them, or else by shape and motion."""
+"""Body parts of a skeleton's joints: names propose them, and the structure of the body decides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise, product
 
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton, swap_sides
+from selfcorrect.motion.skeleton import SIDES, Skeleton, swap_sides
 
 from .naming import JointName, has_animal_names, parts_from_names, spine_parts, split_names
-from .shape import parts_from_shape
+from .shape import measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
 """Length, over that of the longest bone, below which a joint is in the place of its parent."""
+_LIMBS = (("hip", "knee", "ankle"), ("collar", "shoulder", "elbow", "wrist"))
+_BENT = 0.02
+"""Share of its length by which a chain of joints that is one bone may be shortened by bends."""
 
 
 def recognize_parts(motion: Motion) -> Motion:
-    """Return the motion with the parts of its skeleton inferred from its joints' names, or if these fail, its shape.
+    """Return the motion with the parts of its skeleton inferred from its joints' names, shape and motion.
 
-    Names that state sides, neck or head are believed in either case. A body with wings or paws in place of arms has no
-    parts.
+    Names that make a whole body are believed. If they leave parts of a limb open or skip a joint that bends, the
+    likeliest body is taken, for which names count among other signs. Names that state sides, neck or head are believed
+    in either case. A body with wings or paws in place of arms has no parts.
     """
     skeleton = motion.skeleton
     joint_names = split_names(skeleton.names)
     if has_animal_names(joint_names):
         return replace(motion, skeleton=replace(skeleton, parts=("",) * len(skeleton)))
-    parts = _complete_trunk(parts_from_names(skeleton.names), skeleton)
-    if not set(REQUIRED_PARTS).issubset(parts):
-        by_shape = parts_from_shape(motion, joint_names)
+    parts = _complete_parts(parts_from_names(skeleton.names), skeleton)
+    if not set(REQUIRED_PARTS).issubset(parts) or _skips_joints(motion, parts):
+        by_shape = parts_from_shape(motion, joint_names, parts)
         if by_shape is not None:
             parts = _believe_names(joint_names, by_shape, parts)
     return replace(motion, skeleton=replace(skeleton, parts=parts))
+
+
+def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
+    """Return whether names leave a shoulder, elbow or knee open, or a limb bends at a joint between named ones."""
+    skeleton = replace(motion.skeleton, parts=tuple(parts))
+    for side, limb in product(SIDES, _LIMBS):
+        joints = [skeleton.joint(f"{side}_{part}") for part in limb]
+        if any(joint is None for joint in joints[-3:-1]):
+            return True
+        for upper, lower in pairwise(joint for joint in joints if joint is not None):
+            path = [upper, *skeleton.path_between(upper, lower)]
+            if len(path) > 2 and measure_bend(motion, path) > _BENT:
+                return True
+    return False
 
 
 def hangs_elsewhere(skeleton: Skeleton) -> bool:
@@ -42,18 +61,21 @@ def hangs_elsewhere(skeleton: Skeleton) -> bool:
     return pelvis is not None and any(pelvis not in skeleton.path_to_root(joint) for joint in part_joints)
 
 
-def _complete_trunk(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
-    """Return parts of which those of the trunk that names leave open follow from the tree.
+def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
+    """Return parts of which collars and those of the trunk that names leave open follow from the tree.
 
     The pelvis is the nearest joint that bears both hips. Joints between it and the one that bears both arms are the
     spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and the
-    last joint below the head is the neck.
+    last joint below the head is the neck. A single joint between chest and shoulder is the collar.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
+    lengths = norms(skeleton.offsets_m)
+    has_bone = lengths > _NO_BONE * lengths.max()
     pelvis = _find_pelvis(part_joints, skeleton)
     chest = _find_chest(part_joints, skeleton)
     if pelvis is not None and chest is not None and pelvis in skeleton.path_to_root(chest):
-        _complete_spine(part_joints, pelvis, chest, skeleton)
+        trunk = [joint for joint in skeleton.path_between(pelvis, chest) if has_bone[joint]]
+        _complete_spine(part_joints, pelvis, chest, trunk, skeleton)
     if pelvis is not None:
         part_joints["pelvis"] = pelvis
     head = part_joints.get("head")
@@ -61,6 +83,13 @@ def _complete_trunk(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
         below_head = skeleton.path_between(chest, head)
         if len(below_head) > 1:
             part_joints["neck"] = below_head[-2]
+    for side in SIDES:
+        shoulder = part_joints.get(f"{side}_shoulder")
+        if shoulder is None or chest is None:
+            continue
+        between = [joint for joint in skeleton.path_between(chest, shoulder)[:-1] if has_bone[joint]]
+        if len(between) == 1:
+            part_joints[f"{side}_collar"] = between[0]
     completed = [""] * len(parts)
     for part, joint in part_joints.items():
         completed[joint] = part
@@ -84,16 +113,26 @@ def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
     return None
 
 
-def _complete_spine(part_joints: dict[str, int], pelvis: int, chest: int, skeleton: Skeleton) -> None:
-    """Complete the parts between pelvis and chest, and those of joints called spine beyond the chest."""
+def _complete_spine(
+    part_joints: dict[str, int], pelvis: int, chest: int, trunk: Sequence[int], skeleton: Skeleton
+) -> None:
+    """Complete the parts between pelvis and chest, and those of joints called spine beyond the chest.
+
+    Args:
+        part_joints: Joints of the parts that names say; changed.
+        pelvis: Joint that is the pelvis.
+        chest: Joint that bears the arms.
+        trunk: Joints from above the pelvis to the chest.
+        skeleton: Skeleton of the joints.
+    """
     spine_names = ("spine1", "spine2", "spine3")
     spine = [part_joints[part] for part in spine_names if part in part_joints]
-    has_bone = norms(skeleton.offsets_m) > _NO_BONE * norms(skeleton.offsets_m).max()
-    trunk = [joint for joint in skeleton.path_between(pelvis, chest) if has_bone[joint]]
+    others = {joint for part, joint in part_joints.items() if part not in spine_names}
     top = spine[-1] if spine else chest
     above = skeleton.path_between(chest, top)
     is_neck_called_spine = bool(above) and "neck" not in part_joints
-    if spine and pelvis not in spine and not is_neck_called_spine:
+    skips_any = set(spine) <= set(trunk) - others and len(spine) < min(len(spine_names), len(trunk))
+    if spine and pelvis not in spine and not is_neck_called_spine and not skips_any:
         return
     for part in spine_names:
         part_joints.pop(part, None)

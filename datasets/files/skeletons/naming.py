@@ -29,7 +29,7 @@ _ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
 _ARM_SCHEMES = (
     ("collar|clavicle|scapula", "shoulder", "elbow", "wrist"),  # SMPL, Acclaim, Kinect, Advanced Skeleton
     ("collar|clavicle", "shoulder", "elbow", "hand"),
-    ("shoulder", "arm", "forearm", "hand"),  # Mixamo, MotionBuilder, CMU, LAFAN1, Rokoko, Auto-Rig Pro
+    ("shoulder", "u?arm", "farm|forearm", "hand"),  # Mixamo, MotionBuilder, CMU, LAFAN1, Rokoko, Auto-Rig Pro, Motive
     ("collar", "shldr", "forearm", "hand"),  # DAZ
     ("clavicle", "upperarm", "forearm|lowerarm", "hand"),  # 3ds Max Biped, Valve, Character Creator, Unreal
     ("shoulder", "upperarm", "forearm|lowerarm", "hand"),  # Unity, Bandai Namco, VRM, Xsens, Rigify

@@ -20,12 +20,14 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert
 from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SIDES
+from selfcorrect.motion.skeleton import SIDES, strip_side
 
 from .naming import JointName, is_prop_name, spine_parts
 
 _FRAMES = 48
 """Number of frames that are looked at."""
+
+_LIMB_PARTS = {"leg": ("hip", "knee", "ankle"), "arm": ("shoulder", "elbow", "wrist")}
 
 _USUAL = {
     "leg's lower bone": (1.0, 0.2),
@@ -51,6 +53,8 @@ _EVEN = 0.06
 """Deviation of the logarithm of a length from left to right."""
 _BENT = 0.01
 """Share of its length by which a bone, which is straight and rigid, may seem to bend or stretch for a cost of one."""
+_NAMED = 2.0
+"""Gain of a joint of a limb whose name says the same part."""
 _MOVING = 0.1
 """Gain of a joint that turns: of joints in one place the one that carries all their turns is taken."""
 _FURTHER = 0.001
@@ -103,23 +107,38 @@ _MOST_PROPS = 0.5
 """Share of joints up to which those below a joint named as a prop count as one."""
 
 
-def parts_from_shape(motion: Motion, joint_names: Sequence[JointName] = ()) -> tuple[str, ...] | None:
+def parts_from_shape(
+    motion: Motion, joint_names: Sequence[JointName] = (), named_parts: Sequence[str] = ()
+) -> tuple[str, ...] | None:
     """Return the body part of each joint, "" where none is recognised; None if the skeleton is no human body's.
 
-    joint_names: what names say; joints that these call hair, a cape or a sword are no parts.
+    Args:
+        motion: Motion of the skeleton.
+        joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
+        named_parts: Body part of each joint by its name, which counts as one sign among others.
+
+    Returns:
+        The parts.
     """
-    graph = _Graph.from_motion(motion, joint_names)
+    graph = _Graph.from_motion(motion, joint_names, named_parts)
     bodies: list[_Body] = []
     for start in range(len(graph.neighbours)):
         for legs in _find_pairs(graph, start, (), "leg"):
             bodies += _find_bodies(graph, legs)
     best = max(bodies, key=lambda body: body.score, default=None)
-    if best is None or best.score < _GOOD_ENOUGH or _has_many_legs(graph, best) or _is_bird(graph, best):
+    if best is None or best.score - best.gain_by_names < _GOOD_ENOUGH or _has_many_legs(graph, best) or _is_bird(graph, best):
         return None
     parts = [""] * len(motion.skeleton)
     for part, joint in _name_parts(graph, best).items():
         parts[joint] = part
     return tuple(parts)
+
+
+def measure_bend(motion: Motion, path: Sequence[int]) -> float:
+    """Return the share of its length by which the way along joints is mostly shortened by bends."""
+    graph = _Graph.from_motion(motion)
+    distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
+    return 1 - float(np.median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,9 +156,13 @@ class _Graph:
     """Parent and children of each joint, without those of props."""
     lengths: np.ndarray
     """(J,) lengths of the bones from the parents."""
+    limb_parts: tuple[str, ...]
+    """Part of a limb, without its side, that each joint's name says; "" for none."""
 
     @classmethod
-    def from_motion(cls, motion: Motion, joint_names: Sequence[JointName]) -> _Graph:
+    def from_motion(
+        cls, motion: Motion, joint_names: Sequence[JointName] = (), named_parts: Sequence[str] = ()
+    ) -> _Graph:
         skeleton = motion.skeleton
         frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
         rotations = motion.rotations[frames]
@@ -155,7 +178,8 @@ class _Graph:
             neighbours.append(tuple(next_joint for next_joint in near if next_joint >= 0 and next_joint not in props))
         lengths = norms(skeleton.offsets_m)
         rest = skeleton.rest_positions_m
-        return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths)
+        limb_parts = tuple(map(strip_side, named_parts)) or ("",) * len(skeleton)
+        return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths, limb_parts)
 
     @cached_property
     def all_places(self) -> np.ndarray:
@@ -271,6 +295,8 @@ class _Limb:
     """The joints on the way to the limb from where both limbs start."""
     end: int | None
     """The first joint beyond foot or palm."""
+    gain_by_names: float
+    """Part of the score that comes from names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,6 +307,11 @@ class _Pair:
     start: int
     limbs: tuple[_Limb, _Limb]
     branches: tuple[int, int]
+
+    @property
+    def gain_by_names(self) -> float:
+        """Part of the score that comes from names."""
+        return sum(limb.gain_by_names for limb in self.limbs) / 2
 
     @property
     def length(self) -> float:
@@ -302,6 +333,11 @@ class _Body:
     legs: _Pair
     arms: _Pair
     trunk: tuple[int, ...]
+
+    @property
+    def gain_by_names(self) -> float:
+        """Part of the score that comes from names."""
+        return self.legs.gain_by_names + self.arms.gain_by_names
 
 
 def _rarity(proportion: str, value: float) -> float:
@@ -380,12 +416,15 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
             score += lower_rarity + _rarity(f"{kind}'s socket", along[top] / upper)
             is_moving = graph.turns_rad[list(joints)] > _STILL_RAD
             score += _MOVING * is_moving.sum()
+            names = zip(joints, _LIMB_PARTS[kind], strict=True)
+            gain = _NAMED * sum(graph.limb_parts[joint] == part for joint, part in names)
+            score += gain
             low_sign = 1 if kind == "leg" else -1
             score += _FURTHER * (top + middle + low_sign * low)
             if leg is not None:
                 score += _rarity("arm over leg", (upper + lower) / leg)
             sizes = np.array([upper, lower, along[top], end.size])
-            limbs.append(_Limb(score, joints, sizes, tuple(chain[1:top]), end.joint))
+            limbs.append(_Limb(score, joints, sizes, tuple(chain[1:top]), end.joint, gain))
     return sorted(limbs, key=lambda limb: limb.score)[-_LIMBS_KEPT:]
 
 
@@ -517,14 +556,14 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
     for side, leg_index, arm_index in zip(SIDES, leg_order, arm_order, strict=True):
         leg = body.legs.limbs[leg_index]
         arm = body.arms.limbs[arm_index]
-        for part, joint in zip(("hip", "knee", "ankle"), leg.joints, strict=True):
+        for part, joint in zip(_LIMB_PARTS["leg"], leg.joints, strict=True):
             part_joints[f"{side}_{part}"] = joint
         if leg.end is not None:
             part_joints[f"{side}_foot"] = leg.end
         collars = _select_moving(graph, arm.socket)
         if collars:
             part_joints[f"{side}_collar"] = collars[0]
-        for part, joint in zip(("shoulder", "elbow", "wrist"), arm.joints, strict=True):
+        for part, joint in zip(_LIMB_PARTS["arm"], arm.joints, strict=True):
             part_joints[f"{side}_{part}"] = joint
     return part_joints | _name_trunk_parts(graph, body)
 
