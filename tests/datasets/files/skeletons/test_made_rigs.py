@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 from made_rigs import (
     NAMINGS,
@@ -20,6 +22,7 @@ from made_rigs import (
 )
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
+from selfcorrect.datasets.files.rigs.rig import unique
 from selfcorrect.datasets.files.skeletons.anatomy import recognize_parts
 from selfcorrect.datasets.files.skeletons.naming import parts_from_names
 from selfcorrect.motion.motion import Motion
@@ -72,3 +75,17 @@ def test_what_a_body_wears_or_holds_is_no_limb(base: Motion, prop: str) -> None:
 @pytest.mark.parametrize("pose", REST_POSES)
 def test_no_rest_pose_hides_a_part(base: Motion, pose: str) -> None:
     assert recognize(clear_names(resting(base, pose))) == base.skeleton.parts
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_structure_decides_where_names_of_several_schemes_are_mixed(base: Motion, seed: int) -> None:
+    """Each joint of an arm is called as in another scheme, or by a word of none: a shoulder may be called a collar."""
+    random = np.random.default_rng(seed)
+    schemes = [rename_joints(base, naming).skeleton.names for naming in NAMINGS]
+    names = [*rename_joints(base, "mixamo").skeleton.names]
+    for joint, part in enumerate(base.skeleton.parts):
+        scheme = random.integers(len(schemes) + 3)
+        if part.endswith(("collar", "shoulder", "elbow", "wrist")):
+            names[joint] = schemes[scheme][joint] if scheme < len(schemes) else f"bone {joint}"
+    skeleton = replace(base.skeleton, names=unique(names), parts=("",) * len(names))
+    assert recognize(replace(base, skeleton=skeleton)) == base.skeleton.parts
