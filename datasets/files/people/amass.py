@@ -34,7 +34,7 @@ from ..motion_file import (
     note_gaps,
 )
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import up_of_motion
+from ..skeletons.vertical import UpAxis, up_of_motion
 from .keeping import keep_places, keep_rotations
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read(path: Path, body: Body | None = None, reading: Reading | None = None) -
     return motion
 
 
-def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int, tuple[str, ...]]:
+def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, UpAxis, tuple[str, ...]]:
     """Return the motion y up, the vertical axis of its file, and notes."""
     arrays = read_npz(path, ("poses", "trans", _ROOT, *_RATES))
     if missing := [name for name in ("poses", "trans") if name not in arrays]:
@@ -101,11 +101,11 @@ def _read(path: Path, body: Body | None, reading: Reading) -> tuple[Motion, int,
     rotations = in_chunks(lambda rows: Rotation.from_rotvec(rows).as_quat(), vectors)
     motion = Motion(skeleton, arrays["trans"] + pelvis_m, rotations, fps, source=str(path))
     format_axis = Y_UP if _ROOT in arrays else Z_UP
-    up, axis_notes = up_of_motion(motion, reading.up, format_axis)
-    notes = (*notes, *axis_notes)
-    if reading.up is None and up == format_axis == Y_UP:
+    up = up_of_motion(motion, reading.up, format_axis)
+    notes = (*notes, *up.notes)
+    if reading.up is None and up.axis == format_axis == Y_UP:
         notes = (*notes, "y up, as of HY-Motion (--up)")
-    return to_y_up(up).view(motion), up, notes
+    return to_y_up(up.axis).view(motion), up, notes
 
 
 def _root(path: Path, root_vectors: np.ndarray, in_poses: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
             notes = (*notes, *note_gaps(name, frames))
 
     def write_back(target: Path, changed: Motion) -> None:
-        write(target, changed, body, like=path, up=up)
+        write(target, changed, body, like=path, up=up.axis)
 
     return MotionFile((motion,), notes, write_back)
 

@@ -31,7 +31,7 @@ from selfcorrect.motion.encodings.humanml3d import (
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SIDES, SMPL_22, swap_sides
+from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
@@ -40,7 +40,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
 from . import motionstreamer
-from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_unit, open_joints, turn_of
+from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_unit, open_joints, up_of_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
@@ -156,23 +156,13 @@ def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
 
 
 def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the vertical axis that joints (T, 22, 3) show, if that is not y.
-
-    A body that hangs below its feet shows that y points down. Those who lie in a world y up look as if they
-    stood in one z up, so that for this axis the floor has to agree. In either case the body stands once it is turned.
-    """
-    joints_m = world.from_file(joints)
-    skeleton = SMPL_BODY.average()
-    ankles = [skeleton.names.index(f"{side}_ankle") for side in SIDES]
-    upwards_m = joints_m[:, skeleton.names.index("neck")] - joints_m[:, ankles].mean(axis=1)
-    for axis, format_axis in ((Y_DOWN, None), (Z_UP, Y_UP)):
-        try:
-            turn, notes = turn_of(Path(), skeleton, joints_m, FPS, None, (Y_UP, axis), format_axis)
-        except InputError:  # nothing decides, and HumanML3D's axis is y
-            continue
-        if turn.magnitude() > 0 and turn.apply(upwards_m)[:, 1].mean() > 0:
-            return replace(world, turn=turn, notes=(*notes, *world.notes))
-    return world
+    """Return the world with the vertical axis that joints (T, 22, 3) show; y if nothing shows another one."""
+    among = (Y_UP, Z_UP, Y_DOWN)
+    try:
+        up = up_of_joints(Path(), SMPL_BODY.average(), world.from_file(joints), FPS, None, among, Y_UP)
+    except InputError:  # HumanML3D's axis is y
+        return world
+    return replace(world, turn=to_y_up(up.axis).turn, notes=(*up.notes, *world.notes))
 
 
 def world_of(path: Path, reading: Reading) -> JointsWorld:

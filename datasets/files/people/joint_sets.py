@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X, Layout
@@ -25,7 +24,7 @@ from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import BONES_MADE_CONSTANT, MotionFile
 from ..skeletons.reading import Reading, Up
-from ..skeletons.vertical import AXES, TracedBody, axis_of, resolve_up_axis
+from ..skeletons.vertical import AXES, TracedBody, UpAxis, axis_of, resolve_up_axis
 
 _LEG_M = 0.8
 _NOTED_MM = 0.5
@@ -225,8 +224,9 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         unit_m, unit_note = infer_unit(path, joints.template, positions)
         notes.append(unit_note)
     fps = reading.fps or joints.fps
-    turn, axis_notes = turn_of(path, joints.template, positions * unit_m, fps, reading.up)
-    notes += axis_notes
+    up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up)
+    turn = to_y_up(up.axis).turn
+    notes += up.notes
     if not reading.fps:
         notes.append(f"{fps:g} fps assumed (--fps)")
     joints_m = turn.apply(positions.reshape(-1, 3)).reshape(positions.shape) * unit_m
@@ -287,7 +287,7 @@ def infer_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[f
     return unit_m, f"unit {unit_m:.4g} m inferred (--metres-per-unit)"
 
 
-def turn_of(
+def up_of_joints(
     path: Path,
     skeleton: Skeleton,
     joints_m: np.ndarray,
@@ -295,8 +295,8 @@ def turn_of(
     up: Up | None,
     among: Sequence[int] = range(len(AXES)),
     format_axis: int | None = None,
-) -> tuple[Rotation, tuple[str, ...]]:
-    """Return the turn by which joints come y up.
+) -> UpAxis:
+    """Return the vertical axis of the world of joints.
 
     Args:
         path: File that messages name.
@@ -308,14 +308,13 @@ def turn_of(
         format_axis: Axis that the format has, None if it has none.
 
     Returns:
-        The turn, and a note if the axis was inferred.
+        The axis.
 
     Raises:
-        InputError: Signs contradict each other.
+        InputError: No axis leads clearly.
     """
     if up is not None:
-        return to_y_up(axis_of(up)).turn, ()
+        return UpAxis(axis_of(up), (f"--up {up}",))
     parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
     body = TracedBody.from_parts(parts_m, joints_m, joints_m.mean(axis=1), fps, format_axis)
-    axis, axis_notes = resolve_up_axis(body, str(path), format_axis, among)
-    return to_y_up(axis).turn, axis_notes
+    return resolve_up_axis(body, str(path), format_axis, among)

@@ -56,8 +56,8 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     results.check_frames(_WRITTEN, len(places))
     fps, notes = rate_of(path, results.numbers, reading, FPS, "Kimodo")
     file_motion = motion_of_poses(str(path), table, places, matrices, fps)
-    axis, axis_notes = up_of_motion(file_motion, reading.up, Y_UP)
-    y_up = to_y_up(axis)
+    up = up_of_motion(file_motion, reading.up, Y_UP)
+    y_up = to_y_up(up.axis)
     motion = y_up.view(file_motion)
     contacts = _feet(results, len(file_motion))
     motion = replace(motion, rotations=make_continuous(motion.rotations), contacts=contacts)
@@ -68,7 +68,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
         arrays = _write_arrays(old, file_motion, y_up.restore(changed), changed_contacts)
         results.write(target, arrays, len(file_motion))
 
-    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *axis_notes), write)
+    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *up.notes), write)
 
 
 def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:

@@ -101,7 +101,7 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
         label = f"{path}, person {index}" if len(tracks) > 1 else str(path)
         person = _Person(track, label, fps, reading)
         people.append(person)
-        axis_notes |= dict.fromkeys(person.notes)
+        axis_notes |= dict.fromkeys(person.up.notes)
 
     def write(target: Path, *motions: Motion) -> None:
         changes: dict[str, np.ndarray] = {}
@@ -131,8 +131,8 @@ class _Person:
         skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
         fitted = _SEEN.restore(fit_motion(standing_m, fps, skeleton))
         camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
-        axis, self.notes = up_of_motion(camera_motion, reading.up, among=range(len(AXES)), usual=Y_DOWN)
-        self.y_up = to_y_up(axis)
+        self.up = up_of_motion(camera_motion, reading.up, Y_DOWN, among=range(len(AXES)))
+        self.y_up = to_y_up(self.up.axis)
         self.motion = self.y_up.view(camera_motion)
 
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:

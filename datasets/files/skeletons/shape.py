@@ -126,7 +126,12 @@ def parts_from_shape(
         for legs in _find_pairs(graph, start, (), "leg"):
             bodies += _find_bodies(graph, legs)
     best = max(bodies, key=lambda body: body.score, default=None)
-    if best is None or best.score - best.gain_by_names < _GOOD_ENOUGH or _has_many_legs(graph, best) or _is_bird(graph, best):
+    if (
+        best is None
+        or best.score - best.gain_by_names < _GOOD_ENOUGH
+        or _has_many_legs(graph, best)
+        or _is_bird(graph, best)
+    ):
         return None
     parts = [""] * len(motion.skeleton)
     for part, joint in _name_parts(graph, best).items():

@@ -1,8 +1,8 @@
 """The vertical axis of a file, by its format, its rest pose, how the body stands, the floor, and flights.
 
 Each of these witnesses may be wrong or silent: rest poses may lie in a world of their own, people crawl, and flights
-are rare. Where the posture agrees with the rest pose or the format, it is believed. Otherwise floor and flights decide
-between them. What stays open is refused, because a motion that was turned wrongly still looks like one.
+are rare. So none decides alone. Each gives log-odds of the axes, and the axis with the largest sum is taken. If its
+lead is small, the file is refused, because a motion that was turned wrongly still looks like one.
 
 Motions are then seen y up on a skeleton that rests upright, with a way back.
 """
@@ -18,7 +18,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
-from selfcorrect.motion.geometry.views import Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
 from .reading import Up
@@ -30,15 +30,23 @@ AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, 
 
 _RESTS = 0.85
 """Least cosine between an axis and the way from ankles to neck of a rest pose that stands along it."""
-_STANDS = 0.6
-"""Least mean cosine between an axis and that way in a motion of a body that stands along it."""
-_CLEARLY = 0.25
-"""Least amount by which that mean is larger than along other axes."""
 
-_MARGIN = 0.6
-"""Difference between the strains of two axes that decides between them."""
-_WIDE_MARGIN = 2.0
-"""Difference between the strains of two axes that outweighs another witness."""
+_HABIT = np.array([0.0, 0.0, -2.0, -4.0])
+"""Log-odds of the axes in files whose format has none."""
+_BY_FORMAT = 3.0
+_BY_REST = 2.5
+_BY_FLIGHT = 2.2
+"""Log-odds of an axis that the format has, along which the rest pose stands, and along which the body falls freely."""
+_BY_POSTURE = 4.0
+"""Log-odds of an axis along which the body stands all the time, and against one along which it hangs."""
+_BY_ZERO = 2.6
+"""Log-odds of an axis along which the body is on a floor at 0."""
+_SURE = 0.5
+"""Least lead of the axis that is taken, in log-odds."""
+_SPEAKS = 0.5
+"""Least lead of the axis that a witness is said to be for."""
+_AGAINST = 5.0
+"""Lead of another axis, in log-odds, that contradicts an option for which no witness is."""
 
 _LEVEL = 0.06
 """Rise and fall of the lowest joint for a strain of one, in lengths of a leg."""
@@ -53,9 +61,6 @@ _HELD_PER_S = 0.1
 
 _MOST_STRAIN = 3.0
 """Most strain that one sign adds."""
-_SHARE = 0.5
-"""Largest strain of the better axis over the margin: climbers have no level floor along any axis."""
-
 _AT_ZERO = (-0.04, 0.15)
 """Heights of the lowest joint over a floor at 0, in lengths of a leg."""
 
@@ -137,67 +142,71 @@ def axis_of(up: Up) -> int:
     return "yz".index(up[0])
 
 
+@dataclass(frozen=True)
+class UpAxis:
+    """The vertical axis of a world, and why."""
+
+    axis: int
+    """Index in `AXES`."""
+    evidence: tuple[str, ...] = ()
+    """What each witness says."""
+    note: str = ""
+    """Sentence on an axis that the format does not have, "" for others."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note, if there is one."""
+        return tuple(filter(None, [self.note]))
+
+
 def up_of_motion(
     motion: Motion,
     up: Up | None,
     format_axis: int | None = None,
     rest_axis: int | None = None,
     among: Sequence[int] = (Y_UP, Z_UP),
-    usual: int | None = None,
-) -> tuple[int, tuple[str, ...]]:
+) -> UpAxis:
     """Infer the vertical axis of a motion's world.
 
     Args:
         motion: Motion in the world of its file.
-        up: Axis by the reading, which is believed unless all signs contradict it.
-        format_axis: Axis that the format has, None if it has none.
+        up: Axis by the reading, which is believed unless what the motion shows contradicts it clearly.
+        format_axis: Axis that the format or the program has, None if it has none.
         rest_axis: Axis along which the rest pose stands, None if it stands along none.
         among: Axes that come into question.
-        usual: Axis of the program's world. A body that stands along another one outweighs it, as files are often turned
-            on the way.
 
     Returns:
-        The axis, an index in `AXES`, and a note if it was inferred from the motion.
+        The axis, with a note if it was inferred from the motion.
 
     Raises:
-        InputError: Witnesses contradict the reading or each other.
+        InputError: The motion contradicts the reading, or no axis leads clearly.
     """
-    if up is not None and up.endswith("!"):
-        return axis_of(up), ()
     source = motion.source or "the motion"
+    if up is not None and up.endswith("!"):
+        return UpAxis(axis_of(up), (f"--up {up}",))
     body = body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
     if up is not None:
-        if body is not None:
-            _check_not_contradicted(body, axis_of(up), source)
-        return axis_of(up), ()
-    if usual is not None and (body is None or _posture(body, among) in (None, usual)):
-        format_axis = usual
-        body = body and replace(body, format_axis=usual)
+        return _check_option(body, up, source)
     return resolve_up_axis(body, source, format_axis, among)
 
 
-def _check_not_contradicted(body: TracedBody, axis: int, source: str) -> None:
-    """Raise InputError if the posture shows another axis than the option, and no other witness agrees with that.
-
-    Posture alone refuses nothing: people lie.
-    """
-    posture = _posture(body, (Y_UP, Z_UP))
-    if posture in (None, axis):
-        return
-    floor, _ = _floor(body, (Y_UP, Z_UP))
-    flight = _flight(body, (Y_UP, Z_UP))
-    others = {body.format_axis, body.rest_axis, floor, flight} - {None}
-    if others and axis not in others:
+def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
+    """Return the axis of an option; raise InputError if all witnesses are for another one, or silent."""
+    axis = axis_of(up)
+    witnesses = [] if body is None else _find_witnesses(body)
+    log_odds = sum((witness.log_odds for witness in witnesses), np.zeros(len(AXES)))
+    shown = int(log_odds[:Y_DOWN].argmax())
+    is_supported = any(witness.find_lead(axis, (Y_UP, Z_UP)) > _SPEAKS for witness in witnesses)
+    if not is_supported and log_odds[shown] - log_odds[axis] > _AGAINST:
         option = WORDS[axis][0]
         raise InputError(
-            f"{source}: --up {option} was said, but the motion is {WORDS[posture]} by how the body stands and moves; "
+            f"{source}: --up {option} was said, but the motion is {WORDS[shown]} by how the body stands and moves; "
             f"leave --up out, or insist with --up {option}!"
         )
+    return UpAxis(axis, (f"--up {up}",))
 
 
-def resolve_up_axis(
-    body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]
-) -> tuple[int, tuple[str, ...]]:
+def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]) -> UpAxis:
     """Return the vertical axis that a body shows, or else that of the format.
 
     Args:
@@ -207,19 +216,64 @@ def resolve_up_axis(
         among: Axes that come into question; the first is assumed if nothing shows another.
 
     Returns:
-        The axis, an index in `AXES`, and a note if the format does not have it.
+        The axis, with a note if the format does not have it.
 
     Raises:
-        InputError: Witnesses contradict each other.
+        InputError: No axis leads clearly.
     """
-    axis = None if body is None else _infer_up_axis(body, source, among)
-    origin = "inferred"
-    if axis is None:
+    if body is None:
         axis = among[0] if format_axis is None else format_axis
-        origin = "assumed"
-    if axis == format_axis:
-        return axis, ()
-    return axis, (f"{WORDS[axis]} {origin} (--up)",)
+        return UpAxis(axis, note="" if axis == format_axis else f"{WORDS[axis]} assumed (--up)")
+    witnesses = _find_witnesses(body)
+    prior = _Witness("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
+    total = _Witness("all", sum((witness.log_odds for witness in witnesses), prior.log_odds))
+    axis = max(among, key=lambda candidate: total.log_odds[candidate])
+    evidence = tuple(filter(None, (witness.say(among) for witness in witnesses)))
+    if total.find_lead(axis, among) < _SURE:
+        raise InputError(
+            f"{source}: its vertical axis is not clear ({', '.join(evidence) or 'nothing shows it'}); "
+            "say which it is with --up y or --up z"
+        )
+    return UpAxis(axis, evidence, "" if axis == format_axis else f"{WORDS[axis]} inferred (--up)")
+
+
+@dataclass(frozen=True, eq=False)
+class _Witness:
+    """A sign of the vertical axis."""
+
+    name: str
+    log_odds: np.ndarray
+    """(4,) by axis."""
+
+    def find_lead(self, axis: int, candidates: Sequence[int]) -> float:
+        """Return the lead of an axis over the other candidates, in log-odds."""
+        return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
+
+    def say(self, candidates: Sequence[int]) -> str:
+        """Return the axis that the witness is for and its lead; "" if it is for none."""
+        axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
+        lead = self.find_lead(axis, candidates)
+        return f"{WORDS[axis]} by {self.name} (+{lead:.1f})" if lead > _SPEAKS else ""
+
+
+def _find_witnesses(body: TracedBody) -> list[_Witness]:
+    """Return what the format, the rest pose and the motion of a body in its file's world say."""
+    upwards = normalize_safely(body.upwards_m[body.moments])
+    strains = np.array([_strain(body, axis) for axis in AXES])
+    is_at_zero = np.array([_is_at_zero(body, axis) for axis in range(len(AXES))])
+    return [
+        _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
+        _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
+        _Witness("how the body stands", _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)),
+        _Witness("what it stands on", -strains),
+        _Witness("a floor at 0", _BY_ZERO * is_at_zero),
+        _Witness("flights", _BY_FLIGHT * _find_flights(body)),
+    ]
+
+
+def _mark(axis: int | None) -> np.ndarray:
+    """(4,) 1 at an axis, 0 elsewhere; zeros for None."""
+    return (np.arange(len(AXES)) == axis).astype(float)
 
 
 def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | None = None) -> TracedBody | None:
@@ -245,86 +299,11 @@ _TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
 """Parts whose places show how a body stands."""
 
 
-def _infer_up_axis(body: TracedBody, source: str, among: Sequence[int]) -> int | None:
-    """Infer the vertical axis from the body and what it stands on.
-
-    Args:
-        body: Body in its file's world.
-        source: Name of the motion in messages.
-        among: Axes that come into question.
-
-    Returns:
-        The axis, an index in `AXES`; None if nothing determines it.
-
-    Raises:
-        InputError: Witnesses contradict each other; it names the option that settles it.
-    """
-    posture = _posture(body, among)
-    floor, margin = _floor(body, among)
-    rest = body.rest_axis if body.rest_axis in among else None
-    is_agreed = posture is not None and posture in (body.format_axis, rest)
-    if is_agreed and (floor in (None, posture) or margin < _WIDE_MARGIN):
-        return posture
-    flight = _flight(body, among)
-    mechanics = {axis for axis in (floor, flight) if axis is not None}
-    others = {axis for axis in (posture, body.format_axis, rest) if axis is not None}
-    if not mechanics and len(others) > 1:
-        mechanics = others & {_lies_at_zero(body, among)}
-    if len(mechanics) == 1 and (not others or mechanics <= others or (len(others) == 1 and margin > _WIDE_MARGIN)):
-        return mechanics.pop()
-    if not mechanics and len(others) < 2:
-        return next(iter(others), None)
-    if not mechanics and posture is None:
-        return body.format_axis
-    witnesses = {
-        "the format": body.format_axis,
-        "the rest pose": rest,
-        "how the body stands": posture,
-        "the floor": floor,
-        "flights": flight,
-    }
-    statements = [f"{WORDS[axis]} by {witness}" for witness, axis in witnesses.items() if axis is not None]
-    raise InputError(
-        f"{source}: its vertical axis is not clear ({', '.join(statements)}); say which it is with --up y or --up z"
-    )
-
-
-def _posture(body: TracedBody, among: Sequence[int]) -> int | None:
-    """Return the axis along which the body mostly stands."""
-    upwards_m = body.upwards_m[body.moments]
-    cosines = (normalize_safely(upwards_m) @ AXES[list(among)].T).mean(axis=0)
-    *_, second, best = np.sort(cosines)
-    if best > _STANDS and best > second + _CLEARLY:
-        return among[int(cosines.argmax())]
-    return None
-
-
-def _floor(body: TracedBody, among: Sequence[int]) -> tuple[int | None, float]:
-    """Return the axis along which the body stands on something level, or at least at 0, and by how much."""
-    strains = np.array([_strain(body, AXES[axis]) for axis in among])
-    order = np.argsort(strains)
-    margin = float(strains[order[1]] - strains[order[0]])
-    if margin <= _MARGIN:
-        axes = [axis for axis in among if _is_at_zero(body, axis)]
-    elif strains.min() < _SHARE * margin:
-        axes = [among[int(order[0])]]
-    else:
-        axes = []
-    return (axes[0] if len(axes) == 1 else None), margin
-
-
 def _is_at_zero(body: TracedBody, axis: int) -> bool:
     """Return whether the body is mostly on a floor at 0 along an axis."""
     heights_m = body.joints_m[body.moments] @ AXES[axis]
     low = np.median(heights_m.min(axis=1)) / body.leg_m
     return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
-
-
-def _lies_at_zero(body: TracedBody, among: Sequence[int]) -> int | None:
-    """Return the only axis along which a body that lies and shakes is on a floor at 0, if it strains least there."""
-    best = min(among, key=lambda axis: _strain(body, AXES[axis]))
-    at_zero = [axis for axis in among if _is_at_zero(body, axis)]
-    return best if at_zero == [best] else None
 
 
 def _strain(body: TracedBody, up: np.ndarray) -> float:
@@ -354,11 +333,11 @@ def _strain(body: TracedBody, up: np.ndarray) -> float:
     return float(strain)
 
 
-def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
-    """Return the axis along which the centre of mass falls freely; None if it never does, or along several."""
+def _find_flights(body: TracedBody) -> np.ndarray:
+    """Return (4,) whether the centre of mass falls freely along each axis; nowhere if it does along several."""
     window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
     if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
-        return None
+        return np.zeros(len(AXES))
     times_s = np.arange(window) / body.fps
     powers = np.stack([times_s**2, times_s, np.ones(window)], axis=1)
     places_m = np.lib.stride_tricks.sliding_window_view(body.centre_m, window, axis=0)
@@ -369,8 +348,8 @@ def _flight(body: TracedBody, among: Sequence[int]) -> int | None:
     sizes_m_s2 = norms(falls_m_s2)
     is_free = is_smooth & (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _GRAVITY_OFF)
     falling = falls_m_s2[is_free] / np.maximum(sizes_m_s2[is_free, None], 1e-9)
-    flight_axes = [axis for axis in among if (falling @ AXES[axis] > _ALONG).any()]
-    return flight_axes[0] if len(flight_axes) == 1 else None
+    is_fall = (falling @ AXES.T > _ALONG).any(axis=0)
+    return is_fall * (is_fall.sum() == 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,6 +359,7 @@ class Upright:
     motion: Motion
     view: FrameChange
     """View through which the file's motion is `motion`."""
+    up: UpAxis
     notes: tuple[str, ...]
     """Assumptions that were made."""
     flaw: str = ""
@@ -398,12 +378,12 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
         The motion, and the way back.
 
     Raises:
-        InputError: Witnesses of the axis contradict each other, and nothing decides between them.
+        InputError: No axis leads clearly.
     """
     motion, swap_notes = unswap_sides(_with_even_feet(motion))
-    axis, notes = up_of_motion(motion, up, format_axis, _rest_axis(motion))
-    notes = (*notes, *swap_notes)
-    y_up = FrameChanges((to_y_up(axis),) if axis else ())
+    up_axis = up_of_motion(motion, up, format_axis, _rest_axis(motion))
+    notes = (*up_axis.notes, *swap_notes)
+    y_up = FrameChanges((to_y_up(up_axis.axis),) if up_axis.axis else ())
     flaw = ""
     turns = None
     try:
@@ -411,9 +391,10 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     except InputError as error:
         flaw = str(error)
     if turns is None:
-        return Upright(y_up.view(motion), y_up, notes, flaw)
+        return Upright(y_up.view(motion), y_up, up_axis, notes, flaw)
     both = FrameChanges((*y_up.changes, TurnedFrames(turns)))
-    return Upright(both.view(motion), both, (*notes, "the rest pose is not upright; measured from one that is"), flaw)
+    notes = (*notes, "the rest pose is not upright; measured from one that is")
+    return Upright(both.view(motion), both, up_axis, notes, flaw)
 
 
 def _rest_axis(motion: Motion) -> int | None:

@@ -14,8 +14,9 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.skeletons.vertical import up_of_motion
 from selfcorrect.motion.geometry.rotations import compose
-from selfcorrect.motion.geometry.views import Z_UP, TurnedFrames, TurnedWorld, to_y_up
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
 TO_Z_UP = to_y_up(Z_UP).turn.inv()
@@ -150,6 +151,33 @@ def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path:
     assert set(verdicts[True]) == {"right"}
     assert verdicts[False]["wrong"] == 0
     assert verdicts[False]["refused"] <= 0.1 * verdicts[False].total()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_stands_is_never_turned_over(seed: int) -> None:
+    """Knees bounce with hard landings, the body wanders and sways; places say nothing of the floor's height."""
+    random = np.random.default_rng(seed)
+    frames = 240
+    still = standing()
+    motion = replace(
+        still,
+        root_m=np.repeat(still.root_m[:1], frames, axis=0),
+        rotations=np.repeat(still.rotations[:1], frames, axis=0),
+    )
+    landings_m_s2 = np.where(np.arange(frames) % 30 < 7, random.uniform(9, 16), 0.0)
+    landings_m_s2 -= landings_m_s2.mean()
+    heights_m = np.cumsum(np.cumsum(landings_m_s2)) / motion.fps**2
+    slope_m = np.linspace(0.0, heights_m[-1] - heights_m[0], frames)
+    root_m = motion.root_m + sway(random, (frames, 3), random.uniform(0.02, 0.5)) * [1.0, 0.0, 1.0]
+    root_m[:, 1] += heights_m - slope_m
+    root_m += random.uniform(-1, 1, 3)
+    lean = Rotation.from_rotvec(sway(random, (frames, 3), 0.05) * [1.0, 0.2, 1.0])
+    rotations = motion.rotations.copy()
+    rotations[:, 0] = (lean * Rotation.from_quat(rotations[:, 0])).as_quat()
+    motion = replace(motion, root_m=root_m, rotations=rotations)
+    for world in (Y_UP, Z_UP, Y_DOWN):
+        turned = to_y_up(world).restore(motion)
+        assert up_of_motion(turned, None, among=range(4)).axis == world
 
 
 def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
