@@ -16,6 +16,7 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import is_address
+from selfcorrect.storage.files.writing import is_stream
 
 from ..file_correction.options import CorrectionOptions
 from ..jobs.targets import check_replaceable, check_separate
@@ -103,7 +104,8 @@ class CorrectCommand:
         other_files = [task.target, task.video, task.record, report, out / LOCK]
         check_separate(outputs, [task.source, *option_files], other_files)
         for path in filter(None, outputs.values()):
-            check_replaceable(path)
+            if not is_stream(path):
+                check_replaceable(path)
 
     def _write_beside(self, out: Path) -> None:
         """Write the contacts of the corrected file, and the layer that turns the input into it."""
@@ -148,8 +150,12 @@ class CorrectCommand:
 def _write_new(path: Path, text: str) -> None:
     """Write a text into a new file; SettingError if another text is there, which someone may have edited."""
     from selfcorrect.storage.files.limits import read_bytes
-    from selfcorrect.storage.files.writing import write_atomically
+    from selfcorrect.storage.files.writing import text_output, write_atomically
 
+    if is_stream(path):
+        with text_output(path) as file:
+            file.write(text)
+        return
     if not os.path.lexists(path):
         write_atomically(path, text, overwrite=False)
     elif read_bytes(path) != text.encode():

@@ -31,10 +31,7 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
     if not words or not words[0].endswith(SUFFIXES):
         return None, words
     path = Path(words[0])
-    values = _parse_values(path)
-    if isinstance(values, dict):
-        values = {RENAMED.get(name, name): value for name, value in values.items()}
-    options = read_as(kind, _as_list(kind, values), path)
+    options = read_as(kind, _as_list(kind, _parse_values(path)), path)
     if hasattr(options, "out") and options.out is None:  # type: ignore[attr-defined]
         options = replace(options, out=Path("runs") / path.stem)  # type: ignore[type-var]
     return options, words[1:]
@@ -74,7 +71,7 @@ def _parse_values(path: Path) -> Any:
         raise InputError(f"{path}: not YAML ({reason})") from error
     if not isinstance(value, dict):
         return value
-    return {str(key).replace("-", "_"): item for key, item in value.items()}
+    return {_current_name(key): item for key, item in value.items()}
 
 
 def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0) -> int:
@@ -88,6 +85,7 @@ def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0
     if node in counted:
         return counted[node]
     count = 1
+    _refuse_repeated_keys(node, path, level)
     for item in node.value if isinstance(node.value, list) else []:
         parts = item if isinstance(item, tuple) else (item,)
         count += sum(_count_values(part, path, counted, level + 1) for part in parts)
@@ -95,3 +93,22 @@ def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0
         raise InputError(f"{path}: the YAML stands for more than {MOST_VALUES:,} values")
     counted[node] = count
     return count
+
+
+def _refuse_repeated_keys(node: Any, path: Path, level: int) -> None:
+    """Raise InputError if a mapping has a key twice, of which YAML would use only the last one."""
+    lines: dict[str, int] = {}
+    for key, _ in node.value if node.id == "mapping" else ():
+        if key.id != "scalar" or key.value == "<<":
+            continue
+        name = _current_name(key.value) if level == 0 else key.value
+        line = key.start_mark.line + 1
+        if name in lines:
+            raise InputError(f"{path}: {key.value} is given twice, in lines {lines[name]} and {line}; leave one out")
+        lines[name] = line
+
+
+def _current_name(key: object) -> str:
+    """Return the name of the option that a key of a file means."""
+    name = str(key).replace("-", "_")
+    return RENAMED.get(name, name)

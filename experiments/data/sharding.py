@@ -35,6 +35,7 @@ from selfcorrect.storage.runs.run_folder import config_differences
 
 from ..jobs.input_keys import are_unchanged, hash_sidecars, make_input_key
 from ..jobs.run import Job, run_jobs
+from ..jobs.targets import check_no_link
 from ..jobs.where import Where
 from .sources import dataset_at, open_source
 
@@ -200,6 +201,8 @@ def _write_part(
 @contextmanager
 def _claim(place: Place, task: ShardTask) -> Iterator[None]:
     """Record the task in its place, which is new or belongs to the same task; lock a folder of this machine."""
+    if not is_address(task.out):
+        check_no_link([Path(task.out, PARTS)])
     description = task.describe()
     recorded = place.read_bytes(_TASK)
     if recorded is not None:

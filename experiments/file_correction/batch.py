@@ -17,10 +17,10 @@ from selfcorrect.motion.corrector_interface.results import Stage
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
+from selfcorrect.storage.files.writing import explain_write_error, is_stream, remove_leftovers, replacing
 
 from ..jobs.run import Job, require_runner, run_jobs
-from ..jobs.targets import FOREIGN, check_targets, place_of
+from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
 from ..jobs.where import Where
 from .correct_file import FileTask, correct_files, is_finished
 from .file_result import FileResult
@@ -144,6 +144,8 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     if not tasks:
         names = ", ".join(map(str, inputs)) or "no inputs"
         raise InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found")
+    record_folders = {folder for task in tasks for folder in task.record.parents if out in folder.parents}
+    check_no_link(sorted(record_folders))
     owners = {}
     pairs = []
     for task in tasks:
@@ -174,17 +176,18 @@ def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> Non
         raise SettingError(f"{report}: is a folder; the report must be a file")
     if place in occupied or any(place in path.parents for path in occupied):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
+    if is_stream(report) and place_of(out) not in place.parents:
+        return
     if report.is_file() and not is_report(report, out):
         raise SettingError(f"{report}: exists and is not a report of this command on {out}; choose another file")
-    is_special = os.path.lexists(report) and not report.is_file()
-    if is_special and (not report.exists() or place_of(out) in place.parents):
+    if os.path.lexists(report) and not report.is_file():
         raise SettingError(f"{report}: cannot be replaced; move it away, or choose another file")
 
 
 @contextmanager
 def _open_report(report: Path, out: Path) -> Iterator[Path]:
     """Yield the file to write; the report replaces it, but no device, pipe, or file that appeared meanwhile."""
-    if report.exists() and not report.is_file():
+    if is_stream(report):
         yield report
         return
     with replacing(place_of(report), overwrite=report.exists()) as temporary:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
 from tyro.extras import literal_type_from_choices
 
-from selfcorrect.core.checks import describe_value
+from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.corrector_interface.repeats import FrameTimes
@@ -114,15 +113,11 @@ class CorrectionOptions:
 
     def __post_init__(self) -> None:
         for name in _SWITCHES:
-            if not isinstance(value := getattr(self, name), bool):
-                raise SettingError(f"{name} must be True or False, got {value!r}")
-        for name in ("fallback", "simulate", "support", "engine", "frame_times"):
-            if not isinstance(value := getattr(self, name), str):
-                raise SettingError(f"{name} must be a name, got {value!r}")
+            check_switch(name, getattr(self, name))
         self._check_kinds()
         object.__setattr__(self, "strength", normalize_strength(self.strength))  # one value, one meaning
-        if self.mass_kg is not None and not MASS_KG[0] <= self.mass_kg <= MASS_KG[1]:
-            raise SettingError(f"mass-kg must be from {MASS_KG[0]} to {MASS_KG[1]}, got {self.mass_kg}")
+        if self.mass_kg is not None:
+            check_number("mass-kg", self.mass_kg, *MASS_KG)
         if self.kinematic and not self.scene.is_plain:
             raise SettingError("a scene needs a simulation; leave out kinematic")
         if self.reading.ground is not None and not self.scene.is_plain:
@@ -145,7 +140,19 @@ class CorrectionOptions:
             find_preset(self.strength).tracker(self.engine)  # checks that the engine can do it
 
     def _check_kinds(self) -> None:
-        """Raise SettingError for a value of the wrong type, such as a single text instead of several."""
+        """Raise SettingError for a value of the wrong kind, such as a single text instead of several."""
+        kinds = {
+            "fallback": FallbackChoice,
+            "simulate": SimulateChoice,
+            "support": SupportChoice,
+            "frame_times": FrameTimes,
+        }
+        for name, choices in kinds.items():
+            check_choice(name, getattr(self, name), get_args(choices))
+        if not isinstance(self.engine, str):
+            raise SettingError(f"engine must be a name, got {describe_value(self.engine)}")
+        if self.engine != AUTO:
+            ENGINES.row(self.engine)  # raises SettingError for an unknown name
         for name, kind in (("frames", str), ("reading", Reading), ("scene", Scene)):
             value = getattr(self, name)
             if not isinstance(value, kind):
@@ -156,16 +163,10 @@ class CorrectionOptions:
             if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
                 raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {describe_value(value)}")
             object.__setattr__(self, name, tuple(value))
-        if not isinstance(self.contacts, str | Path | None):
-            from selfcorrect.simulators.foot_contacts import Contacts
-
-            if not isinstance(self.contacts, Contacts):
-                value = describe_value(self.contacts)
-                raise SettingError(f"contacts must be the path of a file or sc.Contacts, got {value}")
-        if isinstance(self.contacts, str):
-            object.__setattr__(self, "contacts", Path(self.contacts))
-        if self.mass_kg is not None and not isinstance(self.mass_kg, Real):
-            raise SettingError(f"mass-kg must be a number, got {describe_value(self.mass_kg)}")
+        if self.contacts is not None and not hasattr(self.contacts, "of_foot"):
+            object.__setattr__(
+                self, "contacts", check_file_name("contacts, unless they are sc.Contacts,", self.contacts)
+            )
 
     @property
     def is_residual_free(self) -> bool:

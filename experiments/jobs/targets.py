@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.storage.files.writing import is_stream
 
 FOREIGN = "exists and was not written by this command"
 ANOTHER = "choose another place with --out, or give --overwrite"
@@ -44,8 +45,19 @@ def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], o
 
 def check_replaceable(path: Path) -> None:
     """Raise SettingError if a path is a folder, a pipe, a device, or a link that leads nowhere."""
-    if os.path.lexists(path) and not path.is_file():
+    if is_stream(path) or (os.path.lexists(path) and not path.is_file()):
         raise SettingError(f"{path}: is no regular file, and only those are replaced; choose another file")
+
+
+def check_no_link(folders: Iterable[Path]) -> None:
+    """Raise SettingError if one of the folders in which a command keeps its records is a link, which may lead anywhere.
+
+    Args:
+        folders: The folders, which need not exist.
+    """
+    for folder in folders:
+        if folder.is_symlink():
+            raise SettingError(f"{folder}: is a link, and records are kept only in folders; move it away")
 
 
 def check_output(
@@ -62,7 +74,7 @@ def check_output(
     Raises:
         SettingError: An input or an existing file would be overwritten, or the path is no regular file.
     """
-    if path is None:
+    if path is None or (is_stream_allowed and is_stream(path)):
         return
     if not is_stream_allowed:
         check_replaceable(path)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from numbers import Integral
+from numbers import Integral, Real
+from pathlib import Path
 from typing import ClassVar
 
 from .errors import SettingError
@@ -31,6 +32,32 @@ def check_count(what: str, value: object, least: int, most: int | None = None) -
     if count < least or (most is not None and count > most):
         bound = f"at least {least}" if count < least else f"at most {most}"
         raise SettingError(f"{what} must be {bound}, got {count}")
+
+
+def check_number(what: str, value: object, least: float, most: float) -> None:
+    """Raise SettingError unless a value is a number within bounds."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not least <= value <= most:  # type: ignore[operator]
+        raise SettingError(f"{what} must be a number from {least:g} to {most:g}, got {describe_value(value)}")
+
+
+def check_switch(what: str, value: object) -> None:
+    """Raise SettingError unless a value is True or False."""
+    if not isinstance(value, bool):
+        raise SettingError(f"{what} must be True or False, got {describe_value(value)}")
+
+
+def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
+    """Raise SettingError unless a value is one of some names."""
+    if not isinstance(value, str) or value not in choices:
+        raise SettingError(f"{what} must be one of {', '.join(choices)}, got {describe_value(value)}")
+
+
+def check_file_name(what: str, value: object) -> Path:
+    """Return the path of a file that was given as text or as path; SettingError for another value."""
+    if not isinstance(value, str | Path) or str(value) == "":
+        raise SettingError(f"{what} must be the path of a file, got {describe_value(value)}")
+    return Path(value)
 
 
 def check_methods(what: str, value: object, methods: Sequence[str], advice: str) -> None:

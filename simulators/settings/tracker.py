@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self, TypeAlias
 
-from selfcorrect.core.checks import Positive
+from selfcorrect.core.checks import Positive, describe_value
 from selfcorrect.core.errors import SettingError
 
 from .engine_table import AUTO, ENGINES, resolve_engine
@@ -412,10 +412,11 @@ def parse_strength(word: str | float) -> float:
     """
     try:
         strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         strength = -1.0
-    if not 0 <= strength <= 1:
-        raise SettingError(f"strength must be one of {', '.join(PRESETS)} or a number from 0 to 1, got {word!r}")
+    if isinstance(word, bool) or not 0 <= strength <= 1:
+        names = ", ".join(PRESETS)
+        raise SettingError(f"strength must be one of {names} or a number from 0 to 1, got {describe_value(word)}")
     return strength
 
 
@@ -443,4 +444,5 @@ def current_name(strength: str | float) -> str | float:
 def normalize_strength(strength: str | float) -> str | float:
     """Return a strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
     word = current_name(strength)
-    return word if word in (RESIDUAL_FREE, SIMULATED) else parse_strength(word)
+    is_name = isinstance(word, str) and word in (RESIDUAL_FREE, SIMULATED)
+    return word if is_name else parse_strength(word)

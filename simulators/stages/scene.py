@@ -6,10 +6,13 @@ is pushed, carries something, or walks up a hill.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+from selfcorrect.core.checks import check_number, describe_value
 from selfcorrect.core.errors import SettingError
 
+LARGEST = 1e6
+"""Largest number in a scene, in any unit."""
 STEEPEST_DEG = 30.0
 """On steeper slopes legs do not reach both uphill and downhill."""
 
@@ -43,6 +46,14 @@ class Scene:
     """Gravitational acceleration, m/s²."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.push_n, list | tuple) or len(self.push_n) != 3:
+            raise SettingError(f"a scene's push_n must be three numbers, got {describe_value(self.push_n)}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.name == "friction":
+                continue
+            for number in value if field.name == "push_n" else (value,):
+                check_number(f"a scene's {field.name}", number, -LARGEST, LARGEST)
         for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch
 from selfcorrect.core.errors import SettingError
 
 Up = Literal["y", "z", "y!", "z!"]
@@ -43,14 +44,21 @@ class Reading:
     up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
 
     def __post_init__(self) -> None:
+        for name in ("drop", "allow_pickle"):
+            check_switch(_option(name), getattr(self, name))
+        for name in ("body_model", "profile", "ground"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, check_file_name(_option(name), value))
         if self.metres_per_unit is not None:
-            _check_within("metres-per-unit", self.metres_per_unit, METRES_PER_UNIT)
+            check_number("metres-per-unit", self.metres_per_unit, *METRES_PER_UNIT)
         if self.fps is not None:
             from selfcorrect.motion.motion import FPS_READ  # needs NumPy, which a command line starts without
 
-            _check_within("fps", self.fps, FPS_READ)
-        if self.floor is not None and not abs(self.floor) <= FURTHEST_FLOOR_M:
-            raise SettingError(f"floor must be within {FURTHEST_FLOOR_M:g} metres of 0, got {self.floor}")
+            check_number("fps", self.fps, *FPS_READ)
+        if self.floor is not None:
+            check_number("floor", self.floor, -FURTHEST_FLOOR_M, FURTHEST_FLOOR_M)
+        if self.up is not None:
+            check_choice("up", self.up, get_args(Up))
         if self.floor is not None and self.drop:
             raise SettingError("floor says where the floor is, and drop looks for it; leave one of them out")
         if self.ground is not None and (self.drop or self.floor is not None):
@@ -67,7 +75,6 @@ class Reading:
         return replace(self, allow_pickle=False) != Reading()
 
 
-def _check_within(name: str, value: float, bounds: tuple[float, float]) -> None:
-    least, most = bounds
-    if not least <= value <= most:
-        raise SettingError(f"{name} must be a positive number from {least:g} to {most:g}, got {value}")
+def _option(name: str) -> str:
+    """Return a field as the command line spells it."""
+    return name.replace("_", "-")

@@ -141,22 +141,43 @@ def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True
         temporary.write_bytes(content if isinstance(content, bytes) else content.encode(errors="backslashreplace"))
 
 
+_OPEN_FILE = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<number>\d+)")
+"""Names of files that this process has open."""
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path is a pipe, a device, or the name of an open file such as /dev/stdout."""
+    if _OPEN_FILE.fullmatch(str(path)):
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 @contextmanager
 def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
-    """Yield a text file that replaces `path` when the block ends; devices, pipes and targets of links are written to.
+    """Yield a text file that replaces `path`, or the target of a link, when the block ends; streams are written to.
 
-    /dev/stdout is such a link. Invalid characters, as in odd names of files, are escaped. SettingError if a regular
-    file exists when the block ends, unless `overwrite` is true.
+    Invalid characters, as in odd names of files, are escaped. SettingError if a regular file exists when the block
+    ends, unless `overwrite` is true.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+    if is_stream(path):
+        with _open_stream(path) as file:
             yield file
         return
     with (
-        replacing(path, overwrite=overwrite) as temporary,
+        replacing(Path(os.path.realpath(path)), overwrite=overwrite) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
     ):
         yield file
+
+
+def _open_stream(path: Path) -> TextIO:
+    """Open a stream for writing; an open file is continued where it is."""
+    target: Path | int = path
+    if match := _OPEN_FILE.fullmatch(str(path)):
+        sys.stdout.flush()
+        number = {"stdout": 1, "stderr": 2}.get(match["name"]) or int(match["number"])
+        target = os.dup(number)
+    return open(target, "w", encoding="utf-8", errors="backslashreplace")
 
 
 def truncate_name(name: str, most: int = _MAX_NAME_BYTES) -> str:

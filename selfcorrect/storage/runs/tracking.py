@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from ...core.errors import InputError
-from ..files.locks import read_identity
+from ..files.locks import read_own_identity
 from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
 from .offline_runs import OfflineRuns
@@ -301,8 +301,7 @@ _ENDED = "ended.json"
 
 def experiment_id(folder: Path) -> str:
     """Return the random name of the experiment in a run folder, which never changes."""
-    identity = read_identity(folder)
-    if identity:
+    if identity := read_own_identity(folder):
         return identity
     path = folder / "wandb" / "experiment"
     if not path.is_file():

@@ -100,6 +100,18 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(
     assert not (folder / "nowhere").exists()
 
 
+@pytest.mark.parametrize("link", [".records", ".records/deep"])
+def test_no_record_is_written_through_a_link(
+    folder: Path, link: str, stepping: Motion, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_motion(folder / "clips" / "deep" / "a.bvh", stepping)
+    (folder / "theirs").mkdir()
+    (folder / "corrected" / link).parent.mkdir(parents=True)
+    (folder / "corrected" / link).symlink_to(folder / "theirs")
+    assert_refused(["correct", "clips", "--kinematic"], link, capsys)
+    assert not list((folder / "theirs").iterdir())
+
+
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_run_that_was_killed_before_output_or_film_is_finished(
     folder: Path, after: int, monkeypatch: pytest.MonkeyPatch

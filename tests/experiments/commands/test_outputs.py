@@ -1,7 +1,5 @@
 """One rule for every command that writes: what is there, and is not of an earlier run, is not replaced unasked."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,13 +39,29 @@ def test_what_is_there_is_replaced_only_when_told(name: str, capsys: pytest.Capt
     assert Path(written).read_bytes() != FOREIGN
 
 
-@pytest.mark.slow
-def test_findings_go_to_a_pipe_or_a_device_as_well(capfd: pytest.CaptureFixture[str]) -> None:
-    program = [sys.executable, "-m", "selfcorrect.experiments.cli", "check", "a.bvh", "-o", "/dev/stdout"]
-    ended = subprocess.run(program, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert ended.stdout.startswith("a.bvh: ")
-    assert Path("/dev/stdout").is_symlink()
+STREAMED = {
+    "check": ["check", "a.bvh", "-o"],
+    "report": ["correct", "a.bvh", "--kinematic", "--report"],
+    "contacts": ["correct", "a.bvh", "--kinematic", "--contacts-out"],
+    "delta": ["correct", "a.bvh", "--kinematic", "--delta"],
+}
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_texts_go_to_an_open_file_after_what_is_in_it(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """The standard output is a file here, as after `> file`."""
+    print("earlier", flush=True)
+    assert main([*STREAMED[name], "/dev/stdout"]) in (0, 1)
+    first = capfd.readouterr().out
+    assert first.startswith("earlier\n")
+    assert first.count("\n") > 1
+    assert main([*STREAMED[name], "regular.txt"]) in (0, 1)
+    lines = Path("regular.txt").read_text().splitlines()
+    assert lines[len(lines) // 2] in first
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full")
+def test_a_device_stays_a_device(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "a.bvh", "-o", "/dev/full"]) == 2
     assert capfd.readouterr().err == "selfcorrect: no space left on device\n"
     assert Path("/dev/full").is_char_device()

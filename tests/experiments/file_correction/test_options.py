@@ -90,8 +90,8 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"strength": "strong"}, "strength must be one of"),
         ({"strength": 2}, "strength must be one of"),
         ({"strength": "1.5"}, "a number from 0 to 1, got '1.5'"),
-        ({"mass_kg": 0.0}, "mass-kg must be from 1 to 1000"),
-        ({"mass_kg": -70.0}, "mass-kg must be from 1 to 1000, got -70"),
+        ({"mass_kg": 0.0}, "mass-kg must be a number from 1 to 1000"),
+        ({"mass_kg": -70.0}, "mass-kg must be a number from 1 to 1000, got -70"),
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
         ({"reading": sc.Reading(ground=Path("g.json")), "scene": Scene(load_kg=3)}, "leave out ground"),
         ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine with compliant joints"),
@@ -109,8 +109,8 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"kinematic": "no"}, "kinematic must be True or False, got 'no'"),
         ({"keep_failed": 1}, "keep_failed must be True or False, got 1"),
         ({"engine": 3}, "engine must be a name, got 3"),
-        ({"contacts": 3}, "contacts must be the path of a file or sc.Contacts, got 3"),
-        ({"support": None}, "support must be a name, got None"),
+        ({"contacts": 3}, "contacts, unless they are sc.Contacts, must be the path of a file, got 3"),
+        ({"support": None}, "support must be one of infer, floor, off, got None"),
     ],
 )
 def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:

@@ -79,10 +79,19 @@ def test_a_folder_keeps_its_identity(tmp_path: Path) -> None:
     assert len(identity) == 32
     with FolderLock(tmp_path):
         assert read_identity(tmp_path) == identity
-    (tmp_path / "deep").mkdir()
-    assert read_identity(tmp_path / "deep") == identity
-    with FolderLock(tmp_path / "deep"):
-        assert read_identity(tmp_path / "deep") not in ("", identity)
+
+
+def test_an_identity_reaches_below_its_folder_only_while_a_run_is_at_work(tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    with FolderLock(tmp_path) as first, FolderLock(tmp_path / "deep"):
+        own_identity = read_identity(deep)
+        assert own_identity not in ("", read_identity(tmp_path))
+        assert read_identity(deep / "deeper") == own_identity
+        (deep / LOCK).unlink()
+        assert read_identity(deep) == read_identity(tmp_path)
+        first.release()
+        assert read_identity(deep) == ""
 
 
 def test_who_lost_the_folder_is_told_who_has_it(tmp_path: Path) -> None:

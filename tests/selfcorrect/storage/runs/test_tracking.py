@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import claim_folder
@@ -22,6 +23,7 @@ from selfcorrect.storage.runs.tracking import (
     WandbLog,
     WandbMode,
     WandbTarget,
+    experiment_id,
     make_rows,
     wandb_mode,
     write_rows,
@@ -329,3 +331,9 @@ def test_offline_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             assert str(tmp_path / "wandb") in log.words
         with pytest.raises(TimeoutError):
             server.accept()
+
+
+def test_an_experiment_has_no_id_of_a_folder_above_it(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with FolderLock(tmp_path):
+        assert experiment_id(tmp_path / "run") == experiment_id(tmp_path / "run") != experiment_id(tmp_path)
