@@ -2,7 +2,8 @@
 
 Order of the steps and settings: `clean` (`CleanupSettings`, `clean_motions`; `FILES`, `RESIDUAL_FREE`, `SAMPLES`).
 State between two steps, and their protocol: `cleaning` (`CleanupState`, `CleanupStep`).
-Noise: `noise` (`Denoise`, `Despike`), `splices` (`JoinSplices`), `seams` (`JoinBlocks`), `knees` (`TurnKnees`).
+Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`), `splices` (`JoinSplices`), `seams` (`JoinBlocks`), `knees`
+(`TurnKnees`).
 Floor: `drift` (`StabilizeFloor`), `levelling` (`LevelFloor`, `FitSoles`), `settling` (`SettleBody`), `supports`
 (`FindSupports`).
 Feet: `stance` (when feet stand), `planting` (`PlantFeet`, `LiftLimbs`, `LiftTrunk`), `foot_lock` (their locks).

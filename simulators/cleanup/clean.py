@@ -25,11 +25,12 @@ from .drift import StabilizeFloor
 from .foot_lock import FEET
 from .knees import TurnKnees
 from .levelling import FitSoles, LevelFloor, find_origins_m
-from .noise import Denoise, Despike
+from .noise import Denoise
 from .planting import LiftLimbs, LiftTrunk, PlantFeet
 from .seams import JoinBlocks
 from .settling import SettleBody
 from .splices import JoinSplices
+from .stretches import RepairStretches
 from .supports import FindSupports
 
 FILES: tuple[CleanupStep, ...] = (
@@ -37,7 +38,7 @@ FILES: tuple[CleanupStep, ...] = (
     JoinBlocks(),
     Denoise(),
     JoinSplices(),
-    Despike(),
+    RepairStretches(),
     StabilizeFloor(),
     FitSoles(),
     LevelFloor(),
@@ -57,7 +58,7 @@ RESIDUAL_FREE = tuple(FindSupports(lowest_m=0.03) if isinstance(step, FindSuppor
 SAMPLES: tuple[CleanupStep, ...] = (
     Denoise(must_calm=False),
     JoinSplices(join_takes=True),
-    Despike(of_whole_body=False),
+    RepairStretches(),
     LiftTrunk(),
     PlantFeet(replace(FEET, sliding=0.0), soft=None),
     LiftLimbs(spread_s=0.0),

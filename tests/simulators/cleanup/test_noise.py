@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import mean_distance_m
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
@@ -14,13 +16,14 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.noise import (
     Denoise,
-    Despike,
     denoise,
-    despike,
     joint_noise_rad,
     noise_level,
     shrink_noise,
 )
+from selfcorrect.simulators.cleanup.stretches import RepairStretches, find_parts
+
+from ...made_motions import KINDS, Kind, made_motion
 
 
 def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
@@ -115,13 +118,15 @@ def jerk_m_s3(motion: Motion) -> float:
     return float(np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).mean())
 
 
-@pytest.mark.parametrize(("label", "frames"), [("crawl", (32, 48)), ("kick", (16, 40)), ("spinkick", (16, 32))])
-def test_motion_in_a_few_frames_is_not_taken_for_noise(clips, label, frames):
-    motion = clips[label].frames(*frames)
-    batch = MotionBatch.stack([motion])
-    anyhow = denoise(batch, joint_noise_rad(batch), Denoise(must_calm=False))[0]
-    assert jerk_m_s3(anyhow) > 1.05 * jerk_m_s3(motion)
-    assert np.array_equal(denoise_motion(motion).root_m, motion.root_m)
+@settings(max_examples=20, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS), frames=st.integers(4, 60), noise_rad=st.floats(0.0, 0.1), noise_m=st.floats(0.0, 0.02)
+)
+def test_no_motion_becomes_rougher(kind: Kind, frames: int, noise_rad: float, noise_m: float) -> None:
+    motion = jittery(made_motion(kind, frames=frames), noise_rad)
+    root_m = motion.root_m + np.random.default_rng(0).normal(0, noise_m, motion.root_m.shape)
+    noisy = replace(motion, root_m=root_m)
+    assert jerk_m_s3(denoise_motion(noisy)) <= jerk_m_s3(noisy) * (1 + 1e-6)
 
 
 def test_a_spike_of_capture_is_bridged(walk):
@@ -130,7 +135,7 @@ def test_a_spike_of_capture_is_bridged(walk):
     spiked[15, elbow] = Rotation.from_rotvec([2.5, 0.0, 1.0]).as_quat()
     shoulder = walk.skeleton.joint("left_shoulder")
     spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
-    bridged = despike(MotionBatch.stack([replace(walk, rotations=spiked)]), Despike())[0]
+    bridged = RepairStretches().repair(replace(walk, rotations=spiked))
     assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
 
 
@@ -147,8 +152,7 @@ def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk
     rotations = np.stack([slerp(times).as_quat() for slerp in slerps], axis=1)
     root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
     for batch in (fast, replace(fast, root_m=root_m, rotations=rotations, fps=4 * fast.fps)):
-        stacked = MotionBatch.stack([batch])
-        assert np.allclose(joint_positions(despike(stacked, Despike())), joint_positions(stacked), atol=1e-9)
+        assert np.allclose(joint_positions(RepairStretches().repair(batch)), joint_positions(batch), atol=1e-9)
 
 
 def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
@@ -161,8 +165,8 @@ def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
     still_m = np.zeros_like(walk.root_m)
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
     rotations = solve_leg_ik(walk.skeleton, *places, still_m, ankles_m, upright)
-    batch = MotionBatch.stack([replace(walk, rotations=rotations)])
-    off_m = np.linalg.norm(joint_positions(despike(batch, Despike())) - joint_positions(batch), axis=-1)
+    jerked = replace(walk, rotations=rotations)
+    off_m = np.linalg.norm(joint_positions(RepairStretches().repair(jerked)) - joint_positions(jerked), axis=-1)
     assert off_m[..., legs.ankles].max() < 1e-9
 
 
@@ -184,8 +188,87 @@ def test_a_knee_that_flips_beneath_an_ankle_that_swings_on_throws_no_leg_about(w
     )
     rotations = walk.rotations.copy()
     rotations[flipped, hip] = local.as_quat()
-    batch = MotionBatch.stack([replace(walk, rotations=rotations)])
-    off_m = np.linalg.norm(joint_positions(batch)[0] - joint_positions(walk), axis=-1)
+    flipping = replace(walk, rotations=rotations)
+    off_m = np.linalg.norm(joint_positions(flipping) - joint_positions(walk), axis=-1)
     assert off_m[:, ankle].max() < 1e-9 < 0.15 < off_m[:, knee].max()
-    bridged_m = np.linalg.norm(joint_positions(despike(batch, Despike()))[0] - joint_positions(walk), axis=-1)
+    repaired_m = joint_positions(RepairStretches().repair(flipping))
+    bridged_m = np.linalg.norm(repaired_m - joint_positions(walk), axis=-1)
     assert bridged_m[:, ankle].max() < 0.05
+
+
+def shake(motion: Motion, part: str, frames: slice, noise_rad: float, seed: int = 0) -> tuple[Motion, list[int]]:
+    """A motion in which the joints of a part of the body shake for a while, and these joints."""
+    joints = [joint for joint, name in enumerate(motion.skeleton.parts) if name in LIMB_JOINTS[part]]
+    rotations = motion.rotations.copy()
+    shape = rotations[frames][:, joints].shape
+    turns = Rotation.from_rotvec(np.random.default_rng(seed).normal(0, noise_rad, (shape[0] * shape[1], 3)))
+    shaken = Rotation.from_quat(rotations[frames][:, joints].reshape(-1, 4)) * turns
+    rotations[frames.start : frames.stop, joints] = shaken.as_quat().reshape(shape)
+    return replace(motion, rotations=rotations), joints
+
+
+LIMB_JOINTS = {
+    "arm": ("right_shoulder", "right_elbow", "right_wrist"),
+    "leg": ("left_hip", "left_knee", "left_ankle"),
+    "trunk": ("spine1", "spine2", "spine3", "neck"),
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    part=st.sampled_from(sorted(LIMB_JOINTS)),
+    fps=st.sampled_from([30.0, 60.0]),
+    noise_rad=st.floats(0.05, 0.12),
+    seed=st.integers(0, 1000),
+)
+def test_a_part_that_shakes_is_calmed_and_all_else_stays(
+    kind: Kind, part: str, fps: float, noise_rad: float, seed: int
+) -> None:
+    clean = made_motion(kind, fps=fps, frames=round(4 * fps))
+    frames = slice(round(1.5 * fps), round(2.3 * fps))
+    shaken, joints = shake(clean, part, frames, noise_rad, seed)
+    repaired = RepairStretches().repair(shaken)
+    shaken_m, repaired_m, clean_m = (joint_positions(motion) for motion in (shaken, repaired, clean))
+    assert np.abs(repaired_m - clean_m).mean() < 0.75 * np.abs(shaken_m - clean_m).mean()
+    blend = round(0.2 * fps)
+    outside = np.r_[: frames.start - blend, frames.stop + blend : len(clean)]
+    np.testing.assert_array_equal(repaired.rotations[outside], clean.rotations[outside])
+    others = np.delete(np.arange(len(clean.skeleton)), joints)
+    np.testing.assert_array_equal(repaired.rotations[:, others], clean.rotations[:, others])
+    np.testing.assert_array_equal(repaired.root_m, clean.root_m)
+
+
+@settings(max_examples=20, deadline=None)
+@given(kind=st.sampled_from(KINDS), length=st.integers(1, 2), frame=st.integers(30, 80), is_root=st.booleans())
+def test_a_jump_of_two_frames_is_bridged_and_all_else_stays(kind: Kind, length: int, frame: int, is_root: bool) -> None:
+    clean = made_motion(kind)
+    root_m = clean.root_m.copy()
+    rotations = clean.rotations.copy()
+    frames = slice(frame, frame + length)
+    if is_root:
+        root_m[frames] += (0.0, 0.2, 0.2)
+    else:
+        joint = clean.skeleton.joint("right_shoulder")
+        turn = Rotation.from_rotvec([0.0, 1.0, 0.5])
+        rotations[frames, joint] = (turn * Rotation.from_quat(rotations[frames, joint])).as_quat()
+    repaired = RepairStretches().repair(replace(clean, root_m=root_m, rotations=rotations))
+    assert np.linalg.norm(joint_positions(repaired) - joint_positions(clean), axis=-1).max() < 0.05
+    others = np.delete(np.arange(len(clean)), np.arange(frame - 1, frame + length + 1))
+    np.testing.assert_array_equal(repaired.root_m[others], clean.root_m[others])
+    np.testing.assert_array_equal(repaired.rotations[others], clean.rotations[others])
+
+
+@settings(max_examples=20, deadline=None)
+@given(kind=st.sampled_from(KINDS), pace=st.floats(0.6, 1.6), fps=st.sampled_from([24.0, 30.0, 120.0]))
+def test_motions_without_faults_are_not_repaired(kind: Kind, pace: float, fps: float) -> None:
+    motion = made_motion(kind, pace=pace, fps=fps, frames=round(4 * fps))
+    assert RepairStretches().repair(motion) is motion
+
+
+def test_a_body_without_arms_or_head_is_repaired_as_far_as_it_has_parts(walk) -> None:
+    parts = find_parts(walk.skeleton)
+    assert [part.kind for part in parts] == ["root", "trunk", "arm", "leg", "arm", "leg"]
+    nameless = replace(walk.skeleton, parts=tuple("" for _ in walk.skeleton.parts))
+    assert [part.kind for part in find_parts(nameless)] == ["root"]
+    assert np.isfinite(RepairStretches().repair(replace(walk, skeleton=nameless)).rotations).all()

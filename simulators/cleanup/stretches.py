@@ -1,0 +1,301 @@
+"""Repair stretches of time in which one part of a body shakes or jumps; all other frames and joints stay as they are.
+
+Trunk, arms, legs and root are watched at points that show their motion from where they hang. Fourth differences of
+white noise of variance r have the variance 70 r, second differences 6 r; fourth differences of motion are smaller. A
+part shakes while both give the same r, and it is larger than usual and than that of other parts. It jumps where it
+leaves a cubic curve through the frames around for a moment, further than it moves along the curve.
+
+Rotations x of a part that shakes are replaced by the curve u that minimises Σ |u − x|² + r / q Σ |Δ²u|², with the
+variance q of second differences at other times: the Kalman smoother of a body whose velocity changes by white noise.
+Where a part jumps, only the frames around count. Outside the stretch u = x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import median_filter
+
+from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
+from selfcorrect.motion.geometry.rotations import compose, rotate
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import median, norms, percentile
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SIDES, Skeleton
+
+from ..body.curves import FRAME_S, smooth_whittaker
+from .cleaning import CleanupState
+
+_TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
+_TO_SIGMA = 1 / 1.5382
+"""Factor from the median length of a normal vector in space to the standard deviation of its components."""
+_FIXED = 1e6
+"""Weight of the frames around a stretch."""
+_SMOOTHEST = 1e4
+"""Largest ratio r / q, that of a part which moves as slowly as the frames of ten steps show."""
+_FREE = 1e-6
+"""Weight of frames that do not count."""
+
+
+@dataclass(frozen=True)
+class RepairStretches:
+    """Smooth parts of a body while they shake, and bridge frames in which they jump.
+
+    Set on CMU's training clips, as captured and with a limb that shakes by 5 or 8 degrees for 0.8 s, or jumps.
+    """
+
+    window_s: float = 0.25
+    """Time before and after a frame whose median fourth difference shows its noise."""
+    shaking_m: float = 0.004
+    """Smallest noise of the end of a part that shakes."""
+    contrast: float = 4.5
+    """A part that shakes has this many times its usual noise, and that of half of the others at the same time."""
+    loner: float = 2.0
+    """It has this many times the noise of all other parts but one: people move several parts fast at once."""
+    whiteness: tuple[float, float] = (0.6, 1.6)
+    """Ratio of the noise that fourth and second differences show while a part shakes."""
+    shortest_s: float = 0.25
+    """Shortest time for which parts shake."""
+    jump_m: float = 0.05
+    """Least distance of a part from the curve through the frames around while it jumps."""
+    jump_ratio: float = 2.5
+    """The distance is this many times the one by which a limb moves in 1/30 s around its jump."""
+    root_jump_m: float = 0.06
+    """Least distance of the root from its curve while it jumps."""
+    root_jump_ratio: float = 5.0
+    """The distance is this many times the one that 9 in 10 frames do not reach: roots move more evenly than limbs."""
+    calmer: float = 0.5
+    """Largest acceleration of a bridged part, or of the body if it is the root, as a share of that before."""
+
+    def __call__(self, cleaning: CleanupState) -> CleanupState:
+        motions = cleaning.motions
+        root_m = motions.root_m.copy()
+        rotations = motions.rotations.copy()
+        for index in np.flatnonzero(~cleaning.noisy):
+            motion = motions[index]
+            repaired = self.repair(motion)
+            root_m[index, : len(motion)] = repaired.root_m
+            rotations[index, : len(motion)] = repaired.rotations
+        return cleaning.with_repaired_motions(replace(motions, root_m=root_m, rotations=rotations))
+
+    def repair(self, motion: Motion) -> Motion:
+        """Return a motion of a body that is not noisy throughout without noise and jumps of its parts."""
+        if len(motion) < 2 * round(self.window_s * motion.fps) + 5:
+            return motion
+        parts = find_parts(motion.skeleton)
+        points = [part.watch(motion) for part in parts]
+        repaired = motion
+        for part, start, stop in self.find_jumps(parts, points, motion.fps):
+            bridged = part.smooth(repaired, start, stop, weight=_FREE, smoothness=np.ones(len(part.turned) + 1))
+            if self._is_calmer(part, repaired, bridged, slice(max(start - 3, 0), stop + 3)):
+                repaired = bridged
+        if repaired is not motion:
+            points = [part.watch(repaired) for part in parts]
+        for part, start, stop in self.find_shaking(parts, points, motion.fps):
+            smoothness = part.smoothness(repaired, start, stop)
+            repaired = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
+        return repaired
+
+    def find_shaking(
+        self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
+    ) -> Iterator[tuple[Part, int, int]]:
+        """Yield parts that shake, with first frame and last frame (exclusive); points: (T, P, 3) of each part."""
+        window = 2 * round(self.window_s * fps) + 1
+        margin = max(2, round(2 * FRAME_S * fps))
+        ends = [part_points[:, -1] for part_points in points]
+        noise_m = np.stack([_noise_m(point_m, 4, 70.0, window) for point_m in ends])
+        if noise_m.max() < self.shaking_m:
+            return
+        slow_noise_m = np.stack([_noise_m(point_m, 2, 6.0, window) for point_m in ends])
+        whiteness = noise_m / np.maximum(slow_noise_m, 1e-9)
+        least, most = self.whiteness
+        usual_m = median(noise_m, axis=1)
+        for index, part in enumerate(parts):
+            twins = [other for other, candidate in enumerate(parts) if candidate.kind == part.kind]
+            others_m = np.sort(np.delete(noise_m, index, axis=0), axis=0)
+            enough_m = np.maximum(self.shaking_m, self.contrast * usual_m[twins].min())
+            enough_m = np.maximum(enough_m, self.contrast * median(others_m, axis=0))
+            enough_m = np.maximum(enough_m, self.loner * others_m[-2])
+            for start, stop in find_runs(noise_m[index] > enough_m, self.shortest_s * fps):
+                if least < median(whiteness[index, start:stop]) < most:
+                    yield part, max(start - margin, 0), min(stop + margin, len(enough_m))
+
+    def find_jumps(
+        self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
+    ) -> Iterator[tuple[Part, int, int]]:
+        """Yield parts that jump, with first frame and last frame (exclusive); points: (T, P, 3) of each part."""
+        for part, points_m in zip(parts, points, strict=True):
+            for start, stop in find_runs(self._find_jumping_frames(points_m, fps, is_root=part.kind == "root")):
+                yield part, start, stop
+
+    def _find_jumping_frames(self, points_m: np.ndarray, fps: float, *, is_root: bool) -> np.ndarray:
+        """Return in which frames (T,) points (T, P, 3) are away from a curve through the frames before and after.
+
+        A jump takes at most two frames at 30 frames per second.
+        """
+        frames = len(points_m)
+        step = max(1, round(FRAME_S * fps))
+        is_away = np.zeros(frames, dtype=bool)
+        for length in range(1, 2 * step + 1):
+            first = np.arange(1 + step, frames - length - step)
+            if not len(first):
+                break
+            knots = np.array([-1 - step, -1, length, length + step])
+            anchors_m = points_m[first[:, None] + knots]
+            away_m = np.zeros(len(first))
+            for offset in range(length):
+                expected_m = np.tensordot(_cubic_weights(knots, offset), anchors_m, (0, 1))
+                away_m = np.maximum(away_m, norms(points_m[first + offset] - expected_m).max(1))
+            if is_root:
+                jumps = away_m > max(self.root_jump_m, self.root_jump_ratio * percentile(away_m, 90))
+            else:
+                moved_m = norms(np.diff(anchors_m, axis=1)) * (step / np.diff(knots))[:, None]
+                jumps = (away_m > self.jump_m) & (away_m > self.jump_ratio * moved_m.max(axis=(1, 2)))
+            for start in first[jumps]:
+                around = slice(start - 1, start + length + 1)
+                if length == 1 or not is_away[around].any():  # the shortest jump that explains these frames
+                    is_away[start : start + length] = True
+        return is_away
+
+    def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
+        """Return whether a bridge calms its part, or the body if it is the root, and makes no foot much rougher.
+
+        Feet are compared in the world: a body that jerks on feet that stand does not jump.
+        """
+        feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
+        before_m = joint_positions(before)[around]
+        after_m = joint_positions(after)[around]
+        if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), self.jump_m)).any():
+            return False
+        if part.kind != "root":
+            before_m = part.watch(before)[around]
+            after_m = part.watch(after)[around]
+        return bool(_roughness_m(after_m).mean() < self.calmer * _roughness_m(before_m).mean())
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a body that is repaired by itself."""
+
+    kind: str
+    watched: tuple[int, ...]
+    """Joints that show its motion, the end last; none for the root."""
+    turned: tuple[int, ...]
+    """Joints whose rotations make up its motion."""
+
+    def watch(self, motion: Motion) -> np.ndarray:
+        """Return points (T, P, 3) that show the motion of the part, as seen from the joint on which it hangs."""
+        if self.kind == "root":
+            arms_m = rotate(motion.rotations[:, :1], _ROOT_ARM_M * np.eye(3))
+            return np.concatenate([motion.root_m[:, None] + arms_m, motion.root_m[:, None]], axis=1)
+        points_m = []
+        place_m = np.zeros_like(motion.root_m)
+        orientation = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), 1))
+        parent = motion.skeleton.parents[self.turned[0]]
+        for joint in motion.skeleton.path_between(parent, self.watched[-1]):
+            place_m = place_m + rotate(orientation, motion.skeleton.offsets_m[joint])
+            orientation = compose(orientation, motion.rotations[:, joint])
+            if joint in self.watched:
+                points_m.append(place_m)
+        return np.stack(points_m, axis=1)
+
+    def smoothness(self, motion: Motion, start: int, stop: int) -> np.ndarray:
+        """Return the ratio r / q (K,) of each turned joint, and of the root's position; 0 for those without noise."""
+        ratios = []
+        for channels in self._channels(motion):
+            fast = np.square(np.diff(channels, 4, axis=0)).sum(-1) / 70
+            slow = np.square(np.diff(channels, 2, axis=0)).sum(-1)
+            inside = slice(start, max(stop - 4, start + 1))
+            noise = fast[inside].mean()
+            usual = np.delete(fast, np.s_[max(start - 4, 0) : stop])
+            calm = np.delete(slow, np.s_[max(start - 2, 0) : stop])
+            variance = calm.mean() if len(calm) >= stop - start else max(slow[inside].mean() - 6 * noise, noise / 100)
+            is_noisy = not len(usual) or noise > 4 * usual.mean()
+            ratios.append(min(noise / max(variance, 1e-12), _SMOOTHEST) if is_noisy else 0.0)
+        return np.array(ratios)
+
+    def smooth(self, motion: Motion, start: int, stop: int, *, weight: float, smoothness: np.ndarray) -> Motion:
+        """Return a motion with smooth channels of the part from `start` to `stop` (exclusive).
+
+        Args:
+            motion: Motion of T frames.
+            start: First frame.
+            stop: Last frame (exclusive).
+            weight: Weight of the frames in between.
+            smoothness: (K,) weights of second differences, for each joint, and for the root's position.
+        """
+        pad = max(8, round(8 * FRAME_S * motion.fps))
+        around = slice(max(start - pad, 0), min(stop + pad, len(motion)))
+        inside = slice(start - around.start, stop - around.start)
+        rotations = motion.rotations.copy()
+        root_m = motion.root_m.copy()
+        curves = []
+        for channels, ratio in zip(self._channels(motion), smoothness, strict=False):
+            curve = channels[around]
+            if ratio:
+                weights = np.full(len(curve), _FIXED * max(ratio, 1.0))
+                weights[inside] = weight
+                curve = smooth_whittaker(curve, ratio, weights)
+            curves.append(curve[inside])
+        for joint, curve, ratio in zip(self.turned, curves, smoothness, strict=False):
+            if ratio:
+                rotations[start:stop, joint] = curve / norms(curve)[:, None]
+        if self.kind == "root" and smoothness[-1]:
+            root_m[start:stop] = curves[-1]
+        return replace(motion, root_m=root_m, rotations=rotations)
+
+    def _channels(self, motion: Motion) -> list[np.ndarray]:
+        """Return rotations (T, 4) of the turned joints, and the position (T, 3) of the root."""
+        rotations = make_continuous(motion.rotations[:, list(self.turned)])
+        channels = list(np.moveaxis(rotations, 1, 0))
+        return [*channels, motion.root_m] if self.kind == "root" else channels
+
+
+_ROOT_ARM_M = 0.3
+"""Distance from the root of points that show its rotation."""
+
+
+def find_parts(skeleton: Skeleton) -> list[Part]:
+    """Return the parts of a body, as far as the skeleton has them, the root first."""
+
+    def joints(*names: str) -> tuple[int, ...]:
+        return tuple(joint for name in names if (joint := skeleton.joint(name)) is not None)
+
+    trunk = joints(*_TRUNK)
+    parts = [Part("root", (), (0,))]
+    if trunk:
+        parts.append(Part("trunk", trunk[-1:], trunk))
+    for side in SIDES:
+        arm = joints(*(f"{side}_{name}" for name in ("collar", "shoulder", "elbow", "wrist")))
+        leg = joints(*(f"{side}_{name}" for name in ("hip", "knee", "ankle", "foot")))
+        if len(arm) > 1:
+            parts.append(Part("arm", arm[-2:], arm))
+        if len(leg) > 2:
+            parts.append(Part("leg", leg[2:3], leg))
+    return parts
+
+
+def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
+    """Return the largest second difference (K,) of points (T, K, 3)."""
+    return norms(np.diff(positions_m, 2, axis=0)).max(axis=0)
+
+
+def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:
+    """Return the local standard deviation (T,) of white noise on a point (T, 3) that differences of an order show.
+
+    factor: ratio of the variance of these differences to that of the noise.
+    """
+    lengths_m = norms(np.diff(points_m, order, axis=0))
+    lengths_m = np.pad(lengths_m, order // 2)
+    return median_filter(lengths_m, window, mode="constant") * _TO_SIGMA / np.sqrt(factor)
+
+
+def _cubic_weights(knots: np.ndarray, at: float) -> np.ndarray:
+    """Return the weights (4,) of values at four knots in the value of their cubic polynomial."""
+    weights = np.ones(len(knots))
+    for index, knot in enumerate(knots):
+        others = np.delete(knots, index)
+        weights[index] = np.prod((at - others) / (knot - others))
+    return weights
