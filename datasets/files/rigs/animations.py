@@ -9,6 +9,7 @@ from selfcorrect.motion.motion import Motion
 
 from ..motion_file import MotionFile, Writes
 from ..skeletons.reading import Reading
+from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import Upright, turn_upright
 from .bvh_body import body_of
 from .rig import Rig, RiggedMotion, Tracks, clip_of, unique
@@ -48,7 +49,9 @@ def read_animation(
     clip = clip_of(rig, motion, tracks, metres_per_unit)
     try:
         check_bones(clip)
-        return Animation(clip, turn_upright(body_of(clip), reading.up, Y_UP), refusal="")
+        body = turn_upright(body_of(clip), reading.up, Y_UP)
+        check_units_agree(body.motion)
+        return Animation(clip, body, refusal="")
     except InputError as error:
         return Animation(clip, turn_upright(body_of(clip), "y!", Y_UP), refusal=str(error))
 

@@ -16,6 +16,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.reading import Reading
+from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .rig import RiggedMotion
@@ -36,6 +37,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     check_bones(clip)
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
+    check_units_agree(seen.motion)
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
         # All frames are in the body; a long motion is not kept twice.
         root_m = clip.motion.root_m[:1].copy()

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
@@ -36,6 +37,18 @@ _CHAINS = {
 """Ends of limbs and trunk, and their lengths over the height of the head's top bones."""
 _FRAMES = 48
 """Number of frames that are looked at."""
+
+_UNIT_RATIOS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001, 39.37, 0.0254)
+"""Ratios of usual units."""
+_HEIGHT_OFF = 1.5
+"""Factor by which the ratio of heights may differ from that of the units: people sit, and floors lie off 0."""
+_WAYS = (0.15, 2.0)
+"""Ratio of ways over that of the units: feet that swing make it smaller."""
+_STANDS = 0.1
+"""Way of the feet, in lengths of a leg, below which a body stands all the time."""
+_FAR_ABOVE = 30.0
+"""Ratio from which the height alone is believed of a body that stands."""
+_MOST_FRAMES = 2048
 
 
 def measure_stature(motion: Motion) -> float:
@@ -106,6 +119,39 @@ def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
         return unit_m, note
     scaled_m = _SCALED_M / size
     return scaled_m, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
+
+
+def check_units_agree(motion: Motion) -> None:
+    """Refuse a motion, y up, whose root moves in another unit than its bones: it is as much too high as too fast.
+
+    The root's height over its height above the feet shows the ratio of the units. While a foot stands, the root moves
+    against the foot's way around the root; so the ratio of both ways shows it, too, less exactly.
+
+    Raises:
+        InputError: Both ratios are that of two usual units; names it.
+    """
+    ankles = motion.skeleton.pair("ankle")
+    if ankles is None or len(motion) < 2 or motion.skeleton.pair("hip") is None:
+        return
+    positions_m = joint_positions(motion.frames(0, _MOST_FRAMES))
+    root_m = positions_m[:, 0]
+    feet_m = positions_m[:, ankles] - root_m[:, None]
+    lower = feet_m[1:, :, 1].argmin(axis=1)
+    foot_ways_m = -np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
+    root_ways_m = np.diff(root_m, axis=0)
+    way_ratio = float((root_ways_m * foot_ways_m).sum()) / max(float((foot_ways_m**2).sum()), 1e-12)
+    height_ratio = float(np.median(root_m[:, 1])) / max(-float(np.median(feet_m[..., 1].min(axis=1))), 1e-6)
+    leg_m, _ = measure_limbs(motion.skeleton)["legs"]
+    stands = float(norms(foot_ways_m).sum()) < _STANDS * leg_m
+    for ratio in _UNIT_RATIOS:
+        is_as_high = ratio / _HEIGHT_OFF < height_ratio < ratio * _HEIGHT_OFF
+        is_as_far = _WAYS[0] * ratio < way_ratio < _WAYS[1] * ratio
+        if is_as_high and (is_as_far or (stands and ratio > _FAR_ABOVE)):
+            raise InputError(
+                f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones: hips are "
+                f"{np.median(root_m[:, 1]):.3g} m high over legs of {leg_m:.2f} m, and move {way_ratio:.2g} times as "
+                f"far as the feet; multiply the bones or divide the positions by {ratio:g}"
+            )
 
 
 def _is_human(size_m: float) -> bool:

@@ -1,12 +1,14 @@
 """Units of length of files that do not state them: the usual ones, for people of every age."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from posed_motions import walking
+from made_rigs import base_walk
+from posed_motions import crouching, walking
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
@@ -70,3 +72,20 @@ def test_a_note_says_how_sure_the_choice_is(tmp_path: Path) -> None:
     )
     in_unit(tmp_path / "a.bvh", 0.0254, 0.55)
     assert any("unsure" in note for note in sc.open_motion(tmp_path / "a.bvh").notes)
+
+
+@pytest.mark.parametrize("ratio", [100.0, 0.01, 10.0, 39.37, 0.001])
+@pytest.mark.parametrize("motion", [base_walk(2), crouching()], ids=["walking", "crouching"])
+def test_a_root_in_another_unit_than_the_bones_is_refused(tmp_path: Path, motion: sc.Motion, ratio: float) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(motion, root_m=ratio * motion.root_m)))
+    with pytest.raises(sc.InputError, match=f"another unit than the bones.* by {ratio:g}"):
+        sc.load_motion(tmp_path / "a.bvh")
+
+
+def test_who_stands_far_above_the_floor_is_read(tmp_path: Path) -> None:
+    """The negative control: the floor may be anywhere, and those who walk in place do not move at all."""
+    walk = base_walk(2)
+    write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + [0.0, 85.0, 0.0])))
+    write_bvh(tmp_path / "still.bvh", clip_of(replace(walk, root_m=0.0 * walk.root_m)))
+    for name in ("high", "still"):
+        sc.load_motion(tmp_path / f"{name}.bvh")
