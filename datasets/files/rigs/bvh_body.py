@@ -1,5 +1,6 @@
 """The body in a BVH file, and the file again with another motion of it: the same names, channels, unit and axes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
+from .followers import Follower, find_followers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 from .stretching import (
@@ -38,6 +40,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
     check_units_agree(seen.motion)
+    followers = find_followers(clip)
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
         # All frames are in the body; a long motion is not kept twice.
         root_m = clip.motion.root_m[:1].copy()
@@ -48,7 +51,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
 
     def write(target: Path, changed: Motion) -> None:
         changed = seen.view.restore(changed)
-        write_bvh(target, with_body(clip, changed))
+        write_bvh(target, with_body(clip, changed, followers))
         if has_hinges:
             _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
@@ -104,9 +107,10 @@ def body_of(clip: RiggedMotion) -> Motion:
     return put_ankles_where_the_file_has_them(motion, clip)
 
 
-def with_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Return the clip with another motion of its `body_of`, its feet where that has them."""
-    return put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
+def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower]) -> RiggedMotion:
+    """Return the clip with another motion of its `body_of`, its feet where that has them, and its followers on it."""
+    changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
+    return put_followers(changed, followers)
 
 
 def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:

@@ -85,7 +85,7 @@ def test_a_root_in_another_unit_than_the_bones_is_refused(tmp_path: Path, motion
 def test_who_stands_far_above_the_floor_is_read(tmp_path: Path) -> None:
     """The negative control: the floor may be anywhere, and those who walk in place do not move at all."""
     walk = base_walk(2)
-    write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + [0.0, 85.0, 0.0])))
+    write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + np.array([0.0, 85.0, 0.0]))))
     write_bvh(tmp_path / "still.bvh", clip_of(replace(walk, root_m=0.0 * walk.root_m)))
     for name in ("high", "still"):
         sc.load_motion(tmp_path / f"{name}.bvh")

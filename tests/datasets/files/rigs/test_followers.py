@@ -1,0 +1,97 @@
+"""Helper joints that follow the body in a file follow it after a correction, too."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_rigs import base_walk
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.rig import RiggedMotion
+from selfcorrect.datasets.files.rigs.stretching import world_poses_of
+from selfcorrect.motion.editing.transforms import resample
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.skeleton import Skeleton
+
+SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
+HELPERS = {"ik_foot_l": "left_ankle", "ik_foot_r": "right_ankle", "weapon": "right_wrist", "camera": ""}
+"""Helpers under the root and the parts that they follow; the camera moves on its own."""
+HELD_M = np.array([0.1, -0.2, 0.05])
+"""Place of the helpers on their leaders."""
+
+
+def write_with_helpers(path: Path, *, has_scene: bool) -> None:
+    """A BVH file of the walk with helpers that its root carries: the pelvis, or a joint above."""
+    walk = base_walk(2)
+    skeleton = walk.skeleton
+    first = int(has_scene)
+    parts_m, turns = world_poses_of(clip_of(walk))
+    names = [*["scene"] * first, *skeleton.names, *HELPERS]
+    parents = [*[-1] * first, *(parent + first for parent in skeleton.parents), *[0] * len(HELPERS)]
+    offsets_m = np.vstack([np.zeros((first, 3)), skeleton.offsets_m, np.zeros((len(HELPERS), 3))])
+    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(walk), 1, 1))
+    root_m = np.zeros_like(walk.root_m) if has_scene else walk.root_m
+    root_turns = still[:, 0] if has_scene else walk.rotations[:, 0]
+    tracks_m = {1: walk.root_m} if has_scene else {}
+    helper_turns = []
+    for helper, part in enumerate(HELPERS.values()):
+        place_m = np.stack([np.sin(np.arange(len(walk)) / 9)] * 3, axis=1)
+        turn = root_turns
+        if part:
+            leader = skeleton.parts.index(part)
+            turn = turns[:, leader]
+            place_m = parts_m[:, leader] + rotate(turn, np.broadcast_to(HELD_M, place_m.shape))
+        tracks_m[len(names) - len(HELPERS) + helper] = rotate(invert(root_turns), place_m - root_m)
+        helper_turns.append(compose(invert(root_turns), turn))
+    rotations = np.concatenate([*[still] * first, walk.rotations, np.stack(helper_turns, axis=1)], axis=1)
+    rigged = Skeleton(tuple(names), tuple(parents), offsets_m, ("",) * len(names))
+    channels = tuple(SIX if joint in tracks_m or not joint else SIX[3:] for joint in range(len(names)))
+    motion = replace(walk, skeleton=rigged, root_m=root_m, rotations=rotations)
+    write_bvh(path, RiggedMotion(motion, channels, offsets_m / 0.01, frozenset(), 0.01, tracks_m))
+
+
+def places_on_leaders(path: Path) -> dict[str, np.ndarray]:
+    """(T, 3) of each helper on the part that it follows; the camera's in the world."""
+    clip = read_bvh(path, 0.01)
+    positions_m, orientations = world_poses_of(clip)
+    places_m = {}
+    for name, part in HELPERS.items():
+        position_m = positions_m[:, clip.motion.skeleton.names.index(name)]
+        leader = clip.motion.skeleton.joint(part)
+        if part and leader is not None:
+            position_m = rotate(invert(orientations[:, leader]), position_m - positions_m[:, leader])
+        places_m[name] = position_m
+    return places_m
+
+
+@pytest.mark.parametrize("has_scene", [True, False])
+def test_helpers_follow_their_leaders(tmp_path: Path, has_scene: bool) -> None:
+    write_with_helpers(tmp_path / "a.bvh", has_scene=has_scene)
+    file = sc.open_motion(tmp_path / "a.bvh")
+    file.write(tmp_path / "same.bvh", file.motion)
+    before = read_bvh(tmp_path / "a.bvh", 0.01)
+    same = read_bvh(tmp_path / "same.bvh", 0.01)
+    np.testing.assert_allclose(world_poses_of(same)[0], world_poses_of(before)[0], atol=1e-6)
+    rotations = file.motion.rotations.copy()
+    for part in ("left_hip", "right_knee", "right_shoulder"):
+        rotations[:, file.motion.skeleton.parts.index(part)] = [0.3, 0.0, 0.0, np.sqrt(1 - 0.09)]
+    file.write(tmp_path / "b.bvh", replace(file.motion, rotations=rotations))
+    moved_m = places_on_leaders(tmp_path / "b.bvh")
+    for name, part in HELPERS.items():
+        if part:
+            np.testing.assert_allclose(moved_m[name], np.broadcast_to(HELD_M, moved_m[name].shape), atol=1e-5)
+    np.testing.assert_allclose(moved_m["camera"], places_on_leaders(tmp_path / "a.bvh")["camera"], atol=1e-5)
+
+
+def test_helpers_follow_a_motion_of_another_length(tmp_path: Path) -> None:
+    write_with_helpers(tmp_path / "a.bvh", has_scene=True)
+    file = sc.open_motion(tmp_path / "a.bvh")
+    longer = resample(file.motion, 45.0)
+    file.write(tmp_path / "b.bvh", longer)
+    moved_m = places_on_leaders(tmp_path / "b.bvh")
+    assert len(moved_m["weapon"]) == len(longer)
+    np.testing.assert_allclose(moved_m["weapon"], np.broadcast_to(HELD_M, moved_m["weapon"].shape), atol=1e-5)
