@@ -1,7 +1,7 @@
 """Motions to look at: samples of each arm for the player and as BVH files, and short films for W&B."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,10 @@ from .tables import MotionOutcome
 
 SHOWN = 4
 """Motions in a clip, one label each."""
+DRAWS = 4
+"""Samples of each label in the scenes that stand side by side: in a collapsed loop they are alike."""
+SCENE_FPS = 15.0
+"""Frame rate of these scenes, between whose frames the player interpolates."""
 
 FILM_PIXELS, FILM_FPS = 160, 10.0
 
@@ -48,6 +52,8 @@ class ShownClip:
     """The motions in it, as BVH files."""
     film: Path | None = None
     """The same as a short film (MP4), where W&B takes one."""
+    side_by_side: bool = False
+    """Shown beside the other clips of this kind, all at once."""
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -56,30 +62,50 @@ class ShownClip:
 
 
 def shown_clips(
-    outcome: MotionOutcome, root: Path, shown: Sequence[Pair], options: RunOptions, *, films: bool
+    outcome: MotionOutcome,
+    root: Path,
+    pairs: Sequence[Pair],
+    side_by_side: Mapping[str, Collection[ArmSettings]],
+    options: RunOptions,
+    *,
+    films: bool,
 ) -> list[ShownClip]:
     """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
-    shown: which correctors are shown, at most one pair for each denoiser; films: draw short films, too.
+    Args:
+        outcome: Results of the experiment.
+        root: The run folder.
+        pairs: Correctors that are shown, at most one pair for each denoiser.
+        side_by_side: Denoiser → arms of which more samples are shown, all arms at once.
+        options: Options of the run.
+        films: Draw short films, too.
     """
     settings = outcome.settings
     first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
     clips = []
     for run in first:
         if run.task in outcome.curves:
-            clips += _clips_of(run, outcome.curves[run.task], shown, films)
+            clips += _clips_of(run, outcome.curves[run.task], pairs, side_by_side.get(run.task, ()), films)
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
-def _clips_of(run: MotionRun, arms: Iterable[ArmSettings], shown: Sequence[Pair], films: bool) -> list[ShownClip]:
+def _clips_of(
+    run: MotionRun,
+    arms: Iterable[ArmSettings],
+    pairs: Sequence[Pair],
+    side_by_side: Collection[ArmSettings],
+    films: bool,
+) -> list[ShownClip]:
     task = motion_task(run.settings, run.comparison, run.stream)
     count = len(task.data.training.label_names)
     labels = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()  # the same in every clip
     last = run.settings.generations
-    clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder)]
-    clips += [_samples_clip(run, task, labels, arm, last, run.arm_folder(arm)) for arm in arms]
-    pairs = (pair.arm for pair in shown if pair.task == run.comparison.denoiser and pair.arm != pair.plain)
-    corrected = next(pairs, None)
+    clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder, side_by_side=bool(side_by_side))]
+    for arm in arms:
+        folder = run.arm_folder(arm)
+        clips.append(_samples_clip(run, task, labels, arm, last, folder, side_by_side=arm in side_by_side))
+    shown = (pair.arm for pair in pairs if pair.task == run.comparison.denoiser and pair.arm.corrector != "none")
+    corrected = next(shown, None)
     if corrected is not None:
         labels = labels[: SHOWN // 2]
         clips += [_correction_clip(run, task, labels, corrected, generation, films) for generation in (last, 0)]
@@ -96,19 +122,41 @@ def _motions(
 
 
 def _samples_clip(
-    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
+    run: MotionRun,
+    task: MotionTask,
+    labels: torch.Tensor,
+    arm: ArmSettings,
+    generation: int,
+    folder: Path,
+    *,
+    side_by_side: bool,
 ) -> ShownClip:
-    motions = _motions(run, task, labels, arm, generation, folder)
+    draws = DRAWS if side_by_side else 1
+    motions = _motions(run, task, labels.repeat_interleave(draws), arm, generation, folder)
     title = "all arms start here" if generation == 0 else arm.label
     name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
     names = _names(task, labels)
     files = tuple(_media_folder(run) / f"{name}-{file_name(text)}.bvh" for text in names)
-    for file, motion in zip(files, motions, strict=True):
+    for file, motion in zip(files, motions[::draws], strict=True):
         write_bvh(file, clip_of(motion))
     section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
-    scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)
-    return ShownClip(section, caption, scene, run.comparison.denoiser, arm.name, generation, files)
+    if side_by_side:
+        panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
+        titles = ["" if index % draws else names[index // draws] for index in range(len(panels))]
+        scene = encode_scene(panels, titles, together=False, marked=False)
+    else:
+        scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)
+    return ShownClip(
+        section,
+        caption,
+        scene,
+        run.comparison.denoiser,
+        arm.name,
+        generation,
+        motions=files,
+        side_by_side=side_by_side,
+    )
 
 
 _CORRECTION = "Before and after correction"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -16,10 +17,11 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
 
 from ..studies import verdict
-from ..studies.arms import BASELINE, ArmSettings
-from ..studies.figures import Picture, curve_grid, looks, share_picture, short_curves
+from ..studies.arms import BASELINE, STATIC, ArmSettings
+from ..studies.figures import Picture, curve_grid, looks, opening_curves, share_picture
 from ..studies.outcome import Judged, Outcome, Pair, corrected_by_share
 from ..studies.report import Page, PageClip, Section, StudyReport, View, seconds_by_phase, share_section
+from ..studies.results import ArmCurves
 from ..studies.study import SeedRun
 from ..studies.tables import overview_table
 from .correctors.table import corrector_row, is_own
@@ -29,6 +31,7 @@ from .run.references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL, has_re
 from .run.study import MotionStudy
 from .run.task import MotionData, motion_data
 from .settings.experiment import MotionSettings
+from .settings.presets import PRESET_ROWS
 from .tables import (
     Founders,
     MotionJudged,
@@ -43,8 +46,22 @@ from .tables import (
     speed_table,
 )
 
-JUDGED = ("fid_kinematic", "recall")
-"""The two measures, one per axis, that the answer rests on; judging more would need stronger evidence for each."""
+JUDGED = ("fid_kinematic", "recall", "coverage")
+"""Realism and diversity: the first measures that the answer rests on."""
+FEET = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
+"""Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
+
+OPENING = ("recall", "skate_m_s")
+"""Metrics of the large curves of the first picture: diversity and sliding."""
+SIGNS = (
+    Metric("relative_loss", "Training loss, of generation 0's", "realism", "neutral"),
+    Metric("founders_left", "Founders with a descendant", "diversity", "higher", bounds=(0.0, 1.0)),
+)
+"""Early signs of collapse, below these curves."""
+MOST_ARMS = 6
+"""In the first picture, and side by side below it."""
+MOST_ANSWERED = 4
+"""Pairs that the answer describes one by one; more are counted."""
 
 PICTURED = ("fid_kinematic", "recall", "penetration_mm", "unsupported_percent")
 """Metrics of the picture by synthetic share: realism, diversity, artefacts and feasibility."""
@@ -76,20 +93,46 @@ def format_question(settings: MotionSettings) -> str:
 
 
 def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
-    """Pair all arms with the uncorrected ones, for the measures that the answer rests on.
+    """Pair all arms with the arms that they are compared with, for the measures that the answer rests on.
 
-    First come those that the experiment asks about, in the order of their correctors.
+    First come the pairs that the experiment asks about: what the loop with the largest synthetic share loses without
+    correction against training on real data only, what the correctors in question change, and what remedies change
+    in that loop. Their tests of realism and diversity are one family, and their tests of the feet another.
     """
     pairs = []
     for denoiser, arms in outcome.curves.items():
         for arm in arms:
             if arm.plain in arms and arm.plain != arm:
                 pairs.append(Pair(denoiser, arm, arm.plain))
-    asked = []
+    loops = _pair_loops(outcome)
+    asked = list(loops)
     for corrector in select_asked_correctors(outcome.settings):
         asked += _select_pairs(corrector, pairs)
+    for loop in loops:
+        remedied = [pair for pair in pairs if pair.task == loop.task and pair.plain == loop.arm]
+        asked += [pair for pair in remedied if pair.arm == ArmSettings(loop.arm.policy, remedy=pair.arm.remedy)]
     others = [pair for pair in pairs if pair not in asked]
-    return Judged(outcome, [*asked, *others], [find_metric(key) for key in JUDGED], len(asked))
+    return Judged(outcome, [*asked, *others], select_questions(outcome), len(asked))
+
+
+def select_questions(outcome: MotionOutcome) -> list[list[Metric]]:
+    """Return the metrics that are judged, as far as they were measured: of realism and diversity, and of the feet."""
+    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
+    feet = [replace(find_metric(key), better="neutral") for key in FEET]
+    measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
+    return [[find_metric(key) for key in JUDGED], measured]
+
+
+def _pair_loops(outcome: MotionOutcome) -> list[Pair]:
+    """Pair the uncorrected loop with the largest synthetic share of each denoiser with training on real data only."""
+    pairs = []
+    for denoiser, arms in outcome.curves.items():
+        loops = [
+            arm for arm in arms if arm == ArmSettings(arm.policy) and not arm.is_baseline and arm.kind not in STATIC
+        ]
+        if loops:
+            pairs.append(Pair(denoiser, max(loops, key=_share), BASELINE))
+    return pairs
 
 
 def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
@@ -101,23 +144,86 @@ def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def format_answer(judged: MotionJudged) -> str:
-    """Return the answer to `format_question` in one sentence."""
+    """Return the answer to `format_question`, a sentence a line."""
     if not judged.asked:
-        return _describe_uncorrected(judged.outcome)
-    return verdict.headline(judged.asked_effects)
+        return "Only training on real data was run: there is no loop to judge."
+    if judged.outcome.settings.seeds == 1 or len(judged.asked) > MOST_ANSWERED:
+        return verdict.headline(judged.asked_effects)
+    sentences = []
+    unchanged = []
+    for pair, effects in zip(judged.asked, judged.effects, strict=False):
+        sentences += _describe_pair(judged.outcome, pair, effects)
+        same = [effect for effect in effects if effect.word == "no clear difference"]
+        if same:
+            has_intervals = pair.arm.corrector != "none"
+            listed = _join([_describe_change(effect) if has_intervals else _name_metric(effect) for effect in same])
+            unchanged.append(f"{_name_pair(judged.outcome, pair)} in {listed}")
+    if unchanged:
+        sentences.append(f"We found no difference {'; '.join(unchanged)}.")
+    return "\n".join(sentences)
 
 
-def _describe_uncorrected(outcome: MotionOutcome) -> str:
-    """Return a sentence on the recall of an experiment without correctors."""
-    if outcome.settings.seeds == 1:
-        return verdict.ONE_SEED
-    endings = []
-    for arms in outcome.curves.values():
-        for arm, curves in arms.items():
-            if arm == ArmSettings(arm.policy) and arm != BASELINE:
-                endings.append(f"{curves.last('recall').mean():.2f} ({arm.group})")
-    real = np.mean([arms[BASELINE].last("recall").mean() for arms in outcome.curves.values()])
-    return f"Without correction, recall ends at {', '.join(endings)}; training on real data only keeps {real:.2f}."
+def _name_pair(outcome: MotionOutcome, pair: Pair) -> str:
+    """Return words such as "with physics"."""
+    words = "without correction" if pair.plain == BASELINE else f"with {pair.arm.title}"
+    return f"{words} ({outcome.titles[pair.task]})" if len(outcome.curves) > 1 else words
+
+
+def _describe_pair(outcome: MotionOutcome, pair: Pair, effects: Sequence[verdict.Effect]) -> list[str]:
+    """Return a sentence on what was found of a pair, none for nothing; counts of seeds where there are too few."""
+    shown = [effect for effect in effects if effect.is_found or "seeds" in effect.word]
+    if not shown:
+        return []
+    lead = _name_pair(outcome, pair)
+    lead = f"{lead[0].upper()}{lead[1:]}"
+    reference = "with real data only" if pair.plain == BASELINE else "without"
+    words = {effect.metric.key: effect.word for effect in effects}
+    if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
+        lead += f", the loop collapses: after {outcome.settings.generations} generations"
+    elif pair.plain != BASELINE and all(words[key] == "better" for key in ("recall", "coverage")):
+        lead += ", diversity stays:"
+    else:
+        lead += ","
+    listed = _join([_describe_effect(effect, reference if effect is shown[0] else "") for effect in shown])
+    feet = [effect.metric for effect in shown if effect.metric.key in FEET and effect.metric.key in outcome.real]
+    real = [f"{outcome.real[metric.key].mean():.{metric.digits}f}" for metric in feet]
+    closing = f" (real motion: {', '.join(real)})" if real and pair.plain != BASELINE else ""
+    return [f"{lead} {listed}{closing}."]
+
+
+def _describe_effect(effect: verdict.Effect, reference: str) -> str:
+    """Return words such as "recall is 0.37 instead of 0.87 (−0.50 [−0.61, −0.39])"."""
+    digits = effect.metric.digits
+    value = f"{effect.arm.last(effect.metric.key).mean():.{digits}f}"
+    reference_value = f"{effect.reference.last(effect.metric.key).mean():.{digits}f}"
+    unit = f" {effect.metric.unit.symbol}" if effect.metric.unit.symbol else ""
+    than = " ".join(filter(None, (f"instead of {reference_value}", reference)))
+    return f"{_name_metric(effect)} {value}{unit} {than} ({_format_interval(effect)})"
+
+
+def _describe_change(effect: verdict.Effect) -> str:
+    return f"{_name_metric(effect)} ({_format_interval(effect)})"
+
+
+def _format_interval(effect: verdict.Effect) -> str:
+    """Return the change with its interval, or the number of seeds where nothing is decided."""
+    if "seeds" in effect.word:
+        return effect.word
+    digits = effect.metric.digits
+    change = effect.change
+    text = f"{change.estimate:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
+    return text.replace("-", "−")
+
+
+def _name_metric(effect: verdict.Effect) -> str:
+    """Return the name of the metric of an effect within a sentence."""
+    name = effect.metric.name.partition(",")[0]
+    return name if name.startswith("Fréchet") else f"{name[0].lower()}{name[1:]}"
+
+
+def _join(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def select_shown_pairs(judged: MotionJudged) -> list[Pair]:
@@ -126,16 +232,27 @@ def select_shown_pairs(judged: MotionJudged) -> list[Pair]:
     Without correctors, each plain loop is a pair with itself.
     """
     best: dict[str, Pair] = {}
+    corrected = [pair for pair in judged.asked if pair.arm.corrector != "none"]
     plain = [Pair(name, arm, arm) for name, arms in judged.outcome.curves.items() for arm in arms if arm == arm.plain]
-    for pair in judged.asked or plain:
+    for pair in corrected or plain:
         best_pair = best.get(pair.task)
-        if best_pair is None or _share(pair) > _share(best_pair):
+        if best_pair is None or _share(pair.arm) > _share(best_pair.arm):
             best[pair.task] = pair
     return list(best.values())
 
 
-def _share(pair: Pair) -> float:
-    return -1.0 if math.isnan(pair.arm.synthetic_share) else pair.arm.synthetic_share
+def select_pictured_arms(judged: MotionJudged) -> dict[str, list[ArmSettings]]:
+    """Return for each denoiser the arms of the first picture: real data only, and the group of the shown pair."""
+    arms_by_task = {}
+    for pair in select_shown_pairs(judged):
+        group = [arm for arm in judged.outcome.curves[pair.task] if arm.group == pair.arm.group]
+        first = [BASELINE, pair.plain, pair.arm]
+        arms_by_task[pair.task] = list(dict.fromkeys([*first, *group]))[:MOST_ARMS]
+    return arms_by_task
+
+
+def _share(arm: ArmSettings) -> float:
+    return -1.0 if math.isnan(arm.synthetic_share) else arm.synthetic_share
 
 
 DRAWN = (
@@ -195,6 +312,9 @@ class MotionView(View):
         self.study: MotionStudy = study
         self._films = films
         self.title = format_question(study.settings)
+        row = PRESET_ROWS.get(study.name)
+        self.opening: str = row.opening if row else ""
+        self._closing = row.closing if row else ""
 
     def select_metrics(self, root: Path) -> list[Metric]:
         return [find_metric(key) for key in JUDGED]
@@ -262,16 +382,24 @@ class MotionView(View):
     ) -> StudyReport:
         settings = outcome.settings
         judged = judge_outcome(outcome)
-        clips = shown_clips(outcome, root, select_shown_pairs(judged), self.study.options, films=self._films)
+        pairs = select_shown_pairs(judged)
+        pictured = select_pictured_arms(judged)
+        clips = shown_clips(outcome, root, pairs, pictured, self.study.options, films=self._films)
         clips_by_section: dict[str, list[PageClip]] = {}
+        scenes: list[PageClip] = []
         videos: list[Row] = []
         for clip in clips:
-            clips_by_section.setdefault(clip.section, []).append(PageClip(clip.caption, clip.scene))
+            page_clip = PageClip(clip.caption, clip.scene)
+            if clip.side_by_side:
+                scenes.append(page_clip)
+            else:
+                clips_by_section.setdefault(clip.section, []).append(page_clip)
             if clip.film:
                 place = {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation}
                 videos.append({**place, "words": clip.caption, "video": clip.film})
         founders = founders_of(settings)
-        answer = format_answer(judged)
+        answer = "\n".join(filter(None, (format_answer(judged), self._closing)))
+        overview = overview_table(judged)
         notes: list[str] = list(NOTES)
         if settings.captions:
             notes.append(RETRIEVAL_NOTE)
@@ -282,18 +410,20 @@ class MotionView(View):
             subtitle=command,
             answer=answer,
             picture=_picture(judged),
-            warnings=self.warnings(outcome, answer),
+            warnings=self.warnings(outcome, format_answer(judged)),
             curves=_curves_svg(outcome),
             sections=_sections(judged, founders),
             clips=clips_by_section,
+            scenes=scenes,
+            overview=overview,
             facts=_facts(outcome, self.counts(), rows, seconds),
             notes=notes,
         )
         media = [path for clip in clips for path in clip.files]
         return StudyReport(
             page=page,
-            sentences=[page.answer, *outcome.gaps],
-            overview=overview_table(judged),
+            sentences=[*page.answer.splitlines(), *outcome.gaps],
+            overview=overview,
             media=media,
             tables={"videos": videos} if videos else {},
             summary=_final(judged),
@@ -363,11 +493,22 @@ def _picture(judged: MotionJudged) -> Picture:
     if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.levels):
         return picture
     groups = {}
-    for pair in select_shown_pairs(judged):
-        arms = dict.fromkeys((BASELINE, pair.plain, pair.arm))
-        groups[f"{outcome.titles[pair.task]}, {pair.arm.group}"] = [outcome.curves[pair.task][arm] for arm in arms]
+    for task, arms in select_pictured_arms(judged).items():
+        groups[outcome.titles[task]] = [_add_signs(outcome.curves[task][arm]) for arm in arms]
     palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
-    return Picture(short_curves(groups, judged.metrics, outcome.levels, palette), CURVE_CAPTION)
+    metrics = [find_metric(key) for key in OPENING]
+    return Picture(opening_curves(groups, metrics, SIGNS, outcome.levels, palette), OPENING_CAPTION)
+
+
+def _add_signs(curves: ArmCurves) -> ArmCurves:
+    """Return curves with the quantities of `SIGNS`, as far as they were measured."""
+    values = dict(curves.values)
+    if "training_loss" in values:
+        values["relative_loss"] = values["training_loss"] / values["training_loss"][:, :1]
+    if "surviving_lineages" in values:
+        values["founders_left"] = values["surviving_lineages"].copy()
+        values["founders_left"][:, 0] = 1.0
+    return replace(curves, values=values)
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
@@ -375,10 +516,11 @@ def strong_lines(settings: MotionSettings) -> list[str]:
     return [ArmSettings("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
 
 
-CURVE_CAPTION = (
-    "Two measures over generations: corrected, uncorrected, and real data only. Lines are means over seeds, bands "
-    "their 95 % intervals; the dotted line is other real samples than the training set, the dashed grey one "
-    "a memoriser, which returns its training windows."
+OPENING_CAPTION = (
+    "Diversity (recall) and sliding of the feet over generations, and below them two early signs of collapse: the "
+    "training loss as a multiple of generation 0's, and the share of the real training motions from which a sample "
+    "still descends. Lines are means over seeds, bands their 95 % intervals; the dotted line is real motion on which "
+    "no model is trained."
 )
 
 
@@ -401,8 +543,8 @@ def _sections(judged: MotionJudged, founders: Founders) -> list[Section]:
         Section(
             "Corrected against uncorrected",
             "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
-            f"noise. {verdict.JUDGEMENT} The arms with the corrector that the title asks about are one such family, "
-            "all others a second one.",
+            f"noise. {verdict.JUDGEMENT} Realism and diversity of the arms that the answer speaks of are one such "
+            "family, their feet and root force another; all other arms have two families of their own.",
             differences_table(judged),
         ),
         Section(

@@ -37,15 +37,21 @@ def last_generation_table(outcome: MotionOutcome) -> Table:
 
 
 def speed_table(outcome: MotionOutcome) -> Table:
-    """Return the table of the speed at which diversity is lost in each arm."""
-    columns = ["Half-life of recall", "Half-life of coverage", "Recall, factor per generation"]
+    """Return the table of the speed at which diversity is lost in each arm, without half-lives that no arm reaches."""
+    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
+    reached = []
+    for key in ("recall", "coverage"):
+        cells_of_key = [shared.half_life_cell(curves.values[key]) for curves in all_curves]
+        if any(cell.value != "not reached" for cell in cells_of_key):
+            reached.append(key)
 
     def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        halves = [shared.half_life_cell(curves.values[key]) for key in ("recall", "coverage")]
+        halves = [shared.half_life_cell(curves.values[key]) for key in reached]
         recall = np.maximum(curves.values["recall"], 1 / 512)  # 1/(2 · 256) stands for 0
         rates = (recall[:, -1] / recall[:, 0]) ** (1 / (recall.shape[1] - 1))
         return [*halves, shared.interval_cell(mean_interval(rates), 2)]
 
+    columns = [*(f"Half-life of {key}" for key in reached), "Recall, factor per generation"]
     return shared.arm_table("speed", columns, outcome, cells)
 
 
@@ -56,15 +62,17 @@ def differences_table(judged: MotionJudged) -> Table:
 
 
 def profile_table(outcome: MotionOutcome) -> Table:
-    """Return the table of published definitions of collapse that each arm meets; no rows if none is measurable."""
+    """Return the table of published definitions of collapse that arms meet, without what is not measurable here."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     findings = [finding for curves in all_curves for finding in _profile(curves)]
-    columns = list(dict.fromkeys(finding.definition for finding in findings))
-    if all(finding.status == "not measurable" for finding in findings):
-        return Table("profile", "Arm", columns)
+    decided = [finding.definition for finding in findings if finding.status != "not measurable"]
+    columns = list(dict.fromkeys(decided))
 
     def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        return [Cell(finding.status) for finding in _profile(curves)]
+        status = {finding.definition: finding.status for finding in _profile(curves)}
+        if all(status[definition] == "not measurable" for definition in columns):
+            return []
+        return [Cell(status[definition].replace("not measurable", "–")) for definition in columns]
 
     return shared.arm_table("profile", columns, outcome, cells)
 

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
+from itertools import pairwise
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -378,6 +379,94 @@ def short_curves(
             panel.tick_params(labelbottom=True)
         _add_legend(figure, axes)
         return as_svg(figure)
+
+
+def opening_curves(
+    columns: Mapping[str, Sequence[ArmCurves]],
+    metrics: Sequence[Metric],
+    signs: Sequence[Metric],
+    levels: Levels,
+    palette: Mapping[str, Look],
+) -> str:
+    """Draw metrics over generations with the arms' names at their lines; returns SVG text.
+
+    Args:
+        columns: Title of a group → its arms; each group has two rows of panels.
+        metrics: Metrics of the large panels.
+        signs: Metrics of the small panels below them, as many.
+        levels: Horizontal lines, of which the first is real motion.
+        palette: Title of an arm → its look.
+    """
+    real = dict(list(levels.items())[:1])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, 5.2 * len(columns)), layout="constrained")
+        panels = figure.subplots(2 * len(columns), len(metrics), squeeze=False, height_ratios=[1.5, 1] * len(columns))
+        for group, (title, arms) in enumerate(columns.items()):
+            for row, shown, gap in ((2 * group, metrics, 0.07), (2 * group + 1, signs, 0.14)):
+                for panel, metric in zip(panels[row], shown, strict=True):
+                    _draw_panel(panel, arms, metric, {}, palette)
+                    _name_lines(panel, arms, metric, real, palette, gap)
+                    panel.set_title(", ".join(filter(None, (metric.title, title * (len(columns) > 1)))))
+                    panel.set_xlabel("generation")
+        return as_svg(figure)
+
+
+_LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
+"""Line from the end of a curve to its name."""
+_NAME_SHARE = 0.3
+"""Room for names to the right of lines, as a share of the generations."""
+
+
+def _name_lines(
+    panel: Axes,
+    arms: Sequence[ArmCurves],
+    metric: Metric,
+    levels: Levels,
+    palette: Mapping[str, Look],
+    gap: float,
+) -> None:
+    """Write the name of each arm, and of real motion, at the end of its line.
+
+    gap: smallest distance between two names, as a share of the panel's height.
+    """
+    ends: dict[str, tuple[float, str]] = {}
+    last = 1
+    for arm in arms:
+        if metric.key in arm.values and np.isfinite(arm.last(metric.key)).all():
+            ends[arm.title] = float(arm.last(metric.key).mean()), palette[arm.title][0]
+            last = arm.values[metric.key].shape[1] - 1
+    for values in levels.values():
+        if metric.key in values:
+            ends["real motion"] = values[metric.key], REAL_LOOK[0]
+            panel.plot([0, last], [values[metric.key]] * 2, REAL_LOOK[1], color=REAL_LOOK[0], linewidth=1)
+    panel.set_xlim(0, last * (1 + _NAME_SHARE))
+    panel.set_xticks(range(0, last + 1, max(1, last // 8)))
+    low, high = panel.get_ylim()
+    low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
+    panel.set_ylim(low, high)
+    places = space_out([(value - low) / (high - low) for value, _ in ends.values()], gap)
+    for (name, (value, colour)), place in zip(ends.items(), places, strict=True):
+        panel.annotate(
+            name.removeprefix("baseline (").removesuffix(")"),
+            xy=(last, value),
+            xytext=(last * (1 + 0.05), low + place * (high - low)),
+            color=colour,
+            va="center",
+            arrowprops=_LEADER | {"color": colour},
+        )
+
+
+def space_out(places: Sequence[float], gap: float) -> list[float]:
+    """Return places in [0, 1] moved as little as needed so that any two of them are `gap` apart."""
+    order = np.argsort(places, kind="stable")
+    spaced = np.array(places, dtype=float)
+    for below, above in pairwise(order):
+        spaced[above] = max(spaced[above], spaced[below] + gap)
+    upper = 1.0
+    for index in order[::-1]:
+        spaced[index] = min(spaced[index], upper)
+        upper = spaced[index] - gap
+    return spaced.tolist()
 
 
 def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:

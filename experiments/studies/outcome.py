@@ -95,9 +95,15 @@ class Judged(Generic[S]):
     outcome: Outcome[S]
     pairs: Sequence[Pair]
     """Those first that the answer rests on."""
-    metrics: Sequence[Metric]
+    questions: Sequence[Sequence[Metric]]
+    """Metrics of each question. The tests of a question are one family."""
     count: int | None = None
     """Number of pairs that the answer rests on, by default all: they are judged together, all others apart."""
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics of all questions."""
+        return [metric for question in self.questions for metric in question]
 
     @property
     def asked(self) -> Sequence[Pair]:
@@ -107,8 +113,12 @@ class Judged(Generic[S]):
     @cached_property
     def effects(self) -> list[list[verdict.Effect]]:
         """Effects of each pair in each metric."""
-        families = [self.asked, self.pairs[len(self.asked) :]]
-        return [effects for family in families for effects in self.outcome.effects(family, self.metrics)]
+        effects_by_pair: list[list[verdict.Effect]] = []
+        for family in (self.asked, self.pairs[len(self.asked) :]):
+            by_question = [self.outcome.effects(family, question) for question in self.questions]
+            for parts in zip(*by_question, strict=True):
+                effects_by_pair.append([effect for part in parts for effect in part])
+        return effects_by_pair
 
     @property
     def asked_effects(self) -> list[verdict.Effect]:

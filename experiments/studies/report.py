@@ -73,12 +73,17 @@ class Page:
     title: str
     subtitle: str
     answer: str
+    """Sentences, one a line."""
     picture: Picture | None = None
     warnings: Sequence[str] = ()
     curves: str = ""
     sections: Sequence[Section] = ()
     clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
     """Clips that one player shows one after another, by heading."""
+    scenes: Sequence[PageClip] = ()
+    """Clips that are shown side by side, all at once."""
+    overview: Table | None = None
+    """Table of at most six columns below the picture; all others are folded."""
     facts: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     refresh_s: int | None = None
@@ -95,8 +100,11 @@ def render_page(page: Page) -> str:
         "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
         "mark": SCENE_MARK,
         "scenes": scenes,
+        "side_by_side": [clip.scene for clip in page.scenes],
     }
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(page=page, player=player)
+    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        page=page, player=player, legend=MARKS_LEGEND
+    )
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,8 @@ class View(ABC):
     """Question of the study."""
     task_word: ClassVar[str] = "task"
     """Word for its tasks, a column of its rows."""
+    opening: str = ""
+    """Line that is printed when a run begins."""
 
     @abstractmethod
     def select_metrics(self, root: Path) -> Sequence[Metric]:
@@ -280,7 +290,7 @@ class Comparison:
         if "claims" in self.tables:
             lines += ["", *format_text(self.tables["claims"])]
         if self.overview is not None:
-            lines += ["", *format_text(self.overview), "", MARKS_LEGEND]
+            lines += ["", *format_text(self.overview, intervals=False), "", MARKS_LEGEND]
         return "\n".join(lines)
 
 

@@ -72,13 +72,15 @@ def run_study(
 
         if kept:
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
+            if view.opening:
+                print(view.opening, file=sys.stderr)
         failed = _run_all(jobs, where, study.title, folder, show, each_alone=study.each_alone)
         live.complete()
-        if kept:
-            print("all generations are done; the report is written", file=sys.stderr)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
         report, comparison = write_report(view, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
+        if kept:
+            print("all generations are done; the report is written", file=sys.stderr)
         log.attempt(lambda: log.log(study_run(view, report, study.runs(folder), folder, command)))
     if words := log.words:
         print(words)

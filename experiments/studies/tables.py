@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -123,21 +124,29 @@ def effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
     return Cell(effect.word, change), Cell("" if np.isnan(effect.change.low) else f"{effect.p_value:.2g}")
 
 
-MARKS = {"better": "↑", "higher": "↑", "worse": "↓", "lower": "↓", "no clear difference": "·"}
-MARKS_LEGEND = "Means of the last generation. Against the reference: ↑ better or higher, ↓ worse or lower, · no clear difference, ? undecided."  # noqa: E501
+MARKS = {"better": "↑", "worse": "↓", "higher": "higher", "lower": "lower", "no clear difference": "·"}
+MARKS_LEGEND = (
+    "Means of the last generation. Against the reference: ↑ better, ↓ worse, higher or lower where neither is better, "
+    "· tested and no difference found, ? not decided."
+)
 
 
-def marked_cell(arm: ArmCurves, metric: Metric, word: str) -> Cell:
-    """Return the mean of a metric at the last generation with a mark.
+def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = None) -> Cell:
+    """Return the mean of a metric at the last generation with a mark, and the change below it.
 
     Args:
         arm: Curves of the arm.
         metric: The metric.
-        word: Judgement of the difference, as `Effect.word`; "" for an arm without reference.
+        effect: Difference from the reference; None for an arm without reference.
     """
     value = last_cell(arm, metric).value
-    mark = MARKS.get(word, "?") if word else ""
-    return Cell(f"{value} {mark}".rstrip())
+    if effect is None:
+        return Cell(value)
+    mark = MARKS.get(effect.word, "?")
+    if "seeds" in effect.word:
+        mark = f"? {effect.word}"
+    change = "" if np.isnan(effect.change.estimate) else verdict.format_change(effect)
+    return Cell(f"{value} {mark}", change)
 
 
 def arm_table(
@@ -166,17 +175,25 @@ def arm_table(
 
 def overview_table(judged: Judged[Any]) -> Table:
     """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
-    words: dict[tuple[str, ArmSettings, str], str] = {}
+    effects_by_place: dict[tuple[str, ArmSettings, str], verdict.Effect] = {}
     for pair, effects in zip(judged.pairs, judged.effects, strict=True):
         for effect in effects:
-            words[pair.task, pair.arm, effect.metric.key] = effect.word
+            effects_by_place[pair.task, pair.arm, effect.metric.key] = effect
     outcome = judged.outcome
-    table = Table("overview", "Arm", [metric.title for metric in judged.metrics])
+    table = Table("overview", "Arm", [metric.title for metric in judged.metrics], interval="interval")
+    for title, scores in list(outcome.floors.items())[:1]:
+        measured = [scores.get(metric.key) for metric in judged.metrics]
+        cells = []
+        for metric, values in zip(judged.metrics, measured, strict=True):
+            cells.append(Cell("–" if values is None else f"{values.mean():.{metric.digits}f}"))
+        table.rows.append(PageRow(title, cells, soft=True))
     for task, arms in outcome.curves.items():
         if title := outcome.titles.get(task, task):
             table.rows.append(PageRow(title, []))
         for arm, curves in arms.items():
-            cells = [marked_cell(curves, metric, words.get((task, arm, metric.key), "")) for metric in judged.metrics]
+            cells = []
+            for metric in judged.metrics:
+                cells.append(marked_cell(curves, metric, effects_by_place.get((task, arm, metric.key))))
             table.rows.append(PageRow(arm.label, cells))
     return table
 
@@ -264,21 +281,37 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
     return written
 
 
-def format_text(table: Table) -> list[str]:
-    """Return a table as lines of aligned text for a terminal."""
-    rows = [[table.corner, *table.columns]]
+def format_text(table: Table, *, intervals: bool = True) -> list[str]:
+    """Return a table as lines of aligned text for a terminal, its heads on several lines.
+
+    Args:
+        table: The table.
+        intervals: Write intervals behind their values.
+    """
+    rows = []
     for row in table.rows:
-        cells = [f"{cell.value} ({cell.interval})" if cell.interval else cell.value for cell in row.cells]
-        rows.append([row.title, *cells])
-    widths = [0] * len(rows[0])
+        cells = [row.title]
+        for cell in row.cells:
+            cells.append(f"{cell.value} ({cell.interval})" if intervals and cell.interval else cell.value)
+        rows.append(cells)
+    widths = [0, *[_HEAD_CHARACTERS] * len(table.columns)]
     for row in rows:
         for column, text in enumerate(row):
-            widths[column] = max(widths[column], len(text))
+            if len(row) > 1:
+                widths[column] = max(widths[column], len(text))
+    heads = [textwrap.wrap(head, width) or [""] for head, width in zip(table.columns, widths[1:], strict=True)]
+    height = max(map(len, heads), default=1)
+    corner = [""] * (height - 1) + [table.corner]
+    padded_heads = [[""] * (height - len(head)) + head for head in heads]
     lines = []
-    for row in rows:
+    for row in [*zip(corner, *padded_heads, strict=True), *rows]:
         padded = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
         lines.append("  ".join(padded).rstrip())
     return lines
+
+
+_HEAD_CHARACTERS = 11
+"""Smallest width of a column on a terminal, in which its head is wrapped."""
 
 
 def csv_of(table: Table) -> str:

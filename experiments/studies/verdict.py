@@ -24,7 +24,7 @@ DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 JUDGEMENT = (
     "P-values are of paired t tests and adjusted for all differences tested together (Holm). A difference counts if "
     f"its p-value is at most {LEVEL}. Its interval is at the level at which it is tested, so it excludes 0 exactly "
-    f"if the difference counts. With fewer than {FEWEST_SEEDS} seeds no difference is called better or worse. "
+    f"if the difference counts. With fewer than {FEWEST_SEEDS} seeds nothing is decided, and the row counts the seeds. "
     "Differences that are the same in all seeds have no spread to be tested by: they are undecided. "
     "If the aim is a value, such as that of real data, distances to it are compared."
 )
@@ -46,9 +46,14 @@ class Effect:
     p_value: float
     """P-value, adjusted for all effects that are tested together."""
     word: str
-    """One of "better", "worse", "no clear difference". "higher" or "lower" if no direction is better. "too few seeds"
-    for a difference in fewer than `FEWEST_SEEDS`, "undecided" without spread over seeds, "one seed" for a single one,
-    "not measured" if a seed has no value, "no aim" if real data have none."""
+    """One of "better", "worse", "no clear difference". "higher" or "lower" if no direction is better. A count such as
+    "3 of 3 seeds lower" for fewer than `FEWEST_SEEDS`, "undecided" without spread over seeds, "one seed" for a single
+    one, "not measured" if a seed has no value, "no aim" if real data have none."""
+
+    @property
+    def is_found(self) -> bool:
+        """Return True if the test found a difference."""
+        return self.word in ("better", "worse", "higher", "lower")
 
 
 def effects(
@@ -76,7 +81,8 @@ def effects(
     results = []
     for (index, values), (arm, reference, metric, aim) in zip(changes.items(), candidates, strict=True):
         change = _change_interval(values, 1 - levels[index])
-        word = _choose_word(metric, change, has_aim=metric.better not in DISTANCES or not np.isnan(aim))
+        has_aim = metric.better not in DISTANCES or not np.isnan(aim)
+        word = _choose_word(metric, change, values, has_aim=has_aim)
         results.append(Effect(arm, reference, metric, aim, change, adjusted[index], word))
     return results
 
@@ -106,22 +112,34 @@ def _change_interval(changes: np.ndarray, confidence: float) -> Interval:
     return student_interval(changes, confidence)
 
 
-def _choose_word(metric: Metric, change: Interval, *, has_aim: bool) -> str:
+def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_aim: bool) -> str:
     if not has_aim:
         return "no aim"
     if np.isnan(change.estimate):
         return "not measured"
     if change.count < 2:
         return "one seed"
+    if change.count < FEWEST_SEEDS:
+        return _count_seeds(metric, changes)
     if np.isnan(change.low):
         return "undecided"
     if change.low <= 0 <= change.high:
         return "no clear difference"
-    if change.count < FEWEST_SEEDS:
-        return "too few seeds"
     if metric.better == "neutral":
         return "higher" if change.estimate > 0 else "lower"
     return "better" if (change.estimate > 0) == (metric.better == "higher") else "worse"
+
+
+def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
+    """Return the number of seeds in which most changes have one direction, such as "3 of 3 seeds lower"."""
+    lower_count = int((changes < 0).sum())
+    higher_count = int((changes > 0).sum())
+    if not lower_count and not higher_count:
+        return f"{len(changes)} of {len(changes)} seeds equal"
+    lower, higher = ("nearer", "further") if metric.better in DISTANCES else ("lower", "higher")
+    if lower_count >= higher_count:
+        return f"{lower_count} of {len(changes)} seeds {lower}"
+    return f"{higher_count} of {len(changes)} seeds {higher}"
 
 
 def format_change(effect: Effect) -> str:

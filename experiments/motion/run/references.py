@@ -32,9 +32,10 @@ def write_references(
     stream: Stream,
     *,
     feasibility_count: int = SAMPLES,
+    corrected: bool = False,
     repair: bool = False,
 ) -> None:
-    """Score fresh real windows as if a model had made them, raw and corrected, and a memoriser.
+    """Score fresh real windows as if a model had made them, and a memoriser.
 
     The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
     If labels are captions, held-out windows are scored with their captions, and fresh ones with those of others, which
@@ -46,6 +47,7 @@ def write_references(
         inputs: Inputs of the physics corrector.
         stream: Random numbers of the seed.
         feasibility_count: Number of windows of which the root force is measured.
+        corrected: Score the windows after the physics corrector, too, which shows what it changes in real motion.
         repair: Score again although the file exists.
 
     Raises:
@@ -54,10 +56,12 @@ def write_references(
     if has_references(folder) and not repair:
         read_references(folder)
         return
-    corrected = correct_real_data(task.fresh, Correction(physics(inputs)), stream)
+    real = {REAL_AGAINST_REAL: task.fresh}
+    if corrected:
+        real[CORRECTED_REAL] = correct_real_data(task.fresh, Correction(physics(inputs)), stream)
     rows = feasible_rows(task, stream, feasibility_count)
     scores: dict[str, Mapping[str, float]] = {}
-    for name, samples in ((REAL_AGAINST_REAL, task.fresh), (CORRECTED_REAL, corrected)):
+    for name, samples in real.items():
         feasible = task.codec.decode(samples.take(rows).values)
         scores[name] = {**_score(task, samples), **feasibility(feasible, inputs.engine)}
     scores[MEMORISER] = _score(task, resample_training(task, stream))

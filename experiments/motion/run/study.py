@@ -200,7 +200,7 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
 
 
 def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> None:
-    """Score real data, raw and corrected."""
+    """Score real data, and corrected if arms or their evaluation correct real data."""
     task = study._task(run, progress)
     inputs = corrector_inputs(run, task, task.task.model, progress)
     write_references(
@@ -209,6 +209,7 @@ def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> No
         inputs,
         run.stream,
         feasibility_count=run.settings.feasibility_count,
+        corrected=run.settings.corrects_real,
         repair=study.repair,
     )
     progress("generation", 0, study.generations)

@@ -140,6 +140,12 @@ class MotionSettings:
                         f"got {self.engine}; add --engine mujoco"
                     )
 
+    @property
+    def corrects_real(self) -> bool:
+        """Return True if arms are trained on corrected real data, or evaluated against them."""
+        arms = [arm for comparison in self.comparisons for arm in comparison.arms]
+        return self.evaluate_corrected or any(arm.correct_real for arm in arms)
+
     def comparison(self, denoiser: str) -> DenoiserArms:
         """Return the arms of a denoiser."""
         return next(comparison for comparison in self.comparisons if comparison.denoiser == denoiser)

@@ -175,7 +175,7 @@ class ComparisonView(View):
             for arm in arms:
                 references = [other for other in arms if other.title == self._references.get(arm.title)]
                 pairs += [Pair(task, arm, reference) for reference in references]
-        judged = Judged(outcome, pairs, outcome.settings.judged)
+        judged = Judged(outcome, pairs, [outcome.settings.judged])
         lines = corrected_by_share(judged)
         of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
         answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS

@@ -115,10 +115,7 @@ def encode_scene(
     motions = []
     for panel, original, title in zip(shown, panels, titles, strict=True):
         path = _numbers(camera_path_m(shown, panel, together), "<f4")
-        motion = {"title": title, "path": path, **_describe_panel(panel, original)}
-        if not marked:
-            motion |= {"depth": None, "skate": None, "residual": None}
-        motions.append(motion)
+        motions.append({"title": title, "path": path, **_describe_panel(panel, original, marked=marked)})
     scene = {
         "fps": fps,
         "overlaid": overlaid,
@@ -138,8 +135,11 @@ def _panel(shown: Motion | CorrectedMotion) -> PicturePanel:
     return PicturePanel(shown.motion, supports=shown.supports, residual_bodyweights=residual)
 
 
-def _describe_panel(panel: PicturePanel, original: PicturePanel) -> dict[str, Any]:
-    """Return what the page draws of a panel whose motion was resampled from that of the original panel."""
+def _describe_panel(panel: PicturePanel, original: PicturePanel, *, marked: bool) -> dict[str, Any]:
+    """Return what the page draws of a panel whose motion was resampled from that of the original panel.
+
+    marked: with its faults.
+    """
     figure, points_m = pose_figure(panel.motion)
     root_m = panel.motion.root_m
     steps = ((points_m - root_m[:, None]) / STEP_M).clip(-32767, 32767).round()
@@ -147,7 +147,7 @@ def _describe_panel(panel: PicturePanel, original: PicturePanel) -> dict[str, An
     depth = None
     skate = None
     means = None
-    if (figure.feet >= 0).any():
+    if marked and (figure.feet >= 0).any():
         batch = MotionBatch.stack([level_feet(original.motion)])
         errors = errors_by_frame(batch)
         depth = _at_frames(errors.penetration_m[0], rate, len(points_m))
@@ -164,7 +164,7 @@ def _describe_panel(panel: PicturePanel, original: PicturePanel) -> dict[str, An
         "depth": depth,
         "skate": skate,
         "means": means,
-        "residual": _at_frames(original.residual_bodyweights, rate, len(points_m)),
+        "residual": _at_frames(original.residual_bodyweights, rate, len(points_m)) if marked else None,
         "supports": [_solid(corners_m) for corners_m in panel.tops_m],
     }
 

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.motion.report import (
+    JUDGED,
+    MOST_ARMS,
     MotionOutcome,
     format_answer,
     format_question,
     judge_outcome,
     select_asked_correctors,
+    select_pictured_arms,
     select_shown_pairs,
 )
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
@@ -19,6 +22,7 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.tables import overview_table
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 
 OWN = "my.module:fix"
@@ -28,10 +32,10 @@ BAD = 0.8
 
 
 def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> MotionOutcome:
-    """Three seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
+    """Five seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
-    settings = replace(PRESETS["quick"], comparisons=(DenoiserArms("patch-mixer", arms),), seeds=3, generations=1)
-    real = {key: np.full(3, 0.1) for key in KEYS}
+    settings = replace(PRESETS["quick"], comparisons=(DenoiserArms("patch-mixer", arms),), seeds=5, generations=1)
+    real = {key: np.full(5, 0.1) for key in KEYS}
     return Outcome(settings, {"patch-mixer": curves}, {"real": real})
 
 
@@ -66,19 +70,43 @@ def test_the_title_asks_about_the_corrector_that_was_run(correctors: tuple, aske
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
 def test_any_corrector_alone_gets_its_answer(corrector: str):
-    good = judge_outcome(outcome(*arms(corrector), good=(corrector,)))
-    bad = judge_outcome(outcome(*arms(corrector)))
-    assert "better in 1 of 1" in format_answer(good)
-    assert "better" not in format_answer(bad)
-    assert "Recall" in format_answer(bad)
+    """A sentence on what it changes if that was found, else only on what is the same."""
+    for good in ((), (corrector,)):
+        judged = judge_outcome(outcome(*arms(corrector), good=good))
+        sentences = format_answer(judged).splitlines()
+        changed = [sentence for sentence in sentences if sentence.startswith(f"With {corrector},")]
+        assert len(changed) == len(good)
+        assert ("recall" in sentences[-1].partition(f"with {corrector} in ")[2]) == (not good)
+
+
+def test_a_loop_collapses_only_if_it_is_worse_in_all_that_is_judged():
+    loop = ArmSettings("replace")
+    measured = outcome(BASELINE, loop)
+    assert "collapses" in format_answer(judge_outcome(measured))
+    for key in JUDGED:
+        values = {**measured.curves["patch-mixer"][loop].values, key: curves_of(loop, GOOD).values[key]}
+        curves = {**measured.curves["patch-mixer"], loop: replace(measured.curves["patch-mixer"][loop], values=values)}
+        answer = format_answer(judge_outcome(replace(measured, curves={"patch-mixer": curves})))
+        assert "collapses" not in answer
+        assert "no difference" in answer
 
 
 def test_what_is_asked_is_a_family_of_its_own():
     verdict = judge_outcome(
         outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))
     )
-    assert [pair.arm.corrector for pair in verdict.asked] == [OWN, OWN]
-    assert [[effect.word for effect in both] for both in verdict.effects][:2] == [["better"] * 2] * 2
+    assert [pair.arm.corrector for pair in verdict.asked] == ["none", OWN, OWN]
+    assert next((pair.arm.policy, pair.plain) for pair in verdict.asked) == ("replace", BASELINE)
+    realism_and_diversity = [[effect.word for effect in effects[:3]] for effects in verdict.effects[:3]]
+    assert realism_and_diversity == [["worse"] * 3, ["better"] * 3, ["better"] * 3]
+
+
+def test_the_first_table_and_the_first_pictures_stay_small():
+    measured = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, "physics", "anchored", "filter")))
+    assert len(overview_table(measured).columns) <= 6
+    (pictured,) = select_pictured_arms(measured).values()
+    assert len(pictured) <= MOST_ARMS
+    assert pictured[0] == BASELINE
 
 
 def test_the_pair_of_the_largest_synthetic_share_is_shown():

@@ -1,5 +1,7 @@
 """What the tables of the motion report say of known curves."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from selfcorrect.experiments.motion.settings.presets import PRESETS
@@ -29,3 +31,16 @@ def test_a_collapsing_arm_meets_the_definitions_that_a_stable_one_does_not():
         "hallucinated data",
     ):
         assert (said[BASELINE.title][definition], said["uncorrected"][definition]) == ("absent", "present"), definition
+
+
+def test_a_diagnosis_that_cannot_be_made_is_no_row():
+    """An arm whose definitions are all near their thresholds is left out, and so are definitions without a finding."""
+    unclear = arm("unclear", {"fid_geometric": 1.0, "within_label_ratio": 0.5, "recall": 0.5, "precision": 0.5})
+    noisy = {key: values * np.array([[0.1], [1.0], [3.0]]) for key, values in unclear.values.items()}
+    clear = arm("clear", {"fid_geometric": 30.0, "within_label_ratio": 0.1, "recall": 0.1, "precision": 0.5})
+    curves = {BASELINE: clear, ArmSettings("replace"): replace(unclear, values=noisy)}
+    table = profile_table(Outcome(PRESETS["quick"], {"patch-mixer": curves}))
+    for row in table.rows:
+        assert not row.cells or any(cell.value != "–" for cell in row.cells)
+    for column in range(len(table.columns)):
+        assert any(row.cells and row.cells[column].value != "–" for row in table.rows)

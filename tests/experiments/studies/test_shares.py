@@ -38,7 +38,7 @@ def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
 
 def test_effects_of_a_line_are_those_of_its_shares_in_ascending_order() -> None:
     outcome, pairs = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
-    (line,) = corrected_by_share(Judged(outcome, pairs[::-1], [ERROR]))
+    (line,) = corrected_by_share(Judged(outcome, pairs[::-1], [[ERROR]]))
     assert [*line.effects] == pytest.approx([*SHARES])
     assert [effect.word for (effect,) in line.effects.values()] == ["no clear difference", "better", "better", "worse"]
     rows = {row.title: row.cells[1].value for row in share_table(outcome, [line]).rows[1:]}
@@ -56,7 +56,7 @@ def test_one_seed_proves_nothing_by_share_either() -> None:
     outcome, pairs = outcome_of(dict.fromkeys(SHARES, 0.3))
     all_curves = outcome.curves["task"].items()
     first_seed = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in all_curves}
-    judged = Judged(Outcome(None, {"task": first_seed}), pairs, [ERROR])
+    judged = Judged(Outcome(None, {"task": first_seed}), pairs, [[ERROR]])
     assert verdict.headline(judged.asked_effects) == verdict.ONE_SEED
 
 

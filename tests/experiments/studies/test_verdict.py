@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from selfcorrect.experiments.studies import verdict
 from selfcorrect.experiments.studies.results import ArmCurves, collect
+from selfcorrect.experiments.studies.tables import marked_cell
 from selfcorrect.experiments.studies.verdict import Effect, format_change, headline
 from selfcorrect.motion.measures.metrics import Metric
 
@@ -94,20 +95,46 @@ def test_away_from_real_data_is_called_a_distance():
     assert format_change(effect).startswith("distance to real data +0.56")
 
 
-def test_fewer_than_five_seeds_give_no_verdict():
+def test_fewer_than_five_seeds_give_no_verdict_and_are_counted():
     ends = [40.0, 46.0, 50.0, 41.0, 45.0]
     for count in range(2, 6):
         plain = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0][:count])
         judged = effects([(arm("physics", distance=ends[:count]), plain)], [DISTANCE], {})
         assert judged[0].p_value < 0.05
-        assert judged[0].word == ("better" if count == 5 else "too few seeds")
+        assert judged[0].word == ("better" if count == 5 else f"{count} of {count} seeds lower")
+        assert judged[0].is_found == (count == 5)
         assert ("better" in headline(judged)) == (count == 5)
 
 
+@given(arrays(float, (2, 4), elements=st.floats(-5, 5, width=32)))
+def test_the_seeds_that_are_counted_have_the_direction_that_most_have(ends: np.ndarray) -> None:
+    (effect,) = effects(
+        [(arm("physics", distance=list(ends[0])), arm("plain", distance=list(ends[1])))], [DISTANCE], {}
+    )
+    counts = {"lower": (ends[0] < ends[1]).sum(), "higher": (ends[0] > ends[1]).sum()}
+    number, _, total, _, direction = effect.word.split()
+    assert total == "4"
+    assert int(number) == max(counts.values()) or direction == "equal"
+    assert counts.get(direction, 4) == int(number)
+
+
+def test_a_point_stands_only_where_a_test_found_nothing():
+    plain = arm("uncorrected", recall=[0.1, 0.2, 0.15, 0.1, 0.2])
+    same = arm("physics", recall=[0.2, 0.1, 0.1, 0.2, 0.15])
+    few = [arm(curves.title, recall=list(curves.last("recall")[:3])) for curves in (same, plain)]
+    one = [arm(curves.title, recall=list(curves.last("recall")[:1])) for curves in (same, plain)]
+    lacking = arm("physics", recall=[0.2, 0.1, np.nan, 0.2, 0.15])
+    marks = []
+    for pair in ((same, plain), tuple(few), tuple(one), (lacking, plain)):
+        (effect,) = effects([pair], [RECALL], {})
+        marks.append(marked_cell(pair[0], RECALL, effect).value.split()[1])
+    assert marks == ["·", "?", "?", "?"]
+
+
 def test_differences_without_spread_are_undecided():
-    """Two seeds whose recall rises from 0.997 to 1 are a tie of two counts, not a certainty."""
-    corrected = arm("physics", recall=[1.0, 1.0])
-    plain = arm("uncorrected", recall=[0.997, 0.997])
+    """Five seeds whose recall rises from 0.997 to 1 are a tie of two counts, not a certainty."""
+    corrected = arm("physics", recall=[1.0] * 5)
+    plain = arm("uncorrected", recall=[0.997] * 5)
     (effect,) = effects([(corrected, plain)], [RECALL], {})
     assert (effect.word, effect.p_value) == ("undecided", 1.0)
     assert format_change(effect) == "change +0.00"

@@ -166,7 +166,7 @@ def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
     assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
     assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
     held_out = replace(task, data=replace(task.data, held_out="times"))
-    write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4)
+    write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4, corrected=True)
     assert list(read_references(tmp_path / "more")) == [
         REAL_AGAINST_REAL,
         CORRECTED_REAL,
