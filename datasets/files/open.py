@@ -15,7 +15,7 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
-from .motion_file import MotionFile, Writes, refuse_placeholder
+from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
 from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
 
@@ -53,6 +53,18 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         check_numbers(motion)
     notes = (*file.notes, *_note_unused_rate(path, file, reading))
     return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, file.write))
+
+
+def check_option_files(reading: Reading) -> None:
+    """Read the files that the options of reading name, before any motion; InputError for a missing or damaged one."""
+    for path in filter(None, reading.files):
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+    body_model_of(reading)
+    if reading.profile is not None:
+        read_profile(reading.profile)
+    if reading.ground is not None:
+        Ground.load(reading.ground)
 
 
 def _describe_refusals(path: Path, file: MotionFile) -> str:

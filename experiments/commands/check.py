@@ -21,7 +21,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import check_output, check_separate
-from .inputs import must_exist
+from .inputs import must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from ..checking.check_files import CheckedFile
@@ -71,7 +71,8 @@ class CheckCommand:
         """Check, report, and return the exit code."""
         if self.rules:
             return _print_rules()
-        must_exist((*self.inputs, *self.reading.files))
+        must_exist(self.inputs)
+        must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture}
         check_separate(outputs, ())
         check_output(self.out, self.overwrite, self.inputs, is_stream_allowed=True)

@@ -115,9 +115,11 @@ class CorrectCommand:
         from selfcorrect.simulators.foot_contacts import Contacts
 
         from ..file_correction.batch import make_tasks
+        from ..file_correction.file_result import FileResult
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
-        if not task.target.exists():
+        result = FileResult.load(task.record)
+        if result is None or result.output not in ("corrected", "original"):
             for path in filter(None, (self.contacts_out, self.delta)):
                 print(f"{path}: not written, because the motion was not corrected")
             return

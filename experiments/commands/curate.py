@@ -15,7 +15,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 
 from ..jobs.targets import check_output, place_of
 from .demo import somebody_looks
-from .inputs import must_be_readable, must_exist
+from .inputs import must_be_readable, must_be_usable, must_exist
 
 _MOST = 100_000
 _LONGEST_NAME = 40
@@ -100,7 +100,7 @@ class CurateCommand:
         if out.suffix.lower() != ".html":
             raise SettingError(f"{out}: the page's name must end in .html")
         must_be_readable(self.sources)
-        must_exist(self.reading.files)
+        must_be_usable(self.reading)
         check_output(out, self.overwrite, self.sources)
         from selfcorrect.core.randomness import streams
         from selfcorrect.storage.files.writing import write_atomically

@@ -7,6 +7,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,10 +23,11 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.targets import ANOTHER, check_output, check_targets
-from .inputs import must_exist
+from .inputs import must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
+    from selfcorrect.datasets.files.motion_file import MotionFile
     from selfcorrect.motion.motion import Motion
 
 
@@ -51,7 +53,8 @@ class Source:
         """Return a description and the recordings."""
         if self.limit is not None:
             check_count("limit", self.limit, 1, 10**9)
-        must_exist([self.path, *self.reading.files])
+        must_exist([self.path])
+        must_be_usable(self.reading)
         from ..data.sources import open_source
 
         return open_source(self.path, self.dataset, self.split, self.reading, limit=self.limit)
@@ -153,42 +156,59 @@ class Convert:
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
-        must_exist((*self.sources, *self.reading.files))
+        must_exist(self.sources)
+        must_be_usable(self.reading)
         kind = formats.find_format(self.to)
         from selfcorrect.datasets.files.open import motion_files
 
-        jobs = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
-        if not jobs:
+        places = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
+        if not places:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files found")
-        check_targets(jobs, lambda _: self.overwrite, ANOTHER)
-        all_targets = [path for job in jobs for path in job]
-        failed = sum(not self._convert(file, target, kind, all_targets) for file, target in jobs)
+        check_targets(places, lambda _: self.overwrite, ANOTHER)
+        self._check_takes(places, kind)
+        all_targets = [path for place in places for path in place]
+        failed = sum(not self._convert(file, target, kind, all_targets) for file, target in places)
         if failed:
-            raise InputError(f"{failed} of {len(jobs)} files could not be converted")
+            raise InputError(f"{failed} of {len(places)} files could not be converted")
 
     def _target(self, root: Path, file: Path, kind: formats.Format) -> Path:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
         return (self.out / below).with_suffix(kind.suffixes[0])
 
+    def _check_takes(self, places: Sequence[tuple[Path, Path]], kind: formats.Format) -> None:
+        """Check that no two files have takes that would become one file; only files of which two could are read."""
+        from selfcorrect.datasets.files.open import open_motion
+
+        suspects = _find_suspects(places)
+        pairs = []
+        for file, target in places:
+            targets = [target]
+            if file in suspects:
+                with suppress(Exception):  # the conversion reports what is wrong with a file
+                    targets = self._list_targets(file, target, open_motion(file, self.reading, any_body=True), kind)
+            pairs += [(file, path) for path in targets]
+        check_targets(pairs, lambda _: self.overwrite, ANOTHER)
+
+    def _list_targets(self, file: Path, target: Path, motion_file: MotionFile, kind: formats.Format) -> list[Path]:
+        """Return the path of each motion of a file; the takes of a file get their names or numbers."""
+        if file.suffix.lower() == ".parquet":
+            return [_target_of_name(self.out, name, kind) for name in motion_file.names]
+        if len(motion_file.motions) > 1:
+            return _number_targets(target, motion_file.names, len(motion_file.motions))
+        return [target]
+
     def _convert(self, file: Path, target: Path, kind: formats.Format, all_targets: Sequence[Path]) -> bool:
-        """Convert a file and return True if that worked; several motions get numbers, and avoid `all_targets`."""
+        """Convert a file and return True if that worked; the paths of several motions avoid `all_targets`."""
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
-            opened = open_motion(file, self.reading, any_body=True)
-            motions = opened.motions
-            targets = [target]
-            sources = [file]
-            if file.suffix.lower() == ".parquet":
-                targets = [_target_of_name(self.out, name, kind) for name in opened.names]
-                sources = [Path(name) for name in opened.names]
-            elif len(motions) > 1:
-                targets = _number_targets(target, opened.names, len(motions))
-                sources = [file] * len(motions)
+            motion_file = open_motion(file, self.reading, any_body=True)
+            targets = self._list_targets(file, target, motion_file, kind)
             if targets != [target]:
-                pairs = list(zip(sources, targets, strict=True))
-                check_targets(pairs, lambda _: self.overwrite, ANOTHER, all_targets)
-            for target_path, motion in zip(targets, motions, strict=True):
+                is_set = file.suffix.lower() == ".parquet"
+                sources = [Path(name) for name in motion_file.names] if is_set else [file] * len(targets)
+                check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER, all_targets)
+            for target_path, motion in zip(targets, motion_file.motions, strict=True):
                 save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # whatever is wrong with one file, the others go on
             if is_machine_failure(error):
@@ -198,6 +218,30 @@ class Convert:
         for target_path in targets:
             print(f"{file} → {target_path}")
         return True
+
+
+_ONE_MOTION = (".bvh",)
+"""Suffixes of files that hold only one motion."""
+
+
+def _find_suspects(places: Sequence[tuple[Path, Path]]) -> set[Path]:
+    """Return the files of which two could have takes of one name, as `a` with take `b_c` and `a_b` with take `c`.
+
+    Args:
+        places: Each file, and what it becomes if it holds one motion.
+    """
+    several = [(file, target.with_suffix("")) for file, target in places if file.suffix.lower() not in _ONE_MOTION]
+    if len(several) > 1 and any(file.suffix.lower() == ".parquet" for file, _ in several):
+        return {file for file, _ in several}  # the motions of a set have any names
+    file_by_stem = {stem: file for file, stem in several}
+    suspects: set[Path] = set()
+    for file, stem in several:
+        words = stem.name.split("_")
+        for count in range(1, len(words)):
+            other = file_by_stem.get(stem.with_name("_".join(words[:count]) or "_"))
+            if other is not None:
+                suspects |= {file, other}
+    return suspects
 
 
 def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:
@@ -239,7 +283,8 @@ class Profile:
         from selfcorrect.datasets.files.open import motion_files
         from selfcorrect.datasets.files.skeletons.rig_profile import as_json, profile_of
 
-        must_exist((*self.sources, *self.reading.files))
+        must_exist(self.sources)
+        must_be_usable(self.reading)
         files = [file for root in self.sources for file in motion_files(root)]
         check_output(self.out, self.overwrite, files)
         unread: list[str] = []
@@ -402,7 +447,8 @@ class MakeShards:
         from ..data.sharding import ShardTask, SourceOptions, make_shards
 
         paths = [Path(source) for source in self.sources if not is_address(source)]
-        must_exist([*paths, *self.reading.files])
+        must_exist(paths)
+        must_be_usable(self.reading)
         options = SourceOptions(self.dataset, self.split, self.reading)
         task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
         shards, unread = make_shards(task, default_workers() if self.workers is None else self.workers)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import reader_named
+from selfcorrect.datasets.files.skeletons.reading import Reading
 
 
 def must_exist(paths: Iterable[Path | None]) -> None:
@@ -12,6 +13,15 @@ def must_exist(paths: Iterable[Path | None]) -> None:
     for path in paths:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file or folder")
+
+
+def must_be_usable(reading: Reading) -> None:
+    """Raise InputError if a file that the options of reading name is missing or damaged."""
+    must_exist(reading.files)
+    if any(reading.files):
+        from selfcorrect.datasets.files.open import check_option_files
+
+        check_option_files(reading)
 
 
 def sources_must_exist(sources: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from selfcorrect.storage.files.digests import make_titles
 
 from ..jobs.targets import check_output
 from .demo import somebody_looks
-from .inputs import must_be_readable, must_exist
+from .inputs import must_be_readable, must_be_usable
 
 if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
@@ -64,7 +64,7 @@ class ViewCommand:
         if not abs(self.spread_m) <= FURTHEST_M:
             raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         must_be_readable(self.files)
-        must_exist(self.reading.files)
+        must_be_usable(self.reading)
         check_output(self.out, self.overwrite, self.files)
         from selfcorrect.motion.editing.transforms import resample
         from selfcorrect.motion.pictures.drawing import draw_motions

@@ -170,9 +170,11 @@ def make_part(task: ShardTask, number: int, progress: Progress) -> None:
         key = _make_part_key(part, task.options)
         record = _read_record(place, number)
         if record is None or record.key != key or record.unread or not are_unchanged(record.sidecars):
-            _remove_shards(place, record)
-            record = _write_part(place, number, part, task, key, scratch, progress)
-            place.write_bytes(_record_name(number), encode_sealed(asdict(record)))
+            new_record = _write_part(place, number, part, task, key, scratch, progress)
+            if record is not None and not new_record.shards:  # nothing could be read, so the earlier shards stay
+                new_record = replace(record, unread=new_record.unread)
+            place.write_bytes(_record_name(number), encode_sealed(asdict(new_record)))
+            _remove_shards(place, record, new_record)
     progress("generation", 1, 1)
 
 
@@ -181,15 +183,17 @@ def _write_part(
 ) -> PartRecord:
     unread: list[str] = []
     shards: list[ShardFacts] = []
+    scratch_shards: list[Path] = []
     with record_opened_paths() as opened:
         motions_of_part = _read_part(part, unread, progress)
         for index, motions in enumerate(cut_shards(motions_of_part, task.motions_per_shard)):
             name = f"shard-{number:05d}-{index:03d}.parquet"
             path = scratch / name
             write_named(path, motions)
-            place.send(path, name)
             shards.append(ShardFacts(name, len(motions), compute_file_digest(path)))
-            path.unlink()
+            scratch_shards.append(path)
+    for path in scratch_shards:
+        place.send(path, path.name)
     part_files = {recording.path for recording in part}
     sidecars = {path for path in opened if path not in part_files and not path.is_relative_to(scratch)}
     return PartRecord(key, shards, unread, hash_sidecars(sorted(sidecars), scratch))
@@ -242,10 +246,12 @@ def _read_record(place: Place, number: int) -> PartRecord | None:
         return None
 
 
-def _remove_shards(place: Place, record: PartRecord | None) -> None:
-    """Remove the shards of a part before it is made again."""
+def _remove_shards(place: Place, record: PartRecord | None, successor: PartRecord | None = None) -> None:
+    """Remove the shards of a part, except those that its successor has as well."""
+    names = {shard.name for shard in successor.shards} if successor else set()
     for shard in record.shards if record else ():
-        place.remove(shard.name)
+        if shard.name not in names:
+            place.remove(shard.name)
 
 
 def _remove_stale_parts(place: Place, count: int) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path, PurePath
 
 from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
-from selfcorrect.datasets.files.motion_file import body_model_of
 from selfcorrect.datasets.files.open import motion_files
 from selfcorrect.motion.corrector_interface.results import Stage
 from selfcorrect.runtime.bugs import try_optional
@@ -22,7 +21,7 @@ from selfcorrect.storage.files.writing import explain_write_error, is_stream, re
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
 from ..jobs.where import Where
-from .correct_file import FileTask, correct_files, is_finished
+from .correct_file import FileTask, correct_files, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
 from .report import format_table, is_report, relative_folder, write_report
@@ -117,7 +116,7 @@ def correct_into(
         SettingError: Options exclude each other, or a file would be overwritten.
     """
     require_runner(where)
-    body_model_of(options.reading)  # a file that is not a body model ends the work here
+    options.check_files()
     tasks = make_tasks(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
         raise SettingError(f"contacts belong to one motion, and there are {len(tasks)} files; correct one with them")
@@ -256,7 +255,7 @@ def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: Correct
                 raise failure from error
         for task in tasks:
             if (failure := error.failed.get(task.name)) is not None:
-                FileResult(str(task.source), task.name, "failed", reason=str(failure)).save(task.record)
+                record_failure(task, str(failure))
 
 
 def _run_jobs(
@@ -360,6 +359,9 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
         lines.append(_list_in_line(head, failing, "; "))
     if others:
         lines.append(_list_in_line(f"not corrected ({len(others)})", [result.shown_name for result in others]))
+    kept = [result.name for result in others if result.output == "earlier"]
+    if kept:
+        lines.append(_list_in_line(f"files of earlier settings or inputs, kept ({len(kept)})", kept))
     raised = [result.name for result in accepted if result.figures.supports]
     if raised:
         lines.append(_list_in_line(f"on steps, seats or the like ({len(raised)})", raised))

@@ -104,14 +104,35 @@ def make_task_key(source: Path, options: CorrectionOptions) -> str:
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
-    """Return whether an earlier run with the same settings made all that this one would."""
+    """Return whether an earlier run with the same settings made all that this one would.
+
+    A result whose files a later attempt could not replace is recorded again.
+    """
     result = FileResult.load(task.record)
-    if result is None or result.verdict == "failed" or hash_file(task.target) != result.state.output_hash:
+    if result is None:
+        return False
+    if result.kept is not None and _is_result_of(task, result.kept, options):
+        result.kept.save(task.record)
+        return True
+    return _is_result_of(task, result, options)
+
+
+def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions) -> bool:
+    """Return whether a result is of the same input and settings, and its files are in place."""
+    if result.verdict == "failed" or hash_file(task.target) != result.state.output_hash:
         return False
     needs_film = options.video and result.verdict in ("accepted", "partly")
     if needs_film and not hash_file(task.video) == result.state.video_hash != "":
         return False
     return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
+
+
+def record_failure(task: FileTask, reason: str) -> None:
+    """Record that a file could not be corrected; what an earlier run wrote for it stays."""
+    earlier = FileResult.load(task.record)
+    output_hash = hash_file(task.target) if task.wrote_file(task.target) else ""
+    failure = FileResult(str(task.source), task.name, "failed", reason=reason)
+    failure.keep_files_of(earlier, output_hash).save(task.record)
 
 
 def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -381,6 +402,7 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
         product_by_path[task.target] = task.source if has_same_format else products.motion
     if result.output and products.video.is_file():
         product_by_path[task.video] = products.video
+    earlier = FileResult.load(task.record)
     earlier_outputs = [path for path in (task.target, task.video) if task.wrote_file(path)]
     foreign = [path for path in product_by_path if os.path.lexists(path) and path not in earlier_outputs]
     if foreign:
@@ -393,10 +415,13 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
         video_hash=hashes.get(task.video, ""),
         earlier=tuple(map(hash_file, earlier_outputs)),
     )
-    replace(result, state=state).save(task.record)
+    result = replace(result, state=state)
+    if not product_by_path and task.target in earlier_outputs:
+        result = result.keep_files_of(earlier, hash_file(task.target))
+    result.save(task.record)
     for path, product in product_by_path.items():
         with replacing(path, overwrite=path in earlier_outputs) as temporary:
             shutil.copyfile(product, temporary)
-    if not product_by_path:
+    if result.verdict == "rejected" and not result.output:  # what an earlier run passed through
         for path in earlier_outputs:
             path.unlink(missing_ok=True)

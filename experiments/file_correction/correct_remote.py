@@ -52,6 +52,7 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
         RunFolderError: The output holds other files.
     """
     require_runner(where)
+    task.options.check_files()
     no_sets = InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
     names = [name for name in Place(task.source).list_names() if Path(name).suffix == ".parquet"]
     if not names:
@@ -98,21 +99,32 @@ def _correct_remote_file(task: RemoteTask, name: str) -> None:
         if not holds_motions(file.source):  # a table of results
             return
         earlier = _fetch_result(out, name, scratch)
-        is_complete = earlier is not None and earlier.verdict != "failed" and out.has(name) == bool(earlier.output)
-        if earlier is not None and is_complete and earlier.state.key == make_task_key(file.source, task.options):
+        key = make_task_key(file.source, task.options)
+        if earlier is not None and _is_result_of(earlier, key, out, name):
+            return
+        if earlier is not None and earlier.kept is not None and _is_result_of(earlier.kept, key, out, name):
+            earlier.kept.save(file.record)
+            out.send(file.record, file.record.relative_to(file.out).as_posix())
             return
         correct_files([file], task.options, lambda *_: None)
         result = FileResult.load(file.record)
         if result is None:
             raise DamagedError(f"{task.out}/{name}: its record is damaged; correct it again")
         address = f"{task.source}/{name}"
-        reason = result.reason.replace(str(file.source), address)
-        replace(result, source=address, reason=reason).save(file.record)
+        result = replace(result, source=address, reason=result.reason.replace(str(file.source), address))
         if file.target.is_file():
             out.send(file.target, name)
-        else:
+        elif earlier is not None and out.has(name):
+            result = result.keep_files_of(earlier, earlier.state.output_hash)
+        if not result.output:
             out.remove(name)
+        result.save(file.record)
         out.send(file.record, file.record.relative_to(file.out).as_posix())
+
+
+def _is_result_of(result: FileResult, key: str, out: Place, name: str) -> bool:
+    """Return whether a result has a key, and its file is there."""
+    return result.verdict != "failed" and result.state.key == key and out.has(name) == bool(result.output)
 
 
 def _fetch_result(out: Place, name: str, scratch: Path) -> FileResult | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -21,6 +22,8 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from .verdict import LOST_CONTACTS, Verdict, is_worse, merge_verdicts
 
+EARLIER = "the file is the result of an earlier run, of other settings or another input"
+"""Note on a file that an attempt could not replace."""
 _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
 """Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
 
@@ -117,6 +120,8 @@ class FileState:
     """A hash of the film's content, where there is one."""
     earlier: tuple[str, ...] = ()
     """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """Record of the earlier result whose files are still in place, because this attempt wrote none."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +142,8 @@ class FileResult:
     failure: dict[str, Any] | None = None
     """The same as data, as in `Failure`, of a rejected motion."""
     output: str = ""
-    """The motion: "corrected", "original" for a rejected motion that was passed through, "" for none."""
+    """The motion: "corrected", "original" for a rejected motion that was passed through, "earlier" for the result of an
+    earlier run that this attempt could not replace, "" for none."""
     content: FileContent = FileContent()
     figures: FileFigures = FileFigures()
     state: FileState = FileState()
@@ -176,6 +182,35 @@ class FileResult:
     def digests(self) -> set[str]:
         """Hashes of what this run or an earlier one wrote."""
         return {self.state.output_hash, self.state.video_hash, *self.state.earlier}
+
+    @property
+    def kept(self) -> FileResult | None:
+        """The earlier result whose files are still in place, None without one."""
+        with suppress(InputError):
+            return _from_values(self.state.kept) if self.state.kept else None
+        return None
+
+    def keep_files_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
+        """Return this result, which has no files of its own, with the files of an earlier one, which stay.
+
+        A motion that an earlier run passed through unchanged stays only if this attempt failed.
+
+        Args:
+            earlier: The earlier result, None without one.
+            output_hash: Hash of the file in the place of the output, "" without one that an earlier run wrote.
+        """
+        kept = earlier and (earlier.kept or earlier)
+        if kept is None or not output_hash or (kept.output == "original" and self.verdict != "failed"):
+            return self
+        is_complete = kept.state.output_hash == output_hash  # or else the earlier run was killed
+        state = replace(
+            self.state,
+            output_hash=output_hash,
+            video_hash=kept.state.video_hash if is_complete else "",
+            kept=kept.to_values() if is_complete else {},
+        )
+        notes = tuple(dict.fromkeys((*self.content.notes, EARLIER)))
+        return replace(self, output="earlier", state=state, content=replace(self.content, notes=notes))
 
     def to_values(self) -> dict[str, Any]:
         """Return its fields and those of its parts by name."""
@@ -216,17 +251,22 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
     """
     try:
         values, is_sealed = decode_optionally_sealed(read_bytes(path), str(path))
-        values = _rename_keys(values)
-        if isinstance(values.get("motions"), list):
-            motions = values["motions"]
-            values["motions"] = [_rename_keys(motion) if isinstance(motion, dict) else motion for motion in motions]
-        for part, kind in _PARTS.items():
-            values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
-        return read_as(FileResult, values, "it"), is_sealed
+        return _from_values(values), is_sealed
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
     except InputError as error:
         raise DamagedError(f"{path} is not what was written: {error}") from error
+
+
+def _from_values(record: Mapping[str, Any]) -> FileResult:
+    """Invert `FileResult.to_values`; InputError for other values."""
+    values = _rename_keys(record)
+    if isinstance(values.get("motions"), list):
+        motions = values["motions"]
+        values["motions"] = [_rename_keys(motion) if isinstance(motion, dict) else motion for motion in motions]
+    for part, kind in _PARTS.items():
+        values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
+    return read_as(FileResult, values, "it")
 
 
 def _rename_keys(values: Mapping[str, Any]) -> dict[str, Any]:

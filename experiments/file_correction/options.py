@@ -180,6 +180,13 @@ class CorrectionOptions:
 
         return Controls(self.contacts, self.frames, self.amount, self.keep)
 
+    def check_files(self) -> None:
+        """Read the files that the options name, before any motion; InputError for a missing or damaged one."""
+        from selfcorrect.datasets.files.open import check_option_files
+
+        check_option_files(self.reading)
+        self.controls.edited_contacts()
+
     def prepare(self, motion: Motion) -> Motion:
         """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
         with postpone_collection():

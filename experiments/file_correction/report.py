@@ -85,7 +85,7 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
 
 def _format_figures(result: FileResult) -> str:
     if result.verdict not in ("accepted", "partly"):
-        passed = " (passed through)" if result.output else ""
+        passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
         assumed = f" (assumed: {', '.join(result.content.assumed)})" if result.content.assumed else ""
         return f"{result.verdict}{passed}: {remove_path(result.reason, result.source)}{assumed}"
     cells = "".join(result.figures.format(figure).rjust(_column_width(figure)) for figure in FIGURES)

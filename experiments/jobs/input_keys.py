@@ -1,15 +1,17 @@
 """Keys of inputs: work whose key is the same as before need not be done again.
 
-A key covers the content of a file, the settings, the content of the files that settings name, and the version. What a
+A key covers the content of a file, the settings, the content of the files that settings name, and the code. What a
 reader opens besides, such as the buffers of a glTF file, is known once the file was read, and is compared by digest.
 """
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+
+import selfcorrect
+from selfcorrect.storage.files.limits import read_bytes
 
 
 def make_input_key(source: Path, settings: object, named_files: Sequence[Path | None]) -> str:
@@ -23,9 +25,35 @@ def make_input_key(source: Path, settings: object, named_files: Sequence[Path | 
     Returns:
         A hash.
     """
-    version = importlib.metadata.version("selfcorrect")
     named_hashes = [path and _hash_shared_file(path) for path in named_files]
-    return hash_file(source, json.dumps([settings, named_hashes, version], default=str).encode())
+    return hash_file(source, json.dumps([settings, named_hashes, hash_code()], default=str).encode())
+
+
+_CODE = (
+    "core", "motion", "runtime", "storage", "datasets", "simulators", "experiments/data", "experiments/file_correction",
+    "experiments/jobs",
+)  # fmt: skip
+"""Folders of the package with all code on which the result of a correction, or a set of motions, depends."""
+
+
+def list_code() -> dict[str, Path]:
+    """Return the files of the code on which results depend, by their names in the package."""
+    files = {}
+    for name in _CODE:
+        folders = [folder for place in selfcorrect.__path__ if (folder := Path(place, name)).is_dir()]
+        for folder in folders[:1]:
+            files |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.py")}
+    return files
+
+
+@lru_cache(maxsize=1)
+def hash_code() -> str:
+    """Return a hash of the code on which results depend, as it is when it is first needed."""
+    code_hash = hashlib.blake2b(digest_size=16)
+    for name, path in sorted(list_code().items()):
+        content = read_bytes(path)
+        code_hash.update(f"{name} {len(content)}\n".encode() + content)
+    return code_hash.hexdigest()
 
 
 def hash_file(path: Path, prefix: bytes = b"") -> str:

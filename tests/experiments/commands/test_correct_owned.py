@@ -100,6 +100,60 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(
     assert not (folder / "nowhere").exists()
 
 
+MISTAKES = {
+    "a broken ground": ["--ground", "broken.json"],
+    "a broken profile": ["--profile", "broken.json"],
+    "broken contacts": ["--contacts", "broken.json"],
+    "a joint that is not there": ["--keep", "nosuchjoint"],
+    "frames that are not there": ["--frames", "0:9999"],
+    "a rate that no motion has": ["--fps", "1e5"],
+    "an impossible unit": ["--metres-per-unit", "1e-9"],
+    "an unreadable input": [],
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_failed_attempt_keeps_what_an_earlier_one_made(
+    folder: Path, mistake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = folder / "clips" / "steps.bvh"
+    content = source.read_bytes()
+    (folder / "broken.json").write_text('{"floor_m": 0')
+    words = [*COMMAND, "--video"]
+    assert main(words) == 0
+    written = {path: path.read_bytes() for path in (folder / "corrected").glob("steps.bvh*")}
+    assert len(written) == 2
+    for _ in range(2):
+        if not MISTAKES[mistake]:
+            source.write_bytes(content[:300])
+        assert main([*words, *MISTAKES[mistake]]) == 2
+        assert {path: path.read_bytes() for path in written} == written
+    entry = report_of(folder / "corrected")["steps.bvh"]
+    if entry["verdict"] == "failed":  # and not a mistake that is noticed before the work begins
+        assert entry["output"] == "earlier"
+        assert any("other settings" in note for note in entry["notes"])
+    source.write_bytes(content)
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "1 of 1 motions are finished already" in capsys.readouterr().out
+    assert report_of(folder / "corrected")["steps.bvh"]["output"] == "corrected"
+    assert main([*words, "--support", "floor"]) == 0
+    assert report_of(folder / "corrected")["steps.bvh"]["output"] == "corrected"
+
+
+def test_a_rejected_motion_keeps_the_earlier_correction(calls_to_trash: list[str], folder: Path) -> None:
+    thrown = (folder / "thrown.bvh").read_bytes()
+    shutil.copyfile("clips/steps.bvh", "thrown.bvh")
+    assert main(calls_to_trash) == 0
+    written = Path("corrected/thrown.bvh").read_bytes()
+    Path("thrown.bvh").write_bytes(thrown)
+    assert main(calls_to_trash) == main([*calls_to_trash, "--support", "floor"]) == 1
+    assert Path("corrected/thrown.bvh").read_bytes() == written
+    assert report_of(folder / "corrected")["thrown.bvh"]["output"] == "earlier"
+    assert main([*calls_to_trash, "--keep-failed"]) == 1
+    assert Path("corrected/thrown.bvh").read_bytes() == thrown
+
+
 @pytest.mark.parametrize("link", [".records", ".records/deep"])
 def test_no_record_is_written_through_a_link(
     folder: Path, link: str, stepping: Motion, capsys: pytest.CaptureFixture[str]

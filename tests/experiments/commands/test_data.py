@@ -12,10 +12,12 @@ import tyro
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.parquet import NamedMotion, write_named
 from selfcorrect.datasets.files.rigs.gltf import write as write_gltf
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.data.sources import measure_motion
@@ -111,6 +113,26 @@ def test_takes_of_different_files_do_not_replace_each_other(
     assert written == ["x_leap.bvh", "x_walk-1.bvh", "y_leap.bvh", "y_walk-1.bvh"]
     leap = open_motion(tmp_path / "out" / "y_leap.bvh").motion
     np.testing.assert_allclose(leap.root_m, takes[1].root_m, atol=1e-4)
+
+
+@pytest.mark.parametrize("other", ["a_b.glb", "set.parquet"])
+def test_takes_that_would_become_one_file_are_refused_before_any_is_written(
+    folder: Path, tmp_path: Path, other: str
+) -> None:
+    motions = [open_motion(folder / name).motion for name in ("a.bvh", "below/leaps.bvh")]
+    rigs = tmp_path / "rigs"
+    write_gltf(rigs / "a.glb", replace(motions[0], label="b_c"), replace(motions[1], label="d"))
+    if other.endswith(".glb"):
+        write_gltf(rigs / other, replace(motions[0], label="c"), replace(motions[1], label="e"))
+    else:
+        write_named(rigs / other, [NamedMotion("a_b_c.bvh", motions[1])])
+    with pytest.raises(SettingError, match=r"would both become .*a_b_c\.bvh"):
+        run("convert", rigs, "--to", "bvh", "--out", tmp_path / "out", "--overwrite")
+    assert not (tmp_path / "out").exists()
+    (rigs / other).rename(rigs / other.replace("a_b", "z").replace("set", "a_b"))
+    if other.endswith(".glb"):
+        run("convert", rigs, "--to", "bvh", "--out", tmp_path / "out", "--overwrite")
+        assert {path.name for path in (tmp_path / "out").iterdir()} == {"a_b_c.bvh", "a_d.bvh", "z_c.bvh", "z_e.bvh"}
 
 
 @pytest.mark.parametrize(("name", "hint"), [("glb", "the format of .glb files is gltf"), ("fbx", "read, not written")])

@@ -1,5 +1,6 @@
 """Shards made, corrected and merged from the command line, on this machine and in a bucket of an object store."""
 
+import errno
 import json
 import os
 import re
@@ -170,6 +171,39 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     assert shard() == 0
     third = motions_in("shards")
     assert {name for name in first if not np.array_equal(third[name].root_m, second[name].root_m)} == {"walks/0.gltf"}
+
+
+def test_shards_stay_until_others_take_their_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither inputs that became unreadable nor a disk that fills meanwhile cost the earlier shards."""
+    words = ["data", "shard", "clips/walks", "-o", "set", "--workers", "1", "--motions-per-shard", "2"]
+
+    def list_shards() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (folder / "set").glob("*.parquet")}
+
+    assert main(words) in (0, None)
+    shards = list_shards()
+    contents = {path: path.read_bytes() for path in (folder / "clips" / "walks").iterdir()}
+    for path in contents:
+        path.write_bytes(b"junk")
+    assert main(words) == main(words) == 2
+    assert list_shards() == shards
+    assert main(["verify", "set"]) in (0, None)
+    for path, content in contents.items():
+        path.write_bytes(content)
+    shutil.copyfile("clips/walks/2.bvh", "clips/walks/1.bvh")
+    with monkeypatch.context() as patch:
+        patch.setattr("selfcorrect.experiments.data.sharding.write_named", fill_disk)
+        assert main(words) != 0
+    assert list_shards() == shards
+    for path in sorted(contents)[1:]:
+        path.unlink()
+    assert main(words) in (0, None)
+    assert len(list_shards()) == 1
+    assert main(["verify", "set"]) in (0, None)
+
+
+def fill_disk(path: Path, motions: object) -> None:
+    raise OSError(errno.ENOSPC, "no space left on device", str(path))
 
 
 def test_inputs_that_have_gone_leave_the_set(folder: Path) -> None:
