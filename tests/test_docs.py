@@ -123,6 +123,13 @@ def test_the_picture_of_the_statistics_guide_is_that_of_its_code() -> None:
     assert pictures.draw_statistics() == (pictures.OUT / "statistics.svg").read_text(encoding="utf-8")
 
 
+def test_no_picture_shows_formulas_as_they_are_typed() -> None:
+    pictures = sorted((REPOSITORY / "docs" / "pictures").rglob("*.svg"))
+    typed = [picture.name for picture in pictures if "\\mathdefault" in picture.read_text(encoding="utf-8")]
+    assert pictures
+    assert not typed
+
+
 def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     page = (REPOSITORY / "docs" / "concepts" / "theory.md").read_text()
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())

@@ -28,7 +28,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import chain, lift
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, ORANGE, PALETTE, SKY, VERMILION, as_svg
+from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, ORANGE, SKY, VERMILION, as_svg
 from selfcorrect.experiments.studies.figures import STYLE as REPORT_STYLE
 from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.policy import Replace
@@ -253,6 +253,10 @@ def knowledge() -> Figure:
 # --- the guide to statistics -----------------------------------------------------------------------------------------
 
 
+NEUTRAL = (INK, "#9ca3af")
+"""Colours that no arm of a run has."""
+
+
 def _run_guide() -> dict[str, np.ndarray]:
     """Return the curves (S, T) that the first block of code on docs/statistics.md makes."""
     page = (OUT.parent / "statistics.md").read_text()
@@ -260,7 +264,7 @@ def _run_guide() -> dict[str, np.ndarray]:
     assert code
     names: dict[str, Any] = {}
     exec(code[1], names)
-    return {"uncorrected": names["plain"], "corrected": names["corrected"]}
+    return {"arm A": names["arm_a"], "arm B": names["arm_b"]}
 
 
 def draw_statistics() -> str:
@@ -269,19 +273,19 @@ def draw_statistics() -> str:
     with mpl.rc_context(REPORT_STYLE):
         figure = Figure(figsize=(10.8, 3.2), layout="constrained")
         bands, differences, lives = figure.subplots(1, 3, width_ratios=(3, 3, 2))
-        for (title, table), colour in zip(curves.items(), PALETTE[1:], strict=False):
+        for (title, table), colour in zip(curves.items(), NEUTRAL, strict=True):
             mean, low, high = band(table)
             generations = np.arange(table.shape[1])
             bands.plot(generations, table.T, color=colour, linewidth=0.5, alpha=0.6)
             bands.fill_between(generations, low, high, color=colour, alpha=0.15, linewidth=0)
             bands.plot(generations, mean, color=colour, label=title)
-        bands.set(title="Recall: mean, 95 % band, five seeds", xlabel="generation")
+        bands.set(title="Made-up quality: mean, 95 % band", xlabel="generation")
         bands.legend(frameon=False)
-        _draw_differences(differences, curves["corrected"], curves["uncorrected"])
+        _draw_differences(differences, curves["arm B"], curves["arm A"])
         for row, (title, table) in enumerate(curves.items()):
             life = half_life_interval(table)
             reach = [[life.estimate - life.low], [life.high - life.estimate]]
-            lives.errorbar(life.estimate, row, xerr=reach, color=PALETTE[1 + row], marker="o", capsize=3, label=title)
+            lives.errorbar(life.estimate, row, xerr=reach, color=NEUTRAL[row], marker="o", capsize=3, label=title)
         lives.set(title="Half-life: median, 95 %", xlabel="generations", yticks=[0, 1], yticklabels=list(curves))
         lives.set(ylim=(-0.5, 1.5), xlim=(0, None))
         return as_svg(figure)
@@ -293,10 +297,10 @@ def _draw_differences(panel: Axes, first: np.ndarray, second: np.ndarray) -> Non
     intervals = [compare_paired(first[:, column], second[:, column]).difference for column in generations]
     lows = [interval.low for interval in intervals]
     highs = [interval.high for interval in intervals]
-    panel.fill_between(generations, lows, highs, alpha=0.2, color=PALETTE[3])
-    panel.plot(generations, [interval.estimate for interval in intervals], color=PALETTE[3])
+    panel.fill_between(generations, lows, highs, alpha=0.2, color=INK)
+    panel.plot(generations, [interval.estimate for interval in intervals], color=INK)
     panel.axhline(0, color="#111827", linestyle=":", linewidth=1)
-    panel.set(title="Corrected − uncorrected, seed by seed", xlabel="generation")
+    panel.set(title="B − A, seed by seed", xlabel="generation")
 
 
 def main() -> None:

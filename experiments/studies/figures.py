@@ -571,6 +571,8 @@ def _(table: Map) -> Figure:
     rows, columns = np.nonzero(table.crossed)
     axes.plot(table.x[columns], table.y[rows], "x", color="#4b5563", markersize=3, label=table.crossed_label)
     axes.set(xlabel=table.x_label, ylabel=table.y_label, xlim=limits[0], ylim=limits[1], xscale="log")
+    axes.xaxis.set_major_formatter(_PlainNumbers())
+    axes.xaxis.set_minor_formatter(_PlainNumbers())
     axes.grid(visible=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False, fontsize=8)
     return page
