@@ -123,6 +123,23 @@ def test_the_picture_of_the_statistics_guide_is_that_of_its_code() -> None:
     assert pictures.draw_statistics() == (pictures.OUT / "statistics.svg").read_text(encoding="utf-8")
 
 
+def test_all_files_name_one_version() -> None:
+    """The package's version; the last section of the changelog is about it."""
+    places = {
+        "pyproject.toml": r'^version = "(.+)"',
+        "CITATION.cff": r"^version: (.+)$",
+        "CHANGELOG.md": r"^## (\S+) — ",
+        "README.md": r"Software: selfcorrect ([\d.]+)",
+        "blender/blender_manifest.toml": r'^version = "(.+)"',
+        "docs/tools/report.md": r"report of selfcorrect ([\d.]+\d)",
+    }
+    found = {}
+    for name, pattern in places.items():
+        match = re.search(pattern, (REPOSITORY / name).read_text(encoding="utf-8"), re.MULTILINE)
+        found[name] = match and match[1]
+    assert len(set(found.values())) == 1, found
+
+
 def test_no_picture_shows_formulas_as_they_are_typed() -> None:
     pictures = sorted((REPOSITORY / "docs" / "pictures").rglob("*.svg"))
     typed = [picture.name for picture in pictures if "\\mathdefault" in picture.read_text(encoding="utf-8")]

@@ -67,3 +67,22 @@ def answer_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
     yield from differences_table(summaries, DISTANCE)
     yield ""
     yield from differences_table(summaries, COVERAGE)
+
+
+def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the first sentences of the README's findings, with their numbers: the demo's last generation."""
+    arms = arms_by_name(summaries["demo"], "dct-mlp")
+
+    def last(name: str, key: str) -> str:
+        return f"{arms[name].last(key).mean():.2f}"
+
+    yield (
+        f"* **A loop that trains only on its own samples collapses.** Recall of real motions falls to "
+        f"{last('replace+none', 'recall')}; with real data it stays at {last(REAL_ONLY, 'recall')}."
+    )
+    yield (
+        f"* **Physics makes feet slide less**, {last('replace+physics', 'skate_m_s')} instead of "
+        f"{last('replace+none', 'skate_m_s')} m/s, **and does not stop the collapse** "
+        f"({last('replace+physics', 'recall')})."
+    )
+    yield f"* **A remedy does**: with `--remedy lineages`, recall is {last('replace+none+lineages', 'recall')}."

@@ -23,7 +23,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import answer_tables
+from answer import answer_tables, collapse_sentences
 from captions import captions_table
 from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
@@ -47,7 +47,7 @@ from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = tuple(sorted(SUMMARIES.glob("*.md")))
+PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
 DRAWN = ("fid_kinematic", "recall", "coverage", "penetration_mm")
@@ -59,7 +59,7 @@ CAPTIONED = ("r_precision_3", "coverage")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence|answer|recipe|contrasts"
+KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence|answer|collapse|recipe|contrasts"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -75,6 +75,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
         "evidence": evidence_table,
         "new-seeds": new_seeds_table,
         "answer": answer_tables,
+        "collapse": collapse_sentences,
     }
 
     def make_table(match: re.Match[str]) -> str:
