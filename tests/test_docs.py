@@ -8,9 +8,12 @@ import inspect
 import json
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import metadata
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,13 @@ import numpy as np
 import pytest
 import torch
 from helpers import LOOPS
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from selfcorrect.analysis.theory import diluted_level
+from selfcorrect.core.extras import EXTRA_OF
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import THEN, stages
@@ -40,6 +48,8 @@ FIXTURES = {
 }
 """Those of pytest that the pages use, as `selfcorrect.pytest_plugin` makes them."""
 
+OPTIONAL = (*EXTRA_OF, "pandas")
+"""Packages that the base does not bring."""
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -48,10 +58,47 @@ PAGES = [page for page in TEXTS if BLOCK.search(page.read_text()) and page.stem 
 TUTORIALS = [page for page in TEXTS if "```console" in page.read_text()]
 
 
+def find_installed(text: str) -> set[str]:
+    """Return the distributions that a page's installation brings: the base and what it names."""
+    installs = re.findall(r"pip install (?:-c \S+ )?'?\.(?:\[([\w,]+)\])?'?((?: \w+)*)", text)
+    extras = {extra for listed, _ in installs for extra in listed.split(",")}
+    extras |= set(re.findall(r"[Ee]xtra `(\w+)`", text))
+    found: set[str] = set()
+    waiting = [("selfcorrect", frozenset(extras - {""}))]
+    waiting += [(package, frozenset()) for _, packages in installs for package in packages.split()]
+    while waiting:
+        name, of_it = waiting.pop()
+        found.add(canonicalize_name(name))
+        try:
+            requires = map(Requirement, metadata.requires(name) or ())
+        except metadata.PackageNotFoundError:
+            continue
+        for required in requires:
+            wanted = required.marker is None or any(
+                required.marker.evaluate({"extra": extra}) for extra in of_it or ("",)
+            )
+            if wanted and (canonicalize_name(required.name) not in found or required.extras):
+                waiting.append((required.name, frozenset(required.extras)))
+    return found
+
+
+def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let imports of optional packages fail if the page's installation does not bring them."""
+    installed = find_installed(text)
+    distributions = metadata.packages_distributions()
+    for package in OPTIONAL:
+        if {canonicalize_name(name) for name in distributions.get(package, ())} & installed:
+            continue
+        assert not re.search(rf"^(?:import|from) {package}\b", text, re.MULTILINE), f"{package} is not installed"
+        if package != "torch":  # SciPy looks for it among the imported modules; test_base.py hides it from the start
+            monkeypatch.setitem(sys.modules, package, None)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    hide_what_is_not_installed(page.read_text(), monkeypatch)
     names: dict[str, object] = {"__name__": "__main__"}  # pages are scripts
     for block in BLOCK.findall(page.read_text()):
         exec(compile(block, str(page), "exec"), names)
@@ -90,6 +137,7 @@ def format_measured(line: str) -> str:
 @pytest.mark.parametrize("notebook", sorted((REPOSITORY / "docs").rglob("*.ipynb")), ids=lambda path: path.stem)
 def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    hide_what_is_not_installed("".join(json.loads(notebook.read_text())["cells"][0]["source"]), monkeypatch)
     names: dict[str, object] = {"__name__": "__main__"}
     for cell in json.loads(notebook.read_text())["cells"]:
         if cell["cell_type"] == "code":
@@ -328,3 +376,95 @@ def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:
     alone = dilution.detectable_share(fit, tests=1, draws=40)
     among_four = dilution.detectable_share(fit, tests=4, draws=40)
     assert 0 < alone < among_four < 1
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+ELSEWHERE = re.compile(
+    r"HumanML3D|check corrected|convert corrected|AMASS|shards|mnist|s3://|--cluster|cmu-bvh|/shared/|runs/motion|choices-|--wandb|--tyro-print"
+)
+"""Data, machines and runs that no test has; commands with these are only parsed."""
+EXPERIMENTS = ("motion", "toy", "compare")
+YAML = re.compile(r"```yaml\n# (\S+\.yaml)\n(.*?)```", re.DOTALL)
+
+
+def list_commands(page: Path) -> list[list[str]]:
+    """Return the commands of selfcorrect in a page's blocks of code, as words without the program's name."""
+    commands = []
+    for line in page.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        if match := re.match(r"(?:    |\$ |\s*- run: )(?:\$ )?selfcorrect ((?!itself).*)", line):
+            words = shlex.split(match[1], comments=True)
+            commands.append(["samples" if word == "samples/*.bvh" else word for word in words])
+    return commands
+
+
+WITH_COMMANDS = [page for page in TEXTS if list_commands(page)]
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.stem)
+def test_every_command_of_a_page_has_options_that_exist(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in YAML.findall(page.read_text(encoding="utf-8")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    for words in list_commands(page):
+        if "--tyro-print-completion" not in words:
+            cli._parse_command(words)
+        if words[0] == "motion" and not ELSEWHERE.search(shlex.join(words)) and "my_module:" not in shlex.join(words):
+            assert cli.main([*words, "--dry-run"]) == 0
+
+
+@pytest.fixture
+def files_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that commands of pages take."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["data", "samples", "--out", "layouts"]) == 0
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "takes").mkdir()
+    clips = {motion.label: motion for motion in load_motions("deepmimic")}
+    for name, label in {
+        "walk": "walk",
+        "run": "run",
+        "climb": "walk",
+        "takes/a": "walk",
+        "spinkick": "spinkick",
+    }.items():
+        save_motion(tmp_path / f"{name}.bvh", clips[label])
+    shutil.copy("layouts/bvh.bvh", "samples")
+    shutil.copy("layouts/joints.npy", "sample.npy")
+    (tmp_path / "ground.json").write_text('{"slope_deg": 0.0}', encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in WITH_COMMANDS if page not in TUTORIALS], ids=lambda page: page.stem)
+def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path) -> None:
+    """Exit code 1 is a finding, of `check` only."""
+    for words in list_commands(page):
+        if words[0] in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
+            continue
+        expected = (0, 1) if words[0] == "check" else (0,)
+        options = ["--no-open"] if words[0] == "demo" else []
+        assert cli.main([*words, *options]) in expected, shlex.join(words)
+
+
+TINY = ("--generations", "1", "--real-count", "24", "--evaluated-count", "24", "--steps", "6", "--initial-steps", "60")
+"""Options of `motion` for an experiment of a minute."""
+MODULE = re.compile(r"`my_module.py`.*?```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
+def test_experiments_of_the_first_pages_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    (tmp_path / "my_module.py").write_text(MODULE.findall(text)[0], encoding="utf-8")
+    experiments = [words for words in list_commands(REPOSITORY / name) if words[0] in EXPERIMENTS]
+    assert experiments
+    for number, words in enumerate(experiments):
+        options = (*TINY, "--out", f"runs/{number}") if words[0] == "motion" else ()
+        command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, *options]
+        process = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert process.returncode == 0, process.stderr
