@@ -23,6 +23,8 @@ from .skeletons.reading import Reading
 if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
 
+    from .skeletons.vertical import UpAxis
+
 
 BONES_MADE_CONSTANT = "bones made constant"
 """With this begins a note on how far joints were moved by that."""
@@ -51,6 +53,8 @@ class MotionFile:
     for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
     refusals: tuple[str, ...] = ()
     """Reason why each motion cannot be corrected although its body could be, "" if it can; () if all can."""
+    up: UpAxis | None = None
+    """Vertical axis of the world of the file's first motion, and the evidence for it; None if it is the format's."""
 
     @property
     def assumed(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
 from selfcorrect.datasets.files.motion_file import DAMAGED_FILE
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
@@ -48,6 +49,8 @@ class CheckedFile:
     """The root residual of each motion, None if it could not be measured; empty if it was not asked for."""
     assumed: tuple[str, ...] = ()
     """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
+    conclusions: tuple[Conclusion, ...] = ()
+    """What the file was read as, and why; empty if that was not asked for."""
     notes: tuple[str, ...] = ()
     """Measurements that failed, a sentence each."""
     error: str = ""
@@ -66,7 +69,7 @@ class CheckedFile:
 
 
 def check_files(
-    paths: Iterable[Path], reading: Reading, choice: RuleChoice, engine: str | None
+    paths: Iterable[Path], reading: Reading, choice: RuleChoice, engine: str | None, *, explain: bool = False
 ) -> Iterator[CheckedFile]:
     """Check files, each when the caller asks for it.
 
@@ -75,25 +78,31 @@ def check_files(
         reading: Facts that the files do not state.
         choice: Rules to check.
         engine: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
+        explain: Also draw conclusions on what the files were read as.
 
     Yields:
         The findings of each file, or the reason for which it could not be read.
     """
     for path in paths:
         try:
-            yield _check_file(path, reading, choice, engine)
+            yield _check_file(path, reading, choice, engine, explain)
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield CheckedFile(path, error=describe_failure(path, error))
 
 
-def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | None) -> CheckedFile:
+def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | None, explain: bool) -> CheckedFile:
     file = open_motion(path, reading, any_body=True)
+    conclusions, note = (), ""
+    if explain:
+        conclusions, note = try_optional("the reading was not explained", partial(draw_conclusions, file, reading), ())
     reasons = [find_missing_body(motion) for motion in file.motions]
     if reasons and all(reasons):
-        return CheckedFile(path, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})")
+        return CheckedFile(
+            path, conclusions=conclusions, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})"
+        )
     findings = []
     needed = []
-    notes: list[str] = []
+    notes = [*filter(None, [note])]
     choice = choice.tolerate_average_body() if file.has_average_body else choice
     for motion in file.motions:
         result = _check_motion(motion, choice, engine)
@@ -108,6 +117,7 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
         findings=tuple(findings),
         needed=tuple(needed),
         assumed=file.assumed,
+        conclusions=conclusions,
         notes=tuple(dict.fromkeys(notes)),
         flaw=f"cannot be corrected: {remove_path(file.flaw, path)}" if file.flaw else "",
     )

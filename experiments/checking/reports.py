@@ -47,6 +47,7 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
+    yield from (f"{checked.path}: {conclusion}" for conclusion in checked.conclusions)
     yield from _format_needed(checked)
     notes = checked.notes
     if not checked.all_findings:
@@ -119,6 +120,8 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
         "notes": list(checked.notes),
         "motions": motions,
     }
+    if checked.conclusions:
+        values["reading"] = [asdict(conclusion) for conclusion in checked.conclusions]
     if checked.needed:
         values["needed"] = [force and asdict(force) for force in checked.needed]
     return values

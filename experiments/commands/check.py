@@ -61,6 +61,8 @@ class CheckCommand:
     """Draw the worst moments as a PNG, a row of frames around each."""
     overwrite: bool = False
     """Replace the files of findings and pictures if they exist."""
+    verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False
+    """Also print what each file was read as, and why: size, up, unit, names, frame rate and floor."""
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary."""
     rules: bool = False
@@ -96,7 +98,7 @@ class CheckCommand:
         if engine is not None:
             ENGINES.load(engine)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        checked_files = list(check_files(bar, self.reading, choice, engine))
+        checked_files = list(check_files(bar, self.reading, choice, engine, explain=self.verbose))
         text = self._format(checked_files)
         if self.out is None:
             print(text)

@@ -136,7 +136,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     def write_back(target: Path, changed: Motion) -> None:
         write(target, changed, body, like=path, up=up.axis)
 
-    return MotionFile((motion,), notes, write_back)
+    return MotionFile((motion,), notes, write_back, up=up)
 
 
 def array_names(path: Path) -> set[str]:

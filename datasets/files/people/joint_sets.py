@@ -241,7 +241,7 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         write_npy(target, written.astype(array.dtype))
 
     motion = replace(fitted, source=str(path))
-    return MotionFile((motion,), tuple(notes), write)
+    return MotionFile((motion,), tuple(notes), write, up=up)
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
         arrays = _write_arrays(old, file_motion, y_up.restore(changed), changed_contacts)
         results.write(target, arrays, len(file_motion))
 
-    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *up.notes), write)
+    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *up.notes), write, up=up)
 
 
 def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:

@@ -111,7 +111,7 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
 
     lean = "places as the camera sees them: where it looks down or moves, the body leans or moves"
     notes = ("joints as of SAM 3D Body", *rate_notes, *axis_notes, lean)
-    return MotionFile(tuple(person.motion for person in people), notes, write)
+    return MotionFile(tuple(person.motion for person in people), notes, write, up=people[0].up)
 
 
 class _Person:

@@ -42,7 +42,7 @@ from ..motion_file import (
     rate_of,
 )
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import AXES, up_of_motion
+from ..skeletons.vertical import AXES, UpAxis, up_of_motion
 from .keeping import keep_places, keep_rotations
 from .soma import SOMA_77
 
@@ -122,6 +122,7 @@ class _Person:
     """As read, in the world of the file."""
     view: FrameChange
     """The one that shows it y up."""
+    up: UpAxis
     pelvis_m: np.ndarray
     """(3,) the root at rest, in the body model's coordinates."""
 
@@ -154,7 +155,7 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
             changes |= _changes(tool, person, motion)
         results.write(target, changes, len(read[0].file_motion))
 
-    return MotionFile(tuple(person.motion for person in read), tuple(notes), write)
+    return MotionFile(tuple(person.motion for person in read), tuple(notes), write, up=read[0].up)
 
 
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
@@ -169,14 +170,14 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     notes |= dict.fromkeys(notes_on_axis)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
     file_motion = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
-    camera, up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
-    axis = up_of_motion(camera.view(file_motion), reading.up, up, among=range(len(AXES)))
+    camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
+    up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=range(len(AXES)))
     notes_on_gaps = _note_gaps(results, prefix, len(file_motion))
-    notes |= dict.fromkeys((*notes_on_camera, *axis.notes, *notes_on_gaps))
-    view = FrameChanges((*camera.changes, to_y_up(axis.axis)))
+    notes |= dict.fromkeys((*notes_on_camera, *up.notes, *notes_on_gaps))
+    view = FrameChanges((*camera.changes, to_y_up(up.axis)))
     motion = view.view(file_motion)
     motion = replace(motion, rotations=make_continuous(motion.rotations))
-    return _Person(prefix, arrays, motion, file_motion, view, pelvis_m)
+    return _Person(prefix, arrays, motion, file_motion, view, up, pelvis_m)
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:

@@ -84,4 +84,5 @@ def collect_animations(animations: Sequence[Animation], write: Writes, notes: Se
         flaw=next((animation.body.flaw for animation in animations if animation.body.flaw), ""),
         names=unique(labels) if len(animations) > 1 else (),
         refusals=tuple(refusals) if any(refusals) else (),
+        up=animations[0].body.up,
     )

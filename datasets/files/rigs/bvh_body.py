@@ -55,7 +55,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
         if has_hinges:
             _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
-    return MotionFile((seen.motion,), (*clip.notes, *seen.notes), write, flaw=seen.flaw)
+    return MotionFile((seen.motion,), (*clip.notes, *seen.notes), write, flaw=seen.flaw, up=seen.up)
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:

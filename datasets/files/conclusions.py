@@ -1,0 +1,81 @@
+"""What a file was read as, and why: size, vertical axis, unit, names, frame rate and floor, each with its evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
+
+from .motion_file import MotionFile
+from .skeletons.naming import parts_from_names
+from .skeletons.reading import Reading
+from .skeletons.units import measure_limbs, measure_stature
+from .skeletons.vertical import WORDS
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """An answer to a question about a file, and its evidence."""
+
+    question: str
+    answer: str
+    evidence: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.question}: {self.answer}" + (f" ({'; '.join(self.evidence)})" if self.evidence else "")
+
+
+def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ...]:
+    """Return what was concluded about the first motion of a file; evidence is as of the motion that was read."""
+    if not file.motions:
+        return ()
+    motion = file.motions[0]
+    limbs = measure_limbs(motion.skeleton)
+    lengths = tuple(f"{limb} {length_m:.2f} m" for limb, (length_m, _) in limbs.items())
+    size = Conclusion("size", f"a stature of {measure_stature(motion):.2f} m", lengths or ("the motion's extent",))
+    up = WORDS[0] if file.up is None else WORDS[file.up.axis]
+    evidence = ("by the format",) if file.up is None else file.up.evidence
+    unit_m = reading.metres_per_unit
+    unit = "metres" if unit_m is None else f"{unit_m:g} m (--metres-per-unit)"
+    notes = {option: _find_note(file.notes, option) for option in ("--metres-per-unit", "--up", "--fps")}
+    return (
+        size,
+        Conclusion("up", up, (*evidence, *notes["--up"])),
+        Conclusion("unit", *(notes["--metres-per-unit"] or (unit,))),
+        _conclude_names(motion),
+        Conclusion("rate", f"{motion.fps:g} frames per second", notes["--fps"]),
+        _conclude_floor(motion),
+    )
+
+
+def _find_note(notes: Sequence[str], option: str) -> tuple[str, ...]:
+    """Return the first note that names an option, without the option."""
+    return tuple(note.partition(" (--")[0] for note in notes if option in note)[:1]
+
+
+def _conclude_names(motion: Motion) -> Conclusion:
+    """Return which joint is which part, and which of these the names do not say."""
+    skeleton = motion.skeleton
+    named_parts = parts_from_names(skeleton.names)
+    joints = []
+    by_structure = []
+    for name, part, named in zip(skeleton.names, skeleton.parts, named_parts, strict=True):
+        if part:
+            joints.append(f"{part} {name}")
+        if part and part != named:
+            by_structure.append(name)
+    evidence = [f"{len(joints) - len(by_structure)} of {len(joints)} parts by name"]
+    if by_structure:
+        evidence.append(f"by the structure of the body: {', '.join(by_structure)}")
+    return Conclusion("names", ", ".join(joints) or "no part of a body", tuple(evidence))
+
+
+def _conclude_floor(motion: Motion) -> Conclusion:
+    """Return the height of the floor that stances show."""
+    observation = observe(motion)
+    stances = observation.stances
+    if not stances:
+        return Conclusion("floor", "at 0 m", ("no foot stands",))
+    error = f"{len(stances)} stances agree within {1000 * observation.floor_error_m:.0f} mm"
+    levels_m = ", ".join(f"{level_m:z.2f}" for level_m in observation.levels_m)
+    return Conclusion("floor", f"at {observation.floor_m:z.2f} m", (error, f"levels at {levels_m} m"))
