@@ -11,7 +11,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-all campaign test-fast lint types docs results report bench blender wheels release-check clean
+.PHONY: setup motion test test-all campaign test-fast lint types docs results report bench blender blender-platform wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -100,6 +100,11 @@ blender:
 	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/blender/program .
 	rm -rf build/lib
 	$(PYTHON) -m zipfile -c build/selfcorrect-blender.zip build/blender/*.py build/blender/*.toml build/blender/program
+
+# The same for Blender's platform of extensions: the wheels of all dependencies are in it, for Linux, so that nothing is
+# installed later. Looks up the wheels of the other systems.
+blender-platform: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python tools/blender_platform.py
 
 # Whether every dependency has wheels for every Python and system; asks the package index.
 wheels: $(INSTALLED_FOR_TESTS)

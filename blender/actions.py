@@ -44,6 +44,8 @@ AMOUNT = "selfcorrect amount"
 """Properties of a corrected action: what it was made from, and how much of it showed before it was switched off."""
 _REPEATED = 20
 """Cycles of an action that its NLA strip shows before and after it."""
+_CREATED = ("actions", "objects", "armatures", "collections")
+"""Kinds of data that a correction creates."""
 _KEYS = ("co", "handle_left", "handle_right")
 _KEY_ENUMS = ("interpolation", "handle_left_type", "handle_right_type", "easing", "type")
 
@@ -436,6 +438,64 @@ def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: st
     slots = list(data.action_suitable_slots) if action else []
     if slots:
         data.action_slot = next((slot for slot in slots if slot.identifier == identifier), slots[0])
+
+
+@contextmanager
+def restoring_if_interrupted(uid: int) -> Iterator[None]:
+    """Take back what was written for a rig if the work ends early: actions, NLA strips, copies and visibility.
+
+    Args:
+        uid: Identifier of the armature object.
+    """
+    rig = find_rig(uid)
+    data = rig.animation_data
+    action = data.action if data else None
+    played_uid = action.session_uid if action else None
+    identifier = data.action_slot.identifier if action and data.action_slot else None
+    influence = (data.action_blend_type, data.action_influence) if data else None
+    tracks = len(data.nla_tracks) if data else 0
+    protected = {action.session_uid for action in bpy.data.actions if action.use_fake_user}
+    names = [name for part in FEET for name in _name_properties(part)]
+    contacts = {name: _copy_property(rig[name]) for name in names if name in rig}
+    is_selected = rig.select_get()
+    hidden = {item.session_uid: (item.hide_viewport, item.hide_render) for item in bpy.data.objects}
+    existing = {kind: {block.session_uid for block in getattr(bpy.data, kind)} for kind in _CREATED}
+    active = bpy.context.view_layer.objects.active
+    active_uid = active.session_uid if active else None
+    try:
+        yield
+    except BaseException:
+        for kind in _CREATED:
+            blocks = getattr(bpy.data, kind)
+            for block in [block for block in blocks if block.session_uid not in existing[kind]]:
+                blocks.remove(block)
+        rig = find_rig(uid)
+        for name in names:
+            if name in contacts:
+                rig[name] = contacts[name]
+            elif name in rig:
+                del rig[name]
+        if rig.animation_data:
+            for track in list(rig.animation_data.nla_tracks)[tracks:]:
+                rig.animation_data.nla_tracks.remove(track)
+            played = next((action for action in bpy.data.actions if action.session_uid == played_uid), None)
+            _play(rig, played, identifier)
+        if influence:
+            rig.animation_data.action_blend_type, rig.animation_data.action_influence = influence
+        for action in bpy.data.actions:
+            if action.library is None:
+                action.use_fake_user = action.session_uid in protected
+        for item in bpy.data.objects:
+            if item.session_uid in hidden:
+                item.hide_viewport, item.hide_render = hidden[item.session_uid]
+        rig.select_set(is_selected)
+        bpy.context.view_layer.objects.active = find_rig(active_uid) if active_uid else None
+        raise
+
+
+def _copy_property(value: object) -> object:
+    """Return a custom property's value; arrays of Blender would change with the object."""
+    return value.to_list() if hasattr(value, "to_list") else value
 
 
 @contextmanager

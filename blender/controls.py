@@ -4,11 +4,13 @@
 First we find out what each control does: we turn it a little and look which bones of the body turn with it. A bone's
 control is the one that swings it fully and turns the fewest others. Targets and poles of inverse kinematics are known
 from their constraints. Then, frame by frame, each control is turned by the error of its bone, less what the controls
-above it are turned by; some rounds of that leave no error. Rigs of Rigify are switched to their FK controls.
+above it are turned by; some rounds of that leave no error. Limbs of Rigify are solved by their FK controls. If inverse
+kinematics holds a limb, its controls are then moved to the solved pose, so that the limb stays as it was.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 import bpy
@@ -18,7 +20,7 @@ from mathutils import Matrix, Vector
 from .actions import BoneKeys
 from .copies import find_chain
 from .program import Failure, Steps
-from .rig import find_rig, get_active_constraints
+from .rig import find_rig, get_active_constraints, get_curves
 
 _PROBE_RAD = 0.1
 _SWING, _TWIST = ("X", "Z"), ("Y",)
@@ -38,6 +40,10 @@ _SAME_PLACE = 0.05
 """Share of a bone's length up to which its end and another head count as one place."""
 _FK_SWITCH = "IK_FK"
 """Rigify's property of limbs: 1 for FK."""
+_SWITCH_NAME = re.compile(r"(?P<limb>.+)_parent(?P<side>\..*)?")
+"""Name of the bone with that property."""
+_END_ERROR, _MIDDLE_ERROR = 0.002, 0.02
+"""Shares of a limb's length by which its end and its middle may be off with inverse kinematics."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,38 @@ class IkTarget:
 
 
 @dataclass(frozen=True)
+class IkLimb:
+    """A limb of Rigify that inverse kinematics may hold, and its controls then."""
+
+    switch: str
+    """Bone with the switch between IK and FK."""
+    end: str
+    """Control that the end of the limb follows."""
+    base: str
+    """Control that turns the limb about the line between its ends, unless the pole does."""
+    pole: str
+    bones: tuple[str, str, str]
+    """Bones of the body that begin the limb's upper part, its lower part, and its end."""
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The controls."""
+        return self.end, self.base, self.pole
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedControls:
+    """Keys that make the body move as it should."""
+
+    keys: dict[str, BoneKeys]
+    """By control."""
+    ik_controls: tuple[str, ...]
+    """Controls of inverse kinematics among them."""
+    fk_switches: tuple[str, ...]
+    """Bones whose limbs must be switched to FK."""
+
+
+@dataclass(frozen=True)
 class ControlMap:
     """The controls of a rig."""
 
@@ -80,6 +118,8 @@ class ControlMap:
     """By control, all bones that it turns fully, controls included."""
     switches: tuple[str, ...] = field(default=())
     """Bones with a switch between IK and FK."""
+    limbs: tuple[IkLimb, ...] = ()
+    """Limbs whose controls of inverse kinematics are known."""
 
     @property
     def names(self) -> list[str]:
@@ -105,11 +145,14 @@ def map_controls(uid: int, names: list[str]) -> Steps:
     """
     rig = find_rig(uid)
     bases = {pose_bone.name: pose_bone.matrix_basis.copy() for pose_bone in rig.pose.bones}
+    switched = {pose_bone.name: pose_bone[_FK_SWITCH] for pose_bone in rig.pose.bones if _FK_SWITCH in pose_bone}
     try:
         return (yield from _map_at_rest(uid, names))
     finally:
         for name, basis in bases.items():
             find_rig(uid).pose.bones[name].matrix_basis = basis
+        for name, value in switched.items():
+            find_rig(uid).pose.bones[name][_FK_SWITCH] = value
         bpy.context.scene.frame_set(bpy.context.scene.frame_current)
 
 
@@ -150,7 +193,32 @@ def _map_at_rest(uid: int, names: list[str]) -> Steps:
         raise Failure(f"The controls of {rig.name} do not move its bones; choose a copy of the rig instead")
     if switches:
         controls = [replace(control, next_bone=_find_next_bone(rig, control, controls)) for control in controls]
-    return ControlMap(tuple(controls), targets, turned_by, switches)
+    return ControlMap(tuple(controls), targets, turned_by, switches, _find_ik_limbs(rig, switches, controls))
+
+
+def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: list[Control]) -> tuple[IkLimb, ...]:
+    """Return the limbs of Rigify whose controls have its usual names."""
+    body = {control.name: control.bone for control in controls}
+    limbs = []
+    for switch in switches:
+        match = _SWITCH_NAME.fullmatch(switch)
+        if match is None:
+            continue
+        limb, side = match["limb"], match["side"] or ""
+        chain = [f"{limb}{_FK_NAME}{side}"]
+        if chain[0] not in rig.data.bones:
+            continue
+        first = rig.data.bones[chain[0]]
+        below = [
+            rig.data.bones[name] for name in body if _FK_NAME in name and first in rig.data.bones[name].parent_recursive
+        ]
+        chain += [bone.name for bone in sorted(below, key=lambda bone: len(bone.parent_recursive))][:2]
+        if len(chain) < 3 or not set(chain) <= body.keys():
+            continue
+        names = (chain[2].replace(_FK_NAME, "_ik"), f"{limb}_ik{side}", f"{limb}_ik_target{side}")
+        if all(name in rig.pose.bones for name in names):
+            limbs.append(IkLimb(switch, *names, (body[chain[0]], body[chain[1]], body[chain[2]])))
+    return tuple(limbs)
 
 
 def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
@@ -285,7 +353,9 @@ def _list_chain(rig: bpy.types.Object, target: IkTarget) -> list[str]:
 def solve_controls(
     uid: int, control_map: ControlMap, targets: dict[str, np.ndarray], worlds: np.ndarray, frames: range
 ) -> Steps:
-    """Yield steps that end with the keys (name → `BoneKeys`) of all controls.
+    """Yield steps that end with the keys of all controls (`SolvedControls`).
+
+    Limbs that inverse kinematics holds stay so if it can hold them as they should be.
 
     Args:
         uid: The rig.
@@ -297,14 +367,26 @@ def solve_controls(
     scene = bpy.context.scene
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     switched = {name: find_rig(uid).pose.bones[name][_FK_SWITCH] for name in control_map.switches}
-    bases = {name: np.empty((len(frames), 4, 4)) for name in control_map.names}
+    ik_names = [name for limb in control_map.limbs for name in limb.names]
+    bases = {name: np.empty((len(frames), 4, 4)) for name in (*control_map.names, *ik_names)}
+    held: set[IkLimb] = set()
+    failed: set[IkLimb] = set()
     try:
         for step, frame in enumerate(frames):
             bpy.context.scene.frame_set(frame)
+            for name, value in switched.items():  # a switch that nothing animates keeps what was set
+                if not _has_curve(find_rig(uid), name):
+                    find_rig(uid).pose.bones[name][_FK_SWITCH] = value
+            pose_bones = find_rig(uid).pose.bones
+            limbs = [limb for limb in control_map.limbs if pose_bones[limb.switch][_FK_SWITCH] < 1]
             to_armature = Matrix(worlds[step].tolist()).inverted()
             goal_poses = {name: to_armature @ Matrix(target[step].tolist()) for name, target in targets.items()}
             _solve_frame(find_rig(uid), control_map, goal_poses)
             for name in control_map.names:
+                bases[name][step] = find_rig(uid).pose.bones[name].matrix_basis
+            held.update(limbs)
+            failed.update(_solve_limbs(find_rig(uid), limbs, goal_poses))
+            for name in ik_names:
                 bases[name][step] = find_rig(uid).pose.bones[name].matrix_basis
             yield step / len(frames), "moving the controls"
     finally:
@@ -313,8 +395,96 @@ def solve_controls(
         bpy.context.scene.frame_set(frame_before, subframe=subframe_before)
     moving = {control.name for control in control_map.controls if control.moves}
     moving |= {target.name for target in control_map.targets}
+    moving |= {name for limb in held for name in (limb.end, limb.pole)}
     stretching = {control.name for control in control_map.controls if control.next_bone}
-    return {name: BoneKeys(basis, name in moving, name in stretching) for name, basis in bases.items()}
+    ik_controls = tuple(name for limb in control_map.limbs if limb in held for name in limb.names)
+    keys = {}
+    for name in (*control_map.names, *ik_controls):
+        keys[name] = BoneKeys(bases[name], name in moving, name in stretching)
+    held_by_ik = {limb.switch for limb in control_map.limbs if limb not in failed}
+    return SolvedControls(keys, ik_controls, tuple(name for name in control_map.switches if name not in held_by_ik))
+
+
+def _has_curve(rig: bpy.types.Object, name: str) -> bool:
+    """Return whether a curve animates the switch of a bone."""
+    data = rig.animation_data
+    if data is None or data.action is None:
+        return False
+    return any(curve.data_path == _make_switch_path(name) for curve in get_curves(data.action, data.action_slot))
+
+
+def _make_switch_path(name: str) -> str:
+    return f'pose.bones["{bpy.utils.escape_identifier(name)}"]["{_FK_SWITCH}"]'
+
+
+def _solve_limbs(rig: bpy.types.Object, limbs: list[IkLimb], goal_poses: dict[str, Matrix]) -> list[IkLimb]:
+    """Set the controls of limbs that inverse kinematics holds. Returns the limbs that it cannot hold as they should be.
+
+    Args:
+        rig: The rig, whose other controls are set.
+        limbs: The limbs.
+        goal_poses: By bone of the body, where it should be.
+    """
+    if not limbs:
+        return []
+    for limb in limbs:
+        rig.pose.bones[limb.switch][_FK_SWITCH] = 0.0
+    rig.update_tag()
+    bpy.context.view_layer.update()
+    errors: dict[IkLimb, np.ndarray] = {}
+    for _ in range(_ROUNDS):
+        evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+        for limb in limbs:
+            errors[limb] = _move_limb(rig, evaluated, limb, goal_poses)
+        if max(map(np.max, errors.values())) < _SOLVED:
+            break
+        bpy.context.view_layer.update()
+    failed = []
+    for limb in limbs:
+        upper, lower, end = (goal_poses[name].translation for name in limb.bones)
+        length = (upper - lower).length + (lower - end).length
+        if (errors[limb] > length * np.array([_MIDDLE_ERROR, _END_ERROR])).any():
+            failed.append(limb)
+    return failed
+
+
+def _move_limb(
+    rig: bpy.types.Object, evaluated: bpy.types.Object, limb: IkLimb, goal_poses: dict[str, Matrix]
+) -> np.ndarray:
+    """Move a limb's controls of inverse kinematics by the errors of its bones.
+
+    Returns:
+        Distances of the limb's middle and of its end from where they should be.
+    """
+    upper, lower, end = (evaluated.pose.bones[name].matrix for name in limb.bones)
+    upper_goal, lower_goal, end_goal = (goal_poses[name] for name in limb.bones)
+    turn = end_goal.to_3x3().normalized() @ end.to_3x3().normalized().transposed()
+    change = Matrix.Translation(end_goal.translation) @ turn.to_4x4() @ Matrix.Translation(-end.translation)
+    _set_pose(rig, evaluated, limb.end, change)
+    start = upper_goal.translation
+    axis = (end_goal.translation - start).normalized()
+    goal = lower_goal.translation - start
+    current = lower.translation - upper.translation
+    pole = evaluated.pose.bones[limb.pole].matrix.translation - start
+    for name, direction in ((limb.base, current), (limb.pole, pole)):
+        about = Matrix.Rotation(_measure_angle_about(axis, direction, goal), 4, axis)
+        _set_pose(rig, evaluated, name, Matrix.Translation(start) @ about @ Matrix.Translation(-start))
+    return np.array([(goal - current).length, (end_goal.translation - end.translation).length])
+
+
+def _measure_angle_about(axis: Vector, first: Vector, second: Vector) -> float:
+    """Return the angle about an axis from one direction to another, 0 for directions along the axis."""
+    first = first - first.dot(axis) * axis
+    second = second - second.dot(axis) * axis
+    return float(np.arctan2(axis.dot(first.cross(second)), first.dot(second)))
+
+
+def _set_pose(rig: bpy.types.Object, evaluated: bpy.types.Object, name: str, change: Matrix) -> None:
+    """Change the pose of a control in the armature, without its scale."""
+    pose_bone = rig.pose.bones[name]
+    scale = pose_bone.scale.copy()
+    pose_bone.matrix = change @ evaluated.pose.bones[name].matrix
+    pose_bone.scale = scale
 
 
 def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix]) -> None:
@@ -405,16 +575,16 @@ def _move_targets(
     return largest
 
 
-def key_switches(bag: bpy.types.ActionChannelbag, control_map: ControlMap, first_frame: int) -> None:
-    """Key the switches to FK once; the keys that they had are replaced.
+def key_switches(bag: bpy.types.ActionChannelbag, switches: tuple[str, ...], first_frame: int) -> None:
+    """Key switches to FK once; the keys that they had are replaced.
 
     Args:
         bag: The curves of the rig's action.
-        control_map: The controls, with the switches.
+        switches: Bones with the switches.
         first_frame: Frame of the key.
     """
-    for name in control_map.switches:
-        path = f'pose.bones["{bpy.utils.escape_identifier(name)}"]["{_FK_SWITCH}"]'
+    for name in switches:
+        path = _make_switch_path(name)
         curve = bag.fcurves.find(path)
         if curve is not None:
             bag.fcurves.remove(curve)

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
+from .program import Steps
+
 _POSITION = ("Xposition", "Yposition", "Zposition")
 _ROTATION = ("Zrotation", "Xrotation", "Yrotation")
 _RIGID_M = 1e-4
 """Way of a joint in its parent's frame up to which its bone counts as rigid; Blender computes in single precision."""
 _CLOSING = -1
 """Stands for the brace that ends a joint."""
+_ROWS = 100
+"""Rows that are written in one step."""
+_PREPARING, _READING = "preparing the motion", "reading the result"
 _DAMAGED = "The motion that the program returned is cut or damaged"
 
 
@@ -60,38 +65,44 @@ def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def write_bvh(path: Path, clip: Clip) -> None:
-    """Write a clip; joints that move in their parent's frame get position channels, others an offset."""
-    local_rotations, local_positions_m = _compute_local(clip)
-    moving = np.ptp(local_positions_m, axis=0).max(axis=-1) > _RIGID_M
-    moving[0] = True
-    angles_deg = np.unwrap(np.degrees(compute_zxy_angles(local_rotations)), period=360, axis=0)
+def write_bvh(path: Path, clip: Clip) -> Steps:
+    """Yield steps, joint by joint and then row by row, in which a clip is written.
+
+    Joints that move in their parent's frame get position channels, others an offset.
+    """
+    moving = []
+    offsets_m = []
     columns = []
-    for joint in range(len(clip.names)):
+    for joint, parent in enumerate(clip.parents):
+        rotations, positions_m = _compute_local(clip, joint, parent)
+        moving.append(parent < 0 or bool(np.ptp(positions_m, axis=0).max() > _RIGID_M))
+        offsets_m.append(np.median(positions_m, axis=0))
         if moving[joint]:
-            columns.append(local_positions_m[:, joint])
-        columns.append(angles_deg[:, joint])
-    rows = np.concatenate(columns, axis=1).round(6) + 0.0  # adding zero turns −0 into 0
-    hierarchy = _format_hierarchy(clip, np.median(local_positions_m, axis=0), moving)
-    lines = ["HIERARCHY", *hierarchy, "MOTION", f"Frames: {len(rows)}", f"Frame Time: {1 / clip.fps:.9f}"]
-    for row in rows.tolist():
-        lines.append(" ".join(map("{:.6f}".format, row)))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            columns.append(positions_m)
+        columns.append(np.unwrap(np.degrees(compute_zxy_angles(rotations)), period=360, axis=0))
+        yield 0.5 + 0.25 * joint / len(clip.parents), _PREPARING
+    hierarchy = _format_hierarchy(clip, offsets_m, moving)
+    frames = len(clip.rotations)
+    lines = ["HIERARCHY", *hierarchy, "MOTION", f"Frames: {frames}", f"Frame Time: {1 / clip.fps:.9f}"]
+    with path.open("w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+        for start in range(0, frames, _ROWS):
+            rows = np.concatenate([column[start : start + _ROWS] for column in columns], axis=1)
+            for row in (rows.round(6) + 0.0).tolist():  # adding zero turns −0 into 0
+                file.write(" ".join(map("{:.6f}".format, row)) + "\n")
+            yield 0.75 + 0.25 * start / frames, _PREPARING
 
 
-def _compute_local(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
-    """Return rotations (T, J, 3, 3) and positions (T, J, 3) in the parents' frames, the root's in the world."""
-    parents = np.array(clip.parents[1:], dtype=int)
-    to_parents = clip.rotations[:, parents].swapaxes(-1, -2)
-    bones_m = clip.positions_m[:, 1:] - clip.positions_m[:, parents]
-    local_rotations = clip.rotations.copy()
-    local_rotations[:, 1:] = to_parents @ clip.rotations[:, 1:]
-    local_positions_m = clip.positions_m.copy()
-    local_positions_m[:, 1:] = (to_parents @ bones_m[..., None])[..., 0]
-    return local_rotations, local_positions_m
+def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a joint's rotations (T, 3, 3) and positions (T, 3) in its parent's frame, the root's in the world."""
+    if parent < 0:
+        return clip.rotations[:, joint], clip.positions_m[:, joint]
+    to_parent = clip.rotations[:, parent].swapaxes(-1, -2)
+    bones_m = clip.positions_m[:, joint] - clip.positions_m[:, parent]
+    return to_parent @ clip.rotations[:, joint], (to_parent @ bones_m[..., None])[..., 0]
 
 
-def _format_hierarchy(clip: Clip, offsets_m: np.ndarray, moving: np.ndarray) -> list[str]:
+def _format_hierarchy(clip: Clip, offsets_m: Sequence[np.ndarray], moving: Sequence[bool]) -> list[str]:
     """Return the lines of all joints, depth first; chains may be longer than Python's stack is deep."""
     names = make_file_names(clip.names)
     children: dict[int, list[int]] = {}
@@ -138,21 +149,28 @@ class _Hierarchy:
     tips_m: dict[int, np.ndarray] = field(default_factory=dict)
 
 
-def read_bvh(path: Path) -> Clip:
-    """Read a file with the channels that `write_bvh` writes. Raises ExchangeError for any other file."""
+def read_bvh(path: Path) -> Steps:
+    """Yield steps that end with the clip of a file with the channels that `write_bvh` writes.
+
+    Raises ExchangeError for any other file.
+    """
     try:
         head, _, motion = path.read_text(encoding="utf-8").partition("\nMOTION\n")
         hierarchy = _read_hierarchy(head)
         count, time, *rows = [line for line in motion.splitlines() if line.strip()]
         frame_s = float(time.split(":")[1])
-        values = np.array([row.split() for row in rows], dtype=float)
+        pieces = []
+        for start in range(0, len(rows), _ROWS):
+            pieces.append(np.array([row.split() for row in rows[start : start + _ROWS]], dtype=float))
+            yield 0.5 * start / len(rows), _READING
+        values = np.concatenate(pieces)
         expected_shape = (int(count.split(":")[1]), sum(hierarchy.channel_counts))
         is_whole = motion.endswith("\n") and values.shape == expected_shape and frame_s > 0
     except (ValueError, IndexError):
         is_whole = False
     if not is_whole:
         raise ExchangeError(f"{_DAMAGED}; run the command again")
-    rotations, positions_m = _compute_world(hierarchy, values)
+    rotations, positions_m = yield from _compute_world(hierarchy, values)
     names = tuple(hierarchy.names)
     return Clip(names, tuple(hierarchy.parents), positions_m, rotations, 1 / frame_s, hierarchy.tips_m)
 
@@ -182,8 +200,8 @@ def _read_hierarchy(text: str) -> _Hierarchy:
     return hierarchy
 
 
-def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return rotations (T, J, 3, 3) and positions (T, J, 3) in the world from channel values (T, C)."""
+def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> Steps:
+    """Yield steps that end with rotations (T, J, 3, 3) and positions (T, J, 3) in the world, from values (T, C)."""
     frames = len(values)
     rotations = np.empty((frames, len(hierarchy.names), 3, 3))
     positions_m = np.empty((frames, len(hierarchy.names), 3))
@@ -202,6 +220,7 @@ def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> tuple[np.ndarra
             rotations[:, joint] = rotations[:, parent] @ local_rotations
             bones_m = (rotations[:, parent] @ local_m[..., None])[..., 0]
             positions_m[:, joint] = positions_m[:, parent] + bones_m
+        yield 0.5 + 0.5 * joint / len(hierarchy.parents), _READING
     return rotations, positions_m
 
 

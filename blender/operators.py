@@ -13,7 +13,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, St
 
 from . import actions, contacts, controls, copies, program, report, rig
 from .actions import SOURCE_ACTION, SOURCE_RIG
-from .exchange import Clip, compute_changes, read_bvh, write_bvh
+from .exchange import Clip, ExchangeError, compute_changes, read_bvh, write_bvh
 from .ground import write_ground
 from .placement import Placement
 from .preferences import choose_program, get_log_file
@@ -26,8 +26,9 @@ VISIBLE_ERROR_M = 1e-3
 """Distance from the correction beyond which the user is warned."""
 _LARGE_MOVE_M = 0.05
 """Move of the whole body beyond which the user is warned."""
-_READING, _COMPUTING, _WRITING = 0.2, 0.7, 0.1
-"""Shares of the work."""
+_READING, _HANDING, _COMPUTING, _WRITING = 0.2, 0.05, 0.65, 0.1
+"""Shares of the work: reading the motion, handing it over to the program, waiting for the program, and writing."""
+_BEFORE_COMPUTING, _AFTER_COMPUTING = _READING + _HANDING, 1 - _WRITING
 _DIALOG_WIDTH = 360
 """Width in pixels at which no option is cut."""
 _VERIFIED_FRAMES = 8
@@ -77,6 +78,13 @@ FLOOR_MODE = EnumProperty(
     ],
 )
 FLOOR = FloatProperty(name="Height", unit="LENGTH", description="Height of the floor in the scene")
+UNIT = EnumProperty(
+    name="Unit",
+    items=[
+        ("GUESS", "Guess", "A body that is far larger or smaller than a person is computed at the size of a person"),
+        ("SCENE", "Scene", "The body has the size that the units of the scene say"),
+    ],
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,8 @@ class ClipFiles:
     clip: Clip
     placement: Placement
     folder: Path
+    warnings: tuple[str, ...] = ()
+    """Sentence about the size of the body, if its unit was guessed."""
 
     @property
     def motion(self) -> Path:
@@ -98,18 +108,22 @@ class ClipFiles:
         return self.folder / "ground.json"
 
 
-def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str) -> ClipFiles:
-    """Write the motion, and the ground if there is one; a floor at a height comes to 0."""
+def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str) -> Steps:
+    """Yield steps in which the motion is written, and the ground if there is one; a floor at a height comes to 0.
+
+    The steps end with the files (`ClipFiles`).
+    """
     scene = bpy.context.scene
-    unit_m = scene.unit_settings.scale_length
-    placement = Placement.from_object(sampled.world[0], unit_m)
-    floor_m = options.floor * unit_m if options.floor_mode == "HEIGHT" else 0.0
+    size = rig.check_size(sampled, scene.unit_settings.scale_length, is_guessed=options.unit == "GUESS")
+    placement = Placement.from_object(sampled.world[0], size.unit_m)
+    floor_m = options.floor * size.unit_m if options.floor_mode == "HEIGHT" else 0.0
     if not options.ground:
         placement = replace(placement, origin_m=(*placement.origin_m[:2], floor_m))
-    files = ClipFiles(rig.make_clip(sampled, scene, placement), placement, Path(folder))
+    clip = yield from rig.make_clip(sampled, scene, placement)
+    files = ClipFiles(clip, placement, Path(folder), size.warnings)
     if options.ground:
         write_ground(files.ground, rig.collect_blocks(options.ground), floor_m, placement)
-    write_bvh(files.motion, files.clip)
+    yield from write_bvh(files.motion, files.clip)
     return files
 
 
@@ -143,6 +157,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
     level: BoolProperty(name="Level Floor", description="Turn a motion whose floor is tilted, so that it stands level")
     floor_mode: FLOOR_MODE
     floor: FLOOR
+    unit: UNIT
     extent: EXTENT
     use_frames: BoolProperty(name="Only Frames", description="Correct these frames only, and blend in and out")
     frame_start: IntProperty(name="Start", default=1)
@@ -206,12 +221,20 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         """Correct all selected armatures, one after the other."""
         rigs = _list_rigs(context)
         uids = [selected.session_uid for selected in rigs]
+        names = [selected.name for selected in rigs]
         context.scene.selfcorrect_notes.clear()
         sentences = []
+        failures = []
         level = "INFO"
         for count, uid in enumerate(uids):
             steps = self._correct_rig(context, rig.find_rig(uid))
-            sentence, warnings, notes = yield from _scale_steps(steps, count / len(uids), 1 / len(uids))
+            try:
+                sentence, warnings, notes = yield from _scale_steps(steps, count / len(uids), 1 / len(uids))
+            except (Failure, ExchangeError) as error:  # a prop that is selected with the character, for example
+                failures.append(error)
+                sentence, warnings, notes = f"{names[count]} is skipped", [f"{names[count]}: {error}"], []
+            else:
+                self.finished = (*self.finished, names[count])
             for text in (*warnings, *notes):
                 row = context.scene.selfcorrect_notes.add()
                 row.name = text
@@ -219,6 +242,8 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             if warnings:
                 level = "WARNING"
             sentences.append("; ".join([sentence, *warnings[:3]]))
+        if len(failures) == len(uids):
+            raise failures[0]
         return level, " | ".join(sentences)
 
     def _correct_rig(self, context: bpy.types.Context, target: bpy.types.Object) -> Steps:
@@ -242,8 +267,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         edited_contacts = actions.read_contacts(edited, frames) if edited else None
         sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
-            files = _write_files(self, sampled, folder)
-            yield _READING, "computing"
+            files = yield from _scale_steps(_write_files(self, sampled, folder), _READING, _HANDING)
             options = self._make_options(only)
             if self.ground:
                 options = replace(options, ground=files.ground)
@@ -251,31 +275,32 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
                 options = replace(options, contacts=Path(folder, "contacts.json"))
                 fps = context.scene.render.fps / context.scene.render.fps_base
                 contacts.write_contacts(options.contacts, edited_contacts, fps, files.placement)
-            known_options = yield from _scale_steps(program.list_options(tool, "correct"), _READING, 0.0)
+            known_options = yield from _scale_steps(program.list_options(tool, "correct"), _BEFORE_COMPUTING, 0.0)
             if "--contacts-out" in known_options:
                 options = replace(options, contacts_out=Path(folder, "shown.json"))
             out = Path(folder, "corrected")
             command = program.make_correct_command(tool, files.motion, out, options)
             program.require_options(tool, command, known_options)
             running = program.run(command, get_log_file(), good=(0, 1))
-            yield from _scale_steps(running, _READING, _COMPUTING)
+            with report.translating_failures(frames[0]):
+                yield from _scale_steps(running, _BEFORE_COMPUTING, _COMPUTING)
             ignored_rules = (_LEVEL_RULE,) if options.keep_level else ()
             correction = report.read_report(out / "report.json", frames[0], ignored_rules)
-            before = read_bvh(files.motion)
-            yield _READING + _COMPUTING, "reading the result"
-            after = read_bvh(out / files.motion.name)
-            yield _READING + _COMPUTING, "reading the result"
+            before = yield from _scale_steps(read_bvh(files.motion), _AFTER_COMPUTING, 0.0)
+            after = yield from _scale_steps(read_bvh(out / files.motion.name), _AFTER_COMPUTING, 0.0)
             changes, positions_m = compute_changes(files.clip, before, after, correction.parts)
-            yield _READING + _COMPUTING, "reading the result"
+            yield _AFTER_COMPUTING, "reading the result"
             found_contacts = None
             if options.contacts_out is not None and options.contacts_out.is_file():
                 found_contacts = contacts.read_contacts(options.contacts_out, files.placement)
         targets = rig.compute_targets(sampled, changes, positions_m, files.placement)
-        yield _READING + _COMPUTING, "reading the result"
-        writer = Writer(self.result, self.held_rigs, selected, found_contacts)
-        steps = writer.write(sampled, targets, context.scene)
-        written = yield from _scale_steps(steps, _READING + _COMPUTING, _WRITING)
-        warnings = [*written.warnings, *self._describe_move(sampled, targets, context), *correction.warnings]
+        yield _AFTER_COMPUTING, "reading the result"
+        writer = Writer(self.result, self.held_rigs, selected, found_contacts, files.placement.unit_m)
+        with actions.restoring_if_interrupted(sampled.uid):
+            steps = writer.write(sampled, targets, context.scene)
+            written = yield from _scale_steps(steps, _AFTER_COMPUTING, _WRITING)
+        move = self._describe_move(sampled, targets, files.placement.unit_m)
+        warnings = [*files.warnings, *written.warnings, *move, *correction.warnings]
         return f"{written.action.name}: {correction.summary}{written.remark}", warnings, list(correction.notes)
 
     def _choose_part(self, choice: rig.FrameChoice) -> tuple[int, int] | None:
@@ -315,14 +340,12 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             keep_hands=self.keep_hands,
         )
 
-    def _describe_move(
-        self, sampled: rig.Sampled, targets: dict[str, np.ndarray], context: bpy.types.Context
-    ) -> list[str]:
+    def _describe_move(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], unit_m: float) -> list[str]:
         """Return a warning if the whole body moves far, with the option that changes it."""
         moves = []
         for name, target in targets.items():
             moves.append(target[:, :3, 3] - (sampled.world @ sampled.pose[name])[:, :3, 3])
-        move_m = np.median(np.mean(moves, axis=0), axis=0) * context.scene.unit_settings.scale_length
+        move_m = np.median(np.mean(moves, axis=0), axis=0) * unit_m
         distance_m = float(np.linalg.norm(move_m))
         if distance_m <= _LARGE_MOVE_M:
             return []
@@ -344,6 +367,7 @@ def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None
     row = layout.row()
     row.enabled = options.floor_mode == "HEIGHT"
     row.prop(options, "floor")
+    layout.prop(options, "unit")
 
 
 def _list_rigs(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -382,6 +406,8 @@ class Writer:
     selected: set[str] | None
     """Bones that may change, None for all."""
     contacts: contacts.Contacts | None
+    unit_m: float
+    """Metres in a unit of the scene."""
 
     def write(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
         """Yield steps that end with what was written (`Written`).
@@ -392,12 +418,11 @@ class Writer:
             scene: The scene.
         """
         source = rig.find_rig(sampled.uid)
-        unit_m = scene.unit_settings.scale_length
         if self.selected is not None:
             targets = {name: target for name, target in targets.items() if name in self.selected}
         is_stacked = actions.is_stacked(source)
         everything = is_stacked and self.result == "ACTION" and self.selected is None
-        steps = actions.compute_keys(sampled, targets, unit_m, everything=everything)
+        steps = actions.compute_keys(sampled, targets, self.unit_m, everything=everything)
         keys = yield from _scale_steps(steps, 0.0, 0.3)
         source = rig.find_rig(sampled.uid)
         is_held = bool(copies.find_holding_constraints(source, set(keys)) or actions.find_drivers(source, keys))
@@ -407,7 +432,7 @@ class Writer:
             return (yield from self._write_copy(sampled, targets, scene, is_held))
         written = yield from self._write_action(source, sampled, keys, scene)
         off_m = yield from _measure_error(source.session_uid, sampled, targets, scene)
-        return replace(written, warnings=written.warnings + _warn_of_error(off_m, unit_m))
+        return replace(written, warnings=written.warnings + _warn_of_error(off_m, self.unit_m))
 
     def _write_action(
         self,
@@ -415,7 +440,7 @@ class Writer:
         sampled: rig.Sampled,
         keys: dict[str, actions.BoneKeys],
         scene: bpy.types.Scene,
-        control_map: controls.ControlMap | None = None,
+        fk_switches: tuple[str, ...] = (),
     ) -> Steps:
         """Write the keys as a new action, or as a layer over the old one."""
         source = rig.find_rig(sampled.uid)
@@ -442,8 +467,7 @@ class Writer:
             yield 0.3 + 0.5 * count / len(keys), "writing the action"
         if bases:
             actions.hold_pose(target, bases, sampled.frames[0])
-        if control_map is not None:
-            controls.key_switches(bag, control_map, sampled.frames[0])
+        controls.key_switches(bag, fk_switches, sampled.frames[0])
         if self.contacts is not None:
             actions.write_contacts(bag, target, self.contacts, sampled.frames)
         action[SOURCE_RIG] = source
@@ -463,22 +487,23 @@ class Writer:
         steps = controls.map_controls(sampled.uid, list(targets))
         control_map = yield from _scale_steps(steps, 0.3, 0.1)
         steps = controls.solve_controls(sampled.uid, control_map, targets, sampled.world, sampled.frames)
-        keys = yield from _scale_steps(steps, 0.4, 0.3)
+        solved = yield from _scale_steps(steps, 0.4, 0.3)
         source = rig.find_rig(sampled.uid)
-        written = yield from self._write_action(source, sampled, keys, scene, control_map)
+        written = yield from self._write_action(source, sampled, solved.keys, scene, solved.fk_switches)
         off_m = yield from _measure_error(sampled.uid, sampled, targets, scene)
-        remark = f"; the keys are on {len(control_map.names)} controls of {rig.find_rig(sampled.uid).name}"
-        if control_map.switches:
-            remark += ", whose limbs are switched to FK"
-        warnings = written.warnings + _warn_of_error(off_m, scene.unit_settings.scale_length)
+        remark = f"; the keys are on {len(solved.keys)} controls of {rig.find_rig(sampled.uid).name}"
+        if solved.ik_controls:
+            remark += f", with those of IK: {', '.join(solved.ik_controls)}"
+        if solved.fk_switches:
+            remark += f"; {', '.join(solved.fk_switches)} are switched to FK"
+        warnings = written.warnings + _warn_of_error(off_m, self.unit_m)
         return replace(written, remark=remark, warnings=warnings)
 
     def _write_copy(
         self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, is_held: bool
     ) -> Steps:
         """Write keys on a copy of the rig, and hide the original."""
-        unit_m = scene.unit_settings.scale_length
-        steps = actions.compute_keys(sampled, targets, unit_m, everything=is_held)
+        steps = actions.compute_keys(sampled, targets, self.unit_m, everything=is_held)
         keys = yield from _scale_steps(steps, 0.0, 0.3)
         source = rig.find_rig(sampled.uid)
         copy = copies.copy_rig(source, set(keys) if is_held else set(), scene)
@@ -491,7 +516,7 @@ class Writer:
         off_m = yield from _measure_error(copy_uid, sampled, targets, scene)
         reason = "constraints hold the bones of the rig" if is_held else "the rig is linked"
         remark = f"; {copy.name} is a copy, because {reason}, and the original is hidden"
-        return replace(written, remark=remark, warnings=written.warnings + _warn_of_error(off_m, unit_m))
+        return replace(written, remark=remark, warnings=written.warnings + _warn_of_error(off_m, self.unit_m))
 
 
 def _warn_of_error(off: float, unit_m: float) -> list[str]:
@@ -534,6 +559,7 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
     ground: GROUND
     floor_mode: FLOOR_MODE
     floor: FLOOR
+    unit: UNIT
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for options first."""
@@ -552,20 +578,21 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
         frames = rig.choose_frames(source, context.scene, self.extent).read
         sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
-            files = _write_files(self, sampled, folder)
+            files = yield from _scale_steps(_write_files(self, sampled, folder), _READING, _HANDING)
             out = Path(folder, "findings.json")
             ground = files.ground if self.ground else None
             is_floor_known = self.floor_mode == "HEIGHT" and not ground
             command = program.make_check_command(tool, files.motion, out, ground, is_floor_known=is_floor_known)
-            known_options = yield from _scale_steps(program.list_options(tool, "check"), _READING, 0.0)
+            known_options = yield from _scale_steps(program.list_options(tool, "check"), _BEFORE_COMPUTING, 0.0)
             program.require_options(tool, command, known_options)
             log_start = program.get_log_size(get_log_file())
             running = program.run(command, get_log_file(), good=(0, 1, 2))
-            yield from _scale_steps(running, _READING, _COMPUTING)
-            if not out.is_file():
-                sentence = program.find_last_sentence(program.read_log(get_log_file(), log_start))
-                raise Failure(sentence or "The program ended without findings")
-            findings = report.read_findings(out)
+            with report.translating_failures(frames[0]):
+                yield from _scale_steps(running, _BEFORE_COMPUTING, _COMPUTING)
+                if not out.is_file():
+                    sentence = program.find_last_sentence(program.read_log(get_log_file(), log_start))
+                    raise Failure(sentence or "The program ended without findings")
+                findings = report.read_findings(out)
         if self.floor_mode == "LEVEL":
             findings = [finding for finding in findings if finding.rule != _LEVEL_RULE]
         show_findings(context.scene, findings, sampled.frames)

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+import tempfile
+import zipfile
 from pathlib import Path
 
 import bpy
@@ -33,7 +36,34 @@ def get_log_file() -> Path:
 
 def choose_program() -> program.Program:
     """Return the program to use. Raises Failure if there is none."""
-    return program.find_program(bpy.path.abspath(get_preferences().program), get_environment())
+    return program.find_program(bpy.path.abspath(get_preferences().program), find_bundled_program(), get_environment())
+
+
+def find_bundled_program() -> program.Program | None:
+    """Return the program that Blender has installed from the extension's wheels, None if it was packed without.
+
+    Its own wheels, which must not replace a package of Blender, are unpacked for it alone.
+    """
+    modules = importlib.util.find_spec(program.NAME)
+    own_wheels = sorted(Path(__file__).parent.glob("own_wheels/*.whl"))
+    if modules is None or not modules.origin or not own_wheels:
+        return None
+    folders = [_unpack(wheel) for wheel in own_wheels]
+    launcher = Path(__file__).with_name("bundled.py")
+    words = (choose_python(), "-I", str(launcher), *map(str, folders), str(Path(modules.origin).parents[1]), "--")
+    return program.Program(words, "the extension")
+
+
+def _unpack(wheel: Path) -> Path:
+    """Return the folder with the content of a wheel, which is unpacked once."""
+    parent = Path(bpy.utils.extension_path_user(__package__, path="own_wheels", create=True))
+    folder = parent / wheel.stem
+    if not folder.is_dir():
+        with tempfile.TemporaryDirectory(dir=parent) as unfinished, zipfile.ZipFile(wheel) as packed:
+            packed.extractall(unfinished)
+            Path(unfinished).rename(folder)
+            Path(unfinished).mkdir()  # which is removed at the end
+    return folder
 
 
 def choose_python() -> str:
@@ -85,7 +115,17 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the search order from top to bottom."""
         layout = self.layout
-        box = layout.box()
+        if importlib.util.find_spec(program.NAME) is None:
+            self._draw_installation(layout.box())
+        layout.prop(self, "program")
+        row = layout.row()
+        row.operator(SELFCORRECT_OT_test_program.bl_idname)
+        row.operator(SELFCORRECT_OT_show_log.bl_idname)
+        layout.label(text=self.version or "Not tested yet")
+        draw_progress(layout)
+
+    def _draw_installation(self, box: bpy.types.UILayout) -> None:
+        """Draw how the program is installed, if it did not come with the extension's wheels."""
         if find_bundled_wheel() is None and not self.package:
             box.label(text="Packed without the program: name a package below, or a program that is installed")
         box.operator(SELFCORRECT_OT_install.bl_idname)
@@ -96,12 +136,6 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
         box.prop(self, "wheels")
         box.prop(self, "package")
         box.prop(self, "python")
-        layout.prop(self, "program")
-        row = layout.row()
-        row.operator(SELFCORRECT_OT_test_program.bl_idname)
-        row.operator(SELFCORRECT_OT_show_log.bl_idname)
-        layout.label(text=self.version or "Not tested yet")
-        draw_progress(layout)
 
 
 def draw_progress(layout: bpy.types.UILayout) -> None:

@@ -38,25 +38,39 @@ class Failure(Exception):
 class Program:
     """A program that was found."""
 
-    path: str
+    command: tuple[str, ...]
+    """Words with which it is called."""
     origin: str
     """Place in which it was found, in words."""
 
+    @property
+    def path(self) -> str:
+        """The file that shows which program it is."""
+        return self.command[0]
 
-def find_program(preference: str, environment: Path) -> Program:
-    """Return the program of the preferences, else the one on the path, else that of the extension's own environment.
 
-    Raises Failure if the preference names no file, or nothing is found.
+def find_program(preference: str, bundled: Program | None, environment: Path) -> Program:
+    """Return the program to use.
+
+    Args:
+        preference: The program of the preferences, which comes first; "" for none.
+        bundled: The program in the extension, which comes next. The program on the search path follows.
+        environment: The extension's own environment, the program of which comes last.
+
+    Raises:
+        Failure: if the preference names no file, or nothing is found.
     """
     if preference:
         if not Path(preference).is_file():
             raise Failure(f"The preferences name {preference} as the program, and there is no such file")
-        return Program(preference, "preferences")
+        return Program((preference,), "preferences")
+    if bundled is not None:
+        return bundled
     if on_path := shutil.which(NAME):
-        return Program(on_path, "search path")
+        return Program((on_path,), "search path")
     script = get_script(environment, NAME)
     if script.is_file():
-        return Program(str(script), "environment of the extension")
+        return Program((str(script),), "environment of the extension")
     raise Failure("The program selfcorrect was not found; install it in the preferences of the extension")
 
 
@@ -116,7 +130,7 @@ def ask_in_steps(command: Sequence[str]) -> Steps:
 
 def get_version(program: Program) -> str:
     """Return a text such as "selfcorrect 0.2.0". Raises Failure if it is another program."""
-    answer = ask([program.path, "--version"]).strip()
+    answer = ask([*program.command, "--version"]).strip()
     if not re.fullmatch(rf"{NAME} \d\S*", answer):
         raise Failure(f"{program.path} is not the program selfcorrect: it says {answer[:60]!r}")
     return answer
@@ -177,7 +191,7 @@ def make_correct_command(program: Program, source: Path, out: Path, options: Cor
         out: The folder.
         options: Options of the correction.
     """
-    words = [program.path, "correct", str(source), "--out", str(out), "--workers", "1", *_READING]
+    words = [*program.command, "correct", str(source), "--out", str(out), "--workers", "1", *_READING]
     words += ["--kinematic"] if options.kinematic else ["--strength", options.strength]
     if options.support != "infer":
         words += ["--support", options.support]
@@ -211,7 +225,17 @@ def make_check_command(
         ground: What the motion stands on.
         is_floor_known: Whether the floor lies at 0 for sure.
     """
-    words = [program.path, "check", str(source), "--format", "json", "--out", str(findings), "--overwrite", *_READING]
+    words = [
+        *program.command,
+        "check",
+        str(source),
+        "--format",
+        "json",
+        "--out",
+        str(findings),
+        "--overwrite",
+        *_READING,
+    ]
     if ground is not None:
         words += ["--ground", str(ground)]
     if is_floor_known:
@@ -219,14 +243,14 @@ def make_check_command(
     return words
 
 
-_known_options: dict[tuple[str, str, int], frozenset[str]] = {}
+_known_options: dict[tuple[tuple[str, ...], str, int], frozenset[str]] = {}
 
 
 def list_options(program: Program, command: str) -> Steps:
     """Yield steps that end with the options that a command of the program has; it is asked once."""
-    key = (program.path, command, os.stat(program.path).st_mtime_ns)
+    key = (program.command, command, os.stat(program.path).st_mtime_ns)
     if key not in _known_options:
-        answer = yield from ask_in_steps([program.path, command, "--help"])
+        answer = yield from ask_in_steps([*program.command, command, "--help"])
         _known_options[key] = frozenset(re.findall(r"(?<![\w-])--[a-z][\w-]*", answer))
     return _known_options[key]
 
@@ -242,7 +266,7 @@ def require_options(program: Program, command: Sequence[str], options: frozenset
     Raises:
         Failure: if it lacks one.
     """
-    for word in command:
+    for word in command[len(program.command) :]:
         if word.startswith("--") and word not in options:
             title = _OPTION_TITLES.get(word, "what this extension needs")
             raise Failure(f"{get_version(program)} does not know {title}; install a newer one")

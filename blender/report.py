@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ REPORT_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """Our name of each value in a report, and the keys under which versions of the program write it, the newest first."""
 
+_DONE = ("accepted", "unchanged")
+"""Verdicts with which a motion comes back."""
+_OPTIONS = {
+    r"'drop' puts it onto the floor, or ": "",
+    r"'floor' (-?[\d.]+)": r"Floor: At Height \1",
+    r"support 'off'": "Support: Unknown",
+    r"(?:strength|fallback) '(\w)(\w+)'": lambda match: f"Strength: {match[1].upper()}{match[2]}",
+    r"'kinematic'": "Kinematic Only",
+}
+"""Options as the program's sentences name them, and as the user sees them."""
 _ERRORS = (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
 """Errors that the user sees before and after: key, title, unit."""
 _UNREADABLE = "The program's answer is cut or of another version; run the command again, or install a newer program"
@@ -82,6 +93,22 @@ def shift_frames(sentence: str, first_frame: int) -> str:
     return _FRAMES.sub(shift, sentence)
 
 
+def translate(sentence: str, first_frame: int) -> str:
+    """Return a sentence of the program with the frames of the scene and the options of the extension."""
+    for pattern, words in _OPTIONS.items():
+        sentence = re.sub(pattern, words, sentence)
+    return shift_frames(remove_file_name(sentence), first_frame)
+
+
+@contextmanager
+def translating_failures(first_frame: int) -> Iterator[None]:
+    """Translate the sentence of a failure of the program."""
+    try:
+        yield
+    except Failure as error:
+        raise Failure(translate(str(error), first_frame)) from error
+
+
 def _load_json(path: Path) -> Any:
     """Return the content of a file of the program. Raises Failure for a file that is cut or damaged."""
     try:
@@ -95,8 +122,8 @@ def read_findings(path: Path) -> list[Finding]:
     content = _load_json(path)
     try:
         (result,) = content
-        if result["error"]:
-            raise Failure(remove_file_name(result["error"]))
+        if reason := result["error"] or result.get("flaw"):
+            raise Failure(remove_file_name(reason))
         return [_read_finding(finding) for finding in result["motions"][0]]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Failure(_UNREADABLE) from error
@@ -149,10 +176,10 @@ def _read_correction(motion: Mapping[str, Any], first_frame: int, ignored_rules:
     values = {}
     for name, keys in REPORT_KEYS.items():
         values[name] = next((motion[key] for key in keys if key in motion), None)
-    if values["verdict"] != "accepted":
-        reason = remove_file_name(str(values["reason"] or values["verdict"]))
+    if values["verdict"] not in _DONE:
+        reason = translate(str(values["reason"] or values["verdict"]), first_frame)
         frame = "" if values["frame"] is None else f" at frame {values['frame'] + first_frame}"
-        raise Failure(f"Not corrected: {shift_frames(reason, first_frame)}{frame}")
+        raise Failure(f"Not corrected: {reason}{frame}")
     if values["parts"] is None:
         raise Failure(_TOO_OLD)
     changes = []
@@ -160,13 +187,13 @@ def _read_correction(motion: Mapping[str, Any], first_frame: int, ignored_rules:
         if key in values["before"] and key in values["after"]:
             changes.append(f"{title} {1000 * values['before'][key]:.0f} → {1000 * values['after'][key]:.0f} {unit}")
     moved = f"joints moved by {1000 * values['moved_m']:.0f} mm on average"
-    all_notes = [shift_frames(note, first_frame) for note in values["notes"] or ()]
+    all_notes = [translate(note, first_frame) for note in values["notes"] or ()]
     all_notes = [note for note in all_notes if not ignored_rules or not note.startswith(ignored_rules)]
-    warnings = [shift_frames(warning, first_frame) for warning in _collect_warnings(values)]
+    warnings = [translate(warning, first_frame) for warning in _collect_warnings(values)]
     failed_checks = tuple(values["failed_checks"] or ())
     if failed_checks:
         warnings[1:1] = [note for note in all_notes if note.startswith(failed_checks)]
-    warnings = [remove_file_name(warning) for warning in dict.fromkeys(warnings) if warning]
+    warnings = [warning for warning in dict.fromkeys(warnings) if warning]
     return Correction(
         summary="; ".join([*filter(None, [", ".join(changes)]), moved]),
         parts=frozenset(values["parts"].values()),

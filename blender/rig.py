@@ -24,6 +24,10 @@ _SHORTEST_TIP_M = 0.002
 """Length of the shortest bone without children that a file can have meant."""
 _SAME_TAIL = 0.005
 """Share of a bone's length up to which its child's tail counts as a repetition."""
+_SMALLEST_M, _USUAL_M, _LARGEST_M = 0.4, 1.6, 3.5
+"""Longest sides of the boxes of bodies at rest: no person is beyond the first and the last."""
+_FACTORS = (1e-4, 1e-3, 0.01, 0.0254, 0.1, 0.3048, 3.28084, 10.0, 39.3701, 100.0, 1e3, 1e4)
+"""Usual mistakes of units."""
 _SAME_HEAD = 1e-4
 """Share of a bone's length up to which two heads count as one place."""
 
@@ -294,8 +298,40 @@ def shown_in_viewports(uid: int) -> Iterator[None]:
                 block.hide_viewport = True
 
 
-def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) -> Clip:
-    """Return the motion as the program reads it: metres, y up, frames of joints parallel to the world at rest.
+@dataclass(frozen=True)
+class Size:
+    """The unit in which the size of a body is computed."""
+
+    unit_m: float
+    """Metres in a unit of the scene."""
+    warnings: tuple[str, ...] = ()
+
+
+def check_size(sampled: Sampled, unit_m: float, *, is_guessed: bool) -> Size:
+    """Return the unit in which a body has the size of a person. Raises Failure if it must be that of the scene.
+
+    Args:
+        sampled: The motion.
+        unit_m: Metres in a unit of the scene.
+        is_guessed: Whether another unit than that of the scene may be taken.
+    """
+    rig = find_rig(sampled.uid)
+    heads = np.array([rig.data.bones[name].head_local for name in sampled.names])
+    scale = float(np.cbrt(abs(np.linalg.det(sampled.world[0][:3, :3]))))
+    height_m = float(np.ptp(heads, axis=0).max() * scale * unit_m)
+    if len(heads) < 2 or _SMALLEST_M < height_m < _LARGEST_M or height_m < 1e-9:
+        return Size(unit_m)
+    factor = min(_FACTORS, key=lambda factor: abs(math.log(factor * height_m / _USUAL_M)))
+    size = f"{rig.name} is {height_m:.3g} m tall"
+    if is_guessed:
+        return Size(unit_m * factor, (f"{size}; it was computed as if scaled by {factor:g}",))
+    raise Failure(f"{size}; scale it by {factor:g}, or choose Unit: Guess")
+
+
+def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) -> Iterator[tuple[float, str]]:
+    """Yield steps, bone by bone, that end with the motion as the program reads it (`Clip`).
+
+    Lengths are metres, y is up, and the frames of joints are parallel to the world at rest.
 
     The rest pose stands as the armature object does in the first frame, but for its heading.
 
@@ -316,6 +352,8 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
         rest = nearest_rotations(start @ np.array(rig.data.bones[name].matrix_local)[:3, :3])
         heads.append(placement.to_file_m(worlds[:, :3, 3]))
         orientations.append(to_file @ nearest_rotations(worlds[:, :3, :3]) @ rest.T @ Y_UP.T)
+        yield 0.5 * len(heads) / len(names), "preparing the motion"
+        rig = find_rig(sampled.uid)
     positions_m = np.stack(heads, axis=1)
     rotations = np.stack(orientations, axis=1)
     tips_m = {}

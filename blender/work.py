@@ -53,6 +53,9 @@ def stop_before_load(*_: object) -> None:
 class StepOperator:
     """An operator that works in steps: all of them at once for scripts, beside the interface for users."""
 
+    finished: tuple[str, ...] = ()
+    """Names of the objects whose work is done; that is kept if the rest of the work is cancelled."""
+
     def create_steps(self, context: bpy.types.Context) -> Steps:
         """Return the work, which ends with the level and the sentence of its report."""
         raise NotImplementedError
@@ -62,6 +65,7 @@ class StepOperator:
         if Running.title:
             self.report({"ERROR"}, f"{Running.title} is still under way")
             return {"CANCELLED"}
+        self.finished = ()
         Running.start(self.bl_label, self.create_steps(context))
         self._steps = Running.steps
         self._timer = None
@@ -80,8 +84,9 @@ class StepOperator:
             return {"CANCELLED"}
         if Running.should_cancel or (event.type == "ESC" and event.value == "PRESS"):
             self.cancel(context)
-            self.report({"WARNING"}, f"{self.bl_label} was cancelled; nothing was changed")
-            return {"CANCELLED"}
+            kept = f"{', '.join(self.finished)} stay corrected" if self.finished else "nothing was changed"
+            self.report({"WARNING"}, f"{self.bl_label} was cancelled; {kept}")
+            return {"FINISHED"} if self.finished else {"CANCELLED"}  # a finished operator can be undone
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         deadline_s = time.monotonic() + _PAUSE_S / 2

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from loading import load
+from loading import finish, load
 
 LIFT_M = 0.1
 TURNED = os.environ.get("FAKE_KNEE", "left_knee")
@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
         time.sleep(600)
     out.mkdir()
     report = {"verdict": "accepted", "reason": "", "before": {}, "after": {}, "moved_m": 0.0}
-    report["parts"] = dict(enumerate(load("exchange").read_bvh(source).names))
+    report["parts"] = dict(enumerate(finish(load("exchange").read_bvh(source)).names))
     if acts == "reject":
         report |= {"verdict": "rejected", "reason": "fell", "frame": 7}
     (out / "report.json").write_text(json.dumps({"motions": [report]}))
@@ -49,7 +49,7 @@ def main(words: list[str]) -> int:
             shutil.copy(words[words.index("--contacts") + 1], "given.json")
     if acts in ("lift", "contacts"):
         exchange = load("exchange")
-        exchange.write_bvh(out / source.name, lift(exchange.read_bvh(source)))
+        finish(exchange.write_bvh(out / source.name, lift(finish(exchange.read_bvh(source)))))
     if acts == "cut":
         (out / "report.json").write_text((out / "report.json").read_text()[:40])
     if acts == "half":

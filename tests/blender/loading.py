@@ -16,3 +16,12 @@ def load(name: str) -> ModuleType:
         package.__path__ = [str(EXTENSION)]
         sys.modules[_PACKAGE] = package
     return importlib.import_module(f"{_PACKAGE}.{name}")
+
+
+def finish(steps):
+    """Do all steps and return what they end with."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

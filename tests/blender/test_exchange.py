@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.rigs.bvh import read_bvh as read_as_program
 from selfcorrect.datasets.files.rigs.bvh import write_bvh as write_as_program
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 
-from .loading import load
+from .loading import finish, load
 
 exchange = load("exchange")
 
@@ -50,8 +50,8 @@ def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray)
 def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path: Path, stretch_m: float) -> None:
     clip = make_clip(stretch_m=stretch_m)
     path = tmp_path / "clip.bvh"
-    exchange.write_bvh(path, clip)
-    back = exchange.read_bvh(path)
+    finish(exchange.write_bvh(path, clip))
+    back = finish(exchange.read_bvh(path))
     np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=2e-5)
     np.testing.assert_allclose(back.rotations, clip.rotations, atol=1e-6)
     assert back.names == ("hips", "leg_L_", "spine one", "spine one 2", "hand")
@@ -69,10 +69,10 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
     clip = make_clip(stretch_m=0.05)
     source = tmp_path / "clip.bvh"
     target = tmp_path / "back.bvh"
-    exchange.write_bvh(source, clip)
+    finish(exchange.write_bvh(source, clip))
     write_as_program(target, read_as_program(source, 1.0))
-    before = exchange.read_bvh(source)
-    after = exchange.read_bvh(target)
+    before = finish(exchange.read_bvh(source))
+    after = finish(exchange.read_bvh(target))
     turns, positions_m = exchange.compute_changes(clip, before, after, before.names)
     np.testing.assert_allclose(turns, np.broadcast_to(np.eye(3), turns.shape), atol=1e-6)
     np.testing.assert_allclose(positions_m, clip.positions_m, atol=5e-6)
@@ -95,18 +95,18 @@ def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None
 
 
 def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
-    exchange.write_bvh(tmp_path / "clip.bvh", make_clip())
+    finish(exchange.write_bvh(tmp_path / "clip.bvh", make_clip()))
     text = (tmp_path / "clip.bvh").read_text().replace("Zrotation Xrotation", "Xrotation Zrotation")
     (tmp_path / "clip.bvh").write_text(text)
     with pytest.raises(exchange.ExchangeError, match="expected the channels Zrotation Xrotation Yrotation in hips"):
-        exchange.read_bvh(tmp_path / "clip.bvh")
+        finish(exchange.read_bvh(tmp_path / "clip.bvh"))
 
 
 def test_names_with_the_words_of_the_format_come_back(tmp_path: Path) -> None:
     names = ("MOTION", "HIERARCHY", "the MOTION Frames: 3", "JOINT", "End Site")
     clip = replace(make_clip(), names=names)
-    exchange.write_bvh(tmp_path / "clip.bvh", clip)
-    back = exchange.read_bvh(tmp_path / "clip.bvh")
+    finish(exchange.write_bvh(tmp_path / "clip.bvh", clip))
+    back = finish(exchange.read_bvh(tmp_path / "clip.bvh"))
     assert back.names == names
     np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=2e-5)
 
@@ -118,8 +118,8 @@ def test_long_chains_come_back(tmp_path: Path) -> None:
     rotations = np.tile(np.eye(3), (2, count, 1, 1))
     names = tuple(f"bone {joint}" for joint in range(count))
     clip = exchange.Clip(names, tuple(range(-1, count - 1)), positions_m, rotations, 30.0, {count - 1: offsets_m[0]})
-    exchange.write_bvh(tmp_path / "chain.bvh", clip)
-    back = exchange.read_bvh(tmp_path / "chain.bvh")
+    finish(exchange.write_bvh(tmp_path / "chain.bvh", clip))
+    back = finish(exchange.read_bvh(tmp_path / "chain.bvh"))
     assert (back.names, back.parents) == (clip.names, clip.parents)
     np.testing.assert_allclose(back.positions_m, clip.positions_m, atol=1e-3)
 
@@ -127,8 +127,8 @@ def test_long_chains_come_back(tmp_path: Path) -> None:
 @given(st.integers(0, 10_000))
 def test_cut_files_are_one_sentence(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
     path = tmp_path_factory.mktemp("cut") / "clip.bvh"
-    exchange.write_bvh(path, make_clip())
+    finish(exchange.write_bvh(path, make_clip()))
     text = path.read_text()
     path.write_text(text[: length % (len(text) - 2)])
     with pytest.raises(exchange.ExchangeError, match="cut or damaged"):
-        exchange.read_bvh(path)
+        finish(exchange.read_bvh(path))

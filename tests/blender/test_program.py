@@ -13,11 +13,11 @@ import tyro
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
 
-from .loading import EXTENSION, load
+from .loading import EXTENSION, finish, load
 
 program = load("program")
 report = load("report")
-TOOL = program.Program("selfcorrect", "search path")
+TOOL = program.Program(("selfcorrect",), "search path")
 
 
 def test_the_manifest_is_what_the_platform_asks_for() -> None:
@@ -29,7 +29,7 @@ def test_the_manifest_is_what_the_platform_asks_for() -> None:
     assert len(manifest["tagline"]) <= 64
 
 
-def test_the_preference_comes_first_then_the_path_then_the_environment(
+def test_the_preference_comes_first_then_the_extension_the_path_and_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = program.get_script(tmp_path / "env", "selfcorrect")
@@ -39,15 +39,18 @@ def test_the_preference_comes_first_then_the_path_then_the_environment(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(on_path.parent))
-    programs = [program.find_program(name, tmp_path / "env") for name in (str(named), "")]
+    bundled = program.Program(("python", "bundled.py"), "the extension")
+    programs = [program.find_program(str(named), bundled, tmp_path / "env")]
+    assert program.find_program("", bundled, tmp_path / "env") is bundled
+    programs.append(program.find_program("", None, tmp_path / "env"))
     monkeypatch.setenv("PATH", "")
-    programs.append(program.find_program("", tmp_path / "env"))
+    programs.append(program.find_program("", None, tmp_path / "env"))
     assert [Path(path.path) for path in programs] == [named, on_path, installed]
     assert [path.origin for path in programs] == ["preferences", "search path", "environment of the extension"]
     with pytest.raises(program.Failure, match="there is no such file"):
-        program.find_program(str(tmp_path / "none"), tmp_path / "env")
+        program.find_program(str(tmp_path / "none"), None, tmp_path / "env")
     with pytest.raises(program.Failure, match="was not found; install it"):
-        program.find_program("", tmp_path / "nothing")
+        program.find_program("", None, tmp_path / "nothing")
 
 
 def test_the_program_understands_its_commands(tmp_path: Path) -> None:
@@ -63,21 +66,12 @@ def test_the_program_understands_its_commands(tmp_path: Path) -> None:
     assert (understood.format, understood.reading.ground) == ("json", tmp_path / "ground.json")
 
 
-def finish(steps):
-    """Do all steps and return what they end with."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-
-
 def test_options_are_asked_for_only_where_the_program_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "program"
     script.write_text("#!/bin/sh\necho '--strength --floor-colour --keep-failed --frames A:B'\n")
     script.chmod(0o755)
     monkeypatch.setattr(program, "get_version", lambda tool: "selfcorrect 0.2.0")
-    tool = program.Program(str(script), "preferences")
+    tool = program.Program((str(script),), "preferences")
     options = finish(program.list_options(tool, "correct"))
     assert options == {"--strength", "--floor-colour", "--keep-failed", "--frames"}
     base = [tool.path, "correct", "a.bvh"]
