@@ -116,7 +116,7 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
         """Draw the search order from top to bottom."""
         layout = self.layout
         if importlib.util.find_spec(program.NAME) is None:
-            self._draw_installation(layout.box())
+            _draw_installation(self, layout.box())
         layout.prop(self, "program")
         row = layout.row()
         row.operator(SELFCORRECT_OT_test_program.bl_idname)
@@ -124,18 +124,17 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
         layout.label(text=self.version or "Not tested yet")
         draw_progress(layout)
 
-    def _draw_installation(self, box: bpy.types.UILayout) -> None:
-        """Draw how the program is installed, if it did not come with the extension's wheels."""
-        if find_bundled_wheel() is None and not self.package:
-            box.label(text="Packed without the program: name a package below, or a program that is installed")
-        box.operator(SELFCORRECT_OT_install.bl_idname)
-        if not bpy.app.online_access and not self.wheels:
-            box.label(
-                text="Blender is offline: allow online access, or name a folder of wheels", icon="INTERNET_OFFLINE"
-            )
-        box.prop(self, "wheels")
-        box.prop(self, "package")
-        box.prop(self, "python")
+
+def _draw_installation(preferences: SelfcorrectPreferences, box: bpy.types.UILayout) -> None:
+    """Draw how the program is installed, if it did not come with the extension's wheels."""
+    if find_bundled_wheel() is None and not preferences.package:
+        box.label(text="Packed without the program: name a package below, or a program that is installed")
+    box.operator(SELFCORRECT_OT_install.bl_idname)
+    if not bpy.app.online_access and not preferences.wheels:
+        box.label(text="Blender is offline: allow online access, or name a folder of wheels", icon="INTERNET_OFFLINE")
+    box.prop(preferences, "wheels")
+    box.prop(preferences, "package")
+    box.prop(preferences, "python")
 
 
 def draw_progress(layout: bpy.types.UILayout) -> None:
