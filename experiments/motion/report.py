@@ -18,7 +18,7 @@ from selfcorrect.storage.runs.tracking import Row
 
 from ..studies import verdict
 from ..studies.arms import BASELINE, STATIC, ArmSettings
-from ..studies.figures import Picture, curve_grid, looks, opening_curves, share_picture
+from ..studies.figures import Levels, Picture, curve_grid, looks, opening_curves, share_picture
 from ..studies.outcome import Judged, Outcome, Pair, corrected_by_share
 from ..studies.report import Page, PageClip, Section, StudyReport, View, seconds_by_phase, share_section
 from ..studies.results import ArmCurves
@@ -184,11 +184,18 @@ def _describe_pair(outcome: MotionOutcome, pair: Pair, effects: Sequence[verdict
         lead += ", diversity stays:"
     else:
         lead += ","
-    listed = _join([_describe_effect(effect, reference if effect is shown[0] else "") for effect in shown])
+    listed = []
+    for keys in (JUDGED, FEET):
+        of_question = [effect for effect in shown if effect.metric.key in keys]
+        words_of_question = [
+            _describe_effect(effect, reference if effect is shown[0] else "") for effect in of_question
+        ]
+        if words_of_question:
+            listed.append(_join(words_of_question))
     feet = [effect.metric for effect in shown if effect.metric.key in FEET and effect.metric.key in outcome.real]
     real = [f"{outcome.real[metric.key].mean():.{metric.digits}f}" for metric in feet]
     closing = f" (real motion: {', '.join(real)})" if real and pair.plain != BASELINE else ""
-    return [f"{lead} {listed}{closing}."]
+    return [f"{lead} {'; '.join(listed)}{closing}."]
 
 
 def _describe_effect(effect: verdict.Effect, reference: str) -> str:
@@ -468,9 +475,9 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
 
 
 def _final(judged: MotionJudged) -> dict[str, float]:
-    """Mean over seeds and arms of the last generation: of the asked arms, the uncorrected ones, and real data only."""
+    """Return means of the last generation over seeds and arms: corrected as asked, uncorrected, and real data only."""
     outcome = judged.outcome
-    pairs = judged.asked
+    pairs = [pair for pair in judged.asked if pair.arm.corrector != "none"]
     of = {
         "": [outcome.curves_of(pair)[0] for pair in pairs],
         "uncorrected/": [outcome.curves_of(pair)[1] for pair in pairs],
@@ -494,10 +501,20 @@ def _picture(judged: MotionJudged) -> Picture:
         return picture
     groups = {}
     for task, arms in select_pictured_arms(judged).items():
-        groups[outcome.titles[task]] = [_add_signs(outcome.curves[task][arm]) for arm in arms]
-    palette = looks([curves.title for arms in outcome.columns().values() for curves in arms])
-    metrics = [find_metric(key) for key in OPENING]
-    return Picture(opening_curves(groups, metrics, SIGNS, outcome.levels, palette), OPENING_CAPTION)
+        groups[outcome.titles[task]] = [outcome.curves[task][arm] for arm in arms]
+    return Picture(draw_opening(groups, outcome.levels), OPENING_CAPTION)
+
+
+def draw_opening(groups: Mapping[str, Sequence[ArmCurves]], levels: Levels) -> str:
+    """Draw diversity and sliding over generations, and early signs of collapse below; returns SVG text.
+
+    Args:
+        groups: Title of a group → its arms.
+        levels: Scores of real motion, the first of which is drawn.
+    """
+    signed = {title: [_add_signs(curves) for curves in arms] for title, arms in groups.items()}
+    palette = looks([curves.title for arms in groups.values() for curves in arms])
+    return opening_curves(signed, [find_metric(key) for key in OPENING], SIGNS, levels, palette)
 
 
 def _add_signs(curves: ArmCurves) -> ArmCurves:

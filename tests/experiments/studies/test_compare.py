@@ -65,6 +65,22 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+def test_a_report_is_announced_when_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_out_of_space(*arguments: object, **settings: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("selfcorrect.experiments.studies.run.write_report", run_out_of_space)
+        with pytest.raises(OSError, match="no space left"):
+            sc.compare(own_task, make_arms(1), seeds=1, workers=1, out=tmp_path)
+    assert "report is written" not in capsys.readouterr().err
+    sc.compare(own_task, make_arms(1), seeds=1, workers=1, out=tmp_path)
+    assert "report is written" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
     helps = expect_below("correction keeps the spread", final_difference("corrected", "synthetic", "error"))
     harms = expect_above("correction loses the spread", final_difference("corrected", "synthetic", "error"))
