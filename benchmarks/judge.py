@@ -19,6 +19,7 @@ from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import BEARS_BODYWEIGHTS, Timeline
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.pipeline import Physics, correct_cleaned
@@ -80,6 +81,7 @@ def replay(cleaned: CleanedMotions, corrected: CorrectedMotion, other: TrackerSe
 
 def _compare(first: CorrectedMotion, second: CorrectedMotion) -> Verdict:
     results = (first, second)
+    physical = [physical_errors(MotionBatch.stack([result.motion])).mean() for result in results]
     timelines = [result.timeline for result in results if result.timeline is not None]
     joints_m = [joint_positions(result.motion) for result in results]
     distances_m = np.linalg.norm(joints_m[1] - joints_m[0], axis=-1)
@@ -89,8 +91,8 @@ def _compare(first: CorrectedMotion, second: CorrectedMotion) -> Verdict:
         load_bodyweights=_pair([loads.mean() for loads in loads_bodyweights]),
         force_bodyweights=_pair([result.residual["residual_force_bodyweights"] for result in results]),
         moment_nm=_pair([result.residual["residual_torque_nm"] for result in results]),
-        penetration_mm=_pair([1e3 * result.after["penetration_m"] for result in results]),
-        floating_mm=_pair([1e3 * result.after["floating_m"] for result in results]),
+        penetration_mm=_pair([1e3 * errors["penetration_m"] for errors in physical]),
+        floating_mm=_pair([1e3 * errors["floating_m"] for errors in physical]),
         contact_agreement=float((stands[0] == stands[1]).mean()),
         distance_mm=1e3 * float(distances_m.mean()),
     )

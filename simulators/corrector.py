@@ -6,28 +6,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
-from typing import cast
 
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
+from selfcorrect.motion.body.foot_frames import get_foot_frames
+from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor, find_feet_on_any_floor
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.geometry.views import LevelFeet
-from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
-from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.runtime.processes import map_tasks, require_workers
 from selfcorrect.runtime.progress import part_of_work, split_work
 
@@ -206,7 +203,7 @@ def _correct_views(views: Sequence[MotionOnFloor], pipeline: Pipeline, workers: 
     corrections = []
     for view, motion_is_long in zip(views, is_long, strict=True):
         correction = next(long_corrections if motion_is_long else short_corrections)
-        corrections.append(view.restore(correction))
+        corrections.append(measure_correction(view.given, view.restore(correction)))
     return corrections
 
 
@@ -252,25 +249,24 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is
         is_tilted: Whether its floor seems to be tilted, so that a small difference is clear.
     """
     added_m_s = _added_slide_m_s(correction)
-    before_m_s = correction.before.get("standing_m_s", 0.0)
+    before_m_s = correction.before.get("skate_m_s", 0.0)
     allowed_m_s = _SLIDES_MORE_M_S if is_tilted else max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
     if added_m_s <= allowed_m_s:
         return correction
     notes = [note for note in correction.notes if note.kind is not NoteKind.MOVED_FAR]
-    return CorrectedMotion(
+    kept = CorrectedMotion(
         motion=view.motion if view.levels else view.given,
-        before=correction.before,
-        after=correction.before,
         notes=(*notes, Note(NoteKind.FEET_KEPT, added_m_s)),
         floor=correction.floor,
     )
+    return measure_correction(view.given, kept)
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:
     """Return by how much faster than before standing feet slide; 0 if that was not measured."""
-    if not correction.accepted or "standing_m_s" not in correction.after:
+    if not correction.accepted or "skate_m_s" not in correction.after:
         return 0.0
-    added_m_s = correction.after["standing_m_s"] - correction.before.get("standing_m_s", 0.0)
+    added_m_s = correction.after["skate_m_s"] - correction.before.get("skate_m_s", 0.0)
     return added_m_s if np.isfinite(added_m_s) else 0.0
 
 
@@ -376,41 +372,7 @@ def _restore_foot_frames(
     restored = view.restore(correction.motion)
     restored = replace(motion, root_m=restored.root_m, rotations=restored.rotations)
     corrected = match_loop_ends(restored, motion) if settings.close_loops else restored
-    raised_m = float(median((corrected.root_m - motion.root_m)[:, 1]))
-    unmeasured = cast("tuple[float, ...] | None", None)
-    step = "speeds of standing joints are not reported"
-    speeds_m_s, note = try_optional(step, partial(standing_speeds_m_s, motion, corrected), unmeasured)
-    before: dict[str, float] = {}
-    after: dict[str, float] = {}
-    without_closing = replace(settings, close_loops=False)
-    is_loop = any(note.kind is NoteKind.LOOP for note in correction.notes)
-    if is_loop:  # its figures are those with its margins
-        before |= measure_errors(motion, without_closing)
-    if is_loop or correction.supports or corrected is not restored:
-        after |= measure_errors(corrected, without_closing)
-    if speeds_m_s is not None:
-        before["standing_m_s"], after["standing_m_s"] = speeds_m_s
-    return replace(
-        correction,
-        motion=corrected,
-        before={**correction.before, **before},
-        after={**correction.after, **after},
-        figures={**correction.figures, "raised_m": raised_m},
-        notes=(*correction.notes, *((Note(words=note),) if note else ())),
-    )
-
-
-def measure_errors(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
-    """Return the errors of a motion by name, as a correction would find them before it: on the supports it shows."""
-    nothing: Mapping[str, float] = {}
-    errors, _ = try_optional("errors are not measured anew", partial(_errors_before, motion, settings), nothing)
-    return errors
-
-
-def _errors_before(motion: Motion, settings: CleanupSettings) -> Mapping[str, float]:
-    levelled = level_feet(_see_on_floor(motion, settings).motion)
-    only_cleaned = Pipeline(replace(settings, polish=False))  # errors before do not depend on what follows
-    return _correct_segments([levelled], only_cleaned, workers=1)[0].before
+    return replace(correction, motion=corrected)
 
 
 def _with_added_speed(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.corrector_interface.results import (
     CorrectedMotion,
     Failure,
@@ -21,10 +20,7 @@ from selfcorrect.motion.corrector_interface.results import (
 from selfcorrect.motion.corrector_interface.timeline import Timeline, spans
 from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.geometry.views import LevelFeet
-from selfcorrect.motion.measures.physical import PhysicalErrors, errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import try_optional
 
@@ -104,10 +100,7 @@ def _build_results(
     mode: SupportMode,
     later_repairs_m: Mapping[Repair, np.ndarray],
 ) -> list[CorrectedMotion]:
-    """Complete findings about motions by distances, errors before and after, supports and notes.
-
-    All motions are measured against the ground on which they stand, and then put back to their original height. Feet
-    that walk on the spot are measured against the treadmill; if the drift of a floor is kept, they slide with it.
+    """Complete findings about motions by distances, supports and notes, and put motions back to their height.
 
     Args:
         cleaned: N motions after the clean-up.
@@ -116,43 +109,26 @@ def _build_results(
         mode: Supports that may carry the body.
         later_repairs_m: (N,) furthest that each repair after the clean-up has moved a joint.
     """
-    floor = cleaned.floor
     corrected = _restore_rigid_joints(cleaned.original, corrected)
-    original = cleaned.on_floor.view(cleaned.original)
-    placed = cleaned.on_floor.restore(corrected)
-    distances_m = joint_distances_m(original, corrected)
+    distances_m = joint_distances_m(cleaned.on_floor.view(cleaned.original), corrected)
     moved_m = distances_m.mean(-1).mean(1)
     furthest_m = distances_m.max((1, 2))
     repairs_m = {**cleaned.repairs_m, **later_repairs_m}
-    drift_m = np.where(floor.is_in_place[:, None, None], 0.0, floor.displacement_m)
-    measured = corrected
-    if drift_m.any():
-        original = replace(original, root_m=original.root_m + drift_m)
-        measured = replace(corrected, root_m=corrected.root_m + drift_m)
-    supports = cleaned.supports
-    if cleaned.has_fitted_soles:
-        off_m = _find_sole_play_m(cleaned) * np.array([0.0, 1.0, 0.0])
-        original = _fit_soles_of_single(cleaned.original, original.root_m - off_m)
-        measured = _fit_soles_of_single(placed, measured.root_m - off_m)
-        supports = [[support.shift(-off_m) for support in of_motion] for of_motion in supports]
-    before, after, unmeasured = _measure_errors_before_after(original, measured, supports)
+    placed = cleaned.on_floor.restore(corrected)
     results = []
     for index, finding in enumerate(findings):
         shift_m = cleaned.on_floor.shift_m[index]
         repairs_of_motion_m = {repair: float(by_m[index]) for repair, by_m in repairs_m.items()}
         notes = (
             *_height_notes(float(shift_m[0, 1]), mode),
-            *floor.notes[index],
+            *cleaned.floor.notes[index],
             *finding.notes,
-            *unmeasured,
             *_unexplained_force_note(finding.residual),
             *explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
         )
         result = replace(
             finding,
             motion=placed[index],
-            before=before[index],
-            after=after[index],
             figures={"moved_m": float(moved_m[index])},
             supports=_restore_supports(cleaned.supports[index], shift_m),
             notes=notes,
@@ -163,15 +139,6 @@ def _build_results(
 
 _LOWER_GROUND_M = 0.06
 """Ground that is lower than y = 0 by less is the same ground, seen with thicker or thinner soles."""
-
-
-def _find_sole_play_m(cleaned: CleanedMotions) -> float:
-    """Return the height of y = 0 above the ground of a single motion if that is the same ground, otherwise 0.
-
-    Files are read with the soles that put feet onto y = 0, so errors are measured there.
-    """
-    origin_m = float(cleaned.origin_m[0])
-    return origin_m if abs(origin_m) <= _LOWER_GROUND_M else 0.0
 
 
 def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple[Support, ...]:
@@ -292,36 +259,6 @@ def joint_distances_m(first: MotionBatch, second: MotionBatch) -> np.ndarray:
     first_m, _ = cached_poses(first)
     second_m, _ = cached_poses(second)
     return norms(second_m - first_m)
-
-
-def _fit_soles_of_single(motions: MotionBatch, roots_m: np.ndarray) -> MotionBatch:
-    """Fit soles to a single motion as its file will hold it, and then move its root to (1, T, 3).
-
-    The soles of the input would flatter it: a foot that was lifted from them neither sinks nor slides.
-    """
-    written = LevelFeet(motions.feet or FootFrames()).restore(motions[0])
-    return MotionBatch.stack([replace(level_feet(written), root_m=roots_m[0])])
-
-
-def _measure_errors_before_after(
-    original: MotionBatch, corrected: MotionBatch, supports: Sequence[Sequence[Support]]
-) -> tuple[list[dict[str, float]], list[dict[str, float]], tuple[Note, ...]]:
-    """Return the errors of the motions before and after, or none with a note if they cannot be measured."""
-    unmeasured: list[list[dict[str, float]]] = [[{}] * len(original)] * 2
-    errors, note = try_optional(
-        "errors are not reported",
-        lambda: [_measure_errors(motions, supports) for motions in (original, corrected)],
-        unmeasured,
-    )
-    before, after = errors
-    return before, after, (Note(words=note),) if note else ()
-
-
-def _measure_errors(motions: MotionBatch, supports: Sequence[Sequence[Support]]) -> list[dict[str, float]]:
-    """Return the `physical_errors` of each motion by name."""
-    errors = errors_of_poses(motions, *cached_poses(motions), supports)
-    names = [error.name for error in fields(PhysicalErrors)]
-    return [{name: float(getattr(errors, name)[index]) for name in names} for index in range(len(motions))]
 
 
 def _height_notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:

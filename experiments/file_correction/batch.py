@@ -25,6 +25,7 @@ from .correct_file import FileTask, correct_files, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
 from .report import format_table, is_report, relative_folder, write_report
+from .verdict import WRITTEN
 
 FILES_TOGETHER = 64
 """Most files that are corrected together."""
@@ -36,7 +37,7 @@ LISTED = 20
 """Most files of a kind that get a line in the summary."""
 LINE_WIDTH = 119
 """Longest line of the summary, characters."""
-_VERDICTS = ("failed", "rejected", "partly", "accepted")
+_VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 """Verdicts from worst to best."""
 
 
@@ -54,7 +55,7 @@ def run_correction_command(
         quiet: Leave corrected files out of the table.
 
     Returns:
-        The exit code: 0 if all were corrected, 1 if some were not.
+        The exit code, see `print_results`.
 
     Raises:
         InputError: None of the files could be read.
@@ -76,14 +77,14 @@ def print_results(
         quiet: Leave out the files that were corrected.
 
     Returns:
-        The exit code: 0 if all were corrected, 1 if some were not.
+        The exit code: 0 if all were corrected or needed no correction, 1 if some were not or became worse.
 
     Raises:
         InputError: None of the files could be read.
     """
     shown = sorted(results, key=lambda result: _VERDICTS.index(result.verdict))
     if quiet:
-        shown = [result for result in shown if result.verdict != "accepted"]
+        shown = [result for result in shown if result.verdict not in ("accepted", "unchanged")]
     table, table_note = try_optional("no table", partial(format_table, shown), [])
     summary, summary_note = try_optional("no summary", partial(summarize_results, results, out), [])
     lines = [*table, ""] if table else []
@@ -93,7 +94,9 @@ def print_results(
     print(*lines, f"report: {report}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
-    return 0 if all(result.verdict == "accepted" and not result.worse for result in results) else 1
+    is_done = [result.verdict in ("accepted", "unchanged") for result in results]
+    has_faults = any(result.worse or result.remaining_faults for result in results)
+    return 0 if all(is_done) and not has_faults else 1
 
 
 def correct_into(
@@ -326,11 +329,18 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     partly = [result for result in results if result.verdict == "partly"]
     others = [result for result in results if result.verdict in ("rejected", "failed")]
     worse = [result for result in accepted if result.worse]
-    lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected → {out}"]
+    unchanged = [result for result in results if result.verdict == "unchanged"]
+    unchanged_count = f", {len(unchanged)} unchanged" if unchanged else ""
+    lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected{unchanged_count} → {out}"]
+    faulty = [
+        f"{result.name} ({'; '.join(result.remaining_faults)})" for result in unchanged if result.remaining_faults
+    ]
+    if faulty:
+        lines.append(_list_in_line(f"unchanged, but faults remain ({len(faulty)})", faulty))
     if worse:
         figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
         lines.append(_list_in_line(f"corrected, but worse in some figure ({len(worse)})", figures))
-    stages = Counter(result.stage for result in [*accepted, *partly] if result.stage)
+    stages = Counter(result.stage for result in [*accepted, *unchanged, *partly] if result.stage)
     if stages:
         counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]
         lines.append(f"what came out: {', '.join(counts)}")
@@ -370,7 +380,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
 
 def _summarize_motions(result: FileResult) -> str:
     """Return the line of a file of which only some motions were corrected."""
-    failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") != "accepted"]
+    failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") not in WRITTEN]
     names = [str(result.motions[index].get("name", "")) for index in failed]
     head = f"{result.name}: {len(failed)} of {len(result.motions)} motions"
     if any(names):

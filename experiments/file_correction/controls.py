@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +13,10 @@ import numpy as np
 
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
+from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import slerp
-from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -112,15 +112,12 @@ class Controls:
 
         return place_feet(motion, contacts, correct)
 
-    def apply(
-        self, motion: Motion, correction: CorrectedMotion, measure: Callable[[Motion], Mapping[str, float]]
-    ) -> CorrectedMotion:
+    def apply(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """Apply the changes to the correction of a motion, and measure it again.
 
         Args:
             motion: The motion before `prepare`.
             correction: The correction of what `prepare` returned.
-            measure: Measures the errors of a motion by name.
 
         Raises:
             CorrectorError: The corrected motion is not finite.
@@ -146,28 +143,18 @@ class Controls:
             corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
             off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
             notes += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
-        before = correction.before
         if contacts is not None:
             from selfcorrect.simulators.contact_holding import find_missed
 
             missed_contacts = find_missed(corrected, contacts)
             notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
-            before = {**before, **measure(motion)}
-        displacements_m = joint_positions(corrected) - joint_positions(motion)
-        moved_m = np.linalg.norm(displacements_m, axis=-1).mean()
-        raised_m = np.median((corrected.root_m - motion.root_m)[:, 1])
-        before_m_s, after_m_s = standing_speeds_m_s(motion, corrected)
-        after = {**correction.after, **measure(corrected), "standing_m_s": after_m_s}
-        figures = {**correction.figures, "moved_m": float(moved_m), "raised_m": float(raised_m)}
-        return replace(
+        changed = replace(
             correction,
             motion=corrected,
-            before={**before, "standing_m_s": before_m_s},
-            after=after,
-            figures=figures,
             added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
             notes=notes,
         )
+        return measure_correction(motion, changed)
 
     def _shares(self, motion: Motion) -> np.ndarray:
         """Return the share (T, J) of the correction that each joint gets."""

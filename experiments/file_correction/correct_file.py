@@ -29,6 +29,7 @@ from ..jobs.targets import FOREIGN
 from .describe import describe_correction, film
 from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
 from .options import CorrectionOptions
+from .verdict import WRITTEN
 from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")
@@ -121,7 +122,7 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
     """Return whether a result is of the same input and settings, and its files are in place."""
     if result.verdict == "failed" or hash_file(task.target) != result.state.output_hash:
         return False
-    needs_film = options.video and result.verdict in ("accepted", "partly")
+    needs_film = options.video and result.verdict in WRITTEN
     if needs_film and not hash_file(task.video) == result.state.video_hash != "":
         return False
     return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
@@ -393,7 +394,7 @@ def _film_pairs(
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, products: _Products) -> None:
     """Move record, output and film to their places: the record first, because an output without a record is foreign."""
     product_by_path: dict[Path, Path] = {}
-    if result.verdict in ("accepted", "partly"):
+    if result.verdict in WRITTEN:
         result = replace(result, output="corrected")
         product_by_path[task.target] = products.motion
     elif result.verdict == "rejected" and options.keep_failed:

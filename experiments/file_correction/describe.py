@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
-from selfcorrect.motion.checks.lost_contacts import LostContacts, find_lost_contacts
+from selfcorrect.motion.checks.comparison import Comparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.corrector_interface.timeline import Contact, ResidualSpan, Timeline, spans
+from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import foot_contacts
-from selfcorrect.motion.measures.ground_plane import GroundPlane
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
 
 from .file_result import FileContent, FileFigures, FileResult
+from .verdict import Verdict
 
 T = TypeVar("T")
 
@@ -40,37 +39,6 @@ _KINDS_LEFT = (
     NoteKind.T_POSE_AT_END,
 )
 """Kinds of notes on what was found and left unchanged."""
-
-
-@dataclass(frozen=True, eq=False)
-class _ComparedMotions:
-    """A motion and its correction, with features that are computed once, when a step first needs them."""
-
-    given: Motion
-    """The motion before correction."""
-    before: Motion
-    """The same in a world in which the floor is level."""
-    after: Motion
-    """The corrected motion in that world."""
-    floor: GroundPlane | None
-    """The floor of the given motion, if the correction estimated it."""
-
-    @classmethod
-    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Self:
-        before, after = see_level(motion, correction)
-        return cls(motion, before, after, correction.floor if correction.floor.stances else None)
-
-    @cached_property
-    def features_given(self) -> MotionFeatures:
-        return MotionFeatures(self.given, floor_plane=self.floor)
-
-    @cached_property
-    def features_before(self) -> MotionFeatures:
-        return self.features_given if self.before is self.given else MotionFeatures(self.before)
-
-    @cached_property
-    def features_after(self) -> MotionFeatures:
-        return MotionFeatures(self.after)
 
 
 @dataclass
@@ -102,15 +70,14 @@ def describe_correction(
     """
     failure = correction.failure
     steps = _OptionalSteps()
-    compared = _ComparedMotions.from_correction(motion, correction)
     shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
-    check_input = partial(_check_input, compared, correction, notes)
+    check_input = partial(_check_input, motion, correction, notes)
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
-    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction, compared), [])
+    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, motion, correction), [])
     reasons = [str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR]
     not_corrected = [str(note) for note in correction.notes if note.kind in _KINDS_LEFT]
     figures = replace(
@@ -126,13 +93,12 @@ def describe_correction(
         carried=[asdict(span) for span in carried],
         contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
+        lost_contacts=correction.figures.get("lost_contacts", 0.0),
+        lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )
     if correction.accepted:
-        measure = partial(_with_distances, figures, compared.before, compared.after)
+        measure = partial(_with_distances, figures, *see_level(motion, correction))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
-        find_lost = partial(_find_lost_contacts, correction, compared)
-        lost = steps.attempt("lost contacts are not reported", find_lost, LostContacts())
-        figures = replace(figures, lost_contacts=lost.share, lost_contacts_height_m=lost.height_m)
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
     if carried:
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
@@ -152,7 +118,8 @@ def describe_correction(
         described = replace(described, frame=failure.frame, failure=asdict(failure))
     if not correction.accepted:
         return replace(described, verdict="rejected", stage="")
-    return replace(described, verdict="accepted", stage=str(correction.stage or ""))
+    verdict: Verdict = "unchanged" if correction.is_unchanged else "accepted"
+    return replace(described, verdict=verdict, stage=str(correction.stage or ""))
 
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
@@ -167,7 +134,7 @@ def _describe_missed_contacts(correction: CorrectedMotion) -> str:
 _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
-def _check_input(compared: _ComparedMotions, correction: CorrectedMotion, notes: Sequence[str]) -> CheckResult:
+def _check_input(motion: Motion, correction: CorrectedMotion, notes: Sequence[str]) -> CheckResult:
     """Check an input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
 
     Motions that stand on several levels are not checked for the height and tilt of their floor.
@@ -176,14 +143,10 @@ def _check_input(compared: _ComparedMotions, correction: CorrectedMotion, notes:
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
     if any(note.startswith(AVERAGE_BODY) for note in notes):
         choice = choice.tolerate_average_body()
-    checkup = check_features(compared.features_given, choice)
+    floor = correction.floor if correction.floor.stances else None
+    checkup = check_features(MotionFeatures(motion, floor_plane=floor), choice)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
-
-
-def _find_lost_contacts(correction: CorrectedMotion, compared: _ComparedMotions) -> LostContacts:
-    """Find the contacts that the correction loses."""
-    return find_lost_contacts(compared.features_before, compared.features_after, correction.supports)
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
@@ -239,15 +202,12 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
     return carried if timeline is not None and frames < len(timeline) else []
 
 
-def _list_contacts(correction: CorrectedMotion, compared: _ComparedMotions) -> list[dict[str, Any]]:
+def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str, Any]]:
     """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        stands_by_foot = foot_contacts(compared.features_after.levelled).T
-        contacts = []
-        for foot, stands in zip(("left foot", "right foot"), stands_by_foot, strict=True):
-            contacts += [Contact(foot, *span) for span in spans(stands)]
+        contacts = Comparison.from_correction(motion, correction).find_standing_feet()
     else:
         contacts = []
     return [asdict(contact) for contact in contacts]

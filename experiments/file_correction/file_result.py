@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from math import inf
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -20,7 +21,7 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-from .verdict import LOST_CONTACTS, Verdict, is_worse, merge_verdicts
+from .verdict import FAULTY_FROM, LOST_CONTACTS, WRITTEN, Verdict, is_worse, merge_verdicts
 
 EARLIER = "the file is the result of an earlier run, of other settings or another input"
 """Note on a file that an attempt could not replace."""
@@ -51,9 +52,9 @@ class FileFigures:
     """Measures of a motion before and after its correction, and of the change."""
 
     before: dict[str, float] = field(default_factory=dict)
-    """The original motion's `PhysicalErrors`."""
+    """Errors of the original motion by name."""
     after: dict[str, float] = field(default_factory=dict)
-    """Those of the corrected motion."""
+    """The same of the corrected motion, in the stance and on the ground of the original one."""
     moved_m: float = 0.0
     """Distance from the input, mean over frames and joints."""
     raised_m: float = 0.0
@@ -154,10 +155,20 @@ class FileResult:
     def shown_name(self) -> str:
         """Name on the console: that of the output, or of an input of another format of which nothing was written."""
         source = PurePath(self.source)
-        is_written = self.output or self.verdict in ("accepted", "partly")
+        is_written = self.output or self.verdict in WRITTEN
         if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
             return self.name
         return str(PurePath(self.name).with_name(source.name))
+
+    @property
+    def remaining_faults(self) -> list[str]:
+        """Figures by which a motion that came out unchanged still needs a correction."""
+        figures = []
+        for figure in FIGURES if self.verdict == "unchanged" else ():
+            if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
+                value = figure.unit.convert(self.figures.after[figure.key])
+                figures.append(f"{figure.title} {value:.{figure.digits}f} {figure.unit.symbol}")
+        return figures
 
     @property
     def worse(self) -> list[str]:
@@ -166,7 +177,7 @@ class FileResult:
             return [
                 f"motion {index}: {words}"
                 for index, motion in enumerate(self.motions)
-                if motion.get("verdict") == "accepted"
+                if motion.get("verdict") in WRITTEN
                 for words in motion.get("worse", ())  # which records of earlier versions lack
             ]
         figures = []
@@ -286,11 +297,11 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     """Return the result of a file from those of its motions, which may have names: means over the corrected frames."""
     if len(results) == 1 and not names:
         return results[0]
-    corrected = [result for result in results if result.verdict == "accepted"]
+    corrected = [result for result in results if result.verdict in WRITTEN]
     poses = [index for index, result in enumerate(results) if corrected and _is_pose(result)]
     failed = []
     for index, result in enumerate(results):
-        if result.verdict != "accepted" and index not in poses:
+        if result.verdict not in WRITTEN and index not in poses:
             failed.append((index, result.reason))
     remarks = []
     for index in poses:

@@ -206,14 +206,7 @@ class CorrectionOptions:
         """
         if correction.failure is not None:
             correction = replace(correction, failure=self._advise(motion, correction.failure))
-        return self.controls.apply(motion, correction, self.measure_errors)
-
-    def measure_errors(self, motion: Motion) -> Mapping[str, float]:
-        """Return the errors of a motion by name, as a correction with these options would find them before it."""
-        from selfcorrect.simulators.cleanup.clean import CleanupSettings
-        from selfcorrect.simulators.corrector import measure_errors
-
-        return measure_errors(motion, CleanupSettings(support=self.support, close_loops=False))
+        return self.controls.apply(motion, correction)
 
     def _advise(self, motion: Motion, failure: Failure) -> Failure:
         """Return a failure with the remedies that were used already or cannot help, and the floor that would help."""

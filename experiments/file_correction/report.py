@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
@@ -17,6 +18,7 @@ from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import place_of
 from .file_result import FileResult, encode_text, to_json_text
+from .verdict import WRITTEN, Verdict
 
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
@@ -48,7 +50,7 @@ def write_report(
     path: Path, output: str, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
     """All results in the folder `output` as JSON with its digest; they are in memory one at a time."""
-    counts = {verdict: verdicts.count(verdict) for verdict in ("accepted", "rejected", "failed")}
+    counts = {verdict: verdicts.count(verdict) for verdict in get_args(Verdict)}
     seal = hashlib.sha256()
     with text_output(path) as file:
         for text in _iterate_report({"output": output, "settings": options, "counts": counts}, results):
@@ -84,12 +86,13 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
 
 
 def _format_figures(result: FileResult) -> str:
-    if result.verdict not in ("accepted", "partly"):
+    if result.verdict not in WRITTEN:
         passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
         assumed = f" (assumed: {', '.join(result.content.assumed)})" if result.content.assumed else ""
         return f"{result.verdict}{passed}: {remove_path(result.reason, result.source)}{assumed}"
     cells = "".join(result.figures.format(figure).rjust(_column_width(figure)) for figure in FIGURES)
-    return f"{cells}  {', '.join(result.content.assumed)}".rstrip()
+    unchanged = ("unchanged",) * (result.verdict == "unchanged")
+    return f"{cells}  {', '.join((*unchanged, *result.content.assumed))}".rstrip()
 
 
 def _column_width(figure: MotionFigure) -> int:

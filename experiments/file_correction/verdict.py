@@ -12,15 +12,18 @@ from typing import Literal
 
 from selfcorrect.motion.measures.physical import MotionFigure
 
-Verdict = Literal["accepted", "partly", "rejected", "failed"]
-"""Corrected; only some of the file's motions were; rejected, so left as it was; or not possible to work on."""
+Verdict = Literal["accepted", "unchanged", "partly", "rejected", "failed"]
+"""Corrected; came out as it was; only some of the file's motions were accepted; rejected, so left as it was; or not
+possible to work on."""
+WRITTEN: tuple[Verdict, ...] = ("accepted", "unchanged", "partly")
+"""Verdicts on files of which an output is written."""
 
-WORSE_BY = {"penetration_m": 0.002, "skate_m_s": 0.01, "jerk_m_s3": 20.0, "standing_m_s": 0.005}
+WORSE_BY = {"penetration_m": 0.003, "skate_m_s": 0.01, "jerk_m_s3": 20.0}
 """By how much more than a tenth each figure must grow to be worse: about the repeatability of each."""
+FAULTY_FROM = {"penetration_m": 0.02, "floating_m": 0.04, "skate_m_s": 0.1}
+"""Figures from which an unchanged motion still needs a correction. Most clean captures have less."""
 FLOATING_PER_PENETRATION = 3.0
 """Penetration does not count as worse if floating falls by this many times as much."""
-FLOATING_WITHOUT_SKATING_M = 0.02
-"""Skating is comparable if the input floats by at most this more than the result: feet that hover do not skate."""
 LOST_CONTACTS = 0.08
 """Share of contacts that may be lost: feet that roll over seem to stand for a while."""
 
@@ -28,9 +31,11 @@ LOST_CONTACTS = 0.08
 def merge_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
     """Return the verdict on a file from those on its motions."""
     kinds = set(verdicts)
-    if kinds <= {"accepted"}:
+    if kinds == {"unchanged"}:
+        return "unchanged"
+    if kinds <= {"accepted", "unchanged"}:
         return "accepted"
-    return "partly" if "accepted" in kinds else "rejected"
+    return "partly" if kinds & {"accepted", "unchanged"} else "rejected"
 
 
 def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
@@ -48,8 +53,4 @@ def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[s
         return False
     growth = after[figure.key] - before[figure.key]
     floating_removed_m = before.get("floating_m", 0.0) - after.get("floating_m", 0.0)
-    if figure.key == "penetration_m":
-        return floating_removed_m < FLOATING_PER_PENETRATION * growth
-    if figure.key == "skate_m_s":
-        return floating_removed_m <= FLOATING_WITHOUT_SKATING_M
-    return True
+    return figure.key != "penetration_m" or floating_removed_m < FLOATING_PER_PENETRATION * growth

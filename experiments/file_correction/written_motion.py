@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
-from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
 
@@ -56,7 +56,7 @@ def measure_written(
         if not correction.accepted or _is_same(correction.motion, written):
             measured.append(correction)
         else:
-            measured.append(_measure(motion, correction, written, options))
+            measured.append(_measure(motion, correction, written))
     return measured
 
 
@@ -72,15 +72,8 @@ def _is_same(motion: Motion, written: Motion) -> bool:
     return all(np.abs(first - second).max() < _SAME for first, second in pairs)
 
 
-def _measure(
-    motion: Motion, correction: CorrectedMotion, written: Motion, options: CorrectionOptions
-) -> CorrectedMotion:
+def _measure(motion: Motion, correction: CorrectedMotion, written: Motion) -> CorrectedMotion:
     """Return a correction with the motion as it was written, and with its figures."""
     if len(written) != len(motion) or len(written.skeleton) != len(motion.skeleton):
         return correction
-    errors = options.measure_errors(written)
-    _, standing_m_s = standing_speeds_m_s(motion, written)
-    after = {**correction.after, **errors}
-    if "standing_m_s" in after:
-        after["standing_m_s"] = standing_m_s
-    return replace(correction, motion=written, after=after)
+    return measure_correction(motion, replace(correction, motion=written))

@@ -151,5 +151,4 @@ def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMot
         origin_m=origins_m,
         repairs_m={**cleaning.repairs_m, Repair.FLOOR: floor_moves_m},
         floor=cleaning.floor,
-        has_fitted_soles=settings.find_step(FitSoles) is not None,
     )

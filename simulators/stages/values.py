@@ -53,8 +53,6 @@ class CleanedMotions:
     """(N,) furthest that each kind of repair has moved their roots."""
     floor: Floor
     """Movement of the floor beneath them, which is put back in the end."""
-    has_fitted_soles: bool
-    """True if the soles were fitted to the motion."""
 
     @property
     def on_floor(self) -> ShiftedWorld:

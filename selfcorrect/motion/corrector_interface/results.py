@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from math import inf
 from typing import Self, TypeAlias
 
 from ..measures.ground_plane import LEVEL, GroundPlane
@@ -219,6 +220,10 @@ class Note:
         return _NOTES[self.kind].format(**values)
 
 
+UNCHANGED_M = 0.001
+"""Motions of which no joint was moved further came out unchanged."""
+
+
 @dataclass(frozen=True, eq=False)
 class CorrectedMotion:
     """Result of the correction of one motion."""
@@ -230,15 +235,15 @@ class CorrectedMotion:
     stage: Stage | None = None
     """The stage that it comes from; None if the corrector has none or the motion failed before any."""
     before: Mapping[str, float] = field(default_factory=dict)
-    """`PhysicalErrors` of the motion before correction, by name, as far as they were measured. If soles were found,
-    also the mean speed of ankles and toe joints that stand in it (`standing_m_s`)."""
+    """Errors of the motion before correction by name, as far as they were measured: see `Comparison`."""
     after: Mapping[str, float] = field(default_factory=dict)
-    """The same of the corrected motion, its `standing_m_s` in the same frames."""
+    """The same of the corrected motion, in the stance and on the ground of the motion before correction."""
     residual: Mapping[str, float] = field(default_factory=dict)
     """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved.
-    `raised_m`, part of it, is the median height by which the root was raised."""
+    """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved, and
+    `furthest_m` the largest. `raised_m` is the median height by which the root was raised. `lost_contacts` is the share
+    of contacts that are lost, and `lost_contacts_height_m` the height of these feet."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
     timeline: Timeline | None = None
@@ -256,6 +261,11 @@ class CorrectedMotion:
     def accepted(self) -> bool:
         """True if it may be used."""
         return self.failure is None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """True if the motion was accepted and no joint was moved by more than `UNCHANGED_M`."""
+        return self.accepted and self.figures.get("furthest_m", inf) <= UNCHANGED_M
 
     @property
     def reason(self) -> str:

@@ -198,7 +198,6 @@ ERRORS = (
 
 FIGURES = (
     *ERRORS,
-    MotionFigure("standing_m_s", "standing", MILLIMETRES_PER_SECOND),
     MotionFigure("moved_m", "moved", MILLIMETRES, of_correction=True),
     MotionFigure("raised_m", "raised", MILLIMETRES, of_correction=True, is_signed=True),
     MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True),

@@ -80,7 +80,7 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
     assert (motion["verdict"], motion["output"], motion["frames"], motion["fps"]) == ("accepted", "corrected", 45, 30.0)
     assert motion["before"]["penetration_m"] == pytest.approx(0.065, abs=0.005)
     assert motion["after"]["penetration_m"] < 0.1 * motion["before"]["penetration_m"]
-    assert set(motion["after"]) == {"penetration_m", "floating_m", "skate_m_s", "jerk_m_s3", "standing_m_s"}
+    assert set(motion["after"]) == {"penetration_m", "floating_m", "skate_m_s", "jerk_m_s3"}
     assert motion["notes"][0] == "unit 0.01 m inferred (--metres-per-unit)"
     assert motion["residual"]["residual_force_bodyweights"] > 0
     assert {contact["part"] for contact in motion["contacts"]} == {"left foot", "right foot"}

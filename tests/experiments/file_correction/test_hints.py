@@ -16,8 +16,8 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import batch, correct_file, describe
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
-from selfcorrect.motion.checks import walking
-from selfcorrect.simulators import corrector, evaluate
+from selfcorrect.motion.checks import comparison, walking
+from selfcorrect.simulators import evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 
@@ -40,8 +40,7 @@ STEPS = [
     (describe, "_list_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
     (evaluate, "make_timeline", "no timeline"),
-    (evaluate, "errors_of_poses", "errors are not reported"),
-    (corrector, "standing_speeds_m_s", "speeds of standing joints are not reported"),
+    (comparison, "sole_speeds_m_s", "errors are not reported"),
     (correct_file, "film", "no film was made"),
 ]
 

@@ -98,7 +98,7 @@ def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_de
     """If they would, the motion is kept, with a note."""
     motion = tilt_world(made_motion(kind), tilt_deg, direction_rad)
     (correction,) = KinematicCorrector()([motion])
-    before_m_s, after_m_s = correction.before["standing_m_s"], correction.after["standing_m_s"]
+    before_m_s, after_m_s = correction.before["skate_m_s"], correction.after["skate_m_s"]
     if np.isfinite(before_m_s):
         assert after_m_s <= 1.25 * before_m_s + 0.02
     if notes_of(correction, NoteKind.FEET_KEPT):

@@ -1,0 +1,232 @@
+"""Comparison of a motion with its correction: in the stance of the motion, on one ground, with one pair of soles.
+
+Feet that a correction lifts neither slide nor sink, so figures in the frames of the corrected stance look cured
+although nothing was. Here the given motion decides which feet stand in which frames. A standing foot that hangs in the
+air afterwards still slides as fast as it moves, floats as high as it hangs, and has lost its contact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from ...runtime.bugs import try_optional
+from ..body.foot_frames import get_foot_frames, sole_depths_m
+from ..corrector_interface.grounding import see_level
+from ..corrector_interface.pieces import PIECE_FRAMES
+from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
+from ..corrector_interface.timeline import Contact, Timeline, spans
+from ..geometry.runs import find_runs
+from ..geometry.vectors import median, norms
+from ..measures.contacts import find_standing_joints, foot_joints
+from ..measures.physical import TOLERANCE_M
+from ..motion import Motion
+from ..skeleton import SIDES, FootFrames
+from ..support import Surroundings, gripping
+from .floor import find_unsupported_frames
+from .motion_features import MotionFeatures
+
+_IN_AIR_M = 0.03
+"""A sole whose lowest point is higher than this does not touch the ground: heels and toes roll below it."""
+_RISE_M = 0.02
+"""Least rise of a sole that was lifted; one that was as high before has lost nothing."""
+_BODY_IN_AIR_M = 0.02
+"""A body whose lowest point is higher than this is in the air."""
+_SAME_LEVEL_M = 0.01
+"""A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
+_SHORTEST_S = 0.1
+"""A contact is lost for this long or longer."""
+
+
+@dataclass(frozen=True)
+class LostContacts:
+    """Contacts that were lost."""
+
+    share: float = 0.0
+    """Share of the frames of contact, from 0 to 1."""
+    height_m: float = 0.0
+    """Mean height above the ground of what lost its contact."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A motion of T frames and its correction on the same ground; T-poses of rigs at its ends are left out."""
+
+    before: MotionFeatures
+    after: MotionFeatures
+    stands: np.ndarray
+    """(T, 2) whether each foot stands in the given motion, left foot first."""
+    cuts: tuple[int, ...]
+    """First frame of each take but the first."""
+    first_frame: int
+    """Number of frames of T-poses before the motion."""
+
+    @classmethod
+    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Comparison:
+        """Compare a motion with its correction, where the floor of the motion is level."""
+        notes = {note.kind: note for note in correction.notes}
+        first = _count_frames(notes.get(NoteKind.T_POSE))
+        last = len(motion) - _count_frames(notes.get(NoteKind.T_POSE_AT_END))
+        before, after = (seen.frames(first, last) for seen in see_level(motion, correction))
+        supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
+        cuts = notes[NoteKind.TAKES].words.split(", ") if NoteKind.TAKES in notes and last <= PIECE_FRAMES else []
+        if before.skeleton.same_as(after.skeleton):
+            feet = _find_common_feet(before, after)
+            before = replace(before, feet=feet)
+            after = replace(after, feet=feet)
+        seen_before = MotionFeatures(before)
+        ground_m = seen_before.ground_m
+        raised_m = float(median((after.root_m - before.root_m)[:, 1]))
+        ground_after_m = ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
+        if NoteKind.LOWEST_GROUND in notes:
+            ground_m = ground_after_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
+        lower_m = np.array([0.0, ground_m - ground_after_m, 0.0])
+        supports_before = tuple(support.shift(lower_m) for support in supports)
+        return cls(
+            before=seen_before.with_surroundings(Surroundings(supports_before, ground_m)),
+            after=MotionFeatures(after, Surroundings(supports, ground_after_m)),
+            stands=_find_stances(before),
+            cuts=tuple(map(int, cuts)),
+            first_frame=first,
+        )
+
+    @cached_property
+    def errors(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Errors of the motion and of its correction by name, as in `ERRORS`."""
+        return self._measure_errors(self.before), self._measure_errors(self.after)
+
+    def _measure_errors(self, features: MotionFeatures) -> dict[str, float]:
+        """Return the errors of one of the motions, whose feet should stand where those of the given one do."""
+        depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
+        heights_m = features.sole_heights_m[self.stands]
+        speeds_m_s = sole_speeds_m_s(features)[self.stands[1:] & self.stands[:-1]]
+        jerks = [norms(np.diff(take_m, n=3, axis=0)) for take_m in np.split(features.positions_m, self.cuts)]
+        return {
+            "penetration_m": _mean(np.where(depths_m > TOLERANCE_M, depths_m, 0.0)),
+            "floating_m": _mean(np.where(heights_m > TOLERANCE_M, heights_m, 0.0)),
+            "skate_m_s": _mean(speeds_m_s),
+            "jerk_m_s3": _mean(np.concatenate(jerks)) * features.fps**3,
+        }
+
+    @cached_property
+    def distances(self) -> dict[str, float]:
+        """Mean and largest distance by which joints were moved, and the height by which the root was raised."""
+        distances_m = norms(self.after.positions_m - self.before.positions_m)
+        return {
+            "moved_m": float(distances_m.mean()),
+            "furthest_m": float(distances_m.max()),
+            "raised_m": float(median((self.after.motion.root_m - self.before.motion.root_m)[:, 1])),
+        }
+
+    @cached_property
+    def hangs(self) -> np.ndarray:
+        """(T, 2) whether a foot that stands in the motion was lifted into the air."""
+        heights_m = self.after.sole_heights_m
+        in_air = (heights_m > _IN_AIR_M) & (heights_m - self.before.sole_heights_m > _RISE_M)
+        return _drop_short_runs(self.stands & in_air, self.before.fps)
+
+    @property
+    def lost_contacts(self) -> LostContacts:
+        """Contacts of feet, or of the body as a whole if more of these, that the correction loses."""
+        by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
+        touches = (self.before.lowest_m <= TOLERANCE_M)[:, None]
+        in_air = find_unsupported_frames(self.after, _BODY_IN_AIR_M)[:, None]
+        body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
+        by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
+        return max(by_foot, by_body, key=lambda lost: lost.share)
+
+    def find_standing_feet(self) -> list[Contact]:
+        """Return the times in which feet stand in the motion, and on the ground after its correction."""
+        stands = np.pad(self.stands & np.logical_not(self.hangs), ((self.first_frame, 0), (0, 0)))
+        contacts = []
+        for side, foot_stands in zip(SIDES, stands.T, strict=True):
+            contacts += [Contact(f"{side} foot", *span) for span in spans(foot_stands)]
+        return contacts
+
+    def unload_hanging_feet(self, timeline: Timeline) -> Timeline:
+        """Return a timeline in which feet that hang in the air bear no weight."""
+        loads_bodyweights = timeline.loads_bodyweights.copy()
+        for foot, side in enumerate(SIDES):
+            if f"{side} foot" in timeline.parts:
+                hangs = self.first_frame + np.flatnonzero(self.hangs[:, foot])
+                loads_bodyweights[hangs, timeline.parts.index(f"{side} foot")] = 0.0
+        return replace(timeline, loads_bodyweights=loads_bodyweights)
+
+
+def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion with its figures; a rejected one, or one that cannot be measured, as it is."""
+    if not correction.accepted or len(motion) < 2:
+        return correction
+    step = "errors are not reported"
+    measured, note = try_optional(step, partial(_measure_correction, motion, correction), correction)
+    return replace(measured, notes=(*measured.notes, Note(words=note))) if note else measured
+
+
+def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    comparison = Comparison.from_correction(motion, correction)
+    before, after = comparison.errors
+    lost = comparison.lost_contacts
+    contacts = {"lost_contacts": lost.share, "lost_contacts_height_m": lost.height_m}
+    return replace(
+        correction,
+        before=before,
+        after=after,
+        figures={**correction.figures, **comparison.distances, **contacts},
+        timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
+    )
+
+
+def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
+    """Return foot frames for a motion and its correction.
+
+    Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths and
+    of the usual one hides neither.
+    """
+    feet = get_foot_frames(before)
+    corrected_feet = get_foot_frames(after)
+    if feet.soles_m is None or corrected_feet.soles_m is None:
+        return corrected_feet if feet.soles_m is None else feet
+    _, usual_m, _ = sole_depths_m(before.skeleton)
+    (left_m, right_m) = np.median([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)], axis=0).tolist()
+    return replace(feet, soles_m=(left_m, right_m))
+
+
+def _find_stances(motion: Motion) -> np.ndarray:
+    """Return in which frames (T, 2) each foot stands."""
+    _, joint_stands = find_standing_joints(motion)
+    sides = np.array([motion.skeleton.parts[joint].partition("_")[0] for joint in foot_joints(motion.skeleton)])
+    return np.stack([joint_stands[:, sides == side].any(axis=1) for side in SIDES], axis=1)
+
+
+def _count_frames(note: Note | None) -> int:
+    return 0 if note is None or note.value is None else round(note.value)
+
+
+def sole_speeds_m_s(features: MotionFeatures) -> np.ndarray:
+    """Return the horizontal speed (T − 1, 2) of the slowest point of each sole: its heel, its ball or its tip.
+
+    A foot that rolls over heel and toe has one point that stands still; a foot that slides or swings has none.
+    """
+    feet_m = features.soles_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)
+    return norms(np.diff(feet_m[..., [0, 2]], axis=0)).min(axis=-1) * features.fps
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else 0.0
+
+
+def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:
+    """Return contacts (T, K) that are lost for `_SHORTEST_S` or longer."""
+    lasting = np.zeros_like(is_lost)
+    for column, lost in enumerate(is_lost.T):
+        for start, stop in find_runs(lost, _SHORTEST_S * fps):
+            lasting[start:stop, column] = True
+    return lasting
+
+
+def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndarray) -> LostContacts:
+    if not is_lost.any():
+        return LostContacts()
+    return LostContacts(float(is_lost.sum() / has_contact.sum()), float(heights_m[is_lost].mean()))

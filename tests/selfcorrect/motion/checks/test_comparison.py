@@ -1,0 +1,147 @@
+"""A motion and its correction are measured in the stance of the motion, on one ground: lifting a foot cures nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_motions import KINDS, Kind, made_motion
+
+from selfcorrect.experiments.file_correction.describe import describe_correction
+from selfcorrect.experiments.file_correction.file_result import FileResult
+from selfcorrect.experiments.file_correction.verdict import is_worse
+from selfcorrect.motion.checks.comparison import Comparison, LostContacts, measure_correction
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.timeline import Timeline
+from selfcorrect.motion.measures.physical import ERRORS
+from selfcorrect.motion.motion import Motion
+
+UP = np.array([0.0, 1.0, 0.0])
+
+
+def raise_body(motion: Motion, height_m: float | np.ndarray) -> Motion:
+    """The motion, higher by a height or by one per frame."""
+    return replace(motion, root_m=motion.root_m + np.multiply.outer(np.broadcast_to(height_m, len(motion)), UP))
+
+
+def slide_body(motion: Motion, speed_m_s: float) -> Motion:
+    """The motion, swinging over the floor at a speed that reaches this."""
+    times_s = np.arange(len(motion))[:, None] / motion.fps
+    return replace(motion, root_m=motion.root_m + speed_m_s / np.pi * np.sin(np.pi * times_s) * [1.0, 0.0, 0.0])
+
+
+def bend_left_leg(motion: Motion, height_m: float, first: int) -> Motion:
+    """The motion with its left foot raised from frame `first` on, as flat as it was."""
+    skeleton = motion.skeleton
+    hip, knee, ankle = (skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle"))
+    leg_m = float(np.linalg.norm(skeleton.offsets_m[[knee, ankle]], axis=1).sum())
+    bend_rad = np.arccos(1 - height_m / leg_m)
+    rotations = motion.rotations.copy()
+    for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):
+        rotations[first:, joint] = [np.sin(turns * bend_rad / 2), 0.0, 0.0, np.cos(turns * bend_rad / 2)]
+    return replace(motion, rotations=rotations)
+
+
+def bouncing_walk() -> Motion:
+    """A walk whose body bounces by 76 mm into the floor while its feet slide at 1.5 m/s."""
+    walk = made_motion("walk", frames=180)
+    times_s = np.arange(len(walk)) / walk.fps
+    slides = replace(walk, root_m=walk.root_m + 1.5 * times_s[:, None] * [1.0, 0.0, 0.0])
+    return raise_body(slides, -0.038 * (1 - np.cos(2 * np.pi * times_s / 0.8)))
+
+
+def compare(before: Motion, after: Motion) -> Comparison:
+    return Comparison.from_correction(before, CorrectedMotion(after))
+
+
+def find_lost_contacts(before: Motion, after: Motion) -> LostContacts:
+    return compare(before, after).lost_contacts
+
+
+def test_lifting_sliding_feet_cures_nothing_and_stopping_them_does() -> None:
+    clean = made_motion("idle", frames=120)
+    slides = slide_body(clean, 0.3)
+    before, lifted = compare(slides, raise_body(slides, 0.02)).errors
+    _, stopped = compare(slides, clean).errors
+    assert lifted["skate_m_s"] == pytest.approx(before["skate_m_s"], rel=1e-6)
+    assert lifted["floating_m"] == pytest.approx(before["floating_m"] + 0.02, abs=0.005)
+    assert stopped["skate_m_s"] < 0.1 * before["skate_m_s"]
+    assert stopped["floating_m"] == before["floating_m"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("height_m", [-0.04, 0.0, 0.02, 0.3])
+def test_a_motion_that_did_not_move_gains_nothing(kind: Kind, height_m: float) -> None:
+    motion = raise_body(made_motion(kind, frames=120), height_m)
+    correction = measure_correction(motion, CorrectedMotion(motion))
+    assert correction.before == correction.after
+    assert correction.is_unchanged
+    assert not measure_correction(motion, CorrectedMotion(raise_body(motion, 0.002))).is_unchanged
+
+
+@pytest.mark.parametrize("moved_m", [-0.06, -0.02, 0.02, 0.06])
+def test_heights_change_by_as_much_as_feet_move(moved_m: float) -> None:
+    """The ground is one: penetration or floating is the height by which a standing body was moved."""
+    motion = made_motion("idle", frames=120)
+    before, after = compare(motion, raise_body(motion, moved_m)).errors
+    assert after["penetration_m"] - before["penetration_m"] == pytest.approx(max(-moved_m, 0.0), abs=0.005)
+    assert after["floating_m"] - before["floating_m"] == pytest.approx(max(moved_m, 0.0), abs=0.005)
+
+
+@pytest.mark.parametrize("height_m", [0.06, 0.3])
+def test_a_motion_that_is_put_down_is_not_worse(height_m: float) -> None:
+    """Its feet slide on the floor as they slid in the air."""
+    slides = slide_body(made_motion("idle", frames=120), 0.05)
+    before, after = compare(raise_body(slides, height_m), slides).errors
+    assert before["skate_m_s"] > 0.01
+    assert not any(is_worse(figure, before, after) for figure in ERRORS)
+
+
+def test_feet_that_hang_in_the_air_bear_no_weight() -> None:
+    clean = made_motion("idle", frames=120)
+    lifted = bend_left_leg(clean, 0.06, 60)
+    parts = ("left foot", "right foot")
+    timeline = Timeline(clean.fps, np.zeros(120), np.zeros(120), parts, np.full((120, 2), 0.5))
+    correction = measure_correction(clean, CorrectedMotion(lifted, timeline=timeline))
+    assert correction.timeline is not None
+    loads = correction.timeline.loads_bodyweights
+    assert (loads[:58] == 0.5).all()
+    assert not loads[62:, 0].any()
+    assert (loads[:, 1] == 0.5).all()
+
+
+def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
+    bouncing = bouncing_walk()
+    lifted = raise_body(bouncing, 0.085)
+    correction = measure_correction(bouncing, CorrectedMotion(lifted))
+    assert correction.figures["lost_contacts"] > 0.5
+    assert 0.03 < correction.figures["lost_contacts_height_m"] < 0.09
+    result = describe_correction(FileResult("a", "a", "failed"), (), bouncing, correction)
+    assert any("contacts lost: feet float" in words for words in result.worse)
+    assert result.figures.lost_contacts == correction.figures["lost_contacts"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sunk_m", [0.0, 0.02, 0.05, 0.1])
+def test_a_body_that_is_put_on_the_floor_keeps_its_contacts(kind: Kind, sunk_m: float) -> None:
+    """Also one that runs or hops: in flight it falls."""
+    clean = made_motion(kind, fps=60.0, frames=240)
+    assert find_lost_contacts(raise_body(clean, -sunk_m), clean).share == 0.0
+
+
+@pytest.mark.parametrize("height_m", [0.06, 0.17, 0.6])
+def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None:
+    clean = made_motion("walk", frames=120)
+    raised = raise_body(clean, height_m)
+    assert find_lost_contacts(raised, clean).share == 0.0
+    assert find_lost_contacts(raised, raised).share == 0.0
+
+
+@pytest.mark.parametrize("height_m", [0.04, 0.08])
+def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
+    """The other foot stands, so that the body does not float."""
+    clean = made_motion("idle", frames=120)
+    lost = find_lost_contacts(clean, bend_left_leg(clean, height_m, 60))
+    assert lost.share == pytest.approx(0.25, abs=0.1)
+    assert lost.height_m == pytest.approx(height_m, abs=0.02)
