@@ -20,7 +20,7 @@ WRITTEN: tuple[Verdict, ...] = ("accepted", "unchanged", "partly")
 
 WORSE_BY = {"penetration_m": 0.003, "skate_m_s": 0.01, "jerk_m_s3": 20.0}
 """By how much more than a tenth each figure must grow to be worse: about the repeatability of each."""
-FAULTY_FROM = {"penetration_m": 0.02, "floating_m": 0.04, "skate_m_s": 0.1}
+FAULTY_FROM = {"penetration_m": 0.04, "floating_m": 0.04, "skate_m_s": 0.2}
 """Figures from which an unchanged motion still needs a correction. Most clean captures have less."""
 FLOATING_PER_PENETRATION = 3.0
 """Penetration does not count as worse if floating falls by this many times as much."""

@@ -20,9 +20,9 @@ from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline, spans
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms
-from ..measures.contacts import find_standing_joints, foot_joints
 from ..measures.physical import TOLERANCE_M
 from ..motion import Motion
+from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
 from ..support import Surroundings, gripping
 from .floor import find_unsupported_frames
@@ -69,14 +69,19 @@ class Comparison:
         notes = {note.kind: note for note in correction.notes}
         first = _count_frames(notes.get(NoteKind.T_POSE))
         last = len(motion) - _count_frames(notes.get(NoteKind.T_POSE_AT_END))
-        before, after = (seen.frames(first, last) for seen in see_level(motion, correction))
+        before, after = see_level(motion, correction)
+        if last - first < len(motion):
+            before = before.frames(first, last)
+            after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
         cuts = notes[NoteKind.TAKES].words.split(", ") if NoteKind.TAKES in notes and last <= PIECE_FRAMES else []
         if before.skeleton.same_as(after.skeleton):
             feet = _find_common_feet(before, after)
             before = replace(before, feet=feet)
             after = replace(after, feet=feet)
-        seen_before = MotionFeatures(before)
+        belt_m = np.zeros((len(before), 3))
+        belt_m[:, [0, 2]] = np.arange(len(before))[:, None] / before.fps * observe(before).glide_m_s
+        seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
         ground_m = seen_before.ground_m
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
         ground_after_m = ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
@@ -85,9 +90,9 @@ class Comparison:
         lower_m = np.array([0.0, ground_m - ground_after_m, 0.0])
         supports_before = tuple(support.shift(lower_m) for support in supports)
         return cls(
-            before=seen_before.with_surroundings(Surroundings(supports_before, ground_m)),
-            after=MotionFeatures(after, Surroundings(supports, ground_after_m)),
-            stands=_find_stances(before),
+            before=seen_before.with_surroundings(Surroundings(supports_before, ground_m, belt_m)),
+            after=MotionFeatures(after, Surroundings(supports, ground_after_m, belt_m)),
+            stands=observe(before).stands,
             cuts=tuple(map(int, cuts)),
             first_frame=first,
         )
@@ -191,13 +196,6 @@ def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
     _, usual_m, _ = sole_depths_m(before.skeleton)
     (left_m, right_m) = np.median([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)], axis=0).tolist()
     return replace(feet, soles_m=(left_m, right_m))
-
-
-def _find_stances(motion: Motion) -> np.ndarray:
-    """Return in which frames (T, 2) each foot stands."""
-    _, joint_stands = find_standing_joints(motion)
-    sides = np.array([motion.skeleton.parts[joint].partition("_")[0] for joint in foot_joints(motion.skeleton)])
-    return np.stack([joint_stands[:, sides == side].any(axis=1) for side in SIDES], axis=1)
 
 
 def _count_frames(note: Note | None) -> int:

@@ -43,6 +43,9 @@ _STRIDE_S = 1.1
 _FLIGHT_M = 0.04
 """A body above this height may be in flight."""
 
+_DEEPER_SOLES_M = 0.02
+"""Soles may be deeper than usual ones by this, which looks like a higher floor."""
+
 _LEVEL_FLOAT_M = 0.15
 """A body whose height varies by more than this does not float above a level floor."""
 
@@ -188,10 +191,14 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> Measurement:
-    """Distance from y = 0 of the floor that the feet show; empty for a body on several grounds."""
+    """Distance of the observed floor from y = 0, beyond its error and what deep soles explain.
+
+    It is empty for a body on several grounds.
+    """
     if features.around.supports or features.motion.ground is not None or not features.has_feet:
         return Measurement.empty()
-    return Measurement.from_scalar(abs(features.shown_floor_m))
+    distance_m = abs(features.floor_m - np.clip(features.floor_m, 0.0, _DEEPER_SOLES_M))
+    return Measurement.from_scalar(max(float(distance_m) - features.observation.floor_error_m, 0.0))
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:

@@ -14,9 +14,9 @@ from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sol
 from ..corrector_interface.grounding import MotionOnFloor
 from ..geometry.kinematics import in_chunks, world_poses
 from ..geometry.rotations import rotate
-from ..measures.contacts import floor_height_m
 from ..measures.ground_plane import GroundPlane, estimate_ground_plane
 from ..motion import Motion
+from ..observation.observation import Observation, observe
 from ..skeleton import FootFrames, strip_side
 from ..support import Surroundings, gripping, ground_heights_m
 
@@ -24,13 +24,8 @@ FLOOR_ELSEWHERE_M = 0.08
 """A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
 it."""
 
-_AT_FLOOR_M = 0.04
-"""Feet this near to y = 0 are on a floor there."""
-_SELDOM = 0.1
-"""If feet are there in more than this share of frames, the floor is at y = 0 and other frames are wrong."""
-
-_PASSING_M_S = 0.2
-"""Feet that go up or down faster than this do not stand, wherever they are."""
+_FEWEST_STANCES = 0.5
+"""Least weight of stances that show a floor."""
 
 HAND_M = 0.19
 """Length of an adult's hand, which may reach further than the wrist (Winter 2009, figure 4.1)."""
@@ -139,22 +134,28 @@ class MotionFeatures:
 
     @cached_property
     def ground_m(self) -> float:
-        """Height of the floor: 0, unless the feet show another one and are hardly ever at y = 0, or supports do."""
+        """Height of the floor: 0, unless the feet show one that is far from there, or supports do."""
         if self.motion.ground is not None:
             return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
-        return self.shown_floor_m if abs(self.shown_floor_m) > FLOOR_ELSEWHERE_M else 0.0
+        return self.floor_m if abs(self.floor_m) > FLOOR_ELSEWHERE_M else 0.0
 
     @cached_property
-    def shown_floor_m(self) -> float:
-        """Height of the floor that the feet show; 0 if they are at y = 0 now and then."""
-        if not self.has_feet or not len(self):
+    def floor_m(self) -> float:
+        """Height of the observed level that is nearest to y = 0; 0 if hardly any foot stands.
+
+        A body that sinks for a while stands on two levels.
+        """
+        if sum(stance.weight for stance in self.observation.stances) < _FEWEST_STANCES:
             return 0.0
-        lowest_m = self.world_soles_m[..., 1].min(axis=1)
-        passing = np.abs(np.diff(lowest_m, prepend=lowest_m[:1])) * self.fps > _PASSING_M_S
-        at_zero = (np.abs(lowest_m) < _AT_FLOOR_M) & np.logical_not(passing)
-        return floor_height_m(self.motion) if at_zero.mean() < _SELDOM else 0.0
+        levels_m = np.append(self.observation.levels_m[1:], self.observation.floor_m)
+        return float(levels_m[np.abs(levels_m).argmin()])
+
+    @property
+    def observation(self) -> Observation:
+        """What the feet of the given motion show."""
+        return observe(self.given)
 
     @cached_property
     def world_soles_m(self) -> np.ndarray:

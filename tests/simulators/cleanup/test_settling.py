@@ -35,7 +35,7 @@ def test_a_walk_that_bounces_floats_no_more_and_loses_no_contact(kind, amplitude
     made = bouncing(made_motion(kind, frames=90), amplitude_m, lowered_m=amplitude_m)
     correction = correct(made, kinematic=True)
     assert correction.after["floating_m"] < correction.before["floating_m"] + 0.012
-    assert correction.after["penetration_m"] < correction.before["penetration_m"]
+    assert correction.after["penetration_m"] <= correction.before["penetration_m"]
     assert correction.figures["lost_contacts"] < 0.05
 
 
