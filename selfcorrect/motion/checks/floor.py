@@ -31,10 +31,8 @@ _RESTS_M_S = 0.15
 """A foot that rests moves more slowly than this, in any direction."""
 _AS_LOW_M = 0.01
 """A foot that seems to carry the body is no higher than this above the body's lowest point."""
-_USUAL_PERCENTILE = 55
-"""Percentile of the body's heights while a foot rests that is the usual one: more than half of the time it stands."""
-_FEWEST_RESTS = 5
-"""Least number of frames in which a foot rests that show the usual height."""
+_HOVERS_S = 1.1
+"""Time before and after a frame in which a body that hovers rests on the floor."""
 
 _AVERAGED_S = 0.35
 """Time over which the speed of a slow slide is averaged; a foot stands for longer in a step."""
@@ -99,7 +97,7 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
     if not features.has_feet or len(features) < max(window, 5):
         return Measurement.empty()
     points_m = _sole_lines_m(features)
-    is_low = points_m[..., 1] < LOW_M
+    is_low = np.repeat(features.observation.touches, points_m.shape[1] // 2, axis=1)
     speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_carried = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
@@ -114,21 +112,23 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
 
 
 def low_hover_m(features: MotionFeatures) -> Measurement:
-    """Height of the body above its usual one while a foot rests in the air, as if it stood there.
+    """Height of the body above where it rests before and after, while a foot rests in the air as if it stood there.
 
-    Feet of a body that leaps or is about to land move. The usual height of the body is the one at which its feet rest
-    most of the time: floors of captures are some centimetres off.
+    Feet of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts
+    only against the lowest ones within a second before and after it, of which the higher one is taken.
     """
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
     middle_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
     is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
-    rests = ((speeds_m_s < _RESTS_M_S) & is_lowest).any(axis=1)
-    if rests.sum() < _FEWEST_RESTS:
-        return Measurement.empty()
-    usual_m = max(float(np.percentile(features.clear_m[rests], _USUAL_PERCENTILE)), 0.0)
-    values = np.where(rests, np.maximum(features.clear_m - usual_m, 0.0), 0.0)
+    rests = (features.observation.stands & (speeds_m_s < _RESTS_M_S) & is_lowest).any(axis=1)
+    heights_m = np.where(rests, features.clear_m, np.inf)
+    window = max(round(_HOVERS_S * features.fps), 1)
+    before_m = minimum_filter1d(heights_m, window, origin=(window - 1) // 2, mode="constant", cval=np.inf)
+    after_m = minimum_filter1d(heights_m, window, origin=-(window // 2), mode="constant", cval=np.inf)
+    values = np.zeros(len(features))
+    values[rests] = heights_m[rests] - np.maximum(before_m, after_m)[rests]
     return Measurement.from_frames(values)
 
 
@@ -143,7 +143,7 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
     if not features.has_feet or frames < window + 2:
         return Measurement.empty()
     points_m = _sole_lines_m(features)
-    is_low = points_m[..., 1] < LOW_M
+    is_low = np.repeat(features.observation.touches, points_m.shape[1] // 2, axis=1)
     stays_low = holds_throughout(is_low, window + 1)
     level_m = points_m[..., [0, 2]]
     speeds_m_s = norms(level_m[window:] - level_m[:-window]) * features.fps / window

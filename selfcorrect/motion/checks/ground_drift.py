@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 
 from ..geometry.runs import holds_throughout
-from ..geometry.vectors import normalize_safely, norms, percentile
+from ..geometry.vectors import normalize_safely, norms
 from .findings import Measurement
 from .motion_features import MotionFeatures
 
@@ -16,34 +16,31 @@ _PARTS = 4
 """Parts of that time, in each of which both feet glide the same way: shuffles come in bursts."""
 _APART = 0.5
 """Largest share of that way by which feet move against each other: those of dancers do."""
-_STANDS_M = 0.03
-"""Soles of a standing body stay within this above their usual height."""
 
 
 def gliding_m_s(features: MotionFeatures) -> Measurement:
     """Speed at which a body that stands on both feet glides along the floor.
 
     Within two seconds neither foot leaves the floor, and both move the same way in each quarter of that time. The
-    slowest foot in the slowest quarter counts.
+    slowest point of the soles in the slowest quarter counts: a foot that rolls over toes that rest does not glide.
     """
     frames = len(features)
     quarter = max(1, round(_GLIDE_S * features.fps / _PARTS))
     window = quarter * _PARTS
     if not features.has_feet or frames <= window:
         return Measurement.empty()
-    heights_m = features.sole_heights_m
-    is_low = np.asarray((heights_m < percentile(heights_m, 20, axis=0) + _STANDS_M).all(axis=1))
-    stands = holds_throughout(is_low, window + 1)
-    feet_m = features.soles_m.reshape(frames, 2, -1, 3).mean(axis=2)[..., [0, 2]]
-    travel_m = (feet_m[window:] - feet_m[:-window]).mean(axis=1)
+    stands = holds_throughout(features.observation.touches.all(axis=1), window + 1)
+    points_m = features.soles_m.reshape(frames, 2, -1, 2, 3).mean(axis=3)[..., [0, 2]]
+    travel_m = (points_m[window:] - points_m[:-window]).mean(axis=(1, 2))
     direction = normalize_safely(travel_m)
-    slowest_m = np.full(frames - window, np.inf)
+    count = frames - window
+    slowest_m = np.full(count, np.inf)
     for part in range(_PARTS):
         first = part * quarter
-        count = frames - window
-        moved_m = feet_m[first + quarter : first + quarter + count] - feet_m[first : first + count]
-        apart_m = norms(moved_m[:, 0] - moved_m[:, 1])
-        along_m = np.einsum("tfi,ti->tf", moved_m, direction).min(axis=1)
+        moved_m = points_m[first + quarter : first + quarter + count] - points_m[first : first + count]
+        feet_m = moved_m.mean(axis=2)
+        apart_m = norms(feet_m[:, 0] - feet_m[:, 1])
+        along_m = np.einsum("tfpi,ti->tfp", moved_m, direction).min(axis=(1, 2))
         slowest_m = np.minimum(slowest_m, np.where(apart_m < _APART * along_m, along_m, 0.0))
     speeds_m_s = np.where(stands, np.maximum(slowest_m, 0.0), 0.0) * features.fps / quarter
     padded = np.zeros(frames)
