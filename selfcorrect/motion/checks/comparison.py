@@ -127,9 +127,16 @@ class Comparison:
 
     @cached_property
     def hangs(self) -> np.ndarray:
-        """(T, 2) whether a foot that stands in the motion was lifted into the air."""
+        """(T, 2) whether a foot that stands in the motion was lifted into the air.
+
+        Feet of a body that stood in the floor may rise by as much as they were too low.
+        """
+        if not self.stands.any():
+            return self.stands
         heights_m = self.after.sole_heights_m
-        in_air = (heights_m > _IN_AIR_M) & (heights_m - self.before.sole_heights_m > _RISE_M)
+        before_m = self.before.sole_heights_m
+        sunk_m = min(float(median(before_m[self.stands])), 0.0)
+        in_air = (heights_m > _IN_AIR_M) & (heights_m - before_m + sunk_m > _RISE_M)
         return _drop_short_runs(self.stands & in_air, self.before.fps)
 
     @property
