@@ -79,8 +79,10 @@ class Comparison:
             feet = _find_common_feet(before, after)
             before = replace(before, feet=feet)
             after = replace(after, feet=feet)
-        belt_m = np.zeros((len(before), 3))
-        belt_m[:, [0, 2]] = np.arange(len(before))[:, None] / before.fps * observe(before).glide_m_s
+        glide_m_s = observe(before).glide_m_s
+        belt_m = _compute_belt_path(before, glide_m_s)
+        travel_m_s = _travel_m_s(after) - _travel_m_s(before) if glide_m_s.any() else 0.0
+        belt_after_m = _compute_belt_path(before, glide_m_s + travel_m_s)
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
         ground_m = seen_before.ground_m
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
@@ -91,7 +93,7 @@ class Comparison:
         supports_before = tuple(support.shift(lower_m) for support in supports)
         return cls(
             before=seen_before.with_surroundings(Surroundings(supports_before, ground_m, belt_m)),
-            after=MotionFeatures(after, Surroundings(supports, ground_after_m, belt_m)),
+            after=MotionFeatures(after, Surroundings(supports, ground_after_m, belt_after_m)),
             stands=observe(before).stands,
             cuts=tuple(map(int, cuts)),
             first_frame=first,
@@ -118,7 +120,7 @@ class Comparison:
     @cached_property
     def distances(self) -> dict[str, float]:
         """Mean and largest distance by which joints were moved, and the height by which the root was raised."""
-        distances_m = norms(self.after.positions_m - self.before.positions_m)
+        distances_m = norms(_joints_in_world_m(self.after) - _joints_in_world_m(self.before))
         return {
             "moved_m": float(distances_m.mean()),
             "furthest_m": float(distances_m.max()),
@@ -203,6 +205,23 @@ def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
     _, usual_m, _ = sole_depths_m(before.skeleton)
     (left_m, right_m) = np.median([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)], axis=0).tolist()
     return replace(feet, soles_m=(left_m, right_m))
+
+
+def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
+    """Return the path (T, 3) of a belt with a velocity (2,) along x and z."""
+    times_s = np.arange(len(motion)) / motion.fps
+    return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
+
+
+def _joints_in_world_m(features: MotionFeatures) -> np.ndarray:
+    """Return the positions (T, J, 3) of joints, also of a motion that is seen from a belt."""
+    belt_m = features.around.belt_m
+    return features.positions_m if belt_m is None else features.positions_m + belt_m[:, None]
+
+
+def _travel_m_s(motion: Motion) -> np.ndarray:
+    """Return the mean velocity (2,) of the root along x and z."""
+    return (motion.root_m[-1] - motion.root_m[0])[[0, 2]] / max(motion.seconds, 1e-9)
 
 
 def _count_frames(note: Note | None) -> int:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 
+from selfcorrect.experiments.file_correction.demo import walk as captured_walk
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.experiments.file_correction.verdict import is_worse
 from selfcorrect.motion.checks.comparison import Comparison, LostContacts, measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
+from selfcorrect.motion.editing.transforms import remove_travel
 from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.motion import Motion
 
@@ -145,3 +147,15 @@ def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
     lost = find_lost_contacts(clean, bend_left_leg(clean, height_m, 60))
     assert lost.share == pytest.approx(0.25, abs=0.1)
     assert lost.height_m == pytest.approx(height_m, abs=0.02)
+
+
+def test_feet_on_a_belt_stand_on_it_and_on_the_floor_without_it() -> None:
+    """A walk on the spot slides in the world; a correction may keep its belt, or give the travel back."""
+    walk = captured_walk()
+    on_the_spot = remove_travel(walk)
+    _, expected = compare(walk, walk).errors
+    for corrected in (on_the_spot, walk):
+        before, after = compare(on_the_spot, corrected).errors
+        assert before["skate_m_s"] == pytest.approx(expected["skate_m_s"], abs=0.05)
+        assert after["skate_m_s"] == pytest.approx(expected["skate_m_s"], abs=0.05)
+    assert compare(on_the_spot, walk).distances["furthest_m"] > 1.0
