@@ -5,6 +5,7 @@
 Golden vectors are pairs of joints and rows of HumanML3D's reference implementation. Round trips put real motions on
 SMPL's average body, as AMASS files hold no bone lengths. They write and read them, and compare joint positions in
 canonical place. For HumanML3D's rows the bone lengths are first set to its standard, which is all that they can hold.
+Motions on their own bodies come back on the average one: heights and speeds of standing toes are compared then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import resource
 import tempfile
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +46,7 @@ from selfcorrect.motion.encodings.humanml3d import (
     normalise_bones,
 )
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import find_feet_m, observe
 
 BATCH, FRAMES = 64, 48
 
@@ -67,6 +70,24 @@ def measure_round_trip_m(motion: Motion, kind: Format) -> float:
     written = resample(motion, read.fps)  # some formats have one frame rate
     displacements_m = _place_joints(read, kind) - _place_joints(written, kind)
     return float(np.linalg.norm(displacements_m, axis=-1).max())
+
+
+def measure_feet(motion: Motion, kind: Format) -> dict[str, float]:
+    """Return how standing toes differ after a motion on its own body was written and read.
+
+    Returns:
+        "height" is the median of their change in height, metres, and "slower" the change in their mean speed, m/s.
+    """
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
+        path = Path(folder) / f"motion{kind.suffixes[0]}"
+        save_motion(path, motion, kind.name)
+        read = open_motion(path, Reading(fps=VIDEO_FPS if kind.needs_fps else None)).motion
+    written = resample(motion, read.fps)
+    observation = observe(written)
+    changes_m = (find_feet_m(read) - find_feet_m(written))[:, :, -1, 1]
+    stands = observation.standing[..., -1] > 0.5
+    speeds_m_s = [observation.standing_speed_m_s(shown) for shown in (written, read)]
+    return {"height": float(np.median(changes_m[stands])), "slower": speeds_m_s[0] - speeds_m_s[1]}
 
 
 def _place_joints(motion: Motion, kind: Format) -> np.ndarray:
@@ -127,6 +148,7 @@ class FormatsBenchmark:
             _print_table("golden vectors", {case.stem: measure_golden_errors(case) for case in cases})
         motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
         _print_table("round trips, metres", self._measure_round_trips(motions))
+        _print_table("feet of other bodies", self._measure_feet(motions))
         windows = cut_windows(motions, WindowSettings(frames=FRAMES, stride=FRAMES))
         speed = measure_throughput(windows)
         print(f"\nwindows of {FRAMES} frames per second of processor time: {speed.loaded:.0f} loaded")
@@ -143,6 +165,20 @@ class FormatsBenchmark:
             if kind.reader and kind.writer:
                 errors = [measure_round_trip_m(motion, kind) for motion in chosen]
                 rows[kind.name] = {"worst": max(errors), "mean": float(np.mean(errors))}
+        return rows
+
+    def _measure_feet(self, motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
+        """Return changes of standing feet by formats without bone lengths."""
+        rows = {}
+        for kind in FORMATS:
+            if kind.name in ("amass", "gvhmr", "gem-x"):
+                feet = [measure_feet(motion, kind) for motion in motions[:: self.every]]
+                heights_m = np.abs([values["height"] for values in feet])
+                rows[kind.name] = {
+                    "median": float(np.nanmedian(heights_m)),
+                    "worst": float(np.nanmax(heights_m)),
+                    "slower m/s": float(np.nanmean([values["slower"] for values in feet])),
+                }
         return rows
 
 

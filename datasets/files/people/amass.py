@@ -35,6 +35,7 @@ from ..motion_file import (
 )
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import UpAxis, up_of_motion
+from .average import put_on_average_body
 from .keeping import keep_places, keep_rotations
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ def body_in(path: Path, model: BodyModel) -> Body:
 def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
     """Write a motion as an AMASS file; on other skeletons than SMPL's, joint positions are what is kept.
 
+    Files hold no bone lengths. Without a body, the motion is put on an average one, whose feet stand where they stood.
+
     Args:
         path: File to write.
         motion: Motion, y up.
@@ -180,7 +183,10 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     new_layout = SMPL_X if len(motion.skeleton) == 55 else SMPL_H
     old = read_npz(like, skip_pickled=True) if like else _new(new_layout)
     layout = _layout(like or path, old["poses"])
-    motion = to_y_up(up).restore(to_smpl(motion, layout))
+    motion = to_smpl(motion, layout)
+    if body is None:
+        motion = put_on_average_body(motion, layout)
+    motion = to_y_up(up).restore(motion)
     rotations = Rotation.from_quat(motion.rotations.reshape(-1, 4))
     poses = rotations.as_rotvec().reshape(len(motion), -1)
     trans = motion.root_m - (body or average_body()).pelvis_m

@@ -18,6 +18,7 @@ from selfcorrect.storage.files.arrays import write_npy, write_npz
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.pickles.results import torch_archive
 
+from .average import put_on_average_body, put_on_body
 from .sam3d import frames_of
 from .soma import SOMA_77
 
@@ -54,11 +55,12 @@ def write_gem_x(path: Path, motion: Motion) -> None:
     for joint, part in enumerate(SOMA_77.parts):
         if part:
             rotations[:, joint] = body.rotations[:, body.skeleton.names.index(part)]
+    placed = put_on_body(body, replace(body, skeleton=SOMA_77.average(), rotations=rotations))
     vectors = _vectors(rotations)
     params = {
         "body_pose": vectors[:, 1:].reshape(len(body), -1),
         "global_orient": vectors[:, 0],
-        "transl": body.root_m.astype(np.float32),
+        "transl": placed.root_m.astype(np.float32),
         "identity_coeffs": _zeros(body, 45),
         "scale_params": _zeros(body, 68),
     }
@@ -143,7 +145,7 @@ def write_mdm(path: Path, motion: Motion) -> None:
 
 def _parameters(motion: Motion, layout: Layout, up: int = Y_UP) -> tuple[np.ndarray, np.ndarray]:
     """Return rotation vectors (T, J, 3) and translations (T, 3) of a body model, in a world with that axis up."""
-    body = to_y_up(up).restore(to_smpl(motion, layout))
+    body = to_y_up(up).restore(put_on_average_body(to_smpl(motion, layout), layout))
     return _vectors(body.rotations), (body.root_m - average_body().pelvis_m).astype(np.float32)
 
 

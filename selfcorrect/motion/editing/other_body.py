@@ -1,0 +1,73 @@
+"""Move a motion to a body with other bone lengths, so that its feet stand where they stood.
+
+The same rotations on longer legs put feet into the floor, and the same root path makes them slide. So the root's path
+is scaled about the floor by the length of the legs, and the root is then moved by what standing feet are still off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from ..motion import Motion
+from ..observation.observation import Observation, find_feet_m, observe
+from ..skeleton import Skeleton
+
+_SAME = 1e-3
+"""Share of the length of legs by which the legs of the same body may differ."""
+_BLEND_S = 0.1
+"""Time over which the root moves from what one stance needs to what the next one needs."""
+
+
+def measure_leg_m(skeleton: Skeleton) -> float:
+    """Return the length of a leg from hip to ankle, the mean of both; 0 for skeletons without legs."""
+    ankles, hips = skeleton.pair("ankle"), skeleton.pair("hip")
+    if ankles is None or hips is None:
+        return 0.0
+    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
+    legs = [skeleton.path_between(hip, ankle) for hip, ankle in zip(hips, ankles, strict=True)]
+    return float(np.mean([lengths_m[leg].sum() for leg in legs]))
+
+
+def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
+    """Return poses on another body with a root path on which the feet stand where they stood.
+
+    Places are scaled by the ratio of the lengths of legs, about the floor and the first place of the root.
+
+    Args:
+        original: The motion on its own body, y up.
+        posed: The same poses and root path on another body.
+
+    Returns:
+        The poses with another root path; `posed` itself if both bodies have the same legs.
+    """
+    own_leg_m = measure_leg_m(original.skeleton)
+    if not own_leg_m or not len(original):
+        return posed
+    ratio = measure_leg_m(posed.skeleton) / own_leg_m
+    observation = observe(original)
+    own_feet_m = find_feet_m(original)
+    if abs(ratio - 1) < _SAME and np.abs(find_feet_m(posed) - own_feet_m).max() < _SAME * own_leg_m:
+        return posed
+    pivot_m = original.root_m[0] * [1.0, 0.0, 1.0] + [0.0, observation.floor_m, 0.0]
+    scaled = replace(posed, root_m=pivot_m + ratio * (posed.root_m - pivot_m))
+    goals_m = pivot_m + ratio * (own_feet_m - pivot_m)
+    off_m = _interpolate_stances(find_feet_m(scaled) - goals_m, observation, original.fps)
+    placed = replace(scaled, root_m=scaled.root_m - off_m)
+    sunk_m = observation.floor_m - observe(placed).floor_m
+    return replace(placed, root_m=placed.root_m + np.array([0.0, sunk_m, 0.0]))
+
+
+def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float) -> np.ndarray:
+    """Return by how much standing points are off (T, 3), interpolated between stances; off_m: (T, 2, K, 3)."""
+    weights = observation.standing
+    total = weights.sum((1, 2))
+    means_m = (off_m * weights[..., None]).sum((1, 2)) / np.maximum(total, 1e-9)[:, None]
+    stands = np.flatnonzero(observation.stands.any(-1))
+    if not len(stands):
+        return np.zeros_like(means_m)
+    frames = np.arange(len(means_m))
+    filled_m = np.stack([np.interp(frames, stands, column[stands]) for column in means_m.T], axis=-1)
+    return gaussian_filter1d(filled_m, _BLEND_S * fps, axis=0, mode="nearest")
