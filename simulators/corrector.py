@@ -33,6 +33,7 @@ from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
 from .cleanup.splices import JoinSplices
+from .kept_stretches import KeptStretch
 from .pipeline import Pipeline, correct_batches
 from .segments import TPoseEnds, merge_segments, split_segments
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
@@ -335,7 +336,22 @@ def _correct_segments(motions: Sequence[Motion], pipeline: Pipeline, workers: in
         of_segments = [next(corrections) for _ in segments]
         correction = merge_segments(motion, segments, of_segments, pipeline.cleanup)
         merged.append(_with_added_speed(motion, correction))
-    return merged
+    return _correct_around_failures(motions, merged, pipeline, workers)
+
+
+def _correct_around_failures(
+    motions: Sequence[Motion], corrections: Sequence[CorrectedMotion], pipeline: Pipeline, workers: int
+) -> list[CorrectedMotion]:
+    """Return corrections in which stretches that cannot be corrected are kept, if that saves most of a motion."""
+    results = list(corrections)
+    for index, (motion, correction) in enumerate(zip(motions, corrections, strict=True)):
+        stretch = KeptStretch.from_failure(motion, correction.failure)
+        if stretch is None:
+            continue
+        restored = stretch.restore(_correct_segments(stretch.parts, pipeline, workers))
+        if restored is not None:
+            results[index] = _with_added_speed(motion, restored)
+    return results
 
 
 def _correct_in_batches(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:

@@ -58,6 +58,7 @@ def evaluate(
     shares: np.ndarray,
     settings: TrackerSettings,
     mode: SupportMode,
+    not_followed: Sequence[int] = (),
 ) -> list[CorrectedMotion]:
     """Evaluate motions that were planned, some of them simulated, and then post-processed.
 
@@ -67,11 +68,15 @@ def evaluate(
         shares: (N, T) share of the simulation in each frame of the corrected motions.
         settings: Settings of the tracker, with the bounds of acceptance.
         mode: Supports that may carry the body.
+        not_followed: Indices of motions whose simulations were dropped, because they failed.
 
     Returns:
         A correction of each motion, with figures, notes, and the reason if it is rejected.
     """
     findings = _findings(tracked, corrected, shares, settings, mode)
+    for index in not_followed:
+        notes = (*findings[index].notes, Note(NoteKind.NOT_FOLLOWED))
+        findings[index] = replace(findings[index], notes=notes)
     cleaned = tracked.cleaned
     furthest_m = joint_distances_m(cleaned.motions, corrected).max((1, 2))
     simulation_m = np.where(shares.mean(1) > _MAIN_SHARE, furthest_m, 0.0)
@@ -203,6 +208,32 @@ def _simulation_findings(
             settings=settings,
         )
     return findings
+
+
+def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tuple[TrackingResult, list[int]]:
+    """Return plans without simulations whose joints were too far off, and the indices of these motions.
+
+    The root could follow, so the motion is possible, and the plan is still better than the motion before.
+    """
+    if tracked.states is None:
+        return tracked, []
+    simulated = tracked.simulated
+    errors_m = joint_distances_m(select_motions(tracked.cleaned.motions, simulated), tracked.states)
+    names = tracked.cleaned.motions.skeleton.names
+    failed = []
+    rows = []
+    tracks = list(tracked.tracks)
+    for row, index in enumerate(simulated):
+        track = tracks[index]
+        assert track is not None
+        failure = find_failure(track, errors_m[row], names, settings)
+        if failure is not None and failure.kind is FailureKind.OFF:
+            failed.append(index)
+            tracks[index] = None
+        else:
+            rows.append(row)
+    states = select_motions(tracked.states, rows) if rows else None
+    return replace(tracked, tracks=tracks, states=states), failed
 
 
 def _simulation_finding(

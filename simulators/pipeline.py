@@ -24,7 +24,7 @@ from .batching import BATCH_SIZE
 from .body.humanoid import Humanoid, build_humanoid
 from .cleanup.clean import CleanupSettings, clean_motions
 from .engines.world import World
-from .evaluate import evaluate, evaluate_kinematic
+from .evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .planning import plan_motions
 from .postprocess import BLEND_SIMULATION, KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessState, PostprocessStep
 from .settings.engine_table import ENGINES
@@ -197,8 +197,9 @@ def _make_tracking_result(
 def postprocess(physics: Physics, tracked: TrackingResult) -> list[CorrectedMotion]:
     """Blend plan and simulation, or take simulated states as they are, and evaluate the result."""
     if physics.postprocess:
+        tracked, failed = drop_failed_tracks(tracked, physics.tracker)
         state = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(physics.postprocess)
-        return evaluate(tracked, state.motions, state.shares, physics.tracker, physics.mode)
+        return evaluate(tracked, state.motions, state.shares, physics.tracker, physics.mode, failed)
     assert tracked.states is not None
     full_share = np.ones(tracked.states.root_m.shape[:2])
     return evaluate(tracked, tracked.states, full_share, physics.tracker, physics.mode)

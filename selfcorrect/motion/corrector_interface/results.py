@@ -162,6 +162,10 @@ class NoteKind(StrEnum):
     """The `value` frames that repeat the frame before do so in the corrected motion, too."""
     LINEAR_FRAMES = "linear frames"
     """Frames between every `value`-th one were linear; curves replace them."""
+    STRETCH_KEPT = "stretch kept"
+    """Frames in `words` were kept, because nothing that can be inferred explains how the body moves there."""
+    NOT_FOLLOWED = "not followed"
+    """A simulated body could not follow the motion; the plan came out."""
     TAKES = "takes"
     """There are cuts between takes at the frames in `words`."""
     T_POSE = "T-pose"
@@ -193,6 +197,8 @@ _NOTES = {
     NoteKind.COPIES_REPLACED: "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)",
     NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat others: corrected without them, then repeated",
     NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
+    NoteKind.STRETCH_KEPT: "frames {words} are kept: nothing that can be inferred explains how the body moves there",
+    NoteKind.NOT_FOLLOWED: "a simulated body could not follow it: planned, not simulated",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays as it is; the rest is corrected",
     NoteKind.T_POSE_AT_END: "T-pose in the last frames ({value:.0f}), which stays as it is; the rest is corrected",

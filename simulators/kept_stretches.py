@@ -1,0 +1,132 @@
+"""Correct what lies around a stretch of a motion that cannot be corrected, and keep the stretch.
+
+A jump over an obstacle that the file does not show takes longer than gravity allows: something that cannot be inferred
+holds the body up. That is no reason to leave the steps before and after as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.corrector_interface.pieces import SAME_FLOOR_M
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Stage
+from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.motion import Motion
+
+from .body.curves import smoothstep
+
+SHORTEST_S = 1.0
+"""Shortest part before or after a stretch that is corrected."""
+LOST_S = 0.4
+"""Time before and after the frame in which a simulated body was lost that is kept."""
+LARGEST_SHARE = 0.5
+"""Largest share of a motion that is kept; beyond it the motion is rejected."""
+FADING_S = 0.3
+"""Time within a stretch in which a correction fades."""
+
+
+@dataclass(frozen=True, eq=False)
+class KeptStretch:
+    """A motion with a stretch that is kept, and the parts before and after it, which reach into it by the fading."""
+
+    motion: Motion
+    starts: tuple[int, ...]
+    """First frame of each part that is corrected."""
+    stops: tuple[int, ...]
+    """Last frame (exclusive) of each part."""
+    fading: int
+    """Frames of each part within the stretch."""
+
+    @classmethod
+    def from_failure(cls, motion: Motion, failure: Failure | None) -> Self | None:
+        """Return the stretch in which a body floated or was lost; None if too little of the motion is left."""
+        if failure is None or failure.frame is None or failure.kind not in (FailureKind.FLOATING, FailureKind.LOST):
+            return None
+        around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
+        first = max(failure.frame - around, 0)
+        stop = min((failure.last_frame or failure.frame) + around, len(motion) - 1) + 1
+        shortest = SHORTEST_S * motion.fps
+        fading = max(1, min(round(FADING_S * motion.fps), (stop - first) // 2))
+        starts = []
+        stops = []
+        if first >= shortest:
+            starts.append(0)
+            stops.append(first + fading)
+        if len(motion) - stop >= shortest:
+            starts.append(stop - fading)
+            stops.append(len(motion))
+        corrected = sum(stops) - sum(starts)
+        if corrected < (1 - LARGEST_SHARE) * len(motion):
+            return None
+        return cls(motion, tuple(starts), tuple(stops), fading)
+
+    @property
+    def parts(self) -> list[Motion]:
+        """The parts that are corrected."""
+        return [self.motion.frames(start, stop) for start, stop in zip(self.starts, self.stops, strict=True)]
+
+    def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
+        """Return the correction of the motion from those of its parts; None if a part failed, or floors differ.
+
+        The stretch keeps its poses and its path. It is raised as the parts beside it are.
+        """
+        if not all(correction.accepted for correction in corrections):
+            return None
+        raised_m = self._measure_raises_m(corrections)
+        if np.ptp(raised_m) > SAME_FLOOR_M:
+            return None
+        base = self._raise_motion(raised_m)
+        root_m = base.root_m.copy()
+        rotations = base.rotations.copy()
+        is_kept = np.ones(len(base), dtype=bool)
+        supports = []
+        for start, stop, correction in zip(self.starts, self.stops, corrections, strict=True):
+            frames = np.arange(start, stop)
+            from_stretch = stop - 1 - frames if start == 0 else frames - start
+            share = smoothstep(from_stretch / self.fading)
+            is_kept[frames] = share < 1
+            corrected = correction.motion
+            fading = np.flatnonzero(share < 1)
+            blended = slerp(rotations[start + fading], corrected.rotations[fading], share[fading, None, None])
+            root_m[frames] += share[:, None] * (corrected.root_m - root_m[frames])
+            rotations[frames] = corrected.rotations
+            rotations[start + fading] = blended
+            supports += [support.shift(np.zeros(3), start) for support in correction.supports]
+        first, *_, last = np.flatnonzero(is_kept).tolist()
+        weights = [stop - start for start, stop in zip(self.starts, self.stops, strict=True)]
+        notes = dict.fromkeys(note for correction in corrections for note in correction.notes)
+        kept = Note(NoteKind.STRETCH_KEPT, words=f"{first} to {last}")
+        return CorrectedMotion(
+            motion=replace(self.motion, root_m=root_m, rotations=rotations),
+            stage=Stage.last(correction.stage for correction in corrections),
+            before=_average([correction.before for correction in corrections], weights),
+            after=_average([correction.after for correction in corrections], weights),
+            residual=_average([correction.residual for correction in corrections], weights),
+            figures=_average([correction.figures for correction in corrections], weights),
+            supports=tuple(supports),
+            notes=(kept, *notes),
+        )
+
+    def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
+        """Return the median height by which each part was raised."""
+        raises_m = []
+        for start, stop, correction in zip(self.starts, self.stops, corrections, strict=True):
+            raises_m.append(float(median((correction.motion.root_m - self.motion.root_m[start:stop])[:, 1])))
+        return raises_m
+
+    def _raise_motion(self, raises_m: Sequence[float]) -> Motion:
+        """Return the motion raised as its parts are, and as by a straight line between them."""
+        knots = np.ravel([(start, stop - 1) for start, stop in zip(self.starts, self.stops, strict=True)])
+        raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
+        return replace(self.motion, root_m=self.motion.root_m + raised_m[:, None] * np.array([0.0, 1.0, 0.0]))
+
+
+def _average(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
+    """Return the weighted means of the figures that all tables have."""
+    names = [name for name in tables[0] if all(name in table for table in tables)]
+    return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in names}

@@ -1,0 +1,99 @@
+"""Stretches that cannot be corrected are kept, and all around them is corrected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import made_motion
+
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.kept_stretches import KeptStretch
+from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
+
+WALK = made_motion("walk", frames=240)
+UP = np.array([0.0, 1.0, 0.0])
+
+
+def move(motion: Motion, raised_m: float, sideways_m: float = 0.1) -> CorrectedMotion:
+    root_m = motion.root_m + np.array([sideways_m, raised_m, 0.0])
+    return CorrectedMotion(replace(motion, root_m=root_m), before={"jerk_m_s3": 2.0}, after={"jerk_m_s3": 1.0})
+
+
+@settings(max_examples=40, deadline=None)
+@given(first=st.integers(0, 239), frames=st.integers(10, 90), raised_m=st.floats(-1.0, 1.0))
+def test_the_stretch_keeps_its_path_and_poses_and_nothing_jumps(first: int, frames: int, raised_m: float) -> None:
+    last = min(first + frames, len(WALK)) - 1
+    stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.FLOATING, first, last))
+    assert stretch is not None
+    corrected = stretch.restore([move(part, raised_m) for part in stretch.parts])
+    assert corrected is not None
+    change_m = corrected.motion.root_m - WALK.root_m - raised_m * UP
+    (note,) = corrected.notes
+    kept_first, kept_last = map(int, note.words.split(" to "))
+    assert note.kind is NoteKind.STRETCH_KEPT
+    assert kept_first >= first or first < 30
+    assert kept_last <= last or last >= len(WALK) - 30
+    outside = np.r_[:kept_first, kept_last + 1 : len(WALK)]
+    np.testing.assert_allclose(change_m[outside, 0], 0.1, atol=1e-12)
+    assert np.abs(np.diff(change_m[:, 0])).max() < 0.05
+    kept = slice(kept_first, kept_last + 1)
+    np.testing.assert_allclose(corrected.motion.rotations[kept], WALK.rotations[kept], atol=1e-12)
+    assert corrected.before == {"jerk_m_s3": 2.0}
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        None,
+        Failure(FailureKind.NOT_FINITE, 100),
+        Failure(FailureKind.OFF, 100),
+        Failure(FailureKind.FLOATING, 20, 170),
+        Failure(FailureKind.LOST),
+    ],
+    ids=["none", "not finite", "off", "most of it", "unknown place"],
+)
+def test_other_failures_and_those_of_most_of_a_motion_reject_it(failure: Failure | None) -> None:
+    assert KeptStretch.from_failure(WALK, failure) is None
+
+
+def test_parts_that_fail_or_take_another_floor_reject_the_motion() -> None:
+    stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 120))
+    assert stretch is not None
+    before, after = stretch.parts
+    assert stretch.restore([move(before, 0.0), move(after, 0.05)]) is not None
+    assert stretch.restore([move(before, 0.0), move(after, 0.5)]) is None
+    assert stretch.restore([move(before, 0.0), CorrectedMotion(after, Failure(FailureKind.LOST, 3))]) is None
+
+
+@pytest.mark.slow
+def test_a_walk_that_is_lifted_for_a_while_is_corrected_before_and_after() -> None:
+    frames = np.arange(len(WALK))
+    lifted_m = 1.5 * np.clip(np.minimum(frames - 100, 140 - frames) / 3, 0.0, 1.0)
+    lifted = replace(WALK, root_m=WALK.root_m + (lifted_m - 0.03)[:, None] * UP)
+    (correction,) = PhysicsCorrector()([lifted])
+    assert correction.accepted
+    assert NoteKind.STRETCH_KEPT in {note.kind for note in correction.notes}
+    change = np.abs(correction.motion.rotations - lifted.rotations).max(axis=(1, 2))
+    assert change[110:130].max() < 1e-12
+    assert change[:60].max() > 0.01
+    assert change[180:].max() > 0.01
+
+
+def test_a_simulation_that_is_off_gives_way_to_the_plan() -> None:
+    """Raw states are rejected; what else is followed comes out as planned, with a note."""
+    walk = made_motion("walk", frames=40)
+    never = TrackerSettings(acceptance=AcceptanceSettings(lost_body_m=1e-9))
+    (followed,) = PhysicsCorrector(never)([walk])
+    assert followed.accepted
+    assert NoteKind.NOT_FOLLOWED in {note.kind for note in followed.notes}
+    raw = PhysicsCorrector(never)
+    raw = replace(raw, cleanup=replace(raw.cleanup, polish=False))
+    (rejected,) = raw([walk])
+    assert rejected.failure is not None
+    assert rejected.failure.kind is FailureKind.OFF
