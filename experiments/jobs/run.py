@@ -151,6 +151,7 @@ class _Schedule:
                 if name not in self._jobs:
                     raise ValueError(f"job {job.name} waits for {name}, which is not among the jobs")
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
+        self._path_lengths = _measure_paths(self._jobs)
         self._submit = submit
         self._tries = tries
         self._bars = bars
@@ -162,7 +163,7 @@ class _Schedule:
     def run(self) -> None:
         self._graph.prepare()
         while (ready := self._graph.get_ready()) or self._running:
-            for name in ready:
+            for name in sorted(ready, key=self._path_lengths.__getitem__, reverse=True):
                 self._start(name)
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -199,6 +200,16 @@ class _Schedule:
         else:
             self._bars.finish(name)
             self._given_up[name] = error
+
+
+def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
+    """Return the number of generations on the longest path from each job on: long paths start first."""
+    lengths = {name: job.generations for name, job in jobs.items()}
+    order = [*TopologicalSorter({name: job.after for name, job in jobs.items()}).static_order()]
+    for name in reversed(order):
+        for earlier in jobs[name].after:
+            lengths[earlier] = max(lengths[earlier], jobs[earlier].generations + lengths[name])
+    return lengths
 
 
 def _describe_error(error: Exception) -> str:

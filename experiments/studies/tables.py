@@ -146,7 +146,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
     if "seeds" in effect.word:
         mark = f"? {effect.word}"
     change = "" if np.isnan(effect.change.estimate) else verdict.format_change(effect)
-    return Cell(f"{value} {mark}", change)
+    return Cell(f"{value} {mark}", change.removeprefix("change "))
 
 
 def arm_table(

@@ -42,6 +42,20 @@ def test_every_job_runs_after_the_one_it_waits_for(tmp_path: Path, workers: int)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
 
 
+def test_the_longest_path_starts_first(tmp_path: Path):
+    paths = {"alone": [1], "short": [1, 1], "long": [1, 1, 3], "late": [1, 5]}
+    jobs = []
+    for path, lengths in paths.items():
+        names = [f"{path}-{number}" for number in range(len(lengths))]
+        for number, generations in enumerate(lengths):
+            after = tuple(names[number - 1 : number]) if number else ()
+            jobs.append(Job(names[number], note, (tmp_path, names[number], None), generations, after))
+    started = []
+    run_jobs(jobs, Where(1), "test", observe=lambda event: started.append(event.job))
+    first_of_each = [name for name in dict.fromkeys(started) if name.endswith("-0")]
+    assert first_of_each == ["late-0", "long-0", "short-0", "alone-0"]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_error_of_a_job_comes_out_as_it_is(workers: int):
     with pytest.raises(ValueError, match="this one is broken"):
