@@ -170,7 +170,7 @@ def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
     unzipped: Any = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # type: ignore[attr-defined]
     texts = dict[str, str]()
     stored = path.stat().st_size
-    with tarfile.open(fileobj=unzipped, mode="r|") as archive:
+    with tarfile.open(fileobj=unzipped, mode="r|") as archive:  # noqa: TID251 - of an open file
         for member in archive:
             limits.check_unpacked(path, archive.offset, stored=stored)
             if member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX)):

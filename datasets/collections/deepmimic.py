@@ -10,7 +10,7 @@ joint frames have x forward, y up and z right; the motions read here face +z wit
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipFile  # noqa: TID251 - of the package
 
 import numpy as np
 from scipy.spatial.transform import Rotation

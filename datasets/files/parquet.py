@@ -85,7 +85,8 @@ class NamedMotion:
 def holds_motions(path: Path) -> bool:
     """Return whether a parquet file is one of motions, or is damaged, so that its content is unknown."""
     try:
-        return _KEY in (pq.read_schema(path).metadata or {})
+        with open_file(path) as stream:
+            return _KEY in (pq.read_schema(stream).metadata or {})
     except _DAMAGES:
         return True
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 from pathlib import Path
 
@@ -12,8 +11,11 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.limits import check_unpacked, read_unpacked
 
-IDX_TYPES = {0x08: np.dtype("uint8"), 0x0D: np.dtype(">f4"), 0x0E: np.dtype(">f8")}
+_START = b"\0\0\x08"
+"""Start of an idx file of unsigned bytes."""
+_MOST_AXES = 3
 
 
 def bundled_digits() -> tuple[Tensor, Tensor]:
@@ -31,11 +33,12 @@ def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
     """
     images = read_idx(_find(folder, f"{part}-images"))
     labels = read_idx(_find(folder, f"{part}-labels"))
-    if images.ndim != 3 or labels.shape != images.shape[:1]:
+    if images.ndim != 3 or not images.size or labels.shape != images.shape[:1]:
         raise InputError(
             f"{folder}: images {images.shape} and labels {labels.shape} of {part!r} do not belong together"
         )
-    return torch.tensor(images / 127.5 - 1, dtype=torch.float32), torch.tensor(labels, dtype=torch.int64)
+    check_unpacked(folder, images.size * torch.float32.itemsize)
+    return torch.tensor(images, dtype=torch.float32).div_(127.5).sub_(1), torch.tensor(labels, dtype=torch.int64)
 
 
 def _find(folder: Path, prefix: str) -> Path:
@@ -46,14 +49,14 @@ def _find(folder: Path, prefix: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the array in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
-        raise InputError(f"{path} is not an idx file: it starts with {content[:4].hex(' ') or 'nothing'}")
+    """Return the bytes in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
+    content = read_unpacked(path)
+    if content[:3] != _START or len(content) < 4:
+        raise InputError(f"{path} is not an idx file of bytes: it starts with {content[:4].hex(' ') or 'nothing'}")
     axes = content[3]
-    kind = IDX_TYPES[content[2]]
-    shape = tuple(int(size) for size in np.frombuffer(content[4 : 4 + 4 * axes], ">u4"))
-    expected = 4 + 4 * axes + math.prod(shape) * kind.itemsize
-    if len(shape) != axes or len(content) != expected:
+    start = 4 + 4 * axes
+    shape = tuple(int(size) for size in np.frombuffer(content[4 : min(start, len(content) // 4 * 4)], ">u4"))
+    expected = start + math.prod(shape)
+    if not 0 < axes <= _MOST_AXES or len(shape) != axes or len(content) != expected:
         raise InputError(f"{path} should hold {expected} bytes for an array of shape {shape}, and holds {len(content)}")
-    return np.frombuffer(content[4 + 4 * axes :], kind).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pydoc_data.topics
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -17,16 +16,6 @@ from selfcorrect.core.errors import InputError
 def documentation() -> str:
     """Return about 450,000 characters of English prose that every Python has: the topics of `help()`."""
     return "\n\n".join(pydoc_data.topics.topics.values())
-
-
-def read_text(path: Path) -> str:
-    """Return the contents of a UTF-8 text file; InputError, which names the byte, if it is not one."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text: byte {error.start} is 0x{error.object[error.start]:02x}"
-        ) from error
 
 
 @dataclass(frozen=True)

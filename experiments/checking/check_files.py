@@ -19,6 +19,7 @@ from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
 from selfcorrect.simulators.feasibility import RootResidual, check_physics, compute_needed_residual, infer_surroundings
+from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import read_as
 
 
@@ -175,7 +176,7 @@ def read_project_choice(folder: Path) -> RuleChoice:
 
 def _read_choice(file: Path) -> RuleChoice:
     try:
-        table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
+        table: Any = tomllib.loads(read_text(file))
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of too many digits, nested too deep
         raise SettingError(f"{file}: expected TOML, but {error}") from error
     for name in ("tool", "selfcorrect", "check"):

@@ -28,7 +28,8 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError
+from selfcorrect.core.errors import ClusterLostError, InputError, InUseError, SettingError, WorkerError
+from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import describe_environment
 
@@ -180,9 +181,9 @@ class _Meeting:
         if self.place is None:
             return ""
         try:
-            secret = (self.place / "secret").read_text()
+            secret = read_text(self.place / "secret")
             (self.place / secrets.token_hex(8)).touch()
-        except OSError as error:
+        except (OSError, InputError) as error:
             secret = str(error)
         if secret != self.secret:
             return (

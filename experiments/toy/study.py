@@ -22,6 +22,7 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
+from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.digests import append_seal, list_file_states, read_sealed
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.files.writing import explain_write_error, write_atomically
@@ -287,7 +288,7 @@ class ToyStudy(Study):
             for arm in self.arms(run.task):
                 path = run.arm_folder(arm) / DRAWS
                 if path.exists():
-                    drawings.setdefault(arm.title, np.load(path))
+                    drawings.setdefault(arm.title, read_npy(path))
         return drawings
 
     def derive_result(self, toy: str, root: Path) -> Result:

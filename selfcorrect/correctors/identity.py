@@ -20,6 +20,8 @@ from pathlib import Path
 from types import MethodType
 from typing import Any, Self
 
+from ..storage.files.limits import read_bytes
+
 _PACKAGES = ("site-packages", "dist-packages")
 _SCRIPTS = ("__main__", "__mp_main__")
 """Names of the script that is run, or of a notebook's cells."""
@@ -181,7 +183,7 @@ def _digest_modules(home: str, file: Path) -> dict[str, str]:
     for name, path in queue:
         if name in _SCRIPTS or not path.endswith(".py") or _is_packaged(Path(path)):
             continue
-        source = Path(path).read_text(encoding="utf-8", errors="replace")
+        source = read_bytes(Path(path)).decode(errors="replace")
         relative = Path(os.path.relpath(path, file.parent)).as_posix()
         digests[relative] = hashlib.sha256(_normalize(source).encode()).hexdigest()
         package = name if path.endswith("__init__.py") else name.rpartition(".")[0]

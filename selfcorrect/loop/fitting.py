@@ -13,7 +13,8 @@ from ..core.checks import check_count
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..models.protocol import OPTIMISER_PREFIX, GenerativeModel
+from ..models.protocol import GenerativeModel
+from ..models.saving import OPTIMISER_PREFIX
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from ..core.errors import SettingError
+from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from .protocol import GenerativeModel
@@ -55,10 +56,25 @@ class Ecosystem(Saveable):
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
         """Return the ecosystem with a state; that of a single model goes to every member."""
-        members = []
-        for index, member in enumerate(self.members):
+        states = self._split_state(state)
+        members = [member.load_state(part) for member, part in zip(self.members, states, strict=True)]
+        return replace(self, members=tuple(members))
+
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
+        """Check each member's part of the state; see `Saveable`."""
+        states = self._split_state(state)
+        known = {f"{index}.{name}" for index, part in enumerate(states) for name in part} | set(states[0])
+        if unknown := sorted(set(state) - known):
+            raise InputError(f"{where}: has, unexpectedly, {unknown[0]}, which belongs to no member")
+        for member, part, loaded in zip(self.members, states, model.members, strict=True):
+            if isinstance(member, Saveable):
+                member.check_loaded(where, part, loaded)  # type: ignore[arg-type]
+
+    def _split_state(self, state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+        """Return the state of each member."""
+        states = []
+        for index in range(len(self.members)):
             prefix = f"{index}."
             names = [name for name in state if name.startswith(prefix)]
-            member_state = {name.removeprefix(prefix): state[name] for name in names}
-            members.append(member.load_state(member_state or state))
-        return replace(self, members=tuple(members))
+            states.append({name.removeprefix(prefix): state[name] for name in names} or dict(state))
+        return states

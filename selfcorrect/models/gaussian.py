@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from ..core.errors import SettingError
+from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from .protocol import TensorModel
+
+_ROUNDING = 1e-6
+"""Share of the largest variance by which rounding may make a covariance asymmetric or an eigenvalue negative."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,15 @@ class Gaussian(TensorModel):
         """
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
         return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
+
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
+        """Check shapes, and that the covariance is one; see `Saveable`."""
+        super().check_loaded(where, state, model)
+        covariance = model.covariance
+        tolerance = _ROUNDING * float(covariance.abs().max())
+        is_symmetric = bool(((covariance - covariance.mT).abs() <= tolerance).all())
+        if not is_symmetric or torch.linalg.eigvalsh(covariance).min() < -tolerance:
+            raise InputError(f"{where}: covariance must be symmetric, with eigenvalues of at least 0")
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """Return the weighted maximum-likelihood estimate.

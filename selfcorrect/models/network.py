@@ -16,9 +16,17 @@ from torch import Tensor, nn
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from .protocol import OPTIMISER_PREFIX
-from .saving import Saveable
-from .training import Batch, batches, descend, layer_randomness, mean_late_loss, optimiser_state, restore_optimiser
+from .saving import OPTIMISER_PREFIX, Saveable
+from .training import (
+    Batch,
+    batches,
+    check_optimiser_state,
+    descend,
+    layer_randomness,
+    mean_late_loss,
+    optimiser_state,
+    restore_optimiser,
+)
 
 _CPU = torch.device("cpu")
 
@@ -146,6 +154,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         with layer_randomness(Stream(0), self.device):
             network = self.build().to(self.device)
         network.load_state_dict(weights)
+        check_optimiser_state(network, optimiser)
         return replace(self, network=network.eval(), optimiser=optimiser if self.keep_optimiser else {})
 
 

@@ -11,9 +11,6 @@ from ..core.randomness import Stream
 from ..core.samples import Samples
 from .saving import Saveable
 
-OPTIMISER_PREFIX = "optimiser:"
-"""Beginning of the names in a state that belong to an optimiser and not to the distribution that is sampled."""
-
 
 class GenerativeModel(Protocol):
     """A trainable sampler. Values never change in place: `fit` returns another model.

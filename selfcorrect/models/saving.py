@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
-from ..core.errors import InputError
+from ..core.errors import InputError, shorten_message
 from ..core.extras import requires_extra
+from ..storage.files.tensors import check_finite, check_tensors, read_safetensors
 from ..storage.files.writing import refuse_to_replace, replacing
 
+OPTIMISER_PREFIX = "optimiser:"
+"""Beginning of the names in a state that belong to an optimiser and not to the distribution that is sampled."""
 
-class _HasState(Protocol):
-    def state(self) -> dict[str, Tensor]: ...
-
-    def load_state(self, state: dict[str, Tensor]) -> Self: ...
-
-
-Model = TypeVar("Model", bound=_HasState)
+_MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
+"""Errors that `load_state` raises at the state of another model."""
 
 
 class Saveable:
     """A model with `state` and `load_state`, which a file can hold, too."""
 
-    def save(self: _HasState, path: str | Path, *, overwrite: bool = False) -> None:
+    PER_SAMPLE: ClassVar[tuple[str, ...]] = ()
+    """Names of the tensors of the state that have a row per training sample, so that their shape is not fixed."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the state."""
+        raise NotImplementedError
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        """Return this model with a state."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model's state to a file of safetensors, whole or not at all.
 
         The file holds numbers only. To read it, make a model of the same configuration and call its `load`.
@@ -40,24 +50,43 @@ class Saveable:
         with replacing(path, overwrite=overwrite) as temporary:
             save_file(tensors, temporary)
 
-    def load(self: Model, path: str | Path) -> Model:
+    def load(self, path: str | Path) -> Self:
         """Return this model with the state in a file that `save` wrote.
 
         Raises:
             InputError: The file cannot be read, or holds the state of another model or configuration.
         """
-        with requires_extra("loading a model"):
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
         path = Path(path).expanduser()
+        state = read_safetensors(path)
+        check_finite(path, state)
         try:
-            state = load_file(path)
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file") from error
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: no readable file of safetensors ({error})") from error
-        try:
-            return self.load_state(state)
-        except (KeyError, RuntimeError, InputError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"{path}: does not hold the state of this {type(self).__name__}: {reason}") from error
+            model = self.load_state(state)
+        except _MISFITS as error:
+            reason = (shorten_message(error) or type(error).__name__).splitlines()[0]
+            message = f"{path}: does not hold the state of this {type(self).__name__}: {reason}"
+            raise InputError(message) from error
+        self.check_loaded(path, state, model)
+        return model
+
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
+        """Check that a state belongs to a model of this configuration.
+
+        Args:
+            where: Subject of messages.
+            state: The state.
+            model: This model with the state.
+
+        Raises:
+            InputError: A tensor is missing, unexpected, not finite, or of another shape.
+        """
+        expected = model.state()
+        for name, tensor in self.state().items():
+            if name in expected and name not in self.PER_SAMPLE:
+                expected[name] = tensor
+        what = f"the state of a {type(self).__name__}"
+        check_tensors(where, _without_optimiser(state), _without_optimiser(expected), what)
+
+
+def _without_optimiser(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state without the optimiser's, which a model may drop."""
+    return {name: tensor for name, tensor in state.items() if not name.startswith(OPTIMISER_PREFIX)}

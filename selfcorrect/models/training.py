@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..core.errors import TrainingDivergedError
+from ..core.errors import InputError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 
@@ -142,6 +142,10 @@ def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int,
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)
 
 
+_NOT_NEGATIVE = ("step", "exp_avg_sq")
+"""Quantities of Adam that are never negative."""
+
+
 # --- the state of an optimiser ---------------------------------------------------------------------------------------
 
 
@@ -155,6 +159,28 @@ def optimiser_state(optimiser: torch.optim.Optimizer, network: nn.Module) -> dic
         for quantity, value in optimiser.state.get(parameter, {}).items():
             state[f"{name}/{quantity}"] = value.detach().to("cpu", copy=True)
     return state
+
+
+def check_optimiser_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Raise InputError for a state of an optimiser that belongs to another network; names as in `optimiser_state`."""
+    parameters = dict(network.named_parameters())
+    quantities: dict[str, set[str]] = {}
+    for name, value in state.items():
+        parameter_name, _, quantity = name.rpartition("/")
+        if parameter_name not in parameters:
+            raise InputError(f"the optimiser's {name} belongs to no parameter of this network")
+        shape = () if quantity == "step" else parameters[parameter_name].shape
+        if value.shape != shape or not value.is_floating_point():
+            raise InputError(
+                f"the optimiser's {name} must be real numbers of shape {tuple(shape)}, "
+                f"got {value.dtype} of shape {tuple(value.shape)}"
+            )
+        if quantity in _NOT_NEGATIVE and bool((value < 0).any()):
+            raise InputError(f"the optimiser's {name} must be at least 0")
+        quantities.setdefault(parameter_name, set()).add(quantity)
+    for parameter_name, own in quantities.items():
+        if missing := set().union(*quantities.values()) - own:
+            raise InputError(f"the optimiser's {parameter_name}/{min(missing)} is missing")
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -41,7 +41,7 @@ def answer_requests(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer every line of JSON until the input ends."""
     scene: Scene | None = None
     for line in requests:
-        request = json.loads(line)
+        request = json.loads(line)  # noqa: TID251 - of the parent
         values = array("d")
         answer: dict[str, Any] = {}
         try:

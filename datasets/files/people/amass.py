@@ -143,7 +143,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
 def array_names(path: Path) -> set[str]:
     """Return names of the arrays in a .npz file, none of a damaged one."""
     try:
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:  # noqa: TID251 - of an open file
             return {name.removesuffix(".npy") for name in archive.namelist()}
     except (OSError, ValueError, zipfile.BadZipFile):
         return set()

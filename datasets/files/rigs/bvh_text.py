@@ -462,7 +462,7 @@ def _count_digits(word: str) -> int:
 def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarray | None:
     """Return the numbers of lines that each hold a row; None if some hold another number of numbers."""
     try:
-        values = np.loadtxt([line for _, line in lines], comments=None, ndmin=2)
+        values = np.loadtxt([line for _, line in lines], comments=None, ndmin=2)  # noqa: TID251 - of lines
     except ValueError:
         return None
     is_sound = values.shape[1] == channels and bool(np.all(np.abs(values) <= LARGEST))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ class KernelDensity(TensorModel):
     that of the data, N being the effective number of points (Σw)²/Σw². Sampling therefore multiplies the variance by
     1 + (scale · N^(−1/(d + 4)))² in each generation.
     """
+
+    PER_SAMPLE: ClassVar[tuple[str, ...]] = ("points", "weights")
 
     points: Tensor
     weights: Tensor

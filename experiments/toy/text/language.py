@@ -20,9 +20,10 @@ from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import zipf
-from selfcorrect.datasets.toy.text import documentation, read_text
+from selfcorrect.datasets.toy.text import documentation
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.storage.files.limits import read_text
 
 from ...studies.claims import Claim, expect_above, expect_below, expect_predictions, final_change, final_difference
 from ..models.language import LanguageModel

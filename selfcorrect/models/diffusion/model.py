@@ -219,6 +219,8 @@ class MotionDiffusion(Saveable):
     def load_state(self, state: dict[str, Tensor]) -> Self:
         """Return the model with this configuration and a state; InputError if they do not fit."""
         steps = int(state["steps"])
+        if steps < 0:
+            raise InputError(f"a diffusion model has made at least 0 steps, got {steps}")
         if len(state) == 1:
             return replace(self, network=None, average=None, steps=steps)
         has_network = any(key.startswith("network.") for key in state)

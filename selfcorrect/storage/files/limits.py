@@ -1,17 +1,19 @@
 """Limits on users' files: only regular files are opened, only below their folder, up to a limit of memory."""
 
+import lzma
 import os
 import re
 import stat
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from ...core.checks import describe_value
-from ...core.errors import InputError, SettingError
+from ...core.errors import InputError, SettingError, shorten_message
 
 LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
 """Environment variable that sets the limit."""
@@ -119,9 +121,60 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a regular file."""
+    """Return the content of a regular file; InputError if that is larger than 4 GB and eight times the limit."""
     with open_file(path) as file:
+        usual_limit = max(unpacked_limit_bytes(), int(_DEFAULT_LIMIT_MB * 2**20))
+        check_unpacked(path, os.fstat(file.fileno()).st_size, stored=usual_limit)
         return file.read()
+
+
+def read_unpacked(path: Path) -> bytes:
+    """Return the content of a regular file, unpacked within the limit on memory if its name ends in `.gz`."""
+    content = read_bytes(path)
+    if path.suffix != ".gz":
+        return content
+    parts: list[bytes] = []
+    size = 0
+    packed = content
+    while packed:  # a file of gzip may have several parts
+        decompressor = zlib.decompressobj(31)
+        parts.append(unpack(path, packed, decompressor))
+        packed = decompressor.unused_data
+        size += len(parts[-1])
+        check_unpacked(path, size, stored=len(content))
+    return b"".join(parts)
+
+
+class Decompressor(Protocol):
+    """A decompressor of zlib, bz2 or lzma."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+def unpack(what: object, content: bytes, decompressor: Decompressor, copies: int = 1) -> bytes:
+    """Return compressed content, unpacked.
+
+    Args:
+        what: Subject of messages.
+        content: Compressed content.
+        decompressor: Decompressor that has not been used yet.
+        copies: Number of copies in memory that count against the limit.
+
+    Raises:
+        InputError: The content is damaged or cut off, or would take more memory than the limit.
+    """
+    most = max(unpacked_limit_bytes(), _MAX_GROWTH * len(content)) // copies
+    try:
+        unpacked = decompressor.decompress(content, most + 1)
+    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+        raise InputError(f"{what}: cannot be unpacked ({shorten_message(error)})") from error
+    check_unpacked(what, copies * len(unpacked), stored=len(content))
+    if not decompressor.eof:
+        raise InputError(f"{what}: cannot be unpacked, as it is cut off")
+    return unpacked
 
 
 def read_text(path: Path) -> str:

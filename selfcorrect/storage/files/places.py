@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import MissingExtraError, SelfcorrectError, UnreachableError
+from .limits import read_bytes
 from .writing import explain_write_error, replacing
 
 EXTRA = "remote"
@@ -84,7 +85,7 @@ class Place:
         """Return the content of a small file; None if there is none."""
         try:
             if not is_address(self.address):
-                return (Path(self.address) / name).read_bytes()
+                return read_bytes(Path(self.address) / name)
             with self._connect() as (system, base):
                 return system.cat_file(f"{base}/{name}")
         except FileNotFoundError:

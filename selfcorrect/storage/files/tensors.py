@@ -9,11 +9,43 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...core.errors import InputError
+from ...core.errors import InputError, shorten_message
+from ...core.extras import requires_extra
 from .limits import check_unpacked, open_file
 
 _SHOWN = 3
 """Number of names in a message."""
+
+
+def read_safetensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file of safetensors, on the CPU; InputError if it is none."""
+    with requires_extra("files of safetensors"):
+        import safetensors.torch
+    _check_regular(path)
+    try:
+        return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(path).items()}
+    except Exception as error:  # a damaged file makes its reader raise errors of any kind
+        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
+
+
+def read_shape(path: Path, name: str) -> list[int]:
+    """Return the shape of a tensor in a file of safetensors, which is not read; InputError if it is not there."""
+    from safetensors import safe_open
+
+    _check_regular(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.get_slice(name).get_shape()
+    except Exception as error:  # as above
+        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
+
+
+def _check_regular(path: Path) -> None:
+    """Refuse pipes, devices and missing files, for a reader that takes a path."""
+    try:
+        open_file(path).close()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -71,6 +103,14 @@ def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], 
     for name, value in expected.items():
         if tensors[name].shape != value.shape:
             raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")
-        if not tensors[name].isfinite().all():
-            raise InputError(f"{where}: {name} is not finite (NaN or infinity)")
+        if tensors[name].is_floating_point() != value.is_floating_point():
+            raise InputError(f"{where}: {name} must hold numbers like {value.dtype}, got {tensors[name].dtype}")
+    check_finite(where, tensors)
     return tensors
+
+
+def check_finite(where: object, tensors: Mapping[str, Tensor]) -> None:
+    """Raise InputError if a tensor holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.double().isfinite().all():
+            raise InputError(f"{where}: {name} is not finite (NaN or infinity)")

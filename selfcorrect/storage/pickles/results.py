@@ -24,7 +24,7 @@ import numpy as np
 
 from ...core.errors import InputError, shorten_message
 from ..files.arrays import NUMERIC, read_npz, read_shapes, skip_to_objects, write_npz
-from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpacked_limit_bytes
+from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpack
 from ..files.writing import replacing
 from .arrays import (
     TORCH,
@@ -129,13 +129,7 @@ def _decompress(path: Path, content: bytes) -> tuple[bytes, int, Callable[[bytes
     if compression is None:
         return content, 0, bytes
     make_decompressor, pack = compression
-    most = max(unpacked_limit_bytes(), 8 * len(content)) // _COPIES_IN_MEMORY
-    try:
-        unpacked = make_decompressor().decompress(content, most + 1)
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-        raise InputError(f"{path}: not a readable pickle file ({shorten_message(error)})") from error
-    check_unpacked(path, _COPIES_IN_MEMORY * len(unpacked), stored=len(content))
-    return unpacked, 0, pack
+    return unpack(path, content, make_decompressor(), _COPIES_IN_MEMORY), 0, pack
 
 
 class _NpzResults(Results):
@@ -148,7 +142,7 @@ class _NpzResults(Results):
         arrays = read_npz(path, [name for name, shape in self.shapes.items() if shape == ()], skip_pickled=True)
         numbers = {name: array for name, array in arrays.items() if array.size == 1 and array.dtype.kind in "fiu"}
         self.numbers = {name: float(array) for name, array in numbers.items()}
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             self.others = frozenset(name.removesuffix(".npy") for name in archive.namelist()) - self.shapes.keys()
 
     def array(self, name: str) -> np.ndarray:

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from ...core.errors import DamagedError, RunFolderError
+from ...core.errors import DamagedError, InputError, RunFolderError
 from ...core.provenance import Provenance
 from ...core.samples import Samples, StoredSamples
 from ...correctors.loop_correction import CorrectedBatch
@@ -32,6 +32,7 @@ from ..files.digests import (
     read_sealed,
 )
 from ..files.strict_json import from_json, parse_json, to_json
+from ..files.tensors import read_shape
 from ..files.writing import write_atomically
 from .protocol import Generation, Metrics
 
@@ -130,12 +131,10 @@ def read_corrector_state(folder: Path) -> dict[str, Tensor]:
 
 def read_count(folder: Path) -> int:
     """Return the number of synthetic samples in the folder of a generation, without reading them."""
-    path = folder / SAMPLES
     try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_slice("labels").get_shape()[0]
-    except (OSError, SafetensorError) as error:
-        raise RunFolderError(f"cannot read {path}: {error}") from error
+        return read_shape(folder / SAMPLES, "labels")[0]
+    except (InputError, OSError) as error:
+        raise RunFolderError(f"cannot read {folder / SAMPLES}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,8 @@ class _StoredValues:
     def __getitem__(self, indices: Tensor) -> Tensor:
         count, *event = self.shape
         try:
-            stored = np.memmap(self.path, np.uint8, "r", self.start, (count, prod(event) * self.dtype.itemsize))
+            shape = (count, prod(event) * self.dtype.itemsize)
+            stored = np.memmap(self.path, np.uint8, "r", self.start, shape)  # noqa: TID251 - its digest was checked
         except (OSError, ValueError) as error:
             raise RunFolderError(f"cannot read {self.path}: {error}") from error
         rows = torch.from_numpy(stored[indices.cpu().numpy()].reshape(-1))

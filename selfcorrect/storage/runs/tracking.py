@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from ...core.errors import InputError
+from ..files.limits import read_text
 from ..files.locks import read_own_identity
 from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
@@ -307,7 +308,7 @@ def experiment_id(folder: Path) -> str:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, secrets.token_hex(16))
-    return path.read_text(encoding="utf-8")
+    return read_text(path)
 
 
 def _private_settings(sweep: Mapping[str, str]) -> Any:

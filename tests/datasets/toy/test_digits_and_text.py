@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import struct
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.toy.digits import bundled_digits, mnist, read_idx
-from selfcorrect.datasets.toy.text import Alphabet, documentation, read_text, split_windows
+from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows
+from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -52,7 +55,7 @@ def test_missing_and_damaged_files_are_named(mnist_folder: Path) -> None:
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte should hold 3936 bytes .* holds 3935"):
         read_idx(path)
     path.write_bytes(b"GIF89a")
-    with pytest.raises(ValueError, match="is not an idx file: it starts with 47 49 46 38"):
+    with pytest.raises(ValueError, match="is not an idx file of bytes: it starts with 47 49 46 38"):
         read_idx(path)
 
 
@@ -77,8 +80,43 @@ def test_held_out_windows_come_after_all_training_windows() -> None:
         split_windows(torch.arange(9.0), 10, 0.2)
 
 
-def test_binary_file_is_refused_with_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "text"
-    path.write_bytes(b"abc\xff")
-    with pytest.raises(ValueError, match="is not UTF-8 text: byte 3 is 0xff"):
-        read_text(path)
+def gzipped_zeros(size: int) -> bytes:
+    return gzip.compress(bytes(size))
+
+
+BROKEN = {
+    "cut off": (lambda content: gzip.compress(content)[:-20], "cut off"),
+    "no gzip": (lambda content: content, "cannot be unpacked"),
+    "a bomb": (lambda content: gzipped_zeros(2**24), "would take"),
+    "many parts": (lambda content: gzipped_zeros(2**20) * 20, "would take"),
+    "too many axes": (lambda content: gzip.compress(b"\0\0\x08\xff" + bytes(4 * 255)), "should hold"),
+    "negative sizes": (lambda content: gzip.compress(content[:4] + b"\xff" * 12 + content[16:]), "should hold"),
+    "floats": (lambda content: gzip.compress(b"\0\0\x0d" + content[3:]), "not an idx file"),
+    "nothing": (lambda content: gzip.compress(b""), "not an idx file"),
+    "empty": (lambda content: b"", "not an idx file"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_digits_get_a_sentence(mnist_folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LIMIT_VARIABLE, "4")
+    change, message = BROKEN[name]
+    plain = mnist_folder / "train-images-idx3-ubyte"
+    path = plain.with_name(f"{plain.name}.gz")
+    path.write_bytes(change(plain.read_bytes()))
+    plain.unlink()
+    with pytest.raises(InputError, match=message) as refusal:
+        mnist(mnist_folder)
+    assert str(path) in str(refusal.value)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "pipe"])
+def test_pipes_and_devices_are_no_digits(mnist_folder: Path, target: str) -> None:
+    path = mnist_folder / "train-images-idx3-ubyte"
+    path.unlink()
+    if target == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target)
+    with pytest.raises(InputError, match="no regular file"):
+        mnist(mnist_folder)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import selfcorrect as sc
@@ -92,6 +94,66 @@ def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
         Shift().load(tmp_path / "none")
     path.write_text("text")
     with pytest.raises(InputError, match="no readable file of safetensors"):
+        Shift().load(path)
+
+
+def spoil(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
+    """A state of which one tensor is not what the model needs; of the optimiser's, if there are any."""
+    name = max(state, key=lambda name: (name.startswith("optimiser:"), state[name].ndim, name))
+    changes = {
+        "NaN": state[name] * torch.nan,
+        "infinity": state[name] / 0,
+        "a row more": torch.cat([state[name], state[name][:1]]),
+        "an axis more": state[name][None],
+        "whole numbers": state[name].long(),
+    }
+    if how == "missing":
+        return {other: tensor for other, tensor in state.items() if other != name}
+    if how == "one more":
+        return state | {"surplus": torch.ones(3)}
+    return state | {name: changes[how]}
+
+
+MODELS = {
+    "network": (Shift(), Shift().fit(REAL, 2, STREAM)),
+    "optimiser": (Shift(keep_optimiser=True), Shift(keep_optimiser=True).fit(REAL, 2, STREAM)),
+    "Gaussian": (sc.Gaussian.standard(3), sc.Gaussian.standard(3).fit(REAL, 0, STREAM)),
+    "ecosystem": (
+        Ecosystem.replicate(sc.Gaussian.standard(3), 2),
+        Ecosystem.replicate(sc.Gaussian.standard(3), 2).fit(REAL, 0, STREAM),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "how", ["NaN", "infinity", "a row more", "an axis more", "whole numbers", "missing", "one more"]
+)
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_state_of_another_kind_is_refused_when_it_is_loaded(kind: str, how: str, tmp_path: Path) -> None:
+    untrained, trained = MODELS[kind]
+    path = tmp_path / "a.safetensors"
+    save_file(spoil(trained.state(), how), path)
+    with pytest.raises(InputError, match=r"a\.safetensors: "):
+        untrained.load(path)
+
+
+@pytest.mark.parametrize("covariance", [[[1.0, 0.0], [0.0, -0.1]], [[1.0, 0.5], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]])
+def test_a_covariance_that_is_none_is_refused(covariance: list[list[float]], tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    broken = replace(sc.Gaussian.standard(2), covariance=torch.tensor(covariance, dtype=torch.float64))
+    broken.save(path)
+    with pytest.raises(InputError, match=r"a\.safetensors: covariance must be symmetric"):
+        sc.Gaussian.standard(2).load(path)
+
+
+def test_a_pipe_and_a_device_are_no_models(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="no regular file"):
+        Shift().load(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="no regular file"):
         Shift().load(path)
 
 

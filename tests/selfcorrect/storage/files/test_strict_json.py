@@ -1,6 +1,5 @@
 """JSON from a disk is read in one place, with bounds, and checked against dataclasses."""
 
-import ast
 import json
 import math
 from dataclasses import dataclass, field
@@ -12,8 +11,6 @@ import pytest
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 from selfcorrect.storage.files.strict_json import MAX_DEPTH, parse_json, read_as, read_json
-
-REPOSITORY = Path(__file__).resolve().parents[4]
 
 
 @dataclass(frozen=True)
@@ -103,25 +100,3 @@ def test_what_would_become_large_in_memory_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.delenv(LIMIT_VARIABLE)
     assert len(parse_json(text, "a.json")) == 20_001
     assert math.isnan(parse_json("NaN", "a.json"))
-
-
-@pytest.mark.slow
-def test_nothing_else_parses_json() -> None:
-    reader = REPOSITORY / "selfcorrect" / "storage" / "files" / "strict_json.py"
-    sources = [path for name in ("selfcorrect", "simulators", "datasets", "experiments")
-               for path in (REPOSITORY / name).rglob("*.py")]  # fmt: skip
-    child = REPOSITORY / "datasets" / "files" / "native" / "fbx_child.py"  # reads requests of this program only
-    others = [path for path in sources if path not in (reader, child) and _parses_json(ast.parse(path.read_text()))]
-    assert reader in sources
-    assert _parses_json(ast.parse(reader.read_text()))
-    assert not others
-
-
-def _parses_json(tree: ast.AST) -> bool:
-    return any(
-        isinstance(node, ast.Attribute)
-        and node.attr in ("load", "loads")
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "json"
-        for node in ast.walk(tree)
-    )

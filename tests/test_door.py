@@ -1,0 +1,69 @@
+"""Files are opened for reading by `selfcorrect.storage` only, which refuses pipes, devices and what is too large.
+
+Ruff bans the functions of libraries that read files (pyproject.toml); here are the methods and `open`.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+PACKAGES = ("selfcorrect", "simulators", "datasets", "experiments")
+DOOR = ("selfcorrect/storage/files", "selfcorrect/storage/pickles")
+
+ALLOWED = {
+    "datasets/files/native/fbx_child.py": "is a script that imports nothing else, and checks what it opens",
+    "experiments/cli.py": "the console's own streams",
+    "experiments/curation/page.py": "pages of the package",
+    "experiments/jobs/input_keys.py": "hashes a file that is_file has checked",
+    "experiments/studies/report.py": "pages of the package",
+    "experiments/studies/summary.py": "what Linux tells of the processor",
+    "selfcorrect/motion/pictures/player.py": "a page of the package",
+    "selfcorrect/runtime/processes.py": "what Linux tells of the process",
+}
+
+
+def find_openings(tree: ast.AST) -> list[int]:
+    """Return the lines that open a file for reading without the door."""
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and opens(node)]
+
+
+def opens(call: ast.Call) -> bool:
+    function = call.func
+    keywords = {word.arg: word.value for word in call.keywords}
+    modes = [*call.args, *filter(None, [keywords.get("mode")])]
+    texts = [mode.value for mode in modes if isinstance(mode, ast.Constant) and isinstance(mode.value, str)]
+    if isinstance(function, ast.Name):
+        return function.id == "open" and not any(text[:1] in ("w", "x", "a") for text in texts)
+    if not isinstance(function, ast.Attribute):
+        return False
+    if function.attr in ("read_bytes", "read_text"):
+        return not call.args
+    return function.attr == "open" and any(text[:1] == "r" for text in texts) and "fileobj" not in keywords
+
+
+def test_files_are_opened_by_the_door_only() -> None:
+    found: dict[str, list[int]] = {}
+    for package in PACKAGES:
+        for path in sorted((REPOSITORY / package).rglob("*.py")):
+            relative = path.relative_to(REPOSITORY).as_posix()
+            lines = find_openings(ast.parse(path.read_text()))
+            if lines and not relative.startswith(DOOR):
+                found[relative] = lines
+    others = {path: lines for path, lines in found.items() if path not in ALLOWED}
+    assert not others, "use selfcorrect.storage.files"
+    assert set(ALLOWED) == set(found), "each exception is one"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["path.read_bytes()", "Path(a).read_text(encoding='utf-8')", "open(path)", "open(path, 'rb')", "p.open('r')"],
+)
+def test_every_way_to_open_a_file_is_found(code: str) -> None:
+    assert find_openings(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", ["read_bytes(path)", "limits.read_text(path)", "open(path, 'wb')", "p.open('w')"])
+def test_the_door_and_writing_are_allowed(code: str) -> None:
+    assert not find_openings(ast.parse(code))
