@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.experiments.motion.report import (
+from selfcorrect.experiments.motion.answer import (
     JUDGED,
     MOST_ARMS,
-    MotionOutcome,
     format_answer,
     format_question,
     judge_outcome,
@@ -18,6 +17,7 @@ from selfcorrect.experiments.motion.report import (
 )
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.tables import MotionOutcome
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome

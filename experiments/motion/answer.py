@@ -1,0 +1,219 @@
+"""The answer of the motion experiment: what it asks, which differences it tests, and what it tells of them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from selfcorrect.motion.measures.metrics import Metric, find_metric
+
+from ..studies import verdict
+from ..studies.arms import BASELINE, STATIC, ArmSettings
+from ..studies.outcome import Judged, Pair
+from .correctors.table import corrector_row, is_own
+from .settings.experiment import MotionSettings
+from .tables import MotionJudged, MotionOutcome
+
+JUDGED = ("fid_kinematic", "recall", "coverage")
+"""Realism and diversity: the first measures that the answer rests on."""
+FEET = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
+"""Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
+
+MOST_ARMS = 6
+"""In the first picture, and side by side below it."""
+MOST_ANSWERED = 4
+"""Pairs that the answer describes one by one; more are counted."""
+
+
+def select_asked_correctors(settings: MotionSettings) -> list[str]:
+    """Return the correctors that an experiment asks about: users' own, else physics, else all that were run.
+
+    Controls are asked about only if nothing else was run.
+    """
+    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+    names = list(dict.fromkeys(arm.corrector for arm in arms if arm.corrector != "none"))
+    own_names = [name for name in names if is_own(name)]
+    if own_names:
+        return own_names
+    if "physics" in names:
+        return ["physics"]
+    return [name for name in names if not corrector_row(name).control] or names
+
+
+def format_question(settings: MotionSettings) -> str:
+    """Return the title of an experiment."""
+    names = select_asked_correctors(settings)
+    if not names:
+        return "How fast does a self-consuming motion model collapse without correction?"
+    *others, last = names
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"Does {listed} correction keep a self-consuming motion model from collapsing?"
+
+
+def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
+    """Pair all arms with the arms that they are compared with, for the measures that the answer rests on.
+
+    First come the pairs that the experiment asks about: what the loop with the largest synthetic share loses without
+    correction against training on real data only, what the correctors in question change, and what remedies change
+    in that loop. Their tests of realism and diversity are one family, and their tests of the feet another.
+    """
+    pairs = []
+    for denoiser, arms in outcome.curves.items():
+        for arm in arms:
+            if arm.plain in arms and arm.plain != arm:
+                pairs.append(Pair(denoiser, arm, arm.plain))
+    loops = _pair_loops(outcome)
+    asked = list(loops)
+    for corrector in select_asked_correctors(outcome.settings):
+        asked += _select_pairs(corrector, pairs)
+    for loop in loops:
+        remedied = [pair for pair in pairs if pair.task == loop.task and pair.plain == loop.arm]
+        asked += [pair for pair in remedied if pair.arm == ArmSettings(loop.arm.policy, remedy=pair.arm.remedy)]
+    others = [pair for pair in pairs if pair not in asked]
+    return Judged(outcome, [*asked, *others], select_questions(outcome), len(asked))
+
+
+def select_questions(outcome: MotionOutcome) -> list[list[Metric]]:
+    """Return the metrics that are judged, as far as they were measured: of realism and diversity, and of the feet."""
+    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
+    feet = [replace(find_metric(key), better="neutral") for key in FEET]
+    measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
+    return [[find_metric(key) for key in JUDGED], measured]
+
+
+def _pair_loops(outcome: MotionOutcome) -> list[Pair]:
+    """Pair the uncorrected loop with the largest synthetic share of each denoiser with training on real data only."""
+    pairs = []
+    for denoiser, arms in outcome.curves.items():
+        loops = [
+            arm for arm in arms if arm == ArmSettings(arm.policy) and not arm.is_baseline and arm.kind not in STATIC
+        ]
+        if loops:
+            pairs.append(Pair(denoiser, max(loops, key=_share), BASELINE))
+    return pairs
+
+
+def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs with a corrector and nothing else, at full strength if there are any; else all with it."""
+    with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
+    plain = [pair for pair in with_corrector if pair.arm == ArmSettings(pair.arm.policy, corrector, pair.arm.strength)]
+    full = [pair for pair in plain if math.isinf(pair.arm.strength)]
+    return full or plain or with_corrector
+
+
+def format_answer(judged: MotionJudged) -> str:
+    """Return the answer to `format_question`, a sentence a line."""
+    if not judged.asked:
+        return "Only training on real data was run: there is no loop to judge."
+    if judged.outcome.settings.seeds == 1 or len(judged.asked) > MOST_ANSWERED:
+        return verdict.headline(judged.asked_effects)
+    sentences = []
+    unchanged = []
+    for pair, effects in zip(judged.asked, judged.effects, strict=False):
+        sentences += _describe_pair(judged.outcome, pair, effects)
+        same = [effect for effect in effects if effect.word == "no clear difference"]
+        if same:
+            has_intervals = pair.arm.corrector != "none"
+            listed = _join([_describe_change(effect) if has_intervals else _name_metric(effect) for effect in same])
+            unchanged.append(f"{_name_pair(judged.outcome, pair)} in {listed}")
+    if unchanged:
+        sentences.append(f"We found no difference {'; '.join(unchanged)}.")
+    return "\n".join(sentences)
+
+
+def _name_pair(outcome: MotionOutcome, pair: Pair) -> str:
+    """Return words such as "with physics"."""
+    words = "without correction" if pair.plain == BASELINE else f"with {pair.arm.title}"
+    return f"{words} ({outcome.titles[pair.task]})" if len(outcome.curves) > 1 else words
+
+
+def _describe_pair(outcome: MotionOutcome, pair: Pair, effects: Sequence[verdict.Effect]) -> list[str]:
+    """Return a sentence on what was found of a pair, none for nothing; counts of seeds where there are too few."""
+    shown = [effect for effect in effects if effect.is_found or "seeds" in effect.word]
+    if not shown:
+        return []
+    lead = _name_pair(outcome, pair)
+    lead = f"{lead[0].upper()}{lead[1:]}"
+    reference = "with real data only" if pair.plain == BASELINE else "without"
+    words = {effect.metric.key: effect.word for effect in effects}
+    if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
+        lead += f", the loop collapses: after {outcome.settings.generations} generations"
+    elif pair.plain != BASELINE and all(words[key] == "better" for key in ("recall", "coverage")):
+        lead += ", diversity stays:"
+    else:
+        lead += ","
+    listed = []
+    for keys in (JUDGED, FEET):
+        of_question = [effect for effect in shown if effect.metric.key in keys]
+        words_of_question = [
+            _describe_effect(effect, reference if effect is shown[0] else "") for effect in of_question
+        ]
+        if words_of_question:
+            listed.append(_join(words_of_question))
+    feet = [effect.metric for effect in shown if effect.metric.key in FEET and effect.metric.key in outcome.real]
+    real = [f"{outcome.real[metric.key].mean():.{metric.digits}f}" for metric in feet]
+    closing = f" (real motion: {', '.join(real)})" if real and pair.plain != BASELINE else ""
+    return [f"{lead} {'; '.join(listed)}{closing}."]
+
+
+def _describe_effect(effect: verdict.Effect, reference: str) -> str:
+    """Return words such as "recall is 0.37 instead of 0.87 (−0.50 [−0.61, −0.39])"."""
+    digits = effect.metric.digits
+    value = f"{effect.arm.last(effect.metric.key).mean():.{digits}f}"
+    reference_value = f"{effect.reference.last(effect.metric.key).mean():.{digits}f}"
+    unit = f" {effect.metric.unit.symbol}" if effect.metric.unit.symbol else ""
+    than = " ".join(filter(None, (f"instead of {reference_value}", reference)))
+    return f"{_name_metric(effect)} {value}{unit} {than} ({_format_interval(effect)})"
+
+
+def _describe_change(effect: verdict.Effect) -> str:
+    return f"{_name_metric(effect)} ({_format_interval(effect)})"
+
+
+def _format_interval(effect: verdict.Effect) -> str:
+    """Return the change with its interval, or the number of seeds where nothing is decided."""
+    if "seeds" in effect.word:
+        return effect.word
+    digits = effect.metric.digits
+    change = effect.change
+    text = f"{change.estimate:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
+    return text.replace("-", "−")
+
+
+def _name_metric(effect: verdict.Effect) -> str:
+    """Return the name of the metric of an effect within a sentence."""
+    name = effect.metric.name.partition(",")[0]
+    return name if name.startswith("Fréchet") else f"{name[0].lower()}{name[1:]}"
+
+
+def _join(words: Sequence[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def select_shown_pairs(judged: MotionJudged) -> list[Pair]:
+    """Return for each denoiser the pair with the largest synthetic share that the answer rests on.
+
+    Without correctors, each plain loop is a pair with itself.
+    """
+    best: dict[str, Pair] = {}
+    corrected = [pair for pair in judged.asked if pair.arm.corrector != "none"]
+    plain = [Pair(name, arm, arm) for name, arms in judged.outcome.curves.items() for arm in arms if arm == arm.plain]
+    for pair in corrected or plain:
+        best_pair = best.get(pair.task)
+        if best_pair is None or _share(pair.arm) > _share(best_pair.arm):
+            best[pair.task] = pair
+    return list(best.values())
+
+
+def select_pictured_arms(judged: MotionJudged) -> dict[str, list[ArmSettings]]:
+    """Return for each denoiser the arms of the first picture: real data only, and the group of the shown pair."""
+    arms_by_task = {}
+    for pair in select_shown_pairs(judged):
+        group = [arm for arm in judged.outcome.curves[pair.task] if arm.group == pair.arm.group]
+        first = [BASELINE, pair.plain, pair.arm]
+        arms_by_task[pair.task] = list(dict.fromkeys([*first, *group]))[:MOST_ARMS]
+    return arms_by_task
+
+
+def _share(arm: ArmSettings) -> float:
+    return -1.0 if math.isnan(arm.synthetic_share) else arm.synthetic_share
