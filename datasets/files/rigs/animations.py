@@ -1,7 +1,7 @@
 """The animations of a file: each is judged separately, so that one that cannot be corrected ends no other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.views import Y_UP
@@ -48,7 +48,7 @@ def read_animation(
     """
     clip = clip_of(rig, motion, tracks, metres_per_unit)
     try:
-        check_bones(clip)
+        clip = replace(clip, notes=(*clip.notes, *check_bones(clip)))
         body = turn_upright(body_of(clip), reading.up, Y_UP)
         check_units_agree(body.motion)
         return Animation(clip, body, refusal="")

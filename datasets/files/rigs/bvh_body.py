@@ -36,7 +36,7 @@ _HELD_M = 0.01
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
     """Return the body of a BVH file; writing refuses a motion that the file's channels cannot hold."""
     clip = _sample_key_poses(read_bvh(path, reading.metres_per_unit, reading.fps), path)
-    check_bones(clip)
+    notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
     check_units_agree(seen.motion)
@@ -55,7 +55,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
         if has_hinges:
             _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
-    return MotionFile((seen.motion,), (*clip.notes, *seen.notes), write, flaw=seen.flaw, up=seen.up)
+    return MotionFile((seen.motion,), (*notes, *seen.notes), write, flaw=seen.flaw, up=seen.up)
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:

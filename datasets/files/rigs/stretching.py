@@ -16,6 +16,7 @@ from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, no
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
+from ..motion_file import BONES_MADE_CONSTANT
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1
@@ -23,8 +24,8 @@ _LIMB_STRETCH = 0.1
 _LEAST_STRETCH_M = 0.015
 _SOCKET_M = 0.04
 """By how much other bones may change: hip sockets, collars and spines slide in game characters."""
-_HEAD_STRETCH = 1.0
-"""Share of its length by which the bone to the head may change, on which nothing stands: cartoon heads pop."""
+_FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3": 0.5}
+"""Share of its length by which the bone to a part may change on which nothing stands: cartoon heads and trunks pop."""
 _ALIKE = 0.1
 _MOVES_M = 1e-4
 """Joints that move less in their parents do not."""
@@ -33,21 +34,28 @@ _LEAST_SINE = 0.02
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
-def check_bones(clip: RiggedMotion) -> None:
+def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     """Refuse a body whose bones change their lengths, as where positions in the world stand for those in the parent.
 
-    Raises InputError with the worst bone and its lengths.
+    Returns:
+        A note if the trunk stretches far, which a rigid body does not.
+
+    Raises:
+        InputError: Names the worst bone and its lengths.
     """
     skeleton = clip.motion.skeleton
     joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
     limbs = _joints_of_limbs(skeleton)
     excesses_m: dict[int, float] = {}
     spans_m: dict[int, tuple[float, float]] = {}
+    most_m = 0.0
     for joint in joints:
         low_m, usual_m, high_m = np.percentile(norms(clip.stretches_m[joint]), (5, 50, 95))
         least_m = _LEAST_STRETCH_M if joint in limbs else _SOCKET_M
-        share = _HEAD_STRETCH if skeleton.parts[joint] == "head" else _LIMB_STRETCH
+        share = _FREE_STRETCH.get(skeleton.parts[joint], _LIMB_STRETCH)
         excess_m = high_m - low_m - max(share * usual_m, least_m)
+        if skeleton.parts[joint] != "head" and joint not in limbs:
+            most_m = max(most_m, high_m - low_m)
         if excess_m > 0:
             excesses_m[joint] = excess_m
             spans_m[joint] = (low_m, high_m)
@@ -65,6 +73,7 @@ def check_bones(clip: RiggedMotion) -> None:
             f"{clip.motion.source}: the positions of {len(joints)} joints fit the skeleton in the world only; "
             "expected them in the parent's frame, or rotations alone"
         )
+    return (f"{BONES_MADE_CONSTANT}: the trunk stretches by up to {most_m:.2f} m",) if most_m > _SOCKET_M else ()
 
 
 def _inside_body(skeleton: Skeleton) -> list[int]:

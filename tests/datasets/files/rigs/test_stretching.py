@@ -10,6 +10,7 @@ import pytest
 from made_motions import made_motion
 
 import selfcorrect as sc
+from selfcorrect.datasets.files.motion_file import BONES_MADE_CONSTANT
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.gltf_document import numbers, read_document, with_tracks, write_document
 from selfcorrect.experiments.cli import main
@@ -139,6 +140,21 @@ def test_heads_may_pop_and_limbs_may_not(tmp_path: Path, part: str, is_refused: 
     grown_m = np.linspace(0, 0.6, len(base))[:, None] * base.skeleton.offsets_m[joint]
     write_moving(tmp_path / "a.glb", base, {base.skeleton.names[joint]: grown_m}, animations=2)
     assert [bool(refusal) for refusal in open_motion(tmp_path / "a.glb").refusals] == [True, False][: 2 * is_refused]
+
+
+def test_a_trunk_that_stretches_is_read_and_written_with_a_note(tmp_path: Path) -> None:
+    base = walk()
+    spine = base.skeleton.names[joint_of(base, "neck")]
+    offset_m = base.skeleton.offsets_m[joint_of(base, "neck")]
+    write_moving(tmp_path / "a.glb", base, {spine: sway(base, 0, 0.2)[:, :1] * offset_m})
+    save_motion(tmp_path / "still.glb", base)
+    file = open_motion(tmp_path / "a.glb")
+    assert any(note.startswith(BONES_MADE_CONSTANT) for note in file.assumed)
+    file.write(tmp_path / "b.glb", file.motion)
+    np.testing.assert_allclose(
+        translations(tmp_path / "b.glb", spine), translations(tmp_path / "a.glb", spine), atol=1e-5
+    )
+    assert not any(note.startswith(BONES_MADE_CONSTANT) for note in open_motion(tmp_path / "still.glb").assumed)
 
 
 @pytest.mark.slow
