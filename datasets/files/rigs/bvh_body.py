@@ -20,6 +20,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
+from .bvh_text import PLACEHOLDER
 from .followers import Follower, find_followers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
@@ -31,6 +32,11 @@ from .stretching import (
 )
 
 _HELD_M = 0.01
+_FRAMES_TO_DOUBT = 512
+_FAR_APART_M = 0.1
+"""Median way between frames, of the joint that moves furthest, from which these may be key poses."""
+_GOES_ON = 0.5
+"""Largest correlation of the ways of joints before and after key poses."""
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
@@ -60,6 +66,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     """Return a clip with too few frames per second to show a motion, sampled between its frames as between keys."""
+    clip = _believe_frame_time(clip)
     own_fps = clip.motion.fps
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
@@ -68,6 +75,25 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     places = np.arange(sampled) * own_fps / SAMPLED_FPS
     note = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g} (--fps)"
     return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, note))
+
+
+def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
+    """Return a clip at one frame per second if it says so and its poses are too unlike for the usual rate.
+
+    Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
+    """
+    doubts = [note for note in clip.notes if PLACEHOLDER in note and note.startswith("frame time 1")]
+    if not doubts or len(clip.motion) < 3:
+        return clip
+    positions_m = joint_positions(clip.motion.frames(0, _FRAMES_TO_DOUBT))
+    steps_m = np.diff(positions_m - positions_m[:, :1], axis=0)
+    furthest_m = np.linalg.norm(steps_m, axis=2).max(axis=1)
+    sizes_m2 = np.sqrt((steps_m[1:] ** 2).sum() * (steps_m[:-1] ** 2).sum())
+    goes_on = (steps_m[1:] * steps_m[:-1]).sum() / max(float(sizes_m2), 1e-12)
+    if np.median(furthest_m) < _FAR_APART_M or goes_on > _GOES_ON:
+        return clip
+    notes = tuple(note for note in clip.notes if note not in doubts)
+    return replace(clip, motion=replace(clip.motion, fps=1.0), notes=notes)
 
 
 def _check_channels(path: Path, motion: Motion, written: Motion) -> None:

@@ -45,6 +45,8 @@ _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
 _TOUCHING_NOTE = "numbers that touch each other are read apart"
 _ROWS_BEFORE_END = 4
 """Rows at the end of a file that show how its program writes numbers."""
+PLACEHOLDER = " is a placeholder"
+"""Words of a note on a frame time of 0 or 1 s."""
 _ONE_SECOND = "1.0000000"
 """Frame time as this program writes it, which is no placeholder."""
 _PADDING = "\0\x1a"
@@ -387,7 +389,7 @@ def _infer_fps(frame_time_s: float) -> tuple[float | None, str]:
     whichever makes the frame rate a usual one.
     """
     if frame_time_s in (0, 1):
-        return SAMPLED_FPS, " is a placeholder"
+        return SAMPLED_FPS, PLACEHOLDER
     if frame_time_s > _LONGEST_FRAME_S:
         for fps, assumption in ((1000 / frame_time_s, " in milliseconds"), (frame_time_s, " is the frame rate")):
             usual_fps = min(_USUAL_FPS, key=lambda usual: abs(usual - fps))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rigs import base_walk
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
@@ -227,6 +228,21 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
     np.testing.assert_allclose(sampled_m, joint_positions(poses)[:: 1 if step.is_integer() else 2], atol=1e-4)
     file.write(tmp_path / "b.bvh", file.motion)
     assert len(open_motion(tmp_path / "b.bvh").motion) == len(file.motion)
+
+
+@pytest.mark.parametrize(("every", "word"), [(1, "is a placeholder"), (13, "are key poses")])
+def test_a_frame_time_of_a_second_is_believed_of_poses_that_lie_far_apart(
+    tmp_path: Path, every: int, word: str
+) -> None:
+    walk = base_walk(3)
+    poses = replace(walk, root_m=walk.root_m[::every], rotations=walk.rotations[::every])
+    sc.save_motion(tmp_path / "a.bvh", poses)
+    text = (tmp_path / "a.bvh").read_text().replace("Frame Time: 0.0333333", "Frame Time: 1.0")
+    (tmp_path / "a.bvh").write_text(text)
+    file = open_motion(tmp_path / "a.bvh")
+    assert [word in note for note in file.assumed if "frame" in note] == [True]
+    assert file.motion.fps == 30
+    assert len(file.motion) == (len(poses) if every == 1 else 30 * (len(poses) - 1) + 1)
 
 
 def test_five_frames_per_second_stay_as_they_are(walker: sc.Motion, tmp_path: Path) -> None:
