@@ -41,7 +41,7 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     return (
         size,
         Conclusion("up", up, (*evidence, *notes["--up"])),
-        Conclusion("unit", *(notes["--metres-per-unit"] or (unit,))),
+        Conclusion("unit", next(iter(notes["--metres-per-unit"]), unit)),
         _conclude_names(motion),
         Conclusion("rate", f"{motion.fps:g} frames per second", notes["--fps"]),
         _conclude_floor(motion),
