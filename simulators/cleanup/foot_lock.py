@@ -56,6 +56,8 @@ class FootSettings:
     """Furthest that toes bend up."""
     tips_below_ball_m: float = 0.02
     """Depth of toe tips below the ball from which on they do not lift the foot."""
+    heel_radius_m: float = 0.03
+    """Radius of heels, which soles with corners do not show: a foot lands on it without being lifted by the corner."""
     letting_go_s: float = 0.2
     """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
     hard_drag_limit_m: float = 0.15
@@ -202,6 +204,22 @@ def toe_bends(
     axes /= np.maximum(level_m, 1e-9)[..., None]
     angles_rad = bears * np.clip(up_rad, 0.0, settings.most_bent_rad)
     return quaternions(axes * angles_rad[..., None])
+
+
+def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray, settings: FootSettings = FEET) -> np.ndarray:
+    """Return by how much a round heel of feet whose toes point up is higher than its corner: r (sin θ + cos θ − 1).
+
+    Args:
+        heels_m: (N, T, 2, 3) corners of the heels.
+        balls_m: (N, T, 2, 3) balls of the feet, which lie above the heels by an angle θ.
+        settings: Radius r.
+
+    Returns:
+        (N, T, 2), 0 for feet whose toes point down.
+    """
+    feet_m = balls_m - heels_m
+    sines = np.maximum(feet_m[..., 1], 0.0) / np.maximum(norms(feet_m), 1e-9)
+    return settings.heel_radius_m * (sines + np.sqrt(1 - sines**2) - 1)
 
 
 def _tilt_rad(normals: np.ndarray) -> np.ndarray:

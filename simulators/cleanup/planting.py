@@ -422,6 +422,8 @@ def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
     return np.concatenate([posed.feet_m, split_by_foot(default_corners_m)], axis=-2)
 
 
+_CORNERS_OF_HEEL = slice(0, 2)
+"""Corners at the heel of a foot."""
 _CORNERS_OF_BALL = slice(2, 4)
 """Corners at the ball of a foot that has toes; those of its tip follow."""
 
@@ -431,8 +433,8 @@ def _heights_of_solid_feet_m(
 ) -> np.ndarray:
     """Return the heights (N, T, 2) above the ground of the lowest solid points of feet.
 
-    Toe tips that are sunk count as no deeper below the ball than toes that cannot be bent far enough, and never lift a
-    foot whose ball is higher than that above the ground: a foot that points down would hang in the air.
+    Heels are round. Toe tips that are sunk count as no deeper below the ball than toes that cannot be bent far enough.
+    They never lift a foot whose ball is higher than that above the ground: a foot that points down would hang.
 
     Args:
         posed: Motions with their poses.
@@ -441,10 +443,15 @@ def _heights_of_solid_feet_m(
         settings: Depth of toe tips that lift a foot.
     """
     heights_m = posed.standing_m(points_m)[..., 1] - ground_m[..., None]
-    lowest_m = heights_m.min(-1)
     corners = posed.feet_m.shape[-2]
     if posed.motions.skeleton.soles_m is None or corners <= _CORNERS_OF_BALL.stop:
-        return lowest_m
+        return heights_m.min(-1)
+    heels_m = points_m[..., _CORNERS_OF_HEEL, :].mean(-2)
+    balls_m = points_m[..., _CORNERS_OF_BALL, :].mean(-2)
+    relief_m = foot_lock.heel_relief_m(heels_m, balls_m, settings)
+    for first in (0, corners):
+        heights_m[..., first : first + _CORNERS_OF_HEEL.stop] += relief_m[..., None]
+    lowest_m = heights_m.min(-1)
     deepest_m = heights_m[..., _CORNERS_OF_BALL].min(-1, keepdims=True) - settings.tips_below_ball_m
     for first in (_CORNERS_OF_BALL.stop, corners + _CORNERS_OF_BALL.stop):
         tips = slice(first, first + 2)
