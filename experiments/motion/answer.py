@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 
 from ..studies import verdict
@@ -104,8 +106,10 @@ def format_answer(judged: MotionJudged) -> str:
     """Return the answer to `format_question`, a sentence a line."""
     if not judged.asked:
         return "Only training on real data was run: there is no loop to judge."
-    if judged.outcome.settings.seeds == 1 or len(judged.asked) > MOST_ANSWERED:
-        return verdict.headline(judged.asked_effects)
+    if judged.outcome.settings.seeds == 1:
+        return verdict.ONE_SEED
+    if len(judged.asked) > MOST_ANSWERED:
+        return "\n".join([_describe_loops(judged.outcome), verdict.headline(_select_corrected_effects(judged))])
     sentences = []
     unchanged = []
     for pair, effects in zip(judged.asked, judged.effects, strict=False):
@@ -118,6 +122,26 @@ def format_answer(judged: MotionJudged) -> str:
     if unchanged:
         sentences.append(f"We found no difference {'; '.join(unchanged)}.")
     return "\n".join(sentences)
+
+
+def _describe_loops(outcome: MotionOutcome) -> str:
+    """Return a sentence on the recall of all uncorrected loops at the last generation."""
+    endings = []
+    for arms in outcome.curves.values():
+        for arm, curves in arms.items():
+            if arm == ArmSettings(arm.policy) and not arm.is_baseline:
+                endings.append(f"{curves.last('recall').mean():.2f} ({arm.group})")
+    real = np.mean([arms[BASELINE].last("recall").mean() for arms in outcome.curves.values()])
+    return f"Without correction, recall ends at {', '.join(endings)}; training on real data only keeps {real:.2f}."
+
+
+def _select_corrected_effects(judged: MotionJudged) -> list[verdict.Effect]:
+    """Return the effects of correctors that the answer rests on, else all of them."""
+    corrected = []
+    for pair, effects in zip(judged.asked, judged.effects, strict=False):
+        if pair.arm.corrector != "none":
+            corrected += effects
+    return corrected or judged.asked_effects
 
 
 def _name_pair(outcome: MotionOutcome, pair: Pair) -> str:

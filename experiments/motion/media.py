@@ -142,6 +142,8 @@ def _samples_clip(
     section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
     caption = f"Generation {generation}: {title}"
     if side_by_side:
+        if len(run.settings.comparisons) > 1:
+            caption = f"{run.settings.words(run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
         panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
         titles = ["" if index % draws else names[index // draws] for index in range(len(panels))]
         scene = encode_scene(panels, titles, together=False, marked=False)

@@ -91,6 +91,15 @@ def test_a_loop_collapses_only_if_it_is_worse_in_all_that_is_judged():
         assert "no difference" in answer
 
 
+def test_a_sweep_tells_of_every_loop_and_counts_what_correction_changes():
+    policies = ("augment:0.25", "augment:1", "augment:4", "replace")
+    judged = judge_outcome(outcome(*arms("physics", policies=policies), good=("physics",)))
+    loops, counts = format_answer(judged).splitlines()
+    for policy in policies:
+        assert ArmSettings(policy).group in loops
+    assert counts.count("better in 4 of 4") == len(JUDGED)
+
+
 def test_what_is_asked_is_a_family_of_its_own():
     verdict = judge_outcome(
         outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))

@@ -147,9 +147,10 @@ def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
         assert part in page
     for words in ("lift_up", "real against real", "not known (custom corrector)", "One seed proves nothing"):
         assert words in page
-    assert page.count("<option") == 1 + 4 + 2  # generation 0, four arms, before and after correction in both
+    assert page.count("<option") == 2  # before and after correction, in generation 0 and in the last one
     motions = json.loads(re.search(r'<script id="motions" type="application/json">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
-    assert [len(json.loads(scene)["motions"]) for scene in motions["scenes"]] == [4] * 7
+    assert [len(json.loads(scene)["motions"]) for scene in motions["scenes"]] == [4] * 2
+    assert [len(json.loads(scene)["motions"]) for scene in motions["side_by_side"]] == [16] * (1 + 4)
     assert motions["page"].count(motions["mark"]) == 1
     assert len(page) < 1_500_000
     assert page.index('id="verdict"') < page.index('id="picture"') < page.index('id="arms"')
