@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import struct
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -52,7 +52,7 @@ class _Child:
     def __init__(self, script: Path, name: str) -> None:
         self._name = name
         self._number = 0
-        self._is_late = False
+        self._deadline_s = 0.0
         self.is_answering = False
         """True from the start of a request to the end of its answer."""
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -81,9 +81,7 @@ class _Child:
         """
         self._number += 1
         self.is_answering = True
-        timer = threading.Timer(time_limit_s, self._stop_late)
-        timer.daemon = True
-        timer.start()
+        self._deadline_s = time.monotonic() + time_limit_s
         try:
             self._send(json.dumps(request | {"number": self._number}).encode() + b"\n")
             number, text_size, count = _HEAD.unpack(self._receive(_HEAD.size))
@@ -94,11 +92,7 @@ class _Child:
             values = np.frombuffer(self._receive(8 * count), dtype=float)
         except (OSError, EOFError) as error:
             self.end()
-            if self._is_late:
-                raise _LateError from error
             raise _EndedError(self._explain_crash()) from error
-        finally:
-            timer.cancel()
         self.is_answering = False
         return answer, values
 
@@ -127,15 +121,25 @@ class _Child:
         content = bytearray(size)
         rest = memoryview(content)
         while rest:
+            self._wait(stream)
             received = stream.readinto(rest)
             if not received:
                 raise EOFError
             rest = rest[received:]
         return content
 
-    def _stop_late(self) -> None:
-        self._is_late = True
-        self._process.kill()
+    def _wait(self, stream: Any) -> None:
+        """Wait until the child goes on with its answer; `_LateError` if it does not in time.
+
+        The start of a thread that would stop the child is no alternative: an exception during it becomes another one.
+        """
+        if sys.platform == "win32":  # where nothing waits for a pipe
+            return
+        poll = select.poll()
+        poll.register(stream, select.POLLIN)
+        left_s = max(self._deadline_s - time.monotonic(), 0.0)
+        if not poll.poll(1000 * left_s):
+            raise _LateError
 
     def _explain_crash(self) -> str:
         code = self._process.returncode

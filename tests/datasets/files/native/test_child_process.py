@@ -130,7 +130,6 @@ def interrupting(kind: str, delay_s: float) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of threads whose start is cut short
 def test_interrupted_calls_spoil_no_other(reader: ChildReader, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     outcomes = {True: 0, False: 0}
