@@ -1,5 +1,6 @@
 """Whatever is damaged in a file of any format, program or dataset: it is read, or a sentence names it."""
 
+import gzip
 import json
 import pickle
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from robustness.damage import (
@@ -29,11 +31,13 @@ from robustness.faults import attempt
 
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SelfcorrectError
+from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.datasets.toy.digits import read_idx
 from selfcorrect.experiments.data.sources import map_readable, measure_motion, open_source, summarise
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.motion import Motion
@@ -129,6 +133,43 @@ def test_a_dataset_with_a_damaged_file_is_read_or_refused_by_its_name(name: str,
             shutil.rmtree(place)
 
     look_at_dataset(name, intact)
+    read()
+
+
+# --- models and digits -----------------------------------------------------------------------------------------------
+
+
+def _save_digits(path: Path) -> None:
+    images = np.arange(320, dtype=np.uint8).reshape(5, 8, 8)
+    path.write_bytes(gzip.compress(b"\0\0\x08\x03" + np.array(images.shape, ">u4").tobytes() + images.tobytes()))
+
+
+def _load_and_draw(path: Path) -> None:
+    model = sc.Gaussian.standard(3).load(path)
+    assert model.sample(torch.zeros(4, dtype=torch.int64), streams(0)).isfinite().all()
+
+
+TOYS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
+    "digits.gz": (_save_digits, read_idx),
+    "model.safetensors": (sc.Gaussian.standard(3).save, _load_and_draw),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOYS)
+def test_damaged_models_and_digits_are_read_or_refused_by_their_names(name: str, tmp_path: Path) -> None:
+    save, load = TOYS[name]
+    path = tmp_path / name
+    save(path)
+    load(path)
+
+    @given(content=draw_damaged(path))
+    @make_settings(60)
+    def read(content: bytes) -> None:
+        path.write_bytes(content)
+        _, refused = attempt(partial(load, path), InputError)
+        assert not refused or not wrong_with([refused], path)
+
     read()
 
 
