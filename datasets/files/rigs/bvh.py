@@ -24,9 +24,9 @@ from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 
 from ..skeletons.anatomy import recognize_parts
-from ..skeletons.units import measure_stature, unit_of, unit_of_person
+from ..skeletons.units import infer_unit
 from .bvh_text import BLANKS, byte_order_mark, parse_text, read_bvh_text
-from .rig import RiggedMotion, describe_changed_names, is_person, unique, warn_of_changed_names
+from .rig import RiggedMotion, describe_changed_names, unique, warn_of_changed_names
 
 _NO_BONE = 0.1
 """Share of its offset below which a joint's position is no place, but what is added to that."""
@@ -87,10 +87,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     name_note = describe_changed_names("BVH", content.names, written_names(content.names))
     notes = (*content.notes, *filter(None, [name_note]))
     if not unit_m:
-        infer_unit = unit_of_person if is_person(skeleton) else unit_of
-        unit_m, unit_note = infer_unit(measure_stature(motion), content.names)
-        if unit_note:
-            notes = (*notes, unit_note)
+        unit_m, unit_note = infer_unit(motion)
+        notes = (*notes, unit_note)
     scaled = replace(skeleton, offsets_m=skeleton.offsets_m * unit_m)
     motion = replace(motion, skeleton=scaled, root_m=root * unit_m)
     return RiggedMotion(

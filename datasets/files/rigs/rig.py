@@ -14,13 +14,12 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
-from ..skeletons.units import measure_stature, unit_of, unit_of_person
+from ..skeletons.units import infer_unit, measure_stature
 
 _BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""
@@ -283,9 +282,8 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     unit_m = metres_per_unit or 1.0
     notes: tuple[str, ...] = ()
     if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:
-        infer_unit = unit_of_person if is_person(read.skeleton) else unit_of
-        unit_m, note = infer_unit(size, rig.names)
-        notes = (note,) if note else ()
+        unit_m, note = infer_unit(read)
+        notes = (note,)
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
     moving = {joint for joint, kind in tracks if kind == "translation" and joint}
     pelvis = skeleton.joint("pelvis")
@@ -299,8 +297,3 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
     motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
     return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, notes=notes)
-
-
-def is_person(skeleton: Skeleton) -> bool:
-    """Return whether a skeleton has the parts that a human body needs."""
-    return set(REQUIRED_PARTS) <= set(skeleton.parts)

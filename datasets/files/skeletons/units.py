@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
@@ -100,25 +101,18 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
     return first, f"{note} (--metres-per-unit)"
 
 
-def unit_of_person(size: float, names: Collection[str]) -> tuple[float, str]:
-    """Return the unit of a human body in metres, and a note with it.
+def infer_unit(motion: Motion) -> tuple[float, str]:
+    """Return the likeliest unit of a motion in metres, and a note with it.
 
-    A body that no usual unit makes a person's size is scaled, because floors, contacts and masses are a person's.
-
-    Args:
-        size: Stature in the file's unit.
-        names: Names of its joints.
-
-    Returns:
-        The likeliest unit, or the one that makes the body as long as people are; what was assumed.
+    A person whom no usual unit gives a person's size is scaled, because floors, contacts and masses are a person's.
     """
-    unit_m, note = unit_of(size, names)
+    size = measure_stature(motion)
+    unit_m, note = unit_of(size, motion.skeleton.names)
     size_m = size * unit_m
-    is_damaged = not _SCALABLE_M[0] < size_m < _SCALABLE_M[1]
-    if _is_human(size_m) or is_damaged:
-        return unit_m, note
-    scaled_m = _SCALED_M / size
-    return scaled_m, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
+    is_person = set(REQUIRED_PARTS) <= set(motion.skeleton.parts)
+    if is_person and not _is_human(size_m) and _SCALABLE_M[0] < size_m < _SCALABLE_M[1]:
+        return _SCALED_M / size, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
+    return unit_m, note
 
 
 def check_units_agree(motion: Motion) -> None:
