@@ -54,7 +54,7 @@ FORMATS = (
     Format("gvhmr", (".pt", ".pth"), "SMPL-X parameters as of GVHMR, y up, 30 fps",
            DICTIONARY, "people.saving:write_gvhmr"),
     Format("gem-x", (".pt",), "SOMA parameters as of GEM-X, y up, 30 fps", DICTIONARY, "people.saving:write_gem_x"),
-    Format("wham", (".pkl",), "SMPL parameters as of WHAM, y up",
+    Format("wham", (".pkl", ".p"), "SMPL parameters as of WHAM, y up",
            DICTIONARY, "people.saving:write_wham", needs_fps=True),
     Format("prompthmr", (".pkl",), "SMPL-X parameters as of PromptHMR, y up",
            DICTIONARY, "people.saving:write_prompthmr", needs_fps=True),
@@ -82,8 +82,19 @@ FORMATS = (
            None, "rigs.usd:write", extra="usd"),
 )  # fmt: skip
 
-_OTHERS_TOO = (".pt", ".pth", ".pkl")
+_OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
 """Suffixes that models and data of any kind have too."""
+
+_ROBOT = "the motion of a robot; correct the human motion before it is retargeted"
+_ADVICE = {
+    ".c3d": "places of markers without a skeleton; solve them in the capture program, and export BVH or FBX",
+    ".trc": "places of markers without a skeleton; solve them in the capture program, and export BVH or FBX",
+    ".mvnx": "Xsens' own format; export BVH or FBX from MVN",
+    ".vmd": "MikuMikuDance's motion without its skeleton; load both into Blender (mmd_tools) and export BVH or FBX",
+    ".motion": f"ProtoMotions' format: {_ROBOT}",
+    ".csv": f"a table; if this is Unitree's or BeyondMimic's, {_ROBOT}",
+}
+"""Advice about files of other kinds by their suffixes."""
 
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
 """Files that are read beside motions, and are none."""
@@ -165,6 +176,8 @@ def reader_named(path: Path) -> str:
     recognised = [kind.reader for kind in fitting if kind.recognises and _import(kind.recognises)(path)]
     general = [kind.reader for kind in fitting if not kind.recognises]
     readers = [reader for reader in (*recognised, *general) if reader]
+    if not readers and (advice := _ADVICE.get(path.suffix.lower())):
+        raise InputError(f"{path}: {advice}")
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")

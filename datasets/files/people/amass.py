@@ -202,7 +202,7 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
         if before == len(motion) or array.ndim == 0 or len(array) != before:
             fields[name] = array
     fields |= _moving(old, poses, trans, motion.fps)
-    write_npz(path, fields)
+    write_npz(path, fields, objects_of=like if before == len(motion) else None)
 
 
 def _layout(path: Path, poses: np.ndarray) -> Layout:

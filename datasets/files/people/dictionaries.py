@@ -1,5 +1,6 @@
 """Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write them, and their readers."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from selfcorrect.storage.pickles.results import Results, open_results
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
 from . import amass, humanml3d, kimodo, sam3d, smpl_tools
+from .frames import stack_frames
 
 _LISTED = 12
 """Most arrays that a message names."""
@@ -49,17 +51,54 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
     """Open the motions of a file of named arrays; InputError, which lists them, if no known program writes such."""
     if path.suffix.lower() == ".npz":
         read_npz(path, ())  # which says what else it may be
-    results = open_results(path)
+    results = _stack_frames_of_people(open_results(path))
+    if character := _find_character(results):
+        raise InputError(
+            f"{path}: the motion of a robot or of a simulated character, as of {character}; correct the human motion "
+            "before it is retargeted"
+        )
     reader = _find_reader(results)
     if reader is None:
         raise InputError(unknown(path, results.shapes))
     return reader(results, reading)
 
 
+def _stack_frames_of_people(results: Results) -> Results:
+    """Return the results with people's arrays stacked if the file is a list of frames, each with rows of people."""
+    if sam3d.recognises(results.shapes):  # whose reader stacks them
+        return results
+    stacked = stack_frames(results)
+    program = smpl_tools.detect_program(stacked.shapes)
+    if program is None:
+        return results
+    tool, people = program
+    shapes = [stacked.shapes[f"{prefix}{tool.translation}"] for prefix in people]
+    return stacked if all(math.prod(shape[1:]) == 3 for shape in shapes) else results
+
+
+CHARACTERS = {
+    "GMR": ("root_pos", "root_rot", "dof_pos"),
+    "BeyondMimic or mjlab": ("joint_pos", "body_pos_w"),
+    "ProtoMotions": ("dof_pos", "rigid_body_pos"),
+    "holosoma": ("qpos",),
+    "PBHC or SONIC": ("root_trans_offset", "dof"),
+    "MimicKit": ("loop_mode", "frames"),
+}
+"""Arrays by which files of robots and simulated characters are recognised, by program."""
+
+
+def _find_character(results: Results) -> str:
+    """Return the program whose file holds a robot's or a simulated character's motion, "" for other files."""
+    names = {*results.shapes, *results.numbers, *results.others}
+    words = {word for name in names for word in name.split(".")}
+    return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
+
+
 def recognises(path: Path) -> bool:
     """Return whether a file holds motions of a program that is known, or is damaged, so that its content is unknown."""
     try:
-        return _find_reader(open_results(path)) is not None
+        results = _stack_frames_of_people(open_results(path))
+        return _find_reader(results) is not None
     except (InputError, OSError):
         return True
 

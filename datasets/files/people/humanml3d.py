@@ -39,7 +39,7 @@ from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_
 from ..skeletons.reading import Reading
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
-from . import motionstreamer
+from . import motionstreamer, rows
 from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_unit, open_joints, up_of_joints
 
 _LARGEST = 1e12
@@ -56,6 +56,8 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         return open_joints(path, array, joint_set, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_rows(path, array, reading)
+    if array.ndim == 2 and array.shape[1] in rows.ROWS:
+        return rows.open_rows(path, array, reading)
     if array.ndim == 2:
         refuse_world(path, reading, "HumanML3D")
         _refuse_standardised(path, array)
@@ -197,7 +199,8 @@ def _decode(path: Path, array: np.ndarray) -> np.ndarray:
         array = decode_joints(array, last_frame=True)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
         raise InputError(
-            f"{path}: expected rows (frames, 263) or (frames, 272), or joints (frames, 22, 3), got shape {array.shape}"
+            f"{path}: expected rows (frames, 263), (frames, 272), {', '.join(rows.describe_widths())}, or joints "
+            f"(frames, 22, 3), got shape {array.shape}"
         )
     check_within(f"{path}:", array, _LARGEST)
     return array

@@ -67,6 +67,14 @@ class Tool:
     """Vertical axis of its world, None if any may be."""
     camera: str = ""
     """File beside this one that holds the camera of each frame, "" for none."""
+    is_root: bool = False
+    """Whether places are those of the root joint, not translations of the body model."""
+    scale: str = ""
+    """Array of one number by which places are divided to be metres, "" for none."""
+    followers: tuple[str, ...] = ()
+    """Other arrays (T, 3) of places, which move as the translation does."""
+    derived: tuple[str, ...] = ()
+    """Arrays that the program derives from the motion; they keep their old content, and a note says so."""
 
 
 TOOLS = (
@@ -75,6 +83,12 @@ TOOLS = (
          "smpl_params_global.betas", fps=30.0, up=Y_UP),
     Tool("GEM-X", ("body_params_global.global_orient", "body_params_global.body_pose"), "body_params_global.transl",
          "body_params_global.betas", fps=30.0, up=Y_UP),
+    Tool("PHC", ("pose_aa",), "trans_orig", "beta", up=Z_UP, followers=("root_trans_offset",),
+         derived=("pose_quat_global", "pose_quat")),
+    Tool("PHC's heirs", ("pose_aa",), "root_trans_offset", "beta", up=Z_UP, is_root=True,
+         derived=("pose_quat_global", "pose_quat", "smpl_joints", "contact_mask")),
+    Tool("AIST++", ("smpl_poses",), "smpl_trans", fps=60.0, scale="smpl_scaling"),
+    Tool("EDGE", ("smpl_poses",), "smpl_trans", fps=30.0, derived=("full_pose",)),
     Tool("PromptHMR", ("smplx_world.pose",), "smplx_world.trans", "smplx_world.shape", up=Y_UP),
     Tool("TRAM", ("pred_rotmat",), "pred_trans", "pred_shape", up=Y_DOWN, camera="camera.npy"),
     Tool("SMPL-X's own names, as of GVHMR and 4D-Humans", ("global_orient", "body_pose"), "transl"),
@@ -90,7 +104,7 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
     """Return the program whose keys a file has, and the prefixes of its people; None for other files."""
     names = dict.fromkeys(names)
     for tool in TOOLS:
-        keys = (*tool.rotations, tool.translation)
+        keys = (*tool.rotations, tool.translation, *filter(None, [tool.scale]))
         ends = [name.removesuffix(tool.translation) for name in names if name.endswith(tool.translation)]
         people = [end for end in ends if end[-1:] in ("", ".") and all(f"{end}{key}" in names for key in keys)]
         if people:
@@ -160,15 +174,21 @@ def open_parameters(results: Results, reading: Reading) -> MotionFile:
 
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
     names = [*tool.rotations, tool.translation]
-    if f"{prefix}{tool.shape}" in results.shapes:
-        names.append(tool.shape)
+    for name in (tool.shape, tool.scale, *tool.followers):
+        if f"{prefix}{name}" in results.shapes:
+            names.append(name)
     arrays = {name: results.array(f"{prefix}{name}") for name in names}
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
     rotations = _rotations(label, tool, arrays)
-    trans = _translation(label, tool, arrays)
-    body, notes_on_axis = _body(tool, arrays, reading)
-    notes |= dict.fromkeys(notes_on_axis)
+    trans = _translation(label, tool, arrays) / _scale(label, tool, arrays)
+    body, notes_on_body = _body(tool, arrays, reading)
+    notes |= dict.fromkeys(notes_on_body)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
+    if tool.is_root:
+        pelvis_m = np.zeros(3)
+    derived = [name for name in tool.derived if f"{prefix}{name}" in {*results.shapes, *results.others}]
+    if derived:
+        notes[f"{', '.join(derived)} of the file stay as they are; {tool.name} derives them from the motion"] = None
     file_motion = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
     camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
     up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=range(len(AXES)))
@@ -287,6 +307,16 @@ def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np
     return array.astype(float).reshape(frames, 3)
 
 
+def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
+    """Return the number by which places are divided to be metres."""
+    if tool.scale not in arrays:
+        return 1.0
+    scale = arrays[tool.scale]
+    if scale.size != 1 or not 1e-3 < float(scale.item()) < 1e4:
+        raise InputError(f"{label}: expected {tool.scale} to be one number from 0.001 to 10000, got {scale}")
+    return float(scale.item())
+
+
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
     """Return the person that shape and body model describe, None for an average one, and notes."""
     if (model := body_model_of(reading)) is None:
@@ -304,9 +334,13 @@ def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarr
     motion = person.view.restore(changed)
     arrays = person.arrays
     file_motion = person.file_motion if len(person.file_motion) == len(motion) else None
+    scale = _scale(person.prefix, tool, arrays)
     old = arrays[tool.translation]
-    trans = (motion.root_m - person.pelvis_m).reshape(-1, *old.shape[1:])
-    written = {tool.translation: trans if file_motion is None else keep_places(old, file_motion.root_m, motion.root_m)}
+    places = scale * motion.root_m
+    written = {tool.translation: (places - scale * person.pelvis_m).reshape(-1, *old.shape[1:])}
+    if file_motion is not None:
+        for name in (tool.translation, *(name for name in tool.followers if name in arrays)):
+            written[name] = keep_places(arrays[name], scale * file_motion.root_m, places)
     start = 0
     for name in tool.rotations:
         old = arrays[name]

@@ -47,10 +47,33 @@ def write_npy(path: Path, array: np.ndarray) -> None:
         np.save(file, array, allow_pickle=array.dtype.hasobject)
 
 
-def write_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays with names as a .npz file; on failure the old file stays."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path | None = None) -> None:
+    """Write arrays with names as a .npz file; on failure the old file stays.
+
+    Args:
+        path: Path of the file.
+        arrays: The arrays.
+        objects_of: A .npz file whose arrays of objects are copied byte by byte, without reading them.
+    """
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        if objects_of is None:
+            return
+        with open_file(objects_of) as old, zipfile.ZipFile(old) as archive, zipfile.ZipFile(temporary, "a") as new:
+            for entry in archive.infolist():
+                if entry.filename.removesuffix(".npy") not in arrays and _holds_objects(archive, entry):
+                    check_unpacked(objects_of, entry.file_size, stored=entry.compress_size)
+                    new.writestr(entry.filename, archive.read(entry))
+
+
+def _holds_objects(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    """Return whether a member of a .npz file is an array of objects."""
+    try:
+        with archive.open(entry) as file:
+            return _read_header(file)[1].hasobject  # type: ignore[arg-type]
+    except Exception:  # a damaged member holds nothing
+        return False
 
 
 def skip_to_objects(path: Path, file: BinaryIO) -> None:

@@ -151,12 +151,12 @@ class _NpzResults(Results):
         return array
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this one; arrays of objects are left out, as nobody can read them without running code."""
+        """Write a file like this one; arrays of objects, which only running code could read, are copied as they are."""
         self._budget = Budget(self.path, stored=self._budget.stored)
         old = read_npz(self.path, skip_pickled=True)
         if any(len(array) != len(old[name]) for name, array in changed.items()):
             old = {name: array for name, array in old.items() if array.ndim == 0 or len(array) != frames}
-        write_npz(target, {**old, **changed})
+        write_npz(target, {**old, **changed}, objects_of=self.path)
 
 
 class _PickledResults(Results):
