@@ -28,6 +28,10 @@ def motion(joints: int) -> sc.Motion:
     return sc.Motion(LAYOUTS[joints].average(), motion.root_m, rotations, 30.0)
 
 
+SCALE_OF = {tool.name: 93.8 if tool.scale else 1.0 for tool in TOOLS}
+"""Units of places in a metre."""
+
+
 def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
     """What a tool saves of a motion in a world that is turned."""
     turn = Rotation.from_euler("x", TURNS[world], degrees=True)
@@ -40,9 +44,9 @@ def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
             tool_motion = motion(22)
     rotations = tool_motion.rotations.copy()
     rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    trans = turn.apply(tool_motion.root_m) - AVERAGE_PELVIS_M
-    vectors = Rotation.from_quat(rotations).as_rotvec().astype(np.float32)
     tool = next(tool for tool in TOOLS if tool.name == name)
+    trans = SCALE_OF[name] * (turn.apply(tool_motion.root_m) - (0.0 if tool.is_root else AVERAGE_PELVIS_M))
+    vectors = Rotation.from_quat(rotations).as_rotvec().astype(np.float32)
     if name == "TRAM":
         tool_arrays = {"pred_rotmat": Rotation.from_quat(rotations).as_matrix(), "pred_trans": trans[:, None]}
     elif len(tool.rotations) == 1:
@@ -50,6 +54,8 @@ def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
     else:
         tool_arrays = {tool.rotations[0]: vectors[:, 0], tool.rotations[1]: vectors[:, 1:].reshape(40, -1)}
         tool_arrays[tool.translation] = trans
+    if tool.scale:
+        tool_arrays[tool.scale] = np.array([SCALE_OF[name]])
     return tool_motion, {**tool_arrays, tool.shape: np.zeros((40, 10)), "frame_ids": np.arange(40)}
 
 
@@ -74,7 +80,7 @@ def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path:
         np.testing.assert_array_equal(same[key], array, err_msg=key)
     moved_m = (lifted[tool.translation] - tool_arrays[tool.translation]).reshape(40, 3)
     up = Rotation.from_euler("x", TURNS[world], degrees=True).apply([0.0, 0.1, 0.0])
-    np.testing.assert_allclose(moved_m, np.tile(up, (40, 1)), atol=1e-6)
+    np.testing.assert_allclose(moved_m, SCALE_OF[name] * np.tile(up, (40, 1)), atol=1e-6)
 
 
 @pytest.mark.parametrize("nested", [False, True])
