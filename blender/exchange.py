@@ -135,6 +135,10 @@ def _format_offset(vector_m: np.ndarray) -> str:
     return "OFFSET " + " ".join(f"{value:.6f}" for value in vector_m.round(6) + 0.0)
 
 
+_MOST = 1e6
+"""Largest number, in metres or degrees, that the program writes."""
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +151,14 @@ class _Hierarchy:
     offsets_m: list[np.ndarray] = field(default_factory=list)
     channel_counts: list[int] = field(default_factory=list)
     tips_m: dict[int, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def is_whole(self) -> bool:
+        """Return whether each joint has an offset of three numbers, channels, and a parent, except the first."""
+        vectors_m = [*self.offsets_m, *self.tips_m.values()]
+        are_vectors = all(vector_m.shape == (3,) and (np.abs(vector_m) <= _MOST).all() for vector_m in vectors_m)
+        counts = {len(self.names), len(self.offsets_m), len(self.channel_counts)}
+        return are_vectors and len(counts) == 1 and self.parents[0] == -1 and min(self.parents[1:], default=0) >= 0
 
 
 def read_bvh(path: Path) -> Steps:
@@ -165,7 +177,8 @@ def read_bvh(path: Path) -> Steps:
             yield 0.5 * start / len(rows), _READING
         values = np.concatenate(pieces)
         expected_shape = (int(count.split(":")[1]), sum(hierarchy.channel_counts))
-        is_whole = motion.endswith("\n") and values.shape == expected_shape and frame_s > 0
+        is_whole = motion.endswith("\n") and values.shape == expected_shape and 0 < frame_s < np.inf
+        is_whole = is_whole and hierarchy.is_whole and bool((np.abs(values) <= _MOST).all())
     except (ValueError, IndexError):
         is_whole = False
     if not is_whole:

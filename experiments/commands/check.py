@@ -73,6 +73,8 @@ class CheckCommand:
         """Check, report, and return the exit code."""
         if self.rules:
             return _print_rules()
+        if self.engine != "mujoco" and not self.physics:
+            raise SettingError("engine measures the residual of --physics; add that, or leave out engine")
         must_exist(self.inputs)
         must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture}

@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -124,7 +124,8 @@ class CorrectCommand:
                 print(f"{path}: not written, because the motion was not corrected")
             return
         if self.contacts_out is not None:
-            motion = open_motion(task.target, self.options.reading).motion
+            reading = replace(self.options.reading, floor=None, drop=False)  # the floor of a written file is at zero
+            motion = open_motion(task.target, reading).motion
             _write_new(self.contacts_out, Contacts.from_motion(motion).text())
         if self.delta is not None:
             before, _ = read_bvh_text(task.source)

@@ -49,12 +49,12 @@ class Source:
     limit: int | None = None
     """Read at most this number of recordings, spread evenly over all."""
 
-    def open(self) -> tuple[str, list[Clip]]:
-        """Return a description and the recordings."""
+    def open(self, without: Sequence[str] = ()) -> tuple[str, list[Clip]]:
+        """Return a description and the recordings; refuse the options of reading that change nothing."""
         if self.limit is not None:
             check_count("limit", self.limit, 1, 10**9)
         must_exist([self.path])
-        must_be_usable(self.reading)
+        must_be_usable(self.reading, without)
         from ..data.sources import open_source
 
         return open_source(self.path, self.dataset, self.split, self.reading, limit=self.limit)
@@ -157,7 +157,7 @@ class Convert:
 
     def run(self) -> None:
         must_exist(self.sources)
-        must_be_usable(self.reading)
+        must_be_usable(self.reading, without=("profile", "ground"))
         kind = formats.find_format(self.to)
         from selfcorrect.datasets.files.open import motion_files
 
@@ -284,7 +284,7 @@ class Profile:
         from selfcorrect.datasets.files.skeletons.rig_profile import as_json, profile_of
 
         must_exist(self.sources)
-        must_be_usable(self.reading)
+        must_be_usable(self.reading, without=("profile", "floor", "drop"))
         files = [file for root in self.sources for file in motion_files(root)]
         check_output(self.out, self.overwrite, files)
         unread: list[str] = []
@@ -346,7 +346,7 @@ class Stats:
     source: Source
 
     def run(self) -> None:
-        title, clips = self.source.open()
+        title, clips = self.source.open(without=("profile",))
         import numpy as np
 
         from ..data.sources import map_readable, measure_motion, read_clips
@@ -448,7 +448,7 @@ class MakeShards:
 
         paths = [Path(source) for source in self.sources if not is_address(source)]
         must_exist(paths)
-        must_be_usable(self.reading)
+        must_be_usable(self.reading, without=("profile", "ground"))
         options = SourceOptions(self.dataset, self.split, self.reading)
         task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
         shards, unread = make_shards(task, default_workers() if self.workers is None else self.workers)

@@ -1,9 +1,9 @@
 """Checks of a command line that run before anything heavy is imported."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import reader_named
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
@@ -15,8 +15,20 @@ def must_exist(paths: Iterable[Path | None]) -> None:
             raise InputError(f"{path}: no such file or folder")
 
 
-def must_be_usable(reading: Reading) -> None:
-    """Raise InputError if a file that the options of reading name is missing or damaged."""
+def must_be_usable(reading: Reading, without: Sequence[str] = ()) -> None:
+    """Check the options of reading before any work.
+
+    Args:
+        reading: The options.
+        without: Fields that would change nothing in this command.
+
+    Raises:
+        InputError: A file that they name is missing or damaged.
+        SettingError: A field was given that would change nothing.
+    """
+    for name in without:
+        if getattr(reading, name) != getattr(Reading(), name):
+            raise SettingError(f"{name} changes nothing in the results of this command; leave it out")
     must_exist(reading.files)
     if any(reading.files):
         from selfcorrect.datasets.files.open import check_option_files

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 FURTHEST_M = 1000.0
+SPREAD_M = 1.2
+"""Usual distance between motions on a page, metres."""
 _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
@@ -53,7 +55,7 @@ class ViewCommand:
     temporary page is written and opened."""
     overwrite: bool = False
     """Replace the file if it exists."""
-    spread_m: float = 1.2
+    spread_m: float = SPREAD_M
     """Distance between motions, metres; 0 overlays them."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
@@ -63,6 +65,9 @@ class ViewCommand:
             raise SettingError("there is nothing to view: name at least one motion file")
         if not abs(self.spread_m) <= FURTHEST_M:
             raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
+        is_page = self.out is None or self.out.suffix == ".html"
+        if self.spread_m != SPREAD_M and not is_page:
+            raise SettingError("spread-m is for pages (.html); leave it out")
         must_be_readable(self.files)
         must_be_usable(self.reading)
         check_output(self.out, self.overwrite, self.files)
@@ -79,7 +84,7 @@ class ViewCommand:
                 motions.append(resample(motion, motions[0].fps) if motions else motion)
         if not motions:
             raise InputError("none of the files could be read")
-        if self.out is not None and self.out.suffix != ".html":
+        if self.out is not None and not is_page:
             draw_motions(self.out, motions, titles, overwrite=self.overwrite)
             print(self.out)
             return

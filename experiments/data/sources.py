@@ -52,6 +52,8 @@ def open_source(
         description = f"{known_dataset.title} ({known_dataset.holds})"
         clips = known_dataset.clips(path, split, allow_pickle=reading.allow_pickle)
     else:
+        if split is not None:
+            raise SettingError(f"{path}: has no split {split}, because it is no dataset; leave out split")
         description = "motion files"
         clips = []
         for file in motion_files(path):

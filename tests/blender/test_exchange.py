@@ -1,5 +1,6 @@
 """The file between Blender and the program."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from robustness.damage import flip_bits, move_block, reword
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh as read_as_program
@@ -132,3 +134,22 @@ def test_cut_files_are_one_sentence(tmp_path_factory: pytest.TempPathFactory, le
     path.write_text(text[: length % (len(text) - 2)])
     with pytest.raises(exchange.ExchangeError, match="cut or damaged"):
         finish(exchange.read_bvh(path))
+
+
+@given(st.integers(0, 2**32))
+def test_damaged_files_are_one_sentence_or_finite_numbers(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    """Nothing else reaches a rig."""
+    random = np.random.default_rng(seed)
+    folder = tmp_path_factory.mktemp("damaged")
+    clip = make_clip()
+    finish(exchange.write_bvh(folder / "before.bvh", clip))
+    damages = (reword, flip_bits, move_block)
+    content = damages[random.integers(len(damages))]((folder / "before.bvh").read_bytes(), random)
+    (folder / "after.bvh").write_bytes(content)
+    with suppress(exchange.ExchangeError):
+        before = finish(exchange.read_bvh(folder / "before.bvh"))
+        after = finish(exchange.read_bvh(folder / "after.bvh"))
+        changes, positions_m = exchange.compute_changes(clip, before, after, clip.names)
+        assert np.isfinite(changes).all()
+        assert np.isfinite(positions_m).all()
+        assert np.abs(positions_m).max() < 1e8
