@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
-FURTHEST_M = 1000.0
 SPREAD_M = 1.2
-"""Usual distance between motions on a page, metres."""
+"""Distance between motions side by side, metres."""
 _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
@@ -56,18 +55,16 @@ class ViewCommand:
     overwrite: bool = False
     """Replace the file if it exists."""
     spread_m: float = SPREAD_M
-    """Distance between motions, metres; 0 overlays them."""
+    """0 lays the motions over one another; otherwise they stand side by side. For pages (.html)."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
         """Draw, or open a page in the browser."""
         if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
-        if not abs(self.spread_m) <= FURTHEST_M:
-            raise SettingError(f"spread-m must be at most {FURTHEST_M:g} metres, got {self.spread_m}")
         is_page = self.out is None or self.out.suffix == ".html"
-        if self.spread_m != SPREAD_M and not is_page:
-            raise SettingError("spread-m is for pages (.html); leave it out")
+        if self.spread_m not in (0, SPREAD_M) or (self.spread_m == 0 and not is_page):
+            raise SettingError(f"spread-m must be 0, for a page (.html), or be left out, got {self.spread_m}")
         must_be_readable(self.files)
         must_be_usable(self.reading)
         check_output(self.out, self.overwrite, self.files)

@@ -49,7 +49,7 @@ def collect_items(
 
     Args:
         paths: One run folder, or motion files and folders of them.
-        samples: Approximate number of samples of a run.
+        samples: Approximate number of samples of a run; of motion files, all are samples.
         generation: Generation of a run (default: the last).
         stream: Stream for the choice of samples.
         reading: Options for reading motion files.
@@ -60,6 +60,8 @@ def collect_items(
     sources = ", ".join(map(str, paths))
     runs = [path for path in paths if path.is_dir() and _find_arms(path)]
     if not runs:
+        if generation is not None:
+            raise InputError(f"{sources}: no run, so there is no generation {generation}; leave out generation")
         found_items = _read_files(paths, reading)
     elif len(paths) > 1:
         raise InputError(f"{runs[0]}: a run is curated alone; name one run, or motion files")

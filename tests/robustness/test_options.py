@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from posed_motions import standing
+from made_rigs import base_walk
 from robustness.test_commands import options_of
 from scipy.spatial.transform import Rotation
 from smpl_files import model_numbers
@@ -66,12 +66,16 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_motion(folder / "clips" / "a.bvh", raised)
     save_motion(folder / "clips" / "b.bvh", raised.frames(0, 20))
     save_motion(folder / "short.bvh", raised.frames(0, 2))
-    tilt = Rotation.from_rotvec([0.1, 0.0, 0.0])
-    rotations = raised.rotations.copy()
+    level = base_walk()
+    tilt = Rotation.from_rotvec([0.1, 0.0, 0.12])
+    rotations = level.rotations.copy()
     rotations[:, 0] = (tilt * Rotation.from_quat(rotations[:, 0])).as_quat()
-    save_motion(folder / "tilted.bvh", replace(raised, root_m=tilt.apply(raised.root_m), rotations=rotations))
-    ways_m = np.linspace(0.0, 0.6, len(standing()))[:, None] * [1.0, 0.0, 0.0]
-    save_motion(folder / "drifting.bvh", replace(standing(), root_m=standing().root_m + ways_m))
+    save_motion(folder / "tilted.bvh", replace(level, root_m=tilt.apply(level.root_m), rotations=rotations))
+    still = replace(
+        raised, root_m=np.tile(raised.root_m[:1], (150, 1)), rotations=np.tile(raised.rotations[:1], (150, 1, 1))
+    )
+    ways_m = np.linspace(0.0, 2.0, len(still))[:, None] * [1.0, 0.0, 0.0]
+    save_motion(folder / "drifting.bvh", replace(still, root_m=still.root_m + ways_m))
     cut_m = np.where(np.arange(len(raised)) < 20, 0.0, 2.0)[:, None] * [1.0, 0.0, 1.0]
     save_motion(folder / "takes.bvh", replace(raised, root_m=raised.root_m + cut_m))
     frames = np.arange(len(raised)) // 2 * 2
@@ -79,6 +83,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "repeated.bvh", replace(raised, root_m=raised.root_m[frames], rotations=raised.rotations[frames])
     )
     (folder / "contacts.json").write_text(json.dumps({"frames": len(raised), "fps": raised.fps}))
+    for name in ("page.html", "page.png", "clips/a.npy", "samples/bvh.bvh"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
     numbers = model_numbers(SMPL_H)
     numbers["v_template"] = 1.1 * numbers["v_template"]
     np.savez(folder / "model.npz", **numbers)
@@ -118,8 +125,6 @@ def has_effect(line: str, option: str, inputs: Path, scratch: Path) -> bool:
     new_code, new_text, new_products = run([*line.split(), *option.split()], folders[1])
     assert "Traceback" not in text + new_text
     assert "internal error" not in text + new_text
-    if new_code == 2 and code != 2:
-        assert option.split()[0].lstrip("-") in new_text, (line, option, new_text)
     return (code, products) != (new_code, new_products) or strip_folders(text) != strip_folders(new_text)
 
 
@@ -152,7 +157,7 @@ OTHERS = {
         ("correct a.bvh --out out --kinematic", "--contacts-out out/contacts.txt"),
         ("correct a.bvh --out out --kinematic", "--delta out/delta.bvh"),
         ("correct a.bvh --out out --kinematic", "--report out/mine.txt"),
-        ("correct a.bvh --out out --engine mujoco", "--strength physical"),
+        ("correct a.bvh --out out --engine mujoco --simulate always", "--strength physical"),
         ("correct a.bvh --out out --engine mujoco", "--simulate always"),
         ("correct a.bvh --out out --engine mujoco", "--kinematic"),
         ("correct a.bvh --out out --kinematic", "--fallback balanced"),
@@ -164,7 +169,7 @@ OTHERS = {
         ("correct tilted.bvh --out out --kinematic", "--level"),
         ("correct drifting.bvh --out out --kinematic", "--remove-drift"),
         ("correct takes.bvh --out out --kinematic", "--join-takes"),
-        ("correct repeated.bvh --out out --kinematic", "--frame-times keep"),
+        ("correct repeated.bvh --out out --kinematic", "--frame-times even"),
         ("correct short.bvh --out out --kinematic", "--keep-failed"),
         ("correct a.bvh --out out --kinematic", "--contacts contacts.json"),
         ("correct a.bvh --out out --kinematic", "--frames 5:20"),
@@ -182,8 +187,8 @@ OTHERS = {
         ),
     ],
     "check": [
-        ("check a.bvh", "--select F"),
-        ("check tilted.bvh", "--ignore F S P T"),
+        ("check tilted.bvh", "--select R"),
+        ("check tilted.bvh", "--ignore F"),
         ("check a.bvh", "--physics"),
         ("check a.bvh", "--engine pybullet"),
         ("check a.bvh", "--format json"),
@@ -197,13 +202,13 @@ OTHERS = {
         ("view a.bvh", "--out out/a.png"),
         ("view a.bvh --out b.npz", "--overwrite"),
         ("view a.bvh --out out/a.png", "--spread-m 3"),
-        ("view a.bvh --out out/a.html", "--spread-m 3"),
+        ("view a.bvh b.bvh --out out/a.html", "--spread-m 0"),
     ],
     "curate": [
         *(
             ("curate a.bvh b.bvh tilted.bvh --rater x --out out/page.html", words)
             for words in ("--rater y", "--pairs 1", "--question Which?", "--seed 3", "--seed " + 50 * "9", "--marked",
-                          "--out out/other.html", "--samples 2", "--generation 3")
+                          "--out out/other.html", "--generation 3")
         ),
         ("curate a.bvh b.bvh --rater x --out page.html", "--overwrite"),
     ],
@@ -243,15 +248,15 @@ OTHERS = {
 }  # fmt: skip
 """Lines in which each other option of a command matters, and the option with a value."""
 
-ONLY_SPEED = {"--workers"}
-"""Options on which no result depends."""
+UNTRIED = {"--workers", "--samples"}
+"""An option on which no result depends, and one that is only for runs."""
 
 
 @pytest.mark.parametrize("command", OTHERS)
 def test_all_other_options_are_tried(command: str) -> None:
     tried = {words.split()[0] for _, words in OTHERS[command]}
     reading = {f"--{field.name.replace('_', '-')}" for field in fields(Reading)}
-    assert set(options_of(command)) - reading - ONLY_SPEED <= tried
+    assert set(options_of(command)) - reading - UNTRIED <= tried
 
 
 @pytest.mark.parametrize(
