@@ -147,7 +147,7 @@ def check_features(
     return result + CheckResult(notes=(note,) if note else ())
 
 
-_OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9")
+_OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5")
 """Codes of rules that unknown steps, seats and treadmills break."""
 
 

@@ -146,7 +146,7 @@ class Comparison:
         """Contacts of feet, or of the body as a whole if more of these, that the correction loses."""
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= TOLERANCE_M)[:, None]
-        in_air = find_unsupported_frames(self.after, _BODY_IN_AIR_M)[:, None]
+        in_air = find_unsupported_frames(self.after, self.after.clear_m, _BODY_IN_AIR_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost.share)

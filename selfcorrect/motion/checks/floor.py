@@ -5,6 +5,7 @@ from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import norms
+from ..support import Surroundings
 from .findings import Measurement
 from .motion_features import MotionFeatures
 
@@ -31,6 +32,10 @@ _RESTS_M_S = 0.15
 """A foot that rests moves more slowly than this, in any direction."""
 _AS_LOW_M = 0.01
 """A foot that seems to carry the body is no higher than this above the body's lowest point."""
+_LOW_PERCENTILE = 10
+"""Percentile of the heights of a body's lowest point at which it is on the floor."""
+_HIPS_FOLLOW = 0.33
+"""Hips that rise or sink by less than this share of a rise of the feet do not follow."""
 _HOVERS_S = 1.1
 """Time before and after a frame in which a body that hovers rests on the floor."""
 
@@ -67,24 +72,45 @@ def hover_m(features: MotionFeatures) -> Measurement:
     """Height of the body above the floor if, from leaving it to coming back, it does not fall as in flight."""
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
-    values = np.where(find_unsupported_frames(features, HIGH_M), features.clear_m, 0.0)
+    values = np.where(find_unsupported_frames(features, features.clear_m, HIGH_M), features.clear_m, 0.0)
     return Measurement.from_frames(values)
 
 
-def find_unsupported_frames(features: MotionFeatures, high_m: float) -> np.ndarray:
+def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_m: float) -> np.ndarray:
     """Find the frames (T,) in which a body is above the ground without falling as in flight.
 
     Args:
         features: Features of a motion of T frames.
+        clear_m: (T,) height of everything above the ground.
         high_m: Height above which the body has left the ground.
     """
     is_unsupported = np.zeros(len(features), dtype=bool)
-    for start, stop in find_runs(features.clear_m > high_m):
+    for start, stop in find_runs(clear_m > high_m):
         falls_m_s2 = features.falls_m_s2[start:stop]
         # The mean is not enough: a body that is lifted and let down falls as much on average.
         if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
             is_unsupported[start:stop] = True
     return is_unsupported
+
+
+def lost_hip_height_m(features: MotionFeatures) -> Measurement:
+    """Height of a body above the floor while its hips are as high as when its feet stand there, and it does not fall.
+
+    So retargeted squats look if hips did not follow: legs bend and feet rise. Steps that were inferred below such feet
+    do not count. Bodies that climb or leap raise their hips.
+    """
+    pelvis = features.skeleton.joint("pelvis")
+    if pelvis is None or not features.has_feet or len(features) < 5:
+        return Measurement.empty()
+    if any(support.is_grip for support in features.around.supports):
+        return Measurement.empty()
+    clear_m = features.with_surroundings(Surroundings()).clear_m
+    rises_m = clear_m - max(np.percentile(clear_m, _LOW_PERCENTILE), 0.0)
+    height_m = features.positions_m[:, pelvis, 1]
+    usual_height_m = np.median(height_m[rises_m < HIGH_M])
+    is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
+    is_lost = find_unsupported_frames(features, rises_m, HIGH_M) & is_as_high
+    return Measurement.from_frames(np.where(is_lost, rises_m, 0.0), "hips")
 
 
 def slide_m_s(features: MotionFeatures) -> Measurement:

@@ -209,6 +209,17 @@ RULES = (
         measure=body.t_pose_deg,
     ),
     Rule(
+        code="B5",
+        name="hips-lost-height",
+        summary="The feet rise from the floor while the hips stay at their height, as in retargeted squats.",
+        threshold=0.07,
+        unit="m",
+        message="the feet rise by {value:.2f} m while the hips stay at their height",
+        source=_CLEAN,
+        measure=floor.lost_hip_height_m,
+        least_s=0.2,
+    ),
+    Rule(
         code="R1",
         name="unit",
         summary="Implausible body size (wrong unit?).",

@@ -12,9 +12,13 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
+from selfcorrect.motion.checks.check import RuleChoice, check_with
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.feasibility import infer_surroundings
 
-RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "S4")
+RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5", "S4")
 UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -108,3 +112,58 @@ def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
     """Somebody who walks in a circle shows a tilt about any axis."""
     (finding,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
     assert finding.value == pytest.approx(angle_deg, rel=0.25)
+
+
+def bend_legs(motion: Motion, height_m: float) -> tuple[Motion, np.ndarray]:
+    """The motion with legs that bend for a second, twice, with flat feet; and the height by which that raises these."""
+    skeleton = motion.skeleton
+    times_s = np.arange(len(motion)) / motion.fps
+    rises_m = 0.5 * height_m * (1 - np.cos(2 * np.pi * times_s)) * (times_s % 2.0 > 1.0)
+    rotations = motion.rotations.copy()
+    for side in ("left", "right"):
+        hip, knee, ankle = (skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle"))
+        leg_m = float(np.linalg.norm(skeleton.offsets_m[[knee, ankle]], axis=1).sum())
+        half_rad = np.arccos(1 - rises_m / leg_m) / 2
+        for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):
+            rotations[:, joint, 0] = np.sin(turns * half_rad)
+            rotations[:, joint, 1:3] = 0.0
+            rotations[:, joint, 3] = np.cos(turns * half_rad)
+    return replace(motion, rotations=rotations), rises_m
+
+
+@pytest.mark.parametrize("height_m", [0.1, 0.15, 0.3])
+def test_hips_that_lost_their_height(height_m: float) -> None:
+    """In a squat the hips sink; if they stay, the feet rise. Hips that rise with the feet climb or leap."""
+    stays, rises_m = bend_legs(made_motion("idle", frames=120), height_m)
+    sinks = replace(stays, root_m=stays.root_m - np.outer(rises_m, UP))
+    rises = replace(stays, root_m=stays.root_m + np.outer(rises_m, UP))
+    findings = check_with(stays, RuleChoice(("B5",)), infer_surroundings).findings
+    assert {finding.code for finding in findings} == {"B5"}
+    assert findings[0].value == pytest.approx(height_m, abs=0.04)
+    assert "B5" not in broken(sinks) | broken(rises)
+
+
+def test_feet_below_hips_that_lost_their_way_sideways_are_planted() -> None:
+    """They slide from side to side below hips that stay in their place."""
+    idle = made_motion("idle", frames=120, sway_rad=0.1)
+    stays = replace(idle, root_m=idle.root_m * [0.0, 1.0, 1.0])
+    (correction,) = KinematicCorrector()([stays])
+    assert correction.before["skate_m_s"] > 0.05
+    assert correction.after["skate_m_s"] < 0.3 * correction.before["skate_m_s"]
+
+
+def test_feet_that_roll_over_toes_that_rest_do_not_glide() -> None:
+    """Heels rise over toes that rest while the hips walk on, until the toes leave the floor."""
+    idle = made_motion("idle", frames=150)
+    skeleton = idle.skeleton
+    pitch_rad = np.linspace(0.0, 0.7, len(idle))
+    rotations = idle.rotations.copy()
+    for side in ("left", "right"):
+        rotations[:, skeleton.joint(f"{side}_ankle")] = Rotation.from_rotvec(np.outer(pitch_rad, [1.0, 0, 0])).as_quat()
+        rotations[:, skeleton.joint(f"{side}_foot")] = Rotation.from_rotvec(np.outer(-pitch_rad, [1.0, 0, 0])).as_quat()
+    rolled = replace(idle, rotations=rotations)
+    toes_m = joint_positions(rolled, [skeleton.joint("left_foot")])[:, 0]
+    rolled = replace(rolled, root_m=rolled.root_m + toes_m[0] - toes_m)
+    assert np.ptp(joint_positions(rolled, [skeleton.joint("left_ankle")])[:, 0, 2]) > 0.04
+    assert not check(rolled, ["F7"])
+    assert check(drift(rolled, 0.05, 0.7), ["F7"])
