@@ -154,9 +154,9 @@ def test_feet_below_hips_that_lost_their_way_sideways_are_planted() -> None:
 
 def test_feet_that_roll_over_toes_that_rest_do_not_glide() -> None:
     """Heels rise over toes that rest while the hips walk on, until the toes leave the floor."""
-    idle = made_motion("idle", frames=150)
+    idle = made_motion("idle", frames=64)
     skeleton = idle.skeleton
-    pitch_rad = np.linspace(0.0, 0.7, len(idle))
+    pitch_rad = np.linspace(0.8, 2.0, len(idle))
     rotations = idle.rotations.copy()
     for side in ("left", "right"):
         rotations[:, skeleton.joint(f"{side}_ankle")] = Rotation.from_rotvec(np.outer(pitch_rad, [1.0, 0, 0])).as_quat()
