@@ -36,6 +36,8 @@ _BODY_IN_AIR_M = 0.02
 """A body whose lowest point is higher than this is in the air."""
 _SAME_LEVEL_M = 0.01
 """A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
+_IN_PLACE = 0.5
+"""A body on a belt travels at less than this share of the belt's speed; a faster one glides along with its feet."""
 _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
 
@@ -80,20 +82,19 @@ class Comparison:
             before = replace(before, feet=feet)
             after = replace(after, feet=feet)
         glide_m_s = observe(before).glide_m_s
+        if norms(_travel_m_s(before)) >= _IN_PLACE * norms(glide_m_s):
+            glide_m_s = np.zeros(2)
         belt_m = _compute_belt_path(before, glide_m_s)
         travel_m_s = _travel_m_s(after) - _travel_m_s(before) if glide_m_s.any() else 0.0
         belt_after_m = _compute_belt_path(before, glide_m_s + travel_m_s)
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
-        ground_m = seen_before.ground_m
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
-        ground_after_m = ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
+        ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
         if NoteKind.LOWEST_GROUND in notes:
-            ground_m = ground_after_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
-        lower_m = np.array([0.0, ground_m - ground_after_m, 0.0])
-        supports_before = tuple(support.shift(lower_m) for support in supports)
+            ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
         return cls(
-            before=seen_before.with_surroundings(Surroundings(supports_before, ground_m, belt_m)),
-            after=MotionFeatures(after, Surroundings(supports, ground_after_m, belt_after_m)),
+            before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
+            after=MotionFeatures(after, Surroundings(supports, ground_m, belt_after_m)),
             stands=observe(before).stands,
             cuts=tuple(map(int, cuts)),
             first_frame=first,
