@@ -19,7 +19,6 @@ from recipe import (
     READINGS,
     SEEDS,
     STAGES,
-    ClaimVerdict,
     Reading,
     Stage,
     judge_claim,
@@ -50,9 +49,12 @@ MARKERS = "os^Dv"
 """Signs of arms in the figure, for arms that share a colour."""
 
 
-def stage_section(number: int) -> Iterator[str]:
-    """Yield the lines of the page about a stage."""
-    stage = next(stage for stage in STAGES if stage.number == number)
+def stage_section(name: str) -> Iterator[str]:
+    """Yield the lines of the page about a stage, by its number, or the statements of all tests."""
+    if name == "statements":
+        yield from statements_table()
+        return
+    stage = next(stage for stage in STAGES if stage.number == int(name))
     summaries = read_kept(stage)
     yield from describe_stage(stage, summaries)
 
@@ -77,7 +79,7 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
     if "T2" in reading.judgements and reading.has_verdicts:
         yield ""
-        yield from (f"{verdict.sentence}. {claim_sentence(verdict)}" for verdict in judge_claim(reading))
+        yield f"[Sentences of the claim](registration.md#the-claim-that-is-tested): {describe_claim(reading)}."
     if any(arm.remedy in INSIDE for arm in stage.arms):
         yield ""
         yield from calls_table(reading)
@@ -109,6 +111,15 @@ def arms_table(reading: Reading) -> Iterator[str]:
     yield from table_lines(["A, B", *(_head(key) for key in END_POINTS)], rows)
 
 
+def statements_table() -> Iterator[str]:
+    """Yield the statement of every test; each stage has some of them."""
+    statements = {}
+    for stage in STAGES:
+        statements |= {name: test.question for name, test in stage.tests.items()}
+    names = sorted(statements, key=lambda name: int(name.removeprefix("T")))
+    yield from table_lines(["test", "statement"], [[name, statements[name]] for name in names])
+
+
 def tests_table(reading: Reading) -> Iterator[str]:
     """Yield the table of tests: differences with intervals, and verdicts once all seeds are there."""
     rows = []
@@ -117,8 +128,8 @@ def tests_table(reading: Reading) -> Iterator[str]:
         margin = f"{result.margin:.3f}" if result.margin else ""
         difference = format_interval(result.interval, 3)
         decision = [f"{judgement.adjusted_p:.4f}", judgement.verdict] if reading.has_verdicts else []
-        rows.append([name, result.test.question, difference, margin, *decision])
-    heads = ["test", "statement", "difference, 95 % interval", "margin"]
+        rows.append([name, difference, margin, *decision])
+    heads = ["test", "difference, 95 % interval", "margin"]
     heads += ["p, Holm", "verdict"] if reading.has_verdicts else []
     yield from table_lines(heads, rows)
 
@@ -181,23 +192,17 @@ def _words(arm: ArmSettings) -> str:
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 _VERDICTS = {True: "It gives verdicts.", False: "It shows intervals; verdicts need all eight seeds."}
-_CLAIMS = {
-    1: "physics lowers the root force that samples need below that of the low-pass filter",
-    2: "physics leaves recall and coverage within 10 % of those of the uncorrected loop",
-    3: "matching + physics keeps recall and coverage of real data only, keeps more coverage than a static set, and "
-    "needs less root force than matching",
-}
 
 
-def claim_sentence(verdict: ClaimVerdict) -> str:
-    """Return the verdict on a sentence of the claim, as a sentence with the tests on which it rests."""
-    reasons = ", ".join(verdict.reasons)
-    if verdict.confirmed:
-        reasons += f"; {', '.join(verdict.confirmed)} confirmed"
-    text = f"**{verdict.verdict.capitalize()}** ({reasons}): {_CLAIMS[verdict.sentence]}."
-    if verdict.sentence == 3 and verdict.verdict == "undecided" and "T7" in verdict.reasons:
-        text += " We found no advantage in coverage over a static set with matching: such a set does as well."
-    return text
+def describe_claim(reading: Reading) -> str:
+    """Return the verdict on each sentence of the claim, with the tests on which it rests."""
+    words = []
+    for verdict in judge_claim(reading):
+        reasons = ", ".join(verdict.reasons)
+        if verdict.confirmed:
+            reasons += f"; {', '.join(verdict.confirmed)} confirmed"
+        words.append(f"{verdict.sentence} **{verdict.verdict}** ({reasons})")
+    return ", ".join(words)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

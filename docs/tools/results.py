@@ -83,7 +83,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
         if kind == "table":
             lines = page_table(TABLES[name], summaries)
         elif kind == "recipe":
-            lines = stage_section(int(name))
+            lines = stage_section(name)
         elif kind == "contrasts":
             lines = contrast_section(name)
         else:
