@@ -288,7 +288,6 @@ PRESET_ROWS = {
             seeds=1,
             real_count=64,
             evaluated_count=128,
-            feasibility_count=16,
         ),
         cost="1 minute, 0.1 GB",
     ),
