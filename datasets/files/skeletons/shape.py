@@ -10,7 +10,7 @@ right follow from where toes, knees and elbows point.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations, pairwise
 
@@ -20,9 +20,10 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert
 from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SIDES, strip_side
+from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
 
 from .naming import JointName, is_prop_name, spine_parts
+from .sides import measure_sides
 
 _FRAMES = 48
 """Number of frames that are looked at."""
@@ -136,7 +137,8 @@ def parts_from_shape(
     parts = [""] * len(motion.skeleton)
     for part, joint in _name_parts(graph, best).items():
         parts[joint] = part
-    return tuple(parts)
+    named = replace(motion, skeleton=replace(motion.skeleton, parts=tuple(parts)))
+    return tuple(map(swap_sides, parts)) if sum(measure_sides(named)) < 0 else tuple(parts)
 
 
 def measure_bend(motion: Motion, path: Sequence[int]) -> float:
@@ -554,8 +556,8 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Return the joint of each part of a body."""
-    leg_order = (0, 1) if _is_first_leg_left(graph, body) else (1, 0)
+    """Return the joint of each part of a body, the first leg taken for the left one."""
+    leg_order = (0, 1)
     arm_order = leg_order if _lie_alike(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
     for side, leg_index, arm_index in zip(SIDES, leg_order, arm_order, strict=True):
@@ -576,33 +578,6 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
     """Return the joints without those that never turn; all of them if none does."""
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
-
-
-def _is_first_leg_left(graph: _Graph, body: _Body) -> bool:
-    """Return whether the first leg is the left one, inferred from where toes, knees and elbows point."""
-    hips = body.legs.places(graph.places, 0)
-    shoulders = body.arms.places(graph.places, 0)
-    up = shoulders.mean(axis=1) - hips.mean(axis=1)
-    ahead = sum(_point_ahead(graph, leg) for leg in body.legs.limbs)
-    ahead = ahead - sum(_bulge(graph, arm) for arm in body.arms.limbs)
-    left = np.cross(up, ahead)
-    across = hips[:, 0] - hips[:, 1]
-    return float(dot(left, across).mean()) > 0
-
-
-def _point_ahead(graph: _Graph, leg: _Limb) -> np.ndarray:
-    """Return the direction (T, 3) that a leg shows to be ahead: along the foot, and where the knee bends to."""
-    bulge = _bulge(graph, leg)
-    if leg.end is None:
-        return bulge
-    ankle = leg.joints[2]
-    return graph.places[:, leg.end] - graph.places[:, ankle] + bulge
-
-
-def _bulge(graph: _Graph, limb: _Limb) -> np.ndarray:
-    """(T, 3) from the middle between a limb's ends to its knee or elbow."""
-    top, middle, end = np.moveaxis(graph.places[:, limb.joints], 1, 0)
-    return middle - (top + end) / 2
 
 
 def _lie_alike(graph: _Graph, body: _Body) -> bool:

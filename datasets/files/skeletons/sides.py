@@ -65,11 +65,19 @@ def _has_swapped_arms(motion: Motion) -> bool:
 
 def has_swapped_sides(motion: Motion) -> bool:
     """Return whether the body shows that what is called left is its right side."""
+    cosines_to_left = sorted(measure_sides(motion))
+    if len(cosines_to_left) < _FEWEST_WITNESSES:
+        return False
+    return cosines_to_left[1] < _CONTRARY and sum(cosines_to_left) < 0.0
+
+
+def measure_sides(motion: Motion) -> list[float]:
+    """Return mean cosines between the line from right to left hip and what toes, knees and elbows show to be left."""
     places = _PartPlaces(motion)
     hips_m = places.find("hip")
     shoulders_m = places.find("shoulder")
     if hips_m is None or shoulders_m is None:
-        return False
+        return []
     up = shoulders_m.mean(axis=1) - hips_m.mean(axis=1)
     across = hips_m[:, 0] - hips_m[:, 1]
     means = []
@@ -77,9 +85,7 @@ def has_swapped_sides(motion: Motion) -> bool:
         towards = np.cross(up, ahead)
         if is_shown.any():
             means.append(float(np.mean(cosines(towards, across)[is_shown])))
-    if len(means) < _FEWEST_WITNESSES:
-        return False
-    return sorted(means)[1] < _CONTRARY and float(np.mean(means)) < 0.0
+    return means
 
 
 class _PartPlaces:
