@@ -48,6 +48,8 @@ _SLIDES_MORE_M_S = 0.002
 _SLIDES_MUCH_MORE_M_S = 0.02
 """Feet of other motions must slide faster by this, and by the next share, so that the motion is kept."""
 _SLIDES_MUCH_MORE = 0.25
+_SLIDES_PER_GAIN_HZ = 1.0
+"""They may slide faster by this for the depth and height by which a body no longer sinks or floats."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is
     added_m_s = _added_slide_m_s(correction)
     before_m_s = correction.before.get("skate_m_s", 0.0)
     allowed_m_s = _SLIDES_MORE_M_S if is_tilted else max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
+    allowed_m_s += _SLIDES_PER_GAIN_HZ * _gained_height_m(correction)
     if added_m_s <= allowed_m_s:
         return correction
     notes = [note for note in correction.notes if note.kind is not NoteKind.MOVED_FAR]
@@ -261,6 +264,14 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is
         floor=correction.floor,
     )
     return measure_correction(view.given, kept)
+
+
+def _gained_height_m(correction: CorrectedMotion) -> float:
+    """Return by how much less the body sinks and its standing feet float; 0 if they do so more."""
+    gains_m = []
+    for name in ("penetration_m", "floating_m"):
+        gains_m.append(correction.before.get(name, 0.0) - correction.after.get(name, 0.0))
+    return max(sum(gains_m), 0.0)
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:
