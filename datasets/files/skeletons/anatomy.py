@@ -9,13 +9,15 @@ from itertools import pairwise, product
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SIDES, Skeleton, swap_sides
+from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side, swap_sides
 
 from .naming import JointName, has_animal_names, parts_from_names, spine_parts, split_names
 from .shape import measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
 """Length, over that of the longest bone, below which a joint is in the place of its parent."""
+_FOREARM = 0.6
+"""Least length of a forearm over that of the upper arm."""
 _LIMBS = (("hip", "knee", "ankle"), ("collar", "shoulder", "elbow", "wrist"))
 _BENT = 0.02
 """Share of its length by which a chain of joints that is one bone may be shortened by bends."""
@@ -54,6 +56,15 @@ def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
     return False
 
 
+def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
+    """Return a note on joints of limbs that are other parts than their names say; none if there are none."""
+    overruled = []
+    for name, part, named_part in zip(skeleton.names, skeleton.parts, parts_from_names(skeleton.names), strict=True):
+        if "_" in part and "_" in named_part and strip_side(part) != strip_side(named_part):
+            overruled.append(f"{name} is the {part.replace('_', ' ')}")
+    return (f"names are overruled by the structure of the body: {', '.join(overruled)}",) if overruled else ()
+
+
 def hangs_elsewhere(skeleton: Skeleton) -> bool:
     """Return whether parts of a body are not below its pelvis in the tree."""
     pelvis = skeleton.joint("pelvis")
@@ -66,7 +77,8 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
 
     The pelvis is the nearest joint that bears both hips. Joints between it and the one that bears both arms are the
     spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and the
-    last joint below the head is the neck. A single joint between chest and shoulder is the collar.
+    last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at the
+    other end of the forearm is the wrist.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)
@@ -90,6 +102,10 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
         between = [joint for joint in skeleton.path_between(chest, shoulder)[:-1] if has_bone[joint]]
         if len(between) == 1:
             part_joints[f"{side}_collar"] = between[0]
+        elbow = part_joints.get(f"{side}_elbow")
+        if elbow is not None and f"{side}_wrist" not in part_joints:
+            hands = [child for child in skeleton.children[elbow] if lengths[child] > _FOREARM * lengths[elbow]]
+            part_joints |= {f"{side}_wrist": hand for hand in hands[:1] if skeleton.names[hand] not in skeleton.rigid}
     completed = [""] * len(parts)
     for part, joint in part_joints.items():
         completed[joint] = part

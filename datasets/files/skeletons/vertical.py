@@ -21,6 +21,7 @@ from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
+from .anatomy import note_overruled_names
 from .reading import Up
 from .sides import unswap_sides
 
@@ -380,9 +381,10 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     Raises:
         InputError: No axis leads clearly.
     """
+    name_notes = note_overruled_names(motion.skeleton)
     motion, swap_notes = unswap_sides(_with_even_feet(motion))
     up_axis = up_of_motion(motion, up, format_axis, _rest_axis(motion))
-    notes = (*up_axis.notes, *swap_notes)
+    notes = (*up_axis.notes, *name_notes, *swap_notes)
     y_up = FrameChanges((to_y_up(up_axis.axis),) if up_axis.axis else ())
     flaw = ""
     turns = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,20 @@ def test_a_skeleton_on_its_head_has_no_other_findings(tmp_path: Path) -> None:
         findings = sc.check(sc.load_motion(tmp_path / f"{name}.bvh"))
         codes.append([finding.code for finding in findings])
     assert codes[0] == codes[1]
+
+
+@pytest.mark.parametrize("words", [("Shoulder", "Bone", "Elbow", "Wrist"), ("Collar", "Shoulder", "Elbow", "Palm")])
+def test_a_chain_from_chest_to_hand_is_an_arm_whatever_it_is_called(
+    base: sc.Motion, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Where names are overruled, a note says so."""
+    renamed = rename_joints(base, "mixamo")
+    names = []
+    for name, part in zip(renamed.skeleton.names, PARTS, strict=True):
+        side, _, limb = part.partition("_")
+        arm = dict(zip(("collar", "shoulder", "elbow", "wrist"), words, strict=True))
+        names.append(f"{side.title()}{arm[limb]}" if limb in arm else name)
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(renamed, skeleton=replace(renamed.skeleton, names=tuple(names)))))
+    file = sc.open_motion(tmp_path / "a.bvh")
+    np.testing.assert_allclose(positions_of_parts(file.motion), positions_of_parts(base), atol=1e-3)
+    assert any("LeftShoulder is the left collar" in note for note in file.notes) == (words[0] == "Shoulder")
