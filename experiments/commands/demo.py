@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.storage.files.limits import open_file
 
 from ..jobs.targets import check_output, place_of
 
@@ -20,6 +21,8 @@ class DemoCommand:
 
     out: Path = Path("demo.html")
     """The page with both motions. It needs no network."""
+    overwrite: bool = False
+    """Replace the file if it exists; an earlier page of the demo is replaced in any case."""
     open: bool = True
     """Open the page in the browser, if there is a screen and a terminal."""
 
@@ -27,7 +30,7 @@ class DemoCommand:
         """Spoil, correct, print four figures before and after, and write and open the page."""
         if self.out.suffix != ".html":
             raise SettingError(f"--out {self.out}: the page's name must end in .html")
-        check_output(self.out, overwrite=True)
+        check_output(self.out, self.overwrite or _is_demo_page(self.out))
         from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
 
@@ -40,13 +43,24 @@ class DemoCommand:
             return 1
         print(*demo.lines(), sep="\n")
         page = place_of(self.out)
-        write_atomically(page, show(demo.before, demo.after, titles=("before", "after")).html)
+        write_atomically(page, show(demo.before, demo.after, titles=_TITLES).html)
         print(f"{self.out} plays both motions.")
         if self.open and somebody_looks():
             import webbrowser
 
             webbrowser.open(page.as_uri())
         return 0
+
+
+_TITLES = ("before", "after")
+
+
+def _is_demo_page(path: Path) -> bool:
+    """Return whether a file begins like a page of the demo."""
+    if not path.is_file():
+        return False
+    with open_file(path) as file:
+        return f"<title>{', '.join(_TITLES)}</title>".encode() in file.read(1000)
 
 
 def somebody_looks() -> bool:

@@ -23,7 +23,7 @@ from selfcorrect.storage.files.digests import SEAL, encode_sealed
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
 LONGEST_S = 120
-NUMBERS = ("0", "-1", "1", "nan", "inf", "1e308", "1e-320", "1000000000", "9" * 20, "x", "", "1.5", "-0.0")
+NUMBERS = ("0", "-1", "1", "nan", "inf", "1e308", "1e-320", "1000000000", "9" * 20, "9" * 50, "x", "", "1.5", "-0.0")
 TEXTS = ("", "x", "..", "/", "/dev/null", "/proc/self/mem", "nowhere", "caf\udce9", "a\nb", "λ", "-", "--", "x" * 300,
          "~", "*", "%s%n", "{}", "\x1b[2J")  # fmt: skip
 PLACES = ("good.bvh", "bad.bvh", "data", "nowhere", "/dev/null", "/dev/full", "empty", "", ".", "good.npz", "pipe",

@@ -76,3 +76,15 @@ def test_a_file_that_is_no_page_is_refused_and_kept(tmp_path: Path, capsys: pyte
     assert main(["demo", "--no-open", "--out", str(notes)]) == 2
     assert ".html" in capsys.readouterr().err
     assert notes.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_page_of_somebody_else_is_kept_and_one_of_the_demo_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<!doctype html><title>mine</title>", encoding="utf-8")
+    command = ["demo", "--no-open", "--out", str(page)]
+    assert main(command) == 2
+    assert "exists" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == "<!doctype html><title>mine</title>"
+    assert main([*command, "--overwrite"]) == main(command) == 0
