@@ -244,7 +244,7 @@ PRESET_ROWS = {
         keep="sampling",
         opening="where physics helps, samples that jitter: selfcorrect motion --preset quick --generations 3 --seeds 5",
         closing=(
-            "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) nothing collapses within minutes: "
+            "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop does not collapse within minutes: "
             "selfcorrect motion --preset ratios-quick compares λ = 0.25, 0.5, 1 and 4 with the fully synthetic loop."
         ),
     ),
