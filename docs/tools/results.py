@@ -23,7 +23,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import answer_tables, collapse_sentences
+from answer import MAIN_JOB, answer_tables, collapse_sentences
 from captions import captions_table
 from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
@@ -147,17 +147,25 @@ def draw_headline(summary: Summary) -> str:
     return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _levels(summary))
 
 
-def draw_collapse(summary: Summary) -> str:
-    """Return SVG text: diversity and sliding of the demo's fully synthetic loop, with and without correction."""
+COLLAPSE = {
+    "collapse": ("recall", "skate_m_s"),
+    "collapse-recall": ("recall",),
+    "collapse-skating": ("skate_m_s",),
+}
+"""Figures of the README and of the site's first page → metrics."""
+
+
+def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
+    """Return SVG text: the main job's loop with and without correction, over generations."""
     names = {
         ArmSettings("real"): "real-data baseline",
         ArmSettings("replace"): "uncorrected",
         ArmSettings("replace", "physics"): "physics",
         ArmSettings("replace", remedy="lineages"): "lineages",
     }
-    lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, "dct-mlp") if arm in names]
-    metrics = [find_metric(key) for key in ("recall", "skate_m_s")]
-    return short_curves({f"{TITLES['dct-mlp']}, fully synthetic": lines}, metrics, _levels(summary))
+    lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, MAIN_JOB) if arm in names]
+    metrics = [find_metric(key) for key in keys]
+    return short_curves({"fully synthetic": lines}, metrics, _levels(summary))
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
@@ -211,7 +219,8 @@ def main(
         (PICTURES / f"{name}.svg").write_text(svg + "\n", encoding="utf-8")
     (PICTURES / "dilution.svg").write_text(dilution_figure(summaries[KEPT]) + "\n", encoding="utf-8")
     (PICTURES.parent / "modes.svg").write_text(draw_headline(summaries["modes"]) + "\n", encoding="utf-8")
-    (PICTURES / "collapse.svg").write_text(draw_collapse(summaries["demo"]) + "\n", encoding="utf-8")
+    for name, keys in COLLAPSE.items():
+        (PICTURES / f"{name}.svg").write_text(draw_collapse(summaries["short"], keys) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(fill_page(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
     (SUMMARIES / "results.csv").write_text(as_csv(summaries), encoding="utf-8")

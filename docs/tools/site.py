@@ -34,12 +34,14 @@ from values import all_arms, all_runs
 import selfcorrect
 from selfcorrect.datasets.collections.catalog import datasets
 from selfcorrect.datasets.files.formats import FORMATS
+from selfcorrect.experiments.file_correction.demo import demonstration
 from selfcorrect.experiments.jobs.run import RUNNERS
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.motion.pictures.player import show
 from selfcorrect.runtime.registry import Registry
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
@@ -59,7 +61,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages themselves."""
+    """Add the generated pages themselves, the report, and a page that plays the demo."""
     pages = {"commands.md": commands_page(), "formats.md": formats_page(), "names.md": names_page()}
     pages["api/index.md"] = api_overview()
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
@@ -69,6 +71,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     files.append(File.generated(config, "report.pdf", content=make_report()))
+    demo = demonstration()
+    player = show(demo.before, demo.after, titles=("before", "after")).html
+    files.append(File.generated(config, "player/demo.html", content=player))
     return files
 
 

@@ -112,7 +112,7 @@ def _clips_of(
     return clips
 
 
-def _motions(
+def draw_samples(
     run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
 ) -> list[Motion]:
     """Sample the model of a generation for fixed labels with fixed noise."""
@@ -132,7 +132,7 @@ def _samples_clip(
     side_by_side: bool,
 ) -> ShownClip:
     draws = DRAWS if side_by_side else 1
-    motions = _motions(run, task, labels.repeat_interleave(draws), arm, generation, folder)
+    motions = draw_samples(run, task, labels.repeat_interleave(draws), arm, generation, folder)
     title = "all arms start here" if generation == 0 else arm.label
     name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
     names = _names(task, labels)
@@ -169,7 +169,7 @@ def _correction_clip(
 ) -> ShownClip:
     """Samples of a generation of an arm beside what its corrector makes of them."""
     folder = run.arm_folder(arm) if generation else run.first_folder
-    before = _motions(run, task, labels, arm if generation else BASELINE, generation, folder)
+    before = draw_samples(run, task, labels, arm if generation else BASELINE, generation, folder)
     inputs = corrector_inputs(run, task, trained_model(task, BASELINE, run.first_folder, 0), silent)
     corrector = build_corrector(arm.corrector, inputs)
     assert corrector is not None, "an arm with a corrector"

@@ -1,0 +1,54 @@
+"""Draw samples of the first and the last generation as docs/pictures/collapse.gif: `python docs/tools/film.py RUN`.
+
+RUN is a folder of `selfcorrect motion --preset short`, whose uncorrected loop is fully synthetic. Labels and noise are
+the same in all rows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from selfcorrect.experiments.motion.media import draw_samples
+from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.run.task import motion_task
+from selfcorrect.experiments.motion.settings.experiment import settings_from_config
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.summary import read_summary
+from selfcorrect.motion.editing.transforms import resample
+from selfcorrect.motion.pictures.drawing import animate, save_animation
+from selfcorrect.motion.pictures.panels import PicturePanel
+
+OUT = Path(__file__).resolve().parents[1] / "pictures" / "collapse.gif"
+COLUMNS = 5
+FPS = 12.5
+SIZE_PX = 132
+
+
+def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Draw the samples of the first seed."""
+    settings = settings_from_config(read_summary(run / "summary.json").settings)
+    first = seed_runs(settings, run, RunOptions())[0]
+    task = motion_task(first.settings, first.comparison, first.stream)
+    count = len(task.data.training.label_names)
+    labels = torch.linspace(0, count - 1, COLUMNS).round().long()
+    last = settings.generations
+    uncorrected = ArmSettings("replace")
+    rows = [
+        ("generation 0", draw_samples(first, task, labels, BASELINE, 0, first.first_folder)),
+        (f"generation {last}", draw_samples(first, task, labels, uncorrected, last, first.arm_folder(uncorrected))),
+    ]
+    panels = []
+    for title, motions in rows:
+        for index, motion in enumerate(motions):
+            panels.append(PicturePanel(resample(motion, FPS), title * (index == 0)))
+    save_animation(OUT, animate(panels, size_px=SIZE_PX, columns=COLUMNS), FPS)
+    print(OUT)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
