@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from ..corrector_interface.results import UNCHANGED_M
+from ..geometry.kinematics import joint_positions
+from ..geometry.vectors import norms
 from ..motion import Motion
 from ..support import Support
 
@@ -47,6 +50,15 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
         is_version = number > 0 and has_same_rate and has_same_frames
         panels.append(PicturePanel(motion, title, before=first if is_version else None))
     return panels
+
+
+def is_unchanged(panel: PicturePanel, first: PicturePanel) -> bool:
+    """Return whether a panel shows the motion of the first one again: no joint is more than `UNCHANGED_M` away."""
+    (compared,) = make_panels([first.motion, panel.motion], ["", ""])[1:]
+    if panel is first or compared.before is None:
+        return False
+    distances_m = norms(joint_positions(panel.motion) - joint_positions(first.motion))
+    return bool(distances_m.max() <= UNCHANGED_M)
 
 
 def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..editing.transforms import resample
 from ..measures.physical import errors_by_frame, physical_errors
 from ..motion import Motion, MotionBatch
 from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
-from .panels import PicturePanel, camera_path_m, make_panels
+from .panels import PicturePanel, camera_path_m, is_unchanged, make_panels
 
 TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
@@ -115,7 +115,8 @@ def encode_scene(
     motions = []
     for panel, original, title in zip(shown, panels, titles, strict=True):
         path = _numbers(camera_path_m(shown, panel, together), "<f4")
-        motions.append({"title": title, "path": path, **_describe_panel(panel, original, marked=marked)})
+        shown_title = f"{title} (unchanged)".strip() if is_unchanged(original, panels[0]) else title
+        motions.append({"title": shown_title, "path": path, **_describe_panel(panel, original, marked=marked)})
     scene = {
         "fps": fps,
         "overlaid": overlaid,

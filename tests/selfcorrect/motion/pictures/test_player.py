@@ -56,6 +56,13 @@ def test_it_has_every_frame_and_needs_no_network(motion: Motion) -> None:
     assert len(page.html) < 200_000
 
 
+def test_a_motion_that_came_out_unchanged_is_called_so(motion: Motion) -> None:
+    moved = replace(motion, root_m=motion.root_m + np.array([0.0, 0.002, 0.0]))
+    page = show(motion, replace(motion), moved, titles=["before", "after", "moved"])
+    titles = [shown["title"] for shown in scene(page)["motions"]]
+    assert titles == ["before", "after (unchanged)", "moved"]
+
+
 def test_it_tells_of_errors_and_of_feet_that_stand(motion: Motion) -> None:
     sunk = replace(motion, root_m=motion.root_m - [0.0, 0.05, 0.0])
     shown, below = scene(show(motion, sunk))["motions"]
