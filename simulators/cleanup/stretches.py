@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from scipy.ndimage import median_filter
@@ -29,6 +30,8 @@ from ..body.curves import FRAME_S, smooth_whittaker
 from .cleaning import CleanupState
 
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
+_LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
+"""Kinds of limbs, with the joints that show their motion, and the last joint that belongs to them."""
 _TO_SIGMA = 1 / 1.5382
 """Factor from the median length of a normal vector in space to the standard deviation of its components."""
 _FIXED = 1e6
@@ -43,7 +46,8 @@ _FREE = 1e-6
 class RepairStretches:
     """Smooth parts of a body while they shake, and bridge frames in which they jump.
 
-    Set on CMU's training clips, as captured and with a limb that shakes by 5 or 8 degrees for 0.8 s, or jumps.
+    Set on CMU's training clips, as captured, with jumps, and with limbs that shake by 5 or 8 degrees or bodies that
+    shake by 3 degrees for 0.8 s.
     """
 
     window_s: float = 0.25
@@ -54,6 +58,8 @@ class RepairStretches:
     """A part that shakes has this many times its usual noise, and that of half of the others at the same time."""
     loner: float = 2.0
     """It has this many times the noise of all other parts but one: people move several parts fast at once."""
+    burst: int = 4
+    """If as many parts have noise that is large for them at once, all of these shake, whatever the others do."""
     whiteness: tuple[float, float] = (0.6, 1.6)
     """Ratio of the noise that fourth and second differences show while a part shakes."""
     shortest_s: float = 0.25
@@ -112,15 +118,20 @@ class RepairStretches:
         whiteness = noise_m / np.maximum(slow_noise_m, 1e-9)
         least, most = self.whiteness
         usual_m = median(noise_m, axis=1)
+        is_loud = np.empty(noise_m.shape, dtype=bool)
+        is_apart = np.empty(noise_m.shape, dtype=bool)
         for index, part in enumerate(parts):
             twins = [other for other, candidate in enumerate(parts) if candidate.kind == part.kind]
+            is_loud[index] = noise_m[index] > max(self.shaking_m, self.contrast * usual_m[twins].min())
             others_m = np.sort(np.delete(noise_m, index, axis=0), axis=0)
-            enough_m = np.maximum(self.shaking_m, self.contrast * usual_m[twins].min())
-            enough_m = np.maximum(enough_m, self.contrast * median(others_m, axis=0))
-            enough_m = np.maximum(enough_m, self.loner * others_m[-2])
-            for start, stop in find_runs(noise_m[index] > enough_m, self.shortest_s * fps):
-                if least < median(whiteness[index, start:stop]) < most:
-                    yield part, max(start - margin, 0), min(stop + margin, len(enough_m))
+            enough_m = np.maximum(self.contrast * median(others_m, axis=0), self.loner * others_m[-2])
+            is_apart[index] = noise_m[index] > enough_m
+        is_white = (whiteness > least) & (whiteness < most)
+        is_burst = np.sum(is_loud & is_white, axis=0) >= self.burst
+        for part, loud, ratios in zip(parts, is_loud & (is_apart | is_burst), whiteness, strict=True):
+            for start, stop in find_runs(loud, self.shortest_s * fps):
+                if least < median(ratios[start:stop]) < most:
+                    yield part, max(start - margin, 0), min(stop + margin, len(loud))
 
     def find_jumps(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
@@ -189,7 +200,7 @@ class Part:
         """Return points (T, P, 3) that show the motion of the part, as seen from the joint on which it hangs."""
         if self.kind == "root":
             arms_m = rotate(motion.rotations[:, :1], _ROOT_ARM_M * np.eye(3))
-            return np.concatenate([motion.root_m[:, None] + arms_m, motion.root_m[:, None]], axis=1)
+            return np.concatenate([motion.root_m[:, None], motion.root_m[:, None] + arms_m], axis=1)
         points_m = []
         place_m = np.zeros_like(motion.root_m)
         orientation = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), 1))
@@ -258,22 +269,22 @@ _ROOT_ARM_M = 0.3
 
 
 def find_parts(skeleton: Skeleton) -> list[Part]:
-    """Return the parts of a body, as far as the skeleton has them, the root first."""
+    """Return the parts of a body, as far as the skeleton has them, the root first.
 
-    def joints(*names: str) -> tuple[int, ...]:
-        return tuple(joint for name in names if (joint := skeleton.joint(name)) is not None)
-
-    trunk = joints(*_TRUNK)
+    Joints without a name between those of a limb, such as twist joints, are turned with the limb.
+    """
     parts = [Part("root", (), (0,))]
-    if trunk:
-        parts.append(Part("trunk", trunk[-1:], trunk))
-    for side in SIDES:
-        arm = joints(*(f"{side}_{name}" for name in ("collar", "shoulder", "elbow", "wrist")))
-        leg = joints(*(f"{side}_{name}" for name in ("hip", "knee", "ankle", "foot")))
-        if len(arm) > 1:
-            parts.append(Part("arm", arm[-2:], arm))
-        if len(leg) > 2:
-            parts.append(Part("leg", leg[2:3], leg))
+    trunk = [joint for name in _TRUNK if (joint := skeleton.joint(name)) is not None]
+    way_up = skeleton.path_between(0, trunk[-1]) if trunk else []
+    if way_up:
+        parts.append(Part("trunk", (trunk[-1],), tuple(way_up)))
+    for side, (kind, names, end) in product(SIDES, _LIMBS):
+        watched = [skeleton.joint(f"{side}_{name}") for name in names]
+        last = skeleton.joint(f"{side}_{end}")
+        joints = [joint for joint in watched if joint is not None]
+        if len(joints) == len(names):
+            way = skeleton.path_between(0, joints[-1] if last is None else last)
+            parts.append(Part(kind, tuple(joints), tuple(joint for joint in way if joint not in way_up)))
     return parts
 
 

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.noise import (
     Denoise,
@@ -211,6 +212,7 @@ LIMB_JOINTS = {
     "arm": ("right_shoulder", "right_elbow", "right_wrist"),
     "leg": ("left_hip", "left_knee", "left_ankle"),
     "trunk": ("spine1", "spine2", "spine3", "neck"),
+    "body": SMPL_22,
 }
 
 
