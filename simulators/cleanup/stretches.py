@@ -36,6 +36,8 @@ _TO_SIGMA = 1 / 1.5382
 """Factor from the median length of a normal vector in space to the standard deviation of its components."""
 _FIXED = 1e6
 """Weight of the frames around a stretch."""
+_LEAST_VARIANCE = 1e-8
+"""Variance of metres, or of components of quaternions, up to which a channel of a part that shakes has no noise."""
 _SMOOTHEST = 1e4
 """Largest ratio r / q, that of a part which moves as slowly as the frames of ten steps show."""
 _FREE = 1e-6
@@ -93,15 +95,15 @@ class RepairStretches:
         parts = find_parts(motion.skeleton)
         points = [part.watch(motion) for part in parts]
         repaired = motion
+        for part, start, stop in self.find_shaking(parts, points, motion.fps):
+            smoothness = part.smoothness(motion, start, stop)
+            repaired = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
+        if repaired is not motion:
+            points = [part.watch(repaired) for part in parts]
         for part, start, stop in self.find_jumps(parts, points, motion.fps):
             bridged = part.smooth(repaired, start, stop, weight=_FREE, smoothness=np.ones(len(part.turned) + 1))
             if self._is_calmer(part, repaired, bridged, slice(max(start - 3, 0), stop + 3)):
                 repaired = bridged
-        if repaired is not motion:
-            points = [part.watch(repaired) for part in parts]
-        for part, start, stop in self.find_shaking(parts, points, motion.fps):
-            smoothness = part.smoothness(repaired, start, stop)
-            repaired = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
         return repaired
 
     def find_shaking(
@@ -223,7 +225,7 @@ class Part:
             usual = np.delete(fast, np.s_[max(start - 4, 0) : stop])
             calm = np.delete(slow, np.s_[max(start - 2, 0) : stop])
             variance = calm.mean() if len(calm) >= stop - start else max(slow[inside].mean() - 6 * noise, noise / 100)
-            is_noisy = not len(usual) or noise > 4 * usual.mean()
+            is_noisy = noise > _LEAST_VARIANCE and (not len(usual) or noise > 4 * usual.mean())
             ratios.append(min(noise / max(variance, 1e-12), _SMOOTHEST) if is_noisy else 0.0)
         return np.array(ratios)
 
