@@ -242,7 +242,12 @@ def test_a_part_that_shakes_is_calmed_and_all_else_stays(
 
 
 @settings(max_examples=20, deadline=None)
-@given(kind=st.sampled_from(KINDS), length=st.integers(1, 2), frame=st.integers(30, 80), is_root=st.booleans())
+@given(
+    kind=st.sampled_from(["walk", "turn", "idle"]),
+    length=st.integers(1, 2),
+    frame=st.integers(30, 80),
+    is_root=st.booleans(),
+)
 def test_a_jump_of_two_frames_is_bridged_and_all_else_stays(kind: Kind, length: int, frame: int, is_root: bool) -> None:
     clean = made_motion(kind)
     root_m = clean.root_m.copy()
