@@ -237,7 +237,8 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         low: Largest mean of low steps at the same place of all periods.
         high: Least mean of other steps.
     """
-    for period in range(2, _LONGEST_PERIOD + 1):
+    is_rare = np.mean(ratios < low) < 0.5 / _LONGEST_PERIOD
+    for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
         rows = -(-len(ratios) // period)
         folded = np.full(rows * period, np.nan)
         folded[: len(ratios)] = ratios
@@ -268,6 +269,9 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
     if len(motion) < 2 * _BESIDE[0] + 2:
         return np.zeros(len(motion), dtype=bool), 0.0
     shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
+    root_ratios = _compare_with_neighbours(np.sqrt(shifts))
+    if np.sum(root_ratios < _LINEAR) < 0.3 * np.isfinite(root_ratios).sum():  # at least half of all frames are linear
+        return np.zeros(len(motion), dtype=bool), 0.0
     turns = np.square(np.diff(steps_between(motion.rotations), axis=0)).sum(-1).mean(-1)
     is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR, _HIGH)
     return np.append(is_linear, False), spacing if spacing == round(spacing) else 0.0
