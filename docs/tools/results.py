@@ -165,7 +165,16 @@ def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
     }
     lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, MAIN_JOB) if arm in names]
     metrics = [find_metric(key) for key in keys]
-    return short_curves({"fully synthetic": lines}, metrics, _levels(summary))
+    svg = short_curves({"fully synthetic": lines}, metrics, _levels(summary))
+    return svg if len(keys) > 1 else _cut_empty_panel(svg)
+
+
+def _cut_empty_panel(svg: str) -> str:
+    """Cut the right part of a figure whose second panel is empty, as wide as the legend leaves it."""
+    width, height = (float(size) for size in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0])
+    kept = 0.58 * width
+    svg = re.sub(r'width="[\d.]+pt"', f'width="{kept:g}pt"', svg, count=1)
+    return svg.replace(f'viewBox="0 0 {width:g} {height:g}"', f'viewBox="0 0 {kept:g} {height:g}"', 1)
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:
