@@ -199,7 +199,7 @@ def _format_interval(effect: verdict.Effect) -> str:
         return effect.word
     digits = effect.metric.digits
     change = effect.change
-    text = f"{change.estimate:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
+    text = f"{change.estimate:+z.{digits}f} [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
     return text.replace("-", "−")
 
 
