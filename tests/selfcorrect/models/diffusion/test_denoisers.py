@@ -125,8 +125,8 @@ def test_paper_preset_is_the_size_of_mdm():
 
 
 def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
-    assert preset_names() == ["dct-mixer", "patch-mixer", "dct-mlp", "temporal-conv", "transformer", "paper"]
     assert set(DENOISERS.names) <= set(preset_names())
+    assert len(preset_names()) == len(set(preset_names()))
     with pytest.raises(SettingError, match=r"unknown denoiser 'papr'"):
         preset("papr")
 
