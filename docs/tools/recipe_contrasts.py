@@ -176,7 +176,7 @@ def splits_table() -> Iterator[str]:
 def compare_splits(differences: np.ndarray, splits: np.ndarray) -> float:
     """Return the p-value of Welch's t test that both splits have the same mean difference (S,)."""
     result = scipy.stats.ttest_ind(differences[splits == "A"], differences[splits == "B"], equal_var=False)
-    return float(result.pvalue)
+    return float(result.pvalue)  # type: ignore[attr-defined]
 
 
 def _format_range(values: np.ndarray, count: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ class Ecosystem(Saveable):
         members = [member.load_state(part) for member, part in zip(self.members, states, strict=True)]
         return replace(self, members=tuple(members))
 
-    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
         """Check each member's part of the state; see `Saveable`."""
         states = self._split_state(state)
         known = {f"{index}.{name}" for index, part in enumerate(states) for name in part} | set(states[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class Gaussian(TensorModel):
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
         return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
 
-    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
         """Check shapes, and that the covariance is one; see `Saveable`."""
         super().check_loaded(where, state, model)
         covariance = model.covariance

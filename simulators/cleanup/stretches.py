@@ -81,7 +81,7 @@ class RepairStretches:
         motions = cleaning.motions
         root_m = motions.root_m.copy()
         rotations = motions.rotations.copy()
-        for index in np.flatnonzero(~cleaning.noisy):
+        for index in np.flatnonzero(~cleaning.noisy).tolist():
             motion = motions[index]
             repaired = self.repair(motion)
             root_m[index, : len(motion)] = repaired.root_m

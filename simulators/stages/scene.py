@@ -52,7 +52,8 @@ class Scene:
             value = getattr(self, field.name)
             if value is None and field.name == "friction":
                 continue
-            for number in value if field.name == "push_n" else (value,):
+            numbers = self.push_n if field.name == "push_n" else (value,)
+            for number in numbers:
                 check_number(f"a scene's {field.name}", number, -LARGEST, LARGEST)
         for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:

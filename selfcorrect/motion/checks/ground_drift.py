@@ -29,7 +29,7 @@ def gliding_m_s(features: MotionFeatures) -> Measurement:
     window = quarter * _PARTS
     if not features.has_feet or frames <= window:
         return Measurement.empty()
-    stands = holds_throughout(features.observation.touches.all(axis=1), window + 1)
+    stands = holds_throughout(np.asarray(features.observation.touches.all(axis=1)), window + 1)
     points_m = features.soles_m.reshape(frames, 2, -1, 2, 3).mean(axis=3)[..., [0, 2]]
     travel_m = (points_m[window:] - points_m[:-window]).mean(axis=(1, 2))
     direction = normalize_safely(travel_m)
