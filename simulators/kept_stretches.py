@@ -50,6 +50,9 @@ class KeptStretch:
         around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
         first = max(failure.frame - around, 0)
         stop = min((failure.last_frame or failure.frame) + around, len(motion) - 1) + 1
+        room = 2 * round(FADING_S * motion.fps)  # for fading, also where the stretch ends with the motion
+        first = min(first, max(len(motion) - room, 0))
+        stop = max(stop, min(room, len(motion)))
         shortest = SHORTEST_S * motion.fps
         fading = max(1, min(round(FADING_S * motion.fps), (stop - first) // 2))
         starts = []
@@ -97,10 +100,10 @@ class KeptStretch:
             rotations[frames] = corrected.rotations
             rotations[start + fading] = blended
             supports += [support.shift(np.zeros(3), start) for support in correction.supports]
-        first, *_, last = np.flatnonzero(is_kept).tolist()
+        kept_frames = np.flatnonzero(is_kept)
         weights = [stop - start for start, stop in zip(self.starts, self.stops, strict=True)]
         notes = dict.fromkeys(note for correction in corrections for note in correction.notes)
-        kept = Note(NoteKind.STRETCH_KEPT, words=f"{first} to {last}")
+        kept = Note(NoteKind.STRETCH_KEPT, words=f"{kept_frames[0]} to {kept_frames[-1]}")
         return CorrectedMotion(
             motion=replace(self.motion, root_m=root_m, rotations=rotations),
             stage=Stage.last(correction.stage for correction in corrections),

@@ -13,7 +13,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.corrector_interface.repeats import FrameTimes
+from selfcorrect.motion.corrector_interface.frame_times import FrameTimes
 from selfcorrect.runtime.garbage import postpone_collection
 from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine

@@ -14,7 +14,7 @@ from typing import Self, get_args
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.corrector_interface.repeats import FrameTimes
+from selfcorrect.motion.corrector_interface.frame_times import FrameTimes
 from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.motion import MotionBatch
 

@@ -128,7 +128,8 @@ def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
     assert note.value == pytest.approx(speed_m_s, rel=0.15)
     if label == "walk":
         assert on_treadmill.before["skate_m_s"] < 0.3
-        assert on_treadmill.after["skate_m_s"] < 1.2 * on_floor.after["skate_m_s"] + 0.02
+        belt_error_m_s = 0.05 * speed_m_s  # of the belt, whose speed is estimated
+        assert on_treadmill.after["skate_m_s"] < 1.2 * on_floor.after["skate_m_s"] + belt_error_m_s
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "jump", "spinkick", "crawl", "kick"])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -21,10 +20,8 @@ from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import norms
 from ..motion import SLAB, Motion
+from .frame_times import FrameTimes
 from .results import CorrectedMotion, Note, NoteKind
-
-FrameTimes: TypeAlias = Literal["auto", "keep", "even"]
-"""Treatment of frames that are no samples of the recording."""
 
 _LONGEST_PERIOD = 30
 """Largest number of frames after which a pattern of repeats starts again: 29 in 30."""
@@ -35,6 +32,8 @@ _LOW = 0.45
 """Steps onto copies are smaller than this share of those beside them, in the mean over a pattern's periods."""
 _HIGH = 0.7
 """Other steps are larger than this share."""
+_LOW_OF_PART = 0.8
+"""Steps of the root and of most joints onto copies are smaller than this share of their own steps beside them."""
 _STRAY = 0.1
 """Largest share of copies that may be outside a pattern, and of frames in it that are no copies."""
 _LINEAR = 0.05
@@ -71,7 +70,7 @@ class FrameRepeats:
         for beside in _BESIDE:
             ratios = _compare_with_neighbours(steps, beside)
             is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
-            if spacing:
+            if spacing and _is_whole_body(motion, is_copy, beside):
                 is_lost = _measure_catching_up(is_copy, ratios) > _LOST
                 return cls._from_copies(is_copy, 0.0 if is_lost else spacing)
         is_linear, spacing = _find_linear_frames(motion)
@@ -212,6 +211,19 @@ def _measure_steps(motion: Motion) -> np.ndarray:
     turns = np.square(np.diff(rotations, axis=0)).sum(-1).mean(-1)
     shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)
     return np.sqrt(turns + shifts)
+
+
+def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
+    """Return whether the root and most joints move less onto copies (T,), not only one part that moves a lot."""
+    shifts = norms(np.diff(motion.root_m, axis=0))
+    turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
+    typical = []
+    for steps in (shifts, *turns.T):
+        ratios = _compare_with_neighbours(steps, beside)[is_copy[1:]]
+        if np.isfinite(ratios).any():
+            typical.append(float(np.nanmedian(ratios)))
+    is_root_still = not np.isfinite(_compare_with_neighbours(shifts, beside)[is_copy[1:]]).any()
+    return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(np.median(typical)) < _LOW_OF_PART
 
 
 def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:

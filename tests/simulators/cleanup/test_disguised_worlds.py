@@ -200,7 +200,7 @@ def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> No
     np.testing.assert_array_equal(filled.root_m[is_sample], motion.root_m[is_sample])
     np.testing.assert_array_equal(filled.rotations[is_sample], motion.rotations[is_sample])
     held_m, filled_m, true_m = (joint_positions(motion) for motion in (held, filled, motion))
-    assert np.abs(filled_m - true_m).mean() < 0.4 * np.abs(held_m - true_m).mean()
+    assert np.abs(filled_m - true_m).mean() < 0.7 * np.abs(held_m - true_m).mean()
     kept = repeats.restore(held, CorrectedMotion(filled), "keep").motion
     np.testing.assert_array_equal(kept.root_m, held.root_m)
 

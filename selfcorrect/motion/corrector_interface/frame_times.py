@@ -1,0 +1,6 @@
+"""Choice between the frame times of a file and those of its recording."""
+
+from typing import Literal, TypeAlias
+
+FrameTimes: TypeAlias = Literal["auto", "keep", "even"]
+"""Treatment of frames that are no samples of the recording."""
