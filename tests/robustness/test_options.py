@@ -95,7 +95,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert main(["data", "profile", "a.bvh", "b.bvh", "--out", "profile.json"]) in (0, None)
     profile = json.loads((folder / "profile.json").read_text())
     for rig in profile["rigs"].values():
-        rig["soles_m"] = [0.12, 0.12]
+        rig["soles_m"] = [0.3, 0.3]
     (folder / "profile.json").write_text(json.dumps(profile))
     return folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from posed_motions import walking
+from made_motions import made_motion
 from robustness.damage import SCALE
 from robustness.faults import DIED, attempt, die, faults, full_disk, in_a_fork
 
@@ -130,7 +130,7 @@ EACH = {name: 1 if name in ("loop", "files") or SCALE > 1 else 4 for name in WOR
 @pytest.fixture(params=WORKS)
 def faulty_work(request: pytest.FixtureRequest, tmp_path: Path):
     """A work, what it leaves, and the numbers of the operations on files that are disturbed."""
-    save_motion(tmp_path / "in" / "a.bvh", walking().frames(0, 12))
+    save_motion(tmp_path / "in" / "a.bvh", made_motion("walk", frames=12))
     work = WORKS[request.param]
     intact = tmp_path / "whole"
     intact.mkdir()
