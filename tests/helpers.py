@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -203,8 +204,9 @@ def killed_at_sync(
     halted.unlink(missing_ok=True)
     settings = {"PYTHONPATH": str(folder), "HALT_AT_SYNC": str(count), "HALTED": str(halted)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=cwd, env={**os.environ, **(environment or {}), **settings}, **quiet) as process:
+    environment = {**os.environ, **(environment or {}), **settings}
+    with subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **quiet) as process:
         while not halted.exists():
             assert process.poll() is None, f"the program ended before any of its processes came to sync {count}"
             time.sleep(0.01)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with its workers, which else end a little later
