@@ -137,8 +137,8 @@ class _Child:
             return
         poll = select.poll()
         poll.register(stream, select.POLLIN)
-        left_s = max(self._deadline_s - time.monotonic(), 0.0)
-        if not poll.poll(1000 * left_s):
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0 or not poll.poll(1000 * left_s):
             raise _LateError
 
     def _explain_crash(self) -> str:
@@ -250,7 +250,7 @@ class ChildFile:
             InputError: The child crashed, took too much memory, or reports that the file is damaged; or the work on
                 the file took too long.
         """
-        left_s = max(self._start_s + self._allowed_s - time.monotonic(), 0.0)
+        left_s = self._start_s + self._allowed_s - time.monotonic()
         try:
             answer, values = self.child.ask(request, left_s, self.path, self.size)
         except _LateError as error:
