@@ -9,6 +9,7 @@ channels, named `<parent>_end`, so that hands, feet and heads end where they sho
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -16,8 +17,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import make_continuous
-from selfcorrect.motion.geometry.rotations import identity_rotations
+from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
+from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
@@ -133,9 +134,7 @@ def _channel_values(
         track[:, _axis_numbers(axes)] = values[:, columns]
         positions[joint] = track
     for axes, (joints, columns) in _turning_joints(channels).items():
-        angles_deg = values[:, columns].reshape(-1, len(axes))
-        turns = Rotation.from_euler(axes, angles_deg, degrees=True).as_quat()
-        rotations[:, joints] = turns.reshape(len(values), len(joints), 4)
+        rotations[:, joints] = in_chunks(partial(from_euler_angles, axes), values[:, columns])
     return positions, make_continuous(rotations)
 
 

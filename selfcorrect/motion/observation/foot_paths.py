@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import minimum_filter1d
-from scipy.signal import savgol_coeffs, savgol_filter
 
 from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
+from ..geometry.smoothing import parabola_weights, smooth_parabolic
 from ..geometry.vectors import norms
 from . import thresholds as limits
 
@@ -42,8 +42,8 @@ class FootPaths:
         places_m = points_m
         velocities_m_s = np.zeros_like(points_m)
         if window:
-            places_m = np.asarray(savgol_filter(points_m, window, 2, axis=0))
-            velocities_m_s = np.asarray(savgol_filter(points_m, window, 2, deriv=1, delta=1 / fps, axis=0))
+            places_m = smooth_parabolic(points_m, window)
+            velocities_m_s = smooth_parabolic(points_m, window, fps)
         heights_m = places_m[..., 1]
         around = 2 * round(limits.AROUND_S * fps) + 1
         above_m = heights_m - minimum_filter1d(heights_m, around, axis=0, mode="nearest")
@@ -63,8 +63,8 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
     """Estimate the noise (P,) of paths (T, P, 3) from what a parabola over five frames leaves; 0 for fewer frames."""
     if len(points_m) < 5:
         return np.zeros(points_m.shape[1])
-    residual_m = points_m - savgol_filter(points_m, 5, 2, axis=0)
-    return 1.48 * np.median(np.abs(residual_m), axis=(0, 2)) / np.sqrt(1 - savgol_coeffs(5, 2)[2])
+    residual_m = points_m - smooth_parabolic(points_m, 5)
+    return 1.48 * np.median(np.abs(residual_m), axis=(0, 2)) / np.sqrt(1 - parabola_weights(5)[2])
 
 
 def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:

@@ -1,11 +1,14 @@
 """SciPy's rotations are the oracle."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.rotations import (
     compose,
+    from_euler_angles,
     from_matrix_columns,
     invert,
     matrix_columns,
@@ -46,6 +49,15 @@ def test_one_rotation_serves_many_vectors_and_one_vector_many_rotations(pair):
     np.testing.assert_array_equal(
         compose(quaternions[:1, :1], quaternions)[2, 3], compose(quaternions[0, 0], quaternions[2, 3])
     )
+
+
+def test_euler_angles_give_the_bits_of_scipy():
+    angles_deg = np.random.default_rng(2).uniform(-400, 400, (60, 3))
+    angles_deg[:10] = 90 * np.round(angles_deg[:10] / 90)
+    for count in (1, 2, 3):
+        for axes in map("".join, permutations("XYZ", count)):
+            expected = Rotation.from_euler(axes, angles_deg[:, :count], degrees=True).as_quat()
+            np.testing.assert_array_equal(from_euler_angles(axes, angles_deg[:, :count]), expected.reshape(-1, 4))
 
 
 def test_inverse_and_rotation_vector(pair):

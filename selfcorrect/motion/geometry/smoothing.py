@@ -1,0 +1,56 @@
+"""Savitzky–Golay filters (1964): parabolas that are fitted to windows of frames.
+
+The same numbers as those of `scipy.signal`, whose import takes as long as correcting several clips.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.linalg import lstsq
+from scipy.ndimage import convolve1d
+
+_POWERS = np.arange(3.0)
+_EPSILON = float(np.finfo(float).eps)
+
+
+def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) -> np.ndarray:
+    """Return the parabola around each frame at that frame, or its velocity.
+
+    Args:
+        values: (T, ...) values, at least as many frames as the window has.
+        window: Odd number of frames, at least 3.
+        fps: Frames per second of velocities; None for the values themselves.
+
+    Returns:
+        (T, ...); near the ends, the parabola of the first or last window.
+    """
+    result = convolve1d(values, parabola_weights(window, fps), axis=0, mode="constant")
+    half = window // 2
+    result[:half] = _evaluate_edge(values[:window], np.arange(half), fps)
+    result[len(values) - half :] = _evaluate_edge(values[len(values) - window :], np.arange(half + 1, window), fps)
+    return result
+
+
+@lru_cache(maxsize=64)
+def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
+    """Return the weights (window,) of frames in the middle of a parabola, the last frame first; read-only."""
+    half = window // 2
+    places = np.arange(-half, window - half, dtype=float)[::-1]
+    wanted = np.array([1.0, 0.0, 0.0]) if fps is None else np.array([0.0, 1.0 / (1 / fps), 0.0])
+    weights, *_ = lstsq(places ** _POWERS[:, None], wanted, cond=_EPSILON * window)
+    weights.flags.writeable = False
+    return weights
+
+
+def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) -> np.ndarray:
+    """Return the parabola through all values (W, ...), or its velocity, at places (K,) among these."""
+    window = len(values)
+    columns = np.arange(window, dtype=float)[:, None] ** _POWERS[::-1]
+    scales = np.sqrt(np.sum(columns * columns, axis=0))
+    scaled, *_ = lstsq(columns / scales, values.reshape(window, -1), cond=window * _EPSILON)
+    square, linear, constant = (scaled.T / scales).T
+    places = places[:, None].astype(float)
+    fitted = (
+        (square * places + linear) * places + constant if fps is None else (2 * square * places + linear) / (1 / fps)
+    )
+    return fitted.reshape(len(places), *values.shape[1:])
