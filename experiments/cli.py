@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import os
-import re
 import select
 import shlex
 import shutil
@@ -80,21 +79,6 @@ UNREAD = 141
 
 NARROWEST = 40
 """Smallest width of help, columns."""
-
-RENAMED = {
-    "check": {"--judge": "--engine"},
-    "compare": {"--plans": "--arms"},
-    "motion": {
-        "--strength": "--gamma",
-        "--judged-count": "--evaluated-count",
-        "--judge-corrected": "--evaluate-corrected",
-        "--no-judge-corrected": "--no-evaluate-corrected",
-    },
-}
-"""Old and new options of commands; an old name works for one more release."""
-
-RENAMED_VALUES = {"correct": {"--strength": "selfcorrect.simulators.settings.tracker:OLD_NAMES"}}
-"""Tables of old and new values of options, likewise; only those of the command that runs are imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,8 +175,9 @@ def _parse_command(words: Sequence[str]) -> Command:
     is_help = not {"-h", "--help"}.isdisjoint(option_words)
     _prepare_help(command, is_help)
     paragraphs = [" ".join(paragraph.split()) for paragraph in (command.__doc__ or "").split("\n\n")]
-    words = _replace_old_names(name, option_words)
-    return tyro.cli(command, prog=f"selfcorrect {name}", description="\n\n".join(paragraphs), args=words, **defaults)
+    return tyro.cli(
+        command, prog=f"selfcorrect {name}", description="\n\n".join(paragraphs), args=option_words, **defaults
+    )
 
 
 def _prepare_help(options: Any, is_help: bool) -> None:
@@ -243,32 +228,6 @@ def _read_field_docstrings(options: type) -> dict[str, str]:
 
 def _format_default(default: str) -> str:
     return "" if default in ("", "None", "''") else f"(default: {default})"
-
-
-def _replace_old_names(command: str, options: Sequence[str]) -> Sequence[str]:
-    """Replace old names of options and values, and report each on stderr."""
-    for old, new in RENAMED.get(command, {}).items():
-        spelling = old.lstrip("-").replace("-", "[-_]")
-        pattern = re.compile(rf"--{spelling}(?=[=.]|$)")
-        renamed = [pattern.sub(new, word, count=1) if pattern.match(word) else word for word in options]
-        if renamed != list(options):
-            print(f"selfcorrect: {old} of {command} is now {new}; the old name will go", file=sys.stderr)
-        options = renamed
-    for option, table in RENAMED_VALUES.get(command, {}).items():
-        options = _replace_old_values(option, import_object(table), options)
-    return options
-
-
-def _replace_old_values(option: str, values: Mapping[str, str], words: Sequence[str]) -> Sequence[str]:
-    """Replace old values of an option, and report each on stderr."""
-    renamed = list(words)
-    for index, word in enumerate(words):
-        follows = index > 0 and words[index - 1] == option
-        value = word if follows else word.removeprefix(f"{option}=")
-        if value in values and (follows or value != word):
-            renamed[index] = word.removesuffix(value) + values[value]
-            print(f"selfcorrect: {option} {value} is now {values[value]}; the old name will go", file=sys.stderr)
-    return renamed
 
 
 def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[str, object]) -> None:

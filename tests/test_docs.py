@@ -31,7 +31,6 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.correctors.table import THEN, stages
 from selfcorrect.experiments.motion.settings.experiment import MotionSettings, settings_from_config
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -239,12 +238,8 @@ STEPS = ("steps", "initial_steps")
 
 
 def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
-    """Return denoisers with their arms, whose correctors have the names of this version."""
-    return {
-        (comparison.denoiser, replace(arm, corrector=THEN.join(stages(arm.corrector))))
-        for comparison in settings.comparisons
-        for arm in comparison.arms
-    }
+    """Return denoisers with their arms."""
+    return {(comparison.denoiser, arm) for comparison in settings.comparisons for arm in comparison.arms}
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "docs" / "results").rglob("*.json")), ids=lambda path: path.stem)

@@ -11,8 +11,6 @@ from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_as
 
 SUFFIXES = (".yaml", ".yml")
-RENAMED = {"plans": "arms", "judged_count": "evaluated_count", "judge_corrected": "evaluate_corrected"}
-"""Options that had another name in earlier versions; files that have it are still read."""
 MOST_VALUES = 100_000
 """Most values of an experiment's file, including those that aliases repeat; usual experiments have some dozens."""
 
@@ -71,7 +69,7 @@ def _parse_values(path: Path) -> Any:
         raise InputError(f"{path}: not YAML ({reason})") from error
     if not isinstance(value, dict):
         return value
-    return {_current_name(key): item for key, item in value.items()}
+    return {_option_name(key): item for key, item in value.items()}
 
 
 def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0) -> int:
@@ -101,14 +99,13 @@ def _refuse_repeated_keys(node: Any, path: Path, level: int) -> None:
     for key, _ in node.value if node.id == "mapping" else ():
         if key.id != "scalar" or key.value == "<<":
             continue
-        name = _current_name(key.value) if level == 0 else key.value
+        name = _option_name(key.value) if level == 0 else key.value
         line = key.start_mark.line + 1
         if name in lines:
             raise InputError(f"{path}: {key.value} is given twice, in lines {lines[name]} and {line}; leave one out")
         lines[name] = line
 
 
-def _current_name(key: object) -> str:
+def _option_name(key: object) -> str:
     """Return the name of the option that a key of a file means."""
-    name = str(key).replace("-", "_")
-    return RENAMED.get(name, name)
+    return str(key).replace("-", "_")

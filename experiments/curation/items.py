@@ -119,8 +119,7 @@ def _generate_motions(
     """Sample the same labels from the models of arms. Of several seeds, the lowest that has one of the arms is used."""
     import torch
 
-    from selfcorrect.storage.files.digests import decode_optionally_sealed
-    from selfcorrect.storage.files.limits import read_bytes
+    from selfcorrect.storage.files.digests import read_sealed
     from selfcorrect.storage.runs.folder_store import FolderReader
 
     from ..motion.run.models import trained_model
@@ -128,7 +127,7 @@ def _generate_motions(
     from ..motion.run.task import motion_task
     from ..motion.settings.experiment import settings_from_config
 
-    config, _ = decode_optionally_sealed(read_bytes(root / CONFIG), str(root / CONFIG))
+    config = read_sealed(root / CONFIG)
     places = {}
     for run in seed_runs(settings_from_config(config), root):
         for arm in run.comparison.arms:

@@ -276,7 +276,7 @@ def _list_parts(sources: tuple[str, ...], options: SourceOptions) -> list[list[R
 def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
     """Return the recordings of a dataset's folder, of motion files, or of a set at an address."""
     if is_address(source):
-        names = [name for name in Place(source).list_names() if is_shard(name)]
+        names = [name for name in Place(source).list_names() if Path(name).suffix == ".parquet"]
         if not names:
             raise InputError(f"{source}: no shards of motions are here; `selfcorrect data shard` makes them")
         return [Recording(f"{source}/{name}", SHARD_BYTES, Path(name), lambda: iter(())) for name in names]
@@ -289,12 +289,6 @@ def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
         size = file.stat().st_size if file == clip.path else 0  # in an archive
         recordings.append(Recording(clip.name, size, file, partial(_read_clip, clip, folder)))
     return recordings
-
-
-def is_shard(name: str) -> bool:
-    """Return whether a file of a place is a shard by its name; earlier versions put tables into `results/`."""
-    path = Path(name)
-    return path.suffix == ".parquet" and path.parts[0] != "results" and path.name != "failures.parquet"
 
 
 def _fetch(recording: Recording, folder: Path) -> Recording:

@@ -11,16 +11,16 @@ from pathlib import Path
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.storage.files.digests import (
     DIGESTS,
+    SEAL,
     SUMS,
     check_listing,
-    decode_optionally_sealed,
-    describe_damage,
+    describe_sealed_damage,
     has_seal_ending,
-    read_sealed,
 )
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
+from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.runs.run_folder import (
     CONFIG,
     ENVIRONMENT,
@@ -38,10 +38,8 @@ from ..studies.summary import SUMMARY
 
 _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, PREFERENCES_FILE, SUMMARY, REPORT)
 """JSON files that hold their digests, by their names; others may be anybody's."""
-_LEDGERS = (".parts", ".ledger")
-"""Folders with records of the parts of a set; the latter is of earlier versions."""
-_MANIFEST = "shards.json"
-"""List of the shards of a set, as earlier versions wrote it."""
+_PARTS = ".parts"
+"""Folder with records of the parts of a set."""
 _MISSING = " is missing"
 _GENERATIONS, _MOTIONS, _SHARDS = "generations", "corrected motions", "shards"
 
@@ -152,28 +150,11 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
 
 
 def _check_listings(everything: list[Path]) -> Iterator[FileCheck]:
-    """Yield lists of digests, also those of sets of shards of earlier versions, and the files in them."""
+    """Yield lists of digests, and the files in them."""
     for path in everything:
-        if path.name == _MANIFEST:
-            yield from _look_at_manifest(path)
-        elif path.name == SUMS or (path.name == DIGESTS and not path.parent.name.startswith("generation-")):
+        if path.name == SUMS:
             for file, damage in check_listing(path):
                 yield FileCheck(str(file), damage, _SHARDS if file.suffix == ".parquet" else "")
-
-
-def _look_at_manifest(path: Path) -> Iterator[FileCheck]:
-    try:
-        values = read_sealed(path)
-        digests = {shard["name"]: shard["sha256"] for shard in values["shards"]} | values.get("tables", {})
-    except DamagedError as error:
-        yield FileCheck(str(path), str(error))
-    except (KeyError, TypeError):
-        yield FileCheck(str(path), f"{path} is not what was written: it lists no shards")
-    else:
-        yield FileCheck(str(path))
-        for name, expected in digests.items():
-            file = path.parent / name
-            yield FileCheck(str(file), describe_damage(file, expected), _SHARDS if file.suffix == ".parquet" else "")
 
 
 def _check_records(everything: list[Path]) -> Iterator[FileCheck]:
@@ -182,12 +163,11 @@ def _check_records(everything: list[Path]) -> Iterator[FileCheck]:
         if out is None or path.suffix != ".json":
             continue
         try:
-            result, is_sealed = read_record(path)
+            result = read_record(path)
         except DamagedError as error:
             yield FileCheck(str(path), str(error))
             continue
-        if is_sealed:
-            yield FileCheck(str(path), counts_as=_MOTIONS)
+        yield FileCheck(str(path), counts_as=_MOTIONS)
         task = FileTask(Path(result.source), result.name, out)
         for target, expected in ((task.target, result.state.output_hash), (task.video, result.state.video_hash)):
             if expected:
@@ -199,16 +179,20 @@ def _check_records(everything: list[Path]) -> Iterator[FileCheck]:
 def _check_sealed(everything: list[Path]) -> Iterator[FileCheck]:
     """Yield JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
     for path in everything:
-        if path.suffix != ".json" or path.name == _MANIFEST or RECORDS in path.parts or not path.is_file():
+        if path.suffix != ".json" or RECORDS in path.parts or not path.is_file():
             continue
-        content = read_bytes(path)
-        try:
-            _, is_sealed = decode_optionally_sealed(content, str(path))
-        except DamagedError as error:
-            if path.name in _OURS or path.parent.name in _LEDGERS or has_seal_ending(content):
-                yield FileCheck(str(path), str(error))
-        else:
-            yield from [FileCheck(str(path))] * is_sealed
+        is_ours = path.name in _OURS or path.parent.name == _PARTS
+        if has_seal_ending(content := read_bytes(path)) or (is_ours and not _is_plain(content)):
+            yield FileCheck(str(path), describe_sealed_damage(path))
+
+
+def _is_plain(content: bytes) -> bool:
+    """Return whether a text is a JSON object that never had a digest, such as somebody's `config.json`."""
+    try:
+        values = parse_json(content, "it")
+    except InputError:
+        return False
+    return isinstance(values, dict) and SEAL not in values
 
 
 def _verify_address(place: Place) -> Verification:

@@ -16,7 +16,7 @@ import numpy as np
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.corrector_interface.results import FailureKind, Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
-from selfcorrect.storage.files.digests import append_seal, decode_optionally_sealed
+from selfcorrect.storage.files.digests import append_seal, decode_sealed
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
@@ -238,31 +238,19 @@ class FileResult:
     def load(cls, path: Path) -> FileResult | None:
         """The result in a record, None where there is none, it is damaged, or it is of another version."""
         try:
-            return read_record(path)[0]
+            return read_record(path)
         except DamagedError:
             return None
 
 
 _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
 """Parts of a result whose fields stand beside its own in records and reports."""
-_RENAMED = {
-    "help": "residual",
-    "beside": "sidecar_digests",
-    "odd": "failed_checks",
-    "moved_because": "large_move_reason",
-    "left_as_it_came": "not_corrected",
-}
-"""Keys of records that earlier versions wrote, and today's."""
 
 
-def read_record(path: Path) -> tuple[FileResult, bool]:
-    """The result in a record, and whether its digest holds; records of earlier versions have none.
-
-    DamagedError where it is missing, or not what was written.
-    """
+def read_record(path: Path) -> FileResult:
+    """Return the result in a record; DamagedError if it is missing, or not what was written."""
     try:
-        values, is_sealed = decode_optionally_sealed(read_bytes(path), str(path))
-        return _from_values(values), is_sealed
+        return _from_values(decode_sealed(read_bytes(path), str(path)))
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
     except InputError as error:
@@ -271,18 +259,10 @@ def read_record(path: Path) -> tuple[FileResult, bool]:
 
 def _from_values(record: Mapping[str, Any]) -> FileResult:
     """Invert `FileResult.to_values`; InputError for other values."""
-    values = _rename_keys(record)
-    if isinstance(values.get("motions"), list):
-        motions = values["motions"]
-        values["motions"] = [_rename_keys(motion) if isinstance(motion, dict) else motion for motion in motions]
+    values = dict(record)
     for part, kind in _PARTS.items():
         values[part] = {item.name: values.pop(item.name) for item in fields(kind) if item.name in values}
     return read_as(FileResult, values, "it")
-
-
-def _rename_keys(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a record under today's keys."""
-    return {_RENAMED.get(key, key): value for key, value in values.items()}
 
 
 _MOTION_KEYS = (

@@ -1,6 +1,5 @@
 """Identities of users' code and data when a run began; a run resumes with others only if you ask for it."""
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +10,6 @@ from selfcorrect.core.samples import Samples, fingerprint
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
-
-_RENAMED = {
-    r"^the judge of (?=task )": "the evaluation of ",
-    r"^(what seed \d+ is) judged(?= against$)": r"\1 compared",
-    r"\bplan (?=')": "arm ",
-}
-"""Words in names that earlier versions recorded → words of today."""
 
 
 def identity_of_data(samples: Samples) -> Identity:
@@ -85,7 +77,5 @@ class IdentityFile:
         content = read_sealed(self.path) if self.path.exists() else {}
         history = {}
         for name, versions in content.items():
-            for old, new in _RENAMED.items():
-                name = re.sub(old, new, name)
             history[name] = [Identity.from_json(identity) for identity in versions]
         return history

@@ -42,7 +42,6 @@ COLOURS = {
     "low-pass": ORANGE,
     "anchored": PURPLE,
     "random-perturbation": INK,
-    "placebo": INK,  # its name in results of version 0.2
     "lineages": SKY,
     "static training set": OLIVE,
 }

@@ -18,11 +18,9 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.digests import append_seal, decode_optionally_sealed
-from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.digests import append_seal, read_sealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import rename_old_settings
 
 from .results import ArmCurves
 
@@ -30,8 +28,6 @@ FORMAT = 1
 SUMMARY = "summary.json"
 """Its name in a run folder."""
 _DIGITS = 5
-_RENAMED_AXES = {"strength": "gamma"}
-"""Current names of axes that earlier versions wrote."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +135,7 @@ def read_summary(path: str | Path) -> Summary:
     """
     path = Path(path) / SUMMARY if Path(path).is_dir() else Path(path)
     try:
-        content, _ = decode_optionally_sealed(read_bytes(path), str(path))
+        content = read_sealed(path)
         if content.get("format", FORMAT) != FORMAT:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
         stored = read_as(_Stored, content, "it")
@@ -147,7 +143,7 @@ def read_summary(path: str | Path) -> Summary:
         floors = {title: _arrays(scores) for title, scores in stored.floors.items()}
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{path}: is no summary of a run: {error}") from error
-    return Summary(stored.command, stored.made, rename_old_settings(stored.settings), arms, floors)
+    return Summary(stored.command, stored.made, stored.settings, arms, floors)
 
 
 @dataclass(frozen=True)
@@ -235,7 +231,7 @@ def _encode_curves(curves: ArmCurves) -> dict[str, Any]:
 
 def _curves(stored: _StoredCurves) -> ArmCurves:
     numbers = {"inf": math.inf, "-inf": -math.inf, None: math.nan}
-    axes = {_RENAMED_AXES.get(name, name): numbers.get(value, value) for name, value in stored.axes.items()}
+    axes = {name: numbers.get(value, value) for name, value in stored.axes.items()}
     return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values), axes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self, TypeAlias
 
@@ -348,10 +347,6 @@ def default_tracker() -> TrackerSettings:
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
-OLD_NAMES = {"unaided": RESIDUAL_FREE}
-"""Former names of presets, which work for one more release."""
-
-
 @dataclass(frozen=True)
 class Preset:
     """A named way to correct motions by physics."""
@@ -426,23 +421,11 @@ def find_preset(strength: str | float) -> Preset:
     Raises:
         SettingError: There is none.
     """
-    word = current_name(strength)
-    if isinstance(word, str) and word in PRESETS:
-        return PRESETS[word]
-    return Preset("a point on the dial", DriveSettings.at_strength(parse_strength(word)))
-
-
-def current_name(strength: str | float) -> str | float:
-    """Return the current name of a strength, and warn of a former one."""
-    if not isinstance(strength, str) or strength not in OLD_NAMES:
-        return strength
-    new = OLD_NAMES[strength]
-    warnings.warn(f"strength {strength} is now {new}; the old name will go", FutureWarning, stacklevel=2)
-    return new
+    if isinstance(strength, str) and strength in PRESETS:
+        return PRESETS[strength]
+    return Preset("a point on the dial", DriveSettings.at_strength(parse_strength(strength)))
 
 
 def normalize_strength(strength: str | float) -> str | float:
     """Return a strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
-    word = current_name(strength)
-    is_name = isinstance(word, str) and word in (RESIDUAL_FREE, SIMULATED)
-    return word if is_name else parse_strength(word)
+    return strength if strength in (RESIDUAL_FREE, SIMULATED) else parse_strength(strength)

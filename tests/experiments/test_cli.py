@@ -101,32 +101,6 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, capsys):
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 
-@pytest.mark.parametrize("option", [["--strength", "-1"], ["--strength=-1"]])
-def test_an_old_name_of_an_option_works_and_is_told_of(option, tmp_path: Path, capsys):
-    assert main(["motion", "--out", str(tmp_path / "run"), "--policy", "replace", *option]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "selfcorrect: --strength of motion is now --gamma; the old name will go"
-    assert "γ must be at least 0, got -1" in lines[1]
-
-
-@pytest.mark.parametrize(
-    ("words", "new"),
-    [
-        (("motion", "--judged-count"), "--evaluated-count"),
-        (("motion", "--judge-corrected"), "--evaluate-corrected"),
-        (("check", "--judge"), "--engine"),
-        (("check", "--judge=mujoco"), "--engine=mujoco"),
-    ],
-)
-def test_options_that_were_named_after_judging_work(words: tuple[str, str], new: str, capsys) -> None:
-    command, old = words
-    assert cli._replace_old_names(command, [old, "3"]) == [new, "3"]
-    assert cli._replace_old_names(command, [old.replace("d-c", "d_c"), "3"]) == [new, "3"]
-    assert capsys.readouterr().err.count("the old name will go") == 2
-    assert cli._replace_old_names(command, [new, "3"]) == [new, "3"]
-    assert not capsys.readouterr().err
-
-
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
 
 

@@ -55,7 +55,6 @@ YAML = {
     "bytes": ("\x00", "not YAML"),
     "twice": ("seeds: 3\nout: x\nseeds: 4", "seeds is given twice, in lines 1 and 3"),
     "twice, spelled otherwise": ("real-count: 3\nreal_count: 4", "real_count is given twice, in lines 1 and 2"),
-    "twice, under an old name": ("{plans: [], arms: []}", "arms is given twice, in lines 1 and 1"),
     "twice within": ("out: {a: 1,\n a: 2}", "a is given twice, in lines 1 and 2"),
     "two documents": ("a: 1\n---\nb: 2\n", "not YAML"),
     "nothing": ("", "expected preset"),

@@ -139,18 +139,9 @@ CORRECTORS = Registry(
 """Each leads to a function as `correctors.build_corrector` describes it."""
 
 
-FORMER_NAMES = {
-    "placebo": "random-perturbation",
-    "frozen": "centroids-only",
-    "frozen-real": "centroids-only-real",
-    "scenes": "randomized-dynamics",
-}
-"""Names of correctors up to version 0.2, by which runs and YAML files may still call them."""
-
-
 def stages(name: str) -> list[str]:
     """Return the correctors that a name stands for, in their order: "low-pass+physics" are two."""
-    return [FORMER_NAMES.get(stage, stage) for stage in name.split(THEN)]
+    return name.split(THEN)
 
 
 def corrector_row(name: str) -> CorrectorRow:

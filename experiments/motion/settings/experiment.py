@@ -18,7 +18,6 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
-from selfcorrect.storage.runs.run_folder import rename_old_settings
 
 from ...remedies.table import REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, ArmSettings
@@ -232,8 +231,8 @@ def _is_subset(part: Any, superset: Any) -> bool:
 
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
-    """Return the settings whose `config` this is, recorded by this version or an earlier one."""
-    values = dict(rename_old_settings(config))
+    """Return the settings whose `config` this is, as a run folder records it."""
+    values = dict(config)
     comparisons = []
     for comparison in values["comparisons"]:
         arms = [ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"]]

@@ -268,9 +268,8 @@ def describe_levels(levels: Levels) -> str:
 
 
 def _read_real_scores(run: SeedRun) -> dict[str, Any]:
-    """Return what the evaluation says of real data; earlier versions named the memoriser's scores otherwise."""
-    content = read_sealed(real_scores(run))
-    return {"memoriser": content["scores"]} if "scores" in content else content
+    """Return what the evaluation says of real data."""
+    return read_sealed(real_scores(run))
 
 
 def real_scores(run: SeedRun) -> Path:

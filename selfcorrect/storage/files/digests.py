@@ -103,34 +103,18 @@ def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
     Raises:
         DamagedError: It is not what was written.
     """
-    values, is_sealed = decode_optionally_sealed(content, where)
-    if not is_sealed:
-        raise DamagedError(f"{where} is not what was written: its digest is missing")
-    return values
-
-
-def decode_optionally_sealed(content: bytes, where: str) -> tuple[dict[str, Any], bool]:
-    """Decode values, and return whether they hold their digest, which those of earlier versions may lack.
-
-    Raises:
-        DamagedError: The content is not a JSON object, or differs from its digest.
-    """
     try:
         values = parse_json(content, "its text")
     except InputError as error:
         raise DamagedError(f"{where} is not what was written: {error}") from error
     if not isinstance(values, dict):
         raise DamagedError(f"{where} is not what was written: expected an object")
-    if SEAL not in values:
-        if has_seal_ending(content):
-            raise DamagedError(f"{where} is not what was written: its digest is damaged")
-        return values, False
-    seal = values.pop(SEAL)
+    if values.pop(SEAL, None) is None:
+        fault = "damaged" if has_seal_ending(content) else "missing"
+        raise DamagedError(f"{where} is not what was written: its digest is {fault}")
     if not has_valid_seal(content):
-        earlier_text = json.dumps(values, sort_keys=True).encode()  # of which earlier versions made the digest
-        if compute_digest(earlier_text) != seal:
-            raise DamagedError(f"{where} is not what was written: it differs from its digest")
-    return values, True
+        raise DamagedError(f"{where} is not what was written: it differs from its digest")
+    return values
 
 
 def has_seal_ending(content: bytes) -> bool:
@@ -148,15 +132,14 @@ DIGESTS = "digests.json"
 
 
 def write_listing(folder: Path, paths: Iterable[Path]) -> None:
-    """Write the list of digests of files in and below a folder, and remove that of earlier versions."""
+    """Write the list of digests of files in and below a folder."""
     digests = {path.relative_to(folder).as_posix(): compute_file_digest(path) for path in paths}
     write_atomically(folder / SUMS, format_sums(digests))
-    (folder / DIGESTS).unlink(missing_ok=True)
 
 
 def find_listing(folder: Path) -> Path | None:
-    """Return the path of a folder's list of digests, also of earlier versions; None without one."""
-    return next((folder / name for name in (SUMS, DIGESTS) if (folder / name).is_file()), None)
+    """Return the path of a folder's list of digests; None without one."""
+    return folder / SUMS if (folder / SUMS).is_file() else None
 
 
 SUMS = "SHA256SUMS"

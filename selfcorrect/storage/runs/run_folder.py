@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...core.errors import DamagedError, InputError, RunFolderError, SettingError
-from ..files.digests import SEAL, append_seal, decode_optionally_sealed
+from ..files.digests import SEAL, append_seal, decode_sealed
 from ..files.limits import read_bytes
 from ..files.locks import LOCK, FolderLock
 from ..files.strict_json import as_json
@@ -92,27 +92,11 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _read_recorded(path: Path) -> dict[str, object]:
-    """Read the values in a file, which holds its digest unless an earlier version wrote it."""
+    """Read the values in a file, which holds its digest."""
     try:
-        return rename_old_settings(decode_optionally_sealed(read_bytes(path), str(path))[0])
+        return decode_sealed(read_bytes(path), str(path))
     except InputError as error:
         raise DamagedError(f"{path} is not what was written: {error}") from error
-
-
-_RENAMED = {
-    "defence": "remedy",
-    "plan": "settings",
-    "judged_count": "evaluated_count",
-    "judge_corrected": "evaluate_corrected",
-}
-"""Current names of settings that earlier versions recorded."""
-
-
-def rename_old_settings(value: Any) -> Any:
-    """Return recorded settings with current names in place of those of earlier versions, at every depth."""
-    if isinstance(value, dict):
-        return {_RENAMED.get(name, name): rename_old_settings(inner) for name, inner in value.items()}
-    return [*map(rename_old_settings, value)] if isinstance(value, list) else value
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.commands.compare import CompareCommand
 from selfcorrect.experiments.commands.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
 
@@ -63,24 +62,6 @@ def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys
     assert "runs/mine/report.html" in output
     arm = (folder / "runs" / "mine" / "gaussian" / "seed-5" / "corrected" / "config.json").read_text()
     assert '"strength": 3.0' in arm
-
-
-def test_settings_of_evaluation_may_have_their_names_of_earlier_versions(tmp_path: Path) -> None:
-    (tmp_path / "old.yaml").write_text("judged-count: 48\njudge_corrected: true\n")
-    options, _ = from_file(MotionCommand, [str(tmp_path / "old.yaml")])
-    assert options is not None
-    assert (options.evaluated_count, options.evaluate_corrected) == (48, True)
-
-
-def test_arms_may_have_their_name_of_earlier_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    current, _ = from_file(CompareCommand, ["mine.yaml"])
-    (folder / "mine.yaml").write_text(EXPERIMENT.replace("arms:", "plans:"))
-    earlier, _ = from_file(CompareCommand, ["mine.yaml"])
-    assert earlier == current
-    assert cli.main(["compare", "mine.yaml", "--plans.corrected.policy", "reel"]) == 2
-    printed = capsys.readouterr().err
-    assert "--plans of compare is now --arms" in printed
-    assert "unknown policy 'reel'" in printed
 
 
 def test_a_file_gives_the_options_of_motion(folder: Path) -> None:

@@ -32,7 +32,6 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector
-from selfcorrect.storage.files.digests import encode_sealed, read_sums
 
 MOTIONS = 7
 
@@ -316,19 +315,6 @@ def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, capsys: p
     for path in Path("whole").glob("*.parquet"):
         assert path.read_bytes() == (Path("fixed") / path.name).read_bytes()
     assert main(["verify", "whole"]) == 0
-
-
-def test_sets_of_earlier_versions_are_read_and_verified(folder: Path) -> None:
-    shard()
-    sums = read_sums(Path("shards/SHA256SUMS"))
-    facts = [{"name": name, "motions": 1, "frames": 1, "bytes": 1, "sha256": sums[name]} for name in sorted(sums)]
-    Path("shards/SHA256SUMS").unlink()
-    shutil.rmtree("shards/.parts")
-    Path("shards/shards.json").write_bytes(encode_sealed({"schema": 1, "shards": facts, "tables": {}}))
-    assert len(load_motions("shards")) == MOTIONS
-    assert main(["verify", "shards"]) == 0
-    Path("shards/shard-00000-000.parquet").unlink()
-    assert main(["verify", "shards"]) == 1
 
 
 def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(

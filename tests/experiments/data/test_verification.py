@@ -138,17 +138,6 @@ def test_a_missing_or_shortened_file_is_noticed(everything: Path, tmp_path: Path
         assert f"{path} is missing" in verify(tmp_path / "all").damage
 
 
-def test_records_of_earlier_versions_are_named(everything: Path, tmp_path: Path) -> None:
-    shutil.copytree(everything / "out", tmp_path / "out")
-    record = tmp_path / "out" / ".records" / "a.bvh.json"
-    lines = record.read_text().splitlines()
-    record.write_text("\n".join([*lines[:-3], lines[-3].rstrip(","), "}"]) + "\n")
-    verification = verify(tmp_path / "out")
-    assert not verification.damage
-    assert verification.unread == (".records/a.bvh.json",)
-    assert FileResult.load(record) is not None
-
-
 def test_files_of_somebody_else_are_not_called_damaged(everything: Path, tmp_path: Path) -> None:
     shutil.copytree(everything / "out", tmp_path / "out")
     (tmp_path / "out" / "mine.json").write_text("{")

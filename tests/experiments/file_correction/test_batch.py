@@ -14,9 +14,7 @@ from selfcorrect.experiments.file_correction.file_result import (
     FileContent,
     FileFigures,
     FileResult,
-    FileState,
     merge_results,
-    read_record,
 )
 from selfcorrect.experiments.file_correction.report import format_table, write_report
 from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
@@ -77,26 +75,6 @@ def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> No
     write_report(tmp_path / "report.json", ".", {}, ["accepted"], [odd])
     (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
     assert (motion["before"]["jerk"], motion["furthest_m"], motion["over_time"]["x"]) == (None, None, [None])
-
-
-def test_records_under_earlier_keys_are_read(tmp_path: Path) -> None:
-    """Run folders of earlier versions go on: their keys mean what today's mean, in each motion of a set, too."""
-    keys = {
-        "residual": "help",
-        "sidecar_digests": "beside",
-        "failed_checks": "odd",
-        "large_move_reason": "moved_because",
-        "not_corrected": "left_as_it_came",
-    }
-    (result,) = results(1)
-    figures = replace(result.figures, not_corrected="it drifts", residual={"x": 1.0})
-    result = replace(result, state=FileState(sidecar_digests={"a": "b"}), figures=figures)
-    result = replace(result, motions=[{"failed_checks": ["F4"], "verdict": "accepted"}])
-    values = {keys.get(key, key): value for key, value in result.to_values().items()}
-    values["motions"] = [{"odd": ["F4"], "verdict": "accepted"}]
-    (tmp_path / "old.json").write_text(json.dumps(values))
-    read, is_sealed = read_record(tmp_path / "old.json")
-    assert (read, is_sealed) == (result, False)
 
 
 def make_corrected(before: dict[str, float], after: dict[str, float]) -> FileResult:

@@ -9,7 +9,6 @@ import tyro
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.correct import CorrectCommand
 from selfcorrect.experiments.file_correction.in_python import correct_files, correct_motions
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
@@ -147,14 +146,6 @@ def test_all_motions_are_simulated_where_that_is_asked_for_or_the_preset_needs_i
     assert isinstance(always, PhysicsCorrector)
     assert auto.simulate == ("auto" if strength == "balanced" else "always")
     assert always.simulate == "always"
-
-
-@pytest.mark.parametrize("words", [["--strength", "unaided"], ["--strength=unaided"]])
-def test_the_old_name_of_a_strength_works_and_is_told_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["correct", "missing.bvh", "--engine", "mujoco", *words]) == 2
-    error = capsys.readouterr().err
-    assert "--strength unaided is now residual-free; the old name will go" in error
-    assert "missing.bvh" in error
 
 
 def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:

@@ -1,6 +1,5 @@
 """A finished experiment in one file: what was measured comes back, and tables are made from nothing else."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,22 +67,3 @@ def test_what_is_no_summary_is_named(tmp_path: Path, text: str) -> None:
         read_summary(tmp_path / "x.json")
     with pytest.raises(ValueError, match=r"none\.json: is no summary"):
         read_summary(tmp_path / "none.json")
-
-
-def test_a_summary_of_an_earlier_version_is_read_under_present_names(tmp_path: Path) -> None:
-    current = replace(SUMMARY, settings={**SUMMARY.settings, "evaluated_count": 12, "evaluate_corrected": True})
-    current = replace(current, arms={"dct-mlp": (replace(CURVES, axes={"gamma": np.inf}),)})
-    write_summary(tmp_path / "current.json", current)
-    content = (tmp_path / "current.json").read_text()
-    for name, old in (
-        ("evaluated_count", "judged_count"),
-        ("evaluate_corrected", "judge_corrected"),
-        ("gamma", "strength"),
-    ):
-        assert f'"{name}"' in content
-        content = content.replace(f'"{name}"', f'"{old}"')
-    values = json.loads(content)
-    (tmp_path / "old.json").write_text(json.dumps({key: value for key, value in values.items() if key != "sha256"}))
-    back = read_summary(tmp_path / "old.json")
-    assert back.settings == current.settings
-    assert back.arms["dct-mlp"][0].axes == {"gamma": np.inf}

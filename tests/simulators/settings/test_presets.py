@@ -8,7 +8,6 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators import presets
 from selfcorrect.simulators.settings.tracker import (
-    OLD_NAMES,
     PRESETS,
     DriveSettings,
     TrackerSettings,
@@ -43,12 +42,6 @@ def test_each_preset_lists_the_steps_that_its_corrector_takes(preset, engine):
     assert pipeline.cleanup == preset.cleanup
     assert pipeline.simulate == preset.tracker.simulate
     assert preset.corrector(engine, scene=Scene(load_kg=2.0)).pipeline.postprocess == ()
-
-
-@pytest.mark.parametrize("old", OLD_NAMES)
-def test_old_names_work_and_are_told_of(old):
-    with pytest.warns(FutureWarning, match=f"{old} is now {OLD_NAMES[old]}"):
-        assert find_preset(old) is PRESETS[OLD_NAMES[old]]
 
 
 def test_one_strength_is_recorded_in_one_way():

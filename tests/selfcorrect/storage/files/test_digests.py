@@ -10,13 +10,8 @@ import pytest
 
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.storage.files.digests import (
-    DIGESTS,
-    SUMS,
     append_seal,
-    check_listing,
-    compute_digest,
     compute_file_digest,
-    decode_optionally_sealed,
     decode_sealed,
     encode_sealed,
     find_listing,
@@ -41,13 +36,7 @@ def test_every_flipped_bit_is_noticed(values: dict[str, object]) -> None:
         assert not has_valid_seal(bytes(damaged))
 
 
-def test_files_of_earlier_versions_are_read() -> None:
-    seal = compute_digest(json.dumps(VALUES, sort_keys=True).encode())
-    earlier = json.dumps({**VALUES, "sha256": seal}, indent=1).encode() + b"\n"
-    assert decode_optionally_sealed(earlier, "it") == (VALUES, True)
-    assert decode_optionally_sealed(json.dumps(VALUES).encode(), "it") == (VALUES, False)
-    with pytest.raises(DamagedError, match="differs from its digest"):
-        decode_optionally_sealed(earlier.replace(b"2.5", b"2.6"), "it")
+def test_a_digest_that_is_missing_is_named() -> None:
     with pytest.raises(DamagedError, match="its digest is missing"):
         decode_sealed(json.dumps(VALUES).encode(), "it")
 
@@ -85,12 +74,3 @@ def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> N
         listing.write_bytes(damage + listing.read_bytes()[1:])
         with pytest.raises(DamagedError, match="is not what was written"):
             read_sums(listing)
-
-
-def test_a_list_of_earlier_versions_is_read_and_replaced(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(b"1")
-    (tmp_path / DIGESTS).write_bytes(encode_sealed({"a": compute_file_digest(tmp_path / "a")}))
-    assert find_listing(tmp_path) == tmp_path / DIGESTS
-    assert [damage for _, damage in check_listing(tmp_path / DIGESTS)] == ["", ""]
-    write_listing(tmp_path, [tmp_path / "a"])
-    assert sorted(path.name for path in tmp_path.iterdir()) == [SUMS, "a"]

@@ -151,23 +151,6 @@ def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
         claim_folder(tmp_path / "taken", CONFIG)
 
 
-def test_folders_of_earlier_versions_can_be_resumed(tmp_path: Path) -> None:
-    claim_folder(tmp_path, CONFIG).release()
-    for name in ("config.json", "environment.json"):
-        (tmp_path / name).write_text(json.dumps(read_sealed(tmp_path / name), indent=1, sort_keys=True) + "\n")
-    claim_folder(tmp_path, CONFIG).release()
-    with pytest.raises(RunFolderError, match="steps is 75 in the folder and 76 now"):
-        claim_folder(tmp_path, {**CONFIG, "steps": 76})
-
-
 def test_a_config_leaves_room_for_its_digest(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="sha256"):
         claim_folder(tmp_path, {"sha256": 3})
-
-
-def test_settings_of_earlier_versions_are_compared_under_their_present_names(tmp_path: Path) -> None:
-    arms = [{"policy": "replace", "remedy": "lineages"}]
-    claim_folder(tmp_path, {"arms": [{"policy": "replace", "defence": "lineages"}]}).release()
-    claim_folder(tmp_path, {"arms": arms}).release()
-    with pytest.raises(RunFolderError, match=r'arms.0.remedy is "lineages" in the folder and "none" now'):
-        claim_folder(tmp_path, {"arms": [arms[0] | {"remedy": "none"}]})
