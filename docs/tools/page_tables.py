@@ -46,7 +46,7 @@ class PageTable:
 
 _BASE = "real+none"
 _MIXED = tuple(f"augment-1+{corrector}" for corrector in ("none", "physics", "kinematic", "low-pass"))
-_REPLACED = ("none", "physics", "kinematic", "low-pass", "anchored", "anchored-real", "placebo", "filter")
+_REPLACED = ("none", "physics", "kinematic", "low-pass", "anchored", "anchored-real", "random-perturbation", "filter")
 _CONTROLS = (_BASE, *_MIXED, *(f"replace+{corrector}" for corrector in _REPLACED), "replace+low-pass-then-physics")
 _DCT, _MIXER = "dct-mlp", "patch-mixer"
 
