@@ -6,13 +6,22 @@ from typing import TypeAlias
 
 from torch import Tensor
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
+from selfcorrect.correctors.contract import filter_of
 from selfcorrect.correctors.loop_correction import apply_corrector
-from selfcorrect.loop.bias import Bias, Sampler, Score, sample_independently
-from selfcorrect.loop.fitting import Errors, average_weights, extrapolate, truncate_known
-from selfcorrect.loop.policy import Replace, overlapping
+from selfcorrect.loop.bias import Bias, Sampler, Score, sample_independently, sample_plainly
+from selfcorrect.loop.fitting import (
+    Errors,
+    PairFitting,
+    PreferCorrections,
+    average_weights,
+    extrapolate,
+    truncate_known,
+)
+from selfcorrect.loop.policy import RealOnly, Replace, overlapping
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steer
@@ -31,7 +40,7 @@ from selfcorrect.remedies.selection import (
 )
 
 from .people import choose_by_raters
-from .table import REMEDIES
+from .table import PLACES, REMEDIES
 
 DRAWS = 4
 """Candidates per sample wanted of the remedies that select."""
@@ -52,6 +61,7 @@ class RemedyInputs:
 
 
 TaskArm: TypeAlias = tuple[Task, Arm]
+Place: TypeAlias = Callable[[Task, Arm], TaskArm]
 Remedy: TypeAlias = Callable[[Task, Arm, RemedyInputs], TaskArm]
 
 
@@ -65,7 +75,30 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
         inputs: What the remedy may use beside the model, by default nothing.
     """
     apply: Remedy = REMEDIES.load(name)
-    return apply(task, arm, inputs or RemedyInputs())
+    remedied_task, remedied = apply(task, arm, inputs or RemedyInputs())
+    loses_pairs = isinstance(arm.fitting, PairFitting) and not isinstance(remedied.fitting, PairFitting)
+    loses_sampler = arm.bias is not sample_plainly and remedied.bias is not arm.bias
+    if loses_pairs or loses_sampler:
+        axis = "training" if loses_pairs else "sampling"
+        raise SettingError(f"the remedy {name} and this place of the corrector do not go together: both change {axis}")
+    return remedied_task, remedied
+
+
+def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
+    """Return a task and an arm whose corrector works in another place of the loop.
+
+    Args:
+        task: The loop's task.
+        arm: The arm, whose corrector works on training data.
+        name: Name of the place in the table of places.
+
+    Raises:
+        SettingError: The arm has no corrector.
+    """
+    place: Place = PLACES.load(name)
+    if name != "data" and arm.correction is None:
+        raise SettingError(f"the place {name} of a corrector needs a corrector, and this arm has none")
+    return place(task, arm)
 
 
 def none(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
@@ -81,7 +114,7 @@ def matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 def extrapolation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
-    return task, replace(arm, fitting=extrapolate(1.0))
+    return task, replace(arm, fitting=extrapolate(1.0, None, arm.fitting))
 
 
 def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
@@ -92,7 +125,7 @@ def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 def lineages_quarter(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Matching, and extrapolation by a quarter of the step: its scatter is a sixteenth."""
     task, arm = matching(task, arm, inputs)
-    return task, replace(arm, fitting=extrapolate(0.25))
+    return task, replace(arm, fitting=extrapolate(0.25, None, arm.fitting))
 
 
 def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
@@ -100,12 +133,12 @@ def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     task, arm = matching(task, arm, inputs)
     correction = arm.correction
     if correction is None:
-        return task, replace(arm, fitting=extrapolate(0.5))
+        return task, replace(arm, fitting=extrapolate(0.5, None, arm.fitting))
 
     def rework(own: Samples, stream: Stream) -> Samples:
         return apply_corrector(own, correction, stream).samples
 
-    return task, replace(arm, fitting=extrapolate(0.5, rework))
+    return task, replace(arm, fitting=extrapolate(0.5, rework, arm.fitting))
 
 
 # ---------------------------------------------------------------- sampling
@@ -197,10 +230,43 @@ def ecosystem(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 # ---------------------------------------------------------------- places of the corrector
 
 
-def inside_sampler(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """The corrector works on predictions, in the last step of each quarter of the denoising steps."""
+def in_data(task: Task, arm: Arm) -> TaskArm:
+    """Return the loop as it is: corrections are training data."""
+    return task, arm
+
+
+def in_filter(task: Task, arm: Arm) -> TaskArm:
+    """Let the corrector reject samples and change none."""
+    correction = arm.correction
+    assert correction is not None
+    return task, replace(arm, correction=replace(correction, corrector=filter_of(correction.corrector)))
+
+
+def in_preference(task: Task, arm: Arm, *, shuffled: bool = False) -> TaskArm:
+    """Train on samples as they were drawn, and prefer their corrections.
+
+    Beside real data only, one sample per real one is drawn for pairs.
+    """
+    policy = arm.policy
+    if policy == RealOnly():
+        policy = RealOnly(1.0)
+    return task, replace(arm, policy=policy, fitting=PreferCorrections(shuffled=shuffled))
+
+
+def in_shuffled_preference(task: Task, arm: Arm) -> TaskArm:
+    """Exchange the sides of half of the pairs."""
+    return in_preference(task, arm, shuffled=True)
+
+
+def in_sampler(task: Task, arm: Arm) -> TaskArm:
+    """Correct predictions, in the last step of each quarter of the denoising steps."""
     quarter = max(1, _sampling_steps(task) // 4)
     return _correct_inside(task, arm, every=quarter, first=quarter - 1)
+
+
+def inside_sampler(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """The place "sampler" as a remedy."""
+    return in_sampler(task, arm)
 
 
 def inside_sampler_once(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:

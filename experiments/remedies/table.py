@@ -1,4 +1,7 @@
-"""Remedies against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed."""
+"""Remedies against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed.
+
+Places of a corrector in the loop by name, too.
+"""
 
 from dataclasses import dataclass
 
@@ -27,6 +30,26 @@ class RemedyRow(Row):
     variant_of: str = ""
     """The remedy of which it is a variant; tables of all remedies leave variants out."""
 
+
+PLACES = Registry(
+    "place of a corrector",
+    [
+        Row("data", f"{_BUILT}:in_data", "Corrected samples train the next generation."),
+        Row("sampler", f"{_BUILT}:in_sampler", "Predictions are corrected while samples are drawn (PhysDiff)."),
+        Row("filter", f"{_BUILT}:in_filter", "Samples that the corrector rejects are dropped; none is changed."),
+        Row(
+            "preference",
+            f"{_BUILT}:in_preference",
+            "Samples train as they were drawn, and a preference loss moves the model from them to their corrections.",
+        ),
+        Row(
+            "shuffled-preference",
+            f"{_BUILT}:in_shuffled_preference",
+            "Control: the same pairs, of which a random half has its sides exchanged.",
+        ),
+    ],
+)
+"""Each leads to a function (task, arm) → (task, arm), as `remedies.with_place` describes it."""
 
 REMEDIES = Registry(
     "remedy",

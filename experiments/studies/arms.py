@@ -32,6 +32,13 @@ TAKES_RATIO = ("augment", "augment_once", "accumulate")
 """Policies that take λ."""
 STATIC = ("freeze", "augment_once")
 """Policies whose synthetic samples are those of generation 1 for ever."""
+PLACE_WORDS = {
+    "sampler": "in the sampler",
+    "filter": "as a filter",
+    "preference": "as a preference",
+    "shuffled-preference": "as a shuffled preference",
+}
+"""Places of a corrector other than the training data, in words."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,8 @@ class ArmSettings:
     """A fitting, as in `selfcorrect.loop.fitting`."""
     steps: int | None = None
     """Optimiser steps per generation, None for the study's own."""
+    place: Suppress[str] = "data"
+    """Place of the corrector in the loop by name."""
     called: Suppress[str] = ""
     """A name that stands for all of this, "" for what the axes say."""
 
@@ -145,6 +154,8 @@ class ArmSettings:
             parts.append("real-corrected")
         if self.remedy != "none":
             parts.append(self.remedy)
+        if self.place != "data":
+            parts.append(f"in-{self.place}")
         if self.from_scratch:
             parts.append("from-scratch")
         parts += [function.replace(":", ".") for function in (self.bias, self.fitting) if function]
@@ -169,7 +180,13 @@ class ArmSettings:
         """Return its reference: sampled alike, without correction and remedy; else sampled as usual."""
         changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
         usual = replace(
-            self, corrector="none", strength=math.inf, operator="mixture", correct_real=False, remedy="none"
+            self,
+            corrector="none",
+            strength=math.inf,
+            operator="mixture",
+            correct_real=False,
+            remedy="none",
+            place="data",
         )
         return usual if changed else ArmSettings(self.policy)
 
@@ -217,6 +234,8 @@ class ArmSettings:
         """Return all but its data policy, in words."""
         names = [name for name in (self.remedy, self.corrector) if name != "none"]
         words = [" + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"]
+        if self.place != "data":
+            words.append(PLACE_WORDS.get(self.place, self.place))
         if math.isfinite(self.strength):
             words.append(f"γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample"))
         words += [f"{name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items()]
@@ -253,6 +272,8 @@ class ArmSettings:
             "correct_real": self.correct_real,
             "remedy": self.remedy,
         }
+        if self.place != "data":
+            axes["place"] = self.place
         if self.steps is not None:
             axes["steps"] = self.steps
         return axes | {f"sampling.{name}": value for name, value in self.sampling.items()}
@@ -263,7 +284,7 @@ class ArmSettings:
         return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}
 
 
-NEWER = ("from_scratch", "bias", "fitting", "steps", "called")
+NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "called")
 """Fields of an arm that runs of earlier versions did not record."""
 
 BASELINE = ArmSettings("real")

@@ -85,6 +85,11 @@ class CorrectedBatch:
     """Per-draw diagnostics of the corrector, arrays (M,)."""
 
     @property
+    def raw(self) -> Samples:
+        """The samples before their correction (N, *event)."""
+        return self.drawn.take(torch.from_numpy(self.samples.provenance.draw))
+
+    @property
     def rejected(self) -> int:
         return len(self.drawn) - int(self.drawn.provenance.accepted.sum())
 

@@ -1,23 +1,44 @@
-"""Fittings: training of a model on a training set, plainly or with a remedy for the learner's bias."""
+"""Fittings: training of a model on a training set, plainly, with a remedy for the learner's bias, or with pairs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias, overload, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from ..core.checks import check_count
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
+from ..correctors.loop_correction import CorrectedBatch
+from ..models.pairs import PairModel, Pairs, swap_half
 from ..models.protocol import GenerativeModel
 from ..models.saving import OPTIMISER_PREFIX
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""
+
+
+@runtime_checkable
+class PairFitting(Protocol):
+    """A fitting that learns from pairs of a drawn sample and its correction, not from corrections as data.
+
+    Policies then mix samples as they were drawn.
+    """
+
+    def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
+        """Return the fitting of a generation.
+
+        Args:
+            batch: The generation's draws and corrections.
+            model: The model that drew them.
+        """
+        ...
+
 
 Rework: TypeAlias = Callable[[Samples, Stream], Samples]
 
@@ -35,6 +56,54 @@ def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: S
         stream: Random numbers of the fit.
     """
     return model.fit(training, steps, stream)
+
+
+@dataclass(frozen=True)
+class PreferCorrections:
+    """Fitting in which each corrected sample is preferred to the sample as it was drawn.
+
+    The loss is the plain loss of the training set and a preference loss of the generation's pairs (`models.pairs`).
+    Beside real data only, the model's own distribution cancels out of the preference and the correction is left, so
+    that nothing pulls the model towards its own samples. Samples that a corrector rejects or does not move are in no
+    pair; without pairs the fit is plain.
+    """
+
+    weight: float = 2.0
+    """κ, weight of the preference beside the plain loss."""
+    saturation: float = 20.0
+    """β: margins well beyond 1/β, in units of the model's error, count no further."""
+    shuffled: bool = False
+    """Exchange the sides of a random half of the pairs: the placebo."""
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "saturation"):
+            if not 0 < getattr(self, name) < 1e6:
+                raise SettingError(f"{name} of a preference must be positive and finite, got {getattr(self, name)}")
+
+    @property
+    def name(self) -> str:
+        """The fitting in the names of arms."""
+        kind = "shuffled-pairs" if self.shuffled else "pairs"
+        return f"{kind}-{self.weight:g}-{self.saturation:g}"
+
+    def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
+        """Return the fitting of a generation; see `PairFitting`."""
+        rows = torch.from_numpy(batch.samples.provenance.distance > 0)
+        losers = batch.raw.take(rows)
+        winners = batch.samples.take(rows)
+
+        def fitting(start: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
+            if len(losers) == 0:
+                return start.fit(training, steps, stream)
+            if not isinstance(start, PairModel):
+                raise SettingError(f"{type(start).__name__} cannot learn from pairs: it has no `fit_with_pairs`")
+            sides = (winners.values, losers.values)
+            if self.shuffled:
+                sides = swap_half(*sides, stream.child("swapped"))
+            pairs = Pairs(*sides, losers.labels, model, self.weight, self.saturation)
+            return start.fit_with_pairs(training, pairs, steps, stream)
+
+        return fitting
 
 
 @dataclass(frozen=True)
@@ -65,7 +134,17 @@ class FitEpochs:
         return model.fit(training, math.ceil(self.epochs * len(training) / batch_size), stream)
 
 
-def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
+@overload
+def extrapolate(strength: float = 1.0, rework: Rework | None = None, base: Fitting = fit_plainly) -> Fitting: ...
+
+
+@overload
+def extrapolate(strength: float, rework: Rework | None, base: PairFitting) -> PairFitting: ...
+
+
+def extrapolate(
+    strength: float = 1.0, rework: Rework | None = None, base: Fitting | PairFitting = fit_plainly
+) -> Fitting | PairFitting:
     """Return a fitting to φ + w (φ − φ′); φ′ is the fitted model φ after as many steps again on its own samples.
 
     After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to the one trained on its samples
@@ -79,15 +158,18 @@ def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
             with rework extrapolation takes the correction back (`analysis.theory.corrected_extrapolation`). A network
             that fits corrected samples badly needs it: without it φ − φ′ also contains that fit, which extrapolation
             doubles (docs/remedies.md).
+        base: Fitting of φ; φ′ is always fitted plainly.
 
     Raises:
         SettingError: The strength is not finite.
     """
     if not -1e6 < strength < 1e6:
         raise SettingError(f"the strength of an extrapolation must be finite, got {strength}")
+    if isinstance(base, PairFitting):
+        return _ExtrapolatedPairs(strength, rework, base)
 
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        fitted = model.fit(training, steps, stream)
+        fitted = base(model, training, steps, stream)
         values = fitted.sample(training.labels, stream.child("own"))
         drawn = Samples.synthetic(values, training.labels, 0)
         if rework is not None:
@@ -96,6 +178,18 @@ def extrapolate(strength: float = 1.0, rework: Rework | None = None) -> Fitting:
         return _combine_weights(fitted, 1 + strength, refitted, -strength)
 
     return fitting
+
+
+@dataclass(frozen=True)
+class _ExtrapolatedPairs:
+    """Extrapolation of a fitting that learns from pairs."""
+
+    strength: float
+    rework: Rework | None
+    base: PairFitting
+
+    def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
+        return extrapolate(self.strength, self.rework, self.base.with_pairs(batch, model))
 
 
 def truncate_known(share: float, errors: Errors) -> Fitting:

@@ -74,8 +74,14 @@ class RealOnly:
 
     reads_past: ClassVar[bool] = False
 
+    drawn_ratio: float = 0.0
+    """Samples drawn per real one; they are no training data, and a fitting may see them in pairs."""
+
+    def __post_init__(self) -> None:
+        _check_number("drawn ratio of real", self.drawn_ratio, least=0)
+
     def count(self, real_count: int, generation: int) -> int:
-        return 0
+        return round(self.drawn_ratio * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         return real

@@ -22,7 +22,7 @@ def _row(name: str, class_name: str, summary: str, form: str) -> PolicyRow:
 POLICIES = Registry(
     "policy",
     [
-        _row("real", "RealOnly", "Only real data, in every generation.", "real"),
+        _row("real", "RealOnly", "Only real data, in every generation.", "real or real:DRAWN"),
         _row("replace", "Replace", "Only synthetic samples: a fully synthetic loop.", "replace or replace:SIZE"),
         _row("freeze", "Freeze", "The synthetic samples of generation 1, in every later generation too.", "freeze"),
         _row(

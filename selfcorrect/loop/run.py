@@ -32,7 +32,7 @@ from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, sample_independently, sample_plainly
-from .fitting import Fitting, fit_plainly
+from .fitting import Fitting, PairFitting, fit_plainly
 from .observers import CorrectorTrial, LineageTracer, LoopObserver, MutationGuard, Observers
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
 from .trial import warn_on_global_rng
@@ -94,8 +94,9 @@ class Arm:
     """Correction of synthetic samples before they are used; None leaves them."""
     correct_real: bool = False
     """Correct the real training data, too, once."""
-    fitting: Fitting = fit_plainly
-    """Training of a model on a training set, e.g. `selfcorrect.loop.fitting.extrapolate(1.0)`."""
+    fitting: Fitting | PairFitting = fit_plainly
+    """Training of a model on a training set, e.g. `selfcorrect.loop.fitting.extrapolate(1.0)`, or on pairs of samples
+    and corrections, e.g. `PreferCorrections()`."""
 
     def __post_init__(self) -> None:
         hint = "; parse_policy makes one from text" if isinstance(self.policy, str) else ""
@@ -108,6 +109,8 @@ class Arm:
             )
         if self.correct_real and self.correction is None:
             raise SettingError("correct_real needs a correction, and this arm has none")
+        if isinstance(self.fitting, PairFitting) and self.correction is None:
+            raise SettingError(f"the fitting {name_of(self.fitting)} needs a correction, and this arm has none")
 
     def __str__(self) -> str:
         """Return the arm as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
@@ -233,7 +236,7 @@ def run_loop(
         batch = store.batch(latest) if latest else CorrectedBatch(nothing, nothing)
         training = task.real
         if latest:
-            history = LoopHistory(store, latest, batch.samples)
+            history = _make_history(arm, store, latest, batch)
             training = arm.policy.mix(real, history, latest, stream.child("generation", latest, "mix"))
     for generation in range(latest + 1, arm.generations + 1):
         generation_stream = stream.child("generation", generation)
@@ -248,12 +251,13 @@ def run_loop(
             batch = _correct(raw, arm.correction, generation_stream.child("correct"), redraw)
             batch = observers.after_correct(batch, training)
         with _phase(watch, "mix", generation):
-            history = LoopHistory(store, generation, batch.samples)
+            history = _make_history(arm, store, generation, batch)
             training = arm.policy.mix(real, history, generation, generation_stream.child("mix"))
             observers.after_mix(training)
         with _phase(watch, "train", generation):
             start = task.model if arm.from_scratch else model
-            model = _fit(start, training, arm.steps, generation_stream.child("train"), arm.fitting)
+            fitting = arm.fitting.with_pairs(batch, model) if isinstance(arm.fitting, PairFitting) else arm.fitting
+            model = _fit(start, training, arm.steps, generation_stream.child("train"), fitting)
         with _phase(watch, "evaluate", generation):
             scores = _evaluate(task, model, arm.correction, generation, stream)
             observers.after_user_code()
@@ -338,12 +342,21 @@ class LoopHistory:
     store: Store
     latest: int
     current: Samples
+    is_raw: bool = False
+    """Samples are as they were drawn, because their corrections are used in pairs."""
 
     def count(self, generation: int) -> int:
         return len(self.current) if generation == self.latest else self.store.count(generation)
 
     def batch(self, generation: int) -> Samples:
-        return self.current if generation == self.latest else self.store.samples(generation)
+        if generation == self.latest:
+            return self.current
+        return self.store.batch(generation).raw if self.is_raw else self.store.samples(generation)
+
+
+def _make_history(arm: Arm, store: Store, latest: int, batch: CorrectedBatch) -> LoopHistory:
+    is_raw = isinstance(arm.fitting, PairFitting)
+    return LoopHistory(store, latest, batch.raw if is_raw else batch.samples, is_raw)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..core.errors import InputError, SettingError
+from ..core.errors import InputError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples
+from .pairs import Pairs
 from .protocol import TensorModel
 
 _ROUNDING = 1e-6
@@ -64,13 +65,43 @@ class Gaussian(TensorModel):
             stream: Not used.
         """
         weights = samples.weights.to(self.mean) / samples.weights.sum()
-        values = samples.values.to(self.mean).flatten(1)
-        mean = (weights @ values).reshape(self.mean.shape)
-        centred = samples.values.to(self.mean) - mean
+        fitted = self._fit_weighted(samples.values, weights)
+        if self.unbiased:
+            return replace(fitted, covariance=fitted.covariance / (1 - weights.square().sum()))
+        return fitted
+
+    def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
+        """Return the estimate in which winners have the weight κ/2 of the training set, and losers −κ/2.
+
+        This minimises the loss of `Pairs` for β → 0, with the negative log-likelihood as error; β is not used.
+
+        Args:
+            samples: The training set, values (N, *replicates, d).
+            pairs: Pairs of values.
+            steps: Not used.
+            stream: Not used.
+
+        Raises:
+            TrainingDivergedError: The losers vary so much more than the winners that no covariance is left.
+        """
+        weights = samples.weights.to(self.mean) / samples.weights.sum()
+        pair_weights = weights.new_full((len(pairs),), pairs.weight / 2 / len(pairs))
+        values = torch.cat([samples.values.to(self.mean), pairs.winners.to(self.mean), pairs.losers.to(self.mean)])
+        fitted = self._fit_weighted(values, torch.cat([weights, pair_weights, -pair_weights]))
+        if torch.linalg.eigvalsh(fitted.covariance).min() < 0:
+            raise TrainingDivergedError(
+                "a Gaussian cannot be fitted to these pairs: losers vary too much more than winners; "
+                f"lower the weight of the preference (now {pairs.weight:g})"
+            )
+        return fitted
+
+    def _fit_weighted(self, values: Tensor, weights: Tensor) -> Self:
+        """Return mean and covariance under weights (N,) that sum to 1; some may be negative."""
+        values = values.to(self.mean)
+        mean = (weights @ values.flatten(1)).reshape(self.mean.shape)
+        centred = values - mean
         weighted = (centred.flatten(1) * weights[:, None]).reshape(centred.shape)
         covariance = torch.einsum("n...i,n...j->...ij", weighted, centred)
-        if self.unbiased:
-            covariance = covariance / (1 - weights.square().sum())
         return replace(self, mean=mean, covariance=covariance)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:

@@ -29,7 +29,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.run import Job
 from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
-from ...remedies.remedies import RemedyInputs, with_remedy
+from ...remedies.remedies import RemedyInputs, with_place, with_remedy
 from ...studies.arms import ArmSettings
 from ...studies.jobs import job_of
 from ...studies.study import SeedRun, Study
@@ -157,7 +157,8 @@ class MotionStudy(Study):
             self.settings.generations, self.settings.steps[run.task], correction, ready.fresh_source
         )
         remedy_inputs = _remedy_inputs(ready.codec, inputs.reward)
-        return with_remedy(sampled_task(ready, arm, progress), loop_arm, arm.remedy, remedy_inputs)
+        task, loop_arm = with_place(sampled_task(ready, arm, progress), loop_arm, arm.place)
+        return with_remedy(task, loop_arm, arm.remedy, remedy_inputs)
 
     def first_config(self, run: SeedRun, ready: MotionTask) -> Mapping[str, object]:
         return self._config(run, "first generation")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from selfcorrect.core.errors import SettingError
 
-from ...remedies.table import REMEDIES
+from ...remedies.table import PLACES, REMEDIES
 from ...studies.arms import BASELINE, TAKES_RATIO, ArmSettings
 from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
@@ -18,6 +18,9 @@ def check_names(arm: ArmSettings) -> None:
         corrector_row(arm.corrector)
     if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
         raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.name} has none")
+    PLACES.row(arm.place)
+    if arm.place != "data" and arm.corrector == "none":
+        raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.name} has none")
 
 
 def rated_components(arm: ArmSettings) -> tuple[str, ...]:
@@ -43,6 +46,7 @@ def refine_arms(
     correctors: Sequence[str] = (),
     strengths: Sequence[float] = (),
     remedies: Sequence[str] = (),
+    places: Sequence[str] = (),
     sampling: Mapping[str, Sequence[float]] = MappingProxyType({}),
 ) -> tuple[ArmSettings, ...]:
     """Return the arms of a preset with the given axes in place of the preset's.
@@ -57,6 +61,7 @@ def refine_arms(
         correctors: In place of the preset's; "none" alone leaves only uncorrected arms.
         strengths: γ; each corrected arm is repeated with each.
         remedies: Each is added beside no remedy.
+        places: Places of the corrector; each corrected arm is repeated with each.
         sampling: Further variants of all arms, by the names of `SAMPLING_BOUNDS`.
 
     Raises:
@@ -72,6 +77,8 @@ def refine_arms(
         arms = _replace_strengths(arms, strengths)
     if remedies:
         arms = _add_remedies(arms, remedies)
+    if places:
+        arms = _replace_places(arms, places)
     arms = _add_sampling_variants(arms, sampling)
     for policy in dict.fromkeys(arm.policy for arm in arms):
         parse_policy(policy)
@@ -110,6 +117,13 @@ def _replace_strengths(arms: Sequence[ArmSettings], strengths: Sequence[float]) 
     replaced = []
     for arm in arms:
         replaced += [arm] if arm.corrector == "none" else [replace(arm, strength=strength) for strength in strengths]
+    return replaced
+
+
+def _replace_places(arms: Sequence[ArmSettings], places: Sequence[str]) -> list[ArmSettings]:
+    replaced = []
+    for arm in arms:
+        replaced += [arm] if arm.corrector == "none" else [replace(arm, place=place) for place in places]
     return replaced
 
 

@@ -19,7 +19,7 @@ from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 
-from ...remedies.table import REMEDIES
+from ...remedies.table import PLACES, REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, ArmSettings
 from ..correctors.table import CORRECTORS, corrector_row, is_own
 from . import published
@@ -283,6 +283,7 @@ _CORRECTOR_HELP = (
     f"built-in ones, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
 )
 _REMEDY_HELP = f"Run each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
+_PLACE_HELP = f"Places of the corrector in the loop; several may be given.\n{PLACES.describe_rows()}"
 _DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
 
 
@@ -298,6 +299,7 @@ class MotionOptions:
     """λ, synthetic samples per real one, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
     fully synthetic. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_CORRECTOR_HELP)] = ()
+    physics_in: Annotated[tuple[str, ...], arg(help=_PLACE_HELP)] = ()
     remedy: Annotated[tuple[str, ...], arg(help=_REMEDY_HELP)] = ()
     guidance: tuple[float, ...] = ()
     """Also run all arms, the baseline included, with these scales of classifier-free guidance."""
@@ -409,6 +411,7 @@ class MotionOptions:
                 correctors=self.corrector,
                 strengths=self.gamma,
                 remedies=self.remedy,
+                places=self.physics_in,
                 sampling=sampling,
             )
             refined.append(replace(comparison, arms=arms))

@@ -154,6 +154,14 @@ _RECIPE_FORMS = (
     ArmSettings("augment:1", "physics", remedy="inside-sampler"),
     ArmSettings("augment:1", "physics", remedy="inside-sampler-once"),
 )
+_PLACES = (
+    BASELINE,
+    *_loop("augment:1", "physics"),
+    ArmSettings("augment:1", "physics", place="preference"),
+    ArmSettings("real", "physics", place="preference"),
+    ArmSettings("real", "kinematic", place="preference"),
+    ArmSettings("real", "physics", place="shuffled-preference"),
+)
 _REMEDIES = (BASELINE, *_with_remedies("replace", *UNRATED))
 _PAPER = (BASELINE, *_loops(_RATIOS[:4], "physics"))
 
@@ -351,6 +359,12 @@ PRESET_ROWS = {
         "forms of lineages and physics inside the sampler at λ = 1",
         _RECIPE_FORMS,
         cost="2 hours, 0.4 GB",
+    ),
+    "places": PresetRow(
+        summary="physics as training data and as a preference",
+        settings=MotionSettings(_compare(dct_mlp=_PLACES), generations=3, seeds=5),
+        cost="20 minutes, 0.1 GB",
+        keep="sampling",
     ),
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",

@@ -17,13 +17,15 @@ from torch.nn.functional import mse_loss
 from ...core.errors import InputError, SettingError
 from ...core.randomness import Stream
 from ...core.samples import Samples
+from ..pairs import Pairs
 from ..saving import Saveable
 from ..training import layer_randomness
 from .acceleration import EXACT, Acceleration
 from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
+from .pair_loss import PairLoss
 from .schedule import NoiseSchedule, cosine_schedule
-from .sharing import this_process_group
+from .sharing import ALONE, ProcessGroup, this_process_group
 from .training import Batch, draw_batch, train
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
@@ -90,10 +92,40 @@ class MotionDiffusion(Saveable):
             TrainingDivergedError: The loss is not finite; the message names the step.
         """
         self._check(samples)
-        if self.average is not None and self.network is None:
-            raise InputError("this diffusion model was kept only for sampling and cannot be trained on")
         share = this_process_group()
         share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
+        return self._fit(samples, steps, stream, share)
+
+    def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
+        """Return the model after `steps` optimiser steps on the training set and on pairs.
+
+        A step costs about four times as much as a step of `fit`: pairs are passed through the network and through the
+        reference.
+
+        Args:
+            samples: The training set, values (N, T, D), of which the batches of `fit` are drawn.
+            pairs: Pairs of sequences, whose reference is a trained diffusion model.
+            steps: Number of optimiser steps.
+            stream: Random numbers of batches, pairs and layers.
+
+        Raises:
+            InputError: The reference is no trained diffusion model.
+            SettingError: Several processes train.
+        """
+        self._check(samples)
+        reference = getattr(pairs.reference, "average", None)
+        if not isinstance(reference, nn.Module):
+            raise InputError(f"pairs need a trained diffusion model as reference, got {type(pairs.reference).__name__}")
+        share = this_process_group()
+        if share is not ALONE:
+            raise SettingError("a diffusion model learns from pairs in one process only")
+        generator = stream.child("pairs").generator()
+        pair_loss = PairLoss(pairs, reference, self.schedule, self.config, self.classes, generator, self.device)
+        return self._fit(samples, steps, stream, share, pair_loss)
+
+    def _fit(
+        self, samples: Samples, steps: int, stream: Stream, share: ProcessGroup, pair_loss: PairLoss | None = None
+    ) -> Self:
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network else self._build()
             average = copy.deepcopy(self.average or network)
@@ -109,6 +141,7 @@ class MotionDiffusion(Saveable):
                 acceleration=self.acceleration,
                 share=share,
                 loss_of=self.loss,
+                pair_loss=pair_loss,
             )
         return replace(
             self,
@@ -242,6 +275,8 @@ class MotionDiffusion(Saveable):
             self.on_sampling_step(steps_done)
 
     def _check(self, samples: Samples) -> None:
+        if self.average is not None and self.network is None:
+            raise InputError("this diffusion model was kept only for sampling and cannot be trained on")
         if len(samples) == 0 or samples.event_shape != (self.frames, self.features):
             raise InputError(
                 f"training values must have shape (N ≥ 1, {self.frames}, {self.features}), "

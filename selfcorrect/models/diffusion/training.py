@@ -14,6 +14,7 @@ from ...core.samples import Samples
 from ..training import DivergenceCheck, draw_rows, follow, mean_late_loss, update
 from .acceleration import EXACT, Acceleration
 from .config import DiffusionConfig
+from .pair_loss import PairLoss
 from .schedule import NoiseSchedule
 from .sharing import ALONE, ProcessGroup
 
@@ -42,6 +43,7 @@ def train(
     acceleration: Acceleration = EXACT,
     share: ProcessGroup = ALONE,
     loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
+    pair_loss: PairLoss | None = None,
 ) -> float:
     """Train `network` in place with a new optimiser, and let `average` follow it.
 
@@ -56,9 +58,10 @@ def train(
         acceleration: Use of the device.
         share: Group of processes.
         loss_of: Predicted and clean values (B, T, D) → the scalar that is minimised.
+        pair_loss: Preference loss that is added in each step.
 
     Returns:
-        The mean loss over the last quarter of the steps, NaN for no steps.
+        The mean loss over the last quarter of the steps without the preference loss, NaN for no steps.
 
     Raises:
         TrainingDivergedError: The loss is not finite.
@@ -88,6 +91,8 @@ def train(
         shared_loss = share.average_loss(loss)
         check.see(shared_loss, step)
         losses.append(shared_loss.detach())
+        if pair_loss is not None:
+            loss = loss + pair_loss.compute(forward, acceleration)
         update(optimiser, loss, config.gradient_norm)
         follow(averages, parameters, steps_before + step + 1, config.ema_decay)
         if on_step:

@@ -15,6 +15,7 @@ from ....core.errors import InputError
 from ....core.padding import measure_lengths, zero_padding
 from ....core.randomness import Stream
 from ....core.samples import Samples
+from ...pairs import Pairs
 from ..model import MotionDiffusion, samples_to_device
 from ..schedule import NoiseSchedule, cosine_schedule
 from ..training import Batch, draw_batch
@@ -97,6 +98,10 @@ class MdmDiffusion(MotionDiffusion):
                 "not here: it can be sampled and not trained on"
             )
         return super().fit(samples, steps, stream)
+
+    def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
+        """Raise InputError: pairs have labels, and this network takes captions."""
+        raise InputError("the published motion diffusion model cannot learn from pairs")
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
         """Return the mean squared error over each motion's frames, then over motions, of (B, T, D)."""

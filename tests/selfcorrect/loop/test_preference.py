@@ -1,0 +1,190 @@
+"""Corrections as preferences: their law on Gaussians, their direction on a diffusion model, the placebo, and resume."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from helpers import run_in_memory, same_tensors
+
+from selfcorrect.core.errors import SettingError, TrainingDivergedError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected
+from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.fitting import PreferCorrections, extrapolate
+from selfcorrect.loop.policy import Accumulate, Augment, Policy, RealOnly, Replace
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.models.pairs import Pairs, swap_half
+from selfcorrect.models.protocol import TensorModel
+from selfcorrect.storage.runs.memory import MemoryStore
+
+STREAM = streams(11)
+SEEDS = 800
+COUNT = 30
+TARGET = 4.0
+PULL = 0.5
+
+
+def pull(samples: Samples) -> Samples:
+    return samples.with_values(samples.values + PULL * (TARGET - samples.values))
+
+
+def gaussian_task() -> Task:
+    model = Gaussian.standard(SEEDS, 1)
+    real = Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
+    return Task(model, real, lambda candidate: {})
+
+
+def last_means(policy: Policy, fitting, generations: int) -> np.ndarray:
+    arm = Arm(policy, generations, correction=Correction(pull), fitting=fitting)
+    return run_in_memory(gaussian_task(), arm, STREAM).state(generations)["mean"].flatten().numpy()
+
+
+@pytest.mark.parametrize("weight", [0.5, 1.0])
+@pytest.mark.parametrize(("policy", "raw_share"), [(RealOnly(1.0), 0.0), (Augment(1.0), 0.5), (Accumulate(1.0), None)])
+def test_means_follow_the_recursion_of_the_preference(policy: Policy, raw_share: float | None, weight: float) -> None:
+    """E[m′] = the training set's mean of drawn samples + κ/2 · PULL · (TARGET − m), with m the mean of the last model."""
+    generations = 2
+    means = [0.0]
+    for generation in range(1, generations + 1):
+        past = means[-1]
+        training_mean = sum(means) / (1 + generation) if raw_share is None else raw_share * past
+        means.append(training_mean + weight / 2 * PULL * (TARGET - past))
+    estimate = last_means(policy, PreferCorrections(weight), generations)
+    error = 4 * estimate.std() / np.sqrt(SEEDS)
+    assert estimate.mean() == pytest.approx(means[-1], abs=error)
+    assert means[-1] > 3 * error
+
+
+def test_beside_drawn_samples_a_weight_of_two_is_correction_as_data() -> None:
+    """e(l) + e(w) − e(l) = e(w), seed by seed."""
+    preferred = last_means(Replace(), PreferCorrections(2.0), 2)
+    arm = Arm(Replace(), 2, correction=Correction(pull))
+    as_data = run_in_memory(gaussian_task(), arm, STREAM).state(2)["mean"].flatten().numpy()
+    np.testing.assert_allclose(preferred, as_data, atol=1e-9)
+
+
+def test_shuffled_pairs_move_nothing_on_average() -> None:
+    """Swaps are the same in all replicates of one run, so that runs are the unit of this mean."""
+    moves = []
+    for seed in range(60):
+        stream = streams(seed)
+        losers = torch.randn((COUNT, 1), generator=stream.generator()).double()
+        winners = losers + PULL * (TARGET - losers)
+        swapped_winners, swapped_losers = swap_half(winners, losers, stream.child("swapped"))
+        moves.append(float((swapped_winners - swapped_losers).mean()))
+        assert torch.equal((swapped_winners + swapped_losers), winners + losers)
+    assert np.mean(moves) == pytest.approx(0, abs=4 * np.std(moves) / np.sqrt(len(moves)))
+    assert abs(np.mean(moves)) + 4 * np.std(moves) < 0.5 * PULL * TARGET
+
+
+def test_extrapolation_takes_a_fitting_on_pairs() -> None:
+    plain = last_means(RealOnly(1.0), PreferCorrections(1.0), 2)
+    extrapolated = last_means(RealOnly(1.0), extrapolate(1.0, None, PreferCorrections(1.0)), 2)
+    assert extrapolated.mean() == pytest.approx(plain.mean(), abs=0.05)
+    assert not np.allclose(extrapolated, plain)
+
+
+def test_rejected_and_unmoved_samples_are_in_no_pair() -> None:
+    """The corrector rejects all with a negative value and moves none of the others: fits are plain."""
+
+    def keep_positive(samples: Samples) -> Corrected:
+        return Corrected(samples, samples.values.flatten(1).amin(1) >= 0)
+
+    model = Gaussian.standard(1)
+    task = Task(model, Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM)), lambda candidate: {})
+    correction = Correction(keep_positive, on_rejection="drop")
+    arm = Arm(RealOnly(1.0), 2, correction=correction, fitting=PreferCorrections())
+    preferred = run_in_memory(task, arm, STREAM)
+    assert same_tensors(preferred.state(2), run_in_memory(task, Arm(RealOnly(), 2), STREAM).state(2))
+
+
+class Constant(TensorModel):
+    """A model that learns nothing."""
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> "Constant":
+        return self
+
+    def sample(self, labels: torch.Tensor, stream: Stream) -> torch.Tensor:
+        return torch.ones((len(labels), 2))
+
+
+def test_misuse_gets_one_sentence() -> None:
+    with pytest.raises(SettingError, match="needs a correction, and this arm has none"):
+        Arm(Replace(), 1, fitting=PreferCorrections())
+    with pytest.raises(SettingError, match="weight of a preference must be positive and finite, got 0"):
+        PreferCorrections(0)
+    task = Task(Constant(), Samples.real(torch.randn(9, 2)), lambda candidate: {})
+    arm = Arm(Replace(), 1, correction=Correction(pull), fitting=PreferCorrections())
+    with pytest.raises(Exception, match="Constant cannot learn from pairs"):
+        run_in_memory(task, arm, STREAM)
+    wide = torch.randn((COUNT, 1), generator=STREAM.generator()).double()
+    model = Gaussian.standard(1)
+    pairs = Pairs(torch.zeros_like(wide), 9 * wide, torch.zeros(COUNT, dtype=torch.int64), model, 2.0, 20.0)
+    with pytest.raises(TrainingDivergedError, match="lower the weight of the preference"):
+        model.fit_with_pairs(Samples.real(wide), pairs, 0, STREAM)
+
+
+# --- a diffusion model ------------------------------------------------------------------------------------------------
+
+CONFIG = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=32)
+LABELS = torch.zeros(300, dtype=torch.int64)
+
+
+def push(samples: Samples) -> Samples:
+    return samples.with_values(samples.values + 0.5)
+
+
+@pytest.fixture(scope="module")
+def diffusion() -> tuple[Task, MemoryStore]:
+    values = 0.5 * torch.randn((64, 1, 1), generator=STREAM.child("values").generator())
+    model = MotionDiffusion(CONFIG, 1, 1, 1, device=torch.device("cpu"))
+    task = Task(model, Samples.real(values), lambda candidate: {}, initial_steps=120)
+    first = MemoryStore()
+    train_first_generation(task, first, STREAM)
+    return task, first
+
+
+def sample_mean(diffusion: tuple[Task, MemoryStore], arm: Arm) -> float:
+    task, first = diffusion
+    model = run_loop(task, arm, MemoryStore(), first, STREAM)
+    return float(model.sample(LABELS, STREAM.child("evaluate")).mean())
+
+
+def test_a_diffusion_model_moves_to_the_preferred_side_and_not_with_shuffled_pairs(diffusion) -> None:
+    arm = Arm(RealOnly(1.0), 1, steps=60, correction=Correction(push), fitting=PreferCorrections())
+    real_only = sample_mean(diffusion, Arm(RealOnly(), 1, steps=60))
+    preferred = sample_mean(diffusion, arm)
+    shuffled = sample_mean(diffusion, replace(arm, fitting=PreferCorrections(shuffled=True)))
+    assert preferred > real_only + 0.1
+    assert abs(shuffled - real_only) < 0.3 * (preferred - real_only)
+    against = replace(arm, correction=Correction(lambda samples: samples.with_values(samples.values - 0.5)))
+    assert sample_mean(diffusion, against) < real_only - 0.1
+
+
+@pytest.mark.parametrize("policy", [RealOnly(1.0), Accumulate(1.0)])
+def test_a_resumed_loop_is_bit_for_bit_that_of_one_go(diffusion, policy: Policy) -> None:
+    task, first = diffusion
+    arm = Arm(policy, 3, steps=4, correction=Correction(push), fitting=PreferCorrections(shuffled=True))
+    whole = run_loop(task, arm, MemoryStore(), first, STREAM)
+    store = MemoryStore()
+    for generations in (1, 2, 3):
+        resumed = run_loop(task, replace(arm, generations=generations), store, first, STREAM)
+    assert same_tensors(whole.state(), resumed.state())
+
+
+def test_training_batches_are_those_of_a_plain_fit(diffusion) -> None:
+    """With a preference of almost no weight the model is the plain one, and its steps are as many."""
+    task, first = diffusion
+    model = task.model.load_state(first.state(0))
+    pairs = Pairs(task.real.values + 1, task.real.values, task.real.labels, model, 1e-6, 20.0)
+    plain = model.fit(task.real, 5, STREAM)
+    paired = model.fit_with_pairs(task.real, pairs, 5, STREAM)
+    assert paired.steps == plain.steps
+    assert paired.training_loss == pytest.approx(plain.training_loss, rel=1e-3)
+    for name, tensor in plain.state().items():
+        torch.testing.assert_close(paired.state()[name], tensor, atol=2e-3, rtol=1e-2)
