@@ -7,13 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
-from selfcorrect.experiments.remedies.table import REMEDIES
+from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_place, with_remedy
+from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.fitting import truncate_known
-from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.diffusion.confidence import denoising_errors
 from selfcorrect.models.diffusion.config import DiffusionConfig
@@ -193,6 +195,53 @@ def test_correction_inside_the_sampler_replaces_that_of_samples(small, name: str
     store = MemoryStore()
     run_loop(task, inside, store, first, STREAM)
     assert store.metrics(1)["corrector_calls"] == calls
+
+
+def run_in_place(small: tuple[Task, MemoryStore], arm: Arm, place: str, remedy: str = "none") -> MemoryStore:
+    task, first = small
+    task, placed = with_remedy(*with_place(task, arm, place), remedy)
+    store = MemoryStore()
+    run_loop(task, placed, store, first, STREAM)
+    return store
+
+
+def reject_lower_half(samples: Samples) -> Corrected:
+    levels = samples.values.flatten(1).mean(1)
+    return Corrected(halve(samples), levels > levels.median())
+
+
+@pytest.mark.parametrize("place", PLACES.names)
+def test_a_corrector_works_where_it_is_placed(small, place: str) -> None:
+    arm = Arm(Replace(), 1, steps=3, correction=Correction(reject_lower_half, on_rejection="drop"))
+    store = run_in_place(small, arm, place)
+    batch = store.batch(1)
+    is_corrected = (batch.samples.values - batch.raw.values).abs().sum() > 0
+    assert bool(is_corrected) == (place not in ("sampler", "filter"))
+    assert (len(batch.samples) < 24) == (place != "sampler")
+    drawn = run_in_place(small, Arm(Replace(), 1), "data").batch(1).samples.values
+    assert torch.equal(batch.drawn.values, drawn) == (place != "sampler")
+
+
+def test_pairs_beside_real_data_train_on_real_data_only(small) -> None:
+    arm = Arm(RealOnly(), 2, steps=3, correction=Correction(halve))
+    store = run_in_place(small, arm, "preference")
+    assert (store.metrics(2)["real_count"], store.metrics(2)["synthetic_count"]) == (24, 0)
+    assert len(store.batch(2).samples) == 24
+
+
+@pytest.mark.parametrize("remedy", ["matched", "lineages"])
+def test_a_preference_goes_with_lineages_and_not_with_another_training(small, remedy: str) -> None:
+    arm = Arm(Replace(), 2, steps=3, correction=Correction(halve))
+    both = run_in_place(small, arm, "preference", remedy).state(2)
+    for single in (("preference", "none"), ("data", remedy)):
+        state = run_in_place(small, arm, *single).state(2)
+        assert any(not torch.equal(both[name], tensor) for name, tensor in state.items())
+    with pytest.raises(SettingError, match="truncated-loss and this place of the corrector do not go together"):
+        run_in_place(small, arm, "preference", "truncated-loss")
+    with pytest.raises(SettingError, match="both change sampling"):
+        run_in_place(small, arm, "sampler", remedy)
+    with pytest.raises(SettingError, match="needs a corrector"):
+        with_place(small[0], Arm(Replace(), 1), "filter")
 
 
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ def last_means(policy: Policy, fitting, generations: int) -> np.ndarray:
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 @pytest.mark.parametrize(("policy", "raw_share"), [(RealOnly(1.0), 0.0), (Augment(1.0), 0.5), (Accumulate(1.0), None)])
 def test_means_follow_the_recursion_of_the_preference(policy: Policy, raw_share: float | None, weight: float) -> None:
-    """E[m′] = the training set's mean of drawn samples + κ/2 · PULL · (TARGET − m), with m the mean of the last model."""
+    """E[m′] = mean of the training set's drawn samples + κ/2 · PULL · (TARGET − m), m that of the last model."""
     generations = 2
     means = [0.0]
     for generation in range(1, generations + 1):

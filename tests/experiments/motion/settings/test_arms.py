@@ -11,6 +11,7 @@ from selfcorrect.experiments.motion.correctors.table import corrector_row, is_ow
 from selfcorrect.experiments.motion.settings.arms import budget, parse_ratio, refine_arms
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
 from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.remedies.table import PLACES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Arm
@@ -235,3 +236,20 @@ def test_a_way_to_apply_a_corrector_needs_one():
         (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics")), remedies=("inside-sampler",)
     )
     assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]
+
+
+def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
+    arms = refine_arms(QUICK, policies=("real", "augment:1"), correctors=("kinematic",), places=PLACES.names)
+    corrected = [arm for arm in arms if arm.corrector != "none"]
+    for policy in ("real", "augment:1"):
+        assert [arm.place for arm in corrected if arm.policy == policy] == list(PLACES.names)
+        assert {arm.plain for arm in corrected if arm.policy == policy} == {ArmSettings(policy)}
+    assert len({arm.name for arm in arms}) == len({arm.label for arm in arms}) == len(arms)
+    assert not any(arm.is_baseline for arm in corrected)
+    for arm in arms:  # runs that were recorded before have no place
+        assert ("place" in arm.config()) == (arm.place != "data")
+        assert ArmSettings(**arm.config()) == arm
+    with pytest.raises(SettingError, match="the place preference needs a corrector"):
+        DenoiserArms("dct-mlp", (ArmSettings("replace", place="preference"),))
+    with pytest.raises(SettingError, match="nowhere"):
+        DenoiserArms("dct-mlp", (ArmSettings("replace", "physics", place="nowhere"),))
