@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,18 @@ DAMAGED_FILE = "damaged file"
 """With this begins a note on what is missing in a file or was left out of it."""
 OTHER_SKELETONS = "other skeletons"
 """With this begins a note on people in a file who are not read."""
+
+
+_LEGS_OFF_M = 0.12
+"""By how much legs of adults are longer or shorter than average ones: statures of 1.7 ± 0.2 m."""
+
+
+def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
+    """Return a motion on the average body, whose height is uncertain if the shape in its file is another one.
+
+    Without a shape, or with one of zeros, the average body is the body of the file.
+    """
+    return replace(motion, height_error_m=_LEGS_OFF_M) if shape is not None and np.any(shape) else motion
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +80,6 @@ class MotionFile:
             if option or words.startswith((BONES_MADE_CONSTANT, DAMAGED_FILE, OTHER_SKELETONS)):
                 shown.append(words)
         return tuple(shown)
-
-    @property
-    def has_average_body(self) -> bool:
-        """True if the file holds no bone lengths, so that its motions are on an average body."""
-        return any(note.startswith(AVERAGE_BODY) for note in self.notes)
 
     @property
     def motion(self) -> Motion:

@@ -115,7 +115,7 @@ def _set_floor(file: MotionFile, reading: Reading) -> MotionFile:
         if floor_m is None:
             features = MotionFeatures(motion)
             floor_m = floor_height_m(features.motion) if len(motion) and features.has_feet else 0.0
-        motions.append(raise_motion(motion, -floor_m))
+        motions.append(replace(raise_motion(motion, -floor_m), height_error_m=0.0))
         notes[f"lowered by {floor_m:.2f} m ({option})"] = None
     return replace(file, motions=tuple(motions), notes=(*file.notes, *notes))
 
@@ -126,7 +126,7 @@ def _set_ground(file: MotionFile, reading: Reading) -> MotionFile:
         return file
     ground = Ground.load(reading.ground)
     note = f"on {reading.ground.name} (--ground)"
-    motions = tuple(replace(motion, ground=ground) for motion in file.motions)
+    motions = tuple(replace(motion, ground=ground, height_error_m=0.0) for motion in file.motions)
     return replace(file, motions=motions, notes=(*file.notes, note))
 
 

@@ -104,7 +104,6 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
     findings = []
     needed = []
     notes = [*filter(None, [note])]
-    choice = choice.tolerate_average_body() if file.has_average_body else choice
     for motion in file.motions:
         result = _check_motion(motion, choice, engine)
         findings.append(result.findings)

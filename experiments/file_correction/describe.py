@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.datasets.files.motion_file import AVERAGE_BODY
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
 from selfcorrect.motion.checks.comparison import Comparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
@@ -71,7 +70,7 @@ def describe_correction(
     failure = correction.failure
     steps = _OptionalSteps()
     shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
-    check_input = partial(_check_input, motion, correction, notes)
+    check_input = partial(_check_input, motion, correction)
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
@@ -134,15 +133,13 @@ def _describe_missed_contacts(correction: CorrectedMotion) -> str:
 _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
-def _check_input(motion: Motion, correction: CorrectedMotion, notes: Sequence[str]) -> CheckResult:
+def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """Check an input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
 
     Motions that stand on several levels are not checked for the height and tilt of their floor.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
-    if any(note.startswith(AVERAGE_BODY) for note in notes):
-        choice = choice.tolerate_average_body()
     floor = correction.floor if correction.floor.stances else None
     checkup = check_features(MotionFeatures(motion, floor_plane=floor), choice)
     finding_by_code = {finding.code: finding for finding in checkup.findings}

@@ -37,6 +37,9 @@ class Motion:
     by a person, so that a correction infers nothing."""
     ground: Ground | None = field(default=None, compare=False)
     """Ground that a person specified; None for a floor at y = 0 and what the motion shows."""
+    height_error_m: float = field(default=0.0, compare=False)
+    """Largest distance from y = 0 at which its feet may seem to stand because its person has bones of other lengths; 0
+    if the lengths are known."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""

@@ -31,6 +31,7 @@ from ..motion_file import (
     check_real,
     check_size,
     checked_rate,
+    doubt_height,
     note_gaps,
 )
 from ..skeletons.reading import Reading
@@ -129,6 +130,8 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
     else:
         body = body_in(path, model)
     motion, up, axis_notes = _read(path, body, reading)
+    if body is None:
+        motion = doubt_height(motion, read_npz(path, ("betas",)).get("betas"))
     notes = (*notes, *axis_notes)
     for name, frames in read_npz(path, FRAME_NAMES, skip_pickled=True).items():
         if frames.shape == (len(motion),):

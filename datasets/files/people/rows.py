@@ -19,7 +19,7 @@ from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npy
 
-from ..motion_file import AVERAGE_BODY, MotionFile, check_real, check_size, rate_of
+from ..motion_file import AVERAGE_BODY, MotionFile, check_real, check_size, doubt_height, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
 from .keeping import is_unturned, keep_places, keep_rotations
@@ -40,6 +40,8 @@ class RowLayout:
     size: int = 3
     """Numbers of a rotation: 3 of a vector, or 6 of a matrix."""
     fps: float = 30.0
+    shape: slice | None = None
+    """Coefficients of the shape of the body, None without any."""
     has_contacts: bool = False
     """Whether the first columns say which feet stand, which the program derives from the motion."""
 
@@ -50,7 +52,7 @@ _JAW = SMPL_X.names.index("jaw")
 ROWS = {
     322: RowLayout("Motion-X", SMPL_X, slice(309, 312), (
         (slice(0, 66), slice(0, 22)), (slice(66, 156), _FINGERS), (slice(156, 159), slice(_JAW, _JAW + 1)),
-    )),
+    ), shape=slice(312, 322)),
     69: RowLayout("PHUMA", SMPL_BODY, slice(0, 3), ((slice(3, 69), slice(0, 22)),)),
     315: RowLayout("FineDance", SMPL_H, slice(0, 3), ((slice(3, 315), slice(0, 52)),), size=6),
     151: RowLayout("EDGE", SMPL, slice(4, 7), ((slice(7, 151), slice(0, 24)),), size=6, has_contacts=True),
@@ -74,6 +76,8 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     axis = up_of_motion(file_motion, reading.up)
     view = to_y_up(axis.axis)
     motion = view.view(file_motion)
+    if layout.shape is not None:
+        motion = doubt_height(motion, rows[:, layout.shape])
     notes = (f"{AVERAGE_BODY}, as the file holds no bone lengths", f"rows as of {layout.program}", *notes, *axis.notes)
     if layout.has_contacts:
         notes = (*notes, f"contacts of the file stay as they are; {layout.program} derives them from the motion")

@@ -38,6 +38,7 @@ from ..motion_file import (
     body_model_of,
     check_real,
     check_size,
+    doubt_height,
     note_gaps,
     rate_of,
 )
@@ -197,6 +198,8 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     view = FrameChanges((*camera.changes, to_y_up(up.axis)))
     motion = view.view(file_motion)
     motion = replace(motion, rotations=make_continuous(motion.rotations))
+    if body is None:
+        motion = doubt_height(motion, arrays.get(tool.shape))
     return _Person(prefix, arrays, motion, file_motion, view, up, pelvis_m)
 
 

@@ -18,9 +18,6 @@ from .floor import is_lifted
 from .motion_features import MotionFeatures
 from .rules import RULES
 
-AVERAGE_LEGS_OFF_M = 0.12
-"""By how much legs of adults are longer or shorter than average ones: statures of 1.7 ± 0.2 m."""
-
 
 @dataclass(frozen=True)
 class RuleChoice:
@@ -46,15 +43,12 @@ class RuleChoice:
         """Return the choice with another selection, if one is given, and with more rules ignored."""
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
-    def tolerate_average_body(self) -> Self:
-        """Return the choice for a motion on an average body: its legs may be longer or shorter than the real ones.
-
-        A threshold that was chosen stays.
-        """
+    def tolerate_height(self, error_m: float) -> Self:
+        """Return the choice for a motion whose floor may be so far from y = 0; a threshold that was chosen stays."""
         floor_rule = next(rule for rule in RULES if rule.code == "F4")
         if any(_matches(word, floor_rule) for word in self.thresholds):
             return self
-        return replace(self, thresholds={**self.thresholds, floor_rule.name: AVERAGE_LEGS_OFF_M})
+        return replace(self, thresholds={**self.thresholds, floor_rule.name: error_m})
 
     def select_rules(self, rules: Sequence[Rule]) -> list[Rule]:
         """Return the chosen rules, with their thresholds."""
@@ -134,6 +128,8 @@ def check_features(
     motion = features.given
     if not len(motion):
         return CheckResult()
+    if motion.height_error_m:
+        choice = choice.tolerate_height(motion.height_error_m)
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure]
     result = _check_rules(rules, features)
     if not any(finding.code in _OF_SURROUNDINGS for finding in result.findings):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...runtime.bugs import try_optional
 from ..body.foot_frames import get_foot_frames, sole_depths_m
-from ..corrector_interface.grounding import see_level
+from ..corrector_interface.grounding import find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline, spans
@@ -90,6 +90,7 @@ class Comparison:
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
+        ground_m = find_kept_floor_m(before) or ground_m
         if NoteKind.LOWEST_GROUND in notes:
             ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
         return cls(

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter1d
 from ..body.foot_frames import level_feet
 from ..body.mass import mass_shares
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
-from ..corrector_interface.grounding import MotionOnFloor
+from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
 from ..geometry.kinematics import in_chunks, world_poses
 from ..geometry.rotations import rotate
 from ..measures.ground_plane import GroundPlane, estimate_ground_plane
@@ -134,12 +134,12 @@ class MotionFeatures:
 
     @cached_property
     def ground_m(self) -> float:
-        """Height of the floor: 0, unless the feet show one that is far from there, or supports do."""
+        """Height of the floor: 0, unless the feet show one that is far from there or stays there, or supports do."""
         if self.motion.ground is not None:
             return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
-        return self.floor_m if abs(self.floor_m) > FLOOR_ELSEWHERE_M else 0.0
+        return self.floor_m if abs(self.floor_m) > FLOOR_ELSEWHERE_M else find_kept_floor_m(self.given)
 
     @cached_property
     def floor_m(self) -> float:

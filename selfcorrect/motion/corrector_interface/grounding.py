@@ -14,6 +14,7 @@ from ..geometry.views import LevelFeet, TurnedWorld
 from ..measures.contacts import foot_contacts, sole_corners_m
 from ..measures.ground_plane import LEVEL, GroundPlane, estimate_ground_plane
 from ..motion import Motion
+from ..observation.observation import observe
 from ..skeleton import FootFrames
 from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
@@ -78,6 +79,22 @@ def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Moti
     return turned.view(motion), correction.motion if is_level else turned.view(correction.motion)
 
 
+_NOTED_M = 0.01
+"""A note names floors that stay further from y = 0 than this."""
+
+
+def find_kept_floor_m(motion: Motion) -> float:
+    """Return the height of a floor that stays there because unknown bone lengths may explain it; 0 without one.
+
+    The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
+    """
+    if not motion.height_error_m or motion.ground is not None or not len(motion):
+        return 0.0
+    levels_m = observe(motion).levels_m
+    floor_m = float(levels_m[np.abs(levels_m).argmin()])
+    return floor_m if abs(floor_m) <= motion.height_error_m else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class MotionOnFloor:
     """A motion in the frame of its ground's floor, the lowest ground under its feet at y = 0."""
@@ -98,15 +115,19 @@ class MotionOnFloor:
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False) -> MotionOnFloor:
         """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level.
 
+        If the lengths of its bones are uncertain, the plane is seen at y = 0: see `find_kept_floor_m`.
+
         Args:
             motion: A motion without a ground that is known.
             levels: Whether its correction stays level.
         """
         plane = estimate_ground_plane(motion)
-        if not plane.is_tilted:
-            return cls(motion, motion, plane=plane)
-        turned = TurnedWorld(plane.to_level)
-        return cls(turned.view(motion), motion, turned, plane=plane, levels=levels)
+        turned = TurnedWorld(plane.to_level) if plane.is_tilted else None
+        seen = turned.view(motion) if turned else motion
+        floor_m = find_kept_floor_m(seen)
+        if floor_m:
+            seen = raise_motion(seen, -floor_m)
+        return cls(seen, motion, turned, floor_m, plane=plane, levels=levels and plane.is_tilted)
 
     @classmethod
     def from_motion(cls, motion: Motion) -> MotionOnFloor:
@@ -130,19 +151,26 @@ class MotionOnFloor:
         notes = correction.notes
         if self.plane.is_tilted:
             notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
+        if self.given.ground is None and abs(self.lowest_m) > _NOTED_M:
+            notes = (*notes, Note(NoteKind.FLOOR_KEPT, self.lowest_m))
         correction = replace(correction, notes=notes, floor=self.plane)
         if not correction.accepted:
             return replace(correction, motion=self.given)
-        if self.levels:
-            return correction
-        supports = tuple(self._restored_support(support) for support in correction.supports)
+        turned = None if self.levels else self.turned
+        supports = tuple(self._restore_support(support, turned) for support in correction.supports)
+        notes = tuple(self._restore_note(note) for note in correction.notes)
         motion = replace(raise_motion(correction.motion, self.lowest_m), ground=self.given.ground)
-        motion = self.turned.restore(motion) if self.turned else motion
-        return replace(correction, motion=motion, supports=supports)
+        motion = turned.restore(motion) if turned else motion
+        return replace(correction, motion=motion, supports=supports, notes=notes)
 
-    def _restored_support(self, support: Support) -> Support:
+    def _restore_note(self, note: Note) -> Note:
+        if note.kind is not NoteKind.LOWEST_GROUND or note.value is None:
+            return note
+        return replace(note, value=note.value + self.lowest_m)
+
+    def _restore_support(self, support: Support, turned: TurnedWorld | None) -> Support:
         raised = support.shift((0.0, self.lowest_m, 0.0))
-        if self.turned is None:
+        if turned is None:
             return raised
-        x, y, z = self.turned.turn.inv().apply(raised.top_m).tolist()
+        x, y, z = turned.turn.inv().apply(raised.top_m).tolist()
         return replace(raised, top_m=(x, y, z))

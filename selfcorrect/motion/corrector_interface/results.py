@@ -138,6 +138,8 @@ class NoteKind(StrEnum):
     """The height was kept, because supports were not looked for."""
     LOWEST_GROUND = "lowest ground"
     """The motion stands on several heights, of which the lowest is at y = `value` metres."""
+    FLOOR_KEPT = "floor kept"
+    """The feet stand at y = `value` metres on a body of other bone lengths; that height was kept."""
     MOVED_FAR = "moved far"
     """A joint was moved by `value` metres, further than errors of captures are wide, mostly by `repair`."""
     IN_PLACE = "in place"
@@ -185,6 +187,7 @@ class NoteKind(StrEnum):
 _NOTES = {
     NoteKind.HEIGHT_KEPT: "height left alone",
     NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
+    NoteKind.FLOOR_KEPT: "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones",
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",

@@ -1,0 +1,96 @@
+"""Files with a person's shape and no bone lengths: the floor of their world is at zero, wherever feet seem to be."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.people import amass
+from selfcorrect.datasets.files.people.average import put_on_average_body
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.experiments.cli import main
+from selfcorrect.motion.body.smpl import SMPL_H, Body, average_body, to_smpl
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+
+def resize(motion: Motion, ratio: float) -> Motion:
+    """Return the motion of a person of another size, with the feet on the floor."""
+    skeleton = replace(motion.skeleton, offsets_m=ratio * motion.skeleton.offsets_m)
+    resized = replace(motion, skeleton=skeleton, root_m=ratio * motion.root_m)
+    return raise_motion(resized, -observe(resized).floor_m)
+
+
+def write(path: Path, person: Motion, betas: float) -> Path:
+    """Write the motion of a person with the root where it is, as a body model with this shape would need it."""
+    amass.write(path, person, Body(person.skeleton, average_body().pelvis_m, "person"))
+    arrays = dict(np.load(path))
+    np.savez(path, **{**arrays, "betas": np.full(16, betas)})
+    return path
+
+
+def correct(path: Path, reading: Reading | None = None) -> Motion:
+    correction = KinematicCorrector()([open_motion(path, reading).motion])[0]
+    assert correction.accepted, correction.reason
+    return correction.motion
+
+
+@pytest.fixture(scope="module")
+def walker(walk: Motion) -> Motion:
+    """A walk of the average body, without hints of the rig that it came from."""
+    with pytest.warns(UserWarning, match="no bone lengths"):
+        return resize(put_on_average_body(to_smpl(walk, SMPL_H), SMPL_H), 1.0)
+
+
+@pytest.mark.parametrize("ratio", [0.93, 1.08])
+def test_a_correction_keeps_the_feet_of_the_person_on_the_floor(walker: Motion, tmp_path: Path, ratio: float) -> None:
+    person = resize(walker, ratio)
+    file = write(tmp_path / "shaped.npz", person, betas=0.5)
+    given = open_motion(file).motion
+    off_m = abs(observe(given).floor_m)
+    assert off_m > 0.04  # the average body hangs in the air, or stands in the floor
+    corrected = correct(file)
+    on_own_bones = replace(corrected, skeleton=person.skeleton)
+    assert abs(observe(on_own_bones).floor_m) < off_m / 2
+    assert not np.array_equal(corrected.rotations, given.rotations)
+    # Without a shape, the average body is the person, and its feet come to the floor.
+    on_average_body = correct(write(tmp_path / "average.npz", person, betas=0.0))
+    assert abs(observe(on_average_body).floor_m) < off_m / 2
+
+
+def test_heights_that_no_legs_explain_are_corrected(walker: Motion, tmp_path: Path) -> None:
+    corrected = correct(write(tmp_path / "high.npz", raise_motion(walker, 0.3), betas=0.5))
+    assert abs(observe(corrected).floor_m) < 0.05
+
+
+def test_a_floor_that_somebody_states_is_a_floor(
+    walker: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bones that are unknown explain feet in the floor, unless the user says where the floor is."""
+    file = write(tmp_path / "deep.npz", raise_motion(walker, -0.113), betas=0.5)
+    assert not check(open_motion(file).motion, ["F4"])
+    (finding,) = check(open_motion(file, Reading(floor=0.0)).motion, ["F4"])
+    assert finding.value == pytest.approx(0.113, abs=0.02)
+    assert main(["check", str(file), "--select", "F4"]) == 0
+    assert main(["check", str(file), "--select", "F4", "--floor", "0"]) == 1
+    assert main(["check", str(file), "--select", "F4", "--floor", "-0.113"]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 8.0])
+def test_seeing_a_motion_on_its_floor_changes_nothing(walker: Motion, tilt_deg: float) -> None:
+    turned = TurnedWorld(Rotation.from_rotvec([0.0, 0.0, np.radians(tilt_deg)])).view(walker)
+    given = replace(raise_motion(turned, 0.06), height_error_m=0.12)
+    view = MotionOnFloor.from_estimated_plane(given)
+    assert abs(observe(view.motion).floor_m) < 1e-6
+    restored = view.restore(CorrectedMotion(view.motion)).motion
+    np.testing.assert_allclose(restored.root_m, given.root_m, atol=1e-9)
