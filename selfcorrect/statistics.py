@@ -331,24 +331,6 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def holm_levels(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, float]:
-    """Return the level at which Holm's procedure tests each p-value.
-
-    Args:
-        p_values: P-values by name.
-        level: Family-wise error rate.
-
-    Returns:
-        Levels by name; a p-value is significant if it is at most its level.
-    """
-    rejected = 0
-    levels: dict[str, float] = {}
-    for rank, (name, p_value) in enumerate(_rank(p_values)):
-        levels[name] = level / (len(p_values) - rejected)
-        rejected += rank == rejected and p_value <= levels[name]
-    return levels
-
-
 def _rank(p_values: Mapping[str, float]) -> list[tuple[str, float]]:
     """Return names and p-values, smallest first."""
     return sorted(p_values.items(), key=lambda item: item[1])

@@ -61,6 +61,10 @@ class CompareCommand:
     better: dict[str, Literal["lower", "higher", "real"] | float] = field(default_factory=dict)
     """Better direction of each metric: lower, higher, real (the closer to the value of real data, the better) or a
     target value."""
+    primary: str = ""
+    """The metric that decides, named before the run: its differences are a family of tests of their own."""
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Least and greatest value of each metric that has them, such as 0 and 1 of a share: intervals stay within."""
     claims: str = ""
     """package.module:function that returns the claims to check (`sc.claims`)."""
     title: str = ""
@@ -97,6 +101,8 @@ class CompareCommand:
             out=folder,
             better=self.better,
             reference=self.reference,
+            primary=self.primary,
+            bounds=self.bounds,
             gammas=self.gammas,
             real_counts=self.real_counts,
             title=self.title,

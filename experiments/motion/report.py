@@ -236,6 +236,7 @@ class MotionView(View):
             media=media,
             tables={"videos": videos} if videos else {},
             summary=_final(judged),
+            differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
         )
 
     # --- Weights & Biases ---

@@ -124,6 +124,8 @@ class StudyReport:
     """Figures for W&B, by name."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps of W&B aim at."""
+    differences: Sequence[Mapping[str, str | float]] = ()
+    """Rows of `verdict.tabulate`."""
 
 
 class View(ABC):
@@ -280,6 +282,9 @@ class Comparison:
 
     overview: Table | None = None
     """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
+    differences: Sequence[Mapping[str, str | float]] = ()
+    """Rows for a frame, one per arm with a reference and judged quality: the paired difference at the last generation
+    with its own 95 % interval, and the p-value that is adjusted for the family of tests."""
 
     def to_frame(self) -> Any:
         """A row per task, arm, seed and generation, as `Summary.to_frame`."""
@@ -342,6 +347,7 @@ def write_report(
         folder=folder if kept else None,
         gaps=tuple(outcome.gaps),
         overview=report.overview,
+        differences=report.differences,
     )
     return report, comparison
 

@@ -51,8 +51,6 @@ class Table:
     corner: str
     columns: Sequence[str]
     rows: list[PageRow] = field(default_factory=list)
-    interval: str = "95 %"
-    """Name of intervals in the head of a CSV file."""
 
 
 def last_generation_table(
@@ -115,7 +113,7 @@ def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, colu
         cells = [cell for effect in effects for cell in effect_cells(effect)]
         rows.append(PageRow(": ".join(filter(None, (arm.group, arm.title))), cells))
     heads = [head for column in columns for head in (column, f"{column}: adjusted p")]
-    return Table("differences", corner, heads, rows, interval="interval")
+    return Table("differences", corner, heads, rows)
 
 
 def effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
@@ -180,7 +178,7 @@ def overview_table(judged: Judged[Any]) -> Table:
         for effect in effects:
             effects_by_place[pair.task, pair.arm, effect.metric.key] = effect
     outcome = judged.outcome
-    table = Table("overview", "Arm", [metric.title for metric in judged.metrics], interval="interval")
+    table = Table("overview", "Arm", [metric.title for metric in judged.metrics])
     for title, scores in list(outcome.floors.items())[:1]:
         measured = [scores.get(metric.key) for metric in judged.metrics]
         cells = []
@@ -202,7 +200,7 @@ def share_table(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Table:
     """Return corrected against uncorrected at every synthetic ratio."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
     heads = [head for column in columns for head in (column, f"{column}: change", f"{column}: adjusted p")]
-    table = Table("shares", "Synthetic ratio", heads, interval="interval")
+    table = Table("shares", "Synthetic ratio", heads)
     for line in lines:
         task = outcome.titles.get(line.task, line.task)
         table.rows.append(PageRow(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
@@ -319,7 +317,7 @@ def csv_of(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     bounded = [any(row.cells[place].interval for row in table.rows if row.cells) for place in range(len(table.columns))]
-    heads = [(name, f"{name}, {table.interval}")[: 1 + has] for name, has in zip(table.columns, bounded, strict=True)]
+    heads = [(name, f"{name}, 95 %")[: 1 + has] for name, has in zip(table.columns, bounded, strict=True)]
     writer.writerow(["group", table.corner, *chain.from_iterable(heads)])
     group = ""
     for row in table.rows:

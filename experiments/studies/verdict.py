@@ -1,13 +1,13 @@
 """Judge what correction changed, in words that are adjusted for judging many differences at once."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import UNMEASURED, Interval, holm, holm_levels, student_interval, student_p
+from selfcorrect.statistics import UNMEASURED, Interval, holm, student_interval, student_p
 
 from .results import ArmCurves
 
@@ -22,11 +22,11 @@ DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 
 
 JUDGEMENT = (
-    "P-values are of paired t tests and adjusted for all differences tested together (Holm). A difference counts if "
-    f"its p-value is at most {LEVEL}. Its interval is at the level at which it is tested, so it excludes 0 exactly "
-    f"if the difference counts. With fewer than {FEWEST_SEEDS} seeds nothing is decided, and the row counts the seeds. "
-    "Differences that are the same in all seeds have no spread to be tested by: they are undecided. "
-    "If the aim is a value, such as that of real data, distances to it are compared."
+    "Each interval is the 95 % interval of one difference (paired t), within the bounds of the score. P-values are "
+    "adjusted for all differences tested together (Holm), and a difference counts if its adjusted p-value is at most "
+    f"{LEVEL}: an interval that excludes 0 does not suffice. With fewer than {FEWEST_SEEDS} seeds nothing is decided, "
+    "and the row counts the seeds. Differences that are the same in all seeds have no spread to be tested by: they are "
+    "undecided. If the aim is a value, such as that of real data, distances to it are compared."
 )
 """Explanation of the words and intervals of `effects`."""
 
@@ -41,8 +41,8 @@ class Effect:
     aim: float
     """Value of real data, or the number that is the aim; NaN if the metric has no aim."""
     change: Interval
-    """Paired difference (arm − reference), or that of the distances to `aim`. Its interval is at the level at which
-    Holm's procedure judges it, so it excludes 0 exactly if a difference is found."""
+    """Paired difference (arm − reference), or that of the distances to `aim`, with the 95 % interval of this
+    difference, which is not adjusted for other tests."""
     p_value: float
     """P-value, adjusted for all effects that are tested together."""
     word: str
@@ -77,12 +77,11 @@ def effects(
     changes = {str(index): _paired_changes(*candidate) for index, candidate in enumerate(candidates)}
     p_values = {index: student_p(values) if _can_be_judged(values) else 1.0 for index, values in changes.items()}
     adjusted = holm(p_values)
-    levels = holm_levels(p_values, LEVEL)
     results = []
     for (index, values), (arm, reference, metric, aim) in zip(changes.items(), candidates, strict=True):
-        change = _change_interval(values, 1 - levels[index])
+        change = _change_interval(values, metric)
         has_aim = metric.better not in DISTANCES or not np.isnan(aim)
-        word = _choose_word(metric, change, values, has_aim=has_aim)
+        word = _choose_word(metric, change, values, has_aim=has_aim, is_found=adjusted[index] <= LEVEL)
         results.append(Effect(arm, reference, metric, aim, change, adjusted[index], word))
     return results
 
@@ -104,15 +103,19 @@ def _can_be_judged(changes: np.ndarray) -> bool:
     return largest == 0 or np.ptp(changes) > ROUNDING * largest
 
 
-def _change_interval(changes: np.ndarray, confidence: float) -> Interval:
+def _change_interval(changes: np.ndarray, metric: Metric) -> Interval:
+    """Return the mean change (S,) with its 95 % interval; no change exceeds the range of the metric's values."""
     if np.isnan(changes).any():
         return UNMEASURED
     if not _can_be_judged(changes):
-        return Interval(float(changes.mean()), np.nan, np.nan, len(changes), "no spread", confidence)
-    return student_interval(changes, confidence)
+        return Interval(float(changes.mean()), np.nan, np.nan, len(changes), "no spread")
+    interval = student_interval(changes)
+    lowest, highest = metric.bounds
+    span = highest - lowest
+    return replace(interval, low=max(interval.low, -span), high=min(interval.high, span))
 
 
-def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_aim: bool) -> str:
+def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_aim: bool, is_found: bool) -> str:
     if not has_aim:
         return "no aim"
     if np.isnan(change.estimate):
@@ -123,7 +126,7 @@ def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_a
         return _count_seeds(metric, changes)
     if np.isnan(change.low):
         return "undecided"
-    if change.low <= 0 <= change.high:
+    if not is_found:
         return "no clear difference"
     if metric.better == "neutral":
         return "higher" if change.estimate > 0 else "lower"
@@ -140,6 +143,26 @@ def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
     if lower_count >= higher_count:
         return f"{lower_count} of {len(changes)} seeds {lower}"
     return f"{higher_count} of {len(changes)} seeds {higher}"
+
+
+def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
+    """Return a row for each effect with its own 95 % interval and the adjusted p-value, for frames."""
+    rows = []
+    for effect in effects:
+        row: dict[str, str | float] = {
+            "arm": effect.arm.label,
+            "reference": effect.reference.label,
+            "quality": effect.metric.key,
+            "difference_of": DISTANCES.get(effect.metric.better, "values"),
+            "difference": effect.change.estimate,
+            "low": effect.change.low,
+            "high": effect.change.high,
+            "adjusted_p": effect.p_value,
+            "word": effect.word,
+            "seeds": effect.change.count,
+        }
+        rows.append(row)
+    return rows
 
 
 def format_change(effect: Effect) -> str:

@@ -31,6 +31,8 @@ def check_arguments(
     where: Any,
     observe: Any,
     claims: Any,
+    primary: Any,
+    bounds: Any,
     gammas: Any,
     real_counts: Any,
 ) -> None:
@@ -41,7 +43,7 @@ def check_arguments(
         check_count("workers", workers, 1)
     if out is not None and not isinstance(out, str | os.PathLike):
         raise SettingError(f"out must be the path of a folder, got {describe_value(out)}")
-    for name, text in (("title", title), ("command", command)):
+    for name, text in (("title", title), ("command", command), ("primary", primary)):
         if not isinstance(text, str):
             raise SettingError(f"{name} must be a text, got {describe_value(text)}")
     if where is not None and not isinstance(where, Where):
@@ -52,6 +54,7 @@ def check_arguments(
     if not is_list or not all(callable(getattr(claim, "check", None)) for claim in claims):
         raise SettingError(f"claims must be a list of claims of sc.claims, got {describe_value(claims)}")
     _check_better(better)
+    _check_bounds(bounds)
     for gamma in gammas:
         if not isinstance(gamma, int | float) or not gamma >= 0:
             raise SettingError(f"gammas must be strengths γ of at least 0, got {describe_value(gamma)}")
@@ -67,6 +70,15 @@ def _check_better(better: Any) -> None:
         if direction not in DIRECTION_WORDS and not (is_number and math.isfinite(direction)):
             expected = "lower, higher, real, or a number that is the aim"
             raise SettingError(f"`better` says {direction!r} of {name!r}, expected {expected}")
+
+
+def _check_bounds(bounds: Any) -> None:
+    if not isinstance(bounds, Mapping):
+        raise SettingError(f"bounds must be a dictionary such as {{'share': (0, 1)}}, got {describe_value(bounds)}")
+    for name, pair in bounds.items():
+        is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(end, int | float) for end in pair)
+        if not is_pair or not pair[0] < pair[1]:
+            raise SettingError(f"`bounds` of {name!r} must be its least and its greatest value: (0, 1); got {pair!r}")
 
 
 def wandb_target(wandb: Any) -> WandbTarget:

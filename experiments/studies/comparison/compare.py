@@ -23,6 +23,7 @@ from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
+from selfcorrect.statistics import Bounds
 from selfcorrect.storage.files.digests import encode_sealed
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -60,6 +61,8 @@ def compare(
     observe: Observe | None = None,
     claims: Sequence[Statement] = (),
     reference: str | Mapping[str, str] = "",
+    primary: str = "",
+    bounds: Mapping[str, Bounds] = MappingProxyType({}),
     gammas: Sequence[float] = (),
     real_counts: Sequence[int] = (),
 ) -> Comparison:
@@ -91,6 +94,9 @@ def compare(
             several.
         reference: Name of the arm that all others are compared with, or arm → reference for some. By default an arm
             with a correction is compared with the same arm without, any other with the one on real data alone.
+        primary: The quality that decides, named before the run: its differences are a family of tests of their own.
+        bounds: Least and greatest value of each quality that has them, such as (0, 1) of a share: intervals stay
+            within.
         gammas: Strengths γ: each arm with a correction is run once with each. Results have them in `strength`.
         real_counts: Numbers n of real training samples: each task is run once with each. Results have them in
             `real_count`.
@@ -115,6 +121,8 @@ def compare(
         where=where,
         observe=observe,
         claims=claims,
+        primary=primary,
+        bounds=bounds,
         gammas=gammas,
         real_counts=real_counts,
     )
@@ -126,7 +134,8 @@ def compare(
     first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
     arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
     references = choose_references(references, [arm.title for arm in arm_settings], reference)
-    _check_evaluations(better, first, first_seed)
+    named = {"better": [*better], "bounds": [*bounds], "primary": [primary] if primary else []}
+    _check_evaluations(named, first, first_seed)
     identities = inputs.identities(first)
     study = ComparisonStudy(
         packed=packed,
@@ -141,7 +150,7 @@ def compare(
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
         return run_study(
-            ComparisonView(study, arm_settings, references, better, title, claims),
+            ComparisonView(study, arm_settings, references, better, title, claims, primary, bounds),
             folder,
             where,
             command=command,
@@ -191,8 +200,11 @@ def _folder(out: str | Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _check_evaluations(better: Mapping[str, Direction], first: Mapping[str, Task], seed: int) -> None:
-    """SettingError for what an evaluation cannot measure, and for a direction of what it does not find in real data."""
+def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, Task], seed: int) -> None:
+    """Raise SettingError for an evaluation that measures nothing, or that lacks a quality that an argument names.
+
+    named: Argument of `compare` → the qualities that it names.
+    """
     for name, task in first.items():
         try:
             scores = _evaluate_real(measure_novelty_of(task), task.real, streams(seed).child("directions"))
@@ -203,7 +215,8 @@ def _check_evaluations(better: Mapping[str, Direction], first: Mapping[str, Task
                 f"the evaluation of task {name!r} must return numbers by name, got {describe_value(scores)}"
             )
         check_qualities(name, [*scores])
-        check_measured(better, [*scores])
+        for argument, names in named.items():
+            check_measured(argument, names, [*scores])
 
 
 @dataclass(frozen=True)

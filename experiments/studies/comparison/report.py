@@ -1,9 +1,10 @@
 """The report of a comparison of users' arms: headline, curves and tables, whatever its evaluation measures."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,6 +13,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.runtime.bugs import describe
+from selfcorrect.statistics import UNBOUNDED, Bounds
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import LineChart
@@ -48,6 +50,8 @@ NOTES = (
     "seed by seed.",
 )
 
+PRIMARY_NOTE = "The primary score is {}: its differences are one family of tests, those of all other scores another."
+
 
 UNASKED = (NOVELTY, TRAINING_LOSS)
 """Keys of what is measured beside the evaluation: reported, and judged only if the user asks."""
@@ -81,10 +85,14 @@ class ComparisonView(View):
         better: Mapping[str, Direction],
         title: str,
         claims: Sequence[Statement] = (),
+        primary: str = "",
+        bounds: Mapping[str, Bounds] = MappingProxyType({}),
     ) -> None:
         self.study = study
         self.title = title or _question(arms)
         self._references, self._better, self._claims = references, better, claims
+        self._primary = primary
+        self._bounds = bounds
 
     def select_metrics(self, root: Path) -> Sequence[Metric]:
         return self._select_judged(self._metrics(self.study.runs(root), []))
@@ -107,7 +115,10 @@ class ComparisonView(View):
         runs = self.study.runs(root)
         curves = self.curves(runs)
         metrics = self._metrics(runs, [arm.values for arms in curves.values() for arm in arms.values()])
-        check_measured(self._better, [metric.key for metric in metrics])
+        measured = [metric.key for metric in metrics]
+        check_measured("better", self._better, measured)
+        check_measured("bounds", self._bounds, measured)
+        check_measured("primary", [self._primary] if self._primary else [], measured)
         titles = self.titles()
         floors: dict[str, Mapping[str, np.ndarray]] = {}
         floor_of: dict[str, str] = {}
@@ -137,13 +148,16 @@ class ComparisonView(View):
         keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
         metrics = []
         for key in keys:
+            curves_of_key = [curves[key] for curves in values if key in curves]
+            bounds = self._bounds.get(key, UNBOUNDED)
+            _check_bounds(key, bounds, curves_of_key)
             metric = Metric(
                 key=key,
                 name="novelty" if key == NOVELTY else key.replace("_", " "),
                 axis="",
                 better=self._better_word(key),
-                digits=_count_digits([curves[key] for curves in values]),
-                bounds=(-math.inf, math.inf),
+                digits=_count_digits(curves_of_key),
+                bounds=bounds,
             )
             metrics.append(metric)
         return metrics
@@ -155,9 +169,11 @@ class ComparisonView(View):
         return "aim" if isinstance(direction, int | float) else direction
 
     def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Return the metrics that `better` names, else all that users measure."""
+        """Return the metrics that `better` or `primary` name, else all that users measure; the primary one first."""
         named = [metric for metric in metrics if metric.key in self._better]
-        return named or [metric for metric in metrics if metric.key not in UNASKED]
+        judged = named or [metric for metric in metrics if metric.key not in UNASKED]
+        primary = [metric for metric in metrics if metric.key == self._primary]
+        return primary + [metric for metric in judged if metric not in primary]
 
     def settings(self, outcome: Measured) -> Mapping[str, Any]:
         return {
@@ -165,6 +181,7 @@ class ComparisonView(View):
             "first_seed": self.study.first_seed,
             "generations": self.study.generations,
             "better": dict(self._better),
+            **({"primary": self._primary} if self._primary else {}),
         }
 
     def make_report(
@@ -175,7 +192,10 @@ class ComparisonView(View):
             for arm in arms:
                 references = [other for other in arms if other.title == self._references.get(arm.title)]
                 pairs += [Pair(task, arm, reference) for reference in references]
-        judged = Judged(outcome, pairs, [outcome.settings.judged])
+        scores = outcome.settings.judged
+        count = 1 if self._primary else 0
+        families = [family for family in (scores[:count], scores[count:]) if family]
+        judged = Judged(outcome, pairs, families)
         lines = corrected_by_share(judged)
         of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
         answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
@@ -195,7 +215,7 @@ class ComparisonView(View):
             curves=curve_grid(outcome.columns(), outcome.settings.metrics, outcome.levels),
             sections=[*sections, *_sections(outcome, judged.effects)],
             facts=self._facts(outcome),
-            notes=NOTES,
+            notes=[*NOTES, *([PRIMARY_NOTE.format(families[0][0].name)] if self._primary else [])],
         )
         ratios = _tabulate_ratios(outcome)
         return StudyReport(
@@ -205,6 +225,7 @@ class ComparisonView(View):
             tables={"ratios": ratios} if ratios else {},
             charts=_chart_ratios(ratios, outcome.settings.judged),
             summary=_final(outcome),
+            differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
         )
 
     def _facts(self, outcome: Measured) -> Mapping[str, str]:
@@ -277,13 +298,21 @@ def real_scores(run: SeedRun) -> Path:
     return run.folder / "real.json"
 
 
-def check_measured(better: Mapping[str, Direction], measured: Sequence[str]) -> None:
-    """SettingError where `better` names a quality that the evaluation does not measure."""
-    if unknown := [name for name in better if name not in measured]:
+def check_measured(argument: str, names: Iterable[str], measured: Sequence[str]) -> None:
+    """Raise SettingError if an argument names a quality that the evaluation does not measure."""
+    if unknown := [name for name in names if name not in measured]:
         listed = ", ".join(measured)
         raise SettingError(
-            f"`better` names {unknown[0]!r}, which the evaluation does not measure; it measures {listed}"
+            f"`{argument}` names {unknown[0]!r}, which the evaluation does not measure; it measures {listed}"
         )
+
+
+def _check_bounds(key: str, bounds: Bounds, curves: Sequence[np.ndarray]) -> None:
+    lowest, highest = bounds
+    for values in curves:
+        outside = values[(values < lowest) | (values > highest)]
+        if len(outside):
+            raise SettingError(f"`bounds` of {key!r} are {lowest:g} and {highest:g}, and {outside[0]:g} was measured")
 
 
 def _list_unmeasured(

@@ -214,6 +214,45 @@ def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def share_beyond_one(candidate: sc.Candidate) -> dict[str, float]:
+    values = candidate.samples(40).values
+    return {"spread": float(values.std()), "share": float((values > 1).double().mean())}
+
+
+def test_a_primary_score_is_a_family_of_its_own_and_shares_stay_within_their_bounds(tmp_path: Path) -> None:
+    run = partial(
+        sc.compare,
+        partial(with_judge, share_beyond_one),
+        make_arms(2),
+        seeds=5,
+        workers=1,
+        out=tmp_path,
+        title="shares",
+    )
+    together = run()
+    primary = run(primary="share", bounds={"share": (0, 1)})
+    p_values = {}
+    for name, comparison in (("together", together), ("primary", primary)):
+        p_values[name] = {(row["arm"], row["quality"]): row["adjusted_p"] for row in comparison.differences}
+    assert p_values["together"].keys() == p_values["primary"].keys()
+    for place, p_value in p_values["together"].items():
+        assert p_values["primary"][place] <= p_value
+    assert sum(p_values["primary"].values()) < sum(p_values["together"].values())
+    shares = [row for row in primary.differences if row["quality"] == "share"]
+    assert next(row["quality"] for row in primary.differences) == "share"
+    assert all(row["low"] >= -1 and row["high"] <= 1 for row in shares)
+    table = list(csv.DictReader((tmp_path / "tables" / "differences.csv").open()))
+    assert {"share", "share, 95 %", "share: adjusted p"} <= table[0].keys()
+    assert "The primary score is share" in (tmp_path / "report.html").read_text()
+    for bad, message in [
+        ({"primary": "sprad"}, "`primary` names 'sprad'"),
+        ({"bounds": {"share": (1, 0)}}, "must be its least and its greatest value"),
+        ({"bounds": {"spread": (0, 1e-6)}}, "`bounds` of 'spread' are 0 and 1e-06, and .* was measured"),
+    ]:
+        with pytest.raises(SettingError, match=message):
+            run(**bad)
+
+
 def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
     short = {name: arm for name, arm in make_arms(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
