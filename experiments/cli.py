@@ -22,7 +22,6 @@ from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, Sett
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import FAILING_MACHINE
 from selfcorrect.runtime.console_warnings import format_for_console
-from selfcorrect.runtime.garbage import postpone_collection, skip_last_collections
 from selfcorrect.runtime.registry import describe_unknown, import_object
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
@@ -59,9 +58,6 @@ def load_command(name: str) -> type[Command]:
 EXPERIMENTS = ("motion", "compare")
 """Commands whose options a YAML file may give."""
 
-WITHOUT_USER_CODE = ([], ["--help"], ["correct"], ["check"])
-"""Beginnings of command lines that call no code of users, except formats of other packages, and end faster."""
-
 ABOUT = """Self-correcting self-consuming loops for generative models.
 
 `selfcorrect COMMAND --help` explains a command. `selfcorrect --version` prints the version. `--debug` anywhere on the
@@ -84,8 +80,6 @@ NARROWEST = 40
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None and words[:1] in WITHOUT_USER_CODE:
-        skip_last_collections()
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
     if not debug:
@@ -115,7 +109,7 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
         return 0
-    with _set_minimum_width(), postpone_collection():
+    with _set_minimum_width():
         command = _parse_command(words)
     _check_environment()
     try:

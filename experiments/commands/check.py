@@ -15,8 +15,6 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import try_optional
-from selfcorrect.runtime.garbage import postpone_collection
-from selfcorrect.runtime.lazy_modules import defer_numpy_tools
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
@@ -83,14 +81,12 @@ class CheckCommand:
         check_output(self.picture, self.overwrite, self.inputs)
         if self.picture is not None and self.picture.suffix.lower() != ".png":
             raise SettingError(f"{self.picture}: a picture of findings must be a .png file")
-        with postpone_collection():
-            defer_numpy_tools()
-            from tqdm import tqdm
+        from tqdm import tqdm
 
-            from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.datasets.files.open import motion_files
 
-            from ..checking import reports
-            from ..checking.check_files import check_files, read_project_choice
+        from ..checking import reports
+        from ..checking.check_files import check_files, read_project_choice
 
         choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]

@@ -10,8 +10,6 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.runtime.garbage import postpone_collection
-from selfcorrect.runtime.lazy_modules import defer_numpy_tools
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
@@ -62,10 +60,8 @@ class CorrectCommand:
         self._check()
         workers = default_workers() if self.workers is None else self.workers
         where = Where(workers, cluster=self.where)
-        with postpone_collection():
-            defer_numpy_tools()
-            from ..file_correction.batch import run_correction_command
-            from ..file_correction.report import REPORT
+        from ..file_correction.batch import run_correction_command
+        from ..file_correction.report import REPORT
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):

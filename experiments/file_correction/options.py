@@ -14,7 +14,6 @@ from selfcorrect.core.checks import check_choice, check_file_name, check_number,
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.corrector_interface.frame_times import FrameTimes
-from selfcorrect.runtime.garbage import postpone_collection
 from selfcorrect.runtime.registry import describe_unknown
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
 from selfcorrect.simulators.settings.plan import SupportChoice
@@ -189,8 +188,7 @@ class CorrectionOptions:
 
     def prepare(self, motion: Motion) -> Motion:
         """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
-        with postpone_collection():
-            from selfcorrect.simulators.corrector import KinematicCorrector
+        from selfcorrect.simulators.corrector import KinematicCorrector
 
         return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError
 from ..core.extras import requires_extra
-from .garbage import keep_last_collections, postpone_collection
 from .supervision import forbid_exit
 
 if TYPE_CHECKING:
@@ -110,8 +109,6 @@ class Registry(Generic[RowType]):
             SettingError: The name is unknown, or a row of another package leads to nothing.
         """
         row = self.row(name)
-        if self.is_added(name):
-            keep_last_collections()
         try:
             with forbid_exit(), requires_extra(f"{self.kind} {name!r}", row.needs, row.hint):
                 return import_object(row.reference)
@@ -167,9 +164,7 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 def import_object(reference: str) -> Any:
     """Import the object at "package.module:attribute", or the module at "package.module"."""
     module, _, attribute = reference.partition(":")
-    with postpone_collection():
-        loaded_module = import_module(module)
-    return reduce(getattr, attribute.split(".") if attribute else [], loaded_module)
+    return reduce(getattr, attribute.split(".") if attribute else [], import_module(module))
 
 
 def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:

@@ -1,7 +1,5 @@
 """Tables of members: order, laziness, errors that help, rows of installed packages."""
 
-import os
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -66,26 +64,6 @@ def test_an_installed_package_adds_rows(tools: Registry[Row], tmp_path: Path, mo
     assert tools.row("cube").summary == "Added by zoo 1.2."
     with pytest.raises(SettingError, match=r"'gone' at no_such_module_here:thing cannot be imported .*zoo 1\.2"):
         tools.load("gone")
-
-
-def test_what_an_installed_package_leaves_open_is_finalised(tmp_path: Path):
-    install(tmp_path, "zoo", keeper="keeper:keep")
-    (tmp_path / "keeper.py").write_text(
-        "class Keeper:\n"
-        "    def __del__(self): print('finalised')\n"
-        "def keep():\n"
-        "    keeper = Keeper()\n"
-        "    keeper.itself = keeper\n"
-    )
-    program = (
-        "from selfcorrect.runtime.garbage import skip_last_collections\n"
-        "from selfcorrect.runtime.registry import Registry\n"
-        "skip_last_collections()\n"
-        f"Registry('tool', (), {GROUP!r}).load('keeper')()\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert run.stdout.split() == ["finalised"]
 
 
 def test_packages_are_looked_for_again_only_where_some_were_added(
