@@ -2,5 +2,5 @@
 
 Stores: `protocol` (`Record`, `Store`), `folder_store` (`FolderStore`), `memory` (`MemoryStore`).
 Folders: `run_folder` (`claim_folder`), `generation_files` (the files of one generation).
-Curves: `tracking` (`WandbLog`, `write_rows`), `offline_runs` (W&B runs that an experiment may replace).
+Curves: `tracking` (`WandbLog`, `write_rows`).
 """

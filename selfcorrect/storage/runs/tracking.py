@@ -11,6 +11,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,7 +25,6 @@ from ..files.limits import read_text
 from ..files.locks import read_own_identity
 from ..files.strict_json import read_json, to_json
 from ..files.writing import write_atomically
-from .offline_runs import OfflineRuns
 from .protocol import Metrics, Record
 
 Row: TypeAlias = Mapping[str, Any]
@@ -261,8 +261,7 @@ class WandbLog:
         id = self._id(run)
         environment_tags = filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
         self.place.mkdir(parents=True, exist_ok=True)
-        offline_runs = OfflineRuns(self._folder, self.place)
-        offline_runs.remove(id)  # committed generations are logged again, whole
+        self._remove_offline_runs(id)
         names = [os.environ.get("WANDB_NAME"), run.name]
         is_online = self._mode == "online"
         opened = wandb.init(
@@ -280,13 +279,21 @@ class WandbLog:
             reinit="create_new",
             settings=_private_settings(self._sweep if run.is_of_sweep else {}),
         )
-        if not is_online:
-            offline_runs.add(id, Path(opened.dir).parent)
         opened.define_metric("generation")
         opened.define_metric("*", step_metric="generation")
         for key, best in self._best.items():
             opened.define_metric(key, step_metric="generation", summary=f"last,{best}")
         return opened
+
+    def _remove_offline_runs(self, id: str) -> None:
+        """Remove earlier offline runs with an id from the run folder: committed generations are logged again, whole.
+
+        In a folder of `WANDB_DIR`, which programs share, nothing is removed.
+        """
+        for path in (self._folder / "wandb").glob("offline-run-*"):
+            _, _, *time_and_id = path.name.split("-", 3)
+            if time_and_id[1:] == [id] and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
 
     def _id(self, run: TrackedRun) -> str:
         if run.is_of_sweep and "WANDB_RUN_ID" in self._sweep:

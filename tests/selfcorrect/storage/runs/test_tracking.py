@@ -273,20 +273,34 @@ def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("id", ["abc", "*"])
-def test_in_a_shared_folder_only_own_runs_are_replaced(id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_in_a_shared_folder_no_run_is_removed(id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_DIR", str(tmp_path / "shared"))
     monkeypatch.setenv("WANDB_RUN_ID", id)
     other_run = tmp_path / "shared" / "wandb" / "offline-run-20200101_000000-abc"
     other_run.mkdir(parents=True)
     tracked = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True)
-    removed_runs = []
+    written_runs = []
     for _ in range(2):
         with WandbLog(tmp_path / "run", WandbTarget()) as log:
             log.log(tracked)
         assert not log.failed
-        removed_runs.append([path for path in other_run.parent.glob("offline-run-*") if path != other_run])
+        written_runs.append([path for path in other_run.parent.glob("offline-run-*") if path != other_run])
     assert other_run.is_dir()
-    assert [len(runs) for runs in removed_runs] == [1, 1]
+    assert [len(runs) for runs in written_runs] == [1, 2]
+
+
+def test_in_the_run_folder_only_runs_with_the_same_id_are_replaced(tmp_path: Path):
+    with WandbLog(tmp_path, WandbTarget()) as log:
+        log.log(arm_of(0))
+    (before,) = offline_runs(tmp_path)
+    id = before.stem.removeprefix("run-")
+    others = [before.parents[1] / f"offline-run-20200101_000000-{other}" for other in ("abc", f"x-{id}", f"{id}x", "*")]
+    for other in others:
+        other.mkdir()
+    with WandbLog(tmp_path, WandbTarget()) as log:
+        log.log(arm_of(0, 1))
+    assert [path.name for path in offline_runs(tmp_path)] == [before.name]
+    assert all(other.is_dir() for other in others)
 
 
 def test_the_environment_alone_never_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
