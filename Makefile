@@ -16,7 +16,7 @@ MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml setup.py selfcorrect/motion/geometry/_kernels.c constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"selfcorrect needs Python 3.11 or newer, {sys.executable} is {v.major}.{v.minor}; try: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv .venv
 	$(INSTALL) .
@@ -69,7 +69,7 @@ lint: $(INSTALLED_FOR_TESTS) types
 # What reads the code without running it, the type checker and the site, does not know the editable install's folder
 # mapping, so it is given an ordinary install beside it.
 types: $(INSTALLED)
-	rm -rf build/lib build/types
+	rm -rf build/lib build/lib.* build/types
 	$(PIP) install --quiet --no-deps --upgrade --target build/types .
 
 # `python -m http.server --directory build/site` shows it, with its search.
@@ -94,10 +94,11 @@ bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m benchmarks.formats $(MOCAP)
 
 # The extension for Blender as one file, which Blender installs, with the program's own wheel in it: docs/blender.md.
+# The wheel suits every system: it has no compiled kernels.
 blender:
 	rm -rf build/lib build/blender && mkdir -p build/blender
 	cp blender/*.py blender/*.toml build/blender/
-	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/blender/program .
+	SELFCORRECT_PURE=1 $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/blender/program .
 	rm -rf build/lib
 	$(PYTHON) -m zipfile -c build/selfcorrect-blender.zip build/blender/*.py build/blender/*.toml build/blender/program
 

@@ -22,7 +22,7 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.motion import Motion
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SOURCES = ("selfcorrect", "simulators", "datasets", "experiments", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("selfcorrect", "simulators", "datasets", "experiments", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 """What an installation is built from."""
 LARGEST_MB = 400
 

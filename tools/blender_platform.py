@@ -7,6 +7,7 @@ also resolves the wheels of all other systems, without downloading them, and fai
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -28,11 +29,12 @@ PLATFORMS = {"linux": "linux-x64", "macos": "macos-arm64", "macos-intel": "macos
 
 
 def download_wheels(target: Target, folder: Path) -> list[Path]:
-    """Build the program's wheel, and download the wheels that it needs at a target, in the versions that are pinned."""
+    """Build the program's wheel without compiled kernels, and download the wheels that it needs, as they are pinned."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = [f"{item.name}{item.specifier}" for item in list_requirements(project) if target.wants(item)]
     constraints = ("--constraint", str(ROOT / "constraints.txt"))
     run_pip("download", "--dest", str(folder), *constraints, *target.options, *needed)
+    os.environ["SELFCORRECT_PURE"] = "1"
     run_pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
     shutil.rmtree(ROOT / "build" / "lib", ignore_errors=True)
     return sorted(folder.glob("*.whl"))

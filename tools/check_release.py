@@ -22,7 +22,7 @@ from zipfile import ZipFile
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FORBIDDEN = re.compile(
-    r"(^|/)(tests?|benchmarks|docs)/|^(examples|tools|build|runs|\.github|\.ci)/|\.(svg|png|gif|mp4|pyc|so)$"
+    r"(^|/)(tests?|benchmarks|docs)/|^(examples|tools|build|runs|\.github|\.ci)/|\.(svg|png|gif|mp4|pyc)$|(?<!/_kernels\.abi3)\.so$"
 )
 """Files that neither wheel nor sdist has: tests, benchmarks, the site and its pictures, and intermediate files."""
 NEEDED = (

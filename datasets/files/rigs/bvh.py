@@ -17,6 +17,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations
 from selfcorrect.motion.motion import Motion, check_numbers
@@ -29,6 +30,8 @@ from ..skeletons.units import infer_unit
 from .bvh_text import BLANKS, byte_order_mark, parse_text, read_bvh_text
 from .rig import RiggedMotion, describe_changed_names, unique, warn_of_changed_names
 
+_ROWS = 256
+"""Number of rows that are written at once."""
 _NO_BONE = 0.1
 """Share of its offset below which a joint's position is no place, but what is added to that."""
 
@@ -241,10 +244,19 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
         columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
     names = written_names(clip.motion.skeleton.names)
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
+    return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], format_rows(values, columns))
+
+
+def format_rows(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
+    """Yield lines, one or several at a time, of the columns of values (T, C), with six decimals."""
     row_format = " ".join(["%.6f"] * len(columns))
-    # Adding zero turns −0 into 0.
-    frames = (row_format % tuple((row[columns].round(6) + 0.0).tolist()) for row in values)
-    return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], frames)
+    for start in range(0, len(values), _ROWS):
+        rows = values[start : start + _ROWS].take(columns, axis=1)
+        text = KERNELS.format_rows(rows) if KERNELS is not None and rows.size else None
+        if text is None:
+            # Adding zero turns −0 into 0.
+            text = "\n".join(row_format % tuple(row) for row in (rows.round(6) + 0.0).tolist())
+        yield text
 
 
 def _file_order(skeleton: Skeleton, joint: int = 0) -> list[int]:

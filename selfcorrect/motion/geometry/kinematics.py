@@ -15,6 +15,7 @@ import numpy as np
 
 from ..motion import SLAB, Motion, MotionBatch
 from ..skeleton import Skeleton, compute_descendants, compute_generations
+from .compiled import KERNELS
 from .rotations import compose, invert, normalize
 
 
@@ -32,23 +33,42 @@ def forward_kinematics(
     Returns:
         Positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
     """
-    tree, positions_m, orientations = _pose_tree(skeleton, root_m, rotations, joints)
+    tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
     shape = (*rotations.shape[:-2], len(tree.place))
+    if KERNELS is not None and rotations.dtype == np.float64:
+        orientations = np.empty((*shape, 4))
+        return _pose_compiled(tree, root_m, rotations, orientations), orientations
+    positions_m, orientations = _pose_tree(tree, root_m, rotations)
     return _by_frame(tree, positions_m, shape), _by_frame(tree, orientations, shape)
 
 
-def _pose_tree(
-    skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray, joints: Sequence[int] | None
-) -> tuple[_Tree, np.ndarray, np.ndarray]:
-    """Return the tree of the joints that are posed, and positions (3, K, T) and orientations (4, K, T) in its order."""
-    tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
+def _pose_compiled(
+    tree: _Tree, root_m: np.ndarray, rotations: np.ndarray, orientations: np.ndarray | None
+) -> np.ndarray:
+    """Return positions (..., K, 3), and write orientations (..., K, 4) if these are wanted."""
+    assert KERNELS is not None
+    *shape, count, _ = rotations.shape
+    root_m = np.ascontiguousarray(np.broadcast_to(root_m, (*shape, 3)), dtype=float)
+    positions_m = np.empty((*shape, len(tree.place), 3))
+    KERNELS.pose(
+        root_m.reshape(-1, 3),
+        np.ascontiguousarray(rotations).reshape(-1, count, 4),
+        *tree.kernel_arrays,
+        positions_m.reshape(-1, len(tree.place), 3),
+        None if orientations is None else orientations.reshape(-1, len(tree.place), 4),
+    )
+    return positions_m
+
+
+def _pose_tree(tree: _Tree, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions (3, K, T) and orientations (4, K, T) of the tree's joints in its order."""
     by_frame = rotations.reshape(-1, *rotations.shape[-2:])
-    lengths = np.sqrt(np.einsum("...i,...i", by_frame, by_frame))
     local = by_frame.transpose(2, 1, 0).take(tree.order, axis=1)
-    local /= lengths.T.take(tree.order, axis=0)
+    x, y, z, w = local
+    local /= np.sqrt((x * x + z * z) + (y * y + w * w))
     orientations = _chain_rotations(tree, local)
     roots_m = np.broadcast_to(root_m, (*rotations.shape[:-2], 3)).reshape(-1, 3)
-    return tree, _chain_positions(tree, roots_m.T, orientations), orientations
+    return _chain_positions(tree, roots_m.T, orientations), orientations
 
 
 def _by_frame(tree: _Tree, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -71,13 +91,22 @@ class _Tree:
     """(J − 1,) parents of all joints but the root."""
     offsets_m: np.ndarray
     """(3, J − 1, 1) offsets of all joints but the root."""
+    kernel_arrays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+    """Offsets and parents of the skeleton's joints, the order, and the joints that are posed, for the kernels."""
 
     @classmethod
     @lru_cache(maxsize=32)
     def from_skeleton(cls, skeleton: Skeleton, joints: tuple[int, ...] | None = None) -> _Tree:
         """Return the tree of a skeleton, or of some of its joints."""
         order, place, generations, parents = _order_joints(skeleton.parents, joints)
-        return cls(order, place, generations, parents, skeleton.offsets_m[order[1:]].T[..., None])
+        offsets_m = np.ascontiguousarray(skeleton.offsets_m, dtype=float)
+        kernel_arrays = (
+            offsets_m,
+            np.array(skeleton.parents, dtype=np.int32),
+            order.astype(np.int32),
+            order[place].astype(np.int32),
+        )
+        return cls(order, place, generations, parents, offsets_m[order[1:]].T[..., None], kernel_arrays)
 
 
 @lru_cache(maxsize=64)
@@ -216,7 +245,10 @@ def _pose_positions_m(
     skeleton: Skeleton, joints: Sequence[int] | None, root_m: np.ndarray, rotations: np.ndarray
 ) -> np.ndarray:
     """Return the positions of `forward_kinematics` alone."""
-    tree, positions_m, _ = _pose_tree(skeleton, root_m, rotations, joints)
+    tree = _Tree.from_skeleton(skeleton, None if joints is None else tuple(joints))
+    if KERNELS is not None and rotations.dtype == np.float64:
+        return _pose_compiled(tree, root_m, rotations, None)
+    positions_m, _ = _pose_tree(tree, root_m, rotations)
     return _by_frame(tree, positions_m, (*rotations.shape[:-2], len(tree.place)))
 
 

@@ -7,6 +7,7 @@ the joints of short motions that is as long as simulating them. For rotation vec
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from .compiled import KERNELS
 from .vectors import LAST, NEXT, are_few, cross, norms, split_components
 
 _FIRST_FACTORS = np.array([[3, 0, 1, 2]] * 4)
@@ -20,6 +21,10 @@ _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
+    if KERNELS is not None and first.dtype == second.dtype == np.float64:
+        products = _empty_product(first, second)
+        KERNELS.compose(first, second, products)
+        return products
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
         products = first.take(_FIRST_FACTORS, -1) * second.take(_SECOND_FACTORS, -1)
         return (products * _PRODUCT_SIGNS).sum(axis=-1)
@@ -35,6 +40,10 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
+    if KERNELS is not None and rotations.dtype == vectors.dtype == np.float64:
+        turned = _empty_product(rotations, vectors)
+        KERNELS.rotate(rotations, vectors, turned)
+        return turned
     if are_few(rotations, vectors):
         axis = rotations[..., :3]
         twice = 2 * cross(axis, vectors)
@@ -50,6 +59,14 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     turned_y = b + w * ty + z * tx - x * tz
     turned_z = c + w * tz + x * ty - y * tx
     return _stack_components(turned_x, turned_y, turned_z)
+
+
+def _empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return an array for products of quaternions (..., 4) with quaternions or vectors (..., K)."""
+    shape = first.shape[:-1]
+    if shape == second.shape[:-1]:
+        return np.empty(second.shape)
+    return np.empty((*np.broadcast_shapes(shape, second.shape[:-1]), second.shape[-1]))
 
 
 def _stack_components(*components: np.ndarray) -> np.ndarray:

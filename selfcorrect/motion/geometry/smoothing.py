@@ -37,7 +37,7 @@ def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
     half = window // 2
     places = np.arange(-half, window - half, dtype=float)[::-1]
     wanted = np.array([1.0, 0.0, 0.0]) if fps is None else np.array([0.0, 1.0 / (1 / fps), 0.0])
-    weights, *_ = lstsq(places ** _POWERS[:, None], wanted, cond=_EPSILON * window)
+    weights = _solve_least_squares(places ** _POWERS[:, None], wanted, window)
     weights.flags.writeable = False
     return weights
 
@@ -47,10 +47,16 @@ def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) ->
     window = len(values)
     columns = np.arange(window, dtype=float)[:, None] ** _POWERS[::-1]
     scales = np.sqrt(np.sum(columns * columns, axis=0))
-    scaled, *_ = lstsq(columns / scales, values.reshape(window, -1), cond=window * _EPSILON)
+    scaled = _solve_least_squares(columns / scales, values.reshape(window, -1), window)
     square, linear, constant = (scaled.T / scales).T
     places = places[:, None].astype(float)
     fitted = (
         (square * places + linear) * places + constant if fps is None else (2 * square * places + linear) / (1 / fps)
     )
     return fitted.reshape(len(places), *values.shape[1:])
+
+
+def _solve_least_squares(columns: np.ndarray, values: np.ndarray, window: int) -> np.ndarray:
+    solution = lstsq(columns, values, cond=window * _EPSILON)
+    assert solution is not None
+    return solution[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..geometry.compiled import KERNELS
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -125,6 +126,11 @@ def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
 
 def _multiply_in_order(matrices: np.ndarray, *, is_reversed: bool) -> np.ndarray:
     """Products of matrices (2, 2, T, P) up to each frame, or from each frame on (is_reversed), up to a factor."""
+    if KERNELS is not None:
+        matrices = np.ascontiguousarray(matrices)
+        products = np.empty_like(matrices)
+        KERNELS.chain_products(matrices, is_reversed, products, np.empty_like(matrices))
+        return products
     products = matrices
     distance = 1
     while distance < matrices.shape[2]:

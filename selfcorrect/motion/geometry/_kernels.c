@@ -1,0 +1,462 @@
+/* Products of quaternions, forward kinematics, contact forces, chains of transitions, and rows of text.
+ *
+ * Each function does the sums of its counterpart in NumPy, in their order, so that both give the same bits; build without
+ * fused multiply-add (-ffp-contract=off). Arrays come through the buffer protocol: double precision, "C-contiguous"
+ * unless a comment says otherwise. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__)
+#define WIDE __attribute__((target_clones("avx2", "default"))) /* the same bits, four numbers at a time where it can */
+#else
+#define WIDE
+#endif
+
+#define MOST_AXES 16
+#define MOST_ARRAYS 9
+#define LANES 8
+
+/* --- arrays ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Py_buffer views[MOST_ARRAYS];
+    int count;
+} Arrays;
+
+static void release(Arrays *arrays) {
+    while (arrays->count) PyBuffer_Release(&arrays->views[--arrays->count]);
+}
+
+static Py_buffer *take(Arrays *arrays, PyObject *object, int flags, char kind, int axes) {
+    Py_buffer *view = &arrays->views[arrays->count];
+    if (PyObject_GetBuffer(object, view, flags | PyBUF_FORMAT)) return NULL;
+    arrays->count++;
+    if (view->format == NULL || view->format[0] != kind || view->format[1] || view->ndim > MOST_AXES
+        || (axes >= 0 && view->ndim != axes)) {
+        PyErr_Format(PyExc_TypeError, "expected an array '%c' of %d axes", kind, axes);
+        return NULL;
+    }
+    return view;
+}
+
+#define READ(name, index, axes) \
+    Py_buffer *name = take(&arrays, values[index], PyBUF_C_CONTIGUOUS, 'd', axes); \
+    if (name == NULL) goto done
+#define WRITE(name, index, axes) \
+    Py_buffer *name = take(&arrays, values[index], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE, 'd', axes); \
+    if (name == NULL) goto done
+#define INDICES(name, index) \
+    Py_buffer *name = take(&arrays, values[index], PyBUF_C_CONTIGUOUS, 'i', 1); \
+    if (name == NULL) goto done
+#define REQUIRE(condition, message) \
+    if (!(condition)) { PyErr_SetString(PyExc_ValueError, message); goto done; }
+
+static int count_arguments(Py_ssize_t given, Py_ssize_t expected) {
+    if (given == expected) return 1;
+    PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", expected, given);
+    return 0;
+}
+
+/* --- products that are broadcast ----------------------------------------------------------------------------------- */
+
+static inline void compose_one(const char *p, Py_ssize_t ps, const char *q, Py_ssize_t qs, double *o) {
+    double x = *(const double *)p, y = *(const double *)(p + ps);
+    double z = *(const double *)(p + 2 * ps), w = *(const double *)(p + 3 * ps);
+    double a = *(const double *)q, b = *(const double *)(q + qs);
+    double c = *(const double *)(q + 2 * qs), d = *(const double *)(q + 3 * qs);
+    o[0] = w * a + x * d + y * c - z * b;
+    o[1] = w * b - x * c + y * d + z * a;
+    o[2] = w * c + x * b - y * a + z * d;
+    o[3] = w * d - x * a - y * b - z * c;
+}
+
+static inline void rotate_one(const char *p, Py_ssize_t ps, const char *v, Py_ssize_t vs, double *o) {
+    double x = *(const double *)p, y = *(const double *)(p + ps);
+    double z = *(const double *)(p + 2 * ps), w = *(const double *)(p + 3 * ps);
+    double a = *(const double *)v, b = *(const double *)(v + vs), c = *(const double *)(v + 2 * vs);
+    double tx = 2 * (y * c - z * b), ty = 2 * (z * a - x * c), tz = 2 * (x * b - y * a);
+    o[0] = a + w * tx + y * tz - z * ty;
+    o[1] = b + w * ty + z * tx - x * tz;
+    o[2] = c + w * tz + x * ty - y * tx;
+}
+
+/* Arguments: quaternions (..., 4), quaternions or vectors (..., K), both with any strides, and the result (..., K). */
+static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int width) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 3)) return NULL;
+    Py_buffer *inputs[2];
+    for (int k = 0; k < 2; k++) {
+        inputs[k] = take(&arrays, values[k], PyBUF_STRIDES, 'd', -1);
+        if (inputs[k] == NULL) goto done;
+    }
+    WRITE(output, 2, -1);
+    int axes = output->ndim - 1;
+    Py_ssize_t steps[2][MOST_AXES], place[MOST_AXES] = {0}, lasts[2];
+    REQUIRE(axes >= 0 && output->shape[axes] == width, "the result has another width");
+    for (int k = 0; k < 2; k++) {
+        int own = inputs[k]->ndim - 1;
+        REQUIRE(own >= 0 && own <= axes && inputs[k]->shape[own] == (k ? width : 4), "an array has another width");
+        lasts[k] = inputs[k]->strides[own];
+        for (int axis = 0; axis < axes; axis++) {
+            int of_own = axis - (axes - own);
+            Py_ssize_t length = of_own < 0 ? 1 : inputs[k]->shape[of_own];
+            REQUIRE(length == 1 || length == output->shape[axis], "arrays cannot be broadcast against each other");
+            steps[k][axis] = length == 1 ? 0 : inputs[k]->strides[of_own];
+        }
+    }
+    /* Neighbouring axes that both inputs pass in even steps are one. */
+    Py_ssize_t lengths[MOST_AXES];
+    int merged = 0;
+    for (int axis = 0; axis < axes; axis++) {
+        Py_ssize_t length = output->shape[axis];
+        if (merged && steps[0][merged - 1] == steps[0][axis] * length && steps[1][merged - 1] == steps[1][axis] * length) {
+            lengths[merged - 1] *= length;
+        } else {
+            lengths[merged++] = length;
+        }
+        steps[0][merged - 1] = steps[0][axis];
+        steps[1][merged - 1] = steps[1][axis];
+    }
+    if (!merged) {
+        lengths[merged] = 1;
+        steps[0][merged] = steps[1][merged] = 0;
+        merged++;
+    }
+    Py_ssize_t total = output->len / (Py_ssize_t)(width * sizeof(double)), inner = lengths[merged - 1];
+    const char *first = inputs[0]->buf, *second = inputs[1]->buf;
+    Py_ssize_t first_step = steps[0][merged - 1], second_step = steps[1][merged - 1];
+    double *target = output->buf;
+    for (Py_ssize_t start = 0; start < total; start += inner) {
+        const char *p = first, *q = second;
+        if (width == 4) {
+            for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 4)
+                compose_one(p, lasts[0], q, lasts[1], target);
+        } else {
+            for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 3)
+                rotate_one(p, lasts[0], q, lasts[1], target);
+        }
+        for (int axis = merged - 2; axis >= 0; axis--) {
+            first += steps[0][axis];
+            second += steps[1][axis];
+            if (++place[axis] < lengths[axis]) break;
+            first -= steps[0][axis] * lengths[axis];
+            second -= steps[1][axis] * lengths[axis];
+            place[axis] = 0;
+        }
+    }
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
+}
+
+static PyObject *compose(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    return apply_broadcast(values, given, 4);
+}
+
+static PyObject *rotate(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    return apply_broadcast(values, given, 3);
+}
+
+/* --- forward kinematics -------------------------------------------------------------------------------------------- */
+
+static void pose_frame(const double *root, const double *turns, const double *offsets, const int *parents,
+                       const int *order, Py_ssize_t needed, double *places, double *world) {
+    for (Py_ssize_t k = 0; k < needed; k++) {
+        int joint = order[k];
+        const double *turn = turns + 4 * joint, *v = offsets + 3 * joint;
+        double a = turn[0], b = turn[1], c = turn[2], d = turn[3];
+        double length = sqrt((a * a + c * c) + (b * b + d * d));
+        double local[4] = {a / length, b / length, c / length, d / length};
+        if (joint == 0) {
+            memcpy(world, local, sizeof local);
+            memcpy(places, root, 3 * sizeof(double));
+            continue;
+        }
+        const double *above = world + 4 * parents[joint], *start = places + 3 * parents[joint];
+        double bone[3];
+        compose_one((const char *)above, 8, (const char *)local, 8, world + 4 * joint);
+        rotate_one((const char *)above, 8, (const char *)v, 8, bone);
+        for (int axis = 0; axis < 3; axis++) places[3 * joint + axis] = start[axis] + bone[axis];
+    }
+}
+
+/* Arguments: root (T, 3), rotations (T, J, 4), offsets (J, 3); int32 parents (J,), order (M,) of the joints that are
+ * needed, parents first, and selected joints (K,); results: positions (T, K, 3), orientations (T, K, 4) or None. */
+static PyObject *pose(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    double *world = NULL;
+    if (!count_arguments(given, 8)) return NULL;
+    READ(roots, 0, 2);
+    READ(rotations, 1, 3);
+    READ(offsets, 2, 2);
+    INDICES(parents, 3);
+    INDICES(order, 4);
+    INDICES(selected, 5);
+    WRITE(positions, 6, 3);
+    Py_buffer *orientations = NULL;
+    if (values[7] != Py_None) {
+        orientations = take(&arrays, values[7], PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE, 'd', 3);
+        if (orientations == NULL) goto done;
+    }
+    Py_ssize_t frames = rotations->shape[0], joints = rotations->shape[1];
+    Py_ssize_t needed = order->shape[0], kept = selected->shape[0];
+    REQUIRE(rotations->shape[2] == 4 && roots->shape[0] == frames && roots->shape[1] == 3 && offsets->shape[0] == joints
+            && offsets->shape[1] == 3 && parents->shape[0] == joints && positions->shape[0] == frames
+            && positions->shape[1] == kept && positions->shape[2] == 3, "shapes of poses differ");
+    REQUIRE(orientations == NULL || (orientations->shape[0] == frames && orientations->shape[1] == kept
+            && orientations->shape[2] == 4), "shapes of poses differ");
+    const int *above = parents->buf, *in_order = order->buf, *chosen = selected->buf;
+    for (Py_ssize_t k = 0; k < needed; k++) {
+        int joint = in_order[k];
+        REQUIRE(joint >= 0 && joint < joints && (joint == 0 || (above[joint] >= 0 && above[joint] < joint)),
+                "a joint has no place in the tree");
+    }
+    for (Py_ssize_t k = 0; k < kept; k++) REQUIRE(chosen[k] >= 0 && chosen[k] < joints, "no such joint");
+    world = PyMem_Calloc(7 * joints + 1, sizeof(double));
+    if (world == NULL) { PyErr_NoMemory(); goto done; }
+    double *places = world + 4 * joints;
+    for (Py_ssize_t t = 0; t < frames; t++) {
+        pose_frame((double *)roots->buf + 3 * t, (double *)rotations->buf + 4 * joints * t, offsets->buf, above, in_order,
+                   needed, places, world);
+        double *to = (double *)positions->buf + 3 * kept * t;
+        for (Py_ssize_t k = 0; k < kept; k++) memcpy(to + 3 * k, places + 3 * chosen[k], 3 * sizeof(double));
+        if (orientations == NULL) continue;
+        to = (double *)orientations->buf + 4 * kept * t;
+        for (Py_ssize_t k = 0; k < kept; k++) memcpy(to + 4 * k, world + 4 * chosen[k], 4 * sizeof(double));
+    }
+    result = Py_NewRef(Py_None);
+done:
+    PyMem_Free(world);
+    release(&arrays);
+    return result;
+}
+
+/* --- contact forces ------------------------------------------------------------------------------------------------ */
+
+typedef double Lanes[LANES];
+static const int NEXT[3] = {1, 2, 0}, LAST[3] = {2, 0, 1};
+#define EACH for (int l = 0; l < LANES; l++)
+
+typedef struct {
+    Lanes gain[6][6], constant[6], retained;
+    Lanes *scale, *levers[3], *cone[3], *dual[3], *difference[3];
+} Block;
+
+WIDE static void iterate_block(Block *block, Py_ssize_t points, int rounds, double friction, double over) {
+    double squared = 1 + friction * friction, dual_share = 2 - over;
+    for (int round = 0; round < rounds; round++) {
+        Lanes wrench[6], free[6];
+        memset(wrench, 0, sizeof wrench);
+        for (Py_ssize_t c = 0; c < points; c++) {
+            for (int axis = 0; axis < 3; axis++) {
+                double *difference = block->difference[axis][c], *cone = block->cone[axis][c], *dual = block->dual[axis][c];
+                EACH difference[l] = cone[l] - dual[l];
+                EACH wrench[axis][l] += block->scale[c][l] * difference[l];
+            }
+            for (int axis = 0; axis < 3; axis++) {
+                int a = NEXT[axis], b = LAST[axis];
+                EACH wrench[3 + axis][l] += block->levers[a][c][l] * block->difference[b][c][l]
+                                            - block->levers[b][c][l] * block->difference[a][c][l];
+            }
+        }
+        for (int i = 0; i < 6; i++) {
+            Lanes sum;
+            EACH sum[l] = block->gain[i][0][l] * wrench[0][l];
+            for (int j = 1; j < 6; j++) EACH sum[l] += block->gain[i][j][l] * wrench[j][l];
+            EACH free[i][l] = block->constant[i][l] - sum[l];
+        }
+        for (Py_ssize_t c = 0; c < points; c++) {
+            Lanes relaxed[3], normal, share;
+            for (int axis = 0; axis < 3; axis++) {
+                int a = NEXT[axis], b = LAST[axis];
+                EACH relaxed[axis][l] = block->scale[c][l] * free[axis][l]
+                    + (free[3 + a][l] * block->levers[b][c][l] - free[3 + b][l] * block->levers[a][c][l])
+                    + (block->retained[l] * block->difference[axis][c][l] + dual_share * block->dual[axis][c][l]);
+            }
+            EACH {
+                double up = relaxed[1][l];
+                double tangent = sqrt(relaxed[0][l] * relaxed[0][l] + relaxed[2][l] * relaxed[2][l]);
+                double along = (up + friction * tangent) / squared;
+                double projected = along > 0 ? along : 0;
+                double outside = friction * projected / (tangent > 1e-9 ? tangent : 1e-9);
+                int is_inside = tangent <= friction * up;
+                normal[l] = is_inside ? up : projected;
+                share[l] = is_inside ? 1.0 : outside;
+            }
+            EACH block->cone[0][c][l] = relaxed[0][l] * share[l];
+            EACH block->cone[1][c][l] = normal[l];
+            EACH block->cone[2][c][l] = relaxed[2][l] * share[l];
+            for (int axis = 0; axis < 3; axis++) EACH block->dual[axis][c][l] = relaxed[axis][l] - block->cone[axis][c][l];
+        }
+    }
+}
+
+static void copy_lanes(double *to, const double *from, Py_ssize_t count) {
+    for (Py_ssize_t l = 0; l < LANES; l++) to[l] = l < count ? from[l] : 0.0;
+}
+
+/* Arguments: gain (6, 6, F), constant (6, F), retained (F,), scale (C, F), levers (3, C, F), friction, rounds,
+ * over-relaxation; result: forces in cones (3, C, F). */
+static PyObject *iterate_forces(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    Block block;
+    Lanes *memory = NULL;
+    if (!count_arguments(given, 9)) return NULL;
+    READ(gain, 0, 3);
+    READ(constant, 1, 2);
+    READ(retained, 2, 1);
+    READ(scale, 3, 2);
+    READ(levers, 4, 3);
+    double friction = PyFloat_AsDouble(values[5]), over = PyFloat_AsDouble(values[7]);
+    long rounds = PyLong_AsLong(values[6]);
+    if (PyErr_Occurred()) goto done;
+    WRITE(cones, 8, 3);
+    Py_ssize_t points = scale->shape[0], frames = scale->shape[1];
+    REQUIRE(gain->shape[0] == 6 && gain->shape[1] == 6 && gain->shape[2] == frames && constant->shape[0] == 6
+            && constant->shape[1] == frames && retained->shape[0] == frames, "shapes of forces differ");
+    REQUIRE(levers->shape[0] == 3 && levers->shape[1] == points && levers->shape[2] == frames && cones->shape[0] == 3
+            && cones->shape[1] == points && cones->shape[2] == frames, "shapes of forces differ");
+    memory = PyMem_Malloc((13 * points + 1) * sizeof(Lanes));
+    if (memory == NULL) { PyErr_NoMemory(); goto done; }
+    block.scale = memory;
+    for (int axis = 0; axis < 3; axis++) {
+        block.levers[axis] = memory + (1 + axis) * points;
+        block.cone[axis] = memory + (4 + axis) * points;
+        block.dual[axis] = memory + (7 + axis) * points;
+        block.difference[axis] = memory + (10 + axis) * points;
+    }
+    for (Py_ssize_t start = 0; start < frames; start += LANES) {
+        Py_ssize_t count = frames - start < LANES ? frames - start : LANES;
+        for (int row = 0; row < 36; row++)
+            copy_lanes(block.gain[row / 6][row % 6], (double *)gain->buf + row * frames + start, count);
+        for (int row = 0; row < 6; row++)
+            copy_lanes(block.constant[row], (double *)constant->buf + row * frames + start, count);
+        copy_lanes(block.retained, (double *)retained->buf + start, count);
+        for (Py_ssize_t c = 0; c < points; c++) copy_lanes(block.scale[c], (double *)scale->buf + c * frames + start, count);
+        for (int axis = 0; axis < 3; axis++)
+            for (Py_ssize_t c = 0; c < points; c++)
+                copy_lanes(block.levers[axis][c], (double *)levers->buf + (axis * points + c) * frames + start, count);
+        memset(block.cone[0], 0, 6 * points * sizeof(Lanes)); /* and the duals, which lie behind */
+        iterate_block(&block, points, (int)rounds, friction, over);
+        for (int axis = 0; axis < 3; axis++)
+            for (Py_ssize_t c = 0; c < points; c++)
+                memcpy((double *)cones->buf + (axis * points + c) * frames + start, block.cone[axis][c],
+                       count * sizeof(double));
+    }
+    result = Py_NewRef(Py_None);
+done:
+    PyMem_Free(memory);
+    release(&arrays);
+    return result;
+}
+
+/* --- chains of transitions ----------------------------------------------------------------------------------------- */
+
+/* Arguments: matrices (2, 2, T, P), whether from each frame on; result: products (2, 2, T, P), overwritten; scratch. */
+static PyObject *chain_products(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 4)) return NULL;
+    READ(matrices, 0, 4);
+    int is_reversed = PyObject_IsTrue(values[1]);
+    if (is_reversed < 0) goto done;
+    WRITE(products, 2, 4);
+    WRITE(scratch, 3, 4);
+    Py_ssize_t frames = matrices->shape[2], columns = matrices->shape[3], size = frames * columns;
+    REQUIRE(matrices->shape[0] == 2 && matrices->shape[1] == 2 && products->len == matrices->len
+            && scratch->len == matrices->len, "shapes of products differ");
+    int levels = 0;
+    for (Py_ssize_t distance = 1; distance < frames; distance *= 2) levels++;
+    double *from = levels % 2 ? scratch->buf : products->buf, *to = levels % 2 ? products->buf : scratch->buf;
+    memcpy(from, matrices->buf, matrices->len);
+    for (Py_ssize_t distance = 1; distance < frames; distance *= 2) {
+        Py_ssize_t step = distance * columns, shift = is_reversed ? 0 : step;
+        const double *l00 = from, *l01 = from + size, *l10 = from + 2 * size, *l11 = from + 3 * size;
+        const double *r00 = l00 + step, *r01 = l01 + step, *r10 = l10 + step, *r11 = l11 + step;
+        for (Py_ssize_t i = 0; i < size - step; i++) {
+            double a = l00[i] * r00[i] + l01[i] * r10[i], b = l00[i] * r01[i] + l01[i] * r11[i];
+            double c = l10[i] * r00[i] + l11[i] * r10[i], d = l10[i] * r01[i] + l11[i] * r11[i];
+            double ab = a > b ? a : b, cd = c > d ? c : d, most = ab > cd ? ab : cd;
+            double *out = to + shift + i;
+            out[0] = a / most;
+            out[size] = b / most;
+            out[2 * size] = c / most;
+            out[3 * size] = d / most;
+        }
+        Py_ssize_t rest = is_reversed ? size - step : 0;
+        for (int row = 0; row < 4; row++)
+            memcpy(to + row * size + rest, from + row * size + rest, step * sizeof(double));
+        double *other = from;
+        from = to;
+        to = other;
+    }
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
+}
+
+/* --- text ---------------------------------------------------------------------------------------------------------- */
+
+static char *write_number(char *to, double value) {
+    double scaled = rint(value * 1e6);
+    unsigned long long whole = (unsigned long long)fabs(scaled);
+    unsigned long long units = whole / 1000000, parts = whole % 1000000;
+    char digits[24];
+    int count = 0;
+    if (scaled < 0) *to++ = '-';
+    do digits[count++] = (char)('0' + units % 10);
+    while (units /= 10);
+    while (count) *to++ = digits[--count];
+    *to++ = '.';
+    for (int k = 5; k >= 0; k--, parts /= 10) to[k] = (char)('0' + parts % 10);
+    return to + 6;
+}
+
+/* Argument: values (R, C), R and C > 0. Returns lines of numbers with six decimals, or None if some number is too large. */
+static PyObject *format_rows(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    char *text = NULL;
+    if (!count_arguments(given, 1)) return NULL;
+    READ(numbers, 0, 2);
+    Py_ssize_t count = numbers->len / (Py_ssize_t)sizeof(double), columns = numbers->shape[1];
+    const double *all = numbers->buf;
+    REQUIRE(count > 0, "no numbers");
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (!(fabs(all[i]) < 1e9)) {
+            result = Py_NewRef(Py_None);
+            goto done;
+        }
+    }
+    text = PyMem_Malloc(20 * count); /* sign, ten digits, point, six digits, blank */
+    if (text == NULL) { PyErr_NoMemory(); goto done; }
+    char *to = text;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        to = write_number(to, all[i]);
+        *to++ = (i + 1) % columns ? ' ' : '\n';
+    }
+    result = PyUnicode_FromStringAndSize(text, to - text - 1);
+done:
+    PyMem_Free(text);
+    release(&arrays);
+    return result;
+}
+
+/* --- the module ---------------------------------------------------------------------------------------------------- */
+
+#define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
+static PyMethodDef METHODS[] = {
+    METHOD(compose), METHOD(rotate), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows),
+    {NULL, NULL, 0, NULL},
+};
+static PyModuleDef_Slot SLOTS[] = {{0, NULL}};
+static struct PyModuleDef MODULE = {PyModuleDef_HEAD_INIT, "_kernels", NULL, 0, METHODS, SLOTS, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__kernels(void) { return PyModuleDef_Init(&MODULE); }

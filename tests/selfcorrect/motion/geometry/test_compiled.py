@@ -1,0 +1,112 @@
+"""NumPy's versions are the oracle: the compiled kernels give the same bits."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from selfcorrect.datasets.files.rigs import bvh
+from selfcorrect.motion.geometry import compiled, kinematics, rotations
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation import stance_model
+from selfcorrect.simulators.contacts import contact_plan
+
+needs_kernels = pytest.mark.skipif(compiled.KERNELS is None, reason="the kernels are not compiled here")
+GENERATOR = np.random.default_rng(7)
+QUATERNIONS = GENERATOR.normal(size=(6, 5, 4))
+VECTORS = GENERATOR.normal(size=(6, 5, 3))
+
+
+@pytest.fixture
+def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Call a function with the kernels and with NumPy, and compare the bits of the results."""
+
+    def compare(function, *arguments) -> None:
+        results = []
+        for kernels in (compiled.KERNELS, None):
+            for module in (bvh, kinematics, rotations, stance_model, contact_plan):
+                monkeypatch.setattr(module, "KERNELS", kernels)
+            result = function(*arguments)
+            results.append(result if isinstance(result, tuple) else (result,))
+        for fast, slow in zip(*results, strict=True):
+            np.testing.assert_array_equal(fast, slow, strict=True)
+
+    return compare
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    "select",
+    [
+        lambda values: (values, values[::-1]),
+        lambda values: (values, values[0]),
+        lambda values: (values[0, 0], values),
+        lambda values: (values[:, None, :1], values[:, :, None]),
+        lambda values: (values.transpose(1, 0, 2), values[:5, :, ::-1].repeat(2, 1)[:, ::2].repeat(2, 1)[:, :6]),
+        lambda values: (values[:0], values[:0]),
+        lambda values: (values[0, 0], values[1, 1]),
+    ],
+)
+def test_products_are_broadcast_as_numpy_does(both, select):
+    first, second = select(QUATERNIONS)
+    both(rotations.compose, first, second)
+    rotation, vector = select(QUATERNIONS)[0], select(VECTORS)[1]
+    both(rotations.rotate, rotation, vector)
+    both(rotations.compose, first.astype(np.float32), second)
+
+
+@needs_kernels
+@pytest.mark.parametrize("joints", [None, [7, 3], [0]])
+def test_poses(both, walk: Motion, joints):
+    turns = 3.0 * walk.rotations[:12]
+    both(kinematics.forward_kinematics, walk.skeleton, walk.root_m[:12], turns, joints)
+    batch = turns.reshape(3, 4, *turns.shape[1:])
+    both(kinematics.forward_kinematics, walk.skeleton, walk.root_m[0], batch, joints)
+    both(kinematics.joint_positions, walk.frames(0, 12), joints)
+
+
+@needs_kernels
+@pytest.mark.parametrize("frames", [1, 8, 19])
+def test_contact_forces(both, frames):
+    wrench = 500 * GENERATOR.normal(size=(1, frames, 6))
+    arms_m = GENERATOR.normal(size=(1, frames, 6, 3))
+    activation = GENERATOR.uniform(-1, 1, (1, frames, 6)).clip(0)
+    both(contact_plan.solve_contact_forces, wrench, arms_m, activation, 0.8)
+
+
+@needs_kernels
+@pytest.mark.parametrize("frames", [1, 2, 5, 64, 100])
+def test_probabilities_of_stances(both, frames):
+    both(stance_model._forward_backward, GENERATOR.normal(size=(frames, 4)), 0.1)
+
+
+@needs_kernels
+@pytest.mark.parametrize("largest", [1.0, 1e3, 1e8, 1e12, np.inf])
+def test_rows_of_text(both, largest):
+    values = GENERATOR.uniform(-1e3, 1e3, (300, 4))
+    values[0] = -1e-8, 0.0, -0.0, 5e-7
+    values[1] = -15e-7, 99.9999995, 0.1234565, -largest
+    both(lambda: "\n".join(bvh.format_rows(values, [2, 0, 1, 3])))
+
+
+@needs_kernels
+def test_wrong_arrays_are_refused():
+    assert compiled.KERNELS is not None
+    with pytest.raises(ValueError, match="broadcast"):
+        compiled.KERNELS.compose(np.ones((2, 4)), np.ones((3, 4)), np.empty((3, 4)))
+    with pytest.raises(TypeError, match="array 'd'"):
+        compiled.KERNELS.rotate(np.ones(4, np.float32), np.ones(3), np.empty(3))
+    one = np.zeros(1, np.int32)
+    with pytest.raises(ValueError, match="tree"):
+        compiled.KERNELS.pose(
+            *(np.ones((2, 3)), np.ones((2, 1, 4)), np.ones((1, 3)), one, one + 5, one),
+            *(np.empty((2, 1, 3)), np.empty((2, 1, 4))),
+        )
+
+
+def test_the_environment_leaves_the_kernels_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SELFCORRECT_PURE", "1")
+    program = "from selfcorrect.motion.geometry.compiled import KERNELS; assert KERNELS is None"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
