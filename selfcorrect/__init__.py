@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
     from selfcorrect.experiments.studies import claims as claims
     from selfcorrect.experiments.studies.comparison.compare import compare as compare
+    from selfcorrect.experiments.studies.comparison.runs import compare_runs as compare_runs
     from selfcorrect.experiments.studies.report import Comparison as Comparison
     from selfcorrect.experiments.studies.summary import read_summary as read_summary
     from selfcorrect.experiments.toy import toys as toys
@@ -134,6 +135,7 @@ _PUBLIC = {
     ),
     "selfcorrect.experiments.studies.report": ("Comparison",),
     "selfcorrect.experiments.studies.comparison.compare": ("compare",),
+    "selfcorrect.experiments.studies.comparison.runs": ("compare_runs",),
     "selfcorrect.experiments.file_correction.in_python": (
         "correct",
         "correct_file",

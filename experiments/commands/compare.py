@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
@@ -30,9 +30,12 @@ class CompareCommand:
     """Run arms × seeds on a model and data of your own, in parallel, and write a report.
 
     A YAML file describes the experiment: `selfcorrect compare experiment.yaml`; options override it. The same command
-    resumes a stopped run at the last committed generation.
+    resumes a stopped run at the last committed generation. `selfcorrect compare RUN RUN` compares the arms that two
+    finished runs share, seed by seed, and runs nothing.
     """
 
+    runs: Annotated[tuple[Path, ...], Positional] = ()
+    """Two run folders, in place of an experiment."""
     tasks: dict[str, str] = field(default_factory=dict)
     """Name and package.module:function of each task. The function takes the seed's random stream and returns a
     `selfcorrect.Task`."""
@@ -80,6 +83,8 @@ class CompareCommand:
 
     def run(self) -> int:
         """Run the rest of the comparison and print its verdict; return 1 if a part is missing."""
+        if self.runs:
+            return self._compare_runs()
         if not self.tasks or not self.arms:
             raise SettingError(
                 "a comparison needs tasks and arms; name a YAML file that has them: selfcorrect compare experiment.yaml"
@@ -114,6 +119,16 @@ class CompareCommand:
         )
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
         return 1 if comparison.gaps else 0
+
+    def _compare_runs(self) -> int:
+        if len(self.runs) != 2:
+            raise SettingError(f"compare takes two run folders, or a YAML file; got {len(self.runs)} folders")
+        if self.tasks or self.arms:
+            raise SettingError("compare takes two run folders or tasks and arms, not both")
+        from ..studies.comparison.runs import compare_runs
+
+        print(compare_runs(*self.runs, scores=tuple(self.better), primary=self.primary))
+        return 0
 
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:

@@ -18,13 +18,13 @@ NAMES = """
     Accumulate AccumulateSubsample Arm Augment Candidate CausalLanguageModel Clip Comparison Contacts Corrected
     CorrectedMotion Correction CorrectionOptions CorrectorError Dataset DiffusersModel FolderReader FolderStore
     Freeze Fresh Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore
-    MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew
-    Replace RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds
-    TorchModel TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain
-    check claims compare correct correct_file correct_files correct_motions draw_motions each_motion filter_of
+    MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew Replace
+    RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel
+    TrainingDivergedError Trial Weighted WorkerError assert_loop_stable assert_plausible best_of chain check claims
+    compare compare_runs correct correct_file correct_files correct_motions draw_motions each_motion filter_of
     frechet_distance joint_positions lift lift_motions load_motion load_motions measure_stability neighbour_metrics
-    open_motion parse_policy perceptron random_perturbation read_summary run_loop save_motion show statistics streams
-    toys train_first_generation verifier with_remedy
+    open_motion parse_policy perceptron random_perturbation read_summary run_loop save_motion show statistics
+    streams toys train_first_generation verifier with_remedy
 """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 

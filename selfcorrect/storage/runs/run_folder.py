@@ -109,12 +109,20 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
         )
 
 
-def config_differences(recorded: Mapping[str, object], config: Mapping[str, object]) -> list[str]:
-    """Return one sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
+def config_differences(
+    recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
+) -> list[str]:
+    """Return one sentence per setting in which two configs differ; nested settings are named `outer.inner`.
+
+    Args:
+        recorded: A config.
+        config: Another config.
+        places: Words for where each config is.
+    """
     old = _flatten(recorded)
     new = _flatten(config)
     return [
-        f"{key} is {_format_setting(old, key)} in the folder and {_format_setting(new, key)} now."
+        f"{key} is {_format_setting(old, key)} {places[0]} and {_format_setting(new, key)} {places[1]}."
         for key in sorted(old.keys() | new.keys())
         if _format_setting(old, key) != _format_setting(new, key)
     ]

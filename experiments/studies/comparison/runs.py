@@ -1,0 +1,170 @@
+"""`sc.compare_runs`: arms of two finished runs, compared seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.motion.measures.metrics import METRICS, Metric
+from selfcorrect.statistics import UNBOUNDED
+from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, config_differences
+
+from .. import verdict
+from ..results import ArmCurves
+from ..summary import Summary, read_summary
+from ..tables import Table, effects_table, format_text
+
+COUNTED = ("seeds", "first_seed", "generations")
+"""Settings in which runs may differ: common seeds and generations are compared."""
+ARMS = "comparisons"
+"""Setting of the motion experiment that lists its arms, of which the common ones are compared."""
+BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejected_count", "corrector_calls")
+"""Beginnings of the keys of what a loop counts beside its scores."""
+
+
+@dataclass(frozen=True)
+class RunComparison:
+    """Differences between the arms of two runs, second − first, paired by seed."""
+
+    disagreements: Sequence[str]
+    """Differences of settings, versions, seeds and arms between the runs, a sentence each."""
+    differences: Sequence[Mapping[str, str | float]]
+    """A row for each common arm and score, as in `Comparison.differences`."""
+    table: Table
+
+    def __str__(self) -> str:
+        found = ["The runs differ:", *(f"- {sentence}" for sentence in self.disagreements)]
+        heading = found if self.disagreements else ["The runs agree in data, seeds, settings and versions."]
+        return "\n".join([*heading, "", "Second run − first run:", *format_text(self.table), "", verdict.JUDGEMENT])
+
+
+def compare_runs(
+    first: str | Path, second: str | Path, *, scores: Sequence[str] = (), primary: str = ""
+) -> RunComparison:
+    """Compare the arms that two finished runs share, seed by seed, at the last generation that both have.
+
+    Args:
+        first: Run folder, or its summary.json.
+        second: Run folder whose arms are compared with those of the first.
+        scores: Scores to compare; by default those with a known better direction, or else all.
+        primary: The score that decides: its differences are a family of tests of their own.
+
+    Raises:
+        InputError: A folder has no summary of a finished run.
+        SettingError: The runs share no seed, no arm or no score, or were trained on other data.
+    """
+    folders = (Path(first), Path(second))
+    summaries = (read_summary(folders[0]), read_summary(folders[1]))
+    seeds = _find_common_seeds(folders, summaries)
+    disagreements = _check_data(folders, seeds) + _describe_differences(summaries)
+    pairs = []
+    end = min(summary.generations for summary in summaries)
+    for reference, arm in _pair_arms(folders, summaries, disagreements):
+        pairs.append((_select(arm, summaries[1], seeds, end), _select(reference, summaries[0], seeds, end)))
+    metrics = _choose_metrics(summaries, pairs, scores, primary)
+    aims = [{key: float(values.mean()) for key, values in _real_scores(summaries[0]).items()}] * len(pairs)
+    count = 1 if primary else 0
+    families = [verdict.effects(pairs, family, aims) for family in (metrics[:count], metrics[count:]) if family]
+    by_pair = []
+    for arm, _ in pairs:
+        by_pair.append([effect for family in families for effect in family if effect.arm is arm])
+    table = effects_table(by_pair, "Arm", [metric.title for metric in metrics])
+    rows = verdict.tabulate(effect for effects in by_pair for effect in effects)
+    return RunComparison(disagreements, rows, table)
+
+
+def _find_common_seeds(folders: Sequence[Path], summaries: Sequence[Summary]) -> list[int]:
+    ranges = [range(summary.first_seed, summary.first_seed + summary.seeds) for summary in summaries]
+    common = sorted(set(ranges[0]) & set(ranges[1]))
+    if not common:
+        listed = [f"{folder} has {seeds[0]} to {seeds[-1]}" for folder, seeds in zip(folders, ranges, strict=True)]
+        raise SettingError(f"the runs share no seed, so that nothing can be paired: {', '.join(listed)}")
+    return common
+
+
+def _check_data(folders: Sequence[Path], seeds: Sequence[int]) -> list[str]:
+    """Raise SettingError if the data of a common seed differ; return a sentence if they cannot be compared."""
+    identities = [_read_data_identities(folder) for folder in folders]
+    compared = {name for name in identities[0] if name in identities[1]}
+    for name in sorted(compared):
+        if identities[0][name] != identities[1][name] and int(name.rpartition("seed-")[2].partition("/")[0]) in seeds:
+            raise SettingError(f"the data of the runs differ ({name}): seeds of different data cannot be paired")
+    return [] if compared else ["No data identities are in both folders: that the data are the same was not checked."]
+
+
+def _read_data_identities(folder: Path) -> dict[str, Any]:
+    """Return the latest identity of the data of each seed, by the seed's folder and the name of the data."""
+    identities = {}
+    for path in sorted(folder.glob(f"*/seed-*/{IDENTITIES_FILE}")) if folder.is_dir() else ():
+        for name, versions in read_sealed(path).items():
+            identities[f"{name}, {path.parent.relative_to(folder).as_posix()}"] = versions[-1]
+    return identities
+
+
+def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
+    words = ("in the first run", "in the second")
+    settings = []
+    for summary in summaries:
+        settings.append({key: value for key, value in summary.settings.items() if key not in (*COUNTED, ARMS)})
+    sentences = config_differences(settings[0], settings[1], words)
+    for name in COUNTED:
+        values = [summary.settings[name] for summary in summaries]
+        if values[0] != values[1]:
+            sentences.append(f"{name} is {values[0]} {words[0]} and {values[1]} {words[1]}; common ones are compared.")
+    versions = []
+    for summary in summaries:
+        versions.append({key: summary.made[key] for key in ("python", "packages", "git_commit") if key in summary.made})
+    return sentences + config_differences(versions[0], versions[1], words)
+
+
+def _pair_arms(
+    folders: Sequence[Path], summaries: Sequence[Summary], disagreements: list[str]
+) -> list[tuple[ArmCurves, ArmCurves]]:
+    """Return the arms of both runs; arms of a single run are named in `disagreements`."""
+    arms = []
+    for summary in summaries:
+        arms.append({(task, curves.label): curves for task, group in summary.arms.items() for curves in group})
+    common = [place for place in arms[0] if place in arms[1]]
+    for words, own, other in (("first", arms[0], arms[1]), ("second", arms[1], arms[0])):
+        if single := [label for task, label in own if (task, label) not in other]:
+            disagreements.append(f"Only the {words} run has the arms {'; '.join(single)}.")
+    if not common:
+        raise SettingError(f"{folders[0]} and {folders[1]} share no arm: {' '.join(disagreements[-2:])}")
+    return [(arms[0][place], arms[1][place]) for place in common]
+
+
+def _select(curves: ArmCurves, summary: Summary, seeds: Sequence[int], end: int) -> ArmCurves:
+    """Return the curves of some seeds, up to generation `end`."""
+    rows = [seed - summary.first_seed for seed in seeds]
+    return replace(curves, values={key: values[rows, : end + 1] for key, values in curves.values.items()})
+
+
+def _choose_metrics(
+    summaries: Sequence[Summary], pairs: Sequence[tuple[ArmCurves, ArmCurves]], scores: Sequence[str], primary: str
+) -> list[Metric]:
+    """Return the scores that are compared, the primary one first."""
+    measured = [key for key in pairs[0][0].values if all(key in curves.values for pair in pairs for curves in pair)]
+    measured = [key for key in measured if not key.startswith(BESIDE_SCORES)]
+    better = {**summaries[1].settings.get("better", {}), **summaries[0].settings.get("better", {})}
+    known = {metric.key: metric for metric in METRICS}
+    if unknown := [key for key in (*scores, *filter(None, [primary])) if key not in measured]:
+        raise SettingError(f"the runs do not both measure {unknown[0]!r}; both measure {', '.join(measured)}")
+    directed = [key for key in measured if key in better or (key in known and known[key].better != "neutral")]
+    chosen = list(scores) or directed or measured
+    keys = dict.fromkeys([*filter(None, [primary]), *chosen])
+    if not keys:
+        raise InputError("the runs share no score")
+    metrics = []
+    for key in keys:
+        direction = better.get(key, "neutral")
+        own = Metric(key, key.replace("_", " "), "", direction if isinstance(direction, str) else "neutral", 3)
+        metrics.append(known.get(key, replace(own, bounds=UNBOUNDED)))
+    return metrics
+
+
+def _real_scores(summary: Summary) -> Mapping[str, Any]:
+    return next(iter(summary.floors.values()), {})
