@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import matplotlib as mpl
 import numpy as np
+from claims import TITLES
 from evidence import REAL, format_interval, use_minus_signs
 from keeping import SUMMARIES
 from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ from recipe import (
 from tables import fold, table_lines
 
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, looks
+from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, as_svg, looks
 from selfcorrect.experiments.studies.results import MEMORISER
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
@@ -49,17 +50,20 @@ MARKERS = "os^Dv"
 """Signs of arms in the figure, for arms that share a colour."""
 
 
-def stage_section(name: str) -> Iterator[str]:
-    """Yield the lines of the page about a stage, by its number, or the statements of all tests."""
+def stage_section(name: str, *, has_arms: bool = False) -> Iterator[str]:
+    """Yield the lines of the page about a stage, by its number, or the statements of all tests.
+
+    has_arms: with the table of all arms.
+    """
     if name == "statements":
         yield from statements_table()
         return
     stage = next(stage for stage in STAGES if stage.number == int(name))
     summaries = read_kept(stage)
-    yield from describe_stage(stage, summaries)
+    yield from describe_stage(stage, summaries, has_arms=has_arms)
 
 
-def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
+def describe_stage(stage: Stage, summaries: Sequence[Summary], *, has_arms: bool = False) -> Iterator[str]:
     """Yield the lines about a stage with some complete seeds: how many there are, and what a reading found."""
     reading = read_stage(stage, summaries)
     complete = [summary.first_seed for summary in summaries]
@@ -74,8 +78,9 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary]) -> Iterator[str]:
     yield ""
     yield from tests_table(reading)
     yield ""
-    yield from fold("All arms, by split of the subjects", arms_table(reading))
-    yield ""
+    if has_arms:
+        yield from fold("All arms, by split of the subjects", arms_table(reading))
+        yield ""
     yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"
     if "T2" in reading.judgements and reading.has_verdicts:
         yield ""
@@ -243,13 +248,53 @@ def plot_changes(reading: Reading) -> Figure:
             _draw_arm(panel, force, diversity, _words(arm), colour, MARKERS[colours[:number].count(colour)])
         panel.axhline(0, color=GREY, linewidth=0.8)
         panel.axvline(0, color=GREY, linewidth=0.8)
-        panel.set_xlabel("change of root force (body weights): left is better")
-        panel.set_ylabel(f"change of {key}: up is better")
+        panel.set_xlabel("change of root force (body weights)")
+        panel.set_ylabel(f"change of {key}")
     handles, labels = panels[0].get_legend_handles_labels()
     title = f"{reading.stage.title}: changes against the uncorrected loop, {len(reading.seeds)} seeds, 95 % intervals"
     figure.suptitle(title, fontsize=10)
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+DRIFT = "recipe-drift.svg"
+DRIFTING = ("uncorrected", "physics", "low-pass")
+"""Arms of the figure of drift, the first at the top."""
+
+
+def draw_drift(readings: Sequence[Reading]) -> str:
+    """Return SVG text: distance to real motion minus the real-data baseline's, at λ = 1, a group per network."""
+    palette = looks(DRIFTING)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(5.4, 3.12), layout="constrained")
+        axes = figure.subplots()
+        places = []
+        names = []
+        for group, reading in enumerate(readings):
+            baseline = reading.end_point(BASELINE, "fid_kinematic")
+            names.append(TITLES[reading.stage.denoiser])
+            places.append(-4 * group - 1)
+            for row, corrector in enumerate(DRIFTING):
+                arm = ArmSettings(reading.stage.policy, "none" if corrector == "uncorrected" else corrector)
+                change = mean_interval(reading.end_point(arm, "fid_kinematic") - baseline)
+                bounds = [[change.estimate - change.low], [change.high - change.estimate]]
+                colour = palette[corrector][0]
+                axes.errorbar(change.estimate, -4 * group - row, xerr=bounds, fmt="o", color=colour, capsize=3)
+                axes.annotate(
+                    corrector,
+                    (change.high, -4 * group - row),
+                    xytext=(6, 0),
+                    textcoords="offset points",
+                    color=colour,
+                    va="center",
+                )
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        low, high = axes.get_xlim()
+        axes.set_xlim(low, high + 0.25 * (high - low))
+        axes.set_yticks(places, names)
+        axes.grid(visible=False, axis="y")
+        axes.set_title("Fréchet distance minus the real-data baseline, λ = 1")
+        return as_svg(figure)
 
 
 def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, colour: str, sign: str) -> None:
@@ -274,13 +319,17 @@ def write_page() -> None:
     from results import fill_page
 
     rows: list[tuple[object, ...]] = []
+    drifting: list[Reading] = []
     for stage in STAGES:
         reading = read_stage(stage, read_kept(stage))
         if reading is None:
             continue
         rows.extend(data_rows(reading))
+        if stage.policy == "augment:1" and ArmSettings(stage.policy, "low-pass") in stage.arms:
+            drifting.append(reading)
         (PICTURES / _name(stage)).write_text(draw_figure(reading) + "\n", encoding="utf-8")
     if rows:
+        (PICTURES / DRIFT).write_text(draw_drift(drifting) + "\n", encoding="utf-8")
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)

@@ -40,7 +40,15 @@ from worth import worth_table
 from selfcorrect.experiments.motion.report import strong_lines
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.figures import MOST_LINES, by_share, guarantees, looks, share_grid, short_curves
+from selfcorrect.experiments.studies.figures import (
+    MOST_LINES,
+    by_share,
+    guarantees,
+    looks,
+    opening_curves,
+    share_grid,
+    short_curves,
+)
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import find_metric
@@ -63,8 +71,16 @@ KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
-def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
-    """Return the text of a page with all of its tables made anew."""
+SITE_ONLY = ("shares", "table")
+"""Kinds of long tables, which only the site shows; the repository has their values in results.csv."""
+ON_SITE = "*On the site; [results.csv](results.csv) has the values.*"
+
+
+def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = False) -> str:
+    """Return the text of a page with all of its tables made anew.
+
+    is_site: also fill in the tables that only the site shows.
+    """
     makers: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
         "shares": shares_table,
         "claims": partial(claims_table, CLAIMS),
@@ -80,10 +96,12 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
 
     def make_table(match: re.Match[str]) -> str:
         kind, name = match.groups()
-        if kind == "table":
+        if kind in SITE_ONLY and not is_site:
+            lines = iter([ON_SITE])
+        elif kind == "table":
             lines = page_table(TABLES[name], summaries)
         elif kind == "recipe":
-            lines = stage_section(name)
+            lines = stage_section(name, has_arms=is_site)
         elif kind == "contrasts":
             lines = contrast_section(name)
         else:
@@ -165,16 +183,8 @@ def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
     }
     lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, MAIN_JOB) if arm in names]
     metrics = [find_metric(key) for key in keys]
-    svg = short_curves({"fully synthetic": lines}, metrics, _levels(summary))
-    return svg if len(keys) > 1 else _cut_empty_panel(svg)
-
-
-def _cut_empty_panel(svg: str) -> str:
-    """Cut the right part of a figure whose second panel is empty, as wide as the legend leaves it."""
-    width, height = (float(size) for size in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0])
-    kept = 0.58 * width
-    svg = re.sub(r'width="[\d.]+pt"', f'width="{kept:g}pt"', svg, count=1)
-    return svg.replace(f'viewBox="0 0 {width:g} {height:g}"', f'viewBox="0 0 {kept:g} {height:g}"', 1)
+    palette = looks([curves.title for curves in lines])
+    return opening_curves({"fully synthetic": lines}, metrics, (), _levels(summary), palette)
 
 
 def ratio_figure(summary: Summary, denoiser: str) -> str:

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from report import make_report
-from results import read_all
+from results import ON_SITE, fill_page, read_all
 from tables import table_lines
 from toys import command_of
 from values import all_arms, all_runs
@@ -78,7 +79,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Fill in what only the site has: all outcomes of a toy loop, and its own pages behind links."""
+    """Fill in what only the site has: long tables, all outcomes of a toy loop, and its own pages behind links."""
+    if page.file.src_uri.startswith("results/") and ("<!-- recipe:" in markdown or ON_SITE in markdown):
+        markdown = fill_page(markdown, kept_summaries(), is_site=True)
     markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
 
@@ -97,9 +100,12 @@ document.getElementById("arms-filter").addEventListener("input", (event) => {
 </script>"""
 
 
+kept_summaries = cache(read_all)
+
+
 def data_page() -> str:
     """Return a page with every arm and the command of every kept run, and a field that filters the arms."""
-    summaries = read_all()
+    summaries = kept_summaries()
     lines = "\n".join(all_arms(summaries))
     about = "Means over seeds ± half of the 95 % interval, over the later half of the generations."
     arms = f'<div id="arms" markdown="1">\n\n{lines}\n\n</div>'

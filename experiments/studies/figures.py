@@ -390,18 +390,20 @@ def opening_curves(
     """Draw metrics over generations with the arms' names at their lines; returns SVG text.
 
     Args:
-        columns: Title of a group → its arms; each group has two rows of panels.
-        metrics: Metrics of the large panels.
-        signs: Metrics of the small panels below them, as many.
+        columns: Title of a group → its arms.
+        metrics: Metrics of the large panels, one or two.
+        signs: Metrics of the small panels below the large panels, as many as `metrics`, or none.
         levels: Horizontal lines, of which the first is real motion.
         palette: Title of an arm → its look.
     """
     real = dict(list(levels.items())[:1])
+    rows = [(metrics, 0.07, 1.5), (signs, 0.14, 1.0)] if signs else [(metrics, 0.07, 1.5)]
+    heights = [height for _, _, height in rows] * len(columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, 5.2 * len(columns)), layout="constrained")
-        panels = figure.subplots(2 * len(columns), len(metrics), squeeze=False, height_ratios=[1.5, 1] * len(columns))
+        figure = Figure(figsize=(WIDTH_IN * len(metrics) / 2, 2.08 * sum(heights)), layout="constrained")
+        panels = figure.subplots(len(heights), len(metrics), squeeze=False, height_ratios=heights)
         for group, (title, arms) in enumerate(columns.items()):
-            for row, shown, gap in ((2 * group, metrics, 0.07), (2 * group + 1, signs, 0.14)):
+            for row, (shown, gap, _) in enumerate(rows, start=group * len(rows)):
                 for panel, metric in zip(panels[row], shown, strict=True):
                     _draw_panel(panel, arms, metric, {}, palette)
                     _name_lines(panel, arms, metric, real, palette, gap)
