@@ -75,8 +75,8 @@ class Contrast:
     def words(self) -> str:
         """Name the arms and the measure."""
         title = find_metric(self.measure).title
-        measure = f"distance of {title[0].lower()}{title[1:]} to real motion" if self.by == "nearer" else title
-        return f"{self.arm} − {self.other}: {measure}"
+        title = title if title.startswith("Fréchet") else f"{title[0].lower()}{title[1:]}"
+        return f"{self.arm} − {self.other}: {'distance to real motion in ' * (self.by == 'nearer')}{title}"
 
 
 SECTIONS = {
@@ -144,12 +144,16 @@ def contrast_section(name: str) -> Iterator[str]:
 
 
 def contrasts_table(name: str) -> Iterator[str]:
-    """Yield the lines of a table of comparisons."""
-    rows = []
-    for contrast in SECTIONS[name]:
+    """Yield the lines of a table of comparisons, a column per loop."""
+    contrasts = SECTIONS[name]
+    loops = list(dict.fromkeys(WORDS[contrast.stage] for contrast in contrasts))
+    cells: dict[str, dict[str, str]] = {}
+    for contrast in contrasts:
         interval = mean_interval(contrast.find_differences())
-        rows.append([WORDS[contrast.stage], contrast.words, format_interval(interval, digits(contrast.measure))])
-    yield from table_lines(["loop", "comparison", "difference, 95 % interval"], rows)
+        row = cells.setdefault(contrast.words, {})
+        row[WORDS[contrast.stage]] = format_interval(interval, digits(contrast.measure))
+    rows = [[words, *(row.get(loop, "") for loop in loops)] for words, row in cells.items()]
+    yield from table_lines(["difference, 95 % interval", *loops], rows)
 
 
 def digits(measure: str) -> int:
