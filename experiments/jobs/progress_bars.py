@@ -61,6 +61,8 @@ class Bars:
         self.by_job: dict[str, tqdm] = {}
         self.shown: dict[str, tuple[str, int, int]] = {}
         self._generations: defaultdict[str, set[int]] = defaultdict(set)
+        self._kept: dict[str, int] = {}
+        """The last generation of an earlier call, by job."""
 
     def __enter__(self) -> Bars:
         return self
@@ -74,8 +76,10 @@ class Bars:
         if event.phase == "generation":
             if event.done not in self._generations[event.job]:
                 self._generations[event.job].add(event.done)
-                self.overall.update()
+                self._advance(is_kept=event.done <= self._kept.get(event.job, -1))
             return
+        if event.phase == "start":
+            self._kept[event.job] = event.done
         if event.job not in self.by_job:
             if not self.free:
                 return
@@ -88,6 +92,16 @@ class Bars:
             bar.set_description_str(f"{event.job}: {event.phase}", refresh=False)
         bar.update(event.done - done_count)
         self.shown[event.job] = event.phase, event.total, event.done
+
+    def _advance(self, *, is_kept: bool) -> None:
+        """Count a generation; generations of earlier calls are done, and no part of the speed."""
+        if not is_kept:
+            self.overall.update()
+            return
+        self.overall.initial += 1
+        self.overall.n += 1
+        self.overall.last_print_n += 1
+        self.overall.refresh()
 
     def count_generations(self, job: str) -> int:
         """Return the number of generations that a job has reported."""

@@ -379,7 +379,7 @@ def _sections(judged: MotionJudged, founders: Founders) -> list[Section]:
             "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
             "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
             "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
-            "or that needs what was not varied, is not measurable here.",
+            "or that needs what was not varied, is left out.",
             profile_table(outcome),
         ),
         Section(

@@ -65,6 +65,7 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
         progress: Function that gets the committed generation.
     """
     if study.is_done(run):
+        progress("start", 0, study.generations_of(run.task))
         progress("generation", 0, study.generations_of(run.task))
         return
     ready = study.prepare(run, progress, first=True)
@@ -107,7 +108,8 @@ def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:
-    progress("start", 0, length)
+    """Report generations of earlier calls: "start" has their number, so that they do not count as speed."""
+    progress("start", max(min(latest, length), 0), length)
     for generation in range(1, min(latest, length) + 1):
         progress("generation", generation, length)
 

@@ -83,7 +83,7 @@ def run_study(
             print("all generations are done; the report is written", file=sys.stderr)
         log.attempt(lambda: log.log(study_run(view, report, study.runs(folder), folder, command)))
     if words := log.words:
-        print(words)
+        print(f"{words}; --wandb off leaves it out" if command else words)
     return comparison
 
 

@@ -207,19 +207,23 @@ def _make_sections(row: ToyRow, result: Result, figures: Sequence[str]) -> Itera
     yield Section(row.summary, f"{result.reading} Source: {row.source}.", ends, figures)
     checks = claims_table(f"{row.name}-checks", result.checks)
     yield Section(f"{row.summary}: predicted and measured", CLAIMS_TEXT, checks)
-    if result.profiles:
+    profiles = _tabulate_profiles(row.name, result)
+    if profiles.rows:
         yield Section(
             f"{row.summary}: model collapse profile",
-            "Definitions of collapse in the literature, and which of them each arm meets.",
-            _tabulate_profiles(row.name, result),
+            "Definitions of collapse in the literature, and which of them each arm meets, without those that this run "
+            "cannot decide.",
+            profiles,
         )
 
 
 def _tabulate_profiles(name: str, result: Result) -> Table:
     table = Table(f"{name}-profile", "Definition", ["Here", "Measured, 95 % interval", "Rule"])
     for arm, findings in result.profiles.items():
-        table.rows.append(PageRow(arm, []))
-        for finding in findings:
-            measured = "" if finding.measure is None else str(finding.measure)
-            table.rows.append(PageRow(finding.definition, [*map(Cell, (finding.status, measured, finding.rule))]))
+        decided = [finding for finding in findings if finding.status != "not measurable"]
+        if decided:
+            table.rows.append(PageRow(arm, []))
+        for finding in decided:
+            cells = (finding.status, str(finding.measure), finding.rule)
+            table.rows.append(PageRow(finding.definition, [*map(Cell, cells)]))
     return table

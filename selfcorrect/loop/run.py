@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_callable, check_count, check_methods, describe_value
+from ..core.checks import check_callable, check_count, check_methods, describe_value, explain_arguments
 from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
@@ -29,6 +29,7 @@ from ..runtime.bugs import describe, internal_error_traceback
 from ..runtime.heap import give_back_freed_memory
 from ..runtime.process_state import preserve_global_state
 from ..runtime.stopwatch import Stopwatch
+from ..storage.runs.memory import MemoryStore
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, sample_independently, sample_plainly
@@ -47,6 +48,7 @@ MODEL_METHODS = ("fit", "sample", "state", "load_state")
 """Methods of a `GenerativeModel`."""
 
 
+@explain_arguments(data="real", evaluation="evaluate", judge="evaluate")
 @dataclass(frozen=True)
 class Task:
     """The common part of all arms of a comparison: an untrained model, real training data, an evaluation."""
@@ -76,6 +78,7 @@ class Task:
         check_count("initial_steps", self.initial_steps, 0)
 
 
+@explain_arguments(corrector="correction", corrections="correction", sampling="bias")
 @dataclass(frozen=True)
 class Arm:
     """Settings of an arm: a point on the four axes policy, training, transform and sampling bias."""
@@ -183,9 +186,9 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
     if task.initial_steps and is_of_users(task.evaluate):
         _try_evaluation(task, stream.child("trial", "evaluate"))
     watch = Stopwatch()
-    with _phase(watch, "train", 0):
+    with _phase(watch, "train", 0, store):
         model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
-    with _phase(watch, "evaluate", 0):
+    with _phase(watch, "evaluate", 0, store):
         scores = _evaluate(task, model, None, 0, stream)
     store.commit(Generation(0, model.state(), None, {**scores, **_training_loss(model)}, watch.lap()))
 
@@ -214,7 +217,8 @@ def run_loop(
         The last model.
 
     Raises:
-        LoopError: A generation fails. Those before it are kept, and the run can be resumed.
+        CorrectorError: A corrector of users fails when it is tried.
+        LoopError: A generation fails. Those before it are kept; a run whose store is a folder can be resumed.
     """
     latest = max(store.latest, 0)
     model = task.model.load_state(store.state(latest) if latest else first.state(0))
@@ -222,16 +226,17 @@ def run_loop(
         return model
     watch = Stopwatch()
     observers = _make_observers(task, arm, stream, watch)
-    with _phase(watch, "correct", latest + 1):
-        if not latest:
+    if not latest:
+        with watch.phase("correct"):
             observers.before_first_generation(model)
+    with _phase(watch, "correct", latest + 1, store):
         real = task.real
         if arm.correction is not None and arm.correct_real:
             real = correct_real_data(real, arm.correction, stream)
             observers.after_user_code()
         if latest and arm.correction is not None:
             load_state(arm.correction.corrector, store.corrector_state(latest))
-    with _phase(watch, "mix", latest + 1):
+    with _phase(watch, "mix", latest + 1, store):
         nothing = real.take(torch.arange(0))
         batch = store.batch(latest) if latest else CorrectedBatch(nothing, nothing)
         training = task.real
@@ -240,25 +245,25 @@ def run_loop(
             training = arm.policy.mix(real, history, latest, stream.child("generation", latest, "mix"))
     for generation in range(latest + 1, arm.generations + 1):
         generation_stream = stream.child("generation", generation)
-        with _phase(watch, "sample", generation):
+        with _phase(watch, "sample", generation, store):
             sampler = arm.bias(model, _find_parents(arm, training, batch, store))
             draw = _Drawer(model, sampler, generation - 1, real)
             count = arm.policy.count(len(real), generation)
             labels = sampling_labels(real.labels, count, generation_stream.child("label"))
             raw = draw(labels, generation_stream.child("sample")) if len(labels) else real.take(labels)
-        with _phase(watch, "correct", generation):
+        with _phase(watch, "correct", generation, store):
             redraw = _make_redraw(draw, labels, watch)
             batch = _correct(raw, arm.correction, generation_stream.child("correct"), redraw)
             batch = observers.after_correct(batch, training)
-        with _phase(watch, "mix", generation):
+        with _phase(watch, "mix", generation, store):
             history = _make_history(arm, store, generation, batch)
             training = arm.policy.mix(real, history, generation, generation_stream.child("mix"))
             observers.after_mix(training)
-        with _phase(watch, "train", generation):
+        with _phase(watch, "train", generation, store):
             start = task.model if arm.from_scratch else model
             fitting = arm.fitting.with_pairs(batch, model) if isinstance(arm.fitting, PairFitting) else arm.fitting
             model = _fit(start, training, arm.steps, generation_stream.child("train"), fitting)
-        with _phase(watch, "evaluate", generation):
+        with _phase(watch, "evaluate", generation, store):
             scores = _evaluate(task, model, arm.correction, generation, stream)
             observers.after_user_code()
             corrector_state = state_of(arm.correction.corrector) if arm.correction else {}
@@ -442,13 +447,15 @@ def _training_loss(model: GenerativeModel) -> Metrics:
 
 
 @contextmanager
-def _phase(watch: Stopwatch, name: str, generation: int) -> Iterator[None]:
+def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterator[None]:
     """Count the time of a phase, and name generation and phase in an error's message."""
     with watch.phase(name):
         try:
             yield
         except Exception as error:
-            intact = f"; generations up to {generation - 1} are kept and the run can be resumed" if generation else ""
+            intact = ""
+            if generation and not isinstance(store, MemoryStore):
+                intact = f"; generations up to {generation - 1} are kept and the run can be resumed"
             message = f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}"
             raise LoopError(message, internal_error_traceback(error)) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 from selfcorrect.core.checks import check_callable, check_count, describe_value
@@ -81,9 +82,15 @@ def _check_bounds(bounds: Any) -> None:
             raise SettingError(f"`bounds` of {name!r} must be its least and its greatest value: (0, 1); got {pair!r}")
 
 
-def wandb_target(wandb: Any) -> WandbTarget:
+def wandb_target(wandb: Any, project: Any = "", entity: Any = "") -> WandbTarget:
     """Return where runs go; SettingError for a choice that there is not."""
-    target = wandb if isinstance(wandb, WandbTarget) else WandbTarget(wandb)
+    for name, text in (("wandb_project", project), ("wandb_entity", entity)):
+        if not isinstance(text, str):
+            raise SettingError(f"{name} must be a text, got {describe_value(text)}")
+    if isinstance(wandb, WandbTarget):
+        target = replace(wandb, project=project or wandb.project, entity=entity or wandb.entity)
+    else:
+        target = WandbTarget(wandb, project, entity)
     if not isinstance(target.mode, str) or target.mode not in get_args(WandbChoice):
         raise SettingError(
             f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {describe_value(target.mode)}"

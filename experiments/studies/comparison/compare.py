@@ -58,6 +58,8 @@ def compare(
     accept_changed: bool = False,
     where: Where | None = None,
     wandb: WandbChoice | WandbTarget = "off",
+    wandb_project: str = "",
+    wandb_entity: str = "",
     observe: Observe | None = None,
     claims: Sequence[Statement] = (),
     reference: str | Mapping[str, str] = "",
@@ -88,6 +90,8 @@ def compare(
         where: Where the jobs run, such as a cluster, instead of `workers`.
         wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run
             that grows with its generations.
+        wandb_project: W&B project, by default `WANDB_PROJECT` or selfcorrect.
+        wandb_entity: W&B user or team, by default `WANDB_ENTITY` or your own.
         observe: Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task,
             arm, seed, generation, and what was measured.
         claims: Statements to check, made by `sc.claims`. They name an arm after its task if there are
@@ -109,7 +113,7 @@ def compare(
         CorrectorError: A corrector fails, or would not repeat itself.
         RunFolderError: The folder belongs to other settings, code or data.
     """
-    target = wandb_target(wandb)
+    target = wandb_target(wandb, wandb_project, wandb_entity)
     check_arguments(
         seeds=seeds,
         first_seed=first_seed,

@@ -185,10 +185,8 @@ class WandbLog:
         if self._unusable:
             return ""
         if self._mode == "online":
-            return f"W&B: sent to project {self._project}; --wandb off leaves it out"
-        return (
-            f"W&B: {self.place}, offline; `wandb sync {self.place}/offline-run-*` sends it, --wandb off leaves it out"
-        )
+            return f"W&B: sent to project {self._project}"
+        return f"W&B: {self.place}, offline; `wandb sync {self.place}/offline-run-*` sends it"
 
     @property
     def _project(self) -> str:

@@ -14,6 +14,7 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.studies.claims import Quantity, expect_above
+from selfcorrect.experiments.studies.comparison.arguments import wandb_target
 from selfcorrect.storage.runs.tracking import WandbTarget
 
 ARM = sc.Arm(sc.Replace(), 1)
@@ -95,3 +96,10 @@ def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert page.count("could not be checked") == 2
     assert "no arm &#39;no such arm&#39;" in page
+
+
+def test_project_and_entity_go_with_a_choice_and_with_a_target():
+    assert wandb_target("online", "loops", "team") == WandbTarget("online", "loops", "team")
+    assert wandb_target(WandbTarget("online", "loops", "team"), "others") == WandbTarget("online", "others", "team")
+    with pytest.raises(SettingError, match="wandb_project must be a text, got 3"):
+        wandb_target("online", 3)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from helpers import run_in_memory
 
-from selfcorrect.core.errors import LoopError, SettingError
+from selfcorrect.core.errors import CorrectorError, LoopError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, chain, lift
@@ -406,7 +406,7 @@ def test_a_state_that_is_none_is_told_of():
 
     keeps.state = lambda: [1, 2]
     keeps.load_state = lambda state: None
-    with pytest.raises(LoopError, match=r"state\(\) of corrector 'keeps' must return tensors by name, got list"):
+    with pytest.raises(CorrectorError, match=r"state\(\) of corrector 'keeps' must return tensors by name, got list"):
         run(Arm(Replace(), 1, correction=Correction(keeps)))
 
 

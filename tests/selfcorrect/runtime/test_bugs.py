@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfcorrect.core.errors import InputError, LoopError
+from selfcorrect.core.errors import CorrectorError, InputError, LoopError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import lift
@@ -19,16 +19,13 @@ from selfcorrect.runtime.bugs import internal_error_traceback
 from selfcorrect.storage.runs.memory import MemoryStore
 
 
-def caught(arm: Arm) -> LoopError:
-    """How a small loop ends."""
+def run_small_loop(arm: Arm) -> None:
     model = Gaussian.standard(1, 1)
     real = Samples.real(model.sample(torch.zeros(9, dtype=torch.int64), streams(0).child("data")))
     task = Task(model, real, lambda candidate: {})
     first = MemoryStore()
     train_first_generation(task, first, streams(0))
-    with pytest.raises(LoopError) as ended:
-        run_loop(task, arm, MemoryStore(), first, streams(0))
-    return ended.value
+    run_loop(task, arm, MemoryStore(), first, streams(0))
 
 
 def broken(values: torch.Tensor) -> torch.Tensor:
@@ -36,15 +33,18 @@ def broken(values: torch.Tensor) -> torch.Tensor:
 
 
 def test_a_fault_of_a_users_corrector_is_no_bug() -> None:
-    error = caught(Arm(Replace(), 1, correction=Correction(lift(broken))))
-    assert "corrector 'broken' failed" in str(error)
-    assert error.bug == ""
+    arm = Arm(Replace(), 1, correction=Correction(lift(broken)))
+    with pytest.raises(CorrectorError, match="corrector 'broken' failed") as tried:
+        run_small_loop(arm)
+    assert internal_error_traceback(tried.value) == ""
 
 
 def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.loop.run.sampling_labels", None)
-    error = caught(Arm(Replace(), 1))
-    assert "generation 1 stopped in phase 'sample'" in str(error)
+    with pytest.raises(LoopError, match="generation 1 stopped in phase 'sample'") as ended:
+        run_small_loop(Arm(Replace(), 1))
+    error = ended.value
+    assert "can be resumed" not in str(error), "its store is in memory"
     assert "TypeError: 'NoneType' object is not callable" in error.bug
     assert "in run_loop" in error.bug
 
