@@ -30,9 +30,6 @@ def make_batches(
     is bounded and every worker has some. The motions of a batch have one skeleton and one length.
 
     Args:
-        motions: All motions.
-        indices: The motions to correct.
-        batch_size: Most motions in a batch.
         bodies_together: Most motions in a task.
         workers: Number of processes among which the tasks are divided.
     """

@@ -56,8 +56,6 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
     """Put the feet of a motion into contacts, with labels by which a correction plants them there and only there.
 
     Args:
-        motion: The motion to correct.
-        contacts: Contacts of that motion.
         correct: A kinematic correction, which finds the ground and the feet on it.
 
     Returns:

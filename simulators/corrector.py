@@ -160,7 +160,6 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     Args:
         motions: Motions of any skeletons, frame rates and lengths.
         pipeline: The stages that their batches pass.
-        workers: Number of processes.
 
     Returns:
         A correction of each motion, in their order.
@@ -248,7 +247,6 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is
 
     Args:
         view: The motion before correction.
-        correction: Its correction.
         is_tilted: Whether its floor seems to be tilted, so that a small difference is clear.
     """
     added_m_s = _added_slide_m_s(correction)

@@ -109,7 +109,6 @@ def _build_results(
 
     Args:
         cleaned: N motions after the clean-up.
-        corrected: The corrected motions.
         findings: Findings about each motion so far.
         mode: Supports that may carry the body.
         later_repairs_m: (N,) furthest that each repair after the clean-up has moved a joint.
@@ -248,7 +247,6 @@ def _simulation_finding(
 
     Args:
         tracked: Plans and simulations of N motions.
-        index: Index of the motion.
         corrected: The post-processed motion.
         errors_m: (T, J) distances of the simulated joints from the cleaned ones.
         polished_m: Mean distance of the corrected joints from the simulated ones.
@@ -325,7 +323,6 @@ def find_failure(
     Args:
         track: The simulated motion of T frames.
         distances_m: (T, J) distances of its joints from their targets.
-        names: Names of the joints.
         settings: Settings of the tracker, with the bounds of acceptance.
     """
     bounds = settings.acceptance
@@ -363,7 +360,6 @@ def mean_residual(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[
     """Return mean residual root force in body weights, and moment in newton metres.
 
     Args:
-        body: The simulated body.
         wrench: (S, 6) residual wrench of each simulation step.
         rest: (T, 6) wrench that the motion demands beyond floor and muscles; it is high if a support is missing that
             the file does not show.
@@ -407,10 +403,7 @@ def make_timeline(
     """Return a simulated motion's timeline; the first frame, to which no step leads, repeats the second.
 
     Args:
-        body: The simulated body.
-        track: The simulated motion.
         fps: Frames per second.
-        steps_per_frame: Simulation steps per frame.
         supports: Supports of this one motion, or none.
     """
     wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)

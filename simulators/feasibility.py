@@ -91,7 +91,6 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     Args:
         motions: The motions, which are not cleaned up.
         settings: Clean-up by which floor and supports are found.
-        engine: Name in the table of engines.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
     cleaned = clean_motions(motions, settings)

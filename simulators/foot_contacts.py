@@ -122,7 +122,6 @@ class Contacts:
         """Write the contacts as JSON.
 
         Args:
-            path: Path of the file.
             overwrite: Replace an existing file.
 
         Raises:
@@ -181,7 +180,6 @@ class StandingFoot:
         """Return a foot of a posed motion during a contact.
 
         Args:
-            posed: The posed motion.
             foot: 0 for the left foot, 1 for the right one.
             first: First frame of the contact.
             last: Last frame of the contact.

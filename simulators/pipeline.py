@@ -141,10 +141,7 @@ def track_plans(
     """Simulate together the motions of all plans that need it.
 
     Args:
-        physics: Settings.
         simulator: World and bodies of this thread.
-        cleaned: Batches of cleaned motions.
-        plans: Their plans.
 
     Returns:
         A result of each batch.

@@ -46,7 +46,6 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
 
     Args:
         cleaned: N motions after the clean-up, with their supports.
-        body: Humanoid of their skeleton.
         settings: Settings of the plan, and the engine's friction.
     """
     supports = cleaned.supports
@@ -230,7 +229,6 @@ def heel_load_share(
     Args:
         load: (N, T, 2, K) 1 or more for corners that carry, those of the heel first.
         fps: Frames per second.
-        settings: Times and shares.
 
     Returns:
         (N, T, 2) in [0, 1].
@@ -258,7 +256,6 @@ def hold_contacts(
         points_m: (N, T, 2, K, 3) corners.
         load: (N, T, 2, K) 1 or more for corners that carry.
         fps: Frames per second.
-        settings: Limits.
 
     Returns:
         (N, T, 2, 2) along x and z in m.
@@ -299,7 +296,6 @@ def solve_foot_moves(
         arms_m: (N, T, 2, K, 3) corners seen from the ankle.
         load: (N, T, 2, K) 1 or more for corners that must touch.
         fps: Frames per second.
-        settings: Reluctances and limits.
 
     Returns:
         (N, T, 2) rise of each ankle in m, and (N, T, 2, 3) turn of each foot, a rotation vector about a horizontal

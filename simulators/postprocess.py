@@ -303,7 +303,6 @@ class RestoreFeet(Positive):
 
         Args:
             motions: N motions of T frames.
-            cleaned: The cleaned motions.
             before: The motions before clean-up, whose knees are followed.
             simulated: (N, T) share of the simulation.
         """

@@ -45,10 +45,8 @@ class CorrectorPreset:
         """Make the corrector of this preset.
 
         Args:
-            engine: Name of an engine.
             mass_kg: Mass of the body; None for the usual one at its stature.
             fallback: Treatment of a body that falls without residual force.
-            workers: Number of processes.
             scene: Scene in which motions are followed.
 
         Raises:

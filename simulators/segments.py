@@ -199,7 +199,6 @@ def merge_segments(
     """Return the correction of a motion from those of its segments; the first one that fails rejects it.
 
     Args:
-        motion: The whole motion.
         segments: Its segments, from `split_segments`.
         corrections: The correction of each segment's `motion`.
         settings: The clean-up with which they were corrected.

@@ -338,7 +338,6 @@ def _assemble_links(
     """Assemble links from the segments that they carry.
 
     Args:
-        skeleton: The whole skeleton.
         rest_m: (J, 3) positions of the joints at rest.
         joints: (L,) joint of each link.
         link_of: (J,) link that carries each joint.

@@ -103,7 +103,6 @@ def solve_soft_legs(
         foot_turns: (N, T, 2, 4) turns of the feet, world.
         firmness: (N, T, 2) 0 for feet that swing, 1 for those that stand.
         fps: Frames per second.
-        settings: Weights.
         reference_knees_m: (N, T, 2, 3) knees whose jerk the knees may have; by default those of the positions.
 
     Returns:
@@ -251,7 +250,6 @@ class _ReachProblem:
             firmness: (T, 2) 0 for feet that swing, 1 for those that stand.
             reference_m_s3: (T, 2) jerk of the knees before.
             fps: Frames per second.
-            settings: Weights.
         """
         fixed_m = dot(axes, shanks_m)[..., None] * axes
         return cls(

@@ -114,7 +114,6 @@ def fit_soles(
         heights_m: (T, 2, K) corners above the floor.
         flat: (T, 2) whether a foot stands flat.
         fps: Frames per second.
-        ball_known: The thickness at the ball is known.
     """
     few_s, enough_s = FLAT_S
     flat_s = flat.sum() / fps
@@ -151,7 +150,6 @@ def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = FAST_M_S, mo
         root_m: (N, T, 3) roots.
         fps: Frames per second.
         from_m_s: Speed above which the factor exceeds 1.
-        most: Largest factor.
 
     Returns:
         (N, T) from 1 to `most`.

@@ -65,7 +65,6 @@ def plan_contacts(
     Args:
         body: Body with C contact points.
         motions: N motions of T frames on the body's tree.
-        friction: Coefficient of friction.
         supports: Supports of each motion beside the floor; empty if no motion has any.
         settings: Bounds of height and speed, and the solver's iterations.
         inset: Share of the way from the corners of soles to the middle of the foot at which forces act.
@@ -121,7 +120,6 @@ def missing_support_share(
     Args:
         upward_bodyweights: (N, T) upward force that a motion demands.
         activation: (N, T, C) of its contact points.
-        settings: Bounds of the force.
 
     Returns:
         (N, T) in [0, 1].
@@ -144,7 +142,6 @@ def contact_activation(
         points_m: (N, T, C, 3) points, with heights above the ground beneath them.
         fps: Frames per second.
         speeds_m_s: Speed up to which a point carries freely, and speed from which on it carries nothing.
-        settings: Bounds of the height.
         lacking: In [0, 1], how strongly another contact is needed, which widens the bounds.
 
     Returns:
@@ -179,7 +176,6 @@ def solve_contact_forces(
         wrench: (N, T, 6) force and moment about a point.
         arms_m: (N, T, C, 3) contact points seen from there.
         activation: (N, T, C) weights in [0, 1], 0 for a point that cannot carry.
-        friction: Coefficient of friction.
         settings: Weight of moments, and the solver's iterations.
 
     Returns:
@@ -226,7 +222,6 @@ def _solve_scaled_forces(
         wrench: (6, F) weighted wrenches w.
         scale: (C, F) by which forces are divided.
         levers: (3, C, F) weighted levers.
-        friction: Coefficient of friction.
         settings: The solver's iterations.
 
     Returns:
@@ -333,7 +328,6 @@ def continue_contact_forces(
         wrench: (N, 6) force and moment about a point.
         arms_m: (N, C, 3) contact points seen from there.
         activation: (N, C) weights in [0, 1].
-        friction: Coefficient of friction.
         settings: Weight of moments, and the solver's iterations.
         iterate: (N, 2, 3, C) primal and dual variables at which the solver begins; overwritten by those at its end.
 

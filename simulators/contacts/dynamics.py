@@ -106,7 +106,6 @@ def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, 
 
     Args:
         body: Body of L links.
-        needs: Demand of its motion.
         contact_n: (..., C, 3) contact forces, world.
         points_m: (..., C, 3) contact points of the body, world.
 

@@ -67,14 +67,7 @@ class _CompiledBody:
 
     @classmethod
     def compile(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
-        """Compile a body.
-
-        Args:
-            body: Simulated body.
-            supports: Its supports.
-            settings: Settings of the engine.
-            step_s: Duration of a simulation step.
-        """
+        """Compile a body."""
         colliders = SupportColliders.from_supports(body, supports)
         model = mujoco.MjModel.from_xml_string(write_mjcf(body, settings, step_s, colliders))
         stiffness = np.array([settings.mujoco.stiffening * _stiffness(part) for part in body.tree.parts[1:]])
@@ -299,12 +292,6 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
 
     Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse ones, which it would take
     from 60 degrees of freedom on (issue 3767 there; fixed in 4.0.1).
-
-    Args:
-        body: Simulated body.
-        settings: Settings of the engine.
-        step_s: Duration of a simulation step.
-        colliders: Colliders of its supports.
     """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (

@@ -133,13 +133,7 @@ class Simulation:
         self._colliders = SupportColliders({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
-        """Load the body, unless it is already loaded without supports.
-
-        Args:
-            body: Simulated body.
-            step_s: Duration of a simulation step.
-            supports: Its supports.
-        """
+        """Load the body, unless it is already loaded without supports."""
         pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
         if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
@@ -234,10 +228,7 @@ class Simulation:
         Args:
             position_m: Centre of mass of the root.
             orientation: Quaternion xyzw of the root.
-            velocity_m_s: Velocity of the root.
-            angular_rad_s: Angular velocity of the root.
             rotations: Quaternions xyzw of the joints.
-            velocities_rad_s: Angular velocities of the joints.
         """
         client = {"physicsClientId": self.client}
         pybullet.resetBasePositionAndOrientation(self.body_id, position_m, orientation, **client)
@@ -251,10 +242,7 @@ class Simulation:
 
         Args:
             targets: Quaternions xyzw of the joints.
-            torques_nm: Torques of the joints.
             centre_m: Centre of mass of the root, at which the force acts.
-            force_n: Force on the root.
-            torque_nm: Torque on the root.
         """
         client = self.client
         body = self.body_id

@@ -108,7 +108,6 @@ class World(Protocol):
 
         Args:
             bodies: N bodies whose trees differ in lengths only.
-            step_s: Duration of a simulation step.
             supports: Supports of each body, level places that are absent until `show`.
         """
         ...
@@ -126,7 +125,6 @@ class World(Protocol):
         """Compute targets and torques with which joints follow a reference.
 
         Args:
-            body: Body that was built.
             reference: Splines through its n motions.
             times_s: (S,) of the steps.
             torques_nm: (S, n, J, 3) feed-forward joint torques.

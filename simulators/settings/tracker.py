@@ -325,7 +325,6 @@ class TrackerSettings:
 
         Args:
             strength: From 0 to 1; see `DriveSettings.at_strength`.
-            engine: Name of an engine.
             mass_kg: Mass of the body; None for the usual one at its stature.
         """
         return cls.with_drive(DriveSettings.at_strength(strength), engine, mass_kg)
@@ -335,8 +334,6 @@ class TrackerSettings:
         """Return settings with a drive.
 
         Args:
-            drive: Drive of the root.
-            engine: Name of an engine.
             mass_kg: Mass of the body; None for the usual one at its stature.
         """
         return cls(BodySettings(mass_kg=mass_kg), EngineSettings(name=engine), drive)
@@ -367,7 +364,6 @@ class Preset:
         """Return the settings of the tracker.
 
         Args:
-            engine: Name of an engine.
             mass_kg: Mass of the body; None for the usual one at its stature.
             fallback: Treatment of a body that falls without residual force.
         """

@@ -116,7 +116,6 @@ def make_control_sequence(
     Args:
         world: World in which the body is built.
         planned: Plan of N motions.
-        settings: Settings of the tracker.
         scene: Scene, whose push is part of the sequence.
 
     Returns:
@@ -189,7 +188,6 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
     Root and foot keep their orientation.
 
     Args:
-        body: Simulated body.
         motions: N planned motions of T frames.
         plans: Their contact plans, which hold their poses.
 
@@ -264,7 +262,6 @@ def make_reference_trajectory(
     Args:
         world: World in which the body is built.
         planned: Plan of one motion.
-        settings: Settings of the tracker.
         scene: Scene in which the motion is followed.
 
     Returns:

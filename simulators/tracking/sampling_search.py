@@ -54,8 +54,6 @@ def track_residual_free(
 
     Args:
         world: World of an engine with compliant joints.
-        planned: Plans of motions.
-        settings: Settings of the tracker.
         scene: Scene in which motions are followed.
 
     Returns:

@@ -51,7 +51,6 @@ class BodyTrajectories:
             frames: Frames T.
             steps: Simulation steps S.
             bodies: Bodies N.
-            links: Links of a body.
         """
         return cls(
             centre_m=np.zeros((frames, bodies, 3)),
@@ -99,9 +98,7 @@ def track_motions(
     """Simulate bodies that follow their plans; a motion's result does not depend on the others.
 
     Args:
-        world: World of an engine.
         planned: Plans, whose trees may differ only in lengths and whose frame rates are one.
-        settings: Settings of the tracker.
         scene: Scene; its push is no residual force, and not reported as such.
 
     Returns:
@@ -211,8 +208,6 @@ class _Controller:
         """Advance the running bodies by a step.
 
         Args:
-            world: World of the bodies.
-            step: Index of the step.
             remaining: The n bodies whose motions have not ended, which are the first ones.
             running: Those of them that are not lost.
 
@@ -255,7 +250,6 @@ class RootWrench:
 
         Args:
             goals: Where n roots should be.
-            states: Where they are.
             rest: (n, 6) force and moment that contacts leave unexplained.
 
         Returns:
@@ -317,10 +311,7 @@ class LegFeedback:
         """Return the joint targets of a step with those of the legs moved.
 
         Args:
-            step: Index of the step.
-            frame: Frame nearest to the step.
             goal: Where the roots of the first n bodies should be.
-            root: Where they are.
             ankles_m: (n, 2, 3) where the ankles are.
 
         Returns:

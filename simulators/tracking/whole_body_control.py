@@ -229,9 +229,7 @@ class WholeBodyController:
         """Prepare the control.
 
         Args:
-            trajectory: Trajectory of all bodies.
             step_s: Time from one command to the next.
-            settings: Settings of the tracker.
         """
         body = trajectory.body
         drive = settings.drive
@@ -309,7 +307,6 @@ class WholeBodyController:
         Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside that of the motion.
 
         Args:
-            step: Simulation step.
             error: Deviation of N bodies at it.
             perturbations: Random deviations of each body.
 
@@ -336,7 +333,6 @@ class WholeBodyController:
         """Find the forces on the corners of the soles that come closest to a wrench.
 
         Args:
-            step: Simulation step.
             bodies: States of N bodies.
             wrench: (N, 6) wanted force and moment.
             iterate: (N, 2, 3, C) of the solver in the last command, which is updated.
