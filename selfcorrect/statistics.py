@@ -73,7 +73,6 @@ def mean_interval(
 
     Args:
         values: (S,) one value per seed.
-        confidence: Confidence of the interval.
         stream: Random numbers of the bootstrap, by default always the same.
         bounds: Lowest and highest value that the quantity can have.
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
@@ -107,7 +106,6 @@ def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: fl
 
     Args:
         values: (S,) one value per seed, e.g. differences of paired arms.
-        confidence: Confidence of the interval.
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
@@ -208,7 +206,6 @@ def ratio_interval(
     Args:
         numerator: (S,) one value per seed.
         denominator: (S,) values of the same seeds.
-        confidence: Confidence of the interval.
         resolution: Smallest step of scores that are counts, a floor of both standard deviations; 0 for none.
 
     Returns:
@@ -286,7 +283,6 @@ def compare_paired(
     Args:
         first: (S,) one value per seed of one arm.
         second: (S,) values of the same seeds in the other arm.
-        confidence: Confidence of the interval of the difference.
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
@@ -372,7 +368,6 @@ def half_life_interval(curves: ArrayLike, floor: float = 0.0, confidence: float 
     Args:
         curves: (S, T) one curve per seed.
         floor: Height at which nothing is left of the quality.
-        confidence: Confidence of the interval.
 
     Returns:
         The median in generations with its interval.
@@ -448,7 +443,6 @@ def evaluate_quality(
         baseline: (S,) the quality of the baseline in the same seeds.
         better: Direction in which the quality is good.
         thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
-        confidence: Confidence of the interval.
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
@@ -497,7 +491,6 @@ def seeds_to_decide(
         baseline: (S,) the quality of the baseline in the same seeds.
         better: Direction in which the quality is good.
         thresholds: Factors by which it may worsen, by default those of `Thresholds()`.
-        confidence: Confidence of the intervals.
         resolution: Smallest step of a score that is a count, as in `evaluate_quality`.
 
     Returns:

@@ -118,7 +118,6 @@ def assert_loop_stable(
     """Raise AssertionError unless the loop is stable in realism and in diversity; else return the verdicts.
 
     Args:
-        model: The untrained model.
         data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
         policy: Which samples train each generation.
         corrector: Corrector, applied in full, or a Correction that says how it is applied.
@@ -167,7 +166,6 @@ def measure_stability(
     PyTorch and linear algebra use one thread meanwhile: for small models, more threads only take processor time.
 
     Args:
-        model: The untrained model.
         data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
         policy: Which samples train each generation.
         corrector: Corrector, applied in full, or a Correction that says how it is applied.
@@ -284,7 +282,6 @@ def assert_plausible(
     """Raise AssertionError if more than `allowed` of the motions break rules of `selfcorrect.check`, and name them.
 
     Args:
-        motions: The motions.
         select: Codes or names of the rules to apply, or first letters of codes; by default all.
         ignore: Codes or names of rules to leave out, or first letters of codes.
         allowed: Number of implausible motions that pass.

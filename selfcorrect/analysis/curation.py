@@ -17,7 +17,6 @@ def nash_bargaining(start: ArrayLike, rewards: ArrayLike, rounds: int = 20_000) 
     Args:
         start: (categories,) first distribution.
         rewards: (raters, categories).
-        rounds: Number of curations.
     """
     p = np.asarray(start, dtype=float)
     utility = np.exp(np.atleast_2d(np.asarray(rewards, dtype=float)))
@@ -39,7 +38,6 @@ def exchanged_curation(
         own_share: Share of its own curated samples in a model's training set; those of the others have equal shares of
             the rest.
         real_share: Share of the true distribution that is mixed in afterwards.
-        generations: t.
 
     Returns:
         (t + 1, models, categories).

@@ -269,7 +269,6 @@ def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolatio
         n: Number of real samples.
         generations: t, number of generations after generation 0.
         spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
-        extrapolation: w, strength of the extrapolation.
     """
     shrink = (n - 1) / n
     return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
@@ -338,7 +337,6 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
 
     Args:
         n: Number of real samples.
-        dimension: d.
         generations: t, number of generations after generation 0.
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
@@ -354,7 +352,6 @@ def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
 
     Args:
         n: Number of real samples.
-        models: Number of models.
         generations: t, number of generations after generation 0.
     """
     mean_variance = 1 / n
@@ -379,7 +376,6 @@ def regression_replace_error(samples: int, dimension: int, noise: float, generat
 
     Args:
         samples: T, number of samples per generation.
-        dimension: d.
         noise: σ, standard deviation of the noise.
         generations: t, number of generations after generation 0.
     """
@@ -394,7 +390,6 @@ def regression_accumulate_error(samples: int, dimension: int, noise: float, gene
 
     Args:
         samples: T, number of samples per generation.
-        dimension: d.
         noise: σ, standard deviation of the noise.
         generations: t, number of generations after generation 0.
     """
@@ -458,7 +453,6 @@ def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generation
     Args:
         probabilities: (categories,) true distribution.
         n: Number of real samples.
-        real_share: Share of real samples.
         generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
@@ -524,7 +518,6 @@ def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share:
     Args:
         probabilities: (categories,) true distribution.
         rewards: (categories,), or (raters, categories) for raters chosen evenly.
-        real_share: Share of real samples.
         generations: t, number of generations after generation 0.
     """
     real = np.asarray(probabilities, dtype=float)

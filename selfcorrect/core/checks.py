@@ -20,8 +20,6 @@ def check_count(what: str, value: object, least: int, most: int | None = None) -
     """Check that a value is a whole number within bounds.
 
     Args:
-        what: Subject of the message.
-        value: The value.
         least: Smallest allowed number.
         most: Largest allowed number, None for no bound.
 
@@ -64,12 +62,6 @@ def check_file_name(what: str, value: object) -> Path:
 
 def check_methods(what: str, value: object, methods: Sequence[str], advice: str) -> None:
     """Check that a value is an object with some methods.
-
-    Args:
-        what: Subject of the message.
-        value: The value.
-        methods: Names of the methods.
-        advice: End of the message.
 
     Raises:
         SettingError: It is a class, or lacks a method.

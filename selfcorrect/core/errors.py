@@ -70,7 +70,6 @@ class LoopError(SelfcorrectError, RuntimeError):
         """Make the error.
 
         Args:
-            message: The sentence.
             bug: Traceback of the cause if that is a bug of this package, "" if the message says what to fix.
         """
         super().__init__(message)
@@ -92,7 +91,6 @@ class JobsError(SelfcorrectError, RuntimeError):
         """Make the error.
 
         Args:
-            message: The sentence.
             failed: Errors of the failed jobs, by name.
             bug: Traceback as in `LoopError`.
         """
@@ -109,8 +107,6 @@ class MissingExtraError(SelfcorrectError, ImportError):
 
         Args:
             what: Feature that needs the extra.
-            extra: Name of the extra.
-            error: The error of the import.
             hint: Advice if the extra cannot be installed, "" for none.
         """
         command = f"pip install 'selfcorrect[{extra}]'"

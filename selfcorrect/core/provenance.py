@@ -73,7 +73,6 @@ class Provenance:
         """Return the same rows after a corrector.
 
         Args:
-            corrector: Its name.
             distance: (N,) root-mean-square change of each sample.
             accepted: (N,) bool.
         """

@@ -64,9 +64,7 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
     """Cluster the samples of each label by k-means; a centroid is the mean of its cluster's values.
 
     Args:
-        samples: Samples of any labels.
         samples_per_centroid: Mean size of a cluster.
-        stream: Source of randomness.
         embed: Function of values whose vectors are clustered.
 
     Raises:
@@ -94,7 +92,6 @@ def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor
     Args:
         vectors: (N, D).
         count: Number K of clusters.
-        stream: Source of randomness.
 
     Returns:
         Centres (K, D) float64, and the cluster (N,) int64 of each vector.
@@ -183,8 +180,6 @@ def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
 
     Args:
         masses: (K,) probabilities.
-        count: Number of draws.
-        stream: Source of randomness.
 
     Returns:
         (K,) shares of the draws.

@@ -47,9 +47,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     Global random generators start from `stream` and are restored afterwards, as are the settings of `process_state`.
 
     Args:
-        corrector: The corrector.
         samples: N samples.
-        stream: Source of its randomness.
 
     Raises:
         CorrectorError: The answer has a wrong type, length, shape or dtype.
@@ -309,7 +307,6 @@ def filter_of(corrector: Corrector, name: str = "") -> Corrector:
     """Return the control that rejects what a corrector rejects and changes nothing.
 
     Args:
-        corrector: The corrector.
         name: Name in reports (default: `filter(NAME)`).
     """
 
@@ -327,7 +324,6 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
     uniformly from the sphere, and the same samples are rejected.
 
     Args:
-        corrector: The corrector.
         name: Name in reports (default: `random-perturbation(NAME)`).
     """
 
@@ -347,7 +343,6 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
     """Return a corrector that applies correctors one after another; rejected samples do not reach the next.
 
     Args:
-        correctors: The correctors, in their order.
         name: Name in reports (default: all names, joined by +).
 
     Returns:

@@ -54,8 +54,6 @@ def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination,
     Args:
         real: (N, *event) values.
         synthetic: (M, *event) values.
-        settings: Training.
-        stream: Source of randomness.
 
     Raises:
         InputError: There are no values of one kind.
@@ -96,9 +94,7 @@ def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimi
     logit is flat, a sample does not move.
 
     Args:
-        real: Real training data.
         length: Length of the step, in standard deviations of the real data.
-        settings: Training of the discriminator.
 
     Raises:
         SettingError: The length is negative or not finite.

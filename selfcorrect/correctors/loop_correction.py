@@ -105,8 +105,6 @@ def apply_corrector(
 
     Args:
         raw: (N, *event) samples.
-        correction: The corrector and its application.
-        stream: Source of randomness.
         redraw: Function of the positions (M,) of rejected samples in `raw`, and a stream, which returns new raw
             samples of the same labels; None to drop rejected samples.
 

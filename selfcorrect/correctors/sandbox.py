@@ -67,7 +67,6 @@ def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = 
     """Return a separate process, or this one if it is asked for or the system cannot kill process groups.
 
     Args:
-        name: Name of the code in messages.
         limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
         in_process: Whether to call the code in this process.
 

@@ -23,8 +23,6 @@ def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, ba
     Args:
         captions: (N, D) embedded captions.
         samples: (N, D) embedded samples, in the order of their captions.
-        most: Largest k.
-        batch: Number of samples in a batch.
 
     Returns:
         (most,) shares for k = 1, 2, …
@@ -55,7 +53,6 @@ def diversity(samples: np.ndarray, draw: np.random.Generator, pairs: int = PAIRS
 
     Args:
         samples: (N, D) embedded samples.
-        draw: Random numbers.
         pairs: Number of pairs, at most N.
 
     Raises:
@@ -73,7 +70,6 @@ def multimodality(samples: np.ndarray, draw: np.random.Generator, pairs: int = 1
 
     Args:
         samples: (C, R, D) embedded samples, R of each of C captions.
-        draw: Random numbers.
         pairs: Number of pairs per caption, at most R.
 
     Raises:

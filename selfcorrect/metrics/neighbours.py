@@ -20,7 +20,6 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     Args:
         reference: (N, D) real vectors, more than `neighbours`.
         candidate: (M, D) synthetic vectors, more than `neighbours`.
-        neighbours: k.
 
     Returns:
         The four measures by name.

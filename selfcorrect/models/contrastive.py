@@ -66,8 +66,6 @@ class ContrastiveEncoders:
             features: (N, F) of the samples.
             labels: (N,) the description of each sample, a row of `vectors`.
             vectors: (C, E) of the descriptions.
-            settings: Settings of encoders and training.
-            stream: Random numbers.
 
         Raises:
             InputError: Labels do not fit.

@@ -42,7 +42,6 @@ class Gaussian(TensorModel):
         Args:
             event: Shape (*replicates, d) of a value.
             unbiased: See `Gaussian.unbiased`.
-            dtype: Type of the parameters.
         """
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
         return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
@@ -61,8 +60,6 @@ class Gaussian(TensorModel):
 
         Args:
             samples: The training set, values (N, *replicates, d).
-            steps: Not used.
-            stream: Not used.
         """
         weights = samples.weights.to(self.mean) / samples.weights.sum()
         fitted = self._fit_weighted(samples.values, weights)
@@ -77,9 +74,6 @@ class Gaussian(TensorModel):
 
         Args:
             samples: The training set, values (N, *replicates, d).
-            pairs: Pairs of values.
-            steps: Not used.
-            stream: Not used.
 
         Raises:
             TrainingDivergedError: The losers vary so much more than the winners that no covariance is left.

@@ -71,7 +71,6 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         """Return the scalar to minimise on a batch.
 
         Args:
-            network: The network in training mode.
             values: (B, *event) float32, on the device.
             labels: (B,) int64, on the device.
             generator: Random numbers, on the CPU.
@@ -86,7 +85,6 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
         Args:
             samples: The training set, values (N, *event).
-            steps: Number of optimiser steps.
             stream: Random numbers of batches and layers.
 
         Returns:
@@ -111,7 +109,6 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         """Minimise the loss on each batch in turn, in place.
 
         Args:
-            network: The network in training mode.
             drawn: Batches of values (B, *event) and labels (B,), on the CPU.
             generator: Random numbers, on the CPU.
 

@@ -55,7 +55,6 @@ class PairModel(Protocol):
         Args:
             samples: The training set, drawn as `fit` draws it from the same stream.
             pairs: At least one pair.
-            steps: Number of optimiser steps.
             stream: Random numbers of the fit.
         """
         ...

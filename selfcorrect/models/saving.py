@@ -71,11 +71,6 @@ class Saveable:
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
         """Check that a state belongs to a model of this configuration.
 
-        Args:
-            where: Subject of messages.
-            state: The state.
-            model: This model with the state.
-
         Raises:
             InputError: A tensor is missing, unexpected, not finite, or of another shape.
         """

@@ -36,8 +36,6 @@ def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor
 
     Args:
         samples: N samples.
-        size: Number of rows.
-        generator: Random numbers.
 
     Returns:
         (size,) int64 rows.
@@ -53,10 +51,7 @@ def batches(samples: Samples, size: int, steps: int, generator: torch.Generator)
     """Yield batches of values and labels, drawn with replacement in proportion to the weights.
 
     Args:
-        samples: The training set.
         size: Number of samples in a batch.
-        steps: Number of batches.
-        generator: Random numbers.
     """
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
@@ -67,8 +62,6 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
     """Take one optimiser step.
 
     Args:
-        optimiser: The optimiser.
-        loss: The scalar to minimise.
         step: 0-based number of the step, for the message.
 
     Raises:
@@ -108,8 +101,6 @@ def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float 
     """Take one optimiser step.
 
     Args:
-        optimiser: The optimiser.
-        loss: Scalar loss.
         gradient_norm: Largest norm of all gradients together, which are scaled down to it; None for no limit.
     """
     optimiser.zero_grad()
@@ -134,7 +125,6 @@ def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int,
 
     Args:
         averages: Averages of the parameters, changed in place.
-        parameters: The parameters.
         steps: Number of steps so far.
         decay: Decay per step in the long run.
     """
@@ -188,7 +178,6 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, stat
 
     Args:
         optimiser: A new optimiser of the network's parameters.
-        network: The network.
         state: Tensors of `optimiser_state`; an empty state leaves the optimiser new.
     """
     parameters = dict(network.named_parameters())

@@ -127,9 +127,7 @@ def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: E
     """Return values that stand for `draws` times as many: of each label the draws nearest to k-means' centres.
 
     Args:
-        model: Model that draws.
         labels: (N,) labels of the values.
-        draws: Number of draws per value.
         embed: Values to vectors in which they are clustered.
         stream: Random numbers of draws and clusters.
 

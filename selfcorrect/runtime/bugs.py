@@ -100,8 +100,6 @@ def try_optional(step: str, work: Callable[[], T], otherwise: T) -> tuple[T, str
     """Call a function on which no result depends, such as a hint or a picture, so that its failure costs no result.
 
     Args:
-        step: Name of the step in the sentence.
-        work: The function.
         otherwise: Value after a failure.
 
     Returns:

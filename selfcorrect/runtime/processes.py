@@ -46,7 +46,6 @@ def run_in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item],
 
     Args:
         act: Function of a part of the items.
-        items: All items.
         least: Smallest number of items in a part.
     """
     parts = min(_thread_limit.get(), len(items) // least)
@@ -104,11 +103,6 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
     """Call a function on every task in worker processes, or in this one if there is one task or worker.
 
     A single task may take as many threads of this process.
-
-    Args:
-        function: Function of an importable module.
-        tasks: Its arguments.
-        workers: Number of processes.
 
     Returns:
         The results in the order of the tasks.

@@ -61,7 +61,6 @@ class Registry(Generic[RowType]):
 
         Args:
             kind: Name of a member in messages, such as "corrector".
-            rows: Rows of this package.
             group: Group of the entry points that add rows, "" for none.
             row_type: Function that makes a row from name, reference and summary of an entry point.
             also: Description of values that are allowed beside names.
@@ -152,7 +151,6 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
     Args:
         kind: Kind of thing, such as "corrector".
-        name: The unknown name.
         names: Names that are known, of which the nearest is suggested.
     """
     names = list(names)
@@ -169,10 +167,6 @@ def import_object(reference: str) -> Any:
 
 def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:
     """Import the callable at "package.module:function", which may be in the current folder.
-
-    Args:
-        reference: The reference.
-        kind: Kind of callable in messages.
 
     Raises:
         SettingError: The reference is malformed, or leads to nothing that can be called.

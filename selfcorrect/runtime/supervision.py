@@ -27,9 +27,6 @@ def forbid_exit(name: str = "code of others") -> Iterator[None]:
 
     Ctrl-C stays Ctrl-C. A forked copy of this process that returns from the code is killed here.
 
-    Args:
-        name: Name of the code in messages.
-
     Raises:
         InputError: The code tried to end the program.
     """

@@ -76,7 +76,6 @@ class DiffusersModel(NetworkModel[nn.Module]):
         """Return the mean squared error of the network's prediction at uniformly drawn times.
 
         Args:
-            network: Network that is trained.
             values: (N, *event) values of the batch, on the network's device.
             labels: (N,) int64.
             generator: Source of random numbers.

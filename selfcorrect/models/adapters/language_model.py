@@ -117,7 +117,6 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         """Return the mean negative log-likelihood per token, in nats.
 
         Args:
-            network: Network that is trained.
             values: (N, *event) values of the batch, on the network's device.
             labels: (N,) int64.
             generator: Source of random numbers.

@@ -87,7 +87,6 @@ class TorchModel(NetworkModel[nn.Module]):
         """Return the user's objective of a batch.
 
         Args:
-            network: Network that is trained.
             values: (N, *event) values of the batch, on the network's device.
             labels: (N,) int64.
             generator: Source of random numbers.

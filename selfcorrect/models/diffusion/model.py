@@ -84,7 +84,6 @@ class MotionDiffusion(Saveable):
 
         Args:
             samples: The training set, values (N, T, D).
-            steps: Number of optimiser steps.
             stream: Random numbers of batches and layers.
 
         Raises:
@@ -105,7 +104,6 @@ class MotionDiffusion(Saveable):
         Args:
             samples: The training set, values (N, T, D), of which the batches of `fit` are drawn.
             pairs: Pairs of sequences, whose reference is a trained diffusion model.
-            steps: Number of optimiser steps.
             stream: Random numbers of batches, pairs and layers.
 
         Raises:
@@ -181,8 +179,6 @@ class MotionDiffusion(Saveable):
 
         Args:
             labels: (N,) int64.
-            stream: Random numbers.
-            times: Descending diffusion times.
 
         Returns:
             (N, T, D) noisy values.
@@ -212,7 +208,6 @@ class MotionDiffusion(Saveable):
 
         Args:
             noisy: (N, T, D).
-            time: Diffusion time.
             labels: (N,).
 
         Returns:

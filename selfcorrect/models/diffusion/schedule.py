@@ -54,7 +54,6 @@ class NoiseSchedule:
             clean: (N, *event) predicted clean samples.
             noise: (N, *event) unit noise.
             time: Diffusion time of `noisy`.
-            next_time: Earlier diffusion time.
             eta: 0 for the deterministic step of DDIM, 1 for the ancestral step of DDPM with the posterior variance.
 
         Returns:

@@ -25,7 +25,6 @@ def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steer
     Args:
         kind: `Guided`, `Rescaled`, `Truncated` or `Projected`.
         model: A diffusion model.
-        settings: Settings of that class.
 
     Raises:
         InputError: The model is no diffusion model.

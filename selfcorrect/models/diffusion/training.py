@@ -48,15 +48,9 @@ def train(
     """Train `network` in place with a new optimiser, and let `average` follow it.
 
     Args:
-        network: The network.
-        average: Running average of its weights.
         draw: Function that draws a batch; this process works on its share of each.
-        config: Settings of training.
-        steps: Number of optimiser steps.
         steps_before: Number of steps that both networks have seen already.
         on_step: Called with the number of steps so far.
-        acceleration: Use of the device.
-        share: Group of processes.
         loss_of: Predicted and clean values (B, T, D) → the scalar that is minimised.
         pair_loss: Preference loss that is added in each step.
 
@@ -109,10 +103,6 @@ def draw_batch(
 
     Args:
         samples: The training set, on the generator's device.
-        schedule: Noise schedule.
-        config: Settings of training.
-        null_label: Label of hidden labels.
-        generator: Random numbers.
     """
     size = config.batch_size
     device = generator.device

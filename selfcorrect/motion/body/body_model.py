@@ -50,7 +50,6 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
     Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X.
 
     Args:
-        path: The model file.
         allow_pickle: Read .pkl files, whose source you trust; only numbers are read, other objects are refused.
 
     Returns:

@@ -41,7 +41,6 @@ def encode_corrections(
     Args:
         samples: N samples of features (T, D).
         motions: The N motions of these features.
-        corrections: One for each motion.
         codec: Encodes motions as features.
 
     Returns:
@@ -71,7 +70,6 @@ def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Co
     Args:
         function: Correction of motions; it gets copies, which it may change in place.
         codec: Features that the loop works on.
-        name: Name of the corrector in reports.
 
     Returns:
         A corrector of features (N, T, D).

@@ -69,7 +69,6 @@ def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, 
     """Cut a sequence into groups of bounded size; a larger item stands alone.
 
     Args:
-        items: The items.
         size: Function that returns the size of an item.
         most_size: Largest sum of sizes in a group.
         most: Largest number of items in a group.
@@ -94,7 +93,6 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
     """Yield starts and stops of about equally long pieces that cover a motion.
 
     Args:
-        frames: Number of frames of the motion.
         longest: Largest number of frames of a piece.
         overlap: Number of frames that neighbours share.
     """

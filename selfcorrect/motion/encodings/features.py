@@ -108,7 +108,6 @@ def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> Mot
     """Return windows that start at the horizontal origin: the inverse of `encode_features`.
 
     Args:
-        skeleton: Skeleton of all motions.
         features: (N, T, D) features in their units.
         fps: Frames per second.
 

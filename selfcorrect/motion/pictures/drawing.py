@@ -80,7 +80,6 @@ def fit_camera(panels: Sequence[PicturePanel], camera: Camera | None = None, *, 
     """Return a camera that shows the whole bodies of all panels in all frames.
 
     Args:
-        panels: The panels.
         camera: Camera to begin with; the result is no nearer.
         same_view: Let every panel's camera follow the first motion.
 
@@ -184,7 +183,6 @@ def film_strip(
 
     Args:
         panels: The motions, with titles and what else is drawn.
-        pictures: Number of moments.
         size_px: Height and width of a picture.
         camera: Camera of all panels; by default one that shows the whole bodies.
         same_view: Let every panel's camera follow the first motion.
@@ -216,7 +214,6 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
     """Write frames as GIF or MP4, by the path's suffix.
 
     Args:
-        path: File to write.
         frames: (T, height, width, 3) uint8.
         fps: Frames per second.
 

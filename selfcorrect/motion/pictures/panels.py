@@ -65,8 +65,6 @@ def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view
     """Path of the camera's target: the place on the ground below the root, smoothed over half a second.
 
     Args:
-        panels: All panels.
-        panel: The panel of the camera.
         same_view: Follow the middle of all panels.
 
     Returns:

@@ -51,7 +51,6 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
     Of a correction, the page also shows the residual force and what carries the body.
 
     Args:
-        motions: Motions or corrections.
         titles: Titles above them; none by default.
         spread_m: 0 lays the motions over one another at first.
 
@@ -71,8 +70,6 @@ def make_player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overla
     """Return the page of panels, which are compared with the first one if they may be its corrections.
 
     Args:
-        panels: The panels.
-        titles: Their titles.
         overlaid: Draw all in one view at first.
 
     Returns:
@@ -97,8 +94,6 @@ def encode_scene(
     It replaces `SCENE_MARK` in `TEMPLATE`.
 
     Args:
-        panels: The panels.
-        titles: Their titles.
         together: Use one camera for all panels; by default if they may be corrections of the first.
         overlaid: Draw all in one view at first.
         marked: Colour and count faults, and let the floor hide nothing. Otherwise the page shows motions as they look.

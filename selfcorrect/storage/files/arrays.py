@@ -51,8 +51,6 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path 
     """Write arrays with names as a .npz file; on failure the old file stays.
 
     Args:
-        path: Path of the file.
-        arrays: The arrays.
         objects_of: A .npz file whose arrays of objects are copied byte by byte, without reading them.
     """
     with replacing(path) as temporary:
@@ -90,7 +88,6 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
     """Read arrays of a .npz file by name.
 
     Args:
-        path: Path of the file.
         names: Names of arrays, which may be missing; None for all.
         skip_pickled: Leave out pickled arrays.
 

@@ -41,8 +41,6 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
     """Refuse a file that would take more memory than the limit.
 
     Args:
-        what: Subject of the message.
-        size: Bytes in memory.
         stored: Bytes on disk; a file that grows by no more than eight times may have any size.
 
     Raises:
@@ -76,9 +74,7 @@ def check_workable(what: object, size: float, *, stored: float) -> None:
     """Refuse motions that are too large to work on, which takes several copies in memory.
 
     Args:
-        what: Subject of the message.
         size: Bytes of one copy in memory.
-        stored: Bytes on disk.
 
     Raises:
         InputError: They are too large; see `check_unpacked`.
@@ -158,8 +154,6 @@ def unpack(what: object, content: bytes, decompressor: Decompressor, copies: int
     """Return compressed content, unpacked.
 
     Args:
-        what: Subject of messages.
-        content: Compressed content.
         decompressor: Decompressor that has not been used yet.
         copies: Number of copies in memory that count against the limit.
 

@@ -100,7 +100,6 @@ def read_as(kind: type[T], value: object, where: object) -> T:
 
     Args:
         kind: Dataclass with annotated fields.
-        value: Value of JSON.
         where: Name of the value in messages.
 
     Raises:

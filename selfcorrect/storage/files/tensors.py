@@ -82,8 +82,6 @@ def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], 
     """Return the tensors of a table that a network expects.
 
     Args:
-        where: Subject of messages.
-        table: Dictionary of tensors.
         expected: Tensors of the network by name.
         what: Name of the tensors in messages.
 

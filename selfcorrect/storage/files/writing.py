@@ -130,7 +130,6 @@ def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True
     """Replace a file by new content, at once and synced to disk; on failure the old file stays.
 
     Args:
-        path: Path of the file.
         content: Bytes, or text that is written as UTF-8 with invalid characters escaped.
         overwrite: Replace an existing file.
 
@@ -212,7 +211,6 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
     """Make a folder with all its files at once: written beside it, synced, renamed; on failure nothing is left.
 
     Args:
-        folder: Path of the folder.
         files: Content of each file by name.
         check: Function that is called when all is written, before the folder is renamed.
     """

@@ -167,8 +167,6 @@ def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[i
     """Return a sparse matrix as a dense array, after a check of its indices.
 
     Args:
-        call: Description of the matrix.
-        part_of: Function that decodes its parts.
         take: Function that is called with the bytes of the dense array.
     """
     from scipy import sparse

@@ -19,7 +19,6 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     """Read the dictionary in a pickle file: arrays, dense copies of sparse matrices, numbers, text, and lists of them.
 
     Args:
-        path: Path of the file.
         allow_pickle: Consent of the caller, which has to be True.
 
     Raises:

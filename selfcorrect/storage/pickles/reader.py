@@ -83,7 +83,6 @@ class Reader(_UNPICKLER):
         """Prepare to read a pickle.
 
         Args:
-            file: File of the pickle.
             budget: Limit on the memory of all content of the file.
             beside: Contents of PyTorch's storages by key; None if they follow the pickle.
             nested: Whether the pickle is in an array of another one.

@@ -173,9 +173,6 @@ class _PickledResults(Results):
         """Read the pickle.
 
         Args:
-            path: Path of the file.
-            content: Decompressed content of the file.
-            start: Start of the pickle in it.
             pack: Function that compresses the content again.
             entries: Entries of PyTorch's archive, the pickle first, instead of the content.
         """

@@ -111,11 +111,9 @@ def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = MA
     A part that the file uses in many places counts in each, so that a small file cannot become a large value.
 
     Args:
-        tree: Tree of a pickle.
         act: Function that replaces a leaf.
         budget: Limit on memory, against which each step counts.
         deepest: Levels of nesting that are left.
-        name: Name of the tree.
     """
     budget.take(BYTES_PER_STEP + len(name))
     if deepest < 0:

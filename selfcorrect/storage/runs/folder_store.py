@@ -100,7 +100,6 @@ class FolderStore(FolderReader):
         """Open the folder, and make it if there is none.
 
         Args:
-            folder: Path of the folder.
             config: Settings of the run, as JSON values.
             keep_models: Keep the models of all generations. Otherwise only the last two are kept: a resume needs one,
                 a repair the one before.

@@ -40,8 +40,6 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
     config extends, which then replaces it.
 
     Args:
-        folder: Path of the folder.
-        config: JSON values.
         extends: Function that returns whether a new config extends the recorded one.
 
     Raises:

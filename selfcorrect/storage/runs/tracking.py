@@ -139,8 +139,6 @@ class WandbLog:
         """Prepare the log.
 
         Args:
-            folder: Run folder.
-            target: Destination of the runs.
             best: Better direction, "min" or "max", of quantities by name.
         """
         self.failed = False

@@ -84,8 +84,6 @@ def make_prompts(captions: Sequence[Sequence[str]], lengths: Sequence[int], enco
 
     Args:
         captions: Captions of each motion, at least one.
-        lengths: Frames of each motion.
-        encode: Encoder of captions.
 
     Raises:
         InputError: A motion has no caption.

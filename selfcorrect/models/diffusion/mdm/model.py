@@ -48,9 +48,7 @@ class MdmDiffusion(MotionDiffusion):
         """Return the untrained model.
 
         Args:
-            arguments: Arguments of the checkpoint.
             prompts: Captions and lengths of the motions that are drawn.
-            device: The device.
             averaged: Sample with the running average of the weights.
         """
         config = arguments.config(averaged=averaged)
