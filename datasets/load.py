@@ -27,7 +27,6 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """Read the motion in a file of any known format: y up, metres, soles on the floor, rest pose upright.
 
     Args:
-        path: The file.
         reading: Properties that the file does not hold, such as its unit.
         any_body: Read bodies that no corrector could work on, too, such as those without knees.
 

@@ -107,8 +107,6 @@ def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settin
     All are on the training motions' skeleton (their average, see `cut_windows`), and labels are those of both.
 
     Args:
-        training: Motions of the training windows.
-        held_out: Motions of the held-out windows.
         settings: Lengths, frame rate and other settings of the windows.
 
     Raises:

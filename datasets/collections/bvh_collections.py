@@ -51,7 +51,6 @@ def _lists(pattern: str, words: Callable[[str], tuple[str, str]], obtain: str) -
     """Return a function that lists the files of a folder that match a pattern.
 
     Args:
-        pattern: Glob pattern of the files.
         words: Function of a file's name that returns label and text.
         obtain: Place where the collection can be had, for messages.
     """

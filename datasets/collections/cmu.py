@@ -93,7 +93,6 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
     """Load the clips of a folder or .tar.gz of the set, on SMPL-22 with the subject's bones.
 
     Args:
-        path: Folder or archive.
         split: Split or subjects, as in `clips`; None for all.
         on_floor: Whether each clip's floor, which was captured up to 13 cm off, is put at y = 0.
 
@@ -113,7 +112,6 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     """List the clips of a folder or .tar.gz of the set, to be read one by one, as captured.
 
     Args:
-        folder: Folder or archive.
         split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
         allow_pickle: Not used: nothing in it is pickled.
 

@@ -150,8 +150,6 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
     """List the recordings of a folder in this layout.
 
     Args:
-        dataset: Dataset that messages name.
-        folder: Its folder.
         split: Name of a split, None for all recordings.
         read: Reader of one recording.
 

@@ -109,7 +109,6 @@ def check_size(
     A file that is itself an eighth of that, as recordings are, may have any size.
 
     Args:
-        path: The file.
         sizes: Frames and joints of each motion.
         more: Bytes of files beside it.
         bytes_per_joint: Memory of one joint in one frame.
@@ -140,7 +139,6 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
     """Refuse numbers that are not finite or too large.
 
     Args:
-        what: What begins the message.
         array: (T, ...) numbers.
         most: Their largest distance from 0.
 
@@ -161,7 +159,6 @@ def note_gaps(name: str, frames: np.ndarray) -> tuple[str, ...]:
     """Return a note if frames between the first and the last one are missing, and where.
 
     Args:
-        name: Name of the array in the file.
         frames: (T,) numbers of the frames.
 
     Returns:
@@ -192,7 +189,6 @@ def rate_of(
     """Return frames per second of a file: as it states them, as an option does, or as is usual for its program.
 
     Args:
-        path: The file.
         numbers: The single numbers in the file, by name.
         reading: What the file does not state.
         usual: The rate of the program's files, None if they have none.
@@ -225,7 +221,6 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
 
     Args:
         where: The file, and the person in it if there are several.
-        name: Name of the array.
         array: (T, ...) its numbers.
         most: Their largest distance from 0.
 

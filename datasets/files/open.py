@@ -27,7 +27,6 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """Read a motion file: y up, metres, on skeletons that rest upright, soles where the file has the floor at y = 0.
 
     Args:
-        path: The file.
         reading: What the file does not state.
         any_body: Read also what no corrector could work on, such as bodies without knees, with the reason as `flaw`.
 
@@ -160,7 +159,6 @@ def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, ov
 
     Args:
         path: The file; folders on the way are made.
-        motion: The motion.
         name: The format, such as "bvh"; by default the first with the path's suffix.
         overwrite: Replace a file that is there already.
 

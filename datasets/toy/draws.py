@@ -21,8 +21,6 @@ def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tens
     """Draw two concentric circles of radius 1 and 2.
 
     Args:
-        count: Number of values.
-        stream: Source of randomness.
         noise: Standard deviation of the radius.
 
     Returns:
@@ -39,8 +37,6 @@ def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tens
     """Draw two interleaved half circles of radius 1.
 
     Args:
-        count: Number of values.
-        stream: Source of randomness.
         noise: Standard deviation of either coordinate.
 
     Returns:
@@ -57,11 +53,6 @@ def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tens
 def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tuple[Tensor, Tensor]:
     """Draw eight Gaussians on a circle of radius 2.
 
-    Args:
-        count: Number of values.
-        stream: Source of randomness.
-        deviation: Standard deviation of each Gaussian.
-
     Returns:
         Values (count, 2) and labels (count,) around the circle.
     """
@@ -74,9 +65,6 @@ def pinwheel(count: int, stream: Stream, arms: int = 5, twist: float = 0.6) -> t
     """Draw arms that bend around the origin.
 
     Args:
-        count: Number of values.
-        stream: Source of randomness.
-        arms: Number of arms.
         twist: Strength by which they bend.
 
     Returns:
@@ -108,9 +96,7 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     """Draw two groups of people, the second a minority, with two labels each.
 
     Args:
-        count: Number of people.
         minority_share: Share of the second group.
-        stream: Source of randomness.
 
     Returns:
         (count, 4) of x₁, x₂, group, label.

@@ -47,7 +47,6 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
 
     Args:
         numbers: (T,) numbers of the text's characters.
-        length: Characters of a window.
         held_out: Share of the windows, those of the text's end, that is held out.
 
     Returns:

@@ -66,7 +66,6 @@ def read(path: Path, body: Body | None = None, reading: Reading | None = None) -
     """Read the motion in an AMASS file, at its own frame rate, y up, with fingers if the file has them.
 
     Args:
-        path: AMASS file.
         body: Person whose joints move, from `body_in`; None for an average one.
         reading: Options for what the file leaves out.
 
@@ -173,8 +172,6 @@ def write(path: Path, motion: Motion, body: Body | None = None, like: Path | Non
     Files hold no bone lengths. Without a body, the motion is put on an average one, whose feet stand where they stood.
 
     Args:
-        path: File to write.
-        motion: Motion, y up.
         body: Person with whom it was read; None for an average one.
         like: File whose layout and other fields (shape, gender) are kept, but for those per frame if the number of
             frames has changed. Without it, 55 joints give the SMPL-X layout, others SMPL+H's.

@@ -20,7 +20,6 @@ def put_on_body(motion: Motion, posed: Motion) -> Motion:
     """Return poses on another body with the feet where they stood, and warn of the change.
 
     Args:
-        motion: The motion on its own body.
         posed: The same poses and root path on the other body.
     """
     placed = keep_feet_in_place(motion, posed)

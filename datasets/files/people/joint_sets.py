@@ -205,7 +205,6 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     """Open the motion of joints, which is written back in the file's unit, axes and type of number.
 
     Args:
-        path: File of the joints.
         array: (T, J, 3) its numbers, in its order.
         joints: The set of J joints.
         reading: Options for unit, axis and frame rate.

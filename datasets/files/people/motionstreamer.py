@@ -39,7 +39,6 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     """Open the motion of rows, y up: joints turn as the file says, on bones of mean length.
 
     Args:
-        path: File of the rows.
         rows: (T, 272) its numbers.
         reading: Options; y up and metres cannot be changed.
 

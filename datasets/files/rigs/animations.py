@@ -37,7 +37,6 @@ def read_animation(
     """Return an animation on its rig and the body in it.
 
     Args:
-        rig: The rig.
         motion: Its motion in the file's unit.
         tracks: What moves in the file.
         reading: What the file does not state.

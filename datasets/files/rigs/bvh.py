@@ -40,7 +40,6 @@ def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None
     """Read a BVH file.
 
     Args:
-        path: The file.
         metres_per_unit: Length of its unit; see `parse_bvh`.
         fps: Frames per second, which overrule the file's frame time.
 
@@ -58,8 +57,6 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     """Return the clip in a BVH file's text, y up.
 
     Args:
-        text: The file's text.
-        source: Its name in messages.
         metres_per_unit: Length of the file's unit, which the format does not state; without it, the likeliest of the
             usual units (see `units`).
         fps: Frames per second, which overrule the file's frame time.
@@ -173,7 +170,6 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
     """Return a motion from elsewhere as a clip to be written, with position channels at the root only.
 
     Args:
-        motion: The motion.
         metres_per_unit: Length of the file's unit, by default a centimetre.
         rotation_order: Axes of the Euler angles, the outermost first.
 
@@ -203,7 +199,6 @@ def layer_between(before: str, after: str, source: str) -> str:
     """Return the text of a BVH file with what has to be added to one file's channels to get those of another.
 
     Args:
-        before: Text of a file.
         after: Text of another one with the same channels, as its correction has.
         source: The name of both in messages.
 

@@ -95,10 +95,6 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
 
     The format does not state the encoding. Latin-1 decodes anything, so that it is the last one tried.
 
-    Args:
-        content: The file.
-        source: Its name in messages.
-
     Returns:
         The text, and the name of the encoding for Python.
 
@@ -135,8 +131,6 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     """Read the text of a BVH file.
 
     Args:
-        text: The file's text.
-        source: Its name in messages.
         fps: Frames per second, which overrule the file's frame time.
 
     Returns:

@@ -135,7 +135,6 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
     """Return joints and all nodes above them, parents first.
 
     Args:
-        joints: Nodes that are joints.
         parents: Parent of each node, −1 for a root.
 
     Returns:
@@ -209,13 +208,7 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
-    """Return a note on names of joints that a kind of file cannot hold, with what is written for the first; "" if none.
-
-    Args:
-        kind: The kind of file.
-        names: Names of joints.
-        written: Names that are written for them.
-    """
+    """Return a note on joints' names that a kind of file cannot hold, with what is written for the first; "" if none."""
     changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
     if not changed:
         return ""
@@ -234,9 +227,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     """Return the rig's motion in the file's unit.
 
     Args:
-        rig: The rig.
         tracks: What moves; all else rests.
-        frames: Number of frames.
         fps: Frames per second.
 
     Returns:
@@ -265,7 +256,6 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
     """Return the motion in metres, with what moves joints in their parents, as the pelvis always does.
 
     Args:
-        rig: The rig.
         motion: Its motion in the file's unit.
         tracks: What moves in the file.
         metres_per_unit: Length of that unit; None for metres, except for bodies whose size shows otherwise.

@@ -136,10 +136,8 @@ def _complete_spine(
 
     Args:
         part_joints: Joints of the parts that names say; changed.
-        pelvis: Joint that is the pelvis.
         chest: Joint that bears the arms.
         trunk: Joints from above the pelvis to the chest.
-        skeleton: Skeleton of the joints.
     """
     spine_names = ("spine1", "spine2", "spine3")
     spine = [part_joints[part] for part in spine_names if part in part_joints]

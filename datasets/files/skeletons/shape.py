@@ -114,7 +114,6 @@ def parts_from_shape(
     """Return the body part of each joint, "" where none is recognised; None if the skeleton is no human body's.
 
     Args:
-        motion: Motion of the skeleton.
         joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
         named_parts: Body part of each joint by its name, which counts as one sign among others.
 

@@ -115,10 +115,7 @@ class TracedBody:
         Args:
             parts_m: Places (T, 3) of the left leg's joints, the right ankle and the neck.
             joints_m: As in the class, like the others.
-            centre_m: See there.
             fps: Frames per second.
-            format_axis: See there.
-            rest_axis: See there.
 
         Returns:
             The body, its leg as long as usual.
@@ -371,7 +368,6 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     """Turn a motion y up and its rest pose upright, whatever they are.
 
     Args:
-        motion: Motion as read.
         up: Axis by the reading; None to infer it from format, rest pose and motion.
         format_axis: Axis that the format has, None if it has none.
 
