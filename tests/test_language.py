@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import tokenize
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -30,8 +29,6 @@ LIMITS = {
 """Highest rate of each measure; `measure` explains them."""
 LIMITS_OF_TESTS = {"names": 1.0, "words": 0.4, "density": 15.5, "several": 6.0, "unpacking": 4, "docstrings": 13.0}
 """The same for the code of the tests."""
-LEAST_ARGS = 62.0
-"""Lowest share of public functions of three or more parameters that have an argument section, percent."""
 
 
 def _split(words: str) -> frozenset[str]:
@@ -103,14 +100,6 @@ def count_functions(tree: ast.AST) -> Iterator[str]:
             is_property = any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
             if lacks_a_verb(node.name) and not is_property:
                 yield "nameless"
-        parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        if (
-            len([parameter for parameter in parameters if parameter.arg not in ("self", "cls")]) >= 3
-            and node.name[0] != "_"
-        ):
-            yield "wide"
-            if re.search(r"^\s*Args:\s*$", ast.get_docstring(node) or "", re.MULTILINE):
-                yield "with_args"
 
 
 def count_all(source: str) -> Counter[str]:
@@ -158,7 +147,6 @@ def measure(sources: Iterable[str]) -> dict[str, float]:
         "several": percent("several", "assignments"),
         "unpacking": counts["unpacking"],
         "docstrings": percent("odd_openings", "docstrings"),
-        "args": percent("with_args", "wide"),
     }
 
 
@@ -195,7 +183,6 @@ def test_the_measures_tell_plain_code_from_compressed_code() -> None:
     assert (compressed["names"], compressed["unpacking"], compressed["docstrings"]) == (100, 1, 100)
     assert compressed["words"] > 30
     assert compressed["density"] > plain["density"] > 5
-    assert (plain["args"], compressed["args"]) == (100, 0)
 
 
 @pytest.mark.slow
@@ -207,4 +194,3 @@ def test_the_code_reads_no_worse_than_before(folders: tuple[str, ...], limits: d
     rates = measure(path.read_text(encoding="utf-8") for place in places for path in sorted(place.rglob("*.py")))
     above = {name: round(rates[name], 2) for name, limit in limits.items() if rates[name] > limit}
     assert not above, f"above the limits {limits}; say it plainer, or name it as docs/code-glossary.md does"
-    assert rates["args"] >= LEAST_ARGS or folders != PACKAGES

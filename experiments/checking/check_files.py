@@ -75,9 +75,7 @@ def check_files(
     """Check files, each when the caller asks for it.
 
     Args:
-        paths: Motion files.
         reading: Facts that the files do not state.
-        choice: Rules to check.
         engine: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
         explain: Also draw conclusions on what the files were read as.
 

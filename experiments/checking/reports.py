@@ -163,8 +163,6 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
     """Draw a PNG with a row of moments for each of the worst findings, at most one per rule and file.
 
     Args:
-        path: the picture.
-        all_checked: findings of all files.
         reading: how the files are read.
         overwrite: replace a file that is there already.
 

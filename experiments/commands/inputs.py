@@ -19,7 +19,6 @@ def must_be_usable(reading: Reading, without: Sequence[str] = ()) -> None:
     """Check the options of reading before any work.
 
     Args:
-        reading: The options.
         without: Fields that would change nothing in this command.
 
     Raises:

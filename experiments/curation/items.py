@@ -51,7 +51,6 @@ def collect_items(
         paths: One run folder, or motion files and folders of them.
         samples: Approximate number of samples of a run; of motion files, all are samples.
         generation: Generation of a run (default: the last).
-        stream: Stream for the choice of samples.
         reading: Options for reading motion files.
 
     Raises:

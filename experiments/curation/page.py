@@ -37,8 +37,6 @@ def make_rating_page(
 
     Args:
         items: Samples to compare, motions or pictures.
-        rater: Name of the rater.
-        question: Question to the rater.
         pairs: Number of pairs to show (default: three per sample).
         seed: Seed for the choice of pairs and sides.
         marked: Whether faults of motions are coloured and counted.

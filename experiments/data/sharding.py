@@ -122,7 +122,6 @@ def make_shards(task: ShardTask, workers: int) -> tuple[list[ShardFacts], list[s
     """Make those shards of a set that are missing, or whose inputs changed.
 
     Args:
-        task: The sources and the set.
         workers: Number of processes that read at the same time.
 
     Returns:
@@ -157,8 +156,6 @@ def make_part(task: ShardTask, number: int, progress: Progress) -> None:
     """Make the shards of a part and record them, unless its record shows that the inputs did not change.
 
     Args:
-        task: The sources and the set.
-        number: Number of the part.
         progress: Called with the recordings that are done.
     """
     place = Place(task.out)

@@ -34,7 +34,6 @@ def open_source(
     """Open a dataset, a folder of motion files, or a file.
 
     Args:
-        path: The folder or file.
         dataset: Name of the dataset; by default inferred from its layout.
         split: A part of the dataset.
         reading: Facts that motion files do not state.
@@ -72,7 +71,6 @@ def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None
     A dataset defines how its files are read. A reading that states facts is therefore for plain motion files.
 
     Args:
-        path: The folder or file.
         name: Name of the dataset, None to infer it.
         reading: Facts that motion files do not state.
 
@@ -103,8 +101,6 @@ def map_readable(
     """Yield the results of some work on motions, and go on if it fails.
 
     Args:
-        motions: The motions.
-        work: Function of a motion.
         complain: Gets a sentence for each motion on which the work fails.
     """
     for motion in motions:

@@ -32,7 +32,6 @@ def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Pr
 
     Args:
         send: Function that takes the events.
-        job: Name of the job.
         pace_s: Shortest time between events, seconds.
     """
     latest_s = 0.0

@@ -93,10 +93,7 @@ def run_jobs(
     Finished work stays finished if a job fails.
 
     Args:
-        jobs: The jobs.
         where: Place and number of workers.
-        title: Title of the progress bar.
-        unit: Unit of the progress bar.
         folder: Folder into which all jobs write; a cluster must reach it.
         observe: Called with the progress of all jobs, from any thread.
         each_alone: A job that fails ends only those that wait for it.
@@ -220,7 +217,6 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
     """Return the error to raise after all other jobs are done.
 
     Args:
-        failed: The error of each failed job.
         count: Number of all jobs.
         tries: Number of times that a job was tried.
     """

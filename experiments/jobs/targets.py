@@ -21,7 +21,6 @@ def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], o
 
     Args:
         outputs: The file of each option, None for an option that was not given.
-        inputs: Files that are read.
         others: Other files that the command writes.
 
     Raises:
@@ -68,7 +67,6 @@ def check_output(
     Args:
         path: The file, None for no file.
         overwrite: Allow that an existing file is replaced.
-        inputs: Files that are read.
         is_stream_allowed: Allow a pipe or a device, such as /dev/stdout.
 
     Raises:

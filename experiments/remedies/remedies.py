@@ -70,7 +70,6 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
 
     Args:
         task: The loop's task, whose model some remedies change.
-        arm: The arm without remedy.
         name: Name of the remedy in the table of remedies, "none" for no remedy.
         inputs: What the remedy may use beside the model, by default nothing.
     """
@@ -88,7 +87,6 @@ def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
     """Return a task and an arm whose corrector works in another place of the loop.
 
     Args:
-        task: The loop's task.
         arm: The arm, whose corrector works on training data.
         name: Name of the place in the table of places.
 
