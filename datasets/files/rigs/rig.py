@@ -208,7 +208,7 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
-    """Return a note on joints' names that a kind of file cannot hold, with what is written for the first; "" if none."""
+    """Return a note on joints' names that a kind of file cannot hold, with the first in its new form; "" if none."""
     changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
     if not changed:
         return ""
