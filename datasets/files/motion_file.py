@@ -41,11 +41,12 @@ _LEGS_OFF_M = 0.12
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
-    """Return a motion on the average body, whose height is uncertain if the shape in its file is another one.
+    """Return a motion on the average body in the place of a person, whose legs may be longer or shorter.
 
-    Without a shape, or with one of zeros, the average body is the body of the file.
+    If the file has the shape of the person, other programs will see that body on the floor of the file. Without a
+    shape, or with one of zeros, these see the average body.
     """
-    return replace(motion, height_error_m=_LEGS_OFF_M) if shape is not None and np.any(shape) else motion
+    return replace(motion, height_error_m=_LEGS_OFF_M, is_floor_trusted=shape is not None and bool(np.any(shape)))
 
 
 @dataclass(frozen=True, eq=False)

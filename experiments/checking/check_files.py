@@ -15,6 +15,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Finding
+from selfcorrect.motion.checks.references import measure_reference
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
@@ -50,6 +51,8 @@ class CheckedFile:
     """The root residual of each motion, None if it could not be measured; empty if it was not asked for."""
     assumed: tuple[str, ...] = ()
     """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
+    references: tuple[dict[str, float], ...] = ()
+    """Figures of each motion as a reference, by key; empty if these were not asked for."""
     conclusions: tuple[Conclusion, ...] = ()
     """What the file was read as, and why; empty if that was not asked for."""
     notes: tuple[str, ...] = ()
@@ -70,7 +73,13 @@ class CheckedFile:
 
 
 def check_files(
-    paths: Iterable[Path], reading: Reading, choice: RuleChoice, engine: str | None, *, explain: bool = False
+    paths: Iterable[Path],
+    reading: Reading,
+    choice: RuleChoice,
+    engine: str | None,
+    *,
+    explain: bool = False,
+    as_references: bool = False,
 ) -> Iterator[CheckedFile]:
     """Check files, each when the caller asks for it.
 
@@ -78,13 +87,15 @@ def check_files(
         reading: Facts that the files do not state.
         engine: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
         explain: Also draw conclusions on what the files were read as.
+        as_references: Also measure the motions as references.
 
     Yields:
         The findings of each file, or the reason for which it could not be read.
     """
     for path in paths:
         try:
-            yield _check_file(path, reading, choice, engine, explain)
+            checked = _check_file(path, reading, choice, engine, explain)
+            yield _measure_references(checked, reading) if as_references and not checked.flaw else checked
         except Exception as error:  # whatever is wrong with one file, the others go on
             yield CheckedFile(path, error=describe_failure(path, error))
 
@@ -119,6 +130,11 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
         notes=tuple(dict.fromkeys(notes)),
         flaw=f"cannot be corrected: {remove_path(file.flaw, path)}" if file.flaw else "",
     )
+
+
+def _measure_references(checked: CheckedFile, reading: Reading) -> CheckedFile:
+    motions = open_motion(checked.path, reading, any_body=True).motions
+    return replace(checked, references=tuple(map(measure_reference, motions)))
 
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:

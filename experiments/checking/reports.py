@@ -122,6 +122,8 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
     }
     if checked.conclusions:
         values["reading"] = [asdict(conclusion) for conclusion in checked.conclusions]
+    if checked.references:
+        values["references"] = list(checked.references)
     if checked.needed:
         values["needed"] = [force and asdict(force) for force in checked.needed]
     return values

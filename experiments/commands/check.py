@@ -61,6 +61,14 @@ class CheckCommand:
     """Replace the files of findings and pictures if they exist."""
     verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False
     """Also print what each file was read as, and why: size, up, unit, names, frame rate and floor."""
+    references: bool = False
+    """Rank the motions by what will hurt robots and characters that train on them, instead of listing findings: the
+    height of stance feet, sliding, jitter, contact labels that flicker, a first frame in the air, pace, frame rate."""
+    csv: Path | None = None
+    """File for the table of `--references`, in SI units."""
+    leave_out: Path | None = None
+    """File for the paths of clips that `--references` finds unfit, one per line, the worst first: correct them first,
+    or leave them out."""
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary."""
     rules: bool = False
@@ -73,10 +81,16 @@ class CheckCommand:
             return _print_rules()
         if self.engine != "mujoco" and not self.physics:
             raise SettingError("engine measures the residual of --physics; add that, or leave out engine")
+        if (self.csv or self.leave_out) and not self.references:
+            raise SettingError("csv and leave-out hold what --references measures; add that, or leave them out")
+        if self.references and self.format == "junit":
+            raise SettingError("junit has no table; use --format text or json with --references")
         must_exist(self.inputs)
         must_be_usable(self.reading)
-        outputs = {"out": self.out, "picture": self.picture}
+        outputs = {"out": self.out, "picture": self.picture, "csv": self.csv, "leave-out": self.leave_out}
         check_separate(outputs, ())
+        for table in (self.csv, self.leave_out):
+            check_output(table, self.overwrite, self.inputs, is_stream_allowed=True)
         check_output(self.out, self.overwrite, self.inputs, is_stream_allowed=True)
         check_output(self.picture, self.overwrite, self.inputs)
         if self.picture is not None and self.picture.suffix.lower() != ".png":
@@ -87,6 +101,7 @@ class CheckCommand:
 
         from ..checking import reports
         from ..checking.check_files import check_files, read_project_choice
+        from ..checking.references import list_left_out, rank_references, to_reference_csv
 
         choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
@@ -96,13 +111,18 @@ class CheckCommand:
         if engine is not None:
             ENGINES.load(engine)  # where it is not installed, nothing begins
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        checked_files = list(check_files(bar, self.reading, choice, engine, explain=self.verbose))
+        files = check_files(bar, self.reading, choice, engine, explain=self.verbose, as_references=self.references)
+        checked_files = list(files)
         text = self._format(checked_files)
         if self.out is None:
             print(text)
         else:
-            with text_output(self.out, overwrite=self.overwrite) as file:
-                file.write(text + "\n")
+            self._write(self.out, text + "\n")
+        rows = rank_references(checked_files)
+        if self.csv is not None:
+            self._write(self.csv, to_reference_csv(rows))
+        if self.leave_out is not None:
+            self._write(self.leave_out, list_left_out(rows))
         if self.picture and any(checked.all_findings for checked in checked_files):
             draw = partial(reports.draw_worst, self.picture, checked_files, self.reading, overwrite=self.overwrite)
             _, note = try_optional("no picture was drawn", draw, None)
@@ -110,18 +130,27 @@ class CheckCommand:
                 print(note, file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in checked_files):
             raise InputError(f"{unread} of {len(checked_files)} files could not be read")
-        return int(any(checked.all_findings or checked.flaw for checked in checked_files))
+        has_faults = any(checked.all_findings or checked.flaw for checked in checked_files)
+        return int(has_faults or any(row.hurts for row in rows))
+
+    def _write(self, path: Path, text: str) -> None:
+        with text_output(path, overwrite=self.overwrite) as file:
+            file.write(text)
 
     def _format(self, checked_files: Sequence[CheckedFile]) -> str:
         """Return the findings in the chosen format."""
         from ..checking import reports
+        from ..checking.references import format_reference_table, rank_references
 
         if self.format == "json":
             return reports.to_findings_json(checked_files)
         if self.format == "junit":
             return reports.to_junit(checked_files)
         lines = []
-        if not self.quiet:
+        if self.references:
+            table = format_reference_table(rank_references(checked_files))
+            lines += table[-1:] if self.quiet else table
+        elif not self.quiet:
             for checked in checked_files:
                 lines += reports.format_lines(checked)
         return "\n".join([*lines, reports.summarize_files(checked_files)])

@@ -40,6 +40,8 @@ class Motion:
     height_error_m: float = field(default=0.0, compare=False)
     """Largest distance from y = 0 at which its feet may seem to stand because its person has bones of other lengths; 0
     if the lengths are known."""
+    is_floor_trusted: bool = field(default=False, compare=False)
+    """True if its person stands on a floor at y = 0, so that feet within `height_error_m` keep their height."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""

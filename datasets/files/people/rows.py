@@ -76,8 +76,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     axis = up_of_motion(file_motion, reading.up)
     view = to_y_up(axis.axis)
     motion = view.view(file_motion)
-    if layout.shape is not None:
-        motion = doubt_height(motion, rows[:, layout.shape])
+    motion = doubt_height(motion, None if layout.shape is None else rows[:, layout.shape])
     notes = (f"{AVERAGE_BODY}, as the file holds no bone lengths", f"rows as of {layout.program}", *notes, *axis.notes)
     if layout.has_contacts:
         notes = (*notes, f"contacts of the file stay as they are; {layout.program} derives them from the motion")

@@ -88,7 +88,7 @@ def find_kept_floor_m(motion: Motion) -> float:
 
     The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
     """
-    if not motion.height_error_m or motion.ground is not None or not len(motion):
+    if not motion.is_floor_trusted or motion.ground is not None or not len(motion):
         return 0.0
     levels_m = observe(motion).levels_m
     floor_m = float(levels_m[np.abs(levels_m).argmin()])

@@ -1,5 +1,6 @@
 """`selfcorrect check`: exit codes, reports, settings, pictures."""
 
+import csv
 import json
 import os
 from collections.abc import Callable
@@ -218,3 +219,25 @@ def test_physics_says_that_a_walk_without_a_floor_hangs(walk: Motion, folder: Pa
     write_bvh(folder / "climbs.bvh", clip_of(replace(walk, root_m=walk.root_m + up_m)))
     (climbs,) = json.loads(run("climbs.bvh", "--physics", "--select", "X", "--format", "json")[1])
     assert climbs["needed"][0]["without_support"] > 0.3
+
+
+def test_references_are_ranked_and_the_unfit_ones_listed(folder: Path, run: Run) -> None:
+    code, printed = run(folder, "--references", "--csv", "table.csv", "--leave-out", "unfit.txt")
+    assert code == 1
+    lines = printed.splitlines()
+    assert [Path(line.split()[0]).name for line in lines[1:3]] == ["high.bvh", "good.bvh"]
+    assert "stance feet" in lines[1].split("  ")[-1]
+    assert (folder / "unfit.txt").read_text().splitlines() == [str(folder / "high.bvh")]
+    rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
+    high, good = rows
+    assert float(high["stance_height_m"]) - float(good["stance_height_m"]) == pytest.approx(0.5, abs=1e-3)
+    assert good["hurts"] == ""
+    assert run("good.bvh", "--references")[0] == 0
+    entries = json.loads(run("good.bvh", "--references", "--format", "json")[1])
+    assert entries[0]["references"][0]["stance_height_m"] == pytest.approx(float(good["stance_height_m"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("words", [["--csv", "t.csv"], ["--leave-out", "t.txt"], ["--references", "--format", "junit"]])
+def test_options_of_references_that_change_nothing_are_refused(folder: Path, run: Run, words: list[str]) -> None:
+    assert run("good.bvh", *words)[0] == 2
+    assert not list(folder.glob("t.*"))

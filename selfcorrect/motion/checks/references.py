@@ -1,0 +1,96 @@
+"""Figures of motions as references: what policies and characters that train on them will feel.
+
+Programs that make references shift each clip by one height, start episodes at its first frame, and reward contacts by
+labels that they derive from the height and speed of toes. So these figures are heights and speeds of standing feet,
+noise, and labels that get lost while a foot stands. The observation says which foot stands, and how high the floor is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..geometry.runs import find_runs
+from ..measures.physical import MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure, Unit
+from ..motion import Motion
+from .motion_features import MotionFeatures
+from .pace import pace
+from .smoothness import noise_m
+
+REFERENCE_FIGURES = (
+    MotionFigure("stance_height_m", "stance feet", MILLIMETRES, digits=0, is_signed=True),
+    MotionFigure("slide_m_s", "slide", MILLIMETRES_PER_SECOND, digits=0),
+    MotionFigure("noise_m", "jitter", MILLIMETRES),
+    MotionFigure("flicker_hz", "label flicker", Unit("/s"), digits=1),
+    MotionFigure("first_frame_m", "first frame in air", MILLIMETRES, digits=0),
+    MotionFigure("pace", "pace", Unit("×"), digits=2),
+    MotionFigure("fps", "rate", Unit("fps"), digits=0),
+)
+"""Figures of a reference, in the order of tables."""
+
+LIMITS = {"stance_height_m": 0.04, "slide_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
+"""Largest sizes of the figures of references that need no correction: thresholds of F4 and S1, and of faulty inputs."""
+_PACES_OFF = 0.15
+"""Threshold of P1: time runs faster or slower than gravity allows."""
+_RATES = (4.9, 252.0)
+"""Threshold of R3: frame rates that recordings have."""
+
+LABEL_HEIGHT_M = 0.1
+LABEL_SPEED_M_S = 0.15
+"""A body part lower and slower than these has a contact label, as in ProtoMotions."""
+
+
+def measure_reference(motion: Motion) -> dict[str, float]:
+    """Return the `REFERENCE_FIGURES` of a motion; NaN for those that it does not show.
+
+    * `stance_height_m`: height of standing soles above y = 0.
+    * `slide_m_s`: mean speed of standing feet along the ground.
+    * `noise_m`: noise of the median joint in the noisiest half second.
+    * `flicker_hz`: how often, per second of stance, a contact label is lost and comes back.
+    * `first_frame_m`: height of the body's lowest point above the floor in the first frame.
+    * `pace`: playback speed relative to real time.
+    """
+    features = MotionFeatures(motion)
+    noise = noise_m(features).values
+    figures = dict.fromkeys((figure.key for figure in REFERENCE_FIGURES), np.nan)
+    figures["fps"] = float(motion.fps)
+    figures["noise_m"] = float(noise.max()) if noise.size else np.nan
+    figures["pace"] = np.nan if (speed := pace(features)) is None else speed
+    if not features.has_feet or not features.observation.stands.any():
+        return figures
+    figures["stance_height_m"] = features.floor_m
+    figures["slide_m_s"] = features.observation.standing_speed_m_s(motion)
+    figures["flicker_hz"] = _count_lost_labels(features) / _count_stance_seconds(features)
+    figures["first_frame_m"] = max(float(features.lowest_m[0]) + features.ground_m - features.floor_m, 0.0)
+    return figures
+
+
+def label_contacts(features: MotionFeatures) -> np.ndarray:
+    """Return the contact labels (T, 2) that programs derive: of toes that are low above the floor, and slow."""
+    heights_m = features.observation.feet_m[:, :, -1, 1] - features.floor_m
+    speeds_m_s = features.observation.speeds_of(features.given)
+    return (heights_m < LABEL_HEIGHT_M) & (speeds_m_s < LABEL_SPEED_M_S)
+
+
+def _count_lost_labels(features: MotionFeatures) -> int:
+    """Count how often contact labels go and come back within a stance, in which a foot stays on the floor."""
+    labels = label_contacts(features)
+    lost = 0
+    for foot in range(2):
+        for start, stop in find_runs(features.observation.stands[:, foot]):
+            lost += max(len(find_runs(labels[start:stop, foot])) - 1, 0)
+    return lost
+
+
+def _count_stance_seconds(features: MotionFeatures) -> float:
+    return float(features.observation.stands.sum()) / features.fps
+
+
+def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
+    """Return each figure as a multiple of its limit, the worst first; figures that are not shown are left out."""
+    ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
+    ratios["pace"] = (max(figures["pace"], 1 / max(figures["pace"], 1e-3)) - 1) / _PACES_OFF
+    ratios["fps"] = max(figures["fps"] / _RATES[1], _RATES[0] / figures["fps"])
+    shown = [(key, ratio) for key, ratio in ratios.items() if np.isfinite(ratio)]
+    return dict(sorted(shown, key=lambda item: -item[1]))

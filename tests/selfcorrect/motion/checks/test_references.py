@@ -1,0 +1,68 @@
+"""Figures of motions as references: planted faults show in their figures, and heights only in one."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.checks.references import LIMITS, REFERENCE_FIGURES, measure_reference, rate_reference
+from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.motion import Motion
+
+
+def slide(motion: Motion) -> Motion:
+    shift_m = np.arange(len(motion))[:, None] / motion.fps * np.array([0.0, 0.0, 0.4])
+    return replace(motion, root_m=motion.root_m + shift_m)
+
+
+def shake(motion: Motion) -> Motion:
+    noise_m = np.random.default_rng(0).normal(0.0, 0.02, motion.root_m.shape)
+    return replace(motion, root_m=motion.root_m + noise_m)
+
+
+def stutter(motion: Motion) -> Motion:
+    """Let the body jerk to and fro by so little that feet still stand, but for moments faster than a label allows."""
+    is_shifted = np.arange(len(motion)) // 4 % 2
+    return replace(motion, root_m=motion.root_m + 0.015 * is_shifted[:, None] * np.array([0.0, 0.0, 1.0]))
+
+
+def start_in_air(motion: Motion) -> Motion:
+    height_m = np.maximum(0.2 - 0.1 * np.arange(len(motion)), 0.0)
+    return replace(motion, root_m=motion.root_m + height_m[:, None] * np.array([0.0, 1.0, 0.0]))
+
+
+FAULTS: dict[str, Callable[[Motion], Motion]] = {
+    "stance_height_m": lambda motion: raise_motion(motion, 0.1),
+    "slide_m_s": slide,
+    "noise_m": shake,
+    "flicker_hz": stutter,
+    "first_frame_m": start_in_air,
+    "fps": lambda motion: replace(motion, fps=1000.0),
+}
+
+
+@pytest.mark.parametrize("key", FAULTS)
+def test_a_fault_shows_in_its_figure(walk: Motion, key: str) -> None:
+    clean = rate_reference(measure_reference(walk))
+    assert clean[key] <= 1
+    assert rate_reference(measure_reference(FAULTS[key](walk)))[key] > 1
+
+
+def test_the_height_of_a_clip_changes_no_other_figure(walk: Motion) -> None:
+    """Programs shift clips, so a wrong height must not hide or show other faults."""
+    before = measure_reference(walk)
+    for by_m in (-0.15, -0.05, 0.05, 0.15):
+        after = measure_reference(raise_motion(walk, by_m))
+        assert after["stance_height_m"] - before["stance_height_m"] == pytest.approx(by_m, abs=1e-6)
+        for key in set(LIMITS) - {"stance_height_m"}:
+            assert after[key] == pytest.approx(before[key], abs=1e-6, nan_ok=True)
+
+
+def test_ratios_are_ranked_and_leave_out_what_is_not_known(walk: Motion) -> None:
+    figures = measure_reference(walk.frames(0, 2))
+    assert set(figures) == {figure.key for figure in REFERENCE_FIGURES}
+    ratios = rate_reference(figures)
+    assert np.isnan(figures["noise_m"])
+    assert "noise_m" not in ratios
+    assert list(ratios.values()) == sorted(ratios.values(), reverse=True)
