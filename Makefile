@@ -89,6 +89,7 @@ bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m benchmarks.tracking $(MOCAP) --engine pybullet mujoco
 	$(BIN)/python -m benchmarks.judge $(MOCAP) --every 4
 	$(BIN)/python -m benchmarks.spoiled_clips $(MOCAP) --every 4
+	$(BIN)/python -m benchmarks.correction $(MOCAP)
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.formats $(MOCAP)

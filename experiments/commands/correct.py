@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,13 @@ from ..file_correction.options import CorrectionOptions
 from ..jobs.targets import check_replaceable, check_separate
 from ..jobs.where import Cluster, Where
 from .inputs import must_be_readable, must_exist
+
+_WORKER_START_S = 0.9
+"""Processor time in which a worker process starts."""
+_FILE_S = 0.03
+"""Processor time of a file, however short, by kinematics."""
+_BYTE_S = 0.7e-6
+"""Processor time of a byte of BVH, by kinematics; physics takes about twice as long."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class CorrectCommand:
     options: Annotated[CorrectionOptions, tyro.conf.arg(name="")] = field(default_factory=CorrectionOptions)
     workers: int | None = None
     """Number of worker processes, and of threads for a motion without residual force (default: one per core, as far as
-    memory allows). Results do not depend on it."""
+    memory allows and starting them saves time). Results do not depend on it."""
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary, and a line for each motion that was not corrected."""
@@ -58,8 +66,7 @@ class CorrectCommand:
         """Correct, report, and return the exit code."""
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
         self._check()
-        workers = default_workers() if self.workers is None else self.workers
-        where = Where(workers, cluster=self.where)
+        where = Where(self._choose_workers(), cluster=self.where)
         from ..file_correction.batch import run_correction_command
         from ..file_correction.report import REPORT
 
@@ -73,6 +80,23 @@ class CorrectCommand:
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return result
+
+    def _choose_workers(self) -> int:
+        """Return the number of workers, by default as many as save more time than starting each of them takes."""
+        if self.workers is not None:
+            return self.workers
+        most = default_workers()
+        if self.options.is_residual_free or self.where.cluster or any(map(is_address, self.inputs)):
+            return most
+        work_s = 0.0
+        for path in map(Path, self.inputs):
+            files = path.rglob("*") if path.is_dir() else [path]
+            for file in files:
+                if work_s > most * _WORKER_START_S:
+                    return most
+                with suppress(OSError):
+                    work_s += _FILE_S + _BYTE_S * file.stat().st_size
+        return max(1, min(most, int(work_s / _WORKER_START_S)))
 
     def _correct_remote(self, options: CorrectionOptions, where: Where) -> int:
         """Correct a set of motions if it or the output is at an address."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tyro
 
-from benchmarks import startup
+from benchmarks import correction, startup
 from benchmarks.formats import FormatsBenchmark, measure_golden_errors
 from selfcorrect.datasets.files.formats import FORMATS
 
@@ -24,6 +24,22 @@ def test_a_line_per_command_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: 
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines[1:]] == ["a worker", "--version", "corect"]
     assert all(float(line.split()[-2]) > 0 for line in lines[1:])
+
+
+def test_fixed_and_running_cost_are_told_apart() -> None:
+    lengths_s = (1, 2, 4, 8)
+    times_s = [0.03 + 0.007 * length_s for length_s in lengths_s]
+    assert correction.fit_costs(lengths_s, times_s) == pytest.approx((0.03, 0.007))
+
+
+@pytest.mark.long
+def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    correction.main(correction.Arguments(cmu, every=15, repeats=1, mode=("kinematic", "mujoco")))
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines() if line.startswith(("kinematic  ", "mujoco  "))]
+    assert [row[0] for row in rows] == ["kinematic", "mujoco"]
+    assert all(float(row[4]) > 1 for row in rows)  # correcting takes longer than reading, posing and writing
+    assert "goal 20, and" in printed
 
 
 def test_golden_errors_are_small_in_every_group(shared: Path) -> None:

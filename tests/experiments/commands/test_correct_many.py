@@ -18,6 +18,7 @@ from selfcorrect.core.errors import WorkerError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.commands import correct
 from selfcorrect.experiments.file_correction import batch, correct_file, in_python
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs import run as jobs
@@ -46,6 +47,18 @@ def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.Cap
     for name in ("rows.npy", "steps.bvh", "report.json"):
         assert bytes_of(out)[name] == first[name]
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
+
+
+def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(correct, "default_workers", lambda: 4)
+    counts = []
+    for size in (1_000, 3_000_000, 50_000_000):
+        with (tmp_path / f"{size}.bvh").open("wb") as file:
+            file.truncate(size)
+        counts.append(correct.CorrectCommand((file.name,))._choose_workers())
+    assert counts == [1, 2, 4]
+    assert correct.CorrectCommand((str(tmp_path),))._choose_workers() == 4
+    assert correct.CorrectCommand((str(tmp_path / "1000.bvh"),), workers=3)._choose_workers() == 3
 
 
 @pytest.mark.parametrize("change", ["settings", "input"])
