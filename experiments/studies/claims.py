@@ -12,6 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.statistics import Interval, mean_interval, ratio_interval
 
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
@@ -101,6 +102,19 @@ def final_difference(arm: str, than: str, key: str) -> Quantity:
         key: Name of the quantity in the evaluation.
     """
     return final_value(arm, key) - final_value(than, key)
+
+
+def loss_ratio(arm: str, than: str) -> Quantity:
+    """Return the last training loss of an arm over that of another, such as the baseline on real data only.
+
+    Samples that a model fits ever better vary less and less: a falling ratio is an early sign of collapse, and
+    comes free with training.
+
+    Args:
+        arm: Name of the arm.
+        than: Name of the arm that divides.
+    """
+    return final_value(arm, TRAINING_LOSS) / final_value(than, TRAINING_LOSS)
 
 
 def late_mean(arm: str, key: str, count: int) -> Quantity:

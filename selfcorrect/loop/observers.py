@@ -18,7 +18,7 @@ from ..correctors.loop_correction import CorrectedBatch, Correction
 from ..models.protocol import GenerativeModel
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.protocol import Metrics
-from .ancestry import Genealogy
+from .ancestry import ENTROPY, Genealogy
 from .trial import has_user_code, try_correction
 
 
@@ -136,7 +136,9 @@ class LineageTracer(LoopObserver):
         return batch
 
     def after_mix(self, training: Samples) -> None:
-        """Count the founders that survive in a training set of several generations, not in the newest only."""
+        """Measure the training set's entropy, and the founders that survive in one of several generations."""
+        with self._watch.phase("trace"):
+            self._measures[ENTROPY] = self._genealogy.entropy_change(training)
         if self._has_overlap:
             self._measures["surviving_lineages"] = self._genealogy.surviving_share(training)
 

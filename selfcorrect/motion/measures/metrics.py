@@ -128,6 +128,8 @@ METRICS = (
     # of samples against the training data, and of the training itself
     Metric(NOVELTY, "Novelty", "diversity", "real"),
     Metric("training_loss", "Training loss", "realism", "neutral", 4),
+    Metric("training_entropy", "Entropy of the training set, less that of real data (nats per dimension)", "diversity",
+           "neutral", bounds=(-inf, inf)),
     # of the last generation alone
     Metric("needed_force_bodyweights", "Root force needed", "realism", "real", unit=Unit("body weights")),
     Metric("needed_moment_nm", "Root moment needed", "realism", "real", 0, Unit("N m", "N m")),
@@ -154,7 +156,7 @@ METRICS = (
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
 """Keys of the root residual that motions need, as they are, in an engine that did not make them."""
-TRAINED = (NOVELTY, "training_loss")
+TRAINED = (NOVELTY, "training_loss", "training_entropy")
 """Keys of metrics of each generation against the training data, and of the training itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
 """Keys of metrics of the last generation only; the last two after kinematic clean-up, without an engine."""

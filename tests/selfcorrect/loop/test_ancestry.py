@@ -157,6 +157,30 @@ def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
     assert survived[RealOnly()] is None
 
 
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_the_entropy_of_scaled_founders_is_the_logarithm_of_the_scale(scale: float) -> None:
+    values = torch.randn((300, 4), generator=STREAM.child("entropy").generator()).double()
+    family = Genealogy.from_real(Samples.real(values), flat)
+    assert family.entropy_change(Samples.real(7 + scale * values)) == pytest.approx(math.log(scale), abs=1e-9)
+    fresh = torch.randn((900, 4), generator=STREAM.child("fresh").generator()).double()
+    assert family.entropy_change(Samples.real(scale * fresh)) == pytest.approx(math.log(scale), abs=0.1)
+
+
+def test_copies_lower_the_entropy_and_a_loop_that_makes_them_reports_it() -> None:
+    values = torch.randn((60, 2), generator=STREAM.child("copied").generator()).double()
+    real = Samples.real(values)
+    family = Genealogy.from_real(real, flat)
+    few = Samples.real(values[:30].repeat(2, 1))
+    assert family.entropy_change(few) < -5
+    assert math.isnan(family.entropy_change(real.take(torch.arange(1))))
+    task = Task(KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
+    real_only = run_in_memory(task, Arm(RealOnly(), 2), STREAM)
+    assert real_only.metrics(2)["training_entropy"] == 0
+    resampled = run_in_memory(task, Arm(Replace(), 3), STREAM)
+    entropies = [resampled.metrics(generation)["training_entropy"] for generation in (1, 2, 3)]
+    assert 0 > entropies[0] > entropies[1] > entropies[2]
+
+
 def test_novelty_is_0_for_copies_and_about_1_for_new_samples_of_the_same_distribution():
     draw = np.random.default_rng(0).standard_normal
     training = draw((400, 3))
