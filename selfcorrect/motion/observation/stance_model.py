@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry.compiled import KERNELS
+from ..geometry.vectors import percentile
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -99,7 +100,7 @@ class StanceModel:
         degrees: 1 for normal, 2 for Rayleigh distributions.
         """
         likely = values[weights > limits.LIKELY]
-        trimmed = weights * (values <= np.quantile(likely, 0.9)) if likely.size else weights
+        trimmed = weights * (values <= percentile(likely, 90)) if likely.size else weights
         seconds_of_values = trimmed * self._share * limits.REPEATS_S
         squares = (seconds_of_values * values**2).sum() / (degrees * limits.TRIMMED[degrees])
         usual_squares = limits.PRIOR_S * usual**2

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.runs import find_runs
+from ..geometry.vectors import median
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -50,7 +51,7 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         speeds_m_s = paths.speeds_m_s[:, foot * parts + part]
         for first, stop in find_runs(stands[:, foot, part]):
             run = slice(first, stop)
-            is_slow = speeds_m_s[run] <= np.median(speeds_m_s[run])
+            is_slow = speeds_m_s[run] <= median(speeds_m_s[run])
             carries = bool(is_alone[run].sum() >= limits.CARRIES_S * fps)
             weight = min((stop - first) / (limits.FULL_VOTE_S * fps), 1.0) * standing[run, foot, part].mean()
             stances.append(
@@ -59,7 +60,7 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
                     part=part,
                     first=first,
                     last=stop - 1,
-                    place_m=np.median(path_m[run][is_slow], axis=0),
+                    place_m=median(path_m[run][is_slow], axis=0),
                     weight=float(weight) / (1.0 if carries else limits.ALONE_WEIGHS),
                     carries=carries,
                 )
