@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ...runtime.content_cache import remember_by_content
 from ..body.surface import BOX_FOOT_SOLE_M
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
@@ -228,6 +229,7 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
     return [] if None in joints else [joint for joint in joints if joint is not None]
 
 
+@remember_by_content
 def _perceive(points_m: np.ndarray, fps: float) -> _Perception:
     """Find stances and ground of points (T, 2, K, 3) of the feet."""
     shape = points_m.shape[:3]

@@ -1,0 +1,39 @@
+"""Results of slow functions, remembered by the content of an array.
+
+One motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import TypeVar
+
+import numpy as np
+
+_SHORT = 2000
+_SHORT_ARRAYS = 64
+"""Number of results that are kept for arrays of up to `_SHORT` rows: as many as files that are corrected together."""
+_LONG_ARRAYS = 2
+
+Result = TypeVar("Result")
+
+
+def remember_by_content(
+    function: Callable[[np.ndarray, float], Result],
+) -> Callable[[np.ndarray, float], Result]:
+    """Let a function of an array (T, ...) of double precision and a number return its latest results again.
+
+    The function must not change the array, which is read-only, and callers must not change the result.
+    """
+
+    def compute(content: bytes, shape: tuple[int, ...], number: float) -> Result:
+        return function(np.frombuffer(content).reshape(shape), number)
+
+    compute_short = lru_cache(maxsize=_SHORT_ARRAYS)(compute)
+    compute_long = lru_cache(maxsize=_LONG_ARRAYS)(compute)
+
+    @wraps(function)
+    def remembered(array: np.ndarray, number: float) -> Result:
+        remembering = compute_short if len(array) <= _SHORT else compute_long
+        return remembering(array.astype(float, copy=False).tobytes(), array.shape, number)
+
+    return remembered
