@@ -15,7 +15,7 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job
 from .arms import ArmSettings
 from .jobs import run_arm
-from .report import StudyReport, View
+from .report import FIGURES, StudyReport, View
 from .study import SeedRun
 from .summary import realised_name
 
@@ -83,6 +83,8 @@ class LiveRuns:
 def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
     """Return the W&B run of the whole: a table of all arms and seeds, the report, and the models of generation 0.
 
+    The pictures of the report are logged, too; that of a comparison with several ratios shows scores over λ.
+
     Args:
         view: The study and its presentation.
         report: The report.
@@ -106,6 +108,7 @@ def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: 
         summary=report.summary,
         tables={"results": _results(view, runs), **report.tables},
         charts=report.charts,
+        pictures={f"report/{path.stem}": path for path in sorted((folder / FIGURES).glob("*.svg"))},
         artifacts=artifacts,
         is_of_sweep=True,
     )
@@ -124,7 +127,7 @@ def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
     return rows
 
 
-AXES = ("policy", "synthetic_ratio", "corrector", "gamma", "remedy", "real_count")
+AXES = ("policy", "synthetic_ratio", "corrector", "gamma", "remedy", "place", "real_count")
 """Axes of an arm in the table of results."""
 RATIOS = ("synthetic_ratio", "gamma")
 """Those of them that may be infinite."""

@@ -116,6 +116,8 @@ class TrackedRun:
     """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
     charts: Mapping[str, LineChart] = field(default_factory=dict)
     """Figures by name."""
+    pictures: Mapping[str, Path] = field(default_factory=dict)
+    """SVG files by name."""
     artifacts: Mapping[str, tuple[str, Path]] = field(default_factory=dict)
     """Files by artifact name, each with its type, such as "model"."""
     is_of_sweep: bool = False
@@ -237,6 +239,8 @@ class WandbLog:
             self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
         for name, chart in run.charts.items():
             self.attempt(lambda name=name, chart=chart: opened.log({name: _line_chart(name, chart)}))
+        for name, path in run.pictures.items():
+            self.attempt(lambda name=name, path=path: opened.log({name: _picture(path)}))
         for name, (kind, path) in run.artifacts.items():
             self.attempt(lambda name=name, kind=kind, path=path: opened.log_artifact(_artifact(name, kind, path)))
 
@@ -354,6 +358,13 @@ def _medium(path: Path) -> Any:
     if path.suffix in (".gif", ".mp4"):
         return wandb.Video(str(path))
     return wandb.Image(str(path))
+
+
+def _picture(path: Path) -> Any:
+    """Return an SVG file as W&B shows it: as a page."""
+    import wandb
+
+    return wandb.Html(read_text(path), data_is_not_path=True)
 
 
 def _table(rows: Sequence[Row]) -> Any:

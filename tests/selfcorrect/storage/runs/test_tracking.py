@@ -237,9 +237,12 @@ def test_tables_artifacts_and_summaries_stay_in_the_run_folder(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     model = tmp_path / "model.bin"
     model.write_bytes(b"weights")
+    picture = tmp_path / "answer.svg"
+    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg"><title>recall over λ</title></svg>')
     tracked = TrackedRun(
         "whole", "g", {}, summary={"recall": 0.5, "missing": float("nan")},
         tables={"results": [{"arm": "a", "recall": 0.5, "video": gif}]}, artifacts={"first": ("model", model)},
+        pictures={"report/answer": picture},
     )  # fmt: skip
     with WandbLog(tmp_path / "run", WandbTarget()) as log:
         log.log(tracked)
@@ -248,6 +251,8 @@ def test_tables_artifacts_and_summaries_stay_in_the_run_folder(
     kinds = [record.WhichOneof("record_type") for record in records]
     assert "request" in kinds or "artifact" in kinds
     assert list((tmp_path / "run").rglob("results_*.table.json"))
+    (page,) = (tmp_path / "run").rglob("answer_*.html")
+    assert "recall over λ" in page.read_text()
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 
