@@ -56,7 +56,7 @@ def make_report() -> bytes:
     FONT_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in re.findall(r"FONTS/([\w-]+\.ttf)", STYLE):
         shutil.copy(FONTS / name, FONT_FOLDER)
-    page = as_html(fill_page(PAGE.read_text(encoding="utf-8"), read_all()), FONT_FOLDER)
+    page = as_html(fill_page(PAGE.read_text(encoding="utf-8"), read_all(), is_site=True), FONT_FOLDER)
     file = io.BytesIO()
     if pisa.CreatePDF(page, dest=file).err:
         raise SystemExit("the report could not be made")

@@ -71,7 +71,7 @@ KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
-SITE_ONLY = ("shares", "table")
+SITE_ONLY = ("shares", "table", "evidence", "captions")
 """Kinds of long tables, which only the site shows; the repository has their values in results.csv."""
 ON_SITE = "*On the site; [results.csv](results.csv) has the values.*"
 
@@ -112,6 +112,22 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
     return MARKED.sub(make_table, page)
 
 
+CLAIMED = ("real+none", "replace+none", "replace+physics", "replace+kinematic", "replace+low-pass")
+"""Arms of the figure of published claims."""
+CLAIMED_LOOKS = ("real-data baseline", "uncorrected", "physics", "kinematic", "low-pass")
+"""Their titles in other figures, which have the same colours."""
+
+
+def draw_claims(summary: Summary, denoiser: str) -> str:
+    """Draw the arms of published claims over generations, with their names at the lines; returns SVG text."""
+    titles = ("real-data baseline", "uncorrected", "physics", "kinematic clean-up", "low-pass filter")
+    curves = {arm.name: curves for arm, curves, _ in arms_of(summary, denoiser)}
+    lines = [replace(curves[name], title=title) for name, title in zip(CLAIMED, titles, strict=True)]
+    colours = looks(CLAIMED_LOOKS)
+    palette = {title: colours[name] for title, name in zip(titles, CLAIMED_LOOKS, strict=True)}
+    return opening_curves({"": lines}, [find_metric(key) for key in PAIR], (), _levels(summary), palette)
+
+
 def figure(summary: Summary, denoiser: str, shown: Collection[str] = ()) -> str:
     """Draw two panels over generations, with bands over seeds; returns SVG text.
 
@@ -142,7 +158,9 @@ def run_figures(names: Collection[str], summaries: Mapping[str, Summary]) -> Ite
             arms.setdefault((group.summary, group.denoiser), group.arms)
     for key, summary in summaries.items():
         for denoiser in summary.arms:
-            if (name := f"{key}-{denoiser}") in names:
+            if (name := f"{key}-{denoiser}") == "full-jittery-patch-mixer":
+                yield name, draw_claims(summary, denoiser)
+            elif name in names:
                 yield name, figure(summary, denoiser, arms.get((key, denoiser), ()))
             if (name := f"{key}-{denoiser}-ratios") in names:
                 yield name, ratio_figure(summary, denoiser)
