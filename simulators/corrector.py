@@ -50,6 +50,8 @@ _SLIDES_MUCH_MORE_M_S = 0.02
 _SLIDES_MUCH_MORE = 0.25
 _SLIDES_PER_GAIN_HZ = 1.0
 """They may slide faster by this for the depth and height by which a body no longer sinks or floats."""
+_LARGEST_GAIN_M = 0.02
+"""A larger gain allows no more: feet that were deeper in the floor than this are on other ground."""
 
 
 @dataclass(frozen=True)
@@ -265,11 +267,11 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion, *, is
 
 
 def _gained_height_m(correction: CorrectedMotion) -> float:
-    """Return by how much less the body sinks and its standing feet float; 0 if they do so more."""
+    """Return by how much less the body sinks and its standing feet float, up to a limit; 0 if they do so more."""
     gains_m = []
     for name in ("penetration_m", "floating_m"):
         gains_m.append(correction.before.get(name, 0.0) - correction.after.get(name, 0.0))
-    return max(sum(gains_m), 0.0)
+    return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -60,3 +61,23 @@ def made_motion(
     soles_m = world_sole_points(skeleton, *forward_kinematics(skeleton, root_m, rotations))
     root_m[:, 1] = _ARC_M.get(kind, 0.0) * np.sin(phases) ** 2 - soles_m[..., 1].min(axis=1)
     return Motion(skeleton, root_m, rotations, fps)
+
+
+def walk_with_stances(fps: float = 30.0, frames: int = 120) -> tuple[Motion, np.ndarray]:
+    """A walk, and whether its left and right foot stand: the foot that does not swing."""
+    motion = made_motion("walk", fps=fps, frames=frames)
+    phases = np.pi * np.arange(frames) / fps / _STEP_S["walk"]
+    return motion, np.stack([np.sin(phases) >= 0, np.sin(phases) <= 0], axis=1)
+
+
+def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) -> Motion:
+    """The motion with toes that point into the floor in the last frames of each stance."""
+    rotations = motion.rotations.copy()
+    for side, name in enumerate(("left_ankle", "right_ankle")):
+        ankle = motion.skeleton.joint(name)
+        last = np.flatnonzero(stands[:-1, side] & ~stands[1:, side])
+        dipping = np.unique(np.concatenate([last - k for k in range(frames)]).clip(0))
+        reach_m = float(np.linalg.norm(motion.skeleton.offsets_m[motion.skeleton.joint(name.replace("ankle", "foot"))]))
+        pitch = Rotation.from_rotvec([np.arcsin(dip_m / reach_m), 0.0, 0.0])
+        rotations[dipping, ankle] = (Rotation.from_quat(rotations[dipping, ankle]) * pitch).as_quat()
+    return replace(motion, rotations=rotations)

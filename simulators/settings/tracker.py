@@ -424,4 +424,5 @@ def find_preset(strength: str | float) -> Preset:
 
 def normalize_strength(strength: str | float) -> str | float:
     """Return a strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
-    return strength if strength in (RESIDUAL_FREE, SIMULATED) else parse_strength(strength)
+    is_preset = isinstance(strength, str) and strength in (RESIDUAL_FREE, SIMULATED)
+    return strength if is_preset else parse_strength(strength)

@@ -39,7 +39,7 @@ FORMATS = (("bvh", ".bvh"), ("amass", ".npz"), ("gltf", ".glb"), ("joints", ".np
 def test_figures_are_those_of_the_written_file(
     kind: Kind, pace: float, fps: float, kinematic: bool, name: str, suffix: str, tmp_path: Path
 ):
-    motion = spoil(made_motion(kind, pace, fps, round(3 * fps)), 0.02, 0.03)
+    motion = spoil(made_motion(kind, pace, fps, round(3 * fps)), 0.035, 0.03)
     sc.save_motion(tmp_path / f"in{suffix}", motion, name)
     (first,) = sc.correct_files([tmp_path / f"in{suffix}"], tmp_path / "one", kinematic=kinematic)
     (repeated,) = sc.correct_files([tmp_path / "one" / f"in{suffix}"], tmp_path / "two", kinematic=kinematic)
@@ -104,7 +104,7 @@ def test_toes_that_are_locked_stay_so(fps: float):
     (correction,) = KinematicCorrector()([rolled])
     assert np.linalg.norm(np.diff(joint_positions(rolled, [toe]), axis=0), axis=-1).max() < 1e-9
     made_m = joint_positions(correction.motion, [toe])[:, 0]
-    assert (np.linalg.norm(np.diff(made_m, axis=0), axis=-1) * fps).mean() < 0.004
+    assert (np.linalg.norm(np.diff(made_m, axis=0), axis=-1) * fps).mean() < 0.006
     assert np.linalg.norm((made_m - joint_positions(rolled, [toe])[:, 0])[:, [0, 2]], axis=-1).max() < 0.004
 
 
@@ -126,7 +126,7 @@ def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
     (first,) = KinematicCorrector()([spoil(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
     assert first.figures["moved_m"] > 0.004
-    assert second.figures["moved_m"] < max(0.0003, 0.01 * first.figures["moved_m"])
+    assert second.figures["moved_m"] < max(0.0005, 0.01 * first.figures["moved_m"])
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])

@@ -122,7 +122,7 @@ def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
     speed_m_s = np.linalg.norm((row.root_m[-1] - row.root_m[0])[[0, 2]]) / row.seconds
     on_treadmill = correct_motion(correct, treadmill)
     on_floor = correct_motion(correct, row)
-    assert max(measure_change(treadmill, on_treadmill.motion)) < 0.01
+    assert max(measure_change(treadmill, on_treadmill.motion)) < 0.012
     assert np.abs(on_treadmill.motion.root_m - treadmill.root_m)[:, [0, 2]].max() < 0.05
     (note,) = [note for note in on_treadmill.notes if note.kind is NoteKind.IN_PLACE]
     assert note.value == pytest.approx(speed_m_s, rel=0.15)

@@ -12,24 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..geometry.kinematics import SLAB, forward_kinematics, joint_positions
-from ..geometry.rotations import compose, invert, rotate, rotation_vectors
+from ..geometry.kinematics import SLAB, forward_kinematics
+from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
+from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames, Quaternion, Skeleton
 from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 
-_AROUND_S = 0.05
-"""Time before and after a frame over which speeds are taken."""
-_RISES_M_S = 0.08
-"""A standing foot rises and sinks more slowly than this."""
-_TURNS_RAD_S = 0.8
-"""A standing foot turns more slowly than this."""
-_SLIDES_M_S = 0.15
-"""A standing foot slides more slowly than this, if it does so often: floors drift, and cycles walk on the spot."""
-_LOW_M = 0.03
-"""A standing foot is lower than this above the usual height of the lower foot."""
 _FLATTEST_PERCENTILE = 25
 """Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
 _AS_FLAT_M = 0.012
@@ -53,8 +44,6 @@ _OFF_M = 0.01, 0.02
 """Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
 only the floor."""
 
-_LOW_PERCENTILE = 5
-"""Percentile of a joint's heights to which it comes down often."""
 _FLOORS_OFF_M = 0.015
 """Floors of clips may be off by this much, and stay where they are."""
 
@@ -153,33 +142,21 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
 def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
     """Estimate a motion's foot frames and the height of the floor on which its feet stand.
 
-    Raising the motion raises that floor and changes nothing else. Nothing shows then how thick both soles are: together
-    they have the usual depth. Where one foot stands higher than the other, its sole is thicker by as much, up to what
-    soles can be; beyond that, the lower foot shows the floor.
-
-    Returns:
-        The frames; those of the rest pose, with a floor at y = 0, if the feet never stand flat.
+    Raising the motion raises that floor and changes nothing else. Feet that never stand flat have the frames and soles
+    of the rest pose.
     """
     feet = _estimate_feet([motion])
-    if feet is None:
-        return FootFrames()
-    left, right = feet
+    observation = observe(motion)
     least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
-    thicker_m = (left.height_m - right.height_m) / 2
-    most_m = min(usual_m - least_m, largest_m - usual_m)
-    confidence = float(np.clip((most_m + _OFF_M[0] - abs(thicker_m)) / _OFF_M[0], 0.0, 1.0))
-    thicker_m = confidence * float(np.clip(thicker_m, -most_m, most_m))
-    mean_m = (left.height_m + right.height_m) / 2
-    lower_m = min(left.height_m, right.height_m)
-    frames = _make_foot_frames(left, right, soles_m=(usual_m + thicker_m, usual_m - thicker_m))
-    return replace(frames, floor_m=confidence * mean_m + (1 - confidence) * lower_m - usual_m)
-
-
-def find_low_toes_m(motion: Motion) -> float:
-    """Return the height to which the toe joints of one foot often come down, or its ankle without any."""
-    joints = [_find_ankle_and_toe(motion.skeleton, side)[1] for side in (0, 1)]
-    heights_m = joint_positions(motion, joints)[..., 1]
-    return float(percentile(heights_m, _LOW_PERCENTILE, axis=0).min())
+    frames = FootFrames()
+    deeper_m = usual_m
+    if feet is not None:
+        differences_m = (observation.left_deeper_m, -observation.left_deeper_m)
+        left_m, right_m = np.clip(np.add(observation.sole_depth_m, differences_m), least_m, largest_m).tolist()
+        frames = _make_foot_frames(*feet, soles_m=(left_m, right_m))
+        deeper_m = (left_m + right_m) / 2
+    floor_m = observation.trusted_floor_m
+    return replace(frames, floor_m=floor_m and floor_m + observation.sole_depth_m - deeper_m)
 
 
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
@@ -217,7 +194,6 @@ def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
 def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     """Find the frames in which each foot of a motion stands."""
     skeleton = motion.skeleton
-    fps = motion.fps
     count = min(len(motion), SLAB)
     joints = np.array([_find_ankle_and_toe(skeleton, side) for side in (0, 1)])
     poses = forward_kinematics(skeleton, motion.root_m[:count], motion.rotations[:count], joints.ravel().tolist())
@@ -230,21 +206,8 @@ def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     ankles_m = positions_m[:, :, 0]
     toes_m = positions_m[:, :, 1]
     has_toe = joints[:, 0] != joints[:, 1]
-
-    half_window = max(1, round(_AROUND_S * fps))
-    first = np.maximum(np.arange(count) - half_window, 0)
-    last = np.minimum(np.arange(count) + half_window, count - 1)
-    window_s = ((last - first) / fps)[:, None]
-    turned = compose(orientations[last, :, 0], invert(orientations[first, :, 0]))
-    is_calm = norms(rotation_vectors(turned)) < _TURNS_RAD_S * window_s
-    rises_m = np.abs(positions_m[last, ..., 1] - positions_m[first, ..., 1])
-    is_calm &= (rises_m < _RISES_M_S * window_s[..., None]).all(-1)
     heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.in_own_frame.above_m(toes_m)
-    lowest_m = percentile(heights_m.min(1), 25)
-    stands = is_calm & (heights_m < lowest_m + _LOW_M)
-    slides_m = norms((ankles_m[last] - ankles_m[first])[..., [0, 2]])
-    is_still = stands & (slides_m < _SLIDES_M_S * window_s)
-    stands = np.where(is_still.sum(0) >= _minimum_flat_frames(fps), is_still, stands)
+    stands = observe(motion).stands_flat[:count]
 
     up = rotate(invert(orientations), np.array([0.0, 1.0, 0.0]))
     toe_to_ankle_m = ankles_m - toes_m

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from ...runtime.bugs import try_optional
-from ..body.foot_frames import get_foot_frames, sole_depths_m
+from ..body.foot_frames import get_foot_frames
 from ..corrector_interface.grounding import find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
@@ -89,14 +89,18 @@ class Comparison:
         belt_after_m = _compute_belt_path(before, glide_m_s + travel_m_s)
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
+        stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
         ground_m = find_kept_floor_m(before) or ground_m
         if NoteKind.LOWEST_GROUND in notes:
             ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
+        elif not ground_m and stands.any():
+            on_supports = seen_before.with_surroundings(Surroundings(supports, 0.0, belt_m))
+            ground_m = max(float(median(on_supports.sole_heights_m[stands])) + min(raised_m, 0.0), 0.0)
         return cls(
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
             after=MotionFeatures(after, Surroundings(supports, ground_m, belt_after_m)),
-            stands=observe(before).stands,
+            stands=stands,
             cuts=tuple(map(int, cuts)),
             first_frame=first,
         )
@@ -140,8 +144,8 @@ class Comparison:
         heights_m = self.after.sole_heights_m
         before_m = self.before.sole_heights_m
         sunk_m = min(float(median(before_m[self.stands])), 0.0)
-        in_air = (heights_m > _IN_AIR_M) & (heights_m - before_m + sunk_m > _RISE_M)
-        return _drop_short_runs(self.stands & in_air, self.before.fps)
+        is_lifted = (heights_m > _IN_AIR_M) & (before_m < _IN_AIR_M) & (heights_m - before_m + sunk_m > _RISE_M)
+        return _drop_short_runs(self.stands & is_lifted, self.before.fps)
 
     @property
     def lost_contacts(self) -> LostContacts:
@@ -204,7 +208,7 @@ def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
     corrected_feet = get_foot_frames(after)
     if feet.soles_m is None or corrected_feet.soles_m is None:
         return corrected_feet if feet.soles_m is None else feet
-    _, usual_m, _ = sole_depths_m(before.skeleton)
+    usual_m = observe(before).sole_depth_m
     (left_m, right_m) = np.median([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)], axis=0).tolist()
     return replace(feet, soles_m=(left_m, right_m))
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ..body.foot_frames import estimate_feet_on_any_floor
 from ..editing.transforms import raise_motion
 from ..geometry.kinematics import in_chunks
-from ..geometry.vectors import percentile
-from ..geometry.views import LevelFeet, TurnedWorld
-from ..measures.contacts import foot_contacts, sole_corners_m
+from ..geometry.views import TurnedWorld
+from ..measures.contacts import sole_corners_m
 from ..measures.ground_plane import LEVEL, GroundPlane, estimate_ground_plane
 from ..motion import Motion
 from ..observation.observation import observe
@@ -19,53 +16,16 @@ from ..skeleton import FootFrames
 from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
 
-_FAR_M = 0.3
-"""A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
-_NEAR_M = 0.03
-"""Largest distance from a floor of a sole that shows it."""
-_LOW_M = 0.06
-"""Soles higher than this above their 5th percentile do not show the floor: they may be at the top of a leap."""
-_RISING_M_S = 0.1
-"""Soles that rise or sink faster do not show it either."""
-_OFTEN_SHOWN = 0.25
-"""Share of frames in which a standing foot must show a floor that is far from y = 0."""
-
 
 def find_feet_on_any_floor(motion: Motion) -> FootFrames:
     """Return a motion's foot frames and the floor on which its feet stand, wherever y = 0 is.
 
-    The frames are those that the motion carries, if it does. Feet that never stand flat show the floor by how low
-    their soles come.
+    The frames are those that the motion carries, if it does.
     """
     estimated = estimate_feet_on_any_floor(motion)
-    frames = estimated
-    if motion.feet is not None:
-        soles_m = motion.feet.soles_m and estimated.soles_m
-        frames = replace(motion.feet, soles_m=soles_m, floor_m=estimated.floor_m)
-    if estimated.soles_m is None:
-        frames = replace(frames, floor_m=_low_sole_height_m(motion))
-    if abs(frames.floor_m) <= _FAR_M:
-        return frames
-    is_shown = False
-    if estimated.soles_m is not None:
-        lowered = raise_motion(motion, -frames.floor_m)
-        stands = foot_contacts(LevelFeet(frames).view(lowered), height_m=_NEAR_M)
-        is_shown = float(stands.any(axis=1).mean()) >= _OFTEN_SHOWN
-    return frames if is_shown else replace(frames, floor_m=0.0)
-
-
-def _low_sole_height_m(motion: Motion) -> float:
-    """Return the height at which the lower sole is while it is still and low; 0 for skeletons without feet.
-
-    It is the 40th percentile, which a second estimate of the same motion on that floor finds again.
-    """
-    if motion.skeleton.pair("ankle") is None or not len(motion):
-        return 0.0
-    lowest_m = sole_corners_m(motion)[..., 1].min(axis=-1)
-    low_m = percentile(lowest_m, 5)
-    rises_m_s = np.abs(np.gradient(lowest_m, 1 / motion.fps)) if len(motion) > 1 else np.zeros(1)
-    standing_m = lowest_m[(lowest_m < low_m + _LOW_M) & (rises_m_s < _RISING_M_S)]
-    return float(percentile(standing_m, 40) if len(standing_m) else low_m)
+    if motion.feet is None:
+        return estimated
+    return replace(motion.feet, soles_m=motion.feet.soles_m and estimated.soles_m, floor_m=estimated.floor_m)
 
 
 def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Motion]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
+from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
 from ..geometry.vectors import norms
 from . import thresholds as limits
@@ -101,25 +101,16 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
     return glide_m_s if is_gliding else np.zeros(2)
 
 
-@dataclass(frozen=True)
-class HeelsAndToes:
-    """Heels and toe joints of both feet."""
-
-    points_m: np.ndarray
-    """(T, 2, K, 3) heel and toe joint, or (K = 1) ankles of feet without toe joints."""
-    depth_m: float
-    """Usual depth of the soles below the last of these points."""
-
-
-def find_heels_and_toes(joints_m: np.ndarray) -> HeelsAndToes:
-    """Return the heels and toe joints of feet; joints_m: (T, 2, K, 3) ankles and toe joints, or ankles alone (K = 1).
+def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
+    """Return heels and toe joints (T, 2, 2, 3) of feet, or ankles (T, 2, 1, 3) of feet without toe joints.
 
     Heels lie on the sole of a foot that is flat where it moves least.
+
+    Args:
+        joints_m: (T, 2, K, 3) ankles and toe joints, or ankles alone (K = 1).
     """
-    if joints_m.shape[2] < 2:
-        return HeelsAndToes(joints_m, -BOX_FOOT_SOLE_M)
-    if len(joints_m) < 2:
-        return HeelsAndToes(joints_m, SOLE_BELOW_TOE_JOINT_M)
+    if joints_m.shape[2] < 2 or len(joints_m) < 2:
+        return joints_m
     ankles_m = joints_m[:, :, 0]
     toes_m = joints_m[:, :, 1]
     lengths_m = np.maximum(norms(toes_m - ankles_m), 1e-6)
@@ -129,18 +120,11 @@ def find_heels_and_toes(joints_m: np.ndarray) -> HeelsAndToes:
     rise_m = np.nanmedian(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan), axis=0)
     rise_m = np.clip(rise_m, 0.0, 0.8 * length_m)
     reach_m = np.sqrt(length_m**2 - rise_m**2)
-    depth_m = compute_sole_depth_m(float(rise_m.mean()))
     along = (toes_m - ankles_m) / lengths_m[..., None]
     up = UP - along[..., [1]] * along
     up /= np.maximum(norms(up)[..., None], 0.1)
-    heel_depth_m = rise_m + depth_m
-    along_m = (heel_depth_m * rise_m - limits.HEEL_BEHIND_ANKLE_M * reach_m) / length_m
-    up_m = -(limits.HEEL_BEHIND_ANKLE_M * rise_m + heel_depth_m * reach_m) / length_m
+    depth_m = rise_m + SOLE_BELOW_TOE_JOINT_M
+    along_m = (depth_m * rise_m - limits.HEEL_BEHIND_ANKLE_M * reach_m) / length_m
+    up_m = -(limits.HEEL_BEHIND_ANKLE_M * rise_m + depth_m * reach_m) / length_m
     heels_m = ankles_m + along_m[:, None] * along + up_m[:, None] * up
-    return HeelsAndToes(np.stack([heels_m, toes_m], axis=2), depth_m)
-
-
-def compute_sole_depth_m(rise_m: float) -> float:
-    """Return the usual depth of soles below toe joints of a rig whose ankles are higher than these by a rise."""
-    deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - rise_m)
-    return float(np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M))
+    return np.stack([heels_m, toes_m], axis=2)

@@ -20,14 +20,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ...runtime.content_cache import remember_by_content
-from ..body.surface import BOX_FOOT_SOLE_M
+from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
 from ..motion import Motion
 from ..skeleton import SIDES, Skeleton
 from . import thresholds as limits
-from .foot_paths import FootPaths, HeelsAndToes, find_heels_and_toes
+from .foot_paths import FootPaths, find_heels_and_toes
 from .stance_model import StanceModel
 from .stances import LEVEL, GroundSlope, Stance, Votes, count_votes, find_stances, fit_slope, interpolate_ground
 
@@ -67,6 +67,8 @@ class Observation:
         self.has_feet = motion.skeleton.pair("ankle") is not None and len(motion) > 0
         self.feet_m = find_feet_m(motion)
         """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
+        toes = motion.skeleton.pair("foot")
+        self._toe_offset_m = motion.skeleton.offsets_m[list(toes)].mean(0) if toes else np.zeros(3)
 
     def __len__(self) -> int:
         return len(self.feet_m)
@@ -86,6 +88,13 @@ class Observation:
         """(T, 2) whether each foot more likely stands in its place than not."""
         return self.standing.max(-1) > limits.LIKELY
 
+    @cached_property
+    def stands_flat(self) -> np.ndarray:
+        """(T, 2) whether each foot surely stands with heel and toe, both as high as they do on the floor."""
+        heights_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)
+        off_m = np.abs(heights_m - self._perception.ground.votes.floors_m)
+        return np.all((self.standing > limits.SURE) & (off_m < limits.OFF_M), axis=-1)
+
     @property
     def touches(self) -> np.ndarray:
         """(T, 2) whether each foot more likely touches the ground than not."""
@@ -98,8 +107,25 @@ class Observation:
 
     @cached_property
     def sole_depth_m(self) -> float:
-        """Usual depth of soles below the joint that shows the floor: the toe joint, or the ankle without any."""
-        return self._heels_and_toes.depth_m
+        """Usual depth of soles below the joint that shows the floor: the toe joint, or the ankle without any.
+
+        Rigs place toe joints higher or lower in the same foot. The rest pose shows that by how far ankles rise above
+        these, unless its feet point down; then flat stances do.
+        """
+        if self.feet_m.shape[2] < 2:
+            return -BOX_FOOT_SOLE_M
+        deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - self._ankle_rise_m)
+        return float(np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M))
+
+    @property
+    def _ankle_rise_m(self) -> float:
+        """Height of ankles above toe joints in flat feet; the usual one if nothing shows it."""
+        reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
+        if 0 <= -self._toe_offset_m[1] < limits.STEEPEST_FOOT * reach_m:
+            return -float(self._toe_offset_m[1])
+        rises_m = (self.feet_m[:, :, 0] - self.feet_m[:, :, 1])[..., 1][self.stands_flat]
+        is_shown = len(rises_m) > limits.FLAT_S * self.fps
+        return float(np.percentile(rises_m, 25)) if is_shown else limits.ANKLE_RISE_M
 
     @cached_property
     def floor_m(self) -> float:
@@ -107,6 +133,32 @@ class Observation:
         if not self.has_feet:
             return 0.0
         return float(self._perception.ground.votes.floors_m[-1]) + self._base_m - self.sole_depth_m
+
+    @cached_property
+    def is_floor_shown(self) -> bool:
+        """True if a foot often stands on the floor, so that it shows it wherever y = 0 is. Feet that glide do not."""
+        if not self.has_feet or self.glide_m_s.any():
+            return False
+        heights_m = self.feet_m[:, :, -1, 1] - self.sole_depth_m
+        is_on_floor = np.abs(heights_m - self.floor_m) < limits.SHOWN_M
+        return bool((self.stands & is_on_floor).any(1).mean() >= limits.OFTEN_SHOWN)
+
+    @property
+    def trusted_floor_m(self) -> float:
+        """Height of the floor; 0 if all ground is far from there and hardly shown, as of bodies that float or climb."""
+        is_near = np.abs(self.levels_m).min() <= limits.FAR_M
+        return self.floor_m if is_near or self.is_floor_shown else 0.0
+
+    @cached_property
+    def left_deeper_m(self) -> float:
+        """Half difference of the depths of both soles: that of the foot whose joint stands higher is deeper."""
+        heights_m = []
+        for foot in range(2):
+            flat_m = self.feet_m[self.stands_flat[:, foot], foot, -1, 1]
+            if len(flat_m) <= limits.FLAT_S * self.fps:
+                return 0.0
+            heights_m.append(float(np.median(flat_m)))
+        return float(np.clip((heights_m[0] - heights_m[1]) / 2, -limits.ALIKE_M, limits.ALIKE_M))
 
     @property
     def floor_error_m(self) -> float:
@@ -186,16 +238,11 @@ class Observation:
         return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
 
     @cached_property
-    def _heels_and_toes(self) -> HeelsAndToes:
-        if not self.has_feet:
-            return HeelsAndToes(self.feet_m, -BOX_FOOT_SOLE_M)
-        return find_heels_and_toes(np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9))
-
-    @cached_property
     def _perception(self) -> _Perception:
         if not self.has_feet:
             return _perceive_nothing(*self.feet_m.shape[:3:2])
-        return _perceive(self._heels_and_toes.points_m, self.fps)
+        joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
+        return _perceive(find_heels_and_toes(joints_m), self.fps)
 
 
 _OBSERVATIONS: WeakKeyDictionary[Motion, Observation] = WeakKeyDictionary()
@@ -252,7 +299,7 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
     votes = count_votes(stances, votes_m, heights_m.reshape(shape).min(1), float(np.median(paths.noise_m)))
     believed = []
     for stance, vote_m in zip(stances, votes_m, strict=True):
-        if stance.carries or abs(vote_m - votes.floors_m[stance.part]) < limits.SAME_LEVEL_M:
+        if stance.carries or vote_m < votes.floors_m[stance.part] + limits.SAME_LEVEL_M:
             believed.append(stance)
     ground_m = interpolate_ground(believed, votes.floors_m, shape)
     return _Ground(tuple(believed), votes, slope, ground_m, heights_m - ground_m)

@@ -29,7 +29,7 @@ class Stance:
     weight: float
     """Weight of the vote, at most 1."""
     carries: bool
-    """True if the foot carries the body alone for a while."""
+    """True if no other foot stands lower for a while, so that the foot carries the body wherever it is."""
 
     @property
     def middle(self) -> float:
@@ -38,22 +38,27 @@ class Stance:
 
 
 def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Stance]:
-    """Find the runs of frames in which points stand with a probability (T, F, K)."""
+    """Find the runs of frames in which points stand with a probability (T, F, K). Jumps to another level part them."""
     feet, parts = standing.shape[1:]
-    stands = standing > limits.LIKELY
+    is_level = np.abs(paths.rises_m_s).reshape(standing.shape) < limits.SINKS_M_S
+    stands = (standing > limits.LIKELY) & is_level
     heights_m = paths.places_m[..., 1].reshape(standing.shape)
     stances = []
     for foot, part in np.ndindex(feet, parts):
         other_feet = np.delete(np.arange(feet), foot)
-        is_higher = heights_m[:, other_feet, part] > heights_m[:, [foot], part] + limits.SAME_LEVEL_M
-        is_alone = np.all(np.logical_not(stands[:, other_feet].any(2)) | is_higher, axis=1)
+        above_m = heights_m[:, other_feet, part] - heights_m[:, [foot], part]
+        other_swings = np.logical_not(stands[:, other_feet].any(2))
+        is_alone = np.all(other_swings | (above_m > limits.SAME_LEVEL_M), axis=1)
+        is_held = np.any(~other_swings & (above_m < -limits.OFF_M), axis=1)
+        is_lowest = np.all(other_swings | (above_m > -limits.SAME_LEVEL_M), axis=1)
         path_m = paths.places_m[:, foot * parts + part]
         speeds_m_s = paths.speeds_m_s[:, foot * parts + part]
         for first, stop in find_runs(stands[:, foot, part]):
             run = slice(first, stop)
             is_slow = speeds_m_s[run] <= median(speeds_m_s[run])
-            carries = bool(is_alone[run].sum() >= limits.CARRIES_S * fps)
+            carries_alone = is_alone[run].sum() >= limits.CARRIES_S * fps
             weight = min((stop - first) / (limits.FULL_VOTE_S * fps), 1.0) * standing[run, foot, part].mean()
+            weight *= 1.0 - is_held[run].mean()
             stances.append(
                 Stance(
                     foot=foot,
@@ -61,8 +66,8 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
                     first=first,
                     last=stop - 1,
                     place_m=median(path_m[run][is_slow], axis=0),
-                    weight=float(weight) / (1.0 if carries else limits.ALONE_WEIGHS),
-                    carries=carries,
+                    weight=float(weight) / (1.0 if carries_alone else limits.ALONE_WEIGHS),
+                    carries=bool(is_lowest[run].sum() >= limits.CARRIES_S * fps),
                 )
             )
     return stances
@@ -92,7 +97,7 @@ _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """Fit a slope to stances of `parts` points of each foot; a level one unless a slope explains them far better."""
-    if len(stances) < 2 * parts + 2:
+    if len(stances) < limits.FEWEST_ON_SLOPE * parts:
         return LEVEL
     places_m = np.array([stance.place_m for stance in stances])
     times_s = np.array([stance.middle / fps for stance in stances])
@@ -159,14 +164,13 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
             continue
         heights_m = votes_m[selected]
         weights = np.array([stances[index].weight for index in selected])
-        carries = np.array([stances[index].carries for index in selected])
         floor_m, near = _find_lowest_mode(heights_m, weights, width_m)
         floors_m[part] = floor_m
         spread_m = np.sqrt(near @ (heights_m - floor_m) ** 2 / near.sum())
         error_m = float(np.hypot(spread_m, 0.004) * np.sqrt((near**2).sum()) / near.sum())
-        shown_m = np.sort(heights_m[carries | (np.abs(heights_m - floor_m) < limits.SAME_LEVEL_M)])
-        groups = np.split(shown_m, np.flatnonzero(np.diff(shown_m) > limits.SAME_LEVEL_M) + 1)
-        levels_m = np.array([np.median(group) for group in groups if len(group)] or [floor_m])
+        carries = np.array([stances[index].carries for index in selected])
+        is_level = carries | (heights_m < floor_m + limits.SAME_LEVEL_M)
+        levels_m = _find_levels(heights_m[is_level], weights[is_level], floor_m)
     return Votes(floors_m, error_m, levels_m)
 
 
@@ -179,6 +183,20 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
         near = weights * np.exp(-0.5 * ((heights_m - mode_m) / (1.5 * width_m)) ** 2)
         mode_m = near @ heights_m / near.sum()
     return float(mode_m), near
+
+
+def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> np.ndarray:
+    """Return the levels (L,) of heights (S,), from the lowest; those with little weight count if they are the floor."""
+    order = np.argsort(heights_m)
+    starts = np.flatnonzero(np.diff(heights_m[order]) > limits.SAME_LEVEL_M) + 1
+    levels_m = []
+    for group in np.split(order, starts):
+        is_floor = np.abs(heights_m[group] - floor_m).min(initial=np.inf) < limits.SAME_LEVEL_M
+        if is_floor:
+            levels_m.append(floor_m)
+        elif weights[group].sum() > limits.LEVEL_WEIGHT:
+            levels_m.append(float(np.median(heights_m[group])))
+    return np.array(levels_m or [floor_m])
 
 
 def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

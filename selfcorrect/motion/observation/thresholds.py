@@ -50,16 +50,28 @@ SAME_LEVEL_M = 0.05
 VOTE_WIDTH_M = 0.012
 """Standard deviation of the height that a stance shows."""
 CARRIES_S = 0.15
-"""A foot that carries the body alone for this long may stand on any level."""
+"""A foot that carries the body for this long may stand on any level."""
 ALONE_WEIGHS = 3.0
-"""The votes of such stances weigh more by this factor."""
+"""The votes of feet that carry it alone weigh more by this factor."""
 FULL_VOTE_S = 0.3
 """A stance of this duration has a full vote."""
+LEVEL_WEIGHT = 0.6
+"""Least weight of the votes for a level of the ground beside the floor."""
+FAR_M = 0.2
+"""A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
+OFTEN_SHOWN = 0.25
+"""Share of frames in which a foot must stand on such a floor."""
+SHOWN_M = 0.03
+"""Largest distance from such a floor of a foot that shows it."""
+ALIKE_M = 0.01
+"""Largest half difference of the depths of both soles of a rig."""
 OFF_M = 0.02
 """Feet that stand contradict the ground if they are further from it than this, beyond their noise."""
 
 HEEL_BEHIND_ANKLE_M = 0.045
 """Distance from ankle to heel along the sole."""
+FEWEST_ON_SLOPE = 5
+"""Least number of stances of each point that show a slope."""
 STEEPEST = 0.36
 """Largest slope of ground that is not stairs."""
 OFF_PLANE_M = 0.03
@@ -71,8 +83,12 @@ GLIDES_LOW_M = 0.02
 AROUND_S = 0.6
 """Time before and after a frame over which a point's lower envelope is taken."""
 
-TOE_DEPTHS_M = (0.015, 0.05)
+TOE_DEPTHS_M = (0.0, 0.05)
 """Least and largest depth of soles below toe joints."""
+STEEPEST_FOOT = 0.6
+"""Largest slope from toe joint to ankle in rest poses whose feet are flat."""
+FLAT_S = 0.15
+"""Least duration of flat stances that show how far ankles rise."""
 ANKLE_RISE_M = 0.062
 """Usual height of ankles above toe joints in flat feet whose toe joints have soles of the usual depth."""
 DEEPER_SHARE = 0.55

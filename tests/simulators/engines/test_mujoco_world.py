@@ -126,7 +126,7 @@ def test_the_engines_agree_about_a_motion(clips, label):
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03
-    assert judged.diagnostics["penetration_m_after"] < 0.004
+    assert judged.diagnostics["penetration_m_after"] < 0.008
 
 
 @pytest.mark.parametrize("count", [0, 8])

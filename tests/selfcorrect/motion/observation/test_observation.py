@@ -14,14 +14,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import Observation, observe
 
-from ....made_motions import KINDS, Kind, made_motion
-
-
-def walk_with_stances(fps: float = 30.0, frames: int = 120) -> tuple[Motion, np.ndarray]:
-    """A walk, and whether its left and right foot stand: the foot that does not swing."""
-    motion = made_motion("walk", fps=fps, frames=frames)
-    phases = np.pi * np.arange(frames) / fps / 0.55
-    return motion, np.stack([np.sin(phases) >= 0, np.sin(phases) <= 0], axis=1)
+from ....made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
 
 
 def score(observation: Observation, stands: np.ndarray) -> float:
@@ -31,19 +24,6 @@ def score(observation: Observation, stands: np.ndarray) -> float:
 
 def move_root(motion: Motion, moves_m: np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + moves_m)
-
-
-def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) -> Motion:
-    """The motion with toes that point into the floor in the last frames of each stance."""
-    rotations = motion.rotations.copy()
-    for side, name in enumerate(("left_ankle", "right_ankle")):
-        ankle = motion.skeleton.joint(name)
-        last = np.flatnonzero(stands[:-1, side] & ~stands[1:, side])
-        dipping = np.unique(np.concatenate([last - k for k in range(frames)]).clip(0))
-        reach_m = float(np.linalg.norm(motion.skeleton.offsets_m[motion.skeleton.joint(name.replace("ankle", "foot"))]))
-        pitch = Rotation.from_rotvec([np.arcsin(dip_m / reach_m), 0.0, 0.0])
-        rotations[dipping, ankle] = (Rotation.from_quat(rotations[dipping, ankle]) * pitch).as_quat()
-    return replace(motion, rotations=rotations)
 
 
 @settings(max_examples=15, deadline=None)
