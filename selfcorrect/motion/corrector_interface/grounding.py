@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..body.foot_frames import estimate_feet_on_any_floor
 from ..editing.transforms import raise_motion
 from ..geometry.kinematics import in_chunks
