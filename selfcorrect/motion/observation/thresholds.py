@@ -57,7 +57,7 @@ FULL_VOTE_S = 0.3
 """A stance of this duration has a full vote."""
 LEVEL_WEIGHT = 0.6
 """Least weight of the votes for a level of the ground beside the floor."""
-FAR_M = 0.2
+FAR_M = 0.31
 """A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
 OFTEN_SHOWN = 0.25
 """Share of frames in which a foot must stand on such a floor."""
