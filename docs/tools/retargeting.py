@@ -7,6 +7,10 @@ The clips of the test split on level ground become AMASS files of the average bo
 down as the programs do it, by one shift of the clip: ProtoMotions puts the lowest joint at 15 mm, MimicKit the lowest
 joint of the first 30 frames at 25 mm, PHC the lowest point of the body in the first 30 frames at 0, and GMR the lowest
 joint at 0. Bodies of robots are left out. The uncorrected clip decides in which frames a foot stands.
+
+The same clips also become AMASS files of their persons: with the root where it was, and with a shape. What is corrected
+on the average body is then seen on the bones of the person, as programs with a body model see it, and once more for
+files whose shape is left out, so that the feet of the average body come to zero.
 """
 
 from __future__ import annotations
@@ -16,16 +20,20 @@ import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
 
-from selfcorrect import correct_files
+from selfcorrect import correct_file, correct_files
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.people import amass
+from selfcorrect.experiments import cli
+from selfcorrect.motion.body.smpl import SMPL_H, Body, average_body, to_smpl
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.checks.references import LABEL_HEIGHT_M, LABEL_SPEED_M_S
+from selfcorrect.motion.checks.references import LABEL_HEIGHT_M, LABEL_SPEED_M_S, measure_reference
 from selfcorrect.motion.geometry.kinematics import joint_positions, world_poses
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.motion import Motion
@@ -34,7 +42,7 @@ from selfcorrect.motion.observation.observation import Observation, find_feet_m,
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "docs" / "results" / "retargeting.csv"
 PAGE = ROOT / "docs" / "retargeting.md"
-MARKED = re.compile(r"(<!-- retargeting -->\n).*?(<!-- end of retargeting -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- table: (programs|persons|sample) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 NOT_LEVEL = ("terrain", "climb", "playground")
 """Words in descriptions of clips that are not on level ground."""
 FIRST_FRAMES = 30
@@ -84,6 +92,44 @@ def count_lost_labels(labels: np.ndarray, stands: np.ndarray) -> int:
     return lost
 
 
+def write_person(path: Path, person: Motion, betas: float) -> None:
+    """Write the AMASS file of a person, with a shape that only says that the person is not the average one."""
+    path.parent.mkdir(exist_ok=True)
+    amass.write(path, person, Body(person.skeleton, average_body().pelvis_m, "person"))
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, "betas": np.full(16, betas)})
+
+
+def measure_persons(clips: list[Path], folder: Path) -> Iterator[dict[str, object]]:
+    """Yield the heights of the floor under persons, before and after the correction of their files."""
+    persons = {path.stem: to_smpl(open_motion(path).motion, SMPL_H) for path in clips}
+    for name, person in persons.items():
+        write_person(folder / "shaped" / f"{name}.npz", person, betas=1.0)
+        write_person(folder / "shapeless" / f"{name}.npz", person, betas=0.0)
+    correct_files([folder / "shaped"], folder / "of shaped", workers=1)
+    correct_files([folder / "shapeless"], folder / "of shapeless", workers=1)
+    for name, person in persons.items():
+        yield _describe_person(name, "before", person)
+        for when, corrected in (("after", "of shaped"), ("after, without shape", "of shapeless")):
+            motion = open_motion(folder / corrected / f"{name}.npz").motion
+            yield _describe_person(name, when, replace(person, root_m=motion.root_m, rotations=motion.rotations))
+
+
+def _describe_person(clip: str, when: str, person: Motion) -> dict[str, object]:
+    return {"clip": clip, "when": when, "program": "person", "stance_height_m": f"{observe(person).floor_m:.5f}"}
+
+
+def measure_sample(folder: Path) -> Iterator[dict[str, object]]:
+    """Yield the figures of the spoiled walk of `data samples` as a reference, before and after its correction."""
+    cli.main(["data", "samples", "--out", str(folder / "samples"), "--clip", "spoiled-walk"])
+    correct_file(folder / "samples" / "bvh.bvh", folder / "corrected.bvh")
+    for when, name in (("before", "samples/bvh.bvh"), ("after", "corrected.bvh")):
+        figures = measure_reference(open_motion(folder / name).motion)
+        shown = {key: f"{figures[key]:.5f}" for key in ("stance_height_m", "slide_m_s", "noise_m", "first_frame_m")}
+        yield {"clip": "spoiled-walk", "when": when, "program": "sample", **shown}
+
+
 def measure_clips(data: Path) -> Iterator[dict[str, object]]:
     """Yield the rows of all clips, before and after their correction."""
     with (data / "index.csv").open(encoding="utf-8") as file:
@@ -103,11 +149,13 @@ def measure_clips(data: Path) -> Iterator[dict[str, object]]:
             for when, motion in (("before", before), ("after", after)):
                 for figures in measure_clip(motion, stance):
                     yield {"clip": path.stem, "when": when, **figures}
+        yield from measure_sample(Path(folder))
+        yield from measure_persons([data / clip["file"] for clip in level], Path(folder))
 
 
 def make_table(rows: list[dict[str, str]]) -> str:
     """Return the table of the page."""
-    clips = len({row["clip"] for row in rows})
+    clips = len({row["clip"] for row in rows if row["program"] in SHIFTS_M})
     lines = [f"| {clips} clips | before | after |", "| --- | --- | --- |"]
     for program in SHIFTS_M:
         of_program = [row for row in rows if row["program"] == program]
@@ -118,6 +166,29 @@ def make_table(rows: list[dict[str, str]]) -> str:
         _row("ProtoMotions: labels lost while a foot stands", labelled, _describe_losses),
         _row("all: slide of standing feet", labelled, _describe_slides),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def make_person_table(rows: list[dict[str, str]]) -> str:
+    """Return the table of persons."""
+    lines = ["| feet of persons | distance from zero, median | 95 % of clips within |", "| --- | --- | --- |"]
+    for when in ("before", "after", "after, without shape"):
+        of_persons = [row for row in rows if row["program"] == "person" and row["when"] == when]
+        median_mm, most_mm = 1000 * np.percentile(np.abs(_values(of_persons, "stance_height_m")), (50, 95))
+        lines.append(f"| {when} | {median_mm:.0f} mm | {most_mm:.0f} mm |")
+    return "\n".join(lines) + "\n"
+
+
+def make_sample_table(rows: list[dict[str, str]]) -> str:
+    """Return the table of the spoiled walk."""
+    lines = ["| spoiled walk | stance feet | slide | jitter | first frame in air |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        if row["program"] == "sample":
+            height_mm, slide_mm_s, noise_mm, air_mm = (
+                1000 * float(row[key]) + 0.0 for key in ("stance_height_m", "slide_m_s", "noise_m", "first_frame_m")
+            )
+            cells = f"{height_mm:+.0f} mm | {slide_mm_s:.0f} mm/s | {noise_mm:.1f} mm | {air_mm:.0f} mm"
+            lines.append(f"| {row['when']} | {cells} |")
     return "\n".join(lines) + "\n"
 
 
@@ -150,8 +221,9 @@ def _describe_slides(rows: list[dict[str, str]]) -> str:
 def fill_page(page: str) -> str:
     """Return the text of the page with the table of the kept rows."""
     with KEPT.open(encoding="utf-8") as file:
-        table = make_table(list(csv.DictReader(file)))
-    return MARKED.sub(lambda found: f"{found[1]}\n{table}\n{found[2]}", page)
+        rows = list(csv.DictReader(file))
+    tables = {"programs": make_table(rows), "persons": make_person_table(rows), "sample": make_sample_table(rows)}
+    return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n{found[3]}", page)
 
 
 def main(data: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
@@ -159,7 +231,8 @@ def main(data: Annotated[Path | None, tyro.conf.Positional] = None) -> None:
     if data is not None:
         rows = list(measure_clips(data))
         with KEPT.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            columns = dict.fromkeys(key for row in rows for key in row)
+            writer = csv.DictWriter(file, list(columns), restval="", lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
     PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
