@@ -172,7 +172,7 @@ def _check_records(everything: list[Path]) -> Iterator[FileCheck]:
         for target, expected in ((task.target, result.state.output_hash), (task.video, result.state.video_hash)):
             if expected:
                 digest = hash_file(target)
-                fault = "not what was written" if digest else "missing"
+                fault = "damaged: checksum mismatch" if digest else "missing"
                 yield FileCheck(str(target), "" if digest == expected else f"{target} is {fault}")
 
 

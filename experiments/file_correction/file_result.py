@@ -248,13 +248,13 @@ _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
 
 
 def read_record(path: Path) -> FileResult:
-    """Return the result in a record; DamagedError if it is missing, or not what was written."""
+    """Return the result in a record; DamagedError if it is missing or damaged."""
     try:
         return _from_values(decode_sealed(read_bytes(path), str(path)))
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
     except InputError as error:
-        raise DamagedError(f"{path} is not what was written: {error}") from error
+        raise DamagedError(f"{path} is damaged: {error}") from error
 
 
 def _from_values(record: Mapping[str, Any]) -> FileResult:

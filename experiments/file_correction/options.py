@@ -74,9 +74,9 @@ class CorrectionOptions:
     mass_kg: float | None = None
     """Mass of every body (default: that of its shape with a body model, otherwise the average for its stature)."""
     keep_level: bool = False
-    """Keep the level of a motion whose floor is more than 5 cm from zero (default: move its floor to zero)."""
+    """Keep the level of a motion whose floor is more than 5 cm from zero, instead of moving its floor to zero."""
     level: bool = False
-    """Level a tilted floor, as of a tilted camera (default: keep the tilt, and correct the motion on that plane)."""
+    """Level a tilted floor, as of a tilted camera, instead of correcting the motion on the tilted plane."""
     remove_drift: bool = False
     """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
     join_takes: bool = False

@@ -242,9 +242,14 @@ REMEDIES = Registry(
             rated=True,
         ),
     ],
+    group="selfcorrect.remedies",
     row_type=RemedyRow,
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""
 
-UNRATED = tuple(row.name for row in REMEDIES if not row.rated and not row.needs_corrector and not row.variant_of)
-"""Those that need neither people nor a corrector, without variants of one."""
+UNRATED = tuple(
+    row.name
+    for row in REMEDIES
+    if not (row.rated or row.needs_corrector or row.variant_of or REMEDIES.is_added(row.name))
+)
+"""Remedies that need neither people nor a corrector, without variants of one and remedies of other packages."""

@@ -56,7 +56,7 @@ class InUseError(RunFolderError):
 
 
 class DamagedError(RunFolderError):
-    """A committed file of a run folder is not what was written."""
+    """A committed file of a run folder is damaged."""
 
 
 class UnreachableError(SelfcorrectError, RuntimeError):

@@ -39,7 +39,7 @@ CORRECTORS = Registry(
         CorrectorRow(
             "physics",
             f"{_BUILT}:physics",
-            "What a simulated body makes of the motion.",
+            "Tracks the motion with a simulated body.",
             knows="none: mechanics and body tables",
         ),
         CorrectorRow(

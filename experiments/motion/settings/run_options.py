@@ -27,7 +27,7 @@ class RunOptions:
     the last models that draws samples. By default all; the preset short keeps sampling. While it runs, any run can be
     resumed."""
     repair: bool = False
-    """Do generations again that are not what was written; `selfcorrect verify` finds them."""
+    """Do damaged generations again; `selfcorrect verify` finds them."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
     accelerated: bool = False

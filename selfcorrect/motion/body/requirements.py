@@ -52,7 +52,7 @@ def _find_flaw_in_numbers(motion: Motion) -> str:
     is_zero = np.abs(motion.rotations).max(axis=2) < LENGTHS_READ[0]
     if is_zero.any():
         frame, joint = np.argwhere(is_zero)[0]
-        return f"the rotation of {motion.skeleton.names[joint]} is none in frame {frame}"
+        return f"invalid rotation of {motion.skeleton.names[joint]} in frame {frame}"
     return ""
 
 

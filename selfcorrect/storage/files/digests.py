@@ -39,7 +39,7 @@ def describe_damage(path: Path, expected: str) -> str:
     actual = compute_file_digest(path)
     if actual == expected:
         return ""
-    return f"{path} is not what was written" if actual else f"{path} is missing"
+    return f"{path} is damaged: checksum mismatch" if actual else f"{path} is missing"
 
 
 def describe_sealed_damage(path: Path) -> str:
@@ -59,7 +59,7 @@ def read_checked(path: Path, expected: str) -> bytes:
     """
     content = _read_content(path)
     if compute_digest(content) != expected:
-        raise DamagedError(f"{path} is not what was written: it differs from its digest")
+        raise DamagedError(f"{path} is damaged: checksum mismatch")
     return content
 
 
@@ -69,7 +69,7 @@ def _read_content(path: Path) -> bytes:
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
     except (OSError, InputError) as error:
-        raise DamagedError(f"{path} is not what was written: {error}") from error
+        raise DamagedError(f"{path} is damaged: {error}") from error
 
 
 def encode_sealed(values: Mapping[str, Any]) -> bytes:
@@ -92,7 +92,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     """Read the values of a file of `encode_sealed`.
 
     Raises:
-        DamagedError: They are not what was written.
+        DamagedError: The file is damaged.
     """
     return decode_sealed(_read_content(path), str(path))
 
@@ -101,19 +101,19 @@ def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
     """Decode the content of `encode_sealed`, which messages call `where`.
 
     Raises:
-        DamagedError: It is not what was written.
+        DamagedError: The content is damaged.
     """
     try:
         values = parse_json(content, "its text")
     except InputError as error:
-        raise DamagedError(f"{where} is not what was written: {error}") from error
+        raise DamagedError(f"{where} is damaged: {error}") from error
     if not isinstance(values, dict):
-        raise DamagedError(f"{where} is not what was written: expected an object")
+        raise DamagedError(f"{where} is damaged: expected an object")
     if values.pop(SEAL, None) is None:
-        fault = "damaged" if has_seal_ending(content) else "missing"
-        raise DamagedError(f"{where} is not what was written: its digest is {fault}")
+        fault = "unreadable" if has_seal_ending(content) else "missing"
+        raise DamagedError(f"{where} is damaged: its checksum is {fault}")
     if not has_valid_seal(content):
-        raise DamagedError(f"{where} is not what was written: it differs from its digest")
+        raise DamagedError(f"{where} is damaged: checksum mismatch")
     return values
 
 
@@ -166,7 +166,7 @@ def read_sums(path: Path) -> dict[str, str]:
     for line in _read_content(path).removesuffix(b"\n").split(b"\n"):
         match = _SUM.fullmatch(line)
         if match is None:
-            raise DamagedError(f"{path} is not what was written: {line[:80]!r} is no digest of a file")
+            raise DamagedError(f"{path} is damaged: {line[:80]!r} is no checksum of a file")
         name = os.fsdecode(match[3])
         if match[1]:
             name = name.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")

@@ -94,7 +94,7 @@ def _read_recorded(path: Path) -> dict[str, object]:
     try:
         return decode_sealed(read_bytes(path), str(path))
     except InputError as error:
-        raise DamagedError(f"{path} is not what was written: {error}") from error
+        raise DamagedError(f"{path} is damaged: {error}") from error
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:

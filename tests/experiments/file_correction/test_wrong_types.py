@@ -41,7 +41,7 @@ def test_only_motions_are_corrected() -> None:
 def test_quaternions_without_a_direction_are_refused() -> None:
     walk = made_motion("walk")
     walk.rotations[7, 3] = 0.0
-    with pytest.raises(InputError, match=f"the rotation of {walk.skeleton.names[3]} is none in frame 7"):
+    with pytest.raises(InputError, match=f"invalid rotation of {walk.skeleton.names[3]} in frame 7"):
         sc.correct(walk, kinematic=True)
 
 

@@ -229,7 +229,10 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, work
     path.write_bytes(content)
     process = run(*COMPARED, "--out", "damaged", cwd=workplace)
     assert process.returncode == 2
-    assert f"{path} is not what was written; what follows generation 1 can be done again (--repair)" in process.stderr
+    assert (
+        f"{path} is damaged: checksum mismatch; what follows generation 1 can be done again (--repair)"
+        in process.stderr
+    )
     process = run(*COMPARED, "--out", "damaged", "--repair", cwd=workplace)
     assert process.returncode == 0, process.stderr
     assert results_of(damaged) == results_of(finished_run)

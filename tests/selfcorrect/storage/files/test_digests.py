@@ -31,13 +31,13 @@ def test_every_flipped_bit_is_noticed(values: dict[str, object]) -> None:
     for bit in range(8 * len(content)):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(DamagedError, match="it is not what was written"):
+        with pytest.raises(DamagedError, match="it is damaged"):
             decode_sealed(bytes(damaged), "it")
         assert not has_valid_seal(bytes(damaged))
 
 
 def test_a_digest_that_is_missing_is_named() -> None:
-    with pytest.raises(DamagedError, match="its digest is missing"):
+    with pytest.raises(DamagedError, match="its checksum is missing"):
         decode_sealed(json.dumps(VALUES).encode(), "it")
 
 
@@ -50,11 +50,11 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"a\.json is missing"):
         read_sealed(tmp_path / "a.json")
     os.mkfifo(tmp_path / "pipe.json")
-    with pytest.raises(DamagedError, match=r"pipe\.json is not what was written: .* no regular file"):
+    with pytest.raises(DamagedError, match=r"pipe\.json is damaged: .* no regular file"):
         read_sealed(tmp_path / "pipe.json")
     for text in (b"[]", b"3", b'{"sha256": 3}', b"[" * 100_000, b'{"sha256": "' + b"0" * 64 + b'"}'):
         (tmp_path / "a.json").write_bytes(text)
-        with pytest.raises(DamagedError, match=r"a\.json is not what was written"):
+        with pytest.raises(DamagedError, match=r"a\.json is damaged"):
             read_sealed(tmp_path / "a.json")
 
 
@@ -72,5 +72,5 @@ def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> N
         assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
     for damage in (b"x", b"\n", b"\0"):
         listing.write_bytes(damage + listing.read_bytes()[1:])
-        with pytest.raises(DamagedError, match="is not what was written"):
+        with pytest.raises(DamagedError, match="is damaged"):
             read_sums(listing)

@@ -183,7 +183,7 @@ def test_a_damaged_file_is_named(tmp_path: Path):
         store.commit(generation(1))
         path = store.folder / "generation-0001/synthetic.safetensors"
         path.write_bytes(path.read_bytes()[:50])
-        with pytest.raises(DamagedError, match=r"generation-0001/synthetic.safetensors is not what was written"):
+        with pytest.raises(DamagedError, match=r"generation-0001/synthetic.safetensors is damaged"):
             store.batch(1)
         with pytest.raises(RunFolderError, match=r"cannot read .*generation-0001/synthetic.safetensors"):
             store.count(1)

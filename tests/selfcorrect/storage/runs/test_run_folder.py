@@ -98,7 +98,7 @@ def test_what_only_looks_like_a_leftover_is_kept(tmp_path: Path, name: str, ours
 def test_a_damaged_config_is_said_to_be_so(tmp_path: Path, content: bytes) -> None:
     claim_folder(tmp_path, CONFIG).release()
     (tmp_path / "config.json").write_bytes(content)
-    with pytest.raises(RunFolderError, match=r"config\.json is not what was written"):
+    with pytest.raises(RunFolderError, match=r"config\.json is damaged"):
         claim_folder(tmp_path, CONFIG)
 
 
