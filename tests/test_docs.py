@@ -222,6 +222,9 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
     assert sorted(name for kind, name in asked if kind == "table") == sorted(results.TABLES)
     for page in results.PAGES:
         assert results.fill_page(page.read_text(), summaries) == page.read_text(), f"make results, for {page.name}"
+        on_site = results.fill_page(page.read_text(), summaries, is_site=True)
+        assert results.ON_SITE not in on_site
+        assert on_site.count("\n| --- ") >= page.read_text().count("\n| --- ") + page.read_text().count(results.ON_SITE)
 
 
 def test_the_table_of_references_is_that_of_the_kept_clips() -> None:

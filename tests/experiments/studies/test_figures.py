@@ -63,3 +63,5 @@ def test_the_opening_names_every_line_that_it_draws() -> None:
     svg = opening_curves({"": [*arms, lacking]}, metrics, metrics, {"real": {"recall": 0.9}}, palette)
     counts = {name: svg.count(f">{name}<") for name in ("uncorrected", "physics", "lineages", "real motion")}
     assert counts == {"uncorrected": 4, "physics": 4, "lineages": 2, "real motion": 2}
+    single = opening_curves({"": arms}, metrics[:1], (), {}, palette)
+    assert single.count(">physics<") == single.count(">generation<") == 1
