@@ -34,8 +34,6 @@ class CompareCommand:
     finished runs share, seed by seed, and runs nothing.
     """
 
-    runs: Annotated[tuple[Path, ...], Positional] = ()
-    """Two run folders, in place of an experiment."""
     tasks: dict[str, str] = field(default_factory=dict)
     """Name and package.module:function of each task. The function takes the seed's random stream and returns a
     `selfcorrect.Task`."""
@@ -80,6 +78,8 @@ class CompareCommand:
     """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
+    runs: Annotated[tuple[Path, ...], Positional] = ()
+    """Two run folders, in place of an experiment."""
 
     def run(self) -> int:
         """Run the rest of the comparison and print its verdict; return 1 if a part is missing."""
