@@ -25,7 +25,7 @@ from selfcorrect.experiments.studies.arms import BASELINE
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.loop.run import Candidate
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.strict_json import read_json
+from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 OUT = Path(__file__).parents[1] / "results" / "places.jsonl"
@@ -34,7 +34,7 @@ AFTERWARDS = "real data only, corrected afterwards"
 
 def main(run: tyro.conf.Positional[Path], seed: tyro.conf.Positional[int]) -> None:
     """Append the scores of a seed's last generation to docs/results/places.jsonl."""
-    settings = settings_from_config(read_json(run / "config.json"))
+    settings = settings_from_config(read_sealed(run / "config.json"))
     study = MotionStudy(settings)
     seed_run = next(candidate for candidate in study.runs(run) if candidate.seed == seed)
     last = settings.generations
