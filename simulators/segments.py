@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
-from .batching import find_flaw
+from .batching import SHORTEST_FRAMES, find_flaw
 from .body.curves import smoothstep
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
@@ -180,7 +180,7 @@ def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
     if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
         return [Segment(0, motion)]
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
-    starts = [0] if splicing.join_takes else find_takes(motion, splicing)
+    starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion, splicing), len(motion))
     if len(starts) > 1:
         takes = [motion.frames(start, stop) for start, stop in pairwise([*starts, len(motion)])]
     else:
@@ -191,6 +191,15 @@ def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
     for start, take in zip(starts, takes, strict=True):
         segments.append(Segment(start, take, margin if may_close and is_loop(take) else 0))
     return segments
+
+
+def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
+    """Return the first frames of takes; one that is too short to be corrected belongs to its neighbour."""
+    long_enough = [0]
+    for start in starts[1:]:
+        if min(start - long_enough[-1], frames - start) >= SHORTEST_FRAMES:
+            long_enough.append(start)
+    return long_enough
 
 
 def merge_segments(

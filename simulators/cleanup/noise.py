@@ -45,6 +45,8 @@ class Denoise:
         return replace(cleaning.with_repaired_motions(calm), noisy=is_noisy(noise_rad, self))
 
 
+_LEAST_MOVING = 0.25
+"""Least share of joints that move in a body of which the noise is judged."""
 _ROUNDING_RAD = 1e-4
 """Noise up to which a joint counts as free of noise: what rounding adds in files and other programs."""
 
@@ -74,8 +76,16 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
 
 
 def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
-    """Return whether bodies (N,) are noisy throughout; noise_rad: (N, J)."""
-    return median(noise_rad, axis=1) > settings.noisy_rad
+    """Return whether bodies (N,) are noisy throughout; noise_rad: (N, J).
+
+    Joints that never move, as fingers and eyes of many files, show nothing.
+    """
+    medians_rad = np.zeros(len(noise_rad))
+    for index, joints_rad in enumerate(noise_rad):
+        moving_rad = joints_rad[joints_rad > _ROUNDING_RAD]
+        if len(moving_rad) >= _LEAST_MOVING * len(joints_rad):
+            medians_rad[index] = median(moving_rad)
+    return medians_rad > settings.noisy_rad
 
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:

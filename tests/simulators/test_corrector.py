@@ -317,3 +317,11 @@ def test_a_correction_after_which_standing_feet_slide_clearly_faster_is_dropped(
         assert result.after == result.before
     joining = KinematicCorrector(CleanupSettings().with_steps(JoinSplices(join_takes=True))).pipeline
     assert _keep_feet_from_worsening([view], [correction], joining, 1) == [correction]
+
+
+def test_a_take_of_a_few_frames_rejects_no_long_motion(walk):
+    """Cut so that a moment of another take is left at the end."""
+    root_m = np.concatenate([walk.root_m, walk.root_m[:3] + np.array([3.0, 0.0, 2.0])])
+    rotations = np.concatenate([walk.rotations, walk.rotations[:3]])
+    (correction,) = KinematicCorrector()([replace(walk, root_m=root_m, rotations=rotations)])
+    assert correction.accepted, correction.reason

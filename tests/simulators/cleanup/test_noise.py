@@ -18,6 +18,7 @@ from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.noise import (
     Denoise,
     denoise,
+    is_noisy,
     joint_noise_rad,
     noise_level,
     shrink_noise,
@@ -63,6 +64,15 @@ def test_a_joint_of_a_noisy_body_that_never_turns_stays_still(clips):
     calm = denoise_motion(noisy)
     assert np.isfinite(calm.rotations).all()
     np.testing.assert_array_equal(calm.rotations[:, 3], noisy.rotations[:, 3])
+
+
+def test_joints_that_never_turn_do_not_hide_noise(clips):
+    """As fingers and eyes of many files, which are more than half of the joints."""
+    noise_rad = joint_noise_rad(MotionBatch.stack([jittery(clips["walk"])]))
+    with_fingers = np.concatenate([noise_rad, np.zeros((1, 2 * noise_rad.shape[1]))], axis=1)
+    assert is_noisy(noise_rad, Denoise()).all()
+    assert is_noisy(with_fingers, Denoise()).all()
+    assert not is_noisy(np.zeros_like(with_fingers), Denoise()).any()
 
 
 @pytest.mark.parametrize("rounding_rad", [1e-9, 1e-6])
