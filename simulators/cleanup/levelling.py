@@ -92,12 +92,11 @@ def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray
     for index, feet_m in enumerate(posed.feet_m):
         motion = posed.motions[index]
         observation = observe(motion)
-        floor_m = observation.trusted_floor_m
-        if not floor_m:
+        if not observation.is_floor_trusted:
             heights_m.append(0.0)
             continue
-        above_m = observation.levels_m[0] - observation.floor_m if lowest else 0.0
-        heights_m.append(floor_m + above_m + _measure_gap_m(motion, feet_m))
+        floor_m = observation.levels_m[0] if lowest else observation.floor_m
+        heights_m.append(floor_m + _measure_gap_m(motion, feet_m))
     return np.array(heights_m)
 
 
@@ -106,13 +105,13 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 
     Args:
         motion: A motion of T frames.
-        feet_m: (T, 2, C, 3) corners of its soles.
+        feet_m: (≥ T, 2, C, 3) corners of its soles.
     """
     observation = observe(motion)
-    gaps_m = feet_m[..., 1].min(-1) - observation.ground_m
+    gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
     hovers = (gaps_m > _HOVERS_M) & (observation.off_m > _HOVERS_M)
     stands = observation.stands & np.logical_not(hovers)
-    if not observation.trusted_floor_m or not stands.any():
+    if not observation.is_floor_trusted or not stands.any():
         return 0.0
     gap_m = float(median(gaps_m[stands]))
     least_m, _, largest_m = sole_depths_m(motion.skeleton)

@@ -155,8 +155,9 @@ def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
         left_m, right_m = np.clip(np.add(observation.sole_depth_m, differences_m), least_m, largest_m).tolist()
         frames = _make_foot_frames(*feet, soles_m=(left_m, right_m))
         deeper_m = (left_m + right_m) / 2
-    floor_m = observation.trusted_floor_m
-    return replace(frames, floor_m=floor_m and floor_m + observation.sole_depth_m - deeper_m)
+    if not observation.is_floor_trusted:
+        return frames
+    return replace(frames, floor_m=observation.floor_m + observation.sole_depth_m - deeper_m)
 
 
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:

@@ -67,8 +67,7 @@ class Observation:
         self.has_feet = motion.skeleton.pair("ankle") is not None and len(motion) > 0
         self.feet_m = find_feet_m(motion)
         """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
-        toes = motion.skeleton.pair("foot")
-        self._toe_offset_m = motion.skeleton.offsets_m[list(toes)].mean(0) if toes else np.zeros(3)
+        self._toe_offset_m = _find_toe_offset_m(motion.skeleton)
 
     def __len__(self) -> int:
         return len(self.feet_m)
@@ -144,10 +143,9 @@ class Observation:
         return bool((self.stands & is_on_floor).any(1).mean() >= limits.OFTEN_SHOWN)
 
     @property
-    def trusted_floor_m(self) -> float:
-        """Height of the floor; 0 if all ground is far from there and hardly shown, as of bodies that float or climb."""
-        is_near = np.abs(self.levels_m).min() <= limits.FAR_M
-        return self.floor_m if is_near or self.is_floor_shown else 0.0
+    def is_floor_trusted(self) -> bool:
+        """False if all ground is far from y = 0 and hardly shown, as of bodies that float or climb."""
+        return self.is_floor_shown or bool(np.abs(self.levels_m).min() <= limits.FAR_M)
 
     @cached_property
     def left_deeper_m(self) -> float:
@@ -267,6 +265,15 @@ def find_feet_m(motion: Motion) -> np.ndarray:
     if motion.ground is not None:
         places_m = motion.ground.standing_on(places_m)
     return places_m.reshape(len(motion), 2, len(joints) // 2, 3)
+
+
+def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
+    """Return the mean place (3,) of the toe joints, seen from the ankles, in the rest pose; zeros without toe joints."""
+    joints = find_foot_joints(skeleton)
+    if len(joints) < 4:
+        return np.zeros(3)
+    ankles_m, toes_m = np.moveaxis(skeleton.rest_positions_m[joints].reshape(2, 2, 3), 1, 0)
+    return (toes_m - ankles_m).mean(0)
 
 
 def find_foot_joints(skeleton: Skeleton) -> list[int]:
