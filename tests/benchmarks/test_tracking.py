@@ -107,7 +107,7 @@ def test_the_other_engine_confirms_what_one_has_corrected(walk, clips):
             verdict = judge.judge(clip, corrector, other_engine)
             assert isinstance(verdict, judge.Verdict), verdict
             assert verdict.contact_agreement > 0.9
-            assert max(verdict.penetration_mm) < 5.0  # of soles that each output shows anew
+            assert max(verdict.penetration_mm) < 6.0  # of soles that each output shows anew
             assert verdict.load_bodyweights == pytest.approx((1.0, 1.0), abs=0.25)
             assert verdict.distance_mm < 31  # what comes out is a plan: the hands of a cartwheel follow it to 29 mm
     lines = judge.table({"walk": verdict, "fall": "mujoco: lost"})

