@@ -237,7 +237,7 @@ def test_the_table_of_references_is_that_of_the_kept_clips() -> None:
 def test_programs_put_a_clip_down_by_one_height_wherever_it_was(by_m: float) -> None:
     """So what is left of a wrong height is the difference between the lowest point and the feet that stand."""
     retargeting = tool("retargeting")
-    (walk,) = (motion for motion in load_motions("deepmimic") if motion.label == "walk")
+    walk = next(motion for motion in load_motions("deepmimic") if motion.label == "walk")
     raised = replace(walk, root_m=walk.root_m + np.array([0.0, by_m, 0.0]))
     expected = list(retargeting.measure_clip(walk, observe(walk)))
     measured = list(retargeting.measure_clip(raised, observe(walk)))
