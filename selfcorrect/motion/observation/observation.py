@@ -268,7 +268,7 @@ def find_feet_m(motion: Motion) -> np.ndarray:
 
 
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
-    """Return the mean place (3,) of the toe joints, seen from the ankles, in the rest pose; zeros without toe joints."""
+    """Return the mean place (3,) of toe joints, seen from the ankles, in the rest pose; zeros without toe joints."""
     joints = find_foot_joints(skeleton)
     if len(joints) < 4:
         return np.zeros(3)
