@@ -17,6 +17,7 @@ from .. import verdict
 from ..results import ArmCurves
 from ..summary import Summary, read_summary
 from ..tables import Table, effects_table, format_text
+from .report import DIRECTION_WORDS
 
 COUNTED = ("seeds", "first_seed", "generations")
 """Settings in which runs may differ: common seeds and generations are compared."""
@@ -160,8 +161,9 @@ def _choose_metrics(
         raise InputError("the runs share no score")
     metrics = []
     for key in keys:
-        direction = better.get(key, "neutral")
-        own = Metric(key, key.replace("_", " "), "", direction if isinstance(direction, str) else "neutral", 3)
+        direction: Any = better.get(key)
+        direction = direction if direction in DIRECTION_WORDS else "neutral"
+        own = Metric(key, key.replace("_", " "), "", direction, 3)
         metrics.append(known.get(key, replace(own, bounds=UNBOUNDED)))
     return metrics
 
