@@ -35,6 +35,9 @@ _CODE = (
 )  # fmt: skip
 """Folders of the package with all code on which the result of a correction, or a set of motions, depends."""
 
+_SUFFIXES = (".py", ".so", ".pyd")
+"""Suffixes of code, as written and compiled."""
+
 
 def list_code() -> dict[str, Path]:
     """Return the files of the code on which results depend, by their names in the package."""
@@ -42,7 +45,8 @@ def list_code() -> dict[str, Path]:
     for name in _CODE:
         folders = [folder for place in selfcorrect.__path__ if (folder := Path(place, name)).is_dir()]
         for folder in folders[:1]:
-            files |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in folder.rglob("*.py")}
+            paths = [path for path in folder.rglob("*") if path.suffix in _SUFFIXES]
+            files |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in paths}
     return files
 
 
