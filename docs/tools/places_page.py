@@ -1,0 +1,132 @@
+"""Fills the tables and the figure of docs/results/places.md from the kept seeds: `python docs/tools/places_page.py`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.statistics import PairedComparison, compare_paired, holm, mean_interval
+
+DOCS = Path(__file__).parents[1]
+PAGE = DOCS / "results" / "places.md"
+KEPT = DOCS / "results" / "places.jsonl"
+FIGURE = DOCS / "pictures" / "results" / "places.svg"
+MARKED = re.compile(r"(<!-- table: (planned|arms) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+
+REAL = "real against real"
+ARMS = {
+    "real+none": "real data only",
+    "augment-1+none": "λ = 1, uncorrected",
+    "augment-1+physics": "λ = 1, physics as data",
+    "augment-1+physics+in-preference": "λ = 1, physics preferred",
+    "real+physics+in-preference": "real data + physics pairs",
+    "real+kinematic+in-preference": "real data + kinematic pairs",
+    "real+physics+in-shuffled-preference": "real data + shuffled pairs",
+    "afterwards": "real data only, corrected afterwards",
+    REAL: "real motion",
+}
+SCORES = {
+    "recall": ("Recall", 2),
+    "coverage": ("Coverage", 2),
+    "penetration_mm": ("Penetration (mm)", 1),
+    "skate_m_s": ("Skating (m/s)", 2),
+    "needed_force_bodyweights": ("Root force (body weights)", 2),
+}
+PAIRS = "real+physics+in-preference"
+PLANNED = {
+    "P1": (PAIRS, "augment-1+physics", "recall", "higher"),
+    "P2": (PAIRS, "real+none", "penetration_mm", "smaller"),
+    "P3": (PAIRS, "real+kinematic+in-preference", "needed_force_bodyweights", "smaller"),
+    "P4": ("augment-1+physics+in-preference", "augment-1+physics", "recall", "no direction"),
+    "P5": (PAIRS, "afterwards", "penetration_mm", "no direction"),
+    "P6": ("real+physics+in-shuffled-preference", "real+none", "penetration_mm", "no difference"),
+}
+"""Both arms, the score and what was expected; scores but recall are distances from those of real motion."""
+
+
+def read_scores() -> dict[str, dict[str, np.ndarray]]:
+    """Return the scores (S,) of the seeds, by arm and score."""
+    lines = [json.loads(line) for line in KEPT.read_text(encoding="utf-8").splitlines()]
+    scores = {}
+    for arm in ARMS:
+        rows = sorted((line for line in lines if line["name"] == arm), key=lambda line: line["seed"])
+        scores[arm] = {score: np.array([row[score] for row in rows]) for score in SCORES}
+    return scores
+
+
+def compare_as_planned(scores: dict[str, dict[str, np.ndarray]]) -> dict[str, PairedComparison]:
+    """Return the planned comparisons, paired by seed."""
+    comparisons = {}
+    for name, (first, second, score, _) in PLANNED.items():
+        sides = [scores[first][score], scores[second][score]]
+        if score != "recall":
+            sides = [np.abs(side - scores[REAL][score]) for side in sides]
+        comparisons[name] = compare_paired(*sides)
+    return comparisons
+
+
+def planned_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """Return the table of the planned tests."""
+    comparisons = compare_as_planned(scores)
+    adjusted = holm({name: comparison.p_value for name, comparison in comparisons.items()})
+    lines = ["| | expected | difference, 95 % interval | p, adjusted |", "| --- | --- | --- | --- |"]
+    for name, comparison in comparisons.items():
+        difference = comparison.difference
+        digits = 1 if PLANNED[name][2] == "penetration_mm" else 3
+        interval = f"{difference.estimate:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
+        p_value = f"{adjusted[name]:.3f}" if adjusted[name] >= 0.001 else "< 0.001"
+        lines.append(f"| {name} | {PLANNED[name][3]} | {interval} | {p_value} |")
+    return "\n".join(lines)
+
+
+def arms_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """Return the table of the arms' means, with single intervals."""
+    titles = [title for title, _ in SCORES.values()]
+    lines = [f"| after three generations | {' | '.join(titles)} |", "| --- " * (1 + len(titles)) + "|"]
+    for arm, title in ARMS.items():
+        cells = []
+        for score, (_, digits) in SCORES.items():
+            interval = mean_interval(scores[arm][score])
+            cells.append(f"{interval.estimate:.{digits}f} ± {(interval.high - interval.low) / 2:.{digits}f}")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def fill_page(page: str) -> str:
+    """Return the page with its tables."""
+    scores = read_scores()
+    tables = {"planned": planned_table(scores), "arms": arms_table(scores)}
+    return MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n\n{match[3]}", page)
+
+
+def draw() -> None:
+    """Draw recall and penetration of the arms, every seed a dot."""
+    import matplotlib.pyplot as plt
+
+    scores = read_scores()
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+    rows = np.arange(len(ARMS))[::-1]
+    for axis, score in zip(axes, ("recall", "penetration_mm"), strict=True):
+        for row, arm in zip(rows, ARMS, strict=True):
+            values = scores[arm][score]
+            axis.plot(values, np.full(len(values), row), "o", color="tab:blue", alpha=0.4, markersize=5)
+            axis.plot(values.mean(), row, "|", color="black", markersize=14, markeredgewidth=2)
+        axis.axvline(scores[REAL][score].mean(), color="gray", linewidth=1, linestyle=":")
+        axis.set_xlabel(SCORES[score][0])
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_yticks(rows, list(ARMS.values()))
+    figure.tight_layout()
+    figure.savefig(FIGURE, metadata={"Date": None})
+
+
+def main() -> None:
+    """Fill the page and draw its figure."""
+    PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    draw()
+
+
+if __name__ == "__main__":
+    main()
