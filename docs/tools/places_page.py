@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "results" / "places.md"
 KEPT = DOCS / "results" / "places.jsonl"
 FIGURE = DOCS / "pictures" / "results" / "places.svg"
-MARKED = re.compile(r"(<!-- table: (planned|arms) -->\n).*?(<!-- end of table -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- places: (planned|arms) -->\n).*?(<!-- end of places -->)", re.DOTALL)
 
 REAL = "real against real"
 ARMS = {
@@ -61,10 +61,12 @@ def compare_as_planned(scores: dict[str, dict[str, np.ndarray]]) -> dict[str, Pa
     """Return the planned comparisons, paired by seed."""
     comparisons = {}
     for name, (first, second, score, _) in PLANNED.items():
-        sides = [scores[first][score], scores[second][score]]
+        first_scores = scores[first][score]
+        second_scores = scores[second][score]
         if score != "recall":
-            sides = [np.abs(side - scores[REAL][score]) for side in sides]
-        comparisons[name] = compare_paired(*sides)
+            first_scores = np.abs(first_scores - scores[REAL][score])
+            second_scores = np.abs(second_scores - scores[REAL][score])
+        comparisons[name] = compare_paired(first_scores, second_scores)
     return comparisons
 
 
