@@ -14,7 +14,7 @@ DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "results" / "places.md"
 KEPT = DOCS / "results" / "places.jsonl"
 FIGURE = DOCS / "pictures" / "results" / "places.svg"
-MARKED = re.compile(r"(<!-- places: (planned|arms) -->\n).*?(<!-- end of places -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- places: (planned|arms|exploratory) -->\n).*?(<!-- end of places -->)", re.DOTALL)
 
 REAL = "real against real"
 ARMS = {
@@ -46,6 +46,13 @@ PLANNED = {
 }
 """Both arms, the score and what was expected; scores but recall are distances from those of real motion."""
 
+EXPLORATORY = {
+    "recall, physics pairs less real data only": (PAIRS, "real+none", "recall"),
+    "recall, real data only less λ = 1 with physics as data": ("real+none", "augment-1+physics", "recall"),
+    "penetration (mm), physics pairs less real motion": (PAIRS, REAL, "penetration_mm"),
+    "root force (body weights), physics pairs less real motion": (PAIRS, REAL, "needed_force_bodyweights"),
+}
+
 
 def read_scores() -> dict[str, dict[str, np.ndarray]]:
     """Return the scores (S,) of the seeds, by arm and score."""
@@ -76,12 +83,26 @@ def planned_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
     adjusted = holm({name: comparison.p_value for name, comparison in comparisons.items()})
     lines = ["| | expected | difference, 95 % interval | p, adjusted |", "| --- | --- | --- | --- |"]
     for name, comparison in comparisons.items():
-        difference = comparison.difference
-        digits = 1 if PLANNED[name][2] == "penetration_mm" else 3
-        interval = f"{difference.estimate:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
+        interval = interval_cell(comparison, PLANNED[name][2])
         p_value = f"{adjusted[name]:.3f}" if adjusted[name] >= 0.001 else "< 0.001"
         lines.append(f"| {name} | {PLANNED[name][3]} | {interval} | {p_value} |")
     return "\n".join(lines)
+
+
+def exploratory_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
+    """Return the table of the exploratory differences, paired by seed."""
+    lines = ["| exploratory | difference, 95 % interval |", "| --- | --- |"]
+    for name, (first, second, score) in EXPLORATORY.items():
+        comparison = compare_paired(scores[first][score], scores[second][score])
+        lines.append(f"| {name} | {interval_cell(comparison, score)} |")
+    return "\n".join(lines)
+
+
+def interval_cell(comparison: PairedComparison, score: str) -> str:
+    """Return the difference of a score with its interval."""
+    digits = 1 if score == "penetration_mm" else 3
+    difference = comparison.difference
+    return f"{difference.estimate:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
 
 
 def arms_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
@@ -100,7 +121,7 @@ def arms_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
 def fill_page(page: str) -> str:
     """Return the page with its tables."""
     scores = read_scores()
-    tables = {"planned": planned_table(scores), "arms": arms_table(scores)}
+    tables = {"planned": planned_table(scores), "arms": arms_table(scores), "exploratory": exploratory_table(scores)}
     return MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n\n{match[3]}", page)
 
 
