@@ -89,12 +89,6 @@ class CheckCommand:
         must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture, "csv": self.csv, "leave-out": self.leave_out}
         check_separate(outputs, ())
-        for table in (self.csv, self.leave_out):
-            check_output(table, self.overwrite, self.inputs, is_stream_allowed=True)
-        check_output(self.out, self.overwrite, self.inputs, is_stream_allowed=True)
-        check_output(self.picture, self.overwrite, self.inputs)
-        if self.picture is not None and self.picture.suffix.lower() != ".png":
-            raise SettingError(f"{self.picture}: a picture of findings must be a .png file")
         from tqdm import tqdm
 
         from selfcorrect.datasets.files.open import motion_files
@@ -107,6 +101,11 @@ class CheckCommand:
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
             raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files found")
+        for table in (self.out, self.csv, self.leave_out):
+            check_output(table, self.overwrite, [*self.inputs, *paths], is_stream_allowed=True)
+        check_output(self.picture, self.overwrite, [*self.inputs, *paths])
+        if self.picture is not None and self.picture.suffix.lower() != ".png":
+            raise SettingError(f"{self.picture}: a picture of findings must be a .png file")
         engine = self.engine if self.physics else None
         if engine is not None:
             ENGINES.load(engine)  # where it is not installed, nothing begins

@@ -82,7 +82,7 @@ def shrink_small(length_m: float, bounds_m: tuple[float, float]) -> float:
 def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray:
     """Return the heights (N,) of the ground on which motions stand; 0 for ground that is far away and hardly shown.
 
-    The ground is not above what soles usually show while they stand, so that no body is lowered into it.
+    It is the ground on which the modelled soles stand, which may lie beside that of the observation.
 
     Args:
         posed: Motions with their poses.
@@ -121,7 +121,8 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
-    Bodies whose ground is at y = 0 within the thickness of soles keep their heights.
+    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. No other body moves further than
+    both the observed floor and its modelled soles ask for.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))

@@ -97,6 +97,7 @@ _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """Fit a slope to stances of `parts` points of each foot; a level one unless a slope explains them far better."""
+    stances = [stance for stance in stances if stance.weight > 0]
     if len(stances) < limits.FEWEST_ON_SLOPE * parts:
         return LEVEL
     places_m = np.array([stance.place_m for stance in stances])
@@ -159,7 +160,7 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
     levels_m = floors_m[[-1]]
     width_m = limits.VOTE_WIDTH_M + noise_m
     for part in range(len(floors_m)):
-        selected = [index for index, stance in enumerate(stances) if stance.part == part]
+        selected = [index for index, stance in enumerate(stances) if stance.part == part and stance.weight > 0]
         if not selected:
             continue
         heights_m = votes_m[selected]

@@ -38,6 +38,13 @@ def test_a_shift_moves_the_floor_and_nothing_else(kind: Kind, height_m: float, p
     assert high.floor_m - low.floor_m == pytest.approx(height_m, abs=1e-8)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_foot_that_is_held_beside_a_standing_one_has_no_vote() -> None:
+    """Here its stances are the only ones of its heel, so that none votes for the floor."""
+    observation = observe(made_motion("turn", 6.52, 6.52, 7, bend_rad=0.25))
+    assert np.isfinite([observation.floor_m, *observation.levels_m]).all()
+
+
 @pytest.mark.parametrize("dip_m", [0.01, 0.02, 0.03, 0.04, 0.05])
 def test_toes_that_dip_at_toe_off_do_not_set_the_floor(dip_m: float) -> None:
     motion, stands = walk_with_stances()
