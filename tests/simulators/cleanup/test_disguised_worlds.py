@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -48,10 +48,10 @@ def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> M
 def test_the_plane_of_stances_is_that_of_the_tilted_floor(
     walks_straight: bool, tilt_deg: float, direction_rad: float, height_m: float
 ) -> None:
-    """The places of a straight walk show its slope along the path; its posture shows that across it."""
+    """The places of a straight walk show its slope along the path; its posture shows that across it from 2° on."""
     motion = tilt_world(base_walk() if walks_straight else turning_walk(), tilt_deg, direction_rad)
     plane = estimate_ground_plane(replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0])))
-    assert plane.tilt_deg == pytest.approx(tilt_deg, abs=1.5)
+    assert plane.tilt_deg == pytest.approx(tilt_deg, abs=2.0)
 
 
 def test_stairs_are_no_tilted_floor() -> None:
@@ -94,6 +94,7 @@ def test_correction_commutes_with_the_tilt_of_the_world(
 
 @settings(max_examples=25, deadline=None)
 @given(kind=st.sampled_from(KINDS), tilt_deg=st.floats(3.0, 15.0), direction_rad=st.floats(0.0, 6.28))
+@example(kind="walk", tilt_deg=10.0, direction_rad=0.0)  # deep below zero, which is no reason to slide faster
 def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_deg: float, direction_rad: float) -> None:
     """If they would, the motion is kept, with a note."""
     motion = tilt_world(made_motion(kind), tilt_deg, direction_rad)

@@ -159,3 +159,13 @@ def test_feet_on_a_belt_stand_on_it_and_on_the_floor_without_it() -> None:
         assert before["skate_m_s"] == pytest.approx(expected["skate_m_s"], abs=0.05)
         assert after["skate_m_s"] == pytest.approx(expected["skate_m_s"], abs=0.05)
     assert compare(on_the_spot, walk).distances["furthest_m"] > 1.0
+
+
+@pytest.mark.parametrize("height_m", [0.03, 0.045, 0.06])
+def test_feet_are_judged_on_the_ground_on_which_they_stand(height_m: float) -> None:
+    """Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing."""
+    motion = raise_body(made_motion("walk"), height_m)
+    comparison = Comparison.from_correction(motion, CorrectedMotion(motion))
+    before, after = comparison.errors
+    assert max(before["floating_m"], after["floating_m"]) < 0.012
+    assert comparison.lost_contacts == LostContacts()
