@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
+from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.registry import import_callable
@@ -122,7 +123,7 @@ class CompareCommand:
 
     def _compare_runs(self) -> int:
         if len(self.runs) != 2:
-            raise SettingError(f"compare takes two run folders, or a YAML file; got {len(self.runs)} folders")
+            raise SettingError(f"compare takes two run folders, or a YAML file; got {count_noun(len(self.runs), 'folder')}")
         if self.tasks or self.arms:
             raise SettingError("compare takes two run folders or tasks and arms, not both")
         from ..studies.comparison.runs import compare_runs
