@@ -123,7 +123,9 @@ class CompareCommand:
 
     def _compare_runs(self) -> int:
         if len(self.runs) != 2:
-            raise SettingError(f"compare takes two run folders, or a YAML file; got {count_noun(len(self.runs), 'folder')}")
+            raise SettingError(
+                f"compare takes two run folders, or a YAML file; got {count_noun(len(self.runs), 'folder')}"
+            )
         if self.tasks or self.arms:
             raise SettingError("compare takes two run folders or tasks and arms, not both")
         from ..studies.comparison.runs import compare_runs
