@@ -33,6 +33,7 @@ _KINDS_LEFT = (
     NoteKind.IN_PLACE,
     NoteKind.DRIFT_KEPT,
     NoteKind.FEET_KEPT,
+    NoteKind.NOT_LEVELLED,
     NoteKind.TAKES,
     NoteKind.T_POSE,
     NoteKind.T_POSE_AT_END,

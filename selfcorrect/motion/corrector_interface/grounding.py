@@ -11,7 +11,7 @@ from ..editing.transforms import raise_motion
 from ..geometry.kinematics import in_chunks
 from ..geometry.views import TurnedWorld
 from ..measures.contacts import sole_corners_m
-from ..measures.ground_plane import LEVEL, GroundPlane, estimate_ground_plane
+from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane, estimate_ground_plane
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import FootFrames
@@ -57,6 +57,13 @@ def find_kept_floor_m(motion: Motion) -> float:
     return floor_m if abs(floor_m) <= motion.height_error_m else 0.0
 
 
+def _explain_level_floor(plane: GroundPlane) -> str:
+    """Return the reason why a plane is no tilted floor."""
+    if not plane.stances:
+        return "its stances and posture do not show a tilted plane"
+    return f"it seems tilted by {plane.tilt_deg:.1f} degrees, and less than {TILTED_DEG:g} count as level"
+
+
 @dataclass(frozen=True, eq=False)
 class MotionOnFloor:
     """A motion in the frame of its ground's floor, the lowest ground under its feet at y = 0."""
@@ -72,6 +79,8 @@ class MotionOnFloor:
     """The floor that was estimated from the given motion, if it was; level in the motion if it is tilted there."""
     levels: bool = False
     """True if corrections stay level."""
+    not_levelled: str = ""
+    """Reason why corrections do not stay level although they should, "" without one."""
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False) -> MotionOnFloor:
@@ -89,7 +98,15 @@ class MotionOnFloor:
         floor_m = find_kept_floor_m(seen)
         if floor_m:
             seen = raise_motion(seen, -floor_m)
-        return cls(seen, motion, turned, floor_m, plane=plane, levels=levels and plane.is_tilted)
+        return cls(
+            seen,
+            motion,
+            turned,
+            floor_m,
+            plane=plane,
+            levels=levels and plane.is_tilted,
+            not_levelled=_explain_level_floor(plane) if levels and not plane.is_tilted else "",
+        )
 
     @classmethod
     def from_motion(cls, motion: Motion) -> MotionOnFloor:
@@ -108,6 +125,9 @@ class MotionOnFloor:
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a correction of this motion in the world of the given one, or in the level one if it stays level."""
+        if self.not_levelled:
+            note = Note(NoteKind.NOT_LEVELLED, words=self.not_levelled)
+            correction = replace(correction, notes=(note, *correction.notes))
         if self.motion is self.given:
             return replace(correction, floor=self.plane)
         notes = correction.notes

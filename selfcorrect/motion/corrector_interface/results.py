@@ -150,6 +150,8 @@ class NoteKind(StrEnum):
     """The floor under its feet is tilted by `value` degrees; they were corrected on that plane."""
     LEVELLED = "levelled"
     """The floor under its feet was tilted by `value` degrees; the motion was turned so that it is level."""
+    NOT_LEVELLED = "not levelled"
+    """The floor was not levelled although that was asked for; `words` are the reason."""
     TILT_IGNORED = "tilt ignored"
     """The floor seems to be tilted by `value` degrees, but on that plane standing feet would move faster."""
     FEET_KEPT = "feet kept"
@@ -193,6 +195,7 @@ _NOTES = {
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
     NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it",
     NoteKind.LEVELLED: "its floor was tilted by {value:.1f} degrees; it is level now",
+    NoteKind.NOT_LEVELLED: "its floor was not levelled: {words}",
     NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level one",
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",

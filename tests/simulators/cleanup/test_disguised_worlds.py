@@ -122,7 +122,19 @@ def test_a_level_world_is_not_levelled() -> None:
     (levelled,) = KinematicCorrector(CleanupSettings(level=True))([base_walk()])
     (plain,) = KinematicCorrector()([base_walk()])
     assert not notes_of(levelled, NoteKind.LEVELLED)
+    assert not notes_of(plain, NoteKind.NOT_LEVELLED)
     np.testing.assert_array_equal(levelled.motion.root_m, plain.motion.root_m)
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 2.0, 9.0])
+@pytest.mark.parametrize("frames", [12, 33, 115])
+def test_whoever_asks_for_a_level_floor_gets_one_or_a_reason(frames: int, tilt_deg: float) -> None:
+    """One cycle of a walk, or less, often shows no plane."""
+    motion = tilt_world(base_walk().frames(0, frames), tilt_deg)
+    (correction,) = KinematicCorrector(CleanupSettings(level=True))([motion])
+    is_levelled = bool(notes_of(correction, NoteKind.LEVELLED))
+    assert is_levelled != bool(notes_of(correction, NoteKind.NOT_LEVELLED))
+    assert is_levelled == (estimate_ground_plane(motion).is_tilted)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
