@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from selfcorrect.motion.corrector_interface.pieces import CorrectionMerger, is_one_piece, split_pieces
 
@@ -210,3 +212,17 @@ def killed_at_sync(
             assert process.poll() is None, f"the program ended before any of its processes came to sync {count}"
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)  # with its workers, which else end a little later
+
+
+def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None:
+    """Make a package of `examples/plugins` known, with the entry points of its pyproject.toml, as pip does."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {reference}" for name, reference in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    patch.syspath_prepend(str(package))
+    patch.syspath_prepend(str(site))

@@ -1,5 +1,5 @@
 """Metrics of samples for any domain, as functions of vectors.
 
 `frechet`: distances between Gaussians. `neighbours`: precision, recall, density, coverage. `spread`: variances.
-`joint_space` and `retrieval`: agreement of samples with their captions.
+`retrieval`: agreement of samples with their captions.
 """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import install_plugin
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -30,18 +30,7 @@ UESTC_FILE = "vibe_cache_refined.pkl"
 
 @pytest.fixture(autouse=True)
 def installed_plugin(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The package with the entry points of its pyproject.toml, as pip leaves them."""
-    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
-    site = tmp_path_factory.mktemp("site")
-    info = site / "action_datasets-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    lines = []
-    for group, points in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {reference}" for name, reference in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
-    monkeypatch.syspath_prepend(str(PACKAGE))
-    monkeypatch.syspath_prepend(str(site))
+    install_plugin(PACKAGE, tmp_path_factory.mktemp("site"), monkeypatch)
 
 
 def dataset(name: str) -> Dataset:

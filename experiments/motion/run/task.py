@@ -30,9 +30,9 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 
 from ..settings.experiment import DenoiserArms, MotionSettings
+from ..settings.published import GENERATORS, MDM
 from .captions import CaptionJudge, label_by_caption
-from .parts import JudgedTask, MotionData
-from .published import PublishedParts, published_parts, published_task
+from .parts import GeneratorParts, JudgedTask, MotionData
 
 WINDOWS_PER_LABEL = 70
 """Most windows of a label, so that long clips do not drown short ones; doubled while there are too few windows."""
@@ -80,17 +80,9 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     return _choose_data(_DataSettings.from_settings(settings), stream)
 
 
-def _load_published(settings: MotionSettings, stream: Stream) -> PublishedParts:
-    assert settings.published is not None
-    return published_parts(
-        settings.published,
-        settings.data,
-        settings.reference,
-        settings.real_count,
-        settings.evaluated_count,
-        settings.frames,
-        stream,
-    )
+def _load_published(settings: MotionSettings, stream: Stream) -> GeneratorParts:
+    load: Callable[[MotionSettings, Stream], GeneratorParts] = GENERATORS.load(MDM)
+    return load(settings, stream)
 
 
 def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
@@ -196,7 +188,7 @@ def motion_task(
     initial_steps = settings.initial_steps[comparison.denoiser]
     if settings.published:
         parts = _load_published(settings, seed_stream)
-        return published_task(parts, initial_steps, device, progress, training_steps, acceleration)
+        return parts.make_task(initial_steps, device, progress, training_steps, acceleration)
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = motion_evaluator(settings, seed_stream)

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 
 from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import SettingError
+from selfcorrect.runtime.registry import Registry, Row
 
 FRAMES, FPS = 40, 20.0
 """Length on which precision, recall and the like are measured: two seconds, which every motion of HumanML3D has."""
 JUDGED = 546
 """Test motions of the paper."""
+MDM = "mdm"
+GENERATORS: Registry[Row] = Registry("published generator", [], group="selfcorrect.generators")
+"""Published generators, each from a package of its own.
+
+Each leads to a function (settings, stream) → `run.parts.GeneratorParts`.
+"""
 STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
 """Optimiser steps of generation 0 and of every later one, by n."""
-GUIDANCE = 1.0
-"""Scale at which the published loop samples, for training and for evaluation: without guidance."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class PublishedModel:
     def __post_init__(self) -> None:
         if not self.mdm or not self.evaluator:
             raise SettingError("the published model needs both: --mdm CHECKPOINT and --evaluator DIR")
+        if MDM not in GENERATORS.names:
+            raise SettingError(
+                "--mdm needs the package mdm-generator: pip install ./examples/plugins/mdm_generator in a clone of "
+                "the repository"
+            )
         check_count("repetitions", self.repetitions, 1, 1000)
 
 

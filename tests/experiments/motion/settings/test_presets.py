@@ -93,3 +93,9 @@ def test_every_setting_and_way_of_sampling_is_an_option_of_that_name() -> None:
     assert settings - of_presets <= options
     assert {*SAMPLING_BOUNDS} <= options
     assert {*SAMPLING_BOUNDS} <= {field.name for field in fields(ArmSettings)}
+
+
+def test_a_generator_whose_package_is_not_installed_is_named() -> None:
+    command = MotionCommand(preset="paper", data=("HumanML3D",), mdm="args.json", evaluator="t2m")
+    with pytest.raises(SettingError, match="--mdm needs the package mdm-generator: pip install"):
+        command.settings()

@@ -16,29 +16,32 @@ import torch
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.collections.humanml3d import CaptionedRows, captioned_rows, statistics
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
+from selfcorrect.experiments.motion.run.parts import JudgedTask, MotionData
+from selfcorrect.experiments.motion.settings.experiment import MotionSettings
+from selfcorrect.experiments.motion.settings.published import PublishedModel
 from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate, Task
-from selfcorrect.metrics.joint_space import BATCH
 from selfcorrect.models.diffusion.acceleration import Acceleration
-from selfcorrect.models.diffusion.mdm.captions import CaptionEncoder, caption_encoder, make_prompts
-from selfcorrect.models.diffusion.mdm.checkpoint import MdmCheckpoint, load_mdm
-from selfcorrect.models.diffusion.mdm.model import FRAMES
-from selfcorrect.models.diffusion.mdm.network import Prompts
 from selfcorrect.models.diffusion.model import choose_device
-from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
-from selfcorrect.motion.measures.text_motion.evaluator import load_evaluator
-from selfcorrect.motion.measures.text_motion.networks import UNIT_FRAMES
-from selfcorrect.motion.measures.text_motion.protocol import CaptionedMotions
 from selfcorrect.runtime.progress import Progress
 
-from ..settings.published import GUIDANCE, PublishedModel
-from .field import BeginningsEvaluator, FieldJudge
-from .parts import JudgedTask, MotionData
+from .captions import CaptionEncoder, caption_encoder, make_prompts
+from .checkpoint import MdmCheckpoint, load_mdm
+from .codec import HumanML3DCodec
+from .evaluator import load_evaluator
+from .evaluator_networks import UNIT_FRAMES
+from .joint_space import BATCH
+from .judge import BeginningsEvaluator, FieldJudge
+from .model import FRAMES
+from .network import Prompts
+from .protocol import CaptionedMotions
+from .rows import CaptionedRows, captioned_rows, statistics
 
+GUIDANCE = 1.0
+"""Scale at which the published loop samples, for training and for evaluation: without guidance."""
 _CAPTION_WIDTH = 40
 """Longest part of a caption in the name of a motion, characters."""
 
@@ -57,9 +60,59 @@ class PublishedParts:
     field: FieldJudge
     evaluator: BeginningsEvaluator
 
+    def make_task(
+        self,
+        initial_steps: int,
+        device: str,
+        progress: Progress,
+        training_steps: int,
+        acceleration: Acceleration,
+    ) -> JudgedTask:
+        """Return the loop's task on a device.
+
+        Args:
+            initial_steps: Optimiser steps of generation 0.
+            device: Name of the device.
+            progress: Called with the steps that are done.
+            training_steps: Number of steps for `progress`.
+            acceleration: Acceleration of the model.
+        """
+        place = choose_device(device)
+        model = self.checkpoint.model(self.prompts, place).with_sampling(guidance_scale=GUIDANCE)
+        model = replace(
+            model,
+            on_training_step=lambda step: progress("train", step, training_steps),
+            on_sampling_step=lambda step: progress("sample", step, model.config.sampling_steps),
+            acceleration=acceleration,
+        )
+        field = replace(self.field, evaluator=self.field.evaluator.on_device(place))
+        task = Task(
+            model=model,
+            real=self.real,
+            evaluate=partial(_evaluate, self, field),
+            initial_steps=initial_steps,
+            space=lambda values: self.evaluator.geometric(field.cut_beginnings(self.codec.decode(values))),
+        )
+        evaluator = replace(self.evaluator, frames_of=field)
+        return JudgedTask(task, self.codec, self.data, self.fresh, fresh_blocks(self.fresh), evaluator, field=field)
+
+
+def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
+    """Return data, model and evaluators of a seed; InputError names a file that is missing or does not fit."""
+    assert settings.published is not None
+    return _read_parts(
+        settings.published,
+        settings.data,
+        settings.reference,
+        settings.real_count,
+        settings.evaluated_count,
+        settings.frames,
+        stream,
+    )
+
 
 @lru_cache(maxsize=1)
-def published_parts(
+def _read_parts(
     files: PublishedModel,
     data: tuple[str, ...],
     reference: tuple[str, ...],
@@ -68,20 +121,7 @@ def published_parts(
     frames: int,
     stream: Stream,
 ) -> PublishedParts:
-    """Read and encode data, model and evaluators.
-
-    Args:
-        files: Files of the model and its evaluator.
-        data: The HumanML3D folder, or FOLDER#SPLIT.
-        reference: The folder or split of the test motions, () for the test split of `data`.
-        real_count: n, number of training motions.
-        evaluated_count: Number of motions to evaluate with.
-        frames: Frames of the beginnings of motions that are compared.
-        stream: Random numbers of the seed.
-
-    Raises:
-        InputError: A file is missing or does not fit the others; the message names it.
-    """
+    """Read and encode data, model and evaluators; InputError for a file that is missing or does not fit the others."""
     checkpoint = load_mdm(Path(files.mdm).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
     motions = _load_motions(data, reference, real_count, evaluated_count, stream)
@@ -113,44 +153,6 @@ def published_parts(
         field=field,
         evaluator=BeginningsEvaluator(base.kinematic, base.geometric, base.reference, field),
     )
-
-
-def published_task(
-    parts: PublishedParts,
-    initial_steps: int,
-    device: str,
-    progress: Progress,
-    training_steps: int,
-    acceleration: Acceleration,
-) -> JudgedTask:
-    """Return the loop's task on a device.
-
-    Args:
-        parts: Data, model and evaluators of the seed.
-        initial_steps: Optimiser steps of generation 0.
-        device: Name of the device.
-        progress: Called with the steps that are done.
-        training_steps: Number of steps for `progress`.
-        acceleration: Acceleration of the model.
-    """
-    place = choose_device(device)
-    model = parts.checkpoint.model(parts.prompts, place).with_sampling(guidance_scale=GUIDANCE)
-    model = replace(
-        model,
-        on_training_step=lambda step: progress("train", step, training_steps),
-        on_sampling_step=lambda step: progress("sample", step, model.config.sampling_steps),
-        acceleration=acceleration,
-    )
-    field = replace(parts.field, evaluator=parts.field.evaluator.on_device(place))
-    task = Task(
-        model=model,
-        real=parts.real,
-        evaluate=partial(_evaluate, parts, field),
-        initial_steps=initial_steps,
-        space=lambda values: parts.evaluator.geometric(field.cut_beginnings(parts.codec.decode(values))),
-    )
-    evaluator = replace(parts.evaluator, frames_of=field)
-    return JudgedTask(task, parts.codec, parts.data, parts.fresh, fresh_blocks(parts.fresh), evaluator, field=field)
 
 
 def _evaluate(parts: PublishedParts, field: FieldJudge, candidate: Candidate) -> dict[str, float]:

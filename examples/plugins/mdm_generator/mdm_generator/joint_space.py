@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from ..core.errors import InputError
+from selfcorrect.core.errors import InputError
 
 BATCH = 32
 """Number of samples in which a caption has to find its own; R-precision depends on it. For its expectation over all

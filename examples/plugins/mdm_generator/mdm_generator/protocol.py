@@ -12,12 +12,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ....core.errors import InputError
-from ....core.randomness import Stream
-from ....metrics.frechet import frechet_distance
-from ....metrics.joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance, multimodality
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.metrics.frechet import frechet_distance
+
 from .evaluator import FRAMES, TextMotionEvaluator
-from .networks import UNIT_FRAMES
+from .evaluator_networks import UNIT_FRAMES
+from .joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance, multimodality
 
 REPETITIONS = 20
 _SHORTER = 1 / 3

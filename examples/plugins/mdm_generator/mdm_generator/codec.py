@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.errors import InputError
-from ...core.padding import measure_lengths
-from ..body.smpl import SMPL_BODY, body_joints
-from ..geometry.inverse_kinematics import fit_motion, fit_skeleton
-from ..motion import MotionBatch
-from .features import FeatureCodec
-from .humanml3d import FPS, RAISED_M, decode_joints, encode, joint_count
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.encodings.humanml3d import FPS, RAISED_M, decode_joints, encode, joint_count
+from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.motion import MotionBatch
+
+from .padding import measure_lengths
 
 
 @dataclass(frozen=True, eq=False)

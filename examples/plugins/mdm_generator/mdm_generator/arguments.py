@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ....core.errors import InputError
-from ....storage.files.strict_json import read_json
-from ..config import DiffusionConfig
+from selfcorrect.core.errors import InputError
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.storage.files.strict_json import read_json
 
 GUIDANCE = 2.5
 """Scale of classifier-free guidance with which the published figures are sampled."""

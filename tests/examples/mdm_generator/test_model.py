@@ -9,15 +9,15 @@ import pytest
 import safetensors.torch
 import torch
 from mdm_files import ARGUMENTS, TINY, Reference, sample_reference, sinusoids, write_mdm
+from mdm_generator.arguments import MdmArguments
+from mdm_generator.checkpoint import load_mdm, save_mdm
+from mdm_generator.model import MdmDiffusion
+from mdm_generator.network import Mdm, PromptedNetwork, Prompts
+from mdm_generator.padding import measure_lengths, zero_padding
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.padding import measure_lengths, zero_padding
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.mdm.arguments import MdmArguments
-from selfcorrect.models.diffusion.mdm.checkpoint import load_mdm, save_mdm
-from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
-from selfcorrect.models.diffusion.mdm.network import Mdm, PromptedNetwork, Prompts
 
 CPU = torch.device("cpu")
 FRAMES = 24

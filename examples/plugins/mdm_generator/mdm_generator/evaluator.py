@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ....core.errors import InputError
-from ....storage.files.arrays import read_npy
-from ....storage.files.tensors import check_tensors, read_tensors
-from ....storage.pickles.numbers import read_pickled_words
-from .networks import (
+from selfcorrect.core.errors import InputError
+from selfcorrect.storage.files.arrays import read_npy
+from selfcorrect.storage.files.tensors import check_tensors, read_tensors
+from selfcorrect.storage.pickles.numbers import read_pickled_words
+
+from .evaluator_networks import (
     UNIT_FRAMES,
     MovementEncoder,
     SequenceEncoder,

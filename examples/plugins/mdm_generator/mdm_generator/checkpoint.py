@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ....core.errors import InputError, SettingError
-from ....storage.files.tensors import check_tensors, read_tensors
-from ....storage.files.writing import replacing, write_atomically
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.storage.files.tensors import check_tensors, read_tensors
+from selfcorrect.storage.files.writing import replacing, write_atomically
+
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
 from .model import MdmDiffusion
 from .network import Mdm, PromptedNetwork, Prompts

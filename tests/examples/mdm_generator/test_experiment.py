@@ -11,19 +11,19 @@ import torch
 from evaluator_files import write_evaluator
 from humanml3d_files import write_clip, write_humanml3d
 from mdm_files import write_mdm
+from mdm_generator import judge
+from mdm_generator.experiment import load_parts
+from mdm_generator.padding import measure_lengths
+from mdm_generator.protocol import Multimodality
 
-from selfcorrect.core.padding import measure_lengths
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.motion.run import field
-from selfcorrect.experiments.motion.run.published import published_parts, published_task
+from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.presets import PRESETS
-from selfcorrect.experiments.motion.settings.published import PublishedModel
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import EXACT
 from selfcorrect.motion.measures.metrics import FIELD
-from selfcorrect.motion.measures.text_motion.protocol import Multimodality
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE
 
@@ -59,7 +59,7 @@ SMALL = [
 def few_samples() -> Iterator[None]:
     """Of what is measured at the end of an arm; the jobs run in this process."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(field, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
+        patch.setattr(judge, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
         patch.setitem(PRESETS, "paper", replace(PRESETS["paper"], feasibility_count=4))
         yield
 
@@ -103,12 +103,18 @@ def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_ru
 
 
 def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Path) -> None:
-    parts = published_parts(
-        PublishedModel(str(files / "mdm" / "args.json").replace("args.json", "model000475000.pt"), str(files / "t2m"),
-                       str(files / "clip"), 2),
-        (str(files / "HumanML3D"),), (), 16, 32, 40, streams(0),
-    )  # fmt: skip
-    task = published_task(parts, 0, "cpu", silent, 0, EXACT)
+    command = MotionCommand(
+        preset="paper",
+        data=(str(files / "HumanML3D"),),
+        mdm=str(files / "mdm" / "model000475000.pt"),
+        evaluator=str(files / "t2m"),
+        clip=str(files / "clip"),
+        repetitions=2,
+        real_count=16,
+        evaluated_count=32,
+    )
+    parts = load_parts(command.settings(), streams(0))
+    task = parts.make_task(0, "cpu", silent, 0, EXACT)
     model = task.task.model.fit(task.task.real, 0, streams(0))
     real = task.task.real
     assert torch.equal(measure_lengths(model.sample(real.labels, streams(1))), measure_lengths(real.values))

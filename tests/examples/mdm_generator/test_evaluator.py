@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from evaluator_files import WORDS, embed_tokens, write_evaluator
+from mdm_generator.evaluator import KINDS, load_evaluator, read_word_vectors
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.measures.text_motion.evaluator import KINDS, load_evaluator, read_word_vectors
 
 TOKENS = (
     "a/DET person/NOUN walk/VERB slowly/ADV",

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from made_motions import KINDS, made_motion
+from mdm_generator.codec import HumanML3DCodec
+from mdm_generator.padding import measure_lengths, zero_padding
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.core.padding import measure_lengths, zero_padding
 from selfcorrect.motion.body.smpl import body_joints
 from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, decode_joints, encode
-from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 
 
 @pytest.fixture(scope="module")

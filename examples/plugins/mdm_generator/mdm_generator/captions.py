@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ....core.errors import InputError
-from ....core.extras import requires_extra
-from ...text_embedding import SentenceEncoder, clip
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.extras import requires_extra
+from selfcorrect.models.text_embedding import SentenceEncoder, clip
+
 from .network import Prompts
 
 CLIP_TOKENS = 22

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from mdm_generator.joint_space import batch_precision, diversity, matching_distance, multimodality
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.metrics.joint_space import batch_precision, diversity, matching_distance, multimodality
 
 RNG = np.random.default_rng
 

@@ -11,16 +11,17 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from ....core.errors import InputError
-from ....core.padding import measure_lengths, zero_padding
-from ....core.randomness import Stream
-from ....core.samples import Samples
-from ...pairs import Pairs
-from ..model import MotionDiffusion, samples_to_device
-from ..schedule import NoiseSchedule, cosine_schedule
-from ..training import Batch, draw_batch
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.models.diffusion.model import MotionDiffusion, samples_to_device
+from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
+from selfcorrect.models.diffusion.training import Batch, draw_batch
+from selfcorrect.models.pairs import Pairs
+
 from .arguments import MdmArguments
 from .network import Mdm, PromptedNetwork, Prompts
+from .padding import measure_lengths, zero_padding
 
 FRAMES = 196
 """T, the longest motion of the published model: 9.8 s of HumanML3D."""

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.models.diffusion.mdm.model import MdmDiffusion
-from selfcorrect.models.diffusion.mdm.network import Prompts
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.editing.transforms import canonicalise
-from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
-from selfcorrect.motion.measures.text_motion.evaluator import TextMotionEvaluator
-from selfcorrect.motion.measures.text_motion.protocol import (
+from selfcorrect.motion.motion import MotionBatch
+
+from .codec import HumanML3DCodec
+from .evaluator import TextMotionEvaluator
+from .model import MdmDiffusion
+from .network import Prompts
+from .protocol import (
     CaptionedMotions,
     Generate,
     MotionRequest,
@@ -26,7 +28,6 @@ from selfcorrect.motion.measures.text_motion.protocol import (
     run_protocol,
     run_repetition,
 )
-from selfcorrect.motion.motion import MotionBatch
 
 MULTIMODAL = Multimodality()
 

@@ -5,11 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.motion.measures.metrics import FIELD, find_metric
-from selfcorrect.motion.measures.text_motion.protocol import (
+from mdm_generator.protocol import (
     CaptionedMotions,
     MotionRequest,
     Multimodality,
@@ -18,6 +14,10 @@ from selfcorrect.motion.measures.text_motion.protocol import (
     run_protocol,
     run_repetition,
 )
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.motion.measures.metrics import FIELD, find_metric
 
 COUNT = 352
 

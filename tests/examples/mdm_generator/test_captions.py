@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from humanml3d_files import write_clip
+from mdm_generator.captions import caption_encoder, make_prompts
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.models.diffusion.mdm.captions import caption_encoder, make_prompts
 
 
 def count_letters(captions: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -1,1 +1,0 @@
-"""The motion diffusion model of Tevet et al. (ICLR 2023) in the layout in which its authors publish it."""
