@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, TRAINED, Metric, find_metric
+from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, find_metric
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import Row
@@ -240,18 +240,6 @@ class MotionView(View):
         )
 
     # --- Weights & Biases ---
-
-    @property
-    def best(self) -> Mapping[str, Literal["min", "max"]]:
-        return {
-            metric.key: "min" if metric.better == "lower" else "max" for metric in MEASURED if metric.better != "real"
-        }
-
-    def labels(self) -> dict[str, str]:
-        return {"preset": self.study.name}
-
-    def list_measured(self, runs: Sequence[SeedRun]) -> list[str]:
-        return [*(metric.key for metric in MEASURED), *TRAINED, *EXPLAINED]
 
     def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
         settings = self.study.settings.arm_settings(run.task)

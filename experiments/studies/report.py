@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import jinja2
 import numpy as np
@@ -23,7 +23,7 @@ from selfcorrect.storage.files.digests import check_listing, find_listing, write
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import describe_environment
-from selfcorrect.storage.runs.tracking import LineChart, Row, make_rows, write_rows
+from selfcorrect.storage.runs.tracking import Row, make_rows, write_rows
 
 from ..jobs.progress_bars import Event
 from .arms import ArmSettings
@@ -120,8 +120,6 @@ class StudyReport:
     """Files that the page has beside it."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     """Further tables for W&B, by name."""
-    charts: Mapping[str, LineChart] = field(default_factory=dict)
-    """Figures for W&B, by name."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps of W&B aim at."""
     differences: Sequence[Mapping[str, str | float]] = ()
@@ -242,19 +240,6 @@ class View(ABC):
         return arm.axes if count is None else {**arm.axes, "real_count": count}
 
     # --- Weights & Biases ---
-
-    def labels(self) -> Mapping[str, str]:
-        """Return labels of the study, such as its preset: fields of its W&B run, and tags."""
-        return {}
-
-    @abstractmethod
-    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
-        """The keys of the metrics in the table of results."""
-
-    @property
-    @abstractmethod
-    def best(self) -> Mapping[str, Literal["min", "max"]]:
-        """The better direction of metrics that have one."""
 
     def arm_config(self, run: SeedRun, arm: ArmSettings) -> Mapping[str, Any]:
         """All that an arm of one seed depends on, as flat fields."""

@@ -58,7 +58,7 @@ def run_study(
     ledger = IdentityFile(folder / IDENTITIES_FILE, study.accept)
     identities = {**identities, **study.try_out(ledger.list_unrecorded(identities))}
     started = time.monotonic()
-    with claim_folder(folder, study.config(), study.extends), WandbLog(folder, wandb, view.best) as log:
+    with claim_folder(folder, study.config(), study.extends), WandbLog(folder, wandb) as log:
         ledger.record(identities, accept_changed=accept_changed)
         study.begin(ledger, accept_changed=accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)

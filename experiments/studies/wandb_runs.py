@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.folder_store import generation_name
-from selfcorrect.storage.runs.generation_files import MODEL
 from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experiment_id
 
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job
 from .arms import ArmSettings
 from .jobs import run_arm
-from .report import FIGURES, StudyReport, View
+from .report import StudyReport, View
 from .study import SeedRun
 from .summary import realised_name
 
@@ -26,14 +24,7 @@ def group_of(folder: Path) -> str:
 
 
 def arm_run(view: View, run: SeedRun, arm: ArmSettings, rows: Sequence[Row] = ()) -> TrackedRun:
-    """Return the W&B run of one arm and seed, with fields and tags to filter by.
-
-    Args:
-        view: The study and its presentation.
-        run: Task and seed.
-        arm: The arm.
-        rows: A row for each generation.
-    """
+    """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
     return TrackedRun(
         name=f"{run.task} {view.arm_word(arm)} seed {run.seed}",
         group=group_of(run.root),
@@ -81,50 +72,36 @@ class LiveRuns:
 
 
 def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
-    """Return the W&B run of the whole: a table of all arms and seeds, the report, and the models of generation 0.
-
-    The pictures of the report are logged, too; that of a comparison with several ratios shows scores over λ.
+    """Return the W&B run of the whole: a table of all arms and seeds, the media of the report, and its page.
 
     Args:
-        view: The study and its presentation.
-        report: The report.
-        runs: All tasks and seeds.
-        folder: The run folder.
         command: Command that does it again.
     """
-    name = group_of(folder)
-    artifacts = {f"report-{name[-8:]}": ("report", folder / "report.html")}
-    for run in runs:
-        model = run.first_folder / generation_name(0) / MODEL
-        if model.is_file():
-            artifacts[f"generation-0-{run.place}-seed-{run.seed}-{name[-8:]}"] = ("model", model)
-    config = {**view.study.config(), **view.labels(), "command": command, "version": version("selfcorrect")}
     return TrackedRun(
         name=f"{folder.name} report",
-        group=name,
-        config=finite(config),
-        tags=(*view.labels().values(), "report"),
+        group=group_of(folder),
+        config=finite({**view.study.config(), "command": command, "version": version("selfcorrect")}),
+        tags=("report",),
         job_type="report",
         summary=report.summary,
         tables={"results": _results(view, runs), **report.tables},
-        charts=report.charts,
-        pictures={f"report/{path.stem}": path for path in sorted((folder / FIGURES).glob("*.svg"))},
-        artifacts=artifacts,
+        report=folder / "report.html",
         is_of_sweep=True,
     )
 
 
 def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
-    """One row per arm and seed: its axes and what its last generation measured."""
+    """Return a row for each arm and seed: its axes, and the measurements of its last generation."""
     rows = []
     for run in runs:
         for arm in view.study.arms(run.task):
             config = view.arm_config(run, arm)
             axes = {name: config[name] for name in (view.task_word, *AXES, "seed") if name in config}
-            last = next(reversed(view.rows(run, arm)), {})
             cells = {name: str(value) if name in RATIOS else finite(value) for name, value in axes.items()}
-            rows.append(cells | {key: last.get(key) for key in view.list_measured(runs)})
-    return rows
+            last = next(reversed(view.rows(run, arm)), {})
+            rows.append(cells | {key: value for key, value in last.items() if isinstance(value, int | float)})
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return [{key: row.get(key) for key in columns} for row in rows]
 
 
 AXES = ("policy", "synthetic_ratio", "corrector", "gamma", "remedy", "place", "real_count")

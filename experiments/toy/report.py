@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from ..studies.claims import Check
 from ..studies.outcome import Outcome
 from ..studies.report import Page, Section, StudyReport, View
 from ..studies.results import ArmCurves
-from ..studies.study import SeedRun
 from ..studies.summary import format_rows, realised_name
 from ..studies.tables import CLAIMS_TEXT, Cell, PageRow, Table, claims_table
 from .outcome import Result
@@ -152,16 +151,6 @@ class ToyView(View):
             notes=notes,
         )
         return StudyReport(page, [*lines, *outcome.gaps], media=[root / RESULTS, root / SEEDS])
-
-    # --- Weights & Biases ---
-
-    @property
-    def best(self) -> Mapping[str, Literal["min", "max"]]:
-        return {}
-
-    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
-        rows = [row for run in runs for row in self.rows(run, self.study.arms(run.task)[0])[:1]]
-        return [*dict.fromkeys(key for row in rows for key in row if key not in ("task", "arm", "seed", "generation"))]
 
 
 def to_json_row(row: ToyRow, settings: Any, result: Result, seconds: float) -> dict[str, Any]:

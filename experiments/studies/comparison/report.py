@@ -16,16 +16,14 @@ from selfcorrect.runtime.bugs import describe
 from selfcorrect.statistics import UNBOUNDED, Bounds
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import LineChart
-from selfcorrect.storage.runs.tracking import Row as LoggedRow
 
 from .. import verdict
 from ..arms import ArmSettings
 from ..claims import Check, Curves, Statement
-from ..figures import Levels, Picture, by_share, curve_grid, share_picture
+from ..figures import Levels, Picture, curve_grid, share_picture
 from ..outcome import Judged, Outcome, Pair, corrected_by_share
 from ..report import Page, Section, StudyReport, View, share_section
-from ..results import HELD_OUT, MEMORISER, ArmCurves, ratio_label
+from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import SeedRun, Study
 from ..tables import (
     CLAIMS_TEXT,
@@ -185,7 +183,7 @@ class ComparisonView(View):
         }
 
     def make_report(
-        self, outcome: Measured, root: Path, rows: Sequence[LoggedRow], seconds: float, command: str
+        self, outcome: Measured, root: Path, rows: Sequence[Mapping[str, Any]], seconds: float, command: str
     ) -> StudyReport:
         pairs = []
         for task, arms in outcome.curves.items():
@@ -217,13 +215,10 @@ class ComparisonView(View):
             facts=self._facts(outcome),
             notes=[*NOTES, *([PRIMARY_NOTE.format(families[0][0].name)] if self._primary else [])],
         )
-        ratios = _tabulate_ratios(outcome)
         return StudyReport(
             page=page,
             sentences=[answer, *outcome.gaps],
             overview=overview_table(judged),
-            tables={"ratios": ratios} if ratios else {},
-            charts=_chart_ratios(ratios, outcome.settings.judged),
             summary=_final(outcome),
             differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
         )
@@ -236,16 +231,6 @@ class ComparisonView(View):
             **self.counts(),
             "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
         }
-
-    # --- Weights & Biases ---
-
-    @property
-    def best(self) -> Mapping[str, Literal["min", "max"]]:
-        words: dict[Direction, Literal["min", "max"]] = {"lower": "min", "higher": "max"}
-        return {key: words[better] for key, better in self._better.items() if better in words}
-
-    def list_measured(self, runs: Sequence[SeedRun]) -> Sequence[str]:
-        return [metric.key for metric in self._metrics(runs, [])]
 
 
 def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
@@ -392,36 +377,6 @@ def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) ->
         ),
     ]
     return [section for section in sections if section.table.rows and section.table.columns]
-
-
-def _tabulate_ratios(outcome: Measured) -> list[LoggedRow]:
-    """Return a row per line, synthetic ratio and seed with the judged qualities, for a figure in W&B."""
-    rows = []
-    for task, arms in outcome.curves.items():
-        for line in by_share(arms, judged=()):
-            for share, curves in sorted(line.points.items()):
-                place = {"task": task, "line": line.title, "synthetic_share": share}
-                place["synthetic_ratio"] = ratio_label(share)
-                scores = {metric.key: curves.last(metric.key) for metric in outcome.settings.judged}
-                seed_count = len(next(iter(scores.values())))
-                for seed in range(seed_count):
-                    of_seed = {key: float(values[seed]) for key, values in scores.items()}
-                    rows.append({**place, "seed": seed, **of_seed})
-    return rows
-
-
-def _chart_ratios(ratios: Sequence[LoggedRow], metrics: Sequence[Metric]) -> dict[str, LineChart]:
-    """Return a W&B figure of each metric: means over seeds by synthetic share, a line for each task and line."""
-    charts = {}
-    for metric in metrics if ratios else ():
-        points: dict[tuple[str, float], list[float]] = {}
-        for row in ratios:
-            points.setdefault((f"{row['task']}, {row['line']}", row["synthetic_share"]), []).append(row[metric.key])
-        rows = []
-        for (line, share), values in points.items():
-            rows.append({"line": line, "synthetic_share": share, metric.key: float(np.mean(values))})
-        charts[f"ratios/{metric.key}"] = LineChart(rows, x="synthetic_share", y=metric.key, line="line")
-    return charts
 
 
 def _arms(outcome: Measured) -> list[ArmSettings]:
