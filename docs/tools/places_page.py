@@ -6,8 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+from evidence import use_minus_signs
+from matplotlib.figure import Figure
 
+from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, STYLE, as_svg
 from selfcorrect.statistics import PairedComparison, compare_paired, holm, mean_interval
 
 DOCS = Path(__file__).parents[1]
@@ -18,14 +22,14 @@ MARKED = re.compile(r"(<!-- places: (planned|arms|exploratory) -->\n).*?(<!-- en
 
 REAL = "real against real"
 ARMS = {
-    "real+none": "real data only",
+    "real+none": "real-data baseline",
     "augment-1+none": "λ = 1, uncorrected",
     "augment-1+physics": "λ = 1, physics as data",
     "augment-1+physics+in-preference": "λ = 1, physics preferred",
     "real+physics+in-preference": "real data + physics pairs",
     "real+kinematic+in-preference": "real data + kinematic pairs",
     "real+physics+in-shuffled-preference": "real data + shuffled pairs",
-    "afterwards": "real data only, corrected afterwards",
+    "afterwards": "real-data baseline, corrected afterwards",
     REAL: "real motion",
 }
 SCORES = {
@@ -47,8 +51,8 @@ PLANNED = {
 """Both arms, the score and what was expected; scores but recall are distances from those of real motion."""
 
 EXPLORATORY = {
-    "recall, physics pairs less real data only": (PAIRS, "real+none", "recall"),
-    "recall, real data only less λ = 1 with physics as data": ("real+none", "augment-1+physics", "recall"),
+    "recall, physics pairs less real-data baseline": (PAIRS, "real+none", "recall"),
+    "recall, real-data baseline less λ = 1 with physics as data": ("real+none", "augment-1+physics", "recall"),
     "penetration (mm), physics pairs less real motion": (PAIRS, REAL, "penetration_mm"),
     "root force (body weights), physics pairs less real motion": (PAIRS, REAL, "needed_force_bodyweights"),
 }
@@ -102,7 +106,8 @@ def interval_cell(comparison: PairedComparison, score: str) -> str:
     """Return the difference of a score with its interval."""
     digits = 1 if score == "penetration_mm" else 3
     difference = comparison.difference
-    return f"{difference.estimate:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
+    cell = f"{difference.estimate:+.{digits}f} [{difference.low:+.{digits}f}, {difference.high:+.{digits}f}]"
+    return use_minus_signs(cell)
 
 
 def arms_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
@@ -125,30 +130,29 @@ def fill_page(page: str) -> str:
     return MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n\n{match[3]}", page)
 
 
-def draw() -> None:
-    """Draw recall and penetration of the arms, every seed a dot."""
-    import matplotlib.pyplot as plt
-
+def draw_figure() -> str:
+    """Return recall and penetration of the arms, every seed a dot, as SVG text."""
     scores = read_scores()
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
     rows = np.arange(len(ARMS))[::-1]
-    for axis, score in zip(axes, ("recall", "penetration_mm"), strict=True):
-        for row, arm in zip(rows, ARMS, strict=True):
-            values = scores[arm][score]
-            axis.plot(values, np.full(len(values), row), "o", color="tab:blue", alpha=0.4, markersize=5)
-            axis.plot(values.mean(), row, "|", color="black", markersize=14, markeredgewidth=2)
-        axis.axvline(scores[REAL][score].mean(), color="gray", linewidth=1, linestyle=":")
-        axis.set_xlabel(SCORES[score][0])
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks(rows, list(ARMS.values()))
-    figure.tight_layout()
-    figure.savefig(FIGURE, metadata={"Date": None})
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+        for panel, score in zip(panels, ("recall", "penetration_mm"), strict=True):
+            for row, arm in zip(rows, ARMS, strict=True):
+                values = scores[arm][score]
+                panel.plot(values, np.full(len(values), row), "o", color=BLUE, alpha=0.4, markersize=5)
+                panel.plot(values.mean(), row, "|", color=INK, markersize=14, markeredgewidth=2)
+            panel.axvline(scores[REAL][score].mean(), color=GREY, linewidth=1, linestyle=":")
+            panel.set_xlabel(SCORES[score][0])
+            panel.grid(visible=False, axis="y")
+        panels[0].set_yticks(rows, list(ARMS.values()))
+        return as_svg(figure) + "\n"
 
 
 def main() -> None:
     """Fill the page and draw its figure."""
     PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    draw()
+    FIGURE.write_text(draw_figure(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -71,9 +71,9 @@ KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
-SITE_ONLY = ("shares", "table", "evidence", "captions")
-"""Kinds of long tables, which only the site shows; the repository has their values in results.csv."""
-ON_SITE = "*On the site; [results.csv](results.csv) has the values.*"
+SITE_ONLY = ("shares", "table", "evidence", "captions", "claims", "answer", "dilution", "recipe: statements")
+"""Long tables, which only the site shows; the repository has their values as data."""
+ON_SITE = "*On the site; [results.csv](results.csv) and [recipe.csv](recipe.csv) have the values.*"
 
 
 def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = False) -> str:
@@ -96,7 +96,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
 
     def make_table(match: re.Match[str]) -> str:
         kind, name = match.groups()
-        if kind in SITE_ONLY and not is_site:
+        mark = f"{kind}: {name}" if name else kind
+        if {kind, mark} & set(SITE_ONLY) and not is_site:
             lines = iter([ON_SITE])
         elif kind == "table":
             lines = page_table(TABLES[name], summaries)
@@ -106,7 +107,6 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
             lines = contrast_section(name)
         else:
             lines = makers[kind](summaries)
-        mark = f"{kind}: {name}" if name else kind
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
     return MARKED.sub(make_table, page)
