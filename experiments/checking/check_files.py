@@ -139,28 +139,13 @@ def _measure_references(checked: CheckedFile, reading: Reading) -> CheckedFile:
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
     repeats = FrameRepeats.from_motion(motion)
+    result = repeats.check(motion, lambda samples: check_with(samples, choice, infer_surroundings))
     if repeats.has_repeats:
-        result = _check_without_repeats(motion, repeats, choice)
-    else:
-        result = check_with(motion, choice, infer_surroundings)
+        result = replace(result, notes=(repeats.describe(motion.fps), *result.notes))
     if engine is None:
         return result
     findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return result + CheckResult(tuple(findings), (note,) if note else ())
-
-
-def _check_without_repeats(motion: Motion, repeats: FrameRepeats, choice: RuleChoice) -> CheckResult:
-    """Check the samples of a motion whose frames repeat; findings are at the frames of the motion."""
-    samples = repeats.prepare(motion, "keep")
-    result = check_with(samples, choice, infer_surroundings)
-    findings = result.findings
-    if len(samples) < len(motion):
-        starts = repeats.find_starts(len(motion))
-        findings = tuple(
-            replace(finding, start=starts[finding.start], stop=starts[finding.stop], frame=starts[finding.frame])
-            for finding in findings
-        )
-    return replace(result, findings=findings, notes=(repeats.describe(motion.fps), *result.notes))
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:

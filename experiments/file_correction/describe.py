@@ -16,6 +16,7 @@ from selfcorrect.motion.checks.comparison import Comparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
+from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad, resample
@@ -137,12 +138,14 @@ _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """Check an input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
 
-    Motions that stand on several levels are not checked for the height and tilt of their floor.
+    Frames that repeat others are left out. Motions that stand on several levels are not checked for the height and
+    tilt of their floor.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
     floor = correction.floor if correction.floor.stances else None
-    checkup = check_features(MotionFeatures(motion, floor_plane=floor), choice)
+    repeats = FrameRepeats.from_motion(motion)
+    checkup = repeats.check(motion, lambda samples: check_features(MotionFeatures(samples, floor_plane=floor), choice))
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
 

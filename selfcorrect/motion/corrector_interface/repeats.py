@@ -10,12 +10,13 @@ Steps are compared with the largest steps beside them, so that noise on top of c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..checks.check import CheckResult
 from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import norms
@@ -152,6 +153,25 @@ class FrameRepeats:
         """Return the first frame that shows each sample, followed by the number of frames."""
         return [*self._starts.tolist(), frames]
 
+    def check(self, motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
+        """Check the samples of a motion; findings are at the frames of the motion.
+
+        Args:
+            motion: Motion of which these are the samples.
+            check: Check of any motion.
+        """
+        samples = self.prepare(motion, "keep")
+        result = check(samples)
+        if len(samples) == len(motion):
+            return result
+        starts = self.find_starts(len(motion))
+        findings = []
+        for finding in result.findings:
+            findings.append(
+                replace(finding, start=starts[finding.start], stop=starts[finding.stop], frame=starts[finding.frame])
+            )
+        return replace(result, findings=tuple(findings))
+
     def describe(self, fps: float) -> str:
         """Return a sentence on the repeats of a motion."""
         if self.count:
@@ -258,9 +278,9 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         known = np.isfinite(folded)
         if known.sum(0).min() < _FEWEST_PERIODS:
             break
-        means = np.nansum(np.minimum(folded, 1.5), axis=0) / known.sum(0)
-        is_low = means < low
-        is_clear = np.logical_or(is_low, means > high).all()
+        typical = np.nanmedian(folded, axis=0)
+        is_low = typical < low
+        is_clear = np.logical_or(is_low, typical > high).all()
         if is_clear and is_low.any() and not is_low.all() and _is_rhythm(~is_low):
             repeated = np.tile(is_low, rows)[: len(ratios)]
             strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)

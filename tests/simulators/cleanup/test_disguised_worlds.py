@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from selfcorrect import correct_files, save_motion
+from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -216,6 +219,26 @@ def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> No
     assert np.abs(filled_m - true_m).mean() < 0.7 * np.abs(held_m - true_m).mean()
     kept = repeats.restore(held, CorrectedMotion(filled), "keep").motion
     np.testing.assert_array_equal(kept.root_m, held.root_m)
+
+
+@pytest.mark.parametrize("period", [5, 6, 7])
+@pytest.mark.parametrize("kind", ["walk", "run", "turn"])
+def test_frames_that_are_lost_at_regular_times_halve_no_rate(kind: Kind, period: int) -> None:
+    """Of every few frames one is lost and repeats the frame before; all others are samples at their times."""
+    motion = made_motion(kind, frames=16 * period)
+    is_copy = np.arange(len(motion)) % period == 3
+    repeats = FrameRepeats.from_motion(motion.select_frames(np.arange(len(motion)) - is_copy))
+    np.testing.assert_array_equal(repeats.times, np.flatnonzero(~is_copy))
+
+
+def test_findings_are_those_of_the_recording(tmp_path: Path) -> None:
+    """Copies make a body jerk, which is no finding in the motion."""
+    shown_s = np.floor(np.arange(140) * 24 / 60) / 24
+    repeated = replace(resample(base_walk(2), 30 * shown_s), fps=60.0)
+    assert check(repeated, ["F5"])
+    save_motion(tmp_path / "repeated.bvh", repeated)
+    (result,) = correct_files(tmp_path / "repeated.bvh", tmp_path / "corrected", kinematic=True)
+    assert not result.content.failed_checks
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
