@@ -20,7 +20,7 @@ import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.models.network import perceptron
-from selfcorrect.remedies.selection import at_random, nearest_to, select_candidates
+from selfcorrect.remedies.selection import Pool, Rule, at_random, select_candidates
 
 REAL, PLAIN = "real only", "synthetic"
 RIGHT, WRONG = "right verifier", "wrong verifier"
@@ -48,6 +48,20 @@ class ImperfectVerifier(toys.ToySettings):
 
 
 QUICK = ImperfectVerifier(generations=3, steps=120, seeds=3)
+
+
+def nearest_to(reference: Tensor) -> Rule:
+    """Top-α selection by a verifier that knows only a reference (R, *event): the candidates nearest to its mean.
+
+    After Qiao et al. 2026 (arXiv 2606.13732). α is 1 over the draws per sample.
+    """
+    centre = reference.flatten(1).double().mean(0)
+
+    def rule(pool: Pool, count: int) -> Tensor:
+        distances = (pool.values.flatten(1).double() - centre).norm(dim=1)
+        return distances.argsort()[:count]
+
+    return rule
 
 
 def toy(settings: ImperfectVerifier) -> toys.Toy:

@@ -4,6 +4,7 @@ Points lie in twelve narrow modes, all of one label, so that only the learner an
 Every remedy runs the fully synthetic loop from the same generation 0. The frozen loop, which trains on the first
 synthetic set for ever, is what every remedy must be compared with.
 
+    pip install ./examples/plugins/published_remedies   # for all but --quick
     selfcorrect toy examples/loops/remedies.py --quick
 """
 
@@ -27,7 +28,7 @@ PUBLISHED = (
     "extrapolated", "sims", "rescaled-score", "annealed-truncation", "farthest-points", "self-verified",
     "likelihood-rank", "latent-filter", "truncated-loss", "ecosystem", "averaged-weights", "oversampling",
 )  # fmt: skip
-"""Names in the table of remedies (docs/remedies.md); each has a paper that claims that it helps."""
+"""Remedies (docs/remedies.md) whose papers claim that they help."""
 
 
 @dataclass(frozen=True)

@@ -4,46 +4,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from torch import Tensor
-
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
 from selfcorrect.correctors.contract import filter_of
 from selfcorrect.correctors.loop_correction import apply_corrector
-from selfcorrect.loop.bias import Bias, Sampler, Score, sample_independently, sample_plainly
+from selfcorrect.loop.bias import Score, sample_plainly
 from selfcorrect.loop.fitting import (
-    Errors,
     PairFitting,
     PreferCorrections,
-    average_weights,
     extrapolate,
-    truncate_known,
 )
-from selfcorrect.loop.policy import RealOnly, Replace, overlapping
+from selfcorrect.loop.policy import RealOnly, overlapping
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.diffusion.confidence import denoising_errors
-from selfcorrect.models.diffusion.steering import Guided, Rescaled, Truncated, steer
-from selfcorrect.models.ecosystem import Ecosystem
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.remedies.inside_sampler import corrected_inside
 from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
-from selfcorrect.remedies.selection import (
-    Rule,
-    farthest_points,
-    in_latent_subspace,
-    least_likely,
-    match_moments,
-    most_confident,
-    select_candidates,
-)
 
 from .people import choose_by_raters
 from .table import PLACES, REMEDIES
-
-DRAWS = 4
-"""Candidates per sample wanted of the remedies that select."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +31,6 @@ class RemedyInputs:
 
     embed: Embedding = flat
     """Values to vectors of the training side, in which likeness is measured."""
-    errors: Errors = denoising_errors
-    """Function that returns how unlikely a model finds its samples."""
     finish: Finish | None = None
     """Last step of matching, in which children keep something of their parents."""
     raters: tuple[Score, ...] = ()
@@ -120,12 +97,6 @@ def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     return extrapolation(*matching(task, arm, inputs), inputs)
 
 
-def lineages_quarter(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Matching, and extrapolation by a quarter of the step: its scatter is a sixteenth."""
-    task, arm = matching(task, arm, inputs)
-    return task, replace(arm, fitting=extrapolate(0.25, None, arm.fitting))
-
-
 def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Matching, and extrapolation by half a step, for which the model's own samples are corrected, too."""
     task, arm = matching(task, arm, inputs)
@@ -139,90 +110,9 @@ def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     return task, replace(arm, fitting=extrapolate(0.5, rework, arm.fitting))
 
 
-# ---------------------------------------------------------------- sampling
-
-
-def sims(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Samples away from the model's own fine-tuned self, ω = 1."""
-
-    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
-        def draw(labels: Tensor, stream: Stream) -> Tensor:
-            values = model.sample(parents.labels, stream.child("own"))
-            own_samples = Samples.synthetic(values, parents.labels, 0)
-            return steer(Guided, model, worse=model.fit(own_samples, arm.steps, stream.child("worse"))).sample(
-                labels, stream.child("guided")
-            )
-
-        return sample_independently(draw)
-
-    return task, replace(arm, bias=bias)
-
-
-def rescaled_score(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Broader modes by temporal score rescaling, k = 0.8, σ² = 0.25."""
-
-    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
-        return sample_independently(steer(Rescaled, model, sharpness=0.8, variance=0.25).sample)
-
-    return task, replace(arm, bias=bias)
-
-
-def annealed_truncation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Stops the reverse process at a tenth of the noise levels in generation 1, at 1/t² of that in generation t."""
-
-    def bias(model: GenerativeModel, parents: Samples) -> Sampler:
-        line = newest_synthetic(parents)
-        generation = int(line.provenance.generation[0]) + 2 if len(line) else 1
-        steps = model.config.diffusion_steps if hasattr(model, "config") else 0  # type: ignore[attr-defined]
-        return sample_independently(steer(Truncated, model, level=round(steps / 10 / generation**2)).sample)
-
-    return task, replace(arm, bias=bias)
-
-
-def oversampling(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Four times as many samples, trained on for as many steps."""
-    return task, replace(arm, policy=Replace(DRAWS)) if isinstance(arm.policy, Replace) else arm
-
-
-def moment_matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Mean and standard deviations per label held at the parents'."""
-    return task, replace(arm, bias=match_moments)
-
-
 def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """Take, of four draws, the one that people would choose."""
     return task, replace(arm, bias=choose_by_raters(inputs.raters))
-
-
-def _selecting(rule: Callable[[RemedyInputs], Rule]) -> Remedy:
-    def apply(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-        bias: Bias = select_candidates(DRAWS, rule(inputs))
-        return task, replace(arm, bias=bias)
-
-    return apply
-
-
-spread_out = _selecting(lambda inputs: farthest_points(inputs.embed))
-self_verified = _selecting(lambda inputs: most_confident(inputs.errors))
-likelihood_rank = _selecting(lambda inputs: least_likely(inputs.errors))
-latent_filter = _selecting(lambda inputs: in_latent_subspace(inputs.embed))
-
-# ---------------------------------------------------------------- training
-
-
-def truncated_loss(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """The fifth of the samples that the last model knows best is left out of the loss."""
-    return task, replace(arm, fitting=truncate_known(0.2, inputs.errors))
-
-
-def averaged_weights(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """A running average of the weights over generations, half of it new in each."""
-    return task, replace(arm, fitting=average_weights(0.5))
-
-
-def ecosystem(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Four models that share out the training set and train on the pool of their samples."""
-    return replace(task, model=Ecosystem.replicate(task.model, 4)), arm
 
 
 # ---------------------------------------------------------------- places of the corrector

@@ -27,8 +27,6 @@ class RemedyRow(Row):
     """True if it needs choices of people (`--ratings`)."""
     needs_corrector: bool = False
     """True for a way to apply the arm's corrector, which means nothing without one."""
-    variant_of: str = ""
-    """The remedy of which it is a variant; tables of all remedies leave variants out."""
 
 
 PLACES = Registry(
@@ -79,128 +77,11 @@ REMEDIES = Registry(
             cost="up to 9 × samples, 2 × training",
         ),
         RemedyRow(
-            "lineages-quarter",
-            f"{_BUILT}:lineages_quarter",
-            "The same with a quarter of the step of extrapolation.",
-            knows="the parent set",
-            cost="up to 9 × samples, 2 × training",
-            variant_of="lineages",
-        ),
-        RemedyRow(
             "lineages-reworked",
             f"{_BUILT}:lineages_reworked",
             "The same with half a step, and with the model's own samples corrected, for loops with a corrector.",
             knows="the parent set",
             cost="up to 9 × samples, 2 × training, 2 × correction",
-            variant_of="lineages",
-        ),
-        RemedyRow(
-            "sims",
-            f"{_BUILT}:sims",
-            "Samples away from the model's own fine-tuned self.",
-            knows="nothing",
-            cost="3 × samples, 2 × training",
-            source="Alemohammad et al. 2024 (SIMS, arXiv 2408.16333)",
-            claim="a loop of a hundred generations without collapse",
-        ),
-        RemedyRow(
-            "rescaled-score",
-            f"{_BUILT}:rescaled_score",
-            "Broadens modes by rescaling the score over time.",
-            knows="nothing",
-            cost="1",
-            source="Temporal score rescaling (arXiv 2510.01184)",
-            claim="diversity within modes is dialled without losing modes",
-        ),
-        RemedyRow(
-            "annealed-truncation",
-            f"{_BUILT}:annealed_truncation",
-            "Stops sampling early, later in each generation.",
-            knows="nothing",
-            cost="1",
-            source="arXiv 2606.13796",
-            claim="truncation that goes to 0 does not compound",
-        ),
-        RemedyRow(
-            "farthest-points",
-            f"{_BUILT}:spread_out",
-            "Of four times as many samples those farthest apart.",
-            knows="nothing",
-            cost="4 × samples",
-            source="arXiv 2509.16499",
-            claim="selection for entropy keeps diversity",
-        ),
-        RemedyRow(
-            "self-verified",
-            f"{_BUILT}:self_verified",
-            "Of four times as many samples those the model is surest of.",
-            knows="nothing",
-            cost="4 × samples",
-            source="self-verification; criticised by Qiao et al. 2026 (arXiv 2606.13732)",
-            claim="confidence filters out errors; the critics: it destroys spread",
-        ),
-        RemedyRow(
-            "likelihood-rank",
-            f"{_BUILT}:likelihood_rank",
-            "Of four times as many samples those the model finds least likely.",
-            knows="nothing",
-            cost="4 × samples",
-            source="own-likelihood rank",
-            claim="unlikely samples keep the tails",
-        ),
-        RemedyRow(
-            "latent-filter",
-            f"{_BUILT}:latent_filter",
-            "Of four times as many samples those nearest to the parents' main components.",
-            knows="the parent set",
-            cost="4 × samples",
-            source="Cai et al. 2025 (LSF, arXiv 2511.12742)",
-            claim="filtering in latent space stabilises mixed data",
-        ),
-        RemedyRow(
-            "truncated-loss",
-            f"{_BUILT}:truncated_loss",
-            "Leaves the samples that the last model knows best out of the loss.",
-            knows="nothing",
-            cost="1",
-            source="arXiv 2509.08972 (truncated cross-entropy)",
-            claim="ignoring confident data delays collapse twofold and more",
-        ),
-        RemedyRow(
-            "ecosystem",
-            f"{_BUILT}:ecosystem",
-            "Four models share out the data and train on the pool of their samples.",
-            knows="nothing",
-            cost="1",
-            source="arXiv 2512.15011",
-            claim="diversity among models slows collapse",
-        ),
-        RemedyRow(
-            "averaged-weights",
-            f"{_BUILT}:averaged_weights",
-            "A running average of the weights over generations.",
-            knows="the last model",
-            cost="1",
-            source="weight averaging",
-            claim="averaging holds the drift of a model back",
-        ),
-        RemedyRow(
-            "moment-matching",
-            f"{_BUILT}:moment_matching",
-            "Mean and deviations of each label held at the parents'.",
-            knows="the parent set",
-            cost="1",
-            source=OWN,
-            claim="variance does not shrink",
-        ),
-        RemedyRow(
-            "oversampling",
-            f"{_BUILT}:oversampling",
-            "Four times as many samples, as many steps.",
-            knows="nothing",
-            cost="4 × samples",
-            source="folklore",
-            claim="more samples mean less drift",
         ),
         RemedyRow(
             "more-steps",
@@ -244,12 +125,6 @@ REMEDIES = Registry(
     ],
     group="selfcorrect.remedies",
     row_type=RemedyRow,
+    also="thirteen published ones of examples/plugins/published_remedies",
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""
-
-UNRATED = tuple(
-    row.name
-    for row in REMEDIES
-    if not (row.rated or row.needs_corrector or row.variant_of or REMEDIES.is_added(row.name))
-)
-"""Remedies that need neither people nor a corrector, without variants of one and remedies of other packages."""

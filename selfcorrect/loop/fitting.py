@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, overload, runtime_checkable
 
 import torch
-from torch import Tensor
 
 from ..core.checks import check_count
 from ..core.errors import SettingError
@@ -41,9 +40,6 @@ class PairFitting(Protocol):
 
 
 Rework: TypeAlias = Callable[[Samples, Stream], Samples]
-
-Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
-"""(model, values (N, *event), labels (N,), stream) → (N,) errors, larger for samples that the model finds unlikely."""
 
 
 def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
@@ -175,7 +171,7 @@ def extrapolate(
         if rework is not None:
             drawn = rework(drawn, stream.child("rework"))
         refitted = fitted.fit(drawn, steps, stream.child("negative"))
-        return _combine_weights(fitted, 1 + strength, refitted, -strength)
+        return combine_weights(fitted, 1 + strength, refitted, -strength)
 
     return fitting
 
@@ -192,36 +188,7 @@ class _ExtrapolatedPairs:
         return extrapolate(self.strength, self.rework, self.base.with_pairs(batch, model))
 
 
-def truncate_known(share: float, errors: Errors) -> Fitting:
-    """Return a fitting without the `share` of samples that the last model knows best.
-
-    After "truncated cross-entropy" (arXiv 2509.08972), which drops the tokens predicted with most confidence from the
-    loss; here a sample is dropped as a whole. An untrained model is fitted to all.
-    """
-    if not 0 <= share < 1:
-        raise SettingError(f"the share of samples that a truncated loss drops must be in [0, 1), got {share}")
-
-    def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        sample_errors = errors(model, training.values, training.labels, stream.child("errors"))
-        dropped = sample_errors.argsort()[: int(share * len(training))]
-        truncated = training.with_weights(training.weights.index_fill(0, dropped, 0.0))
-        return model.fit(truncated, steps, stream)
-
-    return fitting
-
-
-def average_weights(share: float) -> Fitting:
-    """Return a fitting to a running average of weights: `share` of the last model's, the rest of the new fit's."""
-    if not 0 <= share < 1:
-        raise SettingError(f"the share of the last model in a weight average must be in [0, 1), got {share}")
-
-    def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        return _combine_weights(model.fit(training, steps, stream), 1 - share, model, share)
-
-    return fitting
-
-
-def _combine_weights(
+def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
     """Return `model` with weight · its numbers + other_weight · the other's; counts and its optimiser stay its own."""

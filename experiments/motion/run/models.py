@@ -9,7 +9,6 @@ from torch import Tensor
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -29,9 +28,6 @@ def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent
 
 def sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
     """Return the part of an arm's model state that sampling needs."""
-    if isinstance(model, Ecosystem):
-        model = replace(model, members=tuple(cast(MotionDiffusion, member).for_sampling() for member in model.members))
-        return model.state()
     return cast(MotionDiffusion, model).for_sampling().state()
 
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ...remedies.table import UNRATED
 from ...studies.arms import BASELINE, ArmSettings
 from .experiment import DenoiserArms, MotionSettings
 from .run_options import Keep
@@ -74,7 +73,7 @@ _FULL = (
     ArmSettings("replace", "physics", strength=1.0),
     *_loop("accumulate:1", "physics"),
     ArmSettings("replace", sampling_steps=40),
-    *_with_remedies("replace", "more-steps", "annealed-truncation", "averaged-weights"),
+    ArmSettings("replace", remedy="more-steps"),
 )
 _MODES = (
     BASELINE,
@@ -162,7 +161,6 @@ _PLACES = (
     ArmSettings("real", "kinematic", place="preference"),
     ArmSettings("real", "physics", place="shuffled-preference"),
 )
-_REMEDIES = (BASELINE, *_with_remedies("replace", *UNRATED))
 _PAPER = (BASELINE, *_loops(_RATIOS[:4], "physics"))
 
 
@@ -334,11 +332,6 @@ PRESET_ROWS = {
         summary="a quarter of the training set is renewed in each generation",
         settings=MotionSettings(_compare(dct_mlp=_RENEWED), generations=20, seeds=5),
         cost="16 minutes, 1.5 GB",
-    ),
-    "remedies": PresetRow(
-        summary="published remedies, side by side",
-        settings=MotionSettings(_compare(dct_mlp=_REMEDIES), generations=12, seeds=3),
-        cost="21 minutes, 3.6 GB",
     ),
     "recipe": _recipe_row(
         "what keeps realism and diversity at λ = 1",

@@ -49,7 +49,7 @@ TINY = {
     "unet-digits": {**NETWORK, "judged": 30},
     "small-gpt": {**NETWORK, "initial_steps": 120},  # with fewer, nothing is accepted
     "lineages": {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2)},
-    "remedies": CIRCLE,
+    "remedies": {**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")},
     "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
     "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
     "dilution": {"seeds": 3, "generations": 4},

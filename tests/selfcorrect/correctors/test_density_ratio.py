@@ -10,7 +10,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.correctors.density_ratio import Discrimination, log_density_ratio, towards_density_ratio
-from selfcorrect.remedies.selection import Pool, at_random, by_density_ratio, nearest_to
+from selfcorrect.remedies.selection import Pool, at_random, by_density_ratio
 from selfcorrect.runtime import global_generators
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -77,11 +77,6 @@ def test_acceptance_by_ratio_undoes_a_shift_and_chance_does_not() -> None:
     assert means["ratio"] < 0.4
     assert means["shuffled"] > 0.75
     assert means["chance"] > 0.85
-
-
-def test_the_nearest_to_a_reference_are_chosen() -> None:
-    values = torch.tensor([[3.0], [1.0], [-1.0], [1.4]])
-    assert nearest_to(torch.tensor([[0.5], [1.5]]))(pool(values), 2).tolist() == [1, 3]
 
 
 def test_what_cannot_work_is_one_sentence() -> None:

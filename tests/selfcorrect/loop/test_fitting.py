@@ -12,7 +12,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.loop.fitting import FitEpochs, average_weights, extrapolate, fit_plainly
+from selfcorrect.loop.fitting import FitEpochs, extrapolate
 from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
@@ -164,21 +164,10 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
     assert store.state(2)["mean"].isfinite().all()
 
 
-def test_weights_are_averaged_over_generations():
-    values = torch.randn((30, 2), generator=STREAM.generator()).double()
-    last = gaussian(values + 3)
-    fitted = gaussian(values)
-    mixed = average_weights(0.25)(last, Samples.real(values), 0, STREAM).state()
-    for name, tensor in fitted.state().items():
-        assert torch.allclose(mixed[name], 0.75 * tensor + 0.25 * last.state()[name])
-    assert torch.equal(fit_plainly(last, Samples.real(values), 0, STREAM).state()["mean"], fitted.state()["mean"])
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: extrapolate(float("inf")), "must be finite, got inf"),
-        (lambda: average_weights(1.0), "must be in \\[0, 1\\), got 1.0"),
     ],
 )
 def test_bad_settings_get_one_sentence(make, message):

@@ -17,7 +17,6 @@ import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.loop.fitting import extrapolate
-from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.models.network import FitRecord
 from selfcorrect.models.training import Batch
 
@@ -57,14 +56,13 @@ def are_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
         Shift(keep_optimiser=True).fit(REAL, 3, STREAM),
         Shift(),
         sc.Gaussian.standard(3).fit(REAL, 0, STREAM),
-        Ecosystem.replicate(sc.Gaussian.standard(3), 2).fit(REAL, 0, STREAM),
     ],
-    ids=["network", "with its optimiser", "untrained", "Gaussian", "ecosystem"],
+    ids=["network", "with its optimiser", "untrained", "Gaussian"],
 )
 def test_a_model_comes_back_from_its_file_bit_for_bit(model: sc.GenerativeModel, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "model.safetensors"
     model.save(path)  # type: ignore[attr-defined]
-    untrained = model if isinstance(model, sc.Gaussian | Ecosystem) else Shift(keep_optimiser=model.keep_optimiser)  # type: ignore[attr-defined]
+    untrained = model if isinstance(model, sc.Gaussian) else Shift(keep_optimiser=model.keep_optimiser)  # type: ignore[attr-defined]
     loaded = untrained.load(path)
     assert are_equal(loaded.state(), model.state())
     if not isinstance(model, Shift) or model.network is not None:
@@ -118,10 +116,6 @@ MODELS = {
     "network": (Shift(), Shift().fit(REAL, 2, STREAM)),
     "optimiser": (Shift(keep_optimiser=True), Shift(keep_optimiser=True).fit(REAL, 2, STREAM)),
     "Gaussian": (sc.Gaussian.standard(3), sc.Gaussian.standard(3).fit(REAL, 0, STREAM)),
-    "ecosystem": (
-        Ecosystem.replicate(sc.Gaussian.standard(3), 2),
-        Ecosystem.replicate(sc.Gaussian.standard(3), 2).fit(REAL, 0, STREAM),
-    ),
 }
 
 

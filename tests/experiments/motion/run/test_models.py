@@ -1,4 +1,4 @@
-"""An arm's models are sampled, and made up of others, as the arm has it."""
+"""An arm's models are sampled as the arm has it."""
 
 from pathlib import Path
 
@@ -13,32 +13,21 @@ from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, Mot
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.run import train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.ecosystem import Ecosystem
 from selfcorrect.storage.runs.folder_store import FolderStore
 
-ECOSYSTEM = ArmSettings("replace", remedy="ecosystem")
 DETERMINISTIC = ArmSettings("replace", eta=0.0)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """A task, and the folder of a generation 0 that is hardly trained."""
-    comparison = DenoiserArms("dct-mlp", (BASELINE, ECOSYSTEM, DETERMINISTIC))
+    comparison = DenoiserArms("dct-mlp", (BASELINE, DETERMINISTIC))
     settings = MotionSettings((comparison,), 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
     task = motion_task(settings, comparison, streams(0))
     folder = tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:
         train_first_generation(task.task, store, streams(0))
     return task, folder
-
-
-@pytest.mark.slow
-def test_an_ecosystem_is_read_back_as_one(first: tuple[MotionTask, Path]) -> None:
-    model = trained_model(first[0], ECOSYSTEM, first[1], 0)
-    assert isinstance(model, Ecosystem)
-    grown = Ecosystem.replicate(first[0].task.model, 4).load_state(model.state())
-    labels = torch.zeros(5, dtype=torch.long)
-    assert torch.equal(grown.sample(labels, streams(1)), model.sample(labels, streams(1)))
 
 
 def test_a_model_is_sampled_as_its_arm_says(first: tuple[MotionTask, Path]) -> None:

@@ -44,7 +44,8 @@ def test_no_correction_leaves_uncorrected_arms():
 
 
 def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
-    arms = refine_arms(PRESETS["remedies"].comparisons[0].arms, correctors=("kinematic",))
+    loops = [arm for arm in PRESETS["modes"].comparisons[0].arms if arm.corrector == "none" and arm.policy != "freeze"]
+    arms = refine_arms(loops, correctors=("kinematic",))
     assert [arm for arm in arms if arm.corrector != "none"] == [ArmSettings("replace", "kinematic")]
 
 

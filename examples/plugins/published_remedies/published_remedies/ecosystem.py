@@ -9,11 +9,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..core.errors import InputError, SettingError
-from ..core.randomness import Stream
-from ..core.samples import Samples
-from .protocol import GenerativeModel
-from .saving import Saveable
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.models.saving import Saveable
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ class Ecosystem(Saveable):
         states = self._split_state(state)
         members = [member.load_state(part) for member, part in zip(self.members, states, strict=True)]
         return replace(self, members=tuple(members))
+
+    def for_sampling(self) -> Self:
+        """Return the ecosystem with what sampling needs of each member."""
+        return replace(self, members=tuple(member.for_sampling() for member in self.members))  # type: ignore[attr-defined]
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
         """Check each member's part of the state; see `Saveable`."""
