@@ -7,20 +7,17 @@ import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from selfcorrect.core.errors import DamagedError, InputError, RunFolderError, SettingError
+from selfcorrect.core.errors import InputError, RunFolderError, SettingError
 from selfcorrect.datasets.files.parquet import holds_motions
-from selfcorrect.runtime.progress import Progress
+from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.files.places import Place
 
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where
-from .correct_file import RECORDS, FileTask, correct_files, make_task_key
-from .file_result import FileResult
+from .correct_file import RECORDS, FileTask, correct_files, is_finished
+from .file_result import FileResult, read_record
 from .options import CorrectionOptions
 from .report import REPORT, write_report
-
-_MARKER = f"{RECORDS}/begun"
-"""An empty file that marks an output of this command, also if the first job was killed."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +35,7 @@ class RemoteTask:
 
 
 def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
-    """Correct those files of a set that are not corrected yet, and write the report.
-
-    Args:
-        task: The set, the output and the options.
-        where: Processes of this machine, or a cluster.
-
-    Returns:
-        The result of each file, by name.
+    """Correct those files of a set that are not corrected yet, write the report, and return the result of each file.
 
     Raises:
         InputError: There are no sets of motions.
@@ -53,82 +43,57 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
     """
     require_runner(where)
     task.options.check_files()
-    no_sets = InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
+    out = Place(task.out)
     names = [name for name in Place(task.source).list_names() if Path(name).suffix == ".parquet"]
+    no_sets = InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
     if not names:
         raise no_sets
-    out = Place(task.out)
-    if not out.has(_MARKER):
-        if existing := out.list_names():
-            raise RunFolderError(f"{task.out}: holds other files ({', '.join(existing[:3])}); choose another place")
-        with tempfile.NamedTemporaryFile() as empty:
-            out.send(Path(empty.name), _MARKER)
-    jobs = [Job(name, correct_remote_file, (task, name), 1) for name in names]
-    run_jobs(jobs, where, "correct", unit="file")
+    existing = out.list_names()
+    if existing and not any(name.startswith(f"{RECORDS}/") for name in existing):
+        raise RunFolderError(f"{task.out}: holds other files ({', '.join(existing[:3])}); choose another place")
+    run_jobs([Job(name, correct_remote_file, (task, name), 1) for name in names], where, "correct", unit="file")
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
-        scratch = Path(folder)
-        results = [result for name in names if (result := _fetch_result(out, name, scratch))]
+        results = []
+        for name in names:
+            file = FileTask(Path(name), name, Path(folder))
+            if out.fetch(_record_name(file), file.record) and (result := FileResult.load(file.record)):
+                results.append(result)
         if not results:
             raise no_sets
-        verdicts = [result.verdict for result in results]
-        write_report(scratch / REPORT, ".", asdict(task.options), verdicts, results)
-        out.send(scratch / REPORT, REPORT)
+        report = Path(folder, REPORT)
+        write_report(report, ".", asdict(task.options), [result.verdict for result in results], results)
+        out.send(report, REPORT)
     return results
 
 
 def correct_remote_file(task: RemoteTask, name: str, progress: Progress) -> None:
-    """Correct a file of a set, unless its record shows that this was done with the same settings.
-
-    Args:
-        task: The set, the output and the options.
-        name: Name of the file in the set.
-        progress: Called when the file is done.
-    """
-    _correct_remote_file(task, name)
+    """Correct a file of a set among temporary files, beside a copy of its earlier result, and send the new one."""
+    out = Place(task.out)
+    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
+        file = FileTask(Path(folder, "in", name), name, Path(folder, "out"))
+        if not Place(task.source).fetch(name, file.source):
+            raise InputError(f"{task.source}/{name}: is missing")
+        if holds_motions(file.source):  # or else it is a table of results
+            if out.fetch(_record_name(file), file.record):
+                out.fetch(name, file.target)
+            _correct_copy(task, file, out)
     progress("generation", 1, 1)
 
 
-def _correct_remote_file(task: RemoteTask, name: str) -> None:
-    source = Place(task.source)
-    out = Place(task.out)
-    with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
-        scratch = Path(folder)
-        file = FileTask(scratch / "in" / name, name, scratch / "out")
-        if not source.fetch(name, file.source):
-            raise InputError(f"{task.source}/{name}: is missing")
-        if not holds_motions(file.source):  # a table of results
-            return
-        earlier = _fetch_result(out, name, scratch)
-        key = make_task_key(file.source, task.options)
-        if earlier is not None and _is_result_of(earlier, key, out, name):
-            return
-        if earlier is not None and earlier.kept is not None and _is_result_of(earlier.kept, key, out, name):
-            earlier.kept.save(file.record)
-            out.send(file.record, file.record.relative_to(file.out).as_posix())
-            return
-        correct_files([file], task.options, lambda *_: None)
-        result = FileResult.load(file.record)
-        if result is None:
-            raise DamagedError(f"{task.out}/{name}: its record is damaged; correct it again")
-        address = f"{task.source}/{name}"
-        result = replace(result, source=address, reason=result.reason.replace(str(file.source), address))
-        if file.target.is_file():
-            out.send(file.target, name)
-        elif earlier is not None and out.has(name):
-            result = result.keep_files_of(earlier, earlier.state.output_hash)
-        if not result.output:
-            out.remove(name)
-        result.save(file.record)
-        out.send(file.record, file.record.relative_to(file.out).as_posix())
+def _correct_copy(task: RemoteTask, file: FileTask, out: Place) -> None:
+    """Correct the copy of a file, unless an earlier result is whole; send the record first, then the output."""
+    is_done = is_finished(file, task.options)
+    if not is_done:
+        correct_files([file], task.options, silent)
+        address = f"{task.source}/{file.name}"
+        result = read_record(file.record)
+        replace(result, source=address, reason=result.reason.replace(str(file.source), address)).save(file.record)
+    out.send(file.record, _record_name(file))
+    if file.target.is_file() and not is_done:
+        out.send(file.target, file.name)
+    elif not file.target.is_file():
+        out.remove(file.name)
 
 
-def _is_result_of(result: FileResult, key: str, out: Place, name: str) -> bool:
-    """Return whether a result has a key, and its file is there."""
-    return result.verdict != "failed" and result.state.key == key and out.has(name) == bool(result.output)
-
-
-def _fetch_result(out: Place, name: str, scratch: Path) -> FileResult | None:
-    """Return the result in the record of a file; None for a missing or damaged one."""
-    record = FileTask(Path(name), name, Path(".")).record.as_posix()
-    path = scratch / "record.json"
-    return FileResult.load(path) if out.fetch(record, path) else None
+def _record_name(file: FileTask) -> str:
+    return file.record.relative_to(file.out).as_posix()
