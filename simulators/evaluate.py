@@ -403,7 +403,6 @@ def make_timeline(
     """Return a simulated motion's timeline; the first frame, to which no step leads, repeats the second.
 
     Args:
-        fps: Frames per second.
         supports: Supports of this one motion, or none.
     """
     wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)

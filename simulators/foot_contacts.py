@@ -181,8 +181,6 @@ class StandingFoot:
 
         Args:
             foot: 0 for the left foot, 1 for the right one.
-            first: First frame of the contact.
-            last: Last frame of the contact.
         """
         corners_m = posed.feet_m[0, first : last + 1, foot]
         velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]

@@ -186,8 +186,6 @@ def solve_centre_shift(
     Args:
         rest: (T, 6) unexplained force r_F and moment r_τ.
         contact_n: (T, 3) net contact force f.
-        mass_kg: Mass M of the body.
-        fps: Frames per second.
         settings: Weights w (`moment_weight`) and λ (`shift_weight`).
 
     Returns:
@@ -228,7 +226,6 @@ def heel_load_share(
 
     Args:
         load: (N, T, 2, K) 1 or more for corners that carry, those of the heel first.
-        fps: Frames per second.
 
     Returns:
         (N, T, 2) in [0, 1].
@@ -255,7 +252,6 @@ def hold_contacts(
     Args:
         points_m: (N, T, 2, K, 3) corners.
         load: (N, T, 2, K) 1 or more for corners that carry.
-        fps: Frames per second.
 
     Returns:
         (N, T, 2, 2) along x and z in m.
@@ -295,7 +291,6 @@ def solve_foot_moves(
         heights_m: (N, T, 2, K) heights of the corners above the ground.
         arms_m: (N, T, 2, K, 3) corners seen from the ankle.
         load: (N, T, 2, K) 1 or more for corners that must touch.
-        fps: Frames per second.
 
     Returns:
         (N, T, 2) rise of each ankle in m, and (N, T, 2, 3) turn of each foot, a rotation vector about a horizontal

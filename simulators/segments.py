@@ -208,7 +208,6 @@ def merge_segments(
     """Return the correction of a motion from those of its segments; the first one that fails rejects it.
 
     Args:
-        segments: Its segments, from `split_segments`.
         corrections: The correction of each segment's `motion`.
         settings: The clean-up with which they were corrected.
     """

@@ -130,8 +130,7 @@ def measure(sources: Iterable[str]) -> dict[str, float]:
 
     names: functions named only by a participle, preposition or pronoun, percent. words: vague variables, percent of
     their uses. density: tokens per statement. several: assignments to several names, percent. unpacking: number of
-    `a, b = (… for …)`. docstrings: those that open with What, How, Whether, …, percent. args: public functions of
-    three or more parameters that have an argument section, percent.
+    `a, b = (… for …)`. docstrings: those that open with What, How, Whether, …, percent.
     """
     counts: Counter[str] = Counter()
     for source in sources:

@@ -95,9 +95,6 @@ CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]]
 def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     """Draw two groups of people, the second a minority, with two labels each.
 
-    Args:
-        minority_share: Share of the second group.
-
     Returns:
         (count, 4) of x₁, x₂, group, label.
     """

@@ -35,7 +35,6 @@ def open_source(
 
     Args:
         dataset: Name of the dataset; by default inferred from its layout.
-        split: A part of the dataset.
         reading: Facts that motion files do not state.
         limit: Largest number of recordings, spread evenly over all.
 

@@ -47,10 +47,6 @@ def run_correction_command(
     """Correct motion files, and those in folders, into `out`; print a table, problems first, and write the report.
 
     Args:
-        inputs: Files and folders.
-        out: Output folder.
-        options: Options of the correction.
-        report: The report file.
         where: Place and number of workers.
         quiet: Leave corrected files out of the table.
 
@@ -70,10 +66,7 @@ def print_results(
     """Print the results of files, problems first.
 
     Args:
-        results: The result of each file.
         out: Folder of the corrected files.
-        options: Options of the correction.
-        report: The report file.
         quiet: Leave out the files that were corrected.
 
     Returns:
@@ -105,10 +98,6 @@ def correct_into(
     """Correct motion files, and those in folders, into `out`, and write the report.
 
     Args:
-        inputs: Files and folders.
-        out: Output folder.
-        options: Options of the correction.
-        report: The report file.
         where: Place and number of workers.
 
     Returns:
@@ -163,11 +152,6 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
 
 def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
     """Check that the report overwrites only an earlier report; it may go to a device or a pipe.
-
-    Args:
-        report: The report file.
-        tasks: Files to correct.
-        out: Output folder.
 
     Raises:
         SettingError: A file would be overwritten, or the path is a folder.
@@ -319,7 +303,6 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     """Return the lines that end a run: how many files were corrected, and which need a look.
 
     Args:
-        results: The result of each file.
         out: Where the corrected files are.
 
     Returns:

@@ -116,7 +116,6 @@ class Controls:
         """Apply the changes to the correction of a motion, and measure it again.
 
         Args:
-            motion: The motion before `prepare`.
             correction: The correction of what `prepare` returned.
 
         Raises:

@@ -142,8 +142,6 @@ def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     The results have the same bytes whichever files are together.
 
     Args:
-        tasks: Files to correct.
-        options: Options of the correction.
         progress: Called with the frames and files that are done.
     """
     group: list[_InputFile] = []
@@ -187,8 +185,6 @@ def _correct_together(
 
     Args:
         group: Files that were read.
-        options: Options of the correction.
-        progress: Receives the progress.
         done_count: Number of files that are done before these.
         task_count: Number of all files.
     """
@@ -213,11 +209,6 @@ def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
 
 def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) -> tuple[Motion, ...]:
     """Return the motions that the corrector gets: with feet in the contacts that the options name.
-
-    Args:
-        source: The file.
-        file: Its motions.
-        options: Options of the correction.
 
     Raises:
         InputError: The file has several motions, and the options have contacts, which belong to one.
@@ -248,8 +239,6 @@ def correct_each(
     """Correct motions, many together; if that fails, correct them one by one.
 
     Args:
-        motions: The motions before the correction.
-        options: Options of the correction.
         prepared: The motions that the corrector gets, by default the same; see `prepare_motions`.
 
     Returns:

@@ -62,9 +62,6 @@ def describe_correction(
 
     Args:
         blank: The result of its file before the correction.
-        notes: Notes of the file.
-        motion: The motion before correction.
-        correction: Its correction.
 
     Returns:
         The result with figures, contacts, supports and notes. A step that fails leaves a note.

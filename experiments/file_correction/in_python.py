@@ -25,8 +25,6 @@ def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: ob
     """Make a motion physically plausible.
 
     Args:
-        motion: The motion of a human body.
-        options: Options of the correction.
         changes: Other values of options by name, as in `correct(motion, strength="physical")`.
 
     Returns:
@@ -47,7 +45,6 @@ def correct_motions(
 
     Args:
         motions: Motions of any skeletons, frame rates and lengths.
-        options: Options of the correction.
         workers: Processes that share the work, or threads for one motion without residual force. By default one per
             core, as far as memory allows and, with residual force, there are enough frames. Results do not depend on
             their number.
@@ -85,9 +82,7 @@ def correct_file(
     """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
 
     Args:
-        source: The file to read.
         target: The file to write, of the same format; for FBX, which cannot be written, .glb.
-        options: Options of reading and correction.
         overwrite: Replace a file that exists.
         changes: Other values of options by name.
 
@@ -134,9 +129,7 @@ def correct_files(
     call with the same options finished is not done again.
 
     Args:
-        inputs: Files and folders.
         out: Folder of the corrected files and of `report.json`.
-        options: Options of reading and correction.
         workers: Processes that share the files; by default one per core, as far as memory allows.
         changes: Other values of options by name.
 

@@ -197,7 +197,6 @@ class CorrectionOptions:
 
         Args:
             motion: Motion of T frames before its correction.
-            correction: Its correction.
 
         Raises:
             CorrectorError: The result is not finite.
@@ -283,7 +282,6 @@ class CorrectionOptions:
         """Refuse options that a task does not take.
 
         Args:
-            names: Names of these options.
             because: Rest of the sentence that begins with the option.
 
         Raises:

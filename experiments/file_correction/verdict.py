@@ -42,7 +42,6 @@ def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[s
     """Return whether a figure has grown by more than its margin.
 
     Args:
-        figure: The figure to compare.
         before: Figures of the original motion, by key.
         after: Figures of the corrected motion, by key.
     """

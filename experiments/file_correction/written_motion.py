@@ -39,9 +39,7 @@ def measure_written(
 
     Args:
         path: The file that was written.
-        motions: Its motions before correction.
         corrections: Their corrections, all of which are in the file.
-        options: The options of the correction.
     """
     if path.suffix.lower() in _EXACT:
         return list(corrections)

@@ -73,11 +73,8 @@ def shown_clips(
     """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
     Args:
-        outcome: Results of the experiment.
-        root: The run folder.
         pairs: Correctors that are shown, at most one pair for each denoiser.
         side_by_side: Denoiser → arms of which more samples are shown, all arms at once.
-        options: Options of the run.
         films: Draw short films, too.
     """
     settings = outcome.settings

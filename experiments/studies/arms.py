@@ -125,7 +125,6 @@ class ArmSettings:
             generations: Generations after generation 0.
             steps: Optimiser steps per generation of an arm that sets none.
             correction: Correction by the arm's corrector, with its strength and operator.
-            fresh_source: Source of fresh real data.
         """
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly

@@ -56,7 +56,6 @@ def value_at(arm: str, key: str, generation: int) -> Quantity:
     """Return a quantity of an arm at a generation.
 
     Args:
-        arm: Name of the arm.
         key: Name of the quantity in the evaluation.
         generation: Number of the generation, −1 for the last.
     """
@@ -67,7 +66,6 @@ def initial_value(arm: str, key: str) -> Quantity:
     """Return a quantity of an arm at generation 0.
 
     Args:
-        arm: Name of the arm.
         key: Name of the quantity in the evaluation.
     """
     return value_at(arm, key, 0)
@@ -77,7 +75,6 @@ def final_value(arm: str, key: str) -> Quantity:
     """Return a quantity of an arm at the last generation.
 
     Args:
-        arm: Name of the arm.
         key: Name of the quantity in the evaluation.
     """
     return value_at(arm, key, -1)
@@ -87,7 +84,6 @@ def final_change(arm: str, key: str) -> Quantity:
     """Return the change of a quantity of an arm from generation 0 to the last.
 
     Args:
-        arm: Name of the arm.
         key: Name of the quantity in the evaluation.
     """
     return final_value(arm, key) - initial_value(arm, key)
@@ -97,7 +93,6 @@ def final_difference(arm: str, than: str, key: str) -> Quantity:
     """Return the difference of two arms at the last generation.
 
     Args:
-        arm: Name of the arm.
         than: Name of the arm that is subtracted.
         key: Name of the quantity in the evaluation.
     """
@@ -111,7 +106,6 @@ def loss_ratio(arm: str, than: str) -> Quantity:
     comes free with training.
 
     Args:
-        arm: Name of the arm.
         than: Name of the arm that divides.
     """
     return final_value(arm, TRAINING_LOSS) / final_value(than, TRAINING_LOSS)
@@ -121,9 +115,7 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
     """Return the mean of a quantity of an arm over the last generations.
 
     Args:
-        arm: Name of the arm.
         key: Name of the quantity in the evaluation.
-        count: Number of generations.
     """
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
 
@@ -137,7 +129,6 @@ def ratio_of_means(numerator: Quantity, denominator: Quantity) -> Measure:
     """Return the ratio of two means, with Fieller's interval.
 
     Args:
-        numerator: Quantity above.
         denominator: Quantity of the same seeds below.
     """
     return lambda curves: ratio_interval(numerator.per_seed(curves), denominator.per_seed(curves))
@@ -210,9 +201,6 @@ def expect_agreement(statement: str, measure: Measure, predicted: float, toleran
     """Return a claim that holds if the prediction is in the interval or near the estimate.
 
     Args:
-        statement: The claim in words.
-        measure: What is compared.
-        predicted: The prediction.
         tolerance: Relative distance from the estimate that counts as near.
     """
     return Claim(statement, "agrees", measure, float(predicted), tolerance=tolerance)
@@ -239,24 +227,12 @@ def expect_predictions(
 
 
 def expect_above(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below.
-
-    Args:
-        statement: The claim in words.
-        measure: What is compared.
-        threshold: The level.
-    """
+    """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below."""
     return Claim(statement, "above", measure, threshold)
 
 
 def expect_below(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is below the threshold, and fails if all of it is above.
-
-    Args:
-        statement: The claim in words.
-        measure: What is compared.
-        threshold: The level.
-    """
+    """Return a claim that holds if the whole interval is below the threshold, and fails if all of it is above."""
     return Claim(statement, "below", measure, threshold)
 
 

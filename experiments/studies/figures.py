@@ -119,8 +119,6 @@ def curve_grid(
 
     Args:
         columns: Title of a group → its arms.
-        metrics: Metrics to draw.
-        levels: Horizontal lines.
     """
     palette = looks([curves.title for arms in columns.values() for curves in arms])
     many = any(len(arms) > MOST_LINES for arms in columns.values())
@@ -261,10 +259,7 @@ def share_picture(
     """Draw all lines by synthetic share, a column for each task; None if no task has enough ratios.
 
     Args:
-        outcome: Results of a study.
-        metrics: Metrics to draw.
         judged: Titles of the lines that the study asks about.
-        levels: Horizontal lines.
     """
     columns = {
         outcome.titles.get(task, task): lines
@@ -293,8 +288,6 @@ def share_grid(
 
     Args:
         columns: Title of a denoiser → its lines.
-        metrics: A row of panels each.
-        levels: Horizontal lines.
         palette: Title of a line → its look.
         ends: Words → synthetic share at which something ends, drawn as a vertical line.
     """
@@ -361,8 +354,6 @@ def short_curves(
 
     Args:
         columns: Title of a group → its arms.
-        metrics: Metrics to draw.
-        levels: Horizontal lines.
         palette: Title of an arm → its look, by default that of `looks`.
     """
     palette = palette or looks([curves.title for arms in columns.values() for curves in arms])

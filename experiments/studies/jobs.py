@@ -24,8 +24,6 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
     """Return all jobs of a study in an order in which they can run one after the other.
 
     Args:
-        study: The study.
-        root: The run folder.
         accept_changed: Resume although code or data were changed.
 
     Returns:
@@ -45,13 +43,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 
 def job_of(study: Study, run: SeedRun, arm: ArmSettings) -> str:
-    """Return the name of an arm's job.
-
-    Args:
-        study: The study.
-        run: Task and seed.
-        arm: The arm.
-    """
+    """Return the name of an arm's job."""
     return f"{study.words(run.task)} seed {run.seed} {arm.label}"
 
 
@@ -59,8 +51,6 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
     """Train and commit the generation 0 that all arms of a task and seed share.
 
     Args:
-        study: The study.
-        run: Task and seed.
         accept_changed: Resume although data were changed.
         progress: Function that gets the committed generation.
     """
@@ -83,9 +73,6 @@ def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation.
 
     Args:
-        study: The study.
-        run: Task and seed.
-        arm: The arm.
         progress: Function that gets each committed generation.
     """
     length = study.generations_of(run.task)

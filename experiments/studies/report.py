@@ -220,7 +220,6 @@ class View(ABC):
         """Return the curves of an arm.
 
         Args:
-            arm: The arm.
             runs: Seeds of one task.
             whole: Cover all generations, with NaN for missing ones.
         """
@@ -299,8 +298,6 @@ def write_report(
     """Write every result of a finished study below `folder`, then their digests; return the report and its results.
 
     Args:
-        view: The study and its presentation.
-        folder: The run folder.
         command: Command that does it again.
         seconds: Time that the call took.
         failed: A sentence for each arm that stopped early.
@@ -404,8 +401,6 @@ def write_running_report(view: View, folder: Path, command: str) -> None:
     """Write report.html about the generations that are committed; a browser that shows it loads it again and again.
 
     Args:
-        view: The study and its presentation.
-        folder: The run folder.
         command: Command that does it again.
     """
     study = view.study

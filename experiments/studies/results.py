@@ -53,9 +53,6 @@ def collect(
 
     Args:
         rows: A row for each `seed` and `generation`.
-        name: Name of the arm.
-        group: Group of the arm.
-        title: Title of the arm.
         generations: Generations that the arm was to have; missing values are NaN then.
         seeds: Seeds that it was to have, likewise.
 

@@ -41,9 +41,6 @@ def run_study(
     one that fails ends no other and is a gap of the result.
 
     Args:
-        view: The study and its presentation.
-        folder: The run folder.
-        where: Place of the jobs.
         command: Command that does it again, for the report.
         accept_changed: Resume although code or data were changed.
         wandb: Destination of Weights & Biases.

@@ -133,8 +133,6 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
     """Return the mean of a metric at the last generation with a mark, and the change below it.
 
     Args:
-        arm: Curves of the arm.
-        metric: The metric.
         effect: Difference from the reference; None for an arm without reference.
     """
     value = last_cell(arm, metric).value
@@ -157,8 +155,6 @@ def arm_table(
 
     Args:
         id: Name of the table and its files.
-        columns: Heads of the columns.
-        outcome: Results of a study.
         cells: Function that returns the cells of an arm.
     """
     table = Table(id, "Arm", columns)
@@ -283,7 +279,6 @@ def format_text(table: Table, *, intervals: bool = True) -> list[str]:
     """Return a table as lines of aligned text for a terminal, its heads on several lines.
 
     Args:
-        table: The table.
         intervals: Write intervals behind their values.
     """
     rows = []

@@ -63,7 +63,6 @@ def effects(
 
     Args:
         pairs: Curves of an arm and of its reference.
-        metrics: The metrics.
         aims: For each pair, key of a metric that has an aim → the value of real data or the number that is the aim.
 
     Returns:

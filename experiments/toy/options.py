@@ -75,11 +75,6 @@ class ToyOptions:
 def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, list[str]]:
     """Return the settings of a toy with the options that are given.
 
-    Args:
-        toy: Name of the toy, for messages.
-        settings: Its settings.
-        options: The options.
-
     Returns:
         The new settings, and the names of given options for which the toy has no setting.
 
@@ -115,7 +110,6 @@ def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None
 
     Args:
         missing: For each toy the options that it lacks.
-        toys: Names of the toys.
     """
     for option in missing[0] if missing else ():
         if all(option in lacking for lacking in missing):

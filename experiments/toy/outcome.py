@@ -54,7 +54,6 @@ def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
     """Return the outcome of a toy.
 
     Args:
-        toy: The declaration.
         curves: Arm → quantity → (S, T + 1).
         drawings: Arm → what was drawn of each generation.
     """
@@ -90,9 +89,7 @@ def tabulate_ends(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
     """Return where arms ended. Without columns it shows the first sweep, and without a sweep the checks.
 
     Args:
-        toy: The declaration.
         curves: Arm → quantity → (S, T + 1).
-        checks: Outcomes of the claims.
     """
     columns = [column for column in toy.columns if column.form]
     if not columns:

@@ -158,8 +158,6 @@ def to_json_row(row: ToyRow, settings: Any, result: Result, seconds: float) -> d
 
     Args:
         row: Name and source of the toy.
-        settings: Its settings.
-        result: Its outcome.
         seconds: Time that its phases took together.
     """
     return {
@@ -177,8 +175,6 @@ def summarize(name: str, checks: Sequence[Check], seconds: float) -> str:
     """Return a line with how many statements hold, and which do not.
 
     Args:
-        name: Name of the toy.
-        checks: Outcomes of its claims.
         seconds: Time that its phases took together.
     """
     hold_count = sum(check.outcome == "holds" for check in checks)

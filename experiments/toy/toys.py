@@ -58,8 +58,6 @@ def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) ->
     """Return arms whose models hold all seeds as replicates, run once.
 
     Args:
-        name: Name of the stream.
-        seed: Root seed.
         setup: Makes task and arms from the stream.
     """
     return Bundle(setup, [streams(seed).child(name)])

@@ -31,7 +31,6 @@ def contraction_bound(synthetic_ratio: float, strength: float = 0.0, condition: 
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         condition: κ, at least 1.
     """
     product = _at_least_zero("synthetic_ratio", synthetic_ratio) * condition
@@ -45,7 +44,6 @@ def is_guaranteed_stable(synthetic_ratio: float, strength: float = 0.0, conditio
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         condition: κ, at least 1.
     """
     return _at_least_zero("synthetic_ratio", synthetic_ratio) < guaranteed_ratio(strength, condition)
@@ -66,7 +64,6 @@ def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, sp
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         spread: Factor by which the sampler multiplies the statistic: 1 if it is faithful, τ² for a Gaussian sampled
             with τ times its standard deviation.
     """
@@ -93,7 +90,6 @@ def augment_error(n: int, synthetic_ratio: float, strength: float, generations: 
     Args:
         n: Number of real samples.
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         generations: t, number of generations after generation 0.
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
@@ -114,7 +110,6 @@ def accumulate_error(n: int, synthetic_ratio: float, strength: float, generation
     Args:
         n: Number of real samples.
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         generations: t, number of generations after generation 0.
     """
     count = synthetic_ratio * n
@@ -167,7 +162,6 @@ def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_po
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
-        tolerated: λ to reach.
         false_positive_rate: Share of real samples lost with them.
     """
     return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
@@ -181,7 +175,6 @@ def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> 
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
@@ -203,7 +196,6 @@ def corrected_ratio(
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
     """
     ratio = np.asarray(synthetic_ratio, dtype=float)
@@ -230,7 +222,6 @@ def diluted_level(
         real_only: r, the level after training on real data only.
         corrected_only: c, the level of the fully synthetic loop with this corrector.
         synthetic_ratio: λ, synthetic samples per real one.
-        strength: γ, strength of the correction.
         remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
     """
     weight = 1 - 1 / (1 + corrected_ratio(synthetic_ratio, strength, remaining))

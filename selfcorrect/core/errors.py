@@ -92,7 +92,6 @@ class JobsError(SelfcorrectError, RuntimeError):
 
         Args:
             failed: Errors of the failed jobs, by name.
-            bug: Traceback as in `LoopError`.
         """
         super().__init__(message)
         self.failed = failed

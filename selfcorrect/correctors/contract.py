@@ -46,9 +46,6 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
 
     Global random generators start from `stream` and are restored afterwards, as are the settings of `process_state`.
 
-    Args:
-        samples: N samples.
-
     Raises:
         CorrectorError: The answer has a wrong type, length, shape or dtype.
         SampleError: An accepted sample is not finite.

@@ -78,9 +78,6 @@ class Genealogy:
         the training set announces memorisation. It is 0 for the founders and log s for the founders scaled by s; copies
         lower it most, because each counts as a distance of `CLOSEST`.
 
-        Args:
-            members: The training set.
-
         Returns:
             The difference; NaN for fewer than two members.
         """

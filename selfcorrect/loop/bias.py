@@ -31,7 +31,6 @@ class Sampler(Protocol):
 
         Args:
             labels: (N,) int64, those of the whole batch.
-            stream: Random numbers.
             slots: (M,) int64 positions in the batch that are drawn; by default all.
 
         Returns:

@@ -34,7 +34,6 @@ class PairFitting(Protocol):
 
         Args:
             batch: The generation's draws and corrections.
-            model: The model that drew them.
         """
         ...
 
@@ -47,8 +46,6 @@ def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: S
 
     Args:
         model: The last model, or the untrained one.
-        training: The training set.
-        steps: Number of optimiser steps.
         stream: Random numbers of the fit.
     """
     return model.fit(training, steps, stream)

@@ -35,7 +35,6 @@ class LoopObserver:
         """Return the corrected batch, perhaps with more provenance.
 
         Args:
-            batch: The batch.
             training: Training set of the model that drew it.
         """
         return batch

@@ -47,7 +47,6 @@ class Policy(Protocol):
         """Return the number of samples to draw for a generation.
 
         Args:
-            real_count: Number of real samples.
             generation: Number of the generation, from 1 on.
         """
         ...
@@ -383,8 +382,6 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
 
     Args:
         real_labels: (n,).
-        count: Number of labels.
-        stream: Random numbers.
 
     Returns:
         (count,).

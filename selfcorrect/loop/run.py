@@ -172,8 +172,6 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
 
     Args:
         task: Model, real data and evaluation.
-        store: Store of generation 0.
-        stream: Root stream of the seed.
 
     Raises:
         InputError: The model draws values of another shape than the real data.
@@ -330,8 +328,6 @@ def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> 
 
     Args:
         real: Real samples (N, *event).
-        correction: Correction, applied in full.
-        stream: Root stream of the seed.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))

@@ -42,10 +42,8 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
     """Try a copy of a user's corrector on a few samples; see `find_unrepeatable_kind`.
 
     Args:
-        correction: Correction with the corrector.
         model: Model that draws generated samples.
         real: Real samples (N, *event).
-        stream: Stream of the trial.
 
     Raises:
         CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the place
@@ -77,7 +75,6 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
         corrector: The corrector. Its state is the same afterwards.
         model: Model that draws generated samples.
         real: Real samples (N, *event).
-        stream: Stream of the trial.
 
     Returns:
         "real", "generated", or "" if the corrector repeats itself.
@@ -183,9 +180,7 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
     """Fit a model twice for one step with the same stream, draw two samples twice, and return the fitted model.
 
     Args:
-        model: The model.
         real: Real samples (N, *event).
-        stream: Stream of the trial.
 
     Raises:
         SettingError: The results differ. The message names the method and the global generator that was drawn from.

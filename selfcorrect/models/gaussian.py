@@ -41,7 +41,6 @@ class Gaussian(TensorModel):
 
         Args:
             event: Shape (*replicates, d) of a value.
-            unbiased: See `Gaussian.unbiased`.
         """
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
         return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)

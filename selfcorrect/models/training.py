@@ -34,9 +34,6 @@ def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
 def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor:
     """Draw rows with replacement in proportion to the samples' weights.
 
-    Args:
-        samples: N samples.
-
     Returns:
         (size,) int64 rows.
     """

@@ -80,9 +80,7 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
     """Return the height of the ground below each joint: that of its support, or 0 for the floor.
 
     Args:
-        skeleton: Skeleton with J joints.
         supports: The supports; grips are no ground.
-        frames: Number T of frames.
 
     Returns:
         (T, J) heights, metres.

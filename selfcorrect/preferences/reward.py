@@ -63,7 +63,6 @@ def fit_reward(choices: Sequence[Choice], features: Mapping[str, np.ndarray], na
     Args:
         choices: The choices; those about samples without features do not count.
         features: Sample → (F,).
-        names: Names of the F features.
 
     Raises:
         InputError: Fewer than `FEWEST_CHOICES` choices compare samples with features.

@@ -52,7 +52,6 @@ def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bi
     them as `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
 
     Args:
-        corrector: Corrector of predictions, as in `Correction`.
         every: Distance between two corrected steps, at least 1.
         first: The first corrected step, 0-based, below the model's number of sampling steps.
     """

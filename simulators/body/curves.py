@@ -122,7 +122,6 @@ def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:
     Args:
         values: (N, T, …).
         thirtieths: Standard deviation in thirtieths of a second.
-        fps: Frames per second.
 
     Returns:
         (N, T, …) floats.

@@ -120,7 +120,6 @@ def solve_leg_ik(
     """Return local rotations that put the ankles at their targets, as far as the legs reach; knees keep their plane.
 
     Args:
-        skeleton: Skeleton of J joints.
         positions_m: (..., J, 3) joints of the posed skeleton, world.
         orientations: (..., J, 4) of the joints, world.
         root_shift_m: (..., 3) shift of root and hips since that pose.
@@ -161,7 +160,6 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
 
     Args:
         motion: One motion of T frames.
-        joints: K joints.
         places_m: (T, K, 3) targets of the joints, world.
 
     Returns:

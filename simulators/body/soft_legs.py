@@ -96,13 +96,11 @@ def solve_soft_legs(
     """Return rises of the body and local rotations with which its legs reach for ankles.
 
     Args:
-        skeleton: Skeleton of J joints.
         positions_m: (N, T, J, 3) joints of the posed skeleton, whose knees are followed, world.
         orientations: (N, T, J, 4) of the joints, world.
         ankles_m: (N, T, 2, 3) targets of the ankles.
         foot_turns: (N, T, 2, 4) turns of the feet, world.
         firmness: (N, T, 2) 0 for feet that swing, 1 for those that stand.
-        fps: Frames per second.
         reference_knees_m: (N, T, 2, 3) knees whose jerk the knees may have; by default those of the positions.
 
     Returns:
@@ -249,7 +247,6 @@ class _ReachProblem:
             targets_m: (T, 2, 3) from the hips to the targets of the ankles.
             firmness: (T, 2) 0 for feet that swing, 1 for those that stand.
             reference_m_s3: (T, 2) jerk of the knees before.
-            fps: Frames per second.
         """
         fixed_m = dot(axes, shanks_m)[..., None] * axes
         return cls(

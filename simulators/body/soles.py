@@ -48,7 +48,6 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
     """Return the positions of sole corners in the world.
 
     Args:
-        soles: P corners.
         positions_m: (..., J, 3) joints, world.
         orientations: (..., J, 4) of the joints, world.
 
@@ -113,7 +112,6 @@ def fit_soles(
         soles: Soles with K corners per foot.
         heights_m: (T, 2, K) corners above the floor.
         flat: (T, 2) whether a foot stands flat.
-        fps: Frames per second.
     """
     few_s, enough_s = FLAT_S
     flat_s = flat.sum() / fps
@@ -148,7 +146,6 @@ def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = FAST_M_S, mo
 
     Args:
         root_m: (N, T, 3) roots.
-        fps: Frames per second.
         from_m_s: Speed above which the factor exceeds 1.
 
     Returns:

@@ -140,7 +140,6 @@ def contact_activation(
 
     Args:
         points_m: (N, T, C, 3) points, with heights above the ground beneath them.
-        fps: Frames per second.
         speeds_m_s: Speed up to which a point carries freely, and speed from which on it carries nothing.
         lacking: In [0, 1], how strongly another contact is needed, which widens the bounds.
 

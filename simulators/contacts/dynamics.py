@@ -42,7 +42,6 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     """Compute the forces that motions demand, by Newton's and Euler's equations of every link.
 
     Args:
-        body: Body of L links.
         motions: N motions of T frames on the body's tree.
         smoothing_s: Standard deviation of the Gaussian that smooths accelerations.
     """
@@ -105,7 +104,6 @@ def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, 
     """Return the torques of the joints that, with contacts, move the body as demanded.
 
     Args:
-        body: Body of L links.
         contact_n: (..., C, 3) contact forces, world.
         points_m: (..., C, 3) contact points of the body, world.
 

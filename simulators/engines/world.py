@@ -39,7 +39,6 @@ class Reference:
         Args:
             root_m: (T, N, 3) root positions.
             rotations: (T, N, L, 4) rotations.
-            fps: Frames per second.
         """
         return cls(
             root_m=NaturalSpline.from_values(root_m, fps),
@@ -79,7 +78,6 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
 
     Args:
         values: (T, ...) at frames.
-        fps: Frames per second.
         times_s: (S,) within the duration.
 
     Returns:
@@ -138,7 +136,6 @@ class World(Protocol):
         """Put all bodies into a state that does not depend on earlier ones.
 
         Args:
-            roots: State of the N roots.
             rotations: (N, J, 4) of the joints.
             velocities_rad_s: (N, J, 3) of the joints.
         """

@@ -60,7 +60,6 @@ def resolve_engine(name: str, *, needs_compliant_joints: bool = False) -> str:
     """Return the name of an engine, which `AUTO` leaves open.
 
     Args:
-        name: Name in `ENGINES`, or `AUTO`.
         needs_compliant_joints: `AUTO` takes only an engine with compliant joints.
 
     Raises:

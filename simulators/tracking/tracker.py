@@ -45,13 +45,7 @@ class BodyTrajectories:
 
     @classmethod
     def empty(cls, frames: int, steps: int, bodies: int, links: int) -> BodyTrajectories:
-        """Return arrays of zeros.
-
-        Args:
-            frames: Frames T.
-            steps: Simulation steps S.
-            bodies: Bodies N.
-        """
+        """Return arrays of zeros."""
         return cls(
             centre_m=np.zeros((frames, bodies, 3)),
             orientations=np.zeros((frames, bodies, 4)),

@@ -261,7 +261,6 @@ class WholeBodyController:
         Args:
             steps: Simulation steps for which the control is held.
             frame: Frame nearest to the first of them.
-            bodies: States of N bodies.
             memory: Memory of earlier commands, which is updated.
             perturbations: Random deviations of each body.
             bounds: (N,) on the residual wrench, as shares of those of the drive.
@@ -333,7 +332,6 @@ class WholeBodyController:
         """Find the forces on the corners of the soles that come closest to a wrench.
 
         Args:
-            bodies: States of N bodies.
             wrench: (N, 6) wanted force and moment.
             iterate: (N, 2, 3, C) of the solver in the last command, which is updated.
             contact_height_m: (N,) height below which corners touch.
@@ -357,7 +355,6 @@ class WholeBodyController:
         """Return the joint torques that bear forces on the soles.
 
         Args:
-            bodies: States of N bodies.
             forces_n: (N, C, 3) on the corners of the soles.
             corners_m: (N, C, 3) their places.
 

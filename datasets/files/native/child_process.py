@@ -180,7 +180,6 @@ class ChildReader:
         """Open a file in a child, which is stopped by any exception but a complaint about the file.
 
         Args:
-            path: A regular file.
             time_limit_s: How long the work on the file may take, here and in the child; see `ChildFile.allow`.
 
         Returns:

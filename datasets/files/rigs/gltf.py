@@ -54,7 +54,6 @@ def write(path: Path, motion: Motion, *more: Motion) -> None:
     """Write an animation of each motion as .glb (one binary file) or .gltf (text with the numbers in base64).
 
     Args:
-        motion: Its first animation.
         *more: Other animations; all move the first one's skeleton, so that their joints have to be the same.
 
     Raises:

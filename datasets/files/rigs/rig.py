@@ -228,7 +228,6 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
 
     Args:
         tracks: What moves; all else rests.
-        fps: Frames per second.
 
     Returns:
         The motion, joints at their median places.

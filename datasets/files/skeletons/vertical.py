@@ -115,7 +115,6 @@ class TracedBody:
         Args:
             parts_m: Places (T, 3) of the left leg's joints, the right ankle and the neck.
             joints_m: As in the class, like the others.
-            fps: Frames per second.
 
         Returns:
             The body, its leg as long as usual.
@@ -167,7 +166,6 @@ def up_of_motion(
     """Infer the vertical axis of a motion's world.
 
     Args:
-        motion: Motion in the world of its file.
         up: Axis by the reading, which is believed unless what the motion shows contradicts it clearly.
         format_axis: Axis that the format or the program has, None if it has none.
         rest_axis: Axis along which the rest pose stands, None if it stands along none.
@@ -278,7 +276,6 @@ def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | Non
     """Return the body of a motion; None if its legs, or both neck and shoulders, are not known.
 
     Args:
-        motion: Motion in the world of its file.
         format_axis: Axis that the format has, None if it has none.
         rest_axis: Axis along which the rest pose stands, None if it stands along none.
 

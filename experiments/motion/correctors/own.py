@@ -67,7 +67,6 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
 
     Args:
         name: "package.module:function", or the name of a corrector that another package adds.
-        inputs: Inputs of the corrector.
         sandbox: Place where the function is called (default: a new one).
     """
     if sandbox is None:

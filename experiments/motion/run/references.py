@@ -42,9 +42,7 @@ def write_references(
     shows what chance retrieves.
 
     Args:
-        folder: Folder of the file of scores.
         task: The seed's data and evaluator.
-        inputs: Inputs of the physics corrector.
         stream: Random numbers of the seed.
         feasibility_count: Number of windows of which the root force is measured.
         corrected: Score the windows after the physics corrector, too, which shows what it changes in real motion.

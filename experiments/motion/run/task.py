@@ -177,13 +177,7 @@ def motion_task(
     """Return the task that the arms of a denoiser and seed share.
 
     Args:
-        settings: Settings of the experiment.
-        comparison: The denoiser and its arms.
-        seed_stream: Random numbers of the seed.
-        device: Name of the device.
         progress: Called with the steps that are done.
-        training_steps: Number of steps for `progress`.
-        acceleration: Acceleration of the model.
     """
     initial_steps = settings.initial_steps[comparison.denoiser]
     if settings.published:
@@ -223,8 +217,6 @@ def novelty_of_samples(
 
     Args:
         evaluator: Evaluator whose geometric features are compared.
-        training: The training windows.
-        batch: Canonical motions.
         labels: (M,) int64, their labels.
 
     Returns:

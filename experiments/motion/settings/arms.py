@@ -54,7 +54,6 @@ def refine_arms(
     Each arm keeps beside it the plain arm that it is compared with.
 
     Args:
-        arms: Arms of the preset.
         policies: Names such as "replace" or "augment".
         ratios: λ for the policies that take one, or for "augment" if none of the preset's does; infinity is fully
             synthetic.

@@ -118,7 +118,6 @@ def choose_references(
 
     Args:
         usual: References without the user's choice.
-        arms: Names of all arms.
         reference: The arm that all others are compared with, or arm → reference for some; "" for the usual ones.
 
     Raises:

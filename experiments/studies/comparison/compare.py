@@ -77,14 +77,12 @@ def compare(
         tasks: A task, a function of the seed's stream that makes one, or several of these by name.
         arms: Arms by name, or functions (task, stream) → arm. Arms in a list are named by what they are.
         seeds: Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers.
-        first_seed: The first seed.
         workers: Number of worker processes, by default one per core as far as memory allows. Results do not depend on
             it.
         out: Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, arms or
             generations it computes only these.
         better: Better direction of each quality: "lower", "higher", "real" if the value of real data is the aim, or a
             number that is the aim. Only qualities named here are compared.
-        title: Title of the report.
         command: Command that does it again, for the report.
         accept_changed: Resume although code or data were changed since the run began.
         where: Where the jobs run, such as a cluster, instead of `workers`.
@@ -169,11 +167,6 @@ def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[ArmS
     """Return the arms of a comparison, the name of each one's reference, and their generations.
 
     The reference is the same arm without correction, else the baseline; the baseline has none.
-
-    Args:
-        inputs: Tasks and arms.
-        task: Task of a seed.
-        seed: The seed.
     """
     loop_arms = {name: inputs.arm(name, task, seed) for name in inputs.arms}
     lengths = {name: arm.generations for name, arm in loop_arms.items()}

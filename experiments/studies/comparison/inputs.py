@@ -116,25 +116,12 @@ def _correctors(corrector: Any) -> Iterator[Any]:
 
 
 def make_task(source: TaskSource, name: str, stream: Stream) -> Task:
-    """Return a task, made by the function of a user if it is one.
-
-    Args:
-        source: The task or the function.
-        name: Name of the task, for messages.
-        stream: Stream of the seed.
-    """
+    """Return a task, made by the function of a user if it is one."""
     return source if isinstance(source, Task) else _call(source, (stream,), Task, f"task {name!r}")
 
 
 def make_arm(source: ArmSource, name: str, task: Task, stream: Stream) -> Arm:
-    """Return an arm, made by the function of a user if it is one.
-
-    Args:
-        source: The arm or the function.
-        name: Name of the arm, for messages.
-        task: Task of the seed.
-        stream: Stream of the seed.
-    """
+    """Return an arm, made by the function of a user if it is one."""
     return source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {name!r}")
 
 

@@ -56,7 +56,6 @@ def expand_tasks(tasks: Mapping[str, TaskSource], real_counts: Sequence[int]) ->
     """Return each task once for each number of real training samples, by name.
 
     Args:
-        tasks: Tasks by name.
         real_counts: Numbers n; without any the tasks stay as they are.
     """
     if not real_counts:

@@ -28,11 +28,9 @@ def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, 
     """Return all strengths as replicates of one arm; nothing for no seeds.
 
     Args:
-        real_count: Real points of each loop.
         ratio: Synthetic samples per real one.
         generations: Generations after generation 0.
         seeds: Number of loops for each strength.
-        seed: Root seed.
     """
     strengths = torch.tensor([torch.nan, *PAPER_STRENGTHS], dtype=torch.float64).repeat_interleave(seeds)
 

@@ -30,8 +30,6 @@ def gaussian_task(real_count: int, seeds: int, stream: Stream, evaluate: Evaluat
     """Return independent loops in the plane as one task: points from N(0, I), fitted by maximum likelihood.
 
     Args:
-        real_count: Real points of each loop.
-        seeds: Number of loops.
         stream: Random numbers of the real points.
         evaluate: The judge, by default `distance_to_truth`.
     """
@@ -57,7 +55,6 @@ def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tenso
     """Return the share of points that lie in an ellipse of each replicate's model, (replicates,).
 
     Args:
-        model: A Gaussian with replicates.
         points: (N, d).
         radius: Size of the ellipse in standard deviations.
     """

@@ -30,8 +30,6 @@ def word_task(
         probabilities: (V,) of the truth.
         count: Number of real words.
         measure: Probabilities (*replicates, V) of a trained model → quantities.
-        stream: Random numbers.
-        replicates: Shape of the replicates.
     """
     truth = Categorical.from_probabilities(probabilities, *replicates)
     real = Samples.real(truth.sample(torch.zeros(count), stream.child("real")))

@@ -103,7 +103,6 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         """Return texts as real data.
 
         Args:
-            texts: N texts.
             labels: (N,) int64 numbers of their prompts; None for the first prompt.
 
         Returns:

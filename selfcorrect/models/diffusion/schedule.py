@@ -53,7 +53,6 @@ class NoiseSchedule:
             noisy: (N, *event) at `time`.
             clean: (N, *event) predicted clean samples.
             noise: (N, *event) unit noise.
-            time: Diffusion time of `noisy`.
             eta: 0 for the deterministic step of DDIM, 1 for the ancestral step of DDPM with the posterior variance.
 
         Returns:

@@ -20,7 +20,6 @@ def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steer
 
     Args:
         kind: A subclass of `MotionDiffusion`, such as `Projected`.
-        model: A diffusion model.
 
     Raises:
         InputError: The model is no diffusion model.

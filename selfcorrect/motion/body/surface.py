@@ -161,7 +161,6 @@ def lowest_point_m(
     """Return the height of the lowest point of the whole body: soles, surface around other joints, or head.
 
     Args:
-        skeleton: Skeleton with J joints.
         soles_m: (..., P, 3) its `world_sole_points`.
         positions_m: (..., J, 3) world positions of all joints, as `forward_kinematics` returns them.
         orientations: (..., J, 4) world orientations of all joints, likewise.

@@ -158,7 +158,6 @@ class FrameRepeats:
 
         Args:
             motion: Motion of which these are the samples.
-            check: Check of any motion.
         """
         samples = self.prepare(motion, "keep")
         result = check(samples)

@@ -78,7 +78,6 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
     Between frames the root moves linearly and rotations take the shortest arc (slerp).
 
     Args:
-        motion: Motion of T frames.
         frames: (T',) fractional frames; those beyond the ends are clamped to them.
         fps: Frame rate of the result.
 

@@ -109,7 +109,6 @@ def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> Mot
 
     Args:
         features: (N, T, D) features in their units.
-        fps: Frames per second.
 
     Returns:
         N motions of T frames.

@@ -36,8 +36,6 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
 
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
-        fps: Frames per second.
-        skeleton: Skeleton with J joints.
 
     Returns:
         The motion of T frames.
@@ -62,7 +60,6 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
 
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
-        fps: Frames per second.
         template: Skeleton with J joints, whose offsets give directions that the joints leave open.
 
     Returns:

@@ -25,7 +25,6 @@ def forward_kinematics(
     """Pose every joint in the world, or only K of them, which takes less time.
 
     Args:
-        skeleton: Skeleton with J joints.
         root_m: (..., 3) root position, world, metres.
         rotations: (..., J, 4) rotations as in `Motion`.
         joints: Indices of the K joints; None for all.

@@ -215,7 +215,6 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
 
     Args:
         frames: (T, height, width, 3) uint8.
-        fps: Frames per second.
 
     Raises:
         SettingError: The suffix is neither .gif nor .mp4.

@@ -113,8 +113,6 @@ def config_differences(
     """Return one sentence per setting in which two configs differ; nested settings are named `outer.inner`.
 
     Args:
-        recorded: A config.
-        config: Another config.
         places: Words for where each config is.
     """
     old = _flatten(recorded)
