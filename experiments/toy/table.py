@@ -44,30 +44,10 @@ TOYS = Registry(
         _toy("gaussian", "stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
         _toy("gaussian", "linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
         _toy("text", "curation", "Human curation", "Ferbach et al. 2024"),
-        _toy("text", "pluralistic", "Curation by several raters", "Falahati et al. 2026 (arXiv 2605.07724)"),
-        _toy("text", "cross-curation", "Curated models that feed each other", "Zhang et al. 2026 (arXiv 2605.29267)"),
-        _toy("gaussian", "mad", "Cherry-picked samples", "Alemohammad et al. 2024"),
-        _toy("networks", "mixture", "A mixture of Gaussians", "Shumailov et al. 2024"),
-        _toy(
-            "gaussian",
-            "provenance",
-            "A detector of synthetic samples",
-            "provenance filtering, after Alemohammad et al. 2024",
-        ),
-        _toy(
-            "networks",
-            "shapes",
-            "Four kinds of models on planar data",
-            "Shumailov et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024; Alemohammad et al. 2024",
-        ),
-        _toy("networks", "fairness", "Who pays for the shift", "Wyllie et al. 2024"),
-        _toy(
-            "text", "language", "Words and text", "Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024"
-        ),
         _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
     ],
     row_type=ToyRow,
-    also="all",
+    also="all, or a Python file such as those in examples/loops",
 )
 
 

@@ -19,7 +19,7 @@ LOADED = {
         "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
     ),
     "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
-    f"import {TOYS}.flow, {TOYS}.gan, {TOYS}.language": (f"{TOYS}.flow", {"selfcorrect.models.diffusion"}),
+    f"import {TOYS}.language": (f"{TOYS}.language", {"selfcorrect.models.diffusion"}),
     f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
         f"{STUDIES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
     ),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from helpers import LOOPS
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.cli import main
@@ -21,11 +22,10 @@ from selfcorrect.experiments.studies.claims import (
     expect_below,
 )
 from selfcorrect.experiments.studies.figures import draw
-from selfcorrect.experiments.toy.gaussian.provenance import Detector
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
 from selfcorrect.experiments.toy.report import summarize
 from selfcorrect.experiments.toy.study import load_settings
-from selfcorrect.experiments.toy.table import TOYS, select_toys
+from selfcorrect.experiments.toy.table import TOYS, load_toy_module, select_toys
 from selfcorrect.statistics import UNMEASURED, Interval
 
 
@@ -35,7 +35,7 @@ def interval(_: object) -> Interval:
 
 @pytest.mark.slow
 def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_path: Path) -> None:
-    command = ToyCommand(names=("provenance", "linear"), out=tmp_path, quick=True, workers=1)
+    command = ToyCommand(names=(LOOPS["provenance"], "linear"), out=tmp_path, quick=True, workers=1)
     command.run()
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") >= 2
@@ -68,8 +68,8 @@ def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp
 
 @pytest.mark.slow
 def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Detector, "mix", without_samples)
-    assert ToyCommand(names=("provenance", "linear"), out=tmp_path, quick=True, workers=1).run() == 1
+    monkeypatch.setattr(load_toy_module(LOOPS["provenance"]).Detector, "mix", without_samples)
+    assert ToyCommand(names=(LOOPS["provenance"], "linear"), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "no samples are left" in (tmp_path / "report.html").read_text()
 
@@ -90,13 +90,13 @@ def without_samples(*_: object) -> None:
 
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
-    assert select_toys(["all"]) == select_toys(["mad", "all"]) == TOYS.names
-    assert select_toys(["linear", "mad", "linear"]) == ["linear", "mad"]
+    assert select_toys(["all"]) == select_toys(["linear", "all"]) == TOYS.names
+    assert select_toys(["curation", "linear", "curation"]) == ["linear", "curation"]
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
     options = ToyOptions(n=(30, 90), gamma=(0.0, 1.0), synthetic_ratio=(2.0,), generations=7, text=Path("words.txt"))
-    settings, missing = change_settings("language", load_settings("language", quick=True), options)
+    settings, missing = change_settings("language", load_settings(LOOPS["language"], quick=True), options)
     assert (settings.text, settings.generations) == (Path("words.txt"), 7)
     assert missing == ["n", "synthetic_ratio", "gamma"]
     settings, missing = change_settings("stability", load_settings("stability"), replace(options, n=(30,)))

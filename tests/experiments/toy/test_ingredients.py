@@ -8,20 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import outcomes, run_toy
+from helpers import LOOPS, outcomes, run_toy
 from scipy import stats
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import CELL_MEANS, people
-from selfcorrect.experiments.toy.gaussian import gaussian_correct, provenance
+from selfcorrect.experiments.toy.gaussian import gaussian_correct
 from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
-from selfcorrect.experiments.toy.models.grouped import GroupedGaussians
-from selfcorrect.experiments.toy.networks import fairness, mixture, shapes
-from selfcorrect.experiments.toy.text import cross_curation, language
+from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
+
+cross_curation = load_toy_module(LOOPS["cross-curation"])
+fairness = load_toy_module(LOOPS["fairness"])
+language = load_toy_module(LOOPS["language"])
+mixture = load_toy_module(LOOPS["mixture"])
+provenance = load_toy_module(LOOPS["provenance"])
+shapes = load_toy_module(LOOPS["shapes"])
 
 
 def test_histogram_corrector_keeps_untouched_replicates_and_draws_the_truth_at_infinite_strength() -> None:
@@ -97,7 +102,7 @@ def test_reparation_gives_both_groups_equal_weight() -> None:
 
 
 def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
-    model = GroupedGaussians.make_untrained().fit(Samples.real(people(40_000, 0.3, streams(1))), 0, streams(0))
+    model = fairness.GroupedGaussians.make_untrained().fit(Samples.real(people(40_000, 0.3, streams(1))), 0, streams(0))
     assert model.shares.sum(1).numpy() == pytest.approx([0.7, 0.3], abs=0.01)
     assert (model.means - CELL_MEANS).abs().max() < 0.05
     assert model.deviations.flatten().numpy() == pytest.approx([1.0] * 8, abs=0.03)

@@ -20,9 +20,9 @@ from selfcorrect.experiments.toy.outcome import group_arms
 from selfcorrect.experiments.toy.report import to_json_row
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
-from selfcorrect.experiments.toy.text.chain import WordChain
 from selfcorrect.experiments.toy.toys import START, Toy
 
+WordChain = load_toy_module(LOOPS["language"]).WordChain
 SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "initial_steps": 3, "steps": 2}
 CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}

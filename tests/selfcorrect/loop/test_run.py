@@ -16,7 +16,7 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, chain, lift
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.experiments.toy.models.flow import Flow
+from selfcorrect.experiments.toy.models.language import LanguageModel
 from selfcorrect.loop.bias import sample_plainly, sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, correct_real_data, run_loop, train_first_generation
@@ -276,8 +276,9 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: Path):
-    values = torch.randn((30, 2), generator=STREAM.child("real").generator())
-    task = Task(Flow(width=8, depth=1, batch_size=16), Samples.real(values), lambda candidate: {}, initial_steps=4)
+    values = torch.randint(5, (30, 6), generator=STREAM.child("real").generator()).float()
+    model = LanguageModel(vocabulary=5, length=6, width=8, depth=1, heads=2, batch_size=16)
+    task = Task(model, Samples.real(values), lambda candidate: {}, initial_steps=4)
     arm = Arm(Accumulate(), generations=4, steps=6, from_scratch=True)
     first = MemoryStore()
     memory = MemoryStore()

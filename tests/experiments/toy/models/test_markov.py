@@ -8,15 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers import LOOPS
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.models.markov import MarkovChain
+from selfcorrect.experiments.toy.table import load_toy_module
 
+MarkovChain = load_toy_module(LOOPS["language"]).MarkovChain
 STREAM = streams(11)
 
 
-def chain(rows: list[list[float]], first: list[float], length: int = 20) -> MarkovChain:
+def chain(rows: list[list[float]], first: list[float], length: int = 20):
     return MarkovChain(torch.tensor(first, dtype=torch.float64), torch.tensor(rows, dtype=torch.float64), length)
 
 

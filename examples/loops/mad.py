@@ -3,6 +3,8 @@
 Sampling bias λ_bias multiplies the variance of the samples, from 1 (as the model is) towards 0 (its mode only). Quality
 is the share of samples inside the region that holds 95 % of the truth, diversity the share of the truth inside the
 model's own.
+
+`selfcorrect toy examples/loops/mad.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -12,16 +14,21 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.toy.draws import normal
+from selfcorrect.experiments.toy.gaussian.tasks import (
+    DIMENSION,
+    TAIL_RADIUS,
+    distance_to_truth,
+    fresh_normal,
+    gaussian_task,
+    share_inside,
+)
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, Fresh, Replace
 from selfcorrect.loop.run import Arm, Candidate
-
-from ...studies.claims import expect_above, expect_below, expect_predictions, final_difference, final_value
-from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
-from .tasks import DIMENSION, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
 SYNTHETIC = "fully synthetic"
 AUGMENTED = "augmented"
@@ -31,7 +38,7 @@ EARLY = 5
 
 
 @dataclass(frozen=True)
-class Mad(ToySettings):
+class Mad(toys.ToySettings):
     """n real points; each policy with every sampling bias."""
 
     real_count: int = 100
@@ -44,10 +51,10 @@ class Mad(ToySettings):
 QUICK = Mad(biases=(1.0, 0.7), generations=20, seeds=60)
 
 
-def toy(settings: Mad) -> Toy:
+def toy(settings: Mad) -> toys.Toy:
     """Declare all policies and biases."""
 
-    def set_up(stream: Stream) -> Setup:
+    def set_up(stream: Stream) -> toys.Setup:
         task = gaussian_task(settings.real_count, settings.seeds, stream, _measure)
         fresh = Fresh(fresh_normal(settings.seeds), settings.real_count, settings.fresh_ratio)
         policies = {SYNTHETIC: Replace(), AUGMENTED: Augment(settings.fresh_ratio), FRESH: fresh}
@@ -56,7 +63,7 @@ def toy(settings: Mad) -> Toy:
             for bias in settings.biases:
                 sampling = sampling_settings(temperature=bias)
                 arms[_name_arm(name, bias)] = Arm(policy, settings.generations, bias=sampling)
-        return Setup(task, arms)
+        return toys.Setup(task, arms)
 
     strongest = min(settings.biases)
     plain = _name_arm(SYNTHETIC, 1.0)
@@ -71,24 +78,30 @@ def toy(settings: Mad) -> Toy:
             level = theory.settled_variance(settings.fresh_ratio, 0.0, bias)
             settled[_name_arm(policy, bias)] = np.full(settings.generations + 1, level)
     early_decay = {picked: decay[picked]}
-    quality_gain = final_difference(picked, plain, "quality")
-    diversity_gain = final_difference(picked, plain, "diversity")
-    claims = [
-        *expect_predictions("{arm}: variance at the end", "variance", settled, 0.06),
-        *expect_predictions("{arm}: variance at generation {t}", "variance", early_decay, 0.06, (EARLY,)),
-        expect_above("fully synthetic: cherry-picking keeps quality", quality_gain),
-        expect_below("fully synthetic: cherry-picking loses diversity", diversity_gain),
-        expect_below("fully synthetic, cherry-picked: diversity is gone", final_value(picked, "diversity"), 0.1),
-        expect_above("fresh data hold diversity under cherry-picking", final_value(fresh, "diversity"), 0.5),
+    quality_gain = claims.final_difference(picked, plain, "quality")
+    diversity_gain = claims.final_difference(picked, plain, "diversity")
+    statements = [
+        *claims.expect_predictions("{arm}: variance at the end", "variance", settled, 0.06),
+        *claims.expect_predictions("{arm}: variance at generation {t}", "variance", early_decay, 0.06, (EARLY,)),
+        claims.expect_above("fully synthetic: cherry-picking keeps quality", quality_gain),
+        claims.expect_below("fully synthetic: cherry-picking loses diversity", diversity_gain),
+        claims.expect_below(
+            "fully synthetic, cherry-picked: diversity is gone", claims.final_value(picked, "diversity"), 0.1
+        ),
+        claims.expect_above(
+            "fresh data hold diversity under cherry-picking", claims.final_value(fresh, "diversity"), 0.5
+        ),
     ]
     columns = [
-        Column("quality", "quality"),
-        Column("diversity", "diversity"),
-        Column("variance", "variance (truth 1)", "", predicted=decay | settled),
+        toys.Column("quality", "quality"),
+        toys.Column("diversity", "diversity"),
+        toys.Column("variance", "variance (truth 1)", "", predicted=decay | settled),
     ]
-    return Toy(
-        bundles=[bundle_replicates("mad", settings.seed, set_up)],
-        claims=claims,
+    return toys.Toy(
+        title="Cherry-picked samples",
+        source="Alemohammad et al. 2024",
+        bundles=[toys.bundle_replicates("mad", settings.seed, set_up)],
+        claims=statements,
         columns=columns,
         rows=(plain, picked, fresh),
         groups=(SYNTHETIC, AUGMENTED, FRESH),

@@ -2,6 +2,8 @@
 
 The pool of every generation holds the real data and many cherry-picked synthetic samples. A detector removes synthetic
 samples with its true positive rate and, by mistake, real ones with its false positive rate.
+
+`selfcorrect toy examples/loops/provenance.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -11,20 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.toy.gaussian.tasks import gaussian_task
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Arm
 
-from ...studies.claims import Curves, Quantity, expect_agreement, expect_below, late_mean, mark_unpublished
-from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
-from .tasks import gaussian_task
-
 
 @dataclass(frozen=True)
-class ProvenanceLoop(ToySettings):
+class ProvenanceLoop(toys.ToySettings):
     """n real points, λ synthetic ones per real, whose variance is cherry-picked down to `bias` of the model's."""
 
     real_count: int = 200
@@ -52,45 +52,45 @@ class Detector(ModifiedPolicy):
         return mixed.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
 
 
-def toy(settings: ProvenanceLoop) -> Toy:
+def toy(settings: ProvenanceLoop) -> toys.Toy:
     """Declare all detectors."""
     rates = settings.true_positive_rates
     lost = settings.false_positive_rate
     variance = settings.tolerated_variance
 
-    def set_up(stream: Stream) -> Setup:
+    def set_up(stream: Stream) -> toys.Setup:
         bias = sampling_settings(temperature=settings.bias)
         arms = {}
         for rate in rates:
             policy = Detector(Augment(settings.ratio), rate, lost)
             arms[_name_arm(rate)] = Arm(policy, settings.generations, bias=bias)
-        return Setup(gaussian_task(settings.real_count, settings.seeds, stream), arms)
+        return toys.Setup(gaussian_task(settings.real_count, settings.seeds, stream), arms)
 
-    settled = [late_mean(_name_arm(rate), "variance", 5) for rate in rates]
+    settled = [claims.late_mean(_name_arm(rate), "variance", 5) for rate in rates]
     remaining_ratios = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]
     predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in remaining_ratios])
 
-    def find_needed_rate(curves: Curves) -> np.ndarray:
+    def find_needed_rate(curves: claims.Curves) -> np.ndarray:
         """Return the true positive rate that leaves the tolerated variance; 1 / variance is linear in it."""
         variances = np.stack([quantity.per_seed(curves) for quantity in settled], axis=1)
         return np.array([np.interp(-1 / variance, -1 / row, rates) for row in variances])
 
     tolerated = theory.tolerated_ratio(variance, settings.bias)
     needed_rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
-    claims = []
+    statements = []
     for rate, quantity, law in zip(rates, settled, predicted, strict=True):
-        claims.append(expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law))
-    claims = mark_unpublished(
-        *claims,
-        expect_below("without a detector the variance collapses", settled[0], 0.3),
-        expect_agreement(
+        statements.append(claims.expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law))
+    statements = claims.mark_unpublished(
+        *statements,
+        claims.expect_below("without a detector the variance collapses", settled[0], 0.3),
+        claims.expect_agreement(
             f"true positive rate needed for a variance of {variance:g}",
-            Quantity(find_needed_rate),
+            claims.Quantity(find_needed_rate),
             needed_rate,
             0.03,
         ),
     )
-    sweep = Sweep(
+    sweep = toys.Sweep(
         title="Variance that the loop settles at",
         x_label="share of synthetic samples found",
         y_label="variance (truth 1)",
@@ -98,10 +98,12 @@ def toy(settings: ProvenanceLoop) -> Toy:
         lines={"settled": settled},
         predicted={"settled": predicted},
     )
-    return Toy(
-        bundles=[bundle_replicates("provenance", settings.seed, set_up)],
-        claims=claims,
-        columns=[Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
+    return toys.Toy(
+        title="A detector of synthetic samples",
+        source="provenance filtering, after Alemohammad et al. 2024",
+        bundles=[toys.bundle_replicates("provenance", settings.seed, set_up)],
+        claims=statements,
+        columns=[toys.Column("variance", "variance (truth 1)", lambda curve: f"{curve[:, -5:].mean():.2f}")],
         figures=[sweep],
         notes=(f"Cherry-picked to {settings.bias:g} of the variance; the detector loses {lost:.0%} of the real data.",),
     )

@@ -2,6 +2,8 @@
 
 Curation serves a model's own raters while it trains mostly on its own samples, and works against them when it trains
 mostly on those of the other. Controls: no curation at the same exchange, and curation without exchange.
+
+`selfcorrect toy examples/loops/cross_curation.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -14,25 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis.curation import exchanged_curation
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.toy.text.tasks import word_task
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Arm
-
-from ...studies.claims import (
-    Claim,
-    Quantity,
-    expect_above,
-    expect_below,
-    expect_predictions,
-    final_difference,
-    final_value,
-    mark_unpublished,
-)
-from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
-from .tasks import word_task
 
 NONE = "no curation"
 BOTH = "both curated"
@@ -42,7 +33,7 @@ CURATED = {NONE: (False, False), BOTH: (True, True), OWN: (True, False)}
 
 
 @dataclass(frozen=True)
-class CrossCuration(ToySettings):
+class CrossCuration(toys.ToySettings):
     """Two models, whose raters want the opposite ends of a scale, with λ synthetic samples per real one."""
 
     probabilities: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2)
@@ -74,7 +65,7 @@ class ShareOut(ModifiedPolicy):
         return mixed.with_values(values)
 
 
-def toy(settings: CrossCuration) -> Toy:
+def toy(settings: CrossCuration) -> toys.Toy:
     """Declare each share of own samples, with and without curation."""
     laws = {}
     for share in settings.own_shares:
@@ -85,10 +76,10 @@ def toy(settings: CrossCuration) -> Toy:
     predicted = {}
     for curated in CURATED:
         names = [name_arm(share, curated) for share in settings.own_shares]
-        lines[curated] = [final_value(name, "first") for name in names]
+        lines[curated] = [claims.final_value(name, "first") for name in names]
         predicted[curated] = np.array([laws[name][-1] for name in names])
-    claims = _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)})
-    sweep = Sweep(
+    statements = _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)})
+    sweep = toys.Sweep(
         title="Whom curation serves",
         x_label="share of own samples",
         y_label=title,
@@ -96,10 +87,12 @@ def toy(settings: CrossCuration) -> Toy:
         lines=lines,
         predicted=predicted,
     )
-    return Toy(
-        bundles=[bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
-        claims=claims,
-        columns=[Column("first", title, predicted=laws)],
+    return toys.Toy(
+        title="Curated models that feed each other",
+        source="Zhang et al. 2026 (arXiv 2605.29267)",
+        bundles=[toys.bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
+        claims=statements,
+        columns=[toys.Column("first", title, predicted=laws)],
         groups=[f"{share:.0%} own samples" for share in settings.own_shares],
         figures=[sweep],
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),
@@ -112,7 +105,7 @@ def name_arm(share: float, curated: str) -> str:
     return f"{share:.0%} own samples, {curated}"
 
 
-def set_up(settings: CrossCuration, stream: Stream) -> Setup:
+def set_up(settings: CrossCuration, stream: Stream) -> toys.Setup:
     """Two models in replicates; each share with each way of curation."""
     arms = {}
     for share in settings.own_shares:
@@ -125,7 +118,7 @@ def set_up(settings: CrossCuration, stream: Stream) -> Setup:
     def measure(probabilities: Tensor) -> dict[str, Tensor]:
         return {"first": (probabilities[:, 0] * first_rewards).sum(-1)}
 
-    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds, 2), arms)
+    return toys.Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds, 2), arms)
 
 
 def make_rater(rewards: np.ndarray) -> Score:
@@ -147,27 +140,27 @@ def _predict_reward(settings: CrossCuration, share: float, curated: str) -> np.n
     return categories[:, 0] @ np.array(settings.rewards[0])
 
 
-def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]) -> list[Claim]:
+def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]) -> list[claims.Claim]:
     most = max(settings.own_shares)
     least = min(settings.own_shares)
 
-    def measure_service(share: float, curated: str) -> Quantity:
+    def measure_service(share: float, curated: str) -> claims.Quantity:
         """The gain in the first model's own mean reward by curation."""
-        return final_difference(name_arm(share, curated), name_arm(share, NONE), "first")
+        return claims.final_difference(name_arm(share, curated), name_arm(share, NONE), "first")
 
     dampening = measure_service(0.5, OWN) - measure_service(most, BOTH)
     return [
-        expect_above("without exchange, curation raises the own raters' reward", measure_service(most, BOTH)),
-        expect_below("exchange dampens what own curation gains", dampening),
-        expect_below(
+        claims.expect_above("without exchange, curation raises the own raters' reward", measure_service(most, BOTH)),
+        claims.expect_below("exchange dampens what own curation gains", dampening),
+        claims.expect_below(
             f"with {least:.0%} own samples, curation lowers the own raters' reward", measure_service(least, BOTH)
         ),
-        *mark_unpublished(
-            expect_above(
+        *claims.mark_unpublished(
+            claims.expect_above(
                 f"with {least:.0%} own samples, own curation alone does not lower it",
                 measure_service(least, OWN),
                 -0.02,
             ),
-            *expect_predictions("{arm}: mean reward at the end", "first", curated_laws, 0.03),
+            *claims.expect_predictions("{arm}: mean reward at the end", "first", curated_laws, 0.03),
         ),
     ]

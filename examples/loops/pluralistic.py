@@ -3,6 +3,8 @@
 With many candidates per choice the loop settles at the weighted Nash bargaining solution of its raters, with pairs it
 does not. The control is one rater with the mean of their rewards, who sees as many candidates; a rater without opinions
 picks at random.
+
+`selfcorrect toy examples/loops/pluralistic.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -15,29 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis.curation import nash_bargaining
 from selfcorrect.core.randomness import Stream
+from selfcorrect.experiments.toy.text.tasks import entropy, make_rater, word_task
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm
-
-from ...studies.claims import (
-    Claim,
-    expect_above,
-    expect_agreement,
-    expect_below,
-    final_difference,
-    final_value,
-    mark_unpublished,
-)
-from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
-from .tasks import entropy, make_rater, word_task
 
 SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"
 
 
 @dataclass(frozen=True)
-class Pluralistic(ToySettings):
+class Pluralistic(toys.ToySettings):
     """Categories with the truth's probabilities, and the rewards of raters, as often as their weight asks."""
 
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
@@ -56,19 +48,23 @@ class Pluralistic(ToySettings):
 QUICK = Pluralistic(candidates=16, real_count=1000, generations=30, seeds=20)
 
 
-def toy(settings: Pluralistic) -> Toy:
+def toy(settings: Pluralistic) -> toys.Toy:
     """Declare all arms."""
     solution = nash_bargaining(settings.probabilities, settings.rewards)
     product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
-    claims = list(_make_claims(solution, product))
+    statements = list(_make_claims(solution, product))
     columns = [
-        Column("variety", "effective categories"),
-        Column("nash", "Nash product", predicted={"bargaining solution": np.full(settings.generations + 1, product)}),
-        Column("worst", "utility of the worst-off rater", ""),
+        toys.Column("variety", "effective categories"),
+        toys.Column(
+            "nash", "Nash product", predicted={"bargaining solution": np.full(settings.generations + 1, product)}
+        ),
+        toys.Column("worst", "utility of the worst-off rater", ""),
     ]
-    return Toy(
-        bundles=[bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
-        claims=claims,
+    return toys.Toy(
+        title="Curation by several raters",
+        source="Falahati et al. 2026 (arXiv 2605.07724)",
+        bundles=[toys.bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
+        claims=statements,
         columns=columns,
         notes=(
             f"The Nash product is the mean over raters of log E[e^reward]; the bargaining solution has {product:.2f}.",
@@ -78,29 +74,29 @@ def toy(settings: Pluralistic) -> Toy:
     )
 
 
-def _make_claims(solution: np.ndarray, product: float) -> Iterator[Claim]:
-    first = final_value(SEVERAL, "first")
-    yield expect_agreement("several raters: share of the majority's favourite", first, solution[0], 0.1)
-    last = final_value(SEVERAL, "last")
-    yield expect_agreement("several raters: share of the minority's favourite", last, solution[-1], 0.1)
-    nash = final_value(SEVERAL, "nash")
-    yield expect_agreement("several raters: Nash product at the end", nash, product, 0.02)
-    variety = final_difference(SEVERAL, MEAN, "variety")
-    yield expect_above("several raters keep more variety than their mean", variety)
-    nash_over_mean = final_difference(SEVERAL, MEAN, "nash")
-    yield expect_above("several raters: a higher Nash product than their mean", nash_over_mean)
-    nash_over_chance = final_difference(SEVERAL, CHANCE, "nash")
-    yield expect_above("several raters: a higher Nash product than by chance", nash_over_chance)
-    yield expect_below("their mean: the minority's favourite is lost", final_value(MEAN, "last"), 0.01)
-    variety_by_chance = final_difference(CHANCE, SEVERAL, "variety")
+def _make_claims(solution: np.ndarray, product: float) -> Iterator[claims.Claim]:
+    first = claims.final_value(SEVERAL, "first")
+    yield claims.expect_agreement("several raters: share of the majority's favourite", first, solution[0], 0.1)
+    last = claims.final_value(SEVERAL, "last")
+    yield claims.expect_agreement("several raters: share of the minority's favourite", last, solution[-1], 0.1)
+    nash = claims.final_value(SEVERAL, "nash")
+    yield claims.expect_agreement("several raters: Nash product at the end", nash, product, 0.02)
+    variety = claims.final_difference(SEVERAL, MEAN, "variety")
+    yield claims.expect_above("several raters keep more variety than their mean", variety)
+    nash_over_mean = claims.final_difference(SEVERAL, MEAN, "nash")
+    yield claims.expect_above("several raters: a higher Nash product than their mean", nash_over_mean)
+    nash_over_chance = claims.final_difference(SEVERAL, CHANCE, "nash")
+    yield claims.expect_above("several raters: a higher Nash product than by chance", nash_over_chance)
+    yield claims.expect_below("their mean: the minority's favourite is lost", claims.final_value(MEAN, "last"), 0.01)
+    variety_by_chance = claims.final_difference(CHANCE, SEVERAL, "variety")
     paired = "several raters, pairs: the minority's favourite is lost all the same"
-    yield from mark_unpublished(
-        expect_above("random choice keeps more variety than several raters", variety_by_chance),
-        expect_below(paired, final_value(PAIRS, "last"), 0.01),
+    yield from claims.mark_unpublished(
+        claims.expect_above("random choice keeps more variety than several raters", variety_by_chance),
+        claims.expect_below(paired, claims.final_value(PAIRS, "last"), 0.01),
     )
 
 
-def set_up(settings: Pluralistic, stream: Stream) -> Setup:
+def set_up(settings: Pluralistic, stream: Stream) -> toys.Setup:
     """All arms with the same words."""
     mean_rewards = np.mean(settings.rewards, axis=0)
     no_rewards = np.zeros(len(settings.probabilities))
@@ -122,7 +118,7 @@ def set_up(settings: Pluralistic, stream: Stream) -> Setup:
             "last": probabilities[:, -1],
         }
 
-    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)
+    return toys.Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)
 
 
 def _make_arm(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> Arm:

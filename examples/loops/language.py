@@ -1,0 +1,367 @@
+"""Language on its own words: word frequencies and a word chain with known theory, a small transformer on real text.
+
+Seddik et al. 2024: relative frequencies estimated from their own samples lose words as the Wright–Fisher chain says.
+A Markov chain has one such distribution after each word, and a known entropy rate.
+Shumailov et al. 2024, Gerstgrasser et al. 2024: held-out perplexity of a language model, fully synthetic, with a tenth
+of the original kept, and with all text accumulated.
+
+`selfcorrect toy examples/loops/language.py --quick` runs the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from selfcorrect import claims, toys
+from selfcorrect.analysis import theory
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.datasets.toy.draws import transitions, zipf
+from selfcorrect.datasets.toy.text import documentation
+from selfcorrect.experiments.toy.models.language import LanguageModel
+from selfcorrect.experiments.toy.text.tasks import entropy, perplexity_of, windows_of, word_task
+from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
+from selfcorrect.loop.run import Arm, Candidate, Task
+from selfcorrect.models.protocol import TensorModel
+from selfcorrect.storage.files.limits import read_text
+
+MIXING_STEPS = 2**16  # steps to the long-run frequencies; a power of two is cheap, and rounding stays below 1e-10
+
+
+@dataclass(frozen=True)
+class MarkovChain(TensorModel):
+    """Texts of T words from a first-order Markov chain over V words, or R ≥ 1 replicates of it.
+
+    An event has the shape (*replicates, length) and holds the numbers of the words as floats.
+    """
+
+    initial: Tensor
+    """(*replicates, V) first words."""
+    transition: Tensor
+    """(*replicates, V, V), row i the words after word i."""
+    length: int
+
+    @classmethod
+    def uniform(cls, *replicates: int, words: int, length: int) -> Self:
+        """Independent words of equal probabilities."""
+        initial = torch.full((*replicates, words), 1 / words, dtype=torch.float64)
+        return cls(initial, initial.unsqueeze(-2).expand(*replicates, words, words), length)
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Maximum likelihood, the weighted relative frequencies without smoothing; `steps` and `stream` are not used.
+
+        The likelihood says nothing about a word that none follows: it keeps its row.
+        """
+        texts = samples.values.long()
+        words = self.transition.shape[-1]
+        weights = samples.weights.to(self.transition)
+        first = _counts(texts[..., :1], weights, words)
+        pairs = _counts(texts[..., :-1] * words + texts[..., 1:], weights, words**2).reshape(self.transition.shape)
+        visits = pairs.sum(-1, keepdim=True)
+        transition = torch.where(visits > 0, pairs / visits, self.transition)
+        return replace(self, initial=first / first.sum(-1, keepdim=True), transition=transition)
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One text (*replicates, length) per entry of `labels`, float32."""
+        generator = stream.generator()
+        words = self.initial.shape[-1]
+        initial = self.initial.reshape(-1, words)
+        rows = self.transition.reshape(-1, words)
+        first_rows = torch.arange(len(initial))[:, None] * words
+        text = [torch.multinomial(initial, len(labels), replacement=True, generator=generator)]
+        for _ in range(self.length - 1):
+            after = rows[(first_rows + text[-1]).flatten()]
+            text.append(torch.multinomial(after, 1, generator=generator).reshape(text[-1].shape))
+        texts = torch.stack(text, dim=-1).transpose(0, 1)
+        return texts.reshape(len(labels), *self.initial.shape[:-1], self.length).float()
+
+    def stationary(self) -> Tensor:
+        """Long-run frequencies of the words, (*replicates, V), in texts that begin as this chain's do.
+
+        The lazy chain (1 + P)/2 has the stationary distributions of P, and converges where P goes in circles.
+        """
+        lazy = (self.transition + torch.eye(self.initial.shape[-1]).to(self.transition)) / 2
+        return (self.initial.unsqueeze(-2) @ torch.linalg.matrix_power(lazy, MIXING_STEPS)).squeeze(-2)
+
+    def entropy_rate(self) -> Tensor:
+        """Entropy of a word given the one before, nats, (*replicates,): Σ_i π_i H(P_i) (Shannon 1948, §7)."""
+        return -(self.stationary() * torch.xlogy(self.transition, self.transition).sum(-1)).sum(-1)
+
+
+def _counts(numbers: Tensor, weights: Tensor, kinds: int) -> Tensor:
+    """Weighted counts (*replicates, kinds) of numbers (N, *replicates, positions), weights (N,)."""
+    rows = numbers.flatten(1, -2).permute(1, 0, 2) if numbers.dim() > 2 else numbers[None]
+    counts = torch.zeros((len(rows), kinds), dtype=weights.dtype)
+    counts.scatter_add_(1, rows.flatten(1), weights[:, None].expand(rows.shape).flatten(1))
+    return counts.reshape(*numbers.shape[1:-1], kinds)
+
+
+CHAIN = NONE, TENTH, ALL = "chain: none kept", "chain: 10 % kept", "chain: accumulate"
+
+
+@dataclass(frozen=True)
+class WordChain(toys.ToySettings):
+    """Chains in many replicates; their truth is drawn once from the seed and begins at its stationary distribution.
+
+    Predictions are of each row as a separate categorical distribution. Approximation: every generation estimates it
+    from as many draws as the true chain visits its word, while in the loop the visits vary and drift.
+    """
+
+    words: int = 10
+    texts: int = 60
+    length: int = 41
+    generations: int = 20
+    seeds: int = 100
+
+    @property
+    def truth(self) -> MarkovChain:
+        start = MarkovChain.uniform(words=self.words, length=self.length)
+        chain = replace(start, transition=transitions(self.words, streams(self.seed).child("chain", "truth")))
+        return replace(chain, initial=chain.stationary())
+
+    @property
+    def draws(self) -> np.ndarray:
+        """Mean number of transitions out of each word in a generation, (words,)."""
+        return (self.truth.stationary().numpy() * self.texts * (self.length - 1)).round().astype(int)
+
+    def make_bundle(self) -> toys.Bundle:
+        """Return the arms that replace, keep a tenth, and accumulate."""
+        policies = {NONE: Replace(), TENTH: Keep(0.1), ALL: Accumulate(1.0)}
+        arms = {arm: Arm(policy, self.generations) for arm, policy in policies.items()}
+        truth = self.truth
+        replicates = replace(
+            truth,
+            initial=truth.initial.expand(self.seeds, *truth.initial.shape),
+            transition=truth.transition.expand(self.seeds, *truth.transition.shape),
+        )
+        untrained = MarkovChain.uniform(self.seeds, words=self.words, length=self.length)
+
+        def set_up(stream: Stream) -> toys.Setup:
+            real = Samples.real(replicates.sample(torch.zeros(self.texts), stream.child("real")))
+            return toys.Setup(Task(untrained, real, _measure), arms)
+
+        return toys.bundle_replicates("chain", self.seed, set_up)
+
+    def predict_repetition(self) -> dict[str, np.ndarray]:
+        """Return the predicted Σ p² of every row from the first estimate on, (T + 1, words) per arm."""
+        count = self.generations + 1
+        rows: dict[str, list[np.ndarray]] = {NONE: [], TENTH: [], ALL: []}
+        for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
+            rows[NONE].append(theory.expected_simpson(row, draws, count)[1:])
+            rows[TENTH].append(theory.kept_simpson(row, draws, 0.1, count)[1:])
+            rows[ALL].append(theory.accumulated_simpson(row, draws, count)[1:])
+        return {arm: np.stack(curves, axis=-1) for arm, curves in rows.items()}
+
+    def predict_transitions(self) -> np.ndarray:
+        """Return the predicted number of transitions in use if no texts are kept, (T + 1,)."""
+        by_row = []
+        for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
+            by_row.append(theory.expected_vocabulary(row, draws, self.generations + 1)[1:])
+        return np.sum(by_row, axis=0)
+
+    def make_sweep(self) -> toys.Sweep:
+        """Return Σ p² of every row at the end, by how often it is estimated."""
+        order = np.argsort(self.draws)
+        return toys.Sweep(
+            title="Word chain: rows of the last generation",
+            x_label="draws per row",
+            y_label="Σ p² of the row",
+            x=self.draws[order],
+            lines={arm: [claims.final_value(arm, name_row(word)) for word in order] for arm in CHAIN},
+            predicted={arm: law[-1, order] for arm, law in self.predict_repetition().items()},
+        )
+
+    def make_claims(self) -> list[claims.Claim]:
+        """Return claims about the entropy rate, the transitions in use, and the rows."""
+        draws = self.draws
+        middle = self.generations // 2
+        last = self.generations
+        true_rate = float(self.truth.entropy_rate())
+        bias = self.words * (self.words - 1) / (2 * draws.sum())  # of frequencies (Basharin 1959)
+        rows = {arm: law[-1] for arm, law in self.predict_repetition().items()}
+        transitions_left = {NONE: self.predict_transitions()}
+        by_draws = np.argsort(draws)
+        rarest = by_draws[0]
+        commonest = by_draws[-1]
+
+        def measure_late_loss(arm: str) -> claims.Quantity:
+            """The share of the entropy rate that is lost in the second half."""
+            return (
+                claims.value_at(arm, "entropy rate", middle) - claims.value_at(arm, "entropy rate", last)
+            ) / true_rate
+
+        def claim_mean_row(arm: str) -> claims.Claim:
+            def average(curves: claims.Curves) -> np.ndarray:
+                final_rows = [curves[arm][name_row(word)][:, -1] for word in range(self.words)]
+                return np.stack(final_rows, axis=-1).mean(-1)
+
+            statement = f"{arm.replace(':', ',')}: mean Σ p² of the rows"
+            return claims.expect_agreement(statement, claims.Quantity(average), rows[arm].mean())
+
+        def claim_row(name: str, word: int) -> claims.Claim:
+            statement = f"chain, none kept: Σ p² after the {name} word"
+            return claims.expect_agreement(statement, claims.final_value(NONE, name_row(word)), rows[NONE][word], 0.1)
+
+        first_rate = claims.initial_value(NONE, "entropy rate")
+        first_claim = claims.expect_agreement(
+            "chain: first estimate of the entropy rate", first_rate, true_rate - bias, 0.01
+        )
+        statement = "chain, none kept: transitions left at generation {t}"
+        bounded = "share of the entropy rate lost late, bounded"
+        return [
+            *claims.mark_unpublished(first_claim),
+            claims.expect_below("chain, none kept: the entropy rate falls", claims.final_change(NONE, "entropy rate")),
+            *claims.expect_predictions(statement, "transitions", transitions_left, times=(middle, last)),
+            claim_mean_row(NONE),
+            *claims.mark_unpublished(claim_mean_row(TENTH), claim_mean_row(ALL)),
+            claim_row("rarest", rarest),
+            claim_row("commonest", commonest),
+            claims.expect_above("chain, none kept: share of the entropy rate lost late", measure_late_loss(NONE), 0.05),
+            claims.expect_below(f"chain, 10 % kept: {bounded}", measure_late_loss(TENTH), 0.02),
+            claims.expect_below(f"chain, accumulate: {bounded}", measure_late_loss(ALL), 0.02),
+        ]
+
+
+def name_row(word: int) -> str:
+    """Return the key of Σ p² of a row."""
+    return f"Σ p² after word {word}"
+
+
+def _measure(candidate: Candidate) -> dict[str, Tensor]:
+    chain = candidate.model
+    assert isinstance(chain, MarkovChain)
+    repetition = chain.transition.square().sum(-1)
+    rows = {name_row(word): row for word, row in enumerate(repetition.unbind(-1))}
+    return {"entropy rate": chain.entropy_rate(), "transitions": (chain.transition > 0).sum((-2, -1)), **rows}
+
+
+WORDS = "words: replace"
+TEXT = TEXT_NONE, TEXT_TENTH, TEXT_ALL, TEXT_REAL = (
+    "text: none kept",
+    "text: 10 % kept",
+    "text: accumulate",
+    "text: real only",
+)
+
+
+@dataclass(frozen=True)
+class Language(toys.ToySettings):
+    """Words: a Zipf vocabulary, as often drawn. Chain: a Markov chain over few words, so many short texts of it.
+
+    Text: windows of characters, a transformer, one file or none.
+    """
+
+    words: int = 100
+    word_count: int = 200
+    word_generations: int = 40
+    word_seeds: int = 100
+    chain: WordChain = field(default_factory=WordChain)
+    text: Path | None = None
+    alphabet: int = 64
+    window: int = 32
+    windows: int = 800
+    held_out_windows: int = 300
+    initial_steps: int = 600
+    steps: int = 80
+    generations: int = 4
+    seeds: int = 3
+
+
+QUICK = Language(
+    chain=WordChain(seeds=40), windows=200, held_out_windows=100, initial_steps=300, steps=40, generations=3
+)
+
+
+def toy(settings: Language) -> toys.Toy:
+    """Declare words, chain and text."""
+    text = read_text(settings.text) if settings.text else documentation()
+    train, held_out = windows_of(text, settings.alphabet, settings.window, settings.windows, settings.held_out_windows)
+    source = str(settings.text) if settings.text else "the documentation that comes with Python"
+    chain = replace(settings.chain, seed=settings.seed)
+    true_rate = np.full(chain.generations + 1, float(chain.truth.entropy_rate()))
+    frequencies = zipf(settings.words).numpy()
+    count = settings.word_generations + 1
+    vocabulary = {WORDS: theory.expected_vocabulary(frequencies, settings.word_count, count)[1:]}
+    simpson = {WORDS: theory.expected_simpson(frequencies, settings.word_count, count)[1:]}
+    times = (settings.word_generations // 2, settings.word_generations)
+    bundles = [
+        toys.bundle_replicates("words", settings.seed, partial(set_up_words, settings)),
+        chain.make_bundle(),
+        toys.bundle_seeds(settings, lambda stream: set_up_text(settings, train, held_out)),
+    ]
+    statements = [
+        *claims.expect_predictions("words: vocabulary at generation {t}", "vocabulary", vocabulary, 0.03, times),
+        *claims.expect_predictions("words: simpson at generation {t}", "simpson", simpson, 0.03, times),
+        claims.expect_below("words: the entropy falls", claims.final_change(WORDS, "entropy")),
+        *chain.make_claims(),
+        *_make_text_claims(),
+    ]
+    columns = [
+        toys.Column("vocabulary", "words in use", ".0f", predicted=vocabulary),
+        toys.Column("entropy rate", "entropy rate of the word chain, nats", predicted={"known truth": true_rate}),
+        toys.Column(
+            "transitions", "transitions of the word chain in use", "", predicted={NONE: chain.predict_transitions()}
+        ),
+        toys.Column("perplexity", "perplexity per character"),
+    ]
+    return toys.Toy(
+        title="Words and text",
+        source="Seddik et al. 2024; Shumailov et al. 2024; Gerstgrasser et al. 2024",
+        bundles=bundles,
+        claims=statements,
+        columns=columns,
+        rows=(toys.START, WORDS, *CHAIN, *TEXT),
+        figures=[chain.make_sweep()],
+        notes=(
+            f"Perplexity is per character, on text that no model has seen. Text: {source}.",
+            "With real text alone the model overfits its few windows at equal steps: a rise above that is collapse.",
+            "Chain: each row of the transition matrix is predicted as a separate categorical distribution, estimated "
+            "anew from as many draws as the true chain visits the word. Approximate: in the loop the visits drift.",
+        ),
+        caveat="every word visited as often as in the truth",
+    )
+
+
+def _make_text_claims() -> Iterator[claims.Claim]:
+    yield claims.expect_above("text: perplexity rises when none is kept", claims.final_change(TEXT_NONE, "perplexity"))
+    over_real = claims.final_difference(TEXT_NONE, TEXT_REAL, "perplexity")
+    yield claims.expect_above("text: more than with real text alone at equal steps", over_real)
+    over_tenth = claims.final_difference(TEXT_NONE, TEXT_TENTH, "perplexity")
+    yield claims.expect_above("text: a tenth kept is better than none", over_tenth)
+    over_accumulated = claims.final_difference(TEXT_NONE, TEXT_ALL, "perplexity")
+    yield claims.expect_above("text: accumulating is better than replacing", over_accumulated)
+
+
+def set_up_words(settings: Language, stream: Stream) -> toys.Setup:
+    """Words of Zipf's law, in replicates."""
+
+    def measure(probabilities: Tensor) -> dict[str, Tensor]:
+        return {
+            "vocabulary": (probabilities > 0).sum(-1),
+            "simpson": probabilities.square().sum(-1),
+            "entropy": entropy(probabilities),
+        }
+
+    task = word_task(zipf(settings.words), settings.word_count, measure, stream, settings.word_seeds)
+    return toys.Setup(task, {WORDS: Arm(Replace(), settings.word_generations)})
+
+
+def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> toys.Setup:
+    """A transformer on windows of characters, with each policy."""
+    model = LanguageModel(vocabulary=settings.alphabet, length=settings.window, batch_size=32)
+    policies = {
+        TEXT_NONE: Replace(),
+        TEXT_TENTH: Keep(0.1),
+        TEXT_ALL: Accumulate(1.0),
+        TEXT_REAL: RealOnly(),
+    }
+    arms = {arm: Arm(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
+    return toys.Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.initial_steps), arms)

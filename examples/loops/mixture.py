@@ -1,0 +1,228 @@
+"""Shumailov et al. 2024: a mixture of Gaussians on its own samples; tails and rare components go first.
+
+`selfcorrect toy examples/loops/mixture.py --quick` runs the loop.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from selfcorrect import claims, toys
+from selfcorrect.analysis import theory
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
+from selfcorrect.correctors.contract import Corrector
+from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.policy import Augment, Replace
+from selfcorrect.loop.run import Arm, Candidate, Task
+from selfcorrect.models.protocol import GenerativeModel
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """K Gaussians: weights (K,), means (K, d), covariances (K, d, d). An event has the shape (d,)."""
+
+    weights: Tensor
+    means: Tensor
+    covariances: Tensor
+    trained: bool = False
+
+    @classmethod
+    def make_untrained(cls, components: int, dimension: int) -> Self:
+        covariances = torch.eye(dimension, dtype=torch.float64).repeat(components, 1, 1)
+        weights = torch.full((components,), 1 / components, dtype=torch.float64)
+        return cls(weights, torch.zeros(components, dimension, dtype=torch.float64), covariances)
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Expectation maximisation for at most `steps` iterations, from k-means or from the last generation's means.
+
+        Raises ValueError for unequal sample weights, which scikit-learn's estimator does not know.
+        """
+        if samples.weights.unique().numel() > 1:
+            raise InputError("a mixture of Gaussians is fitted to equally weighted samples only")
+        estimator = GaussianMixture(
+            len(self.weights),
+            max_iter=steps,
+            means_init=self.means.numpy() if self.trained else None,
+            random_state=stream.seed % 2**32,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # `steps` is the stated budget
+            estimator.fit(samples.values.double().numpy())
+        parts = (estimator.weights_, estimator.means_, estimator.covariances_)
+        return replace(
+            self, **dict(zip(("weights", "means", "covariances"), map(torch.tensor, parts), strict=True)), trained=True
+        )
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """One point (d,) per entry of `labels`, of a component drawn by weight."""
+        component = torch.multinomial(
+            self.weights, len(labels), replacement=True, generator=stream.child("component").generator()
+        )
+        noise = torch.randn((len(labels), self.means.shape[1]), generator=stream.child("noise").generator()).double()
+        root = torch.linalg.cholesky(self.covariances)
+        return self.means[component] + torch.einsum("nij,nj->ni", root[component], noise)
+
+    def log_density(self, points: Tensor) -> Tensor:
+        """Log-density (N, K) of each weighted component at points (N, d)."""
+        offset = points[:, None] - self.means
+        precision = torch.linalg.inv(self.covariances)
+        distance = torch.einsum("nki,kij,nkj->nk", offset, precision, offset)
+        volume = torch.logdet(self.covariances) + points.shape[1] * math.log(2 * math.pi)
+        return self.weights.log() - (distance + volume) / 2
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            "weights": self.weights,
+            "means": self.means,
+            "covariances": self.covariances,
+            "trained": torch.tensor(self.trained),
+        }
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        return replace(self, **{**state, "trained": bool(state["trained"])})
+
+
+PLAIN = "replace"
+AUGMENTED = "augment"
+ANCHORED = "replace, k-means corrector"
+FITTED = "replace, mixture corrector"
+RARE = 2
+"""Index of the rare component."""
+RARE_SHARE = 0.1
+"""Weight of the rare component."""
+TRUTH = Mixture(
+    weights=torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64),
+    means=torch.tensor([[-4.0, 0.0], [4.0, 0.0], [0.0, 6.0]], dtype=torch.float64),
+    covariances=torch.eye(2, dtype=torch.float64).repeat(3, 1, 1),
+)
+
+
+@dataclass(frozen=True)
+class MixtureLoop(toys.ToySettings):
+    """n real points of three Gaussians with weights 0.6, 0.3 and 0.1; the model knows that there are three."""
+
+    real_count: int = 150
+    generations: int = 25
+    samples_per_centroid: int = 5
+    judged: int = 1000
+
+
+QUICK = MixtureLoop(generations=12, seeds=12)
+
+
+def toy(settings: MixtureLoop) -> toys.Toy:
+    """Declare all arms."""
+    simpson = theory.expected_simpson(TRUTH.weights.numpy(), settings.real_count, settings.generations + 1)[-1]
+
+    def measure_remainder(key: str) -> claims.Quantity:
+        """The last generation, over the mean of generation 0."""
+        return claims.Quantity(lambda curves: curves[PLAIN][key][:, -1] / curves[PLAIN][key][:, 0].mean())
+
+    def measure_rare_error(arm: str) -> claims.Quantity:
+        return (claims.final_value(arm, "rare_share") - RARE_SHARE).map(np.abs)
+
+    tail_loss = measure_remainder("variance") - measure_remainder("tail_mass")
+    tail_gain = claims.final_difference(FITTED, PLAIN, "tail_mass")
+    rare_gain = measure_rare_error(ANCHORED) - measure_rare_error(PLAIN)
+
+    statements = [
+        claims.expect_agreement("replace: Σ weight² at the end", claims.final_value(PLAIN, "simpson"), simpson, 0.03),
+        claims.expect_below("replace: the tails go", claims.final_change(PLAIN, "tail_mass")),
+        claims.expect_above("replace: more of the tails is lost than of the variance", tail_loss),
+        claims.expect_above("replace: the held-out loss grows", claims.final_change(PLAIN, "risk")),
+        claims.expect_above("augment keeps more of the tails", claims.final_difference(AUGMENTED, PLAIN, "tail_mass")),
+        *claims.mark_unpublished(
+            claims.expect_above("the mixture corrector keeps more of the tails", tail_gain),
+            claims.expect_below("the k-means corrector holds the share of the rare component", rare_gain),
+        ),
+    ]
+    columns = [
+        toys.Column("tail_mass", "share of the tails", ".0%"),
+        toys.Column("rare_share", "share of the rare component (10 %)", ""),
+        toys.Column("risk", "loss (truth 0)"),
+    ]
+    return toys.Toy(
+        title="A mixture of Gaussians",
+        source="Shumailov et al. 2024",
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
+        claims=statements,
+        columns=columns,
+        risk="risk",
+        notes=(
+            "The loss is the held-out one above the truth's, in nats.",
+            f"The k-means corrector remembers {settings.real_count // settings.samples_per_centroid} centroids of the "
+            "training data; the mixture corrector draws from a mixture fitted to them, at γ = 1.",
+        ),
+    )
+
+
+def set_up(settings: MixtureLoop, stream: Stream) -> toys.Setup:
+    """All arms with the same points."""
+    real = Samples.real(TRUTH.sample(torch.zeros(settings.real_count), stream.child("real")))
+    task = Task(Mixture.make_untrained(3, 2), real, partial(_measure, settings), initial_steps=100)
+    anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"))
+    fitted = task.model.fit(real, 100, stream.child("corrector"))
+    plain = Arm(Replace(), settings.generations, 100)
+    arms = {
+        PLAIN: plain,
+        AUGMENTED: replace(plain, policy=Augment(1.0)),
+        ANCHORED: replace(plain, correction=Correction(AnchoredCorrector(anchors))),
+        FITTED: replace(plain, correction=Correction(redraw_from(fitted), 1.0)),
+    }
+    return toys.Setup(task, arms)
+
+
+def redraw_from(model: GenerativeModel) -> Corrector:
+    """Return a corrector that replaces every sample by one of a model."""
+
+    def redraw(samples: Samples, stream: Stream) -> Samples:
+        return samples.with_values(model.sample(samples.labels, stream))
+
+    return redraw
+
+
+def _find_threshold(share: float) -> float:
+    """Return the log-density that a share of the truth does not reach."""
+    points = TRUTH.sample(torch.zeros(20_000), streams(0).child("tails"))
+    return float(TRUTH.log_density(points).logsumexp(1).quantile(share))
+
+
+TAIL = _find_threshold(0.05)
+SUPPORT = _find_threshold(0.001)
+
+
+def _measure(settings: MixtureLoop, candidate: Candidate) -> dict[str, Tensor]:
+    """Measure a model; its tail mass is the share of the truth's tail where it is as dense as the truth at its edge."""
+    model = candidate.model
+    assert isinstance(model, Mixture)
+    tail_points = TRUTH.sample(torch.zeros(8000), streams(0).child("tail points"))
+    tail = tail_points[TRUTH.log_density(tail_points).logsumexp(1) < TAIL]
+    samples = candidate.samples(settings.judged).values
+    held_out = TRUTH.sample(torch.zeros(settings.judged), candidate.stream.child("truth"))
+    is_covered = model.log_density(tail).logsumexp(1) > SUPPORT
+    log_density = TRUTH.log_density(samples)
+    is_outside = log_density.logsumexp(1) < SUPPORT
+    is_rare = log_density.argmax(1) == RARE
+    true_loss = -TRUTH.log_density(held_out).logsumexp(1)
+    model_loss = -model.log_density(held_out).logsumexp(1)
+    return {
+        "tail_mass": is_covered.double().mean(),
+        "outside_share": is_outside.double().mean(),
+        "rare_share": is_rare.double().mean(),
+        "simpson": model.weights.square().sum(),
+        "variance": samples.var(0).sum(),
+        "risk": (model_loss - true_loss).mean(),
+    }
