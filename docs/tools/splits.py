@@ -1,0 +1,197 @@
+"""Runs the experiment of docs/results/splits-registration.md, split by split: `python docs/tools/splits.py DATA RUNS`.
+
+DATA is a folder that holds the data set as the folder cmu-bvh. Splits run one after the other, in the order of the
+page. An interrupted run is resumed. Each complete split is kept in docs/results/splits/ and its results are not shown.
+Run it from a copy of the repository that does not change meanwhile. `splits_page.py` makes the page.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import tyro
+from cone_residual import mean_residual_force
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.jobs.run import Job, run_jobs, use_one_thread
+from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.experiments.motion.run.models import trained_model
+from selfcorrect.experiments.motion.run.seed_runs import MotionRun
+from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.run.task import as_samples
+from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.study import SeedRun
+from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.run_folder import describe_environment
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+KEPT = RESULTS / "splits"
+REGISTRATION = RESULTS / "splits-registration.md"
+REGISTERED_SHA256 = "6717ffac905eeb0eca7b5a7b77c4e1167ee059c0dc9c02831013a4d8d5f0874d"
+"""Digest of the registration, which is not touched after the first run."""
+
+DATA_SET = "cmu-bvh"
+SPLITS = 8
+FIRST_SEED = 40
+"""Seed of split 1; each later split has the next seed."""
+FORCE_COUNT = 128
+"""Real windows, and samples of each arm, of which the force is measured."""
+
+PHYSICS = ArmSettings("augment:1", "physics")
+LOW_PASS = ArmSettings("augment:1", "low-pass")
+ARMS = (BASELINE, PHYSICS, LOW_PASS)
+
+
+class LoopsOnly(MotionStudy):
+    """A motion experiment whose jobs train loops; forces are measured here."""
+
+    def more_jobs(self, run: SeedRun) -> list[Job]:
+        return []
+
+
+def deal_subjects(index: Path) -> list[list[int]]:
+    """Return the subjects that each split holds out.
+
+    Subjects go from the most frames to the fewest, and are dealt to the splits to and fro. Subjects 60 and 61 dance
+    with each other and count as one.
+    """
+    frames: dict[tuple[int, ...], int] = defaultdict(int)
+    with index.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            subject = int(row["subject"])
+            frames[(60, 61) if subject in (60, 61) else (subject,)] += int(row["frames"])
+    order = sorted(frames, key=lambda subjects: (-frames[subjects], subjects))
+    splits: list[list[int]] = [[] for _ in range(SPLITS)]
+    for position, subjects in enumerate(order):
+        lap, place = divmod(position, SPLITS)
+        splits[place if lap % 2 == 0 else SPLITS - 1 - place].extend(subjects)
+    return [sorted(subjects) for subjects in splits]
+
+
+def choose_settings(number: int, folder: Path) -> MotionSettings:
+    """Return the settings of a split: one seed, training on all subjects but those that are held out.
+
+    Args:
+        number: Number of the split, from 1 on.
+        folder: Folder of the data set.
+    """
+    groups = deal_subjects(folder / "index.csv")
+    held_out = groups.pop(number - 1)
+    training = [subject for group in groups for subject in group]
+    return MotionSettings(
+        (DenoiserArms("temporal-conv", ARMS),),
+        data=(f"{folder}#{_name_subjects(training)}",),
+        reference=(f"{folder}#{_name_subjects(held_out)}",),
+        generations=3,
+        seeds=1,
+        first_seed=FIRST_SEED - 1 + number,
+        real_count=128,
+        evaluated_count=128,
+        engine="pybullet",
+        initial_steps={"temporal-conv": 1000},
+        steps={"temporal-conv": 50},
+    )
+
+
+def _name_subjects(subjects: list[int]) -> str:
+    return "subjects=" + ",".join(map(str, sorted(subjects)))
+
+
+def run_split(number: int, folder: Path, runs: Path) -> dict[str, object]:
+    """Run the loops of a split, or what is left of them, and return what the page needs of it."""
+    started_s = time.process_time()
+    settings = choose_settings(number, folder)
+    study = LoopsOnly(settings, f"split {number}", RunOptions(device="cpu", keep="sampling"))
+    out = runs / f"split-{number}"
+    run_jobs(jobs_of(study, out), Where(runner="here"), study.title, folder=out)
+    (run,) = study.runs(out)
+    result = measure_split(study, run)
+    digest = hashlib.sha256(REGISTRATION.read_bytes()).hexdigest()
+    return {
+        "split": number,
+        "seed": run.seed,
+        "training": settings.data[0].rpartition("#")[2],
+        "held_out": settings.reference[0].rpartition("#")[2],
+        "registration_sha256": digest,
+        "environment": describe_environment(),
+        "core_minutes": round((time.process_time() - started_s) / 60, 1),
+        **result,
+    }
+
+
+def measure_split(study: MotionStudy, run: MotionRun) -> dict[str, object]:
+    """Return the residual force of real windows and of all arms, and the other scores of the last generation.
+
+    Samples have the labels of the real windows of held-out subjects, and all arms have the same random numbers.
+    """
+    task = study._task(run, silent)
+    stream = run.stream.child("cone")
+    held_out = as_samples(task.data.reference, task.codec)
+    is_known = torch.isin(held_out.labels, task.task.real.labels)
+    known = held_out.take(torch.nonzero(is_known).ravel())
+    real = _draw(known, stream.child("held out"))
+    force = {}
+    scores = {}
+    for arm in study.arms(run.task):
+        folder = run.arm_folder(arm)
+        model = trained_model(task, arm, folder, study.generations)
+        values = model.sample(real.labels, stream.child("sample"))
+        force[arm.name] = mean_residual_force(task.codec.decode(values))
+        scores[arm.name] = dict(FolderReader(folder).metrics(study.generations))
+    return {
+        "windows": len(real),
+        "real": mean_residual_force(task.codec.decode(real.values)),
+        "real_of_training_subjects": mean_residual_force(task.codec.decode(_draw(task.fresh, stream).values)),
+        "force": force,
+        "scores": scores,
+    }
+
+
+def _draw(samples: Samples, stream: Stream) -> Samples:
+    """Return `FORCE_COUNT` of some samples without replacement, or all of fewer."""
+    rows = stream.numpy().permutation(len(samples))[:FORCE_COUNT]
+    return samples.take(torch.from_numpy(np.sort(rows)))
+
+
+def main(data: Annotated[Path, tyro.conf.Positional], runs: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Run the splits that are not kept yet.
+
+    Args:
+        data: Folder that holds the data set as the folder cmu-bvh.
+        runs: Folder of the run folders.
+    """
+    runs = runs.resolve()
+    os.chdir(data)
+    use_one_thread()
+    folder = Path(DATA_SET)
+    if hashlib.sha256(REGISTRATION.read_bytes()).hexdigest() != REGISTERED_SHA256:
+        raise InputError(f"{REGISTRATION.name} is not the file that was registered")
+    for number in range(1, SPLITS + 1):
+        path = KEPT / f"split-{number}.json"
+        if path.exists():
+            continue
+        KEPT.mkdir(exist_ok=True)
+        result = run_split(number, folder, runs)
+        write_atomically(path, json.dumps(result, indent=1) + "\n")
+        print(f"split {number} is kept", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
