@@ -2,11 +2,13 @@
 
 A body whose lowest point leaves the floor is in flight, on a support, or displaced. In flight its centre of mass falls
 with g. On a support a foot stays at one height for a while. Otherwise its root went up and down where its feet should
-have stood, as in walks of generators that bounce. The root is lowered by the height of the lowest point then.
+have stood, as in walks of generators that bounce. Or its hips stay up although its legs bend, as in squats that were
+retargeted to another body. The root is lowered by the height of the lowest point then.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +45,12 @@ class SettleBody:
     often: float = 0.2
     """Least share of the frames in which a body that swings up and down is off the floor: a hop that falls too slowly
     is none."""
+    hips_follow: float = 0.33
+    """Hips that rise or sink by less than this share of a rise of the lowest point do not follow the rise."""
+    lost_m: float = 0.07
+    """Least height of the lowest point above the floor by which hips have lost their height."""
+    lost_s: float = 0.3
+    """Least time for which they have."""
     smooth_s: float = 0.04
     """Standard deviation of the Gaussian that smooths the shift."""
 
@@ -55,7 +63,11 @@ class SettleBody:
         shift_m = np.zeros_like(posed.motions.root_m)
         for index, heights_m in enumerate(lowest_m):
             if (heights_m > self.clear_m).any():
-                shift_m[index, :, 1] = -self.estimate_rise_m(posed.motions[index], heights_m)
+                motion = posed.motions[index]
+                rise_m = np.maximum(
+                    self.estimate_rise_m(motion, heights_m), self.estimate_lost_height_m(motion, heights_m)
+                )
+                shift_m[index, :, 1] = -rise_m
         return cleaning.with_posed_motions(posed.shift(shift_m))
 
     def estimate_rise_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
@@ -65,20 +77,52 @@ class SettleBody:
             motion: Motion of T frames.
             heights_m: (T,) height of its lowest point.
         """
-        fps = motion.fps
         rise_m = np.zeros(len(heights_m))
-        falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
-        for first, last in spans(heights_m > self.touching_m, 0):
-            frames = slice(first, last + 1)
-            is_off = self.clear_m < heights_m[frames].max() < self.highest_m
-            up = falls_m_s2[frames][heights_m[frames] > self.clear_m]
-            if not is_off or min(up.mean(), np.median(up)) > self.falling * GRAVITY_M_S2:
-                continue
-            if not self._is_carried(heights_m[frames], fps):
+        for frames in self._find_unsupported_spans(motion, heights_m):
+            if heights_m[frames].max() < self.highest_m and not self._is_carried(heights_m[frames], motion.fps):
                 rise_m[frames] = heights_m[frames]
         if np.mean(rise_m > self.clear_m) < self.often:
             return np.zeros(len(heights_m))
-        return smooth_gaussian(rise_m[None], self.smooth_s * fps)[0]
+        return smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
+
+    def estimate_lost_height_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
+        """Return by how much (T,) hips are too high that stay at their height while the feet rise.
+
+        Bodies that may hang from their hands or stand on them are left.
+
+        Args:
+            motion: Motion of T frames.
+            heights_m: (T,) height of its lowest point.
+        """
+        lost_m = np.zeros(len(heights_m))
+        places_m = MotionFeatures.of_joints(motion).places("pelvis", "neck", "left_wrist", "right_wrist")
+        is_low = heights_m < self.clear_m
+        if places_m is None or not is_low.any():
+            return lost_m
+        pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
+        hips_rise_m = np.abs(pelvis_m - np.median(pelvis_m[is_low]))
+        is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
+        does_follow = (hips_rise_m > self.hips_follow * heights_m) | is_on_hands
+        for frames in self._find_unsupported_spans(motion, heights_m):
+            is_up = heights_m[frames] > self.clear_m
+            is_long = is_up.sum() >= self.lost_s * motion.fps
+            if is_long and heights_m[frames].max() > self.lost_m and not does_follow[frames][is_up].any():
+                lost_m[frames] = heights_m[frames]
+        return smooth_gaussian(lost_m[None], self.smooth_s * motion.fps)[0]
+
+    def _find_unsupported_spans(self, motion: Motion, heights_m: np.ndarray) -> Iterator[slice]:
+        """Yield the frames in which a body is off the floor without falling.
+
+        Args:
+            motion: Motion of T frames.
+            heights_m: (T,) height of its lowest point.
+        """
+        falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
+        for first, last in spans(heights_m > self.touching_m, 0):
+            frames = slice(first, last + 1)
+            up = falls_m_s2[frames][heights_m[frames] > self.clear_m]
+            if len(up) and min(up.mean(), np.median(up)) <= self.falling * GRAVITY_M_S2:
+                yield frames
 
     def _is_carried(self, heights_m: np.ndarray, fps: float) -> bool:
         """Return whether a body stays at one height above the floor for so long that something may carry it."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import made_motion
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.experiments.file_correction.in_python import correct
+from selfcorrect.motion.editing.other_body import measure_leg_m
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState
@@ -52,6 +54,39 @@ def test_the_root_goes_down_by_the_height_of_the_lowest_sole(kind) -> None:
 def test_what_stands_walks_runs_and_hops_is_left(kind) -> None:
     made = made_motion(kind, frames=90)
     np.testing.assert_array_equal(settle(made).root_m, made.root_m)
+
+
+def squatting(depth_m: float, *, hips_follow: bool, arms_rad: float = 1.2) -> Motion:
+    """A body that bends its knees four times; without hips that follow, its feet rise instead."""
+    motion = made_motion("idle", frames=240)
+    skeleton = motion.skeleton
+    leg_m = measure_leg_m(skeleton)
+    down_m = depth_m * (1 - np.cos(2 * np.pi * np.arange(240) / 60)) / 2
+    bends_rad = np.arccos(1 - down_m / leg_m)
+    rotations = motion.rotations.copy()
+    for part, share in (("hip", -1.0), ("knee", 2.0), ("ankle", -1.0)):
+        for joint in skeleton.pair(part) or ():
+            rotations[:, joint] = Rotation.from_rotvec(share * bends_rad[:, None] * [1.0, 0.0, 0.0]).as_quat()
+    for joint, sign in zip(skeleton.pair("shoulder") or (), (-1.0, 1.0), strict=True):
+        rotations[:, joint] = Rotation.from_rotvec([0.0, 0.0, sign * arms_rad]).as_quat()
+    root_m = motion.root_m - hips_follow * down_m[:, None] * [0.0, 1.0, 0.0]
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+@pytest.mark.parametrize("depth_m", [0.15, 0.3])
+def test_hips_that_lost_their_height_come_down_with_the_feet_on_the_floor(depth_m: float) -> None:
+    squats = squatting(depth_m, hips_follow=True)
+    settled = settle(squatting(depth_m, hips_follow=False))
+    assert np.abs(settled.root_m - squats.root_m).max() < 0.2 * depth_m
+    np.testing.assert_array_equal(settle(squats).root_m, squats.root_m)
+    correction = correct(squatting(depth_m, hips_follow=False), kinematic=True)
+    assert correction.before["floating_m"] > 0.04
+    assert correction.after["floating_m"] < 0.01
+
+
+def test_who_hangs_by_the_hands_is_left() -> None:
+    hanging = squatting(0.3, hips_follow=False, arms_rad=-1.3)
+    np.testing.assert_array_equal(settle(hanging).root_m, hanging.root_m)
 
 
 @pytest.mark.parametrize("height_m", [0.08, 0.3])
