@@ -39,7 +39,7 @@ def test_the_public_names_are_those_of_the_list() -> None:
 
 
 def test_every_name_leads_somewhere_and_is_known_to_type_checkers() -> None:
-    tree = ast.parse(Path(sc.__file__).read_text())
+    tree = ast.parse(Path(sc.__file__).with_suffix(".pyi").read_text())
     imported = {
         alias.asname: f"{resolve_name('.' * node.level + (node.module or ''), 'selfcorrect')}:{alias.name}"
         for node in ast.walk(tree)
@@ -49,8 +49,9 @@ def test_every_name_leads_somewhere_and_is_known_to_type_checkers() -> None:
     }
     assert sorted(imported) == NAMES.split()
     for name, place in imported.items():
+        value = getattr(sc, name)
         module, _, attribute = place.partition(":")
-        assert getattr(sc, name) is getattr(sys.modules[module], attribute)
+        assert value is getattr(sys.modules[module], attribute)
         assert getattr(sc, name).__doc__, f"{name} has no docstring"
 
 
