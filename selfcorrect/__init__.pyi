@@ -61,13 +61,11 @@ from selfcorrect.loop.run import run_loop as run_loop
 from selfcorrect.loop.run import train_first_generation as train_first_generation
 from selfcorrect.metrics.frechet import frechet_distance as frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics as neighbour_metrics
-from selfcorrect.models.adapters.diffusers_model import DiffusersModel as DiffusersModel
-from selfcorrect.models.adapters.language_model import CausalLanguageModel as CausalLanguageModel
-from selfcorrect.models.adapters.torch_model import TorchModel as TorchModel
 from selfcorrect.models.gaussian import Gaussian as Gaussian
 from selfcorrect.models.network import NetworkModel as NetworkModel
 from selfcorrect.models.network import perceptron as perceptron
 from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
+from selfcorrect.models.torch_model import TorchModel as TorchModel
 from selfcorrect.motion.checks.check import check as check
 from selfcorrect.motion.corrector_interface.each import each_motion as each_motion
 from selfcorrect.motion.corrector_interface.lifting import lift_motions as lift_motions

@@ -1,6 +1,6 @@
 """A UNet of diffusers on CIFAR-10: real images only, its own, its own beside real ones, and its own after k-means.
 
-    pip install 'selfcorrect[hub]'
+    pip install ./examples/plugins/hub_models
     python examples/hub/cifar10.py --data cifar-10-batches-bin --out runs/cifar10
 
 `--data` is the folder that cifar-10-binary.tar.gz unpacks to (Krizhevsky 2009). The same command resumes a stopped run.
@@ -16,6 +16,7 @@ import torch
 import tyro
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from hub_models import DiffusersModel
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
@@ -80,7 +81,7 @@ class ImageLoop:
 
         return sc.Task(self.make_model(), real, judge, self.initial_steps)
 
-    def make_model(self) -> sc.DiffusersModel:
+    def make_model(self) -> DiffusersModel:
         """Return a class-conditional UNet with a cosine schedule of 100 noise levels, sampled by DDIM."""
         network = partial(
             UNet2DModel,
@@ -95,7 +96,7 @@ class ImageLoop:
             norm_num_groups=8,
             num_class_embeds=10,
         )
-        return sc.DiffusersModel(
+        return DiffusersModel(
             module=network,
             scheduler=DDIMScheduler(100, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction"),
             shape=(CHANNELS, SIZE, SIZE),

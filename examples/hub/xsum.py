@@ -1,6 +1,6 @@
 """A language model on documents with summaries, after Yi et al. 2026 (SmolLM2-135M on XSum).
 
-    pip install 'selfcorrect[hub]'
+    pip install ./examples/plugins/hub_models
     python examples/hub/xsum.py --model SmolLM2-135M --data xsum.jsonl --out runs/xsum
 
 A generation is fine-tuned on its own summaries of the training documents. The verifier keeps summaries whose share of
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import tyro
+from hub_models import CausalLanguageModel
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -68,9 +69,9 @@ class SummaryLoop:
         order = torch.randperm(len(rows), generator=stream.child("split").generator())[:count]
         return [(rows[row]["document"], rows[row]["summary"]) for row in order.tolist()]
 
-    def make_model(self, pairs: list[tuple[str, str]]) -> sc.CausalLanguageModel:
+    def make_model(self, pairs: list[tuple[str, str]]) -> CausalLanguageModel:
         """Return the language model with a prompt per document."""
-        return sc.CausalLanguageModel(
+        return CausalLanguageModel(
             module=AutoModelForCausalLM.from_pretrained(self.model, use_safetensors=True, local_files_only=True),
             tokenizer=AutoTokenizer.from_pretrained(self.model, local_files_only=True),
             length=self.length,
@@ -91,7 +92,7 @@ class SummaryLoop:
 
         def judge(candidate: sc.Candidate) -> dict[str, float]:
             model = candidate.model
-            assert isinstance(model, sc.CausalLanguageModel)
+            assert isinstance(model, CausalLanguageModel)
             summaries = model.decode(model.sample(held_out, candidate.stream.child("summaries")))
             references = [pairs[row][1] for row in held_out.tolist()]
             scores = [measure_rouge_1(*texts) for texts in zip(summaries, references, strict=True)]
@@ -107,7 +108,7 @@ class SummaryLoop:
     def verify_words(self, task: sc.Task, stream: sc.Stream) -> sc.Arm:
         """Drop summaries with too few words of their document."""
         pairs, language = self.draw_pairs(stream), task.model
-        assert isinstance(language, sc.CausalLanguageModel)
+        assert isinstance(language, CausalLanguageModel)
         calibration = pairs[self.real_count :][: self.calibration]
         least = float(np.quantile([measure_copied_share(*pair) for pair in calibration], 0.1))
 

@@ -1,11 +1,11 @@
 """A GPT of transformers on text, after Shumailov et al. 2024 and Yi et al. 2026.
 
 A small GPT-2 with random weights learns the documentation of Python, then its own text, or its own text after a
-verifier. Model and tokenizer come from the library `transformers` through `sc.CausalLanguageModel`. The verifier knows
-which pairs of tokens follow each other in the real training text: it keeps texts whose share of known pairs is at least
-that of the lower tenth of real texts that nobody trains on or judges by.
+verifier. Model and tokenizer come from the library `transformers` through `hub_models.CausalLanguageModel`. The
+verifier knows which pairs of tokens follow each other in the real training text: it keeps texts whose share of known
+pairs is at least that of the lower tenth of real texts that nobody trains on or judges by.
 
-    pip install 'selfcorrect[hub]'
+    pip install ./examples/plugins/hub_models
     selfcorrect toy examples/loops/small_gpt.py --quick
 """
 
@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from hub_models import CausalLanguageModel, byte_level_tokenizer
 from torch import Tensor
 from transformers import GPT2Config
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.datasets.toy.text import documentation
-from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
 REAL, PLAIN, TENTH, VERIFIED = "real only", "synthetic", "10 % kept", "verified"
 
@@ -109,7 +109,7 @@ def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream
     def measure(candidate: sc.Candidate) -> dict[str, float]:
         model = candidate.model
         drawn = candidate.samples(settings.held_out).values
-        assert isinstance(model, sc.CausalLanguageModel)
+        assert isinstance(model, CausalLanguageModel)
         pairs = list_pairs(drawn)
         return {
             "perplexity": float(np.exp(model.cross_entropy(held_out))),
@@ -129,7 +129,7 @@ def set_up(settings: SmallGpt, tokenizer: Any, tokens: Tensor, stream: sc.Stream
     return toys.Setup(sc.Task(model, sc.Samples.real(train), measure, settings.initial_steps), arms)
 
 
-def make_gpt(tokenizer: Any, length: int, width: int, layers: int) -> sc.CausalLanguageModel:
+def make_gpt(tokenizer: Any, length: int, width: int, layers: int) -> CausalLanguageModel:
     """Return a GPT-2 of `layers` blocks without dropout, with random weights."""
     config = GPT2Config(
         vocab_size=len(tokenizer),
@@ -143,7 +143,7 @@ def make_gpt(tokenizer: Any, length: int, width: int, layers: int) -> sc.CausalL
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    return sc.CausalLanguageModel(module=config, tokenizer=tokenizer, length=length, batch_size=32, learning_rate=3e-3)
+    return CausalLanguageModel(module=config, tokenizer=tokenizer, length=length, batch_size=32, learning_rate=3e-3)
 
 
 # --- pairs of tokens, which the verifier knows ---

@@ -1,9 +1,9 @@
 """A UNet of diffusers on digits, after Gillman et al. 2024.
 
 Real data only, the model's own samples, and its own samples corrected by k-means. The network and its scheduler come
-from the library `diffusers` through `sc.DiffusersModel`. The judge is a classifier trained on the real images.
+from the library `diffusers` through `hub_models.DiffusersModel`. The judge is a classifier trained on the real images.
 
-    pip install 'selfcorrect[hub]'
+    pip install ./examples/plugins/hub_models
     selfcorrect toy examples/loops/unet_digits.py --quick
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from hub_models import DiffusersModel
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
@@ -131,7 +132,7 @@ def move_to_centres(settings: UnetDigits, real: sc.Samples, stream: sc.Stream) -
     return sc.Correction(replace_by_centre, settings.strength, operator="interpolation")
 
 
-def make_unet() -> sc.DiffusersModel:
+def make_unet() -> DiffusersModel:
     """Return a class-conditional UNet with a cosine schedule of 100 noise levels, sampled by DDIM."""
     network = partial(
         UNet2DModel,
@@ -147,4 +148,4 @@ def make_unet() -> sc.DiffusersModel:
         num_class_embeds=10,
     )
     scheduler = DDIMScheduler(100, beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
-    return sc.DiffusersModel(module=network, scheduler=scheduler, shape=(8, 8), sampling_steps=8, batch_size=48)
+    return DiffusersModel(module=network, scheduler=scheduler, shape=(8, 8), sampling_steps=8, batch_size=48)

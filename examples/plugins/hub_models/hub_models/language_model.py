@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from ...core.checks import check_count
-from ...core.errors import InputError, SettingError
-from ...core.extras import requires_extra
-from ...core.randomness import Stream
-from ...core.samples import Samples
-from ..network import NetworkModel
-from .torch_model import build_module, draw_in_batches
+from selfcorrect.core.checks import check_count
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.models.network import NetworkModel
+from selfcorrect.models.torch_model import build_module, draw_in_batches
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +47,8 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
     """Texts that are drawn together."""
 
     def __post_init__(self) -> None:
-        with requires_extra("CausalLanguageModel", "hub"):
-            from transformers import PretrainedConfig
+        from transformers import PretrainedConfig
+
         if not (callable(self.module) or isinstance(self.module, PretrainedConfig)):
             raise SettingError("CausalLanguageModel needs a model or a configuration of transformers as `module`")
         if getattr(self.tokenizer, "eos_token_id", None) is None:
@@ -66,8 +65,8 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
         return (self.module,)
 
     def build(self) -> nn.Module:
-        with requires_extra("CausalLanguageModel", "hub"):
-            from transformers import AutoModelForCausalLM, PretrainedConfig
+        from transformers import AutoModelForCausalLM, PretrainedConfig
+
         module = self.module
         is_config = isinstance(module, PretrainedConfig)
         network: Any = AutoModelForCausalLM.from_config(module) if is_config else build_module(module)

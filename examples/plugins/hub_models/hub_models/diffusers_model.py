@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ...core.errors import SettingError
-from ...core.extras import requires_extra
-from ...core.randomness import Stream
-from ..network import NetworkModel
-from .torch_model import Module, build_module, draw_in_batches
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.models.network import NetworkModel
+from selfcorrect.models.torch_model import Module, build_module, draw_in_batches
 
 Condition: TypeAlias = Callable[[Tensor], Mapping[str, Any]]
 """Labels (B,) on the network's device → further keyword arguments of the network, e.g. encoder_hidden_states."""
@@ -44,8 +43,8 @@ class DiffusersModel(NetworkModel[nn.Module]):
     """Number of values that are denoised together."""
 
     def __post_init__(self) -> None:
-        with requires_extra("DiffusersModel", "hub"):
-            from diffusers.schedulers.scheduling_utils import SchedulerMixin
+        from diffusers.schedulers.scheduling_utils import SchedulerMixin
+
         if not isinstance(self.scheduler, SchedulerMixin):
             raise SettingError(f"DiffusersModel needs a scheduler of diffusers, got {type(self.scheduler).__name__}")
         if not (hasattr(self.scheduler, "scale_noise") or hasattr(self.scheduler, "alphas_cumprod")):

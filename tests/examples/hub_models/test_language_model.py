@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, same_tensors
+from hub_models import CausalLanguageModel, byte_level_tokenizer
 from torch import Tensor
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
-from selfcorrect.models.adapters.language_model import CausalLanguageModel
-from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
 TEXTS = ["the cat sat", "the dog ran far", "a cat", "hopping ünïcode €"]
 TOKENIZER = byte_level_tokenizer(TEXTS, 280)

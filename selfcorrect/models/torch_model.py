@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from ...core.checks import check_count
-from ...core.errors import InputError, SettingError
-from ...core.randomness import Stream
-from ..network import NetworkModel
+from ..core.checks import check_count
+from ..core.errors import InputError, SettingError
+from ..core.randomness import Stream
+from .network import NetworkModel
 
 Module: TypeAlias = nn.Module | Callable[[], nn.Module]
 """A module, whose weights the first fit starts from, or a function that builds one with random weights."""

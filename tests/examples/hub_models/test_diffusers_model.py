@@ -21,11 +21,11 @@ from diffusers import (
     UNet2DModel,
 )
 from helpers import assert_is_a_model_for_loops
+from hub_models import DiffusersModel
 from torch import Tensor, nn
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
-from selfcorrect.models.adapters.diffusers_model import DiffusersModel
 
 STEPS = 40
 POINT = torch.linspace(-0.8, 0.8, 16).reshape(1, 4, 4)

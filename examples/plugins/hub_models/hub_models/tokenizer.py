@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ...core.extras import requires_extra
-
 END = "<|end|>"
 
 
@@ -16,9 +14,9 @@ def byte_level_tokenizer(texts: Iterable[str], size: int) -> Any:
     Single bytes encode everything else, so that every text has tokens and is decoded exactly (Sennrich et al. 2016;
     Radford et al. 2019).
     """
-    with requires_extra("a tokenizer", "hub"):
-        from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-        from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import REPOSITORY
+from hub_models import byte_level_tokenizer
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
-from selfcorrect.models.adapters.tokenizer import byte_level_tokenizer
 
-HUB = Path(__file__).resolve().parents[2] / "examples" / "hub"
+HUB = REPOSITORY / "examples" / "hub"
 WORDS = ["a", "cat", "sat", "on", "the", "mat", "and", "dog", "ran", "far", "over", "hill", "to", "see", "it"]
 SMALL = "--seeds 1 --real-count 30 --generations 1 --initial-steps 2 --steps 1 --device cpu --out run".split()  # noqa: SIM905
 
@@ -65,7 +67,8 @@ def model(tmp_path: Path) -> Path:
 def run(name: str, folder: Path, *options: str) -> list[dict[str, object]]:
     """The rows of an example's run folder, which two equal calls leave with the same models."""
     command = [sys.executable, str(HUB / f"{name}.py"), *options, *SMALL]
-    subprocess.run(command, cwd=folder, check=True, timeout=900)
+    paths = {"PYTHONPATH": str(REPOSITORY / "examples" / "plugins" / "hub_models")}
+    subprocess.run(command, cwd=folder, env={**os.environ, **paths}, check=True, timeout=900)
     return [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.studies.comparison.inputs import ComparisonInputs
-from selfcorrect.models.adapters.torch_model import TorchModel, draw_in_batches
+from selfcorrect.models.torch_model import TorchModel, draw_in_batches
 
 
 class Normal(nn.Module):
