@@ -22,7 +22,6 @@ from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
 from ..stages.values import CleanedMotions
 from .cleaning import CleanupState, CleanupStep, Kind, find_step
 from .drift import StabilizeFloor
-from .foot_lock import FEET
 from .knees import TurnKnees
 from .levelling import FitSoles, LevelFloor, find_origins_m
 from .noise import Denoise
@@ -60,7 +59,7 @@ SAMPLES: tuple[CleanupStep, ...] = (
     JoinSplices(join_takes=True),
     RepairStretches(),
     LiftTrunk(),
-    PlantFeet(replace(FEET, sliding=0.0), soft=None),
+    PlantFeet(soft=None),
     LiftLimbs(spread_s=0.0),
 )
 """Steps for samples of a model, which are on a known, level floor and are then simulated.

@@ -23,26 +23,8 @@ from ..body.curves import blur, second_difference_bands, smooth_gaussian, smooth
 class FootSettings:
     """Thresholds of stances and locks; set by hand on CMU clips, clean, sunk, raised and sliding."""
 
-    standing_m_s: float = 0.3
-    """A standing sole is slower than this."""
     standing_m: float = 0.035
-    """A standing sole is lower than this."""
-    held_m: float = 0.015
-    """A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
-    holds the other foot near the floor."""
-    held_rad: tuple[float, float] = (float(np.radians(8.0)), float(np.radians(14.0)))
-    """Angles between which such a sole becomes tilted."""
-    held_s: float = 1.0
-    """Shortest time for which it is held so."""
-    labelled: float = 1.5
-    """Factor on both bounds where the motion's file says that a foot stands."""
-    unlabelled: float = 0.4
-    """Factor on both bounds where the file says that the foot does not stand."""
-    sliding: float = 2.0
-    """The bound on the soles' speed is at least this multiple of how fast the motion's feet slide while they stand by
-    all other signs; 0 for motions whose feet do not slide."""
-    most_sliding: float = 3.0
-    """Largest factor by which that raises the bound."""
+    """A standing sole is lower than this above its ground."""
     furthest_slide_m: float = 0.3
     """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this. Of longer
     slides legs take so much, and of those beyond three times as long nothing: the body glides."""

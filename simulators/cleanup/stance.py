@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, binary_opening
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.timeline import spans
@@ -19,19 +18,17 @@ from selfcorrect.motion.geometry.rotations import rotate, steps_between
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.support import Support
 
-from ..body.curves import FRAME_S
 from ..body.leg_ik import Legs
 from ..body.soles import (
     corner_positions,
     frame_speeds,
     lowest_corner_velocities,
     sole_normals,
-    speed_factors,
     split_by_foot,
 )
-from .foot_lock import FEET, FootSettings
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ _GAP_S = 0.07
 """Longest gap that does not end a stance on a box."""
 
 
-_OF_VELOCITIES = ("speeds_m_s", "paces_m_s", "normals", "slides_m_s")
+_OF_VELOCITIES = ("speeds_m_s", "normals", "stands")
 """Cached properties of posed motions that do not depend on where these are."""
 
 
@@ -102,12 +99,6 @@ class PosedMotions:
         return frame_speeds(lowest_corner_velocities(self.feet_m, self.motions.fps))
 
     @cached_property
-    def paces_m_s(self) -> np.ndarray:
-        """(N, T, 2) of each foot's lowest corners along the floor, or up and down while both feet are in the air."""
-        rises_m_s = np.gradient(self.feet_m[..., 1].min(-1), 1 / self.motions.fps, axis=1)
-        return np.maximum(self.speeds_m_s, np.abs(rises_m_s).min(-1, keepdims=True))
-
-    @cached_property
     def normals(self) -> np.ndarray:
         """(N, T, 2, 3) upward normals of the soles, world."""
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
@@ -128,45 +119,28 @@ class PosedMotions:
         return self.standing_m(self.feet_m)
 
     @cached_property
-    def slides_m_s(self) -> np.ndarray:
-        """(N,) median speed of points that stand by their height, vertical speed and rotation."""
-        ankles = self.orientations[:, :, Legs.from_skeleton(self.motions.skeleton).ankles]
-        slides_m_s = []
-        for feet_m, motion_ankles in zip(self.standing_feet_m, ankles, strict=True):
-            slides_m_s.append(_slides_m_s(feet_m, motion_ankles, self.motions.fps))
-        return np.array(slides_m_s)
+    def stands(self) -> np.ndarray:
+        """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
+        stands = np.empty(self.feet_m.shape[:3], dtype=bool)
+        for index, motion_stands in enumerate(stands):
+            observed = observe(self.motions[index]).stands_firmly
+            motion_stands[: len(observed)] = observed
+            motion_stands[len(observed) :] = observed[-1:]
+        return stands
 
     def is_flat(self, tilt_rad: float) -> np.ndarray:
         """Return whether each foot (N, T, 2) is tilted by less than an angle."""
         return self.normals[..., 1] > np.cos(tilt_rad)
 
-    def detect_stances(self, settings: FootSettings, ground_m: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return whether each foot (N, T, 2) stands; ground_m: (N, T, 2)."""
-        fps = self.motions.fps
-        speed_factor = speed_factors(self.motions.root_m, fps)[..., None]
-        slide_factor = settings.sliding * self.slides_m_s / settings.standing_m_s
-        slide_factor = np.minimum(slide_factor, settings.most_sliding)[:, None, None]
-        speed_m_s = self.speeds_m_s / np.maximum(speed_factor, slide_factor)
-        heights_m = self.standing_feet_m[..., 1].min(-1) - ground_m
-        heights_m = self._raise_held_feet(heights_m, speed_m_s, settings)
-        labels = self.motions.contacts
-        if labels is None:
-            return detect_stances(heights_m, speed_m_s, fps, settings)
-        factor = settings.unlabelled + (settings.labelled - settings.unlabelled) * labels
-        factor = np.where(np.isnan(labels), 1.0, factor)
-        stands = detect_stances(heights_m / factor, speed_m_s / factor, fps, settings)
-        return np.where(np.isinf(labels), labels > 0, stands)
+    def stands_on(self, ground_m: np.ndarray | float, near_m: float) -> np.ndarray:
+        """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2), no further above than `near_m`.
 
-    def _raise_held_feet(self, heights_m: np.ndarray, speed_m_s: np.ndarray, settings: FootSettings) -> np.ndarray:
-        """Return the feet's heights (N, T, 2), larger if the other foot carries the body and this one is tilted."""
-        is_carrying = (speed_m_s < settings.standing_m_s) & (heights_m < settings.standing_m)
-        is_other_lower = is_carrying[..., ::-1] & (heights_m[..., ::-1] < heights_m - settings.held_m)
-        first_rad, last_rad = settings.held_rad
-        tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
-        window = np.ones((1, max(1, round(settings.held_s * self.motions.fps)), 1), dtype=bool)
-        is_held = binary_opening(is_other_lower & (tilts_rad > first_rad), window)
-        tilted_share = np.clip((tilts_rad - first_rad) / (last_rad - first_rad), 0.0, 1.0) * is_held
-        return heights_m * (1.0 + tilted_share * (settings.standing_m / settings.held_m - 1.0))
+        Labels that are infinite say so, whatever the height.
+        """
+        is_near = self.standing_feet_m[..., 1].min(-1) - ground_m < near_m
+        if self.motions.contacts is not None:
+            is_near |= np.isinf(self.motions.contacts)
+        return self.stands & is_near
 
     def grounds_m(self) -> np.ndarray:
         """Return the height (N, T, 2) of the ground beneath each foot, if it stands.
@@ -211,27 +185,6 @@ def _is_near_top(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
     """Return in which frames (T,) one of the points (T, K, 3) is near the top of a box."""
     is_near = box.contains(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
     return np.asarray(is_near.any(-1))
-
-
-def detect_stances(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
-    """Return whether each foot stands, from the height and speed of its lowest corners.
-
-    Not `foot_contacts`, which is for finished motions: here feet still slide and float and must be held.
-    Gaps of up to two thirtieths of a second are closed, and stances shorter than three thirtieths dropped.
-
-    Args:
-        soles_m: (N, T, 2) height of each foot's lowest corner.
-        speed_m_s: (N, T, 2) speed of that corner along the floor.
-        fps: Frames per second.
-        settings: Bounds of height and speed.
-
-    Returns:
-        (N, T, 2) booleans.
-    """
-    is_still = (speed_m_s < settings.standing_m_s) & (soles_m < settings.standing_m)
-    window = np.ones((1, 2 * max(1, round(FRAME_S * fps)) + 1, 1), dtype=bool)
-    closed = binary_erosion(binary_dilation(is_still, window), window, border_value=1)
-    return binary_dilation(binary_erosion(closed, window), window)
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,24 +244,6 @@ def collect_stance_evidence(
     steps = len(weights)
     weights = weights * upright[:, None, None]
     return StanceEvidence(velocity_m_s.reshape(steps, -1, 2), weights.reshape(steps, -1))
-
-
-def _slides_m_s(feet_m: np.ndarray, ankles: np.ndarray, fps: float) -> float:
-    """Return the median speed at which one motion's feet slide while they stand, 0 if none does.
-
-    Arguments as for `collect_stance_evidence`.
-    """
-    if len(feet_m) < 2:
-        return 0.0
-    evidence = collect_stance_evidence(feet_m, ankles, np.ones(len(feet_m) - 1, dtype=bool), fps)
-    speeds_m_s = norms(evidence.velocity_m_s).ravel()
-    weights = evidence.weights.ravel()
-    order = np.argsort(speeds_m_s)
-    total = np.cumsum(weights[order])
-    if total[-1] <= 0:
-        return 0.0
-    middle = np.searchsorted(total, total[-1] / 2)
-    return float(speeds_m_s[order][middle])
 
 
 def bell(values: np.ndarray) -> np.ndarray:

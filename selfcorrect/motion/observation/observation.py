@@ -68,6 +68,7 @@ class Observation:
         self.feet_m = find_feet_m(motion)
         """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
         self._toe_offset_m = _find_toe_offset_m(motion.skeleton)
+        self._labels = motion.contacts
 
     def __len__(self) -> int:
         return len(self.feet_m)
@@ -86,6 +87,19 @@ class Observation:
     def stands(self) -> np.ndarray:
         """(T, 2) whether each foot more likely stands in its place than not."""
         return self.standing.max(-1) > limits.LIKELY
+
+    @cached_property
+    def stands_firmly(self) -> np.ndarray:
+        """(T, 2) whether each foot more likely stands in its place with heel and toe than not: that it may be planted.
+
+        Labels of the motion's file are evidence, too; infinite ones decide.
+        """
+        likely = np.clip(self.standing.mean(-1), 1e-9, 1 - 1e-9)
+        if self._labels is None:
+            return likely > limits.LIKELY
+        labels = np.clip(self._labels, limits.LABELS_ERR, 1 - limits.LABELS_ERR)
+        stands = np.log(likely / (1 - likely)) + np.log(labels / (1 - labels)) > 0
+        return np.where(np.isinf(self._labels), self._labels > 0, stands)
 
     @cached_property
     def stands_flat(self) -> np.ndarray:

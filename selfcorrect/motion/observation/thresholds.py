@@ -43,6 +43,9 @@ SURE = 0.9
 LIKELY = 0.5
 """Probability from which on a foot is said to stand, or to bear load."""
 
+LABELS_ERR = 0.1
+"""Share of frames in which labels of a file are taken to be wrong."""
+
 MANY_VOTES = 0.2
 """The floor is the lowest height at which votes are this dense, as a share of where they are densest."""
 SAME_LEVEL_M = 0.05
