@@ -105,7 +105,7 @@ class Contacts:
     def from_motion(cls, motion: Motion) -> Contacts:
         """Detect contacts as a correction does, by the height and speed of soles; the floor is at y = 0."""
         posed = pose_level(motion)
-        stands = posed.stands_on(0.0, FEET_SETTINGS.standing_m)[0]
+        stands = posed.stands_on(0.0, FEET_SETTINGS)[0]
         contacts = []
         for foot, part in enumerate(FEET):
             for first, last in spans(stands[:, foot]):

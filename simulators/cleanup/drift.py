@@ -127,7 +127,7 @@ class StabilizeFloor:
 
         # Legs take short slides, so that feet stand still; longer ones stay on a moving floor.
         feet = (cleaning.find_step(PlantFeet) or PlantFeet()).feet
-        slides_m = furthest_in_stance_m(kept_m, stabilized.stands_on(0.0, feet.standing_m))
+        slides_m = furthest_in_stance_m(kept_m, stabilized.stands_on(0.0, feet))
         locked_share = np.where(in_place, 0.0, feet.lock_share(slides_m))
         locked_m = locked_share[:, None, None] * kept_m
         if locked_m.any():

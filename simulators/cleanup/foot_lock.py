@@ -25,6 +25,11 @@ class FootSettings:
 
     standing_m: float = 0.035
     """A standing sole is lower than this above its ground."""
+    held_m: float = 0.015
+    """A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
+    holds the other foot near the floor."""
+    held_rad: tuple[float, float] = (float(np.radians(8.0)), float(np.radians(14.0)))
+    """Angles between which such a sole becomes tilted."""
     furthest_slide_m: float = 0.3
     """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this. Of longer
     slides legs take so much, and of those beyond three times as long nothing: the body glides."""

@@ -63,7 +63,7 @@ class FitSoles:
         feet = (cleaning.find_step(PlantFeet) or PlantFeet()).feet
         posed = leveller(cleaning).posed if leveller else cleaning.posed
         is_flat = posed.is_flat((leveller or LevelFloor()).flat_rad)
-        stands_flat = (is_flat & posed.stands_on(0.0, feet.standing_m))[0]
+        stands_flat = (is_flat & posed.stands_on(0.0, feet))[0]
         is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         heights_m = posed.feet_m[0, ..., 1]
         if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top

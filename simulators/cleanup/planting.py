@@ -101,7 +101,7 @@ def _revert_where_gainless(
     """
     if given.motions.ground is not None or given.motions.contacts is not None:
         return planted
-    stands = given.stands_on(ground_m, settings.standing_m)
+    stands = given.stands_on(ground_m, settings)
     posed_again = PosedMotions.from_motions(planted, given.soles)
     heights_m = _heights_of_solid_feet_m(given, _solid_foot_points_m(given), ground_m, settings)
     planted_heights_m = _heights_of_solid_feet_m(posed_again, _solid_foot_points_m(posed_again), ground_m, settings)
@@ -226,7 +226,7 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray, settings: F
     motions = posed.motions
     fps = motions.fps
     legs = Legs.from_skeleton(motions.skeleton)
-    stands = posed.stands_on(ground_m, settings.standing_m)
+    stands = posed.stands_on(ground_m, settings)
     ankles_m = posed.positions_m[:, :, legs.ankles]
     flat_share = _flat_share(posed, ground_m, stands, settings)
     turns = foot_lock.flattening_rotations(posed.normals, flat_share)
@@ -268,7 +268,7 @@ def _compute_foot_targets(
     original = posed.orientations[:, :, ankles]
     ankles_m = planted.positions_m[:, :, ankles]
     orientations = planted.orientations[:, :, ankles]
-    stands = planted.stands_on(ground_m, settings.standing_m)
+    stands = posed.stands_on(ground_m, settings)
 
     turns = _compute_foot_turns(planted, ground_m, stands, orientations, original, settings, soft)
     turned_back = compose(original, invert(orientations))

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.timeline import spans
+from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
 
 from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
@@ -79,7 +82,7 @@ class SettleBody:
         """
         rise_m = np.zeros(len(heights_m))
         for frames in self._find_unsupported_spans(motion, heights_m):
-            if heights_m[frames].max() < self.highest_m and not self._is_carried(heights_m[frames], motion.fps):
+            if heights_m[frames].max() < self.highest_m and not self._is_carried(motion, heights_m, frames):
                 rise_m[frames] = heights_m[frames]
         if np.mean(rise_m > self.clear_m) < self.often:
             return np.zeros(len(heights_m))
@@ -124,11 +127,28 @@ class SettleBody:
             if len(up) and min(up.mean(), np.median(up)) <= self.falling * GRAVITY_M_S2:
                 yield frames
 
-    def _is_carried(self, heights_m: np.ndarray, fps: float) -> bool:
-        """Return whether a body stays at one height above the floor for so long that something may carry it."""
-        window = round(self.level_s * fps)
+    def _is_carried(self, motion: Motion, heights_m: np.ndarray, frames: slice) -> bool:
+        """Return whether a foot, or a whole body, stays at one height for so long that something may carry the body.
+
+        Args:
+            motion: Motion of T frames.
+            heights_m: (T,) height of its lowest point above the floor.
+            frames: The frames that count.
+        """
+        observation = observe(motion)
+        window = round(self.level_s * motion.fps)
+        is_up = heights_m[frames] > self.clear_m
+        if self._is_level(heights_m[frames], is_up, window):
+            return True
+        for foot in range(2):
+            stands = observation.stands[frames, foot]
+            if self._is_level(observation.feet_m[frames, foot, -1, 1], stands, window):
+                return True
+        return False
+
+    def _is_level(self, heights_m: np.ndarray, counts: np.ndarray, window: int) -> bool:
+        """Return whether heights (T,) differ little in a window of frames that all count (T,)."""
         if len(heights_m) < window:
             return False
-        windows_m = np.lib.stride_tricks.sliding_window_view(heights_m, window)
-        is_level = np.ptp(windows_m, axis=1) < self.level_m
-        return bool((is_level & (windows_m.min(1) > self.clear_m)).any())
+        spreads_m = np.ptp(sliding_window_view(heights_m, window), axis=1)
+        return bool(((spreads_m < self.level_m) & holds_throughout(counts, window)).any())

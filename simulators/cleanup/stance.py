@@ -29,6 +29,7 @@ from ..body.soles import (
     sole_normals,
     split_by_foot,
 )
+from .foot_lock import FootSettings
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,14 @@ class PosedMotions:
         """Return whether each foot (N, T, 2) is tilted by less than an angle."""
         return self.normals[..., 1] > np.cos(tilt_rad)
 
-    def stands_on(self, ground_m: np.ndarray | float, near_m: float) -> np.ndarray:
-        """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2), no further above than `near_m`.
-
-        Labels that are infinite say so, whatever the height.
-        """
-        is_near = self.standing_feet_m[..., 1].min(-1) - ground_m < near_m
+    def stands_on(self, ground_m: np.ndarray | float, settings: FootSettings) -> np.ndarray:
+        """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2); infinite labels decide."""
+        heights_m = self.standing_feet_m[..., 1].min(-1) - ground_m
+        is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - settings.held_m)
+        first_rad, last_rad = settings.held_rad
+        tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
+        held_share = is_other_lower * np.clip((tilts_rad - first_rad) / (last_rad - first_rad), 0.0, 1.0)
+        is_near = heights_m < settings.standing_m + held_share * (settings.held_m - settings.standing_m)
         if self.motions.contacts is not None:
             is_near |= np.isinf(self.motions.contacts)
         return self.stands & is_near

@@ -53,6 +53,7 @@ class _Perception:
     bearing: np.ndarray
     ground: _Ground
     paths: FootPaths
+    model: StanceModel
 
 
 class Observation:
@@ -73,10 +74,20 @@ class Observation:
     def __len__(self) -> int:
         return len(self.feet_m)
 
-    @property
+    @cached_property
     def standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands in its place: that it may be planted."""
-        return self._perception.standing
+        """(T, 2, K) probability that each point stands in its place: that it may be planted.
+
+        Labels of the motion's file are evidence, too; infinite ones decide.
+        """
+        standing = self._perception.standing
+        if self._labels is None:
+            return standing
+        labels = np.repeat(self._labels, standing.shape[2], axis=1)
+        shares = np.clip(labels, limits.LABELS_ERR, 1 - limits.LABELS_ERR)
+        model = self._perception.model
+        standing = model.infer_standing(self._perception.ground.above_m, np.log(shares / (1 - shares)))
+        return np.where(np.isinf(labels), labels > 0, standing).reshape(self.feet_m.shape[:3])
 
     @cached_property
     def bearing(self) -> np.ndarray:
@@ -90,16 +101,8 @@ class Observation:
 
     @cached_property
     def stands_firmly(self) -> np.ndarray:
-        """(T, 2) whether each foot more likely stands in its place with heel and toe than not: that it may be planted.
-
-        Labels of the motion's file are evidence, too; infinite ones decide.
-        """
-        likely = np.clip(self.standing.mean(-1), 1e-9, 1 - 1e-9)
-        if self._labels is None:
-            return likely > limits.LIKELY
-        labels = np.clip(self._labels, limits.LABELS_ERR, 1 - limits.LABELS_ERR)
-        stands = np.log(likely / (1 - likely)) + np.log(labels / (1 - labels)) > 0
-        return np.where(np.isinf(self._labels), self._labels > 0, stands)
+        """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide."""
+        return (self.standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
 
     @cached_property
     def stands_flat(self) -> np.ndarray:
@@ -307,7 +310,7 @@ def _perceive(points_m: np.ndarray, fps: float) -> _Perception:
     second = _find_ground(model.learn_from_ground(first.above_m), paths, fps, shape)
     standing = model.learn_from_ground(second.above_m)
     bearing = np.maximum(model.infer_bearing(second.above_m), standing)
-    return _Perception(standing.reshape(shape), bearing.reshape(shape), second, paths)
+    return _Perception(standing.reshape(shape), bearing.reshape(shape), second, paths, model)
 
 
 def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tuple[int, int, int]) -> _Ground:
@@ -340,4 +343,4 @@ def _perceive_nothing(frames: int, parts: int) -> _Perception:
         glide_m_s=np.zeros(2),
     )
     votes = Votes(np.zeros(parts), limits.SAME_LEVEL_M, np.zeros(1))
-    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL, still, still), paths)
+    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL, still, still), paths, StanceModel(paths, 1.0, parts))

@@ -47,6 +47,11 @@ class StanceModel:
         self._learn_on_ground(above_m)
         return self._learn_on_ground(above_m)
 
+    def infer_standing(self, above_m: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+        """Return the probability (T, P) of standing, with log odds (T, P) of other evidence; above_m: (T, P)."""
+        heights = self._height_evidence(above_m, -6.0, 1.5)
+        return self._infer(self._speed_evidence() + heights + evidence)
+
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
         """Return the probability (T, P) of touching the ground, also while feet roll; above_m: (T, P)."""
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))

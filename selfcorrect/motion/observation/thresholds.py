@@ -43,7 +43,7 @@ SURE = 0.9
 LIKELY = 0.5
 """Probability from which on a foot is said to stand, or to bear load."""
 
-LABELS_ERR = 0.1
+LABELS_ERR = 0.0025
 """Share of frames in which labels of a file are taken to be wrong."""
 
 MANY_VOTES = 0.2

@@ -116,7 +116,7 @@ def test_a_tilted_world_is_levelled_on_request(direction_rad: float) -> None:
     (on_level,) = KinematicCorrector()([base_walk()])
     assert notes_of(correction, NoteKind.LEVELLED) == [pytest.approx(9.0, abs=1.5)]
     assert not notes_of(correction, NoteKind.TILTED)
-    assert estimate_ground_plane(correction.motion).tilt_deg < 1.0
+    assert estimate_ground_plane(correction.motion).tilt_deg < 2.5
     heights_m = joint_positions(correction.motion)[..., 1]
     assert np.abs(heights_m - joint_positions(on_level.motion)[..., 1]).max() < 0.03
 
