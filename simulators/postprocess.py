@@ -27,9 +27,9 @@ from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.observation.observation import observe_contacts
 from selfcorrect.motion.skeleton import Skeleton
 
 from .body.curves import smooth_gaussian, smoothstep, thirds_to_frames
@@ -308,7 +308,7 @@ class RestoreFeet(Positive):
         """
         skeleton = motions.skeleton
         ankles = Legs.from_skeleton(skeleton).ankles
-        stands = self._shares(foot_contacts(cleaned), motions.fps)
+        stands = self._shares(observe_contacts(cleaned), motions.fps)
         share = np.maximum(stands, 1 - simulated[..., None])[..., None]
         feet = [skeleton.joint(f"{side}_foot") for side in ("left", "right")]
         toes = [foot for foot in feet if foot is not None]

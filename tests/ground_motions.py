@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from plain_contacts import foot_contacts
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
@@ -12,7 +13,6 @@ from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, world_poses
 from selfcorrect.motion.ground import Ground, GroundBox
-from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik

@@ -24,8 +24,8 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, make_continuous
 from selfcorrect.motion.geometry.rotations import slerp
-from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import SIDES, SMPL_22, SMPL_22_PARENTS, smpl_22
 from selfcorrect.storage.files import limits
 
@@ -105,7 +105,7 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
     motions = read_most(clips(path, split))
     if not on_floor:
         return motions
-    return [raise_motion(motion, -floor_height_m(motion)) for motion in motions]
+    return [raise_motion(motion, -observe(motion).floor_m) for motion in motions]
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:

@@ -10,8 +10,8 @@ from selfcorrect.motion.body.requirements import find_flaw
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.ground import Ground
-from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion, check_numbers
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
@@ -113,7 +113,7 @@ def _set_floor(file: MotionFile, reading: Reading) -> MotionFile:
         floor_m = reading.floor
         if floor_m is None:
             features = MotionFeatures(motion)
-            floor_m = floor_height_m(features.motion) if len(motion) and features.has_feet else 0.0
+            floor_m = observe(features.motion).floor_m if len(motion) and features.has_feet else 0.0
         motions.append(replace(raise_motion(motion, -floor_m), height_error_m=0.0))
         notes[f"lowered by {floor_m:.2f} m ({option})"] = None
     return replace(file, motions=tuple(motions), notes=(*file.notes, *notes))

@@ -210,7 +210,7 @@ class CorrectionOptions:
         from selfcorrect.motion.checks.floor import find_level_under
         from selfcorrect.motion.checks.motion_features import MotionFeatures
         from selfcorrect.motion.corrector_interface.results import FailureKind
-        from selfcorrect.motion.measures.contacts import floor_height_m
+        from selfcorrect.motion.observation.observation import observe
 
         is_tried = {
             "drop": True,
@@ -224,7 +224,7 @@ class CorrectionOptions:
             level_m = find_level_under(features, failure.frame or 0, failure.last_frame)
             if level_m is not None and abs(level_m) > _ON_FLOOR_M:
                 failure = replace(failure, value=level_m + (self.reading.floor or 0.0))
-                is_off = abs(floor_height_m(features.motion) - level_m) > _DROPPED_M
+                is_off = abs(observe(features.motion).floor_m - level_m) > _DROPPED_M
                 is_tried["drop"] = self.reading.floor is not None or is_off
         return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
 

@@ -19,8 +19,8 @@ from selfcorrect.motion.geometry.rotations import steps_between as rotations_bet
 from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.ground import Ground
-from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import Skeleton, strip_side
 
 from ..body.curves import FRAME_S, blur, smooth_gaussian
@@ -111,7 +111,9 @@ def _revert_where_gainless(
         errors_after = _StandingErrors.measure(motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index])
         is_gain = _is_gain(errors_before, errors_after, given.motions.fps, settings)
         if not is_gain:
-            before_m_s, after_m_s = standing_speeds_m_s(given.motions[index], planted[index])
+            observation = observe(given.motions[index])
+            before_m_s = observation.standing_speed_m_s(given.motions[index])
+            after_m_s = observation.standing_speed_m_s(planted[index])
             is_gain = after_m_s < (1 - settings.least_joint_gain) * before_m_s
         is_worthwhile.append(is_gain)
     return _select_motions(np.array(is_worthwhile), planted, given.motions)
@@ -186,12 +188,12 @@ def _revert_where_faster(
     motions: MotionBatch, planted: MotionBatch, replanted: MotionBatch, settings: FootSettings
 ) -> MotionBatch:
     """Return replanted motions, but those planted before if standing joints would get faster, as of feet on tiptoe."""
-    speeds_m_s = []
+    is_replanted = []
     for index in range(len(motions)):
-        speeds_m_s.append(standing_speeds_m_s(motions[index], planted[index], replanted[index]))
-    _, planted_m_s, replanted_m_s = np.transpose(speeds_m_s)
-    is_replanted = replanted_m_s <= planted_m_s + settings.sped_up_m_s[0]
-    return _select_motions(is_replanted, replanted, planted)
+        observation = observe(motions[index])
+        planted_m_s = observation.standing_speed_m_s(planted[index])
+        is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + settings.sped_up_m_s[0])
+    return _select_motions(np.array(is_replanted), replanted, planted)
 
 
 def _select_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:

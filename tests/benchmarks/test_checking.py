@@ -9,8 +9,8 @@ from benchmarks.checking import Clips, find_false_alarms, find_planted
 from benchmarks.faults import FAULTS
 from selfcorrect.datasets.collections.cmu import clips
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
 
 NAMES = ("07_01", "35_08", "16_01", "49_02", "61_01", "01_01", "13_39")
 
@@ -25,7 +25,7 @@ def real(cmu: Path) -> list[Motion]:
 
 
 def _on_floor(motion: Motion) -> Motion:
-    return replace(motion, root_m=motion.root_m - (0.0, floor_height_m(motion), 0.0))
+    return replace(motion, root_m=motion.root_m - (0.0, observe(motion).floor_m, 0.0))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plain_contacts import foot_contacts
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
@@ -15,7 +16,6 @@ from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
 from selfcorrect.datasets.files.skeletons.vertical import turn_upright
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, make_continuous
-from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch

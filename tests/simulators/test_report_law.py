@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
+from plain_contacts import foot_contacts, standing_speeds_m_s
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import foot_contacts, standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...core.errors import InputError
+from ..geometry.kinematics import forward_kinematics, in_chunks
 from ..geometry.rotations import rotate
+from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, Skeleton, strip_side
 
 HALF_FOOT_WIDTH_M = 0.045
@@ -113,6 +115,15 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
     turned = rotate(orientations[..., soles.joints, :], soles.offsets_m)
     corners_m = positions_m[..., soles.joints, :] + turned
     return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
+
+
+def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
+    """Return the corners of the soles of a motion in the world, (..., T, P, 3)."""
+    return in_chunks(
+        lambda *poses: world_sole_points(motion.skeleton, *forward_kinematics(motion.skeleton, *poses)),
+        motion.root_m,
+        motion.rotations,
+    )
 
 
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..body.foot_frames import estimate_feet_on_any_floor
+from ..body.surface import sole_corners_m
 from ..editing.transforms import raise_motion
 from ..geometry.kinematics import in_chunks
 from ..geometry.views import TurnedWorld
-from ..measures.contacts import sole_corners_m
 from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane, estimate_ground_plane
 from ..motion import Motion
 from ..observation.observation import observe

@@ -23,16 +23,14 @@ from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import norms
 from ..motion import Motion
+from ..observation.observation import observe
 from ..skeleton import SIDES
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
 STEEPEST_DEG = 20.0
 """A steeper plane is a staircase."""
-_STILL_M_S = 0.25
-"""A standing joint is slower than this."""
 _SHORTEST_S = 0.1
 """A stance lasts at least as long."""
 _FEWEST_OF_FOOT = 2
@@ -349,13 +347,13 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
     heights_m = centre_m[:, 1] - np.min([positions_m[:, ankle, 1] for ankle in ankles], axis=0)
     tall_m = _at_least(float(np.percentile(heights_m, 95)))
+    stands = observe(motion).toes_stand
     stances = []
     for side, ankle in enumerate(ankles):
         toe = skeleton.joint(f"{SIDES[side]}_foot")
         toes_m = positions_m[:, ankle if toe is None else toe]
         up = rotate(orientations[:, ankle], np.array([0.0, 1.0, 0.0]))
-        is_still = norms(np.gradient(toes_m, 1 / motion.fps, axis=0)) < _STILL_M_S
-        for start, stop in find_runs(is_still, max(2, round(_SHORTEST_S * motion.fps))):
+        for start, stop in find_runs(stands[:, side], max(2, round(_SHORTEST_S * motion.fps))):
             run = slice(start, stop)
             seconds = (stop - start) / motion.fps
             to_centre_m = (centre_m[run] - (toes_m[run] + positions_m[run, ankle]) / 2).mean(axis=0)

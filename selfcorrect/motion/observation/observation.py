@@ -24,7 +24,7 @@ from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
-from ..motion import Motion
+from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, Skeleton
 from . import thresholds as limits
 from .foot_paths import FootPaths, find_heels_and_toes
@@ -103,6 +103,11 @@ class Observation:
     def stands_firmly(self) -> np.ndarray:
         """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide."""
         return (self.standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
+
+    @property
+    def toes_stand(self) -> np.ndarray:
+        """(T, 2) whether the toe joint of each foot, or the ankle of feet without one, surely stands in its place."""
+        return self.standing[..., -1] > limits.SURE
 
     @cached_property
     def stands_flat(self) -> np.ndarray:
@@ -268,6 +273,16 @@ def observe(motion: Motion) -> Observation:
     if (observation := _OBSERVATIONS.get(motion)) is None:
         observation = _OBSERVATIONS[motion] = Observation(motion)
     return observation
+
+
+def observe_contacts(motions: MotionBatch) -> np.ndarray:
+    """Return when the feet of N motions likely touch the ground, (N, T, 2); padded frames are like the last one."""
+    touches = np.empty((*motions.root_m.shape[:2], 2), dtype=bool)
+    for index, motion_touches in enumerate(touches):
+        observed = observe(motions[index]).touches
+        motion_touches[: len(observed)] = observed
+        motion_touches[len(observed) :] = observed[-1:]
+    return touches
 
 
 def find_feet_m(motion: Motion) -> np.ndarray:

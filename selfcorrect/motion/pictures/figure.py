@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from ..body.foot_frames import level_feet
 from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
 from ..geometry.kinematics import forward_kinematics, in_chunks
-from ..measures.contacts import foot_contacts
 from ..motion import Motion
+from ..observation.observation import observe
 from ..skeleton import Skeleton, strip_side
 
 Colour = tuple[int, int, int]
@@ -91,7 +91,7 @@ def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
     """(T, 2) bool, true while each foot stands; never if the figure has no feet."""
     has_feet = (figure.feet >= 0).any()
-    return foot_contacts(level_feet(motion)) if has_feet else np.zeros((len(motion), 2), dtype=bool)
+    return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
 
 def make_figure(skeleton: Skeleton) -> Figure:

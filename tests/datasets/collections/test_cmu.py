@@ -13,9 +13,9 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
-from selfcorrect.motion.measures.contacts import floor_height_m
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import SMPL_22
 
 
@@ -28,7 +28,7 @@ def captured_motions(cmu: Path) -> dict[str, Motion]:
 @pytest.fixture(scope="module")
 def test_split(captured_motions: dict[str, Motion]) -> dict[str, Motion]:
     """The test split with its floors at 0; that `load_cmu` gives just this is a separate test."""
-    heights_m = {name: floor_height_m(motion) for name, motion in captured_motions.items()}
+    heights_m = {name: observe(motion).floor_m for name, motion in captured_motions.items()}
     return {
         name: replace(motion, root_m=motion.root_m - np.array([0, heights_m[name], 0]))
         for name, motion in captured_motions.items()
@@ -103,7 +103,7 @@ def test_walkers_walk_forward(test_split):
 
 
 def test_captured_floors_are_off_and_found(captured_motions, test_split):
-    assert max(abs(floor_height_m(motion)) for motion in captured_motions.values()) > 0.1
+    assert max(abs(observe(motion).floor_m) for motion in captured_motions.values()) > 0.1
     flat = [motion for name, motion in test_split.items() if not name.startswith("03")]
     errors = [physical_errors(MotionBatch.stack([motion])).mean() for motion in flat]
     assert np.mean([error["penetration_m"] for error in errors]) < 0.01
@@ -111,7 +111,7 @@ def test_captured_floors_are_off_and_found(captured_motions, test_split):
 
 def test_loaded_clips_stand_on_the_floor(cmu: Path, tmp_path: Path, captured_motions):
     for motion in load_cmu(small_copy(cmu, tmp_path)):
-        assert floor_height_m(motion) == pytest.approx(0, abs=1e-9)
+        assert observe(motion).floor_m == pytest.approx(0, abs=1e-9)
         np.testing.assert_array_equal(motion.rotations, captured_motions[Path(motion.source).name].rotations)
 
 

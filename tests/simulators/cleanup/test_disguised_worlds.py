@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from plain_contacts import standing_speeds_m_s
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import correct_files, save_motion
@@ -17,7 +18,6 @@ from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.views import TurnedWorld
-from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.measures.ground_plane import estimate_ground_plane
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings

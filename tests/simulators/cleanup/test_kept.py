@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from plain_contacts import standing_speeds_m_s
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_contacts import standing_speeds_m_s
 
+from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.measures.contacts import sole_corners_m, standing_speeds_m_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.body.surface import sole_points
-from selfcorrect.motion.measures.contacts import height_of_floor_m
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.levelling import estimate_floor_heights_m
 from selfcorrect.simulators.cleanup.stance import PosedMotions, collect_stance_evidence
@@ -25,14 +24,6 @@ def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(s
     posed = PosedMotions.from_motions(MotionBatch.stack([steps]), sole_points(stand.skeleton))
     lowest_m = posed.feet_m[..., 1].min()
     assert estimate_floor_heights_m(posed, lowest=True)[0] == pytest.approx(lowest_m, abs=0.01)
-
-
-def test_a_floor_that_few_still_feet_show_is_where_feet_are_low() -> None:
-    lowest_m = np.stack([np.linspace(0.0, 1.0, 101), np.full(101, 2.0)], axis=1)
-    still = np.zeros((101, 2), dtype=bool)
-    assert height_of_floor_m(lowest_m, still, fewest_frames=5) == pytest.approx(0.2)
-    still[40:45] = True
-    assert height_of_floor_m(lowest_m, still, fewest_frames=5) == pytest.approx(0.416)
 
 
 def test_points_that_stand_are_found_on_a_floor_that_slides(walk: Motion) -> None:

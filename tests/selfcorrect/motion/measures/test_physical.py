@@ -9,7 +9,6 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.editing.transforms import mirror, resample
-from selfcorrect.motion.measures.contacts import floor_height_m, foot_contacts
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -114,45 +113,3 @@ def test_real_clips_are_plausible():
     noise = np.random.default_rng(0).normal(0, 0.05, clips["walk"].rotations[..., :3].shape)
     shaken = (Rotation.from_quat(clips["walk"].rotations) * Rotation.from_rotvec(noise)).as_quat()
     assert errors(replace(clips["walk"], rotations=shaken)).jerk_m_s3[0] > 5 * result["walk"]["jerk_m_s3"]
-
-
-def test_feet_of_a_stand_are_in_contact_and_lifted_ones_are_not(stand: Motion):
-    assert foot_contacts(stand).all()
-    assert foot_contacts(shift_motion(stand, (0, -0.04, 0))).all()
-    assert not foot_contacts(shift_motion(stand, (0, 0.05, 0))).any()
-    assert not foot_contacts(shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))).any()
-
-
-def test_a_walker_stands_on_alternating_feet(walk: Motion):
-    contacts = foot_contacts(walk)
-    assert contacts.shape == (len(walk), 2)
-    share = contacts.mean(axis=0)
-    assert np.all((share > 0.3) & (share < 0.8))
-    assert contacts.any(axis=1).mean() > 0.8
-    assert (contacts[:, 0] ^ contacts[:, 1]).mean() > 0.5
-    np.testing.assert_array_equal(foot_contacts(mirror(walk)), contacts[:, ::-1])
-
-
-def test_contacts_of_a_batch_are_those_of_its_motions():
-    clips = [clip for clip in load_deepmimic() if len(clip) >= 50]
-    batch = MotionBatch.stack([clip.frames(0, 50) for clip in clips])
-    np.testing.assert_array_equal(foot_contacts(batch), [foot_contacts(clip.frames(0, 50)) for clip in clips])
-
-
-def test_flicker_is_removed(stand: Motion):
-    """A hop of one frame is closed, a touch of one frame dropped."""
-    hop = np.zeros(FRAMES)
-    hop[20] = 0.06
-    assert foot_contacts(shift_motion(stand, np.outer(hop, [0, 1, 0])), speed_m_s=100).all()
-    assert not foot_contacts(shift_motion(stand, np.outer(0.06 - hop, [0, 1, 0])), speed_m_s=100).any()
-
-
-@pytest.mark.parametrize("height_m", [0.0, 0.12, -0.3])
-def test_the_floor_is_found_under_a_stand_and_a_walk(stand: Motion, walk: Motion, height_m: float):
-    assert floor_height_m(shift_motion(stand, (0, height_m, 0))) == pytest.approx(height_m)
-    assert floor_height_m(shift_motion(walk, (0, height_m, 0))) == pytest.approx(height_m, abs=0.01)
-
-
-def test_a_floor_is_told_even_where_no_foot_is_still(stand: Motion):
-    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [3.0, 0, 0]) + np.array([0, 0.2, 0]))
-    assert floor_height_m(glide) == pytest.approx(0.2)

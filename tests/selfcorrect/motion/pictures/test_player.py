@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from helpers import lifting_off
 from PIL import Image
+from plain_contacts import foot_contacts
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.ground import Ground, GroundBox
-from selfcorrect.motion.measures.contacts import foot_contacts
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import pose_figure

@@ -1,18 +1,16 @@
-"""Foot contacts with the floor, and the height of the floor."""
+"""Contacts of feet by plain bounds of height and speed: an independent judge of what an observation finds."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 
-from ..body.surface import sole_points, world_sole_points
-from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
-from ..geometry.vectors import norms, percentile
-from ..motion import Motion, MotionBatch
-from ..skeleton import SIDES, Skeleton
+from selfcorrect.motion.body.surface import sole_corners_m, sole_points
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import SIDES, Skeleton
 
-_STILL_M_S = 0.36
-"""A sole slower than this may be standing."""
 _NEAR_M = 0.03
 """Joints stand no higher than this above the 30th percentile of their height."""
 _RISING_M_S = 0.1
@@ -21,8 +19,6 @@ _SLIDING_M_S = 0.5
 """Joints that stand slide more slowly than this."""
 _SHORTEST_S = 0.1
 """Joints stand for as long as this or longer."""
-_FEWEST_FRAMES = 5
-"""Least number of still frames that show the floor's height."""
 
 
 def foot_contacts(
@@ -51,31 +47,6 @@ def foot_contacts(
     longest_gap = round(longest_gap_s * moving.fps)
     shortest_run = round(shortest_s * moving.fps)
     return _remove_flicker((lowest_m < height_m) & (sole_speed_m_s < speed_m_s), longest_gap, shortest_run)
-
-
-def floor_height_m(motion: Motion) -> float:
-    """Height of the floor that a motion stands on, from its feet only: that of `height_of_floor_m`."""
-    lowest_m, speed_m_s = _soles(motion)
-    return height_of_floor_m(lowest_m, speed_m_s < _STILL_M_S, _FEWEST_FRAMES)
-
-
-def height_of_floor_m(lowest_m: np.ndarray, still: np.ndarray, fewest_frames: int) -> float:
-    """Estimate the height of the floor from the soles.
-
-    It is the 40th percentile of the lower sole's height over the frames in which that sole is still.
-
-    Args:
-        lowest_m: (T, 2) height of the lowest point of each sole.
-        still: (T, 2) whether each sole is still.
-        fewest_frames: Least number of still frames; with fewer, it is the 20th percentile over all frames.
-
-    Returns:
-        Height of the floor, metres.
-    """
-    standing_m = lowest_m[still & (lowest_m == lowest_m.min(axis=1, keepdims=True))]
-    if len(standing_m) < fewest_frames:
-        return float(percentile(lowest_m.min(axis=1), 20))
-    return float(percentile(standing_m, 40))
 
 
 def foot_joints(skeleton: Skeleton) -> list[int]:
@@ -119,16 +90,6 @@ def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
         speed_m_s = _speed(feet_m[..., [0, 2]], before.fps)
         speeds_m_s.append(float(speed_m_s[stands].mean()))
     return tuple(speeds_m_s)
-
-
-def sole_corners_m(moving: Motion | MotionBatch) -> np.ndarray:
-    """Return the corners of the soles in the world, (..., T, P, 3)."""
-    skeleton = moving.skeleton
-    return in_chunks(
-        lambda *poses: world_sole_points(skeleton, *forward_kinematics(skeleton, *poses)),
-        moving.root_m,
-        moving.rotations,
-    )
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
