@@ -19,6 +19,7 @@ from scipy.spatial.distance import cdist
 
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.observation.observation import Observation, observe
 
 from ..body.curves import smooth_whittaker
 from ..body.leg_ik import Legs
@@ -27,7 +28,7 @@ from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m
 from .gliding import GLIDES, GlideSettings, estimate_standing_glide
 from .planting import PlantFeet
-from .stance import CUES, CueSettings, PosedMotions, StanceEvidence, bell, collect_stance_evidence
+from .stance import PosedMotions, StanceEvidence, bell
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,6 @@ class StabilizeFloor:
     drift is removed, and clean clips stay unchanged.
     """
 
-    cues: CueSettings = CUES
-    """Cues by which a point of a foot stands."""
     upright_m: float = 0.5
     """Height of the root above the soles beyond which feet carry the body."""
     often: float = 0.5
@@ -154,12 +153,11 @@ class StabilizeFloor:
     def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
         """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
         motions = posed.motions
-        ankles = posed.orientations[:, :, Legs.from_skeleton(motions.skeleton).ankles]
         floor_motions = []
         for index in range(len(motions)):
             floor_motion = estimate_floor_motion(
                 posed.feet_m[index],
-                ankles[index],
+                observe(motions[index]),
                 motions.root_m[index],
                 motions.fps,
                 self,
@@ -231,7 +229,7 @@ class FloorMotion:
 
 def estimate_floor_motion(
     feet_m: np.ndarray,
-    ankles: np.ndarray,
+    observation: Observation,
     root_m: np.ndarray,
     fps: float,
     settings: StabilizeFloor,
@@ -245,13 +243,13 @@ def estimate_floor_motion(
 
     Args:
         feet_m: (T, 2, K, 3) sole corners.
-        ankles: (T, 2, 4) orientations of the ankles, world.
+        observation: Observation of the motion.
         root_m: (T, 3) root.
         fps: Frames per second.
         settings: Thresholds.
         noisy: Whether the joints are noisy; such a body must not run.
     """
-    drift_m_s = estimate_floor_drift(feet_m, ankles, root_m, fps, settings, noisy=noisy)
+    drift_m_s = estimate_floor_drift(feet_m, observation, root_m, fps, settings, noisy=noisy)
     zero_m_s = np.zeros_like(drift_m_s)
     if settings.remove:
         return FloorMotion(drift_m_s, zero_m_s)
@@ -285,7 +283,7 @@ def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
 
 def estimate_floor_drift(
     feet_m: np.ndarray,
-    ankles: np.ndarray,
+    observation: Observation,
     root_m: np.ndarray,
     fps: float,
     settings: StabilizeFloor,
@@ -296,7 +294,7 @@ def estimate_floor_drift(
 
     Args:
         feet_m: (T, 2, K, 3) sole corners.
-        ankles: (T, 2, 4) orientations of the ankles, world.
+        observation: Observation of the motion.
         root_m: (T, 3) root.
         fps: Frames per second.
         settings: Thresholds.
@@ -310,7 +308,7 @@ def estimate_floor_drift(
     upright = root_m[:, 1] - lowest_m > settings.upright_m
     if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
         return no_drift_m_s
-    standing = collect_stance_evidence(feet_m, ankles, upright[1:], fps, settings.cues)
+    standing = StanceEvidence.from_observation(observation, upright[1:])
     if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
         return no_drift_m_s
     required = NOISY if noisy else CALM

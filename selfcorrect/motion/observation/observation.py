@@ -53,7 +53,8 @@ class _Perception:
     bearing: np.ndarray
     ground: _Ground
     paths: FootPaths
-    model: StanceModel
+    model: StanceModel | None
+    """None for a body without feet or without frames."""
 
 
 class Observation:
@@ -81,11 +82,11 @@ class Observation:
         Labels of the motion's file are evidence, too; infinite ones decide.
         """
         standing = self._perception.standing
-        if self._labels is None:
+        model = self._perception.model
+        if self._labels is None or model is None:
             return standing
         labels = np.repeat(self._labels, standing.shape[2], axis=1)
         shares = np.clip(labels, limits.LABELS_ERR, 1 - limits.LABELS_ERR)
-        model = self._perception.model
         standing = model.infer_standing(self._perception.ground.above_m, np.log(shares / (1 - shares)))
         return np.where(np.isinf(labels), labels > 0, standing).reshape(self.feet_m.shape[:3])
 
@@ -103,6 +104,19 @@ class Observation:
     def stands_firmly(self) -> np.ndarray:
         """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide."""
         return (self.standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
+
+    @cached_property
+    def settled(self) -> np.ndarray:
+        """(T, 2, K) probability that each point stands on ground that may slide beneath it."""
+        model = self._perception.model
+        if model is None:
+            return self.standing
+        return model.infer_settled(self._perception.ground.above_m).reshape(self.standing.shape)
+
+    @cached_property
+    def points_m(self) -> np.ndarray:
+        """(T, 2, K, 3) places of the points: heel and toe joint of each foot, or the ankle of feet without one."""
+        return find_heels_and_toes(self.feet_m)
 
     @property
     def toes_stand(self) -> np.ndarray:
@@ -358,4 +372,4 @@ def _perceive_nothing(frames: int, parts: int) -> _Perception:
         glide_m_s=np.zeros(2),
     )
     votes = Votes(np.zeros(parts), limits.SAME_LEVEL_M, np.zeros(1))
-    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL, still, still), paths, StanceModel(paths, 1.0, parts))
+    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL, still, still), paths, None)
