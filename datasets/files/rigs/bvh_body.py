@@ -21,7 +21,7 @@ from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .bvh_text import PLACEHOLDER
-from .followers import Follower, find_followers, put_followers
+from .followers import Follower, TwistBone, find_followers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 from .stretching import (
@@ -133,7 +133,7 @@ def body_of(clip: RiggedMotion) -> Motion:
     return put_ankles_where_the_file_has_them(motion, clip)
 
 
-def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower]) -> RiggedMotion:
+def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower | TwistBone]) -> RiggedMotion:
     """Return the clip with another motion of its `body_of`, its feet where that has them, and its followers on it."""
     changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)
