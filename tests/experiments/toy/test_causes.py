@@ -93,6 +93,8 @@ CAUSES = [
           ("detector that finds 95%: settled variance", "true positive rate needed for a variance of 0.8")),
     Cause("crossfeed", "Exchange", lambda policy: policy,
           ("exchange slows the collapse down", "crossfed: variance at generation 15")),
+    Cause("reflow", "sc.Replace", RealOnly,
+          ("one reflow straightens the paths", "repeated reflow moves away from the data"), {"generations": 3}),
     Cause("mixture", "Replace", RealOnly,
           ("replace: the tails go", "replace: the held-out loss grows", "augment keeps more of the tails"),
           {"generations": 3, "seeds": 6}),
