@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
-from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
+from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 
 from ...remedies.table import PLACES, REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, ArmSettings
@@ -138,6 +139,12 @@ class MotionSettings:
                         f"the corrector {arm.corrector} needs an engine with compliant joints ({suitable}), "
                         f"got {self.engine}; add --engine mujoco"
                     )
+
+    @property
+    def has_correctors(self) -> bool:
+        """Return True if an arm is corrected, or real data are."""
+        arms = [arm for comparison in self.comparisons for arm in comparison.arms]
+        return self.corrects_real or any(arm.corrector != "none" for arm in arms)
 
     @property
     def corrects_real(self) -> bool:
@@ -371,7 +378,8 @@ class MotionOptions:
         """Return the engine of the options, else the preset's, or MuJoCo if that is PyBullet and not installed."""
         if self.engine:
             return self.engine
-        return resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine
+        is_missing = preset.engine == PUBLISHED_ENGINE and find_spec(PUBLISHED_ENGINE) is None
+        return "mujoco" if is_missing else preset.engine
 
     def _add_published_model(self, preset: MotionSettings) -> MotionSettings:
         """Return the preset with the published generator and evaluator, if given, in place of the preset's."""
