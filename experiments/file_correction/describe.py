@@ -35,6 +35,7 @@ _KINDS_LEFT = (
     NoteKind.DRIFT_KEPT,
     NoteKind.FEET_KEPT,
     NoteKind.NOT_LEVELLED,
+    NoteKind.TILT_CHANGES,
     NoteKind.TAKES,
     NoteKind.T_POSE,
     NoteKind.T_POSE_AT_END,
