@@ -21,7 +21,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..motion.correctors.table import corrector_row
+from ..motion.correctors.table import corrector_row, is_own
 from ..motion.settings.experiment import MotionOptions, MotionSettings, option_hint
 from ..motion.settings.presets import PRESET_ROWS, PRESETS
 from ..motion.settings.run_options import RunOptions
@@ -64,8 +64,17 @@ class MotionCommand(MotionOptions):
     options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
 
     def settings(self) -> MotionSettings:
-        """Return the preset with the options applied; SettingError for options that exclude each other."""
-        return self.apply_to(PRESETS[self.preset])
+        """Return the preset with the options; SettingError for options that exclude each other or do nothing."""
+        settings = self.apply_to(PRESETS[self.preset])
+        correctors = [arm.corrector for comparison in settings.comparisons for arm in comparison.arms]
+        if not any(map(is_own, correctors)):
+            for name, value in (
+                ("corrector-timeout", self.options.corrector_timeout_s),
+                ("corrector-in-process", self.options.corrector_in_process),
+            ):
+                if value:
+                    raise SettingError(f"--{name} is for correctors of your own, and there are none; leave it out")
+        return settings
 
     def _check_names(self) -> None:
         """Check the names of options before PyTorch is imported, which takes seconds."""

@@ -24,7 +24,7 @@ from ...remedies.table import PLACES, REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, ArmSettings
 from ..correctors.table import CORRECTORS, corrector_row, is_own
 from . import published
-from .arms import check_names, parse_ratio, refine_arms
+from .arms import check_names, parse_ratio, rated_components, refine_arms
 from .published import PublishedModel
 
 if TYPE_CHECKING:
@@ -372,7 +372,20 @@ class MotionOptions:
                 changes[name] = dict.fromkeys(denoisers, changes[name])
         changes["comparisons"] = self._comparisons(preset)
         changes["engine"] = self.engine_for(preset)
-        return replace(preset, **changes)
+        settings = replace(preset, **changes)
+        self._refuse_without_effect(settings)
+        return settings
+
+    def _refuse_without_effect(self, settings: MotionSettings) -> None:
+        """Raise SettingError for an option that changes nothing in the arms that are run."""
+        arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+        if all(arm.corrector == "none" for arm in arms):
+            for name in ("gamma", "physics_in", "evaluate_corrected"):
+                if getattr(self, name):
+                    option = name.replace("_", "-")
+                    raise SettingError(f"--{option} is for arms with a corrector, and there are none; leave it out")
+        if self.ratings and not any(map(rated_components, arms)):
+            raise SettingError("--ratings is for --corrector people and --remedy preferred; leave it out")
 
     def engine_for(self, preset: MotionSettings) -> str:
         """Return the engine of the options, else the preset's, or MuJoCo if that is PyBullet and not installed."""
