@@ -106,16 +106,6 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     return torch.column_stack([points, group, label])
 
 
-def typicality(values: Tensor, minority_share: float) -> Tensor:
-    """Return the log-density (N,) of the groups and features of people (N, 4), up to a constant."""
-    group = values[:, 2].long()
-    shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)
-    from_means = values[:, None, :2] - CELL_MEANS[group]
-    squared_distances = from_means.square().sum(-1)
-    likelihoods = (-squared_distances / 2).logsumexp(1)
-    return shares.log()[group] + likelihoods
-
-
 def zipf(words: int, exponent: float = 1.0) -> Tensor:
     """Return probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
     ranks = torch.arange(1, words + 1, dtype=torch.float64)
