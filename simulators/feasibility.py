@@ -9,8 +9,6 @@ The rules of physics rest on contacts. Kinematic clean-up comes first: feet that
 rules of the floor, and would carry nothing here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Self
 

@@ -1,7 +1,5 @@
 """Data whose truth is known: Gaussians, rings, moons, a pinwheel in the plane, and word frequencies."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """The description of a motion and of its correction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Checks of arguments before anything runs; each message says what is wrong and what is expected."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real

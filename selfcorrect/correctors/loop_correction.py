@@ -1,7 +1,5 @@
 """Correction: a corrector applied with a strength, a rule for rejected samples and a rule for failures."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence

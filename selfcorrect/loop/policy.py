@@ -4,8 +4,6 @@
 pure function of the real data, the history of synthetic batches, the generation and a stream.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace

@@ -1,7 +1,5 @@
 """Curves over time: smoothers, splines, blends and Gaussian blurs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self

@@ -5,8 +5,6 @@ rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at one time. They
 run at every step of a simulation. A body's result has the same bits in any company.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 

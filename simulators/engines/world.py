@@ -5,8 +5,6 @@ root's position is that of its centre of mass. A joint's rotation is that of its
 torques and velocities are in the link's frame. J = L − 1: the root has no joint.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self

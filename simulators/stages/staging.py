@@ -4,8 +4,6 @@ The floor stays at y = 0 while a scene is simulated: a slope is gravity that pul
 the hill in the end.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rules of a ground that moves or leans: bodies that glide while they stand, and floors that are tilted."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 

@@ -4,8 +4,6 @@ Filters, contacts and simulations treat the ends of a motion as ends. So a loop 
 comes its own end, and after its last frame its own beginning. Afterwards it is closed again.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import ceil
 

@@ -4,8 +4,6 @@ The same rotations on longer legs put feet into the floor, and the same root pat
 is scaled about the floor by the length of the legs, and the root is then moved by what standing feet are still off.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

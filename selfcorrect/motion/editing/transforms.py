@@ -1,7 +1,5 @@
 """Transforms of motions: moving, turning, mirroring, resampling, cycles."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Foot contacts with the floor, and the height of the floor."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.ndimage import binary_closing, binary_opening
 

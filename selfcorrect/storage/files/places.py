@@ -4,8 +4,6 @@ A place is only an address, so it can be sent between processes and machines. Fi
 by renaming, at an address by one upload.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator
