@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import solveh_banded
-from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
@@ -209,7 +208,7 @@ def solve_centre_shift(
     right_side[:-2] -= pull * force[1:-1]
     right_side[1:-1] += 2 * pull * force[1:-1]
     right_side[2:] -= pull * force[1:-1]
-    return solveh_banded(bands, right_side.ravel()).reshape(count, 3)
+    return solve_banded(bands, right_side.ravel()).reshape(count, 3)
 
 
 def _split_by_foot(corners: np.ndarray) -> np.ndarray:
@@ -234,8 +233,7 @@ def heel_load_share(
     front = load[..., 2:].sum(-1)
     is_on_heel = (heel > 1.0) & (front < 0.2 * heel)
     shortest = max(1, round(settings.heel_s * fps))
-    shortest_run = np.ones((1, shortest, 1), dtype=bool)
-    is_long = binary_opening(is_on_heel, shortest_run)
+    is_long = remove_short_runs(is_on_heel, shortest, axis=1)
     margin = round(settings.heel_margin_s * fps)
     around = 2 * margin + 1
     widest = maximum_filter1d(is_long.astype(float), around, axis=1)

@@ -20,10 +20,10 @@ from functools import lru_cache
 from typing import Protocol, Self
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.checks import Positive
+from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import norms

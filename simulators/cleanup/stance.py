@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion, binary_opening
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.timeline import spans
+from selfcorrect.motion.geometry.filters import dilate, erode, remove_short_runs
 from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.geometry.rotations import rotate, steps_between
 from selfcorrect.motion.geometry.vectors import norms
@@ -163,8 +163,8 @@ class PosedMotions:
         is_other_lower = is_carrying[..., ::-1] & (heights_m[..., ::-1] < heights_m - settings.held_m)
         first_rad, last_rad = settings.held_rad
         tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
-        window = np.ones((1, max(1, round(settings.held_s * self.motions.fps)), 1), dtype=bool)
-        is_held = binary_opening(is_other_lower & (tilts_rad > first_rad), window)
+        shortest = max(1, round(settings.held_s * self.motions.fps))
+        is_held = remove_short_runs(is_other_lower & (tilts_rad > first_rad), shortest, axis=1)
         tilted_share = np.clip((tilts_rad - first_rad) / (last_rad - first_rad), 0.0, 1.0) * is_held
         return heights_m * (1.0 + tilted_share * (settings.standing_m / settings.held_m - 1.0))
 
@@ -229,9 +229,9 @@ def detect_stances(soles_m: np.ndarray, speed_m_s: np.ndarray, fps: float, setti
         (N, T, 2) booleans.
     """
     is_still = (speed_m_s < settings.standing_m_s) & (soles_m < settings.standing_m)
-    window = np.ones((1, 2 * max(1, round(FRAME_S * fps)) + 1, 1), dtype=bool)
-    closed = binary_erosion(binary_dilation(is_still, window), window, border_value=1)
-    return binary_dilation(binary_erosion(closed, window), window)
+    frames = 2 * max(1, round(FRAME_S * fps)) + 1
+    closed = erode(dilate(is_still, frames, axis=1), frames, axis=1, border=True)
+    return remove_short_runs(closed, frames, axis=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ is scaled about the floor by the length of the legs, and the root is then moved 
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
+from ..geometry.filters import gaussian_filter1d
 from ..motion import Motion
 from ..observation.observation import Observation, find_feet_m, observe
 from ..skeleton import Skeleton

@@ -1,9 +1,9 @@
 """Foot contacts with the floor, and the height of the floor."""
 
 import numpy as np
-from scipy.ndimage import binary_closing, binary_opening
 
 from ..body.surface import sole_points, world_sole_points
+from ..geometry.filters import fill_short_gaps, remove_short_runs
 from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from ..geometry.vectors import norms, percentile
 from ..motion import Motion, MotionBatch
@@ -152,7 +152,6 @@ def _remove_flicker(contacts: np.ndarray, longest_gap: int, shortest_run: int) -
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]
     # Outside its frames a motion is taken to be like its first and last frame.
     padded = np.pad(contacts, width, mode="edge")
-    shape = (1,) * (contacts.ndim - 2)
-    closed = binary_closing(padded, np.ones((*shape, longest_gap + 1, 1)))
-    opened = binary_opening(closed, np.ones((*shape, max(shortest_run, 1), 1)))
+    closed = fill_short_gaps(padded, longest_gap + 1, axis=-2)
+    opened = remove_short_runs(closed, max(shortest_run, 1), axis=-2)
     return opened[..., margin:-margin, :]
