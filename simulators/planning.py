@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
@@ -156,9 +156,7 @@ class Planner:
             load = np.maximum(load, heel_share[..., None])
         arms_m = points_m - ankles_m[..., None, :]
         rise_m, turns_rad = solve_foot_moves(heights_m, arms_m, load, fps, placement)
-        turn_vectors = Rotation.from_rotvec(turns_rad.reshape(-1, 3))
-        turns = turn_vectors.as_quat()
-        turns = turns.reshape(*turns_rad.shape[:-1], 4)
+        turns = quaternions(turns_rad)
         targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
         targets_m[..., [0, 2]] += hold_contacts(points_m, load, fps, placement)
         no_shift_m = np.zeros_like(motions.root_m)

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
@@ -26,6 +26,10 @@ from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
 from ..motion import Motion
 from ..skeleton import SIDES
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
@@ -124,6 +128,8 @@ class GroundPlane:
     @property
     def to_level(self) -> Rotation:
         """The smallest turn of the world that levels the plane."""
+        from scipy.spatial.transform import Rotation  # takes long to import
+
         x, y, z = self.normal
         axis = np.array([-z, 0.0, x])
         length = float(np.linalg.norm(axis))
