@@ -128,7 +128,7 @@ def body_of(clip: RiggedMotion) -> Motion:
     parts = tuple(skeleton.parts[joint] for joint in joints)
     body = Skeleton(names, (-1, *parents), offsets_m, parts, rigid=skeleton.rigid)
     rotations = clip.motion.rotations[:, joints]
-    rotations[:, 0] = orientation.as_quat()
+    rotations[:, 0] = orientation
     motion = replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
     return put_ankles_where_the_file_has_them(motion, clip)
 
