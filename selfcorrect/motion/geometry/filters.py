@@ -129,7 +129,7 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     if KERNELS is None:
         from scipy.linalg import solveh_banded
 
-        return solveh_banded(bands, right)
+        return solveh_banded(bands, right.reshape(len(right), -1)).reshape(right.shape)
     solution = np.array(right, dtype=float, order="C")
     failed = KERNELS.solve_banded(np.ascontiguousarray(bands, dtype=float), solution.reshape(len(solution), -1))
     if failed:

@@ -79,13 +79,16 @@ def test_banded_systems_are_solved(frames, bands, seed):
 
 def test_without_kernels_scipy_does_the_same(monkeypatch: pytest.MonkeyPatch):
     values = np.random.default_rng(2).normal(size=(2, 30, 2))
+    bands = np.stack([np.full(30, 0.5), np.full(30, 2.0)])
     results = []
+    solutions = []
     for kernels in (compiled.KERNELS, None):
         monkeypatch.setattr(filters, "KERNELS", kernels)
         smooth = filters.gaussian_filter1d(values, 2.0, 1, "nearest")
         medians = filters.median_filter1d(values, 5, 1)
-        results.append(
-            (smooth, medians, filters.uniform_filter1d(values, 4, 1), filters.remove_short_runs(values > 0, 3, 1))
-        )
+        means = filters.uniform_filter1d(values, 4, 1)
+        results.append((smooth, medians, means, filters.remove_short_runs(values > 0, 3, 1)))
+        solutions.append(filters.solve_banded(bands, values.transpose(1, 0, 2)))
     for with_kernels, without in zip(*results, strict=True):
         np.testing.assert_array_equal(with_kernels, without)
+    np.testing.assert_allclose(*solutions, rtol=0, atol=1e-14)
