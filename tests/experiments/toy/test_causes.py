@@ -93,6 +93,8 @@ CAUSES = [
           ("detector that finds 95%: settled variance", "true positive rate needed for a variance of 0.8")),
     Cause("crossfeed", "Exchange", lambda policy: policy,
           ("exchange slows the collapse down", "crossfed: variance at generation 15")),
+    Cause("performative", "React", lambda policy, reaction: policy,
+          ("ε = 0.5: mean at generation 12", "ε = 1.2: mean at generation 12")),
     Cause("reflow", "sc.Replace", RealOnly,
           ("one reflow straightens the paths", "repeated reflow moves away from the data"), {"generations": 3}),
     Cause("mixture", "Replace", RealOnly,
