@@ -52,6 +52,8 @@ FIXTURES = {
 OPTIONAL = (*EXTRA_OF, "pandas")
 """Packages that the base does not bring."""
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PRINTED = re.compile(r"\n\n```text\n(.*?)```", re.DOTALL)
+"""What a block of code prints stands right below it."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in TEXTS if BLOCK.search(page.read_text()) and page.stem != "own-model"]
@@ -97,12 +99,21 @@ def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_of_a_page_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They print what the page shows below them, up to what rounding on another processor may change."""
     monkeypatch.chdir(tmp_path)
-    hide_what_is_not_installed(page.read_text(), monkeypatch)
+    text = page.read_text()
+    hide_what_is_not_installed(text, monkeypatch)
     names: dict[str, object] = {"__name__": "__main__"}  # pages are scripts
-    for block in BLOCK.findall(page.read_text()):
-        exec(compile(block, str(page), "exec"), names)
+    for block in BLOCK.finditer(text):
+        capsys.readouterr()
+        exec(compile(block[1], str(page), "exec"), names)
+        if shown := PRINTED.match(text, block.end()):
+            printed = capsys.readouterr().out
+            assert format_measured(printed) == format_measured(shown[1])
+            assert read_measured(printed) == pytest.approx(read_measured(shown[1]), rel=0.1, abs=0.05)
     for name, value in list(names.items()):
         if name.startswith("test_") and callable(value):
             fixtures = {name: FIXTURES[name] for name in inspect.signature(value).parameters}
@@ -124,6 +135,10 @@ def test_commands_of_a_tutorial_print_what_it_shows(
                 format_measured(line) for line in expected
             ]
             assert len(printed) == len(expected) or shown.endswith("…\n")
+
+
+def read_measured(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[-+]?\d+\.\d+", text)]
 
 
 def format_measured(line: str) -> str:
