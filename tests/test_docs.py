@@ -491,8 +491,9 @@ def files_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in WITH_COMMANDS if page not in TUTORIALS], ids=lambda page: page.stem)
-def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path) -> None:
+def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1 is a finding, of `check` only."""
+    hide_what_is_not_installed(page.read_text(encoding="utf-8"), monkeypatch)
     for words in list_commands(page):
         if words[0] in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
             continue
@@ -501,22 +502,71 @@ def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path) -> No
         assert cli.main([*words, *options]) in expected, shlex.join(words)
 
 
-TINY = ("--generations", "1", "--real-count", "24", "--evaluated-count", "24", "--steps", "6", "--initial-steps", "60")
-"""Options of `motion` for an experiment of a minute."""
+TINY = {
+    "--seeds": "1",
+    "--generations": "1",
+    "--real-count": "24",
+    "--evaluated-count": "24",
+    "--steps": "6",
+    "--initial-steps": "60",
+}
+"""Options of `motion` for an experiment of a minute or few."""
+CORRECTORS = """
+from dataclasses import replace
+
+
+def fix(motion):
+    return replace(motion, root_m=motion.root_m + (0.0, 0.01, 0.0))
+
+
+my_corrector = fix
+"""
+"""What readers of other pages bring as my_module.py."""
+SHARPEN = """
+
+def sharpen(samples):
+    return samples.with_values(samples.values.sign() * samples.values.abs().sqrt())
+"""
+"""What readers of own-model.md bring beside the code of the page."""
 MODULE = re.compile(r"`my_module.py`.*?```python\n(.*?)```", re.DOTALL)
 
 
+def list_experiments(page: Path) -> list[list[str]]:
+    """Return the experiments of a page that need no data or machine of the reader's, in a small size."""
+    experiments = []
+    for words in list_commands(page):
+        if words[0] not in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
+            continue
+        if words[0] == "motion":
+            kept = [word for before, word in zip(["", *words], words, strict=False) if not {before, word} & TINY.keys()]
+            experiments.append([*kept, *(word for option in TINY.items() for word in option)])
+        elif words[0] == "toy":
+            paths = [str(REPOSITORY / word) if word.startswith("examples/") else word for word in words]
+            experiments.append([*paths, "--quick"])
+        else:
+            experiments.append(words)
+    return experiments
+
+
+FIRST_PAGES = ("README.md", "docs/start.md")
+WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COMMANDS if list_experiments(page)}
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
-def test_experiments_of_the_first_pages_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    text = (REPOSITORY / name).read_text(encoding="utf-8")
-    (tmp_path / "my_module.py").write_text(MODULE.findall(text)[0], encoding="utf-8")
-    experiments = [words for words in list_commands(REPOSITORY / name) if words[0] in EXPERIMENTS]
-    assert experiments
-    for number, words in enumerate(experiments):
-        options = (*TINY, "--out", f"runs/{number}") if words[0] == "motion" else ()
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FIRST_PAGES else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS],
+)
+def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
+    page = WITH_EXPERIMENTS[name]
+    text = page.read_text(encoding="utf-8")
+    modules = MODULE.findall(text)
+    (tmp_path / "my_module.py").write_text(modules[0] if modules else CORRECTORS, encoding="utf-8")
+    for file, content in YAML.findall(text):
+        (tmp_path / file).write_text(content, encoding="utf-8")
+        (tmp_path / "my_digits.py").write_text("\n\n".join(BLOCK.findall(text)) + SHARPEN, encoding="utf-8")
+    for number, words in enumerate(list_experiments(page)):
+        options = () if "--out" in words or words[0] != "motion" else ("--out", f"runs/{number}")
         command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, *options]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert process.returncode == 0, process.stderr
+        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert process.returncode == 0, f"{shlex.join(words)}: {process.stderr}"
