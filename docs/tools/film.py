@@ -1,7 +1,7 @@
 """Draw samples of the first and the last generation as docs/pictures/collapse.gif: `python docs/tools/film.py RUN`.
 
-RUN is a folder of `selfcorrect motion --preset short`, whose uncorrected loop is fully synthetic. The label is the first
-of the data in all columns, and the noise of a column is the same in both rows.
+RUN is a folder of `selfcorrect motion --preset short`, whose uncorrected loop is fully synthetic. All columns have the
+first label of the data. The noise of a column is the same in both rows.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
     label = task.data.training.label_names[0]
     last = settings.generations
     uncorrected = ArmSettings("replace")
+    folder = first.arm_folder(uncorrected)
     rows = [
         (f"{label}, generation 0", draw_samples(first, task, labels, BASELINE, 0, first.first_folder)),
-        (f"{label}, generation {last}", draw_samples(first, task, labels, uncorrected, last, first.arm_folder(uncorrected))),
+        (f"{label}, generation {last}", draw_samples(first, task, labels, uncorrected, last, folder)),
     ]
     panels = []
     for title, motions in rows:

@@ -197,6 +197,7 @@ def _words(arm: ArmSettings) -> str:
 
 # --- sentences -------------------------------------------------------------------------------------------------------
 
+
 def describe_claim(reading: Reading) -> str:
     """Return the verdict on each sentence of the claim, with the tests on which it rests."""
     words = []
