@@ -82,7 +82,6 @@ docs: $(INSTALLED_FOR_DOCS) types
 
 # Tables and figures of the results pages, from docs/results/*.json.
 results: $(INSTALLED_FOR_DOCS)
-	$(PIP) install --quiet --no-deps --no-build-isolation ./examples/plugins/published_remedies
 	$(BIN)/python docs/tools/results.py
 
 # The technical report as build/report.pdf.

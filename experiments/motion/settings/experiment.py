@@ -237,13 +237,17 @@ def _is_subset(part: Any, superset: Any) -> bool:
     return part == superset
 
 
+def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
+    """Return the arms of a denoiser that a config records; their correctors and remedies need not be installed."""
+    return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
+
+
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings whose `config` this is, as a run folder records it."""
     values = dict(config)
     comparisons = []
     for comparison in values["comparisons"]:
-        arms = [ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"]]
-        comparisons.append(DenoiserArms(comparison["denoiser"], tuple(arms)))
+        comparisons.append(DenoiserArms(comparison["denoiser"], arms_from_config(comparison)))
     values["comparisons"] = tuple(comparisons)
     for name in ("data", "reference"):
         if name in values:
