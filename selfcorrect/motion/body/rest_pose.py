@@ -186,7 +186,7 @@ class _UprightTurnSearch:
         return np.degrees(np.median(deviations_rad, axis=0))
 
 
-def _align(before: Rotation, bones_m: np.ndarray, directions: np.ndarray) -> Rotation:
+def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Return the turn nearest to `before` that aligns bones (B, 3) with their directions (B, 3)."""
     lengths_m = norms(bones_m)[..., None]
     targets_m = lengths_m * directions / norms(directions)[..., None]

@@ -72,8 +72,10 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
         return ndimage.uniform_filter1d(values, size, axis, mode=mode)
     frames = values.shape[axis]
     before = size // 2
-    padding = {"nearest": "edge", "reflect": "symmetric"}[mode]
-    line = np.pad(np.moveaxis(values, axis, 0), [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1), padding)
+    margins = [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1)
+    frames_first = np.moveaxis(values, axis, 0)
+    is_nearest = mode == "nearest"
+    line = np.pad(frames_first, margins, "edge") if is_nearest else np.pad(frames_first, margins, "symmetric")
     first_sum = np.add.accumulate(line[:size], axis=0)[-1:]
     changes = line[size:] - line[: frames - 1]
     sums = np.add.accumulate(np.concatenate([first_sum, changes]), axis=0)
