@@ -11,7 +11,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-all campaign test-fast lint types docs results report bench blender blender-platform wheels release-check clean
+.PHONY: setup motion test test-all test-nightly campaign test-fast lint types docs results report bench blender blender-platform wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -49,7 +49,11 @@ test: tests $(INSTALLED_FOR_TESTS)
 
 # Clusters, installations and faults of disks, too.
 test-all: tests $(INSTALLED_FOR_TESTS)
-	$(PYTEST) $(if $(MARKS),-m '$(MARKS)')
+	$(PYTEST) -m 'not nightly$(if $(MARKS), and ($(MARKS)))'
+
+# The experiments of all pages, in a small size.
+test-nightly: tests $(INSTALLED_FOR_TESTS)
+	$(PYTEST) -m nightly
 
 tests:
 	@echo "The tests are in the repository, not in a release." >&2; exit 1

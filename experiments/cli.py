@@ -1,7 +1,5 @@
 """The `selfcorrect` command: one subcommand per file of `commands`, whose options import nothing heavy."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import os

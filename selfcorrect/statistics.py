@@ -8,8 +8,6 @@ share of n samples, have a resolution (1 / n): below it, no spread can be measur
 never assume a smaller standard deviation. Without one, equal differences are undecided: no bounds, p = 1.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Batches of motions that are corrected together, and what no corrector could work on."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from math import ceil

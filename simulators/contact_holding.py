@@ -13,8 +13,6 @@ until the foot's next contact. Legs follow by inverse kinematics.
 what comes out. `find_missed` measures what is left, which is what legs do not reach and what people ruled out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise

@@ -4,8 +4,6 @@
 `correct_samples` corrects a model's samples, which have one length and stand on a known floor.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Evaluate corrected motions: how far they moved, their errors before and after, residual forces, reasons to reject."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

@@ -9,13 +9,10 @@ The rules of physics rest on contacts. Kinematic clean-up comes first: feet that
 rules of the floor, and would carry nothing here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.motion.body.foot_frames import level_feet
@@ -24,6 +21,7 @@ from selfcorrect.motion.checks.findings import Finding, Measurement, find_violat
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
+from selfcorrect.motion.geometry.filters import uniform_filter1d
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 

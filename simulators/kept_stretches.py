@@ -4,8 +4,6 @@ A jump over an obstacle that the file does not show takes longer than gravity al
 holds the body up. That is no reason to leave the steps before and after as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self

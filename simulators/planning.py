@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import solveh_banded
-from scipy.ndimage import binary_opening, gaussian_filter1d, maximum_filter1d
-from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
@@ -157,9 +156,7 @@ class Planner:
             load = np.maximum(load, heel_share[..., None])
         arms_m = points_m - ankles_m[..., None, :]
         rise_m, turns_rad = solve_foot_moves(heights_m, arms_m, load, fps, placement)
-        turn_vectors = Rotation.from_rotvec(turns_rad.reshape(-1, 3))
-        turns = turn_vectors.as_quat()
-        turns = turns.reshape(*turns_rad.shape[:-1], 4)
+        turns = quaternions(turns_rad)
         targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
         targets_m[..., [0, 2]] += hold_contacts(points_m, load, fps, placement)
         no_shift_m = np.zeros_like(motions.root_m)
@@ -209,7 +206,7 @@ def solve_centre_shift(
     right_side[:-2] -= pull * force[1:-1]
     right_side[1:-1] += 2 * pull * force[1:-1]
     right_side[2:] -= pull * force[1:-1]
-    return solveh_banded(bands, right_side.ravel()).reshape(count, 3)
+    return solve_banded(bands, right_side.ravel()).reshape(count, 3)
 
 
 def _split_by_foot(corners: np.ndarray) -> np.ndarray:
@@ -234,8 +231,7 @@ def heel_load_share(
     front = load[..., 2:].sum(-1)
     is_on_heel = (heel > 1.0) & (front < 0.2 * heel)
     shortest = max(1, round(settings.heel_s * fps))
-    shortest_run = np.ones((1, shortest, 1), dtype=bool)
-    is_long = binary_opening(is_on_heel, shortest_run)
+    is_long = remove_short_runs(is_on_heel, shortest, axis=1)
     margin = round(settings.heel_margin_s * fps)
     around = 2 * margin + 1
     widest = maximum_filter1d(is_long.astype(float), around, axis=1)

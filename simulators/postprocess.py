@@ -20,10 +20,9 @@ from functools import lru_cache
 from typing import Protocol, Self
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.checks import Positive
+from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import norms
@@ -200,9 +199,8 @@ class BlendSimulation(Positive):
         follows = share + (1 - share) * (1 - smoothstep(lost))
         blended_m = share * slow_m + (shift_m - slow_m)
         blended_turns = share[..., None] * slow_turns + follows[..., None] * (turns - slow_turns)
-        rotations = Rotation.from_rotvec(blended_turns.reshape(-1, 3)).as_quat()
-        rotations = rotations.reshape(first.rotations.shape)
-        return replace(first, root_m=first.root_m + blended_m, rotations=compose(first.rotations, rotations))
+        rotations = compose(first.rotations, quaternions(blended_turns))
+        return replace(first, root_m=first.root_m + blended_m, rotations=rotations)
 
 
 @dataclass(frozen=True)

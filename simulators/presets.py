@@ -5,8 +5,6 @@ with the plan. `RESIDUAL_FREE` does the same for bodies that fall if a support i
 `SAMPLES` expects a known, level floor, and returns simulated states too, as the loops need them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .cleanup import clean

@@ -11,6 +11,7 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -226,3 +227,10 @@ def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None
     (info / "entry_points.txt").write_text("\n".join(lines))
     patch.syspath_prepend(str(package))
     patch.syspath_prepend(str(site))
+
+
+def load_loop(name: str) -> ModuleType:
+    """Return the module of an example loop, by the name of its toy."""
+    from selfcorrect.experiments.toy.table import load_toy_module
+
+    return load_toy_module(LOOPS[name])

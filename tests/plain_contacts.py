@@ -1,11 +1,9 @@
 """Contacts of feet by plain bounds of height and speed: an independent judge of what an observation finds."""
 
-from __future__ import annotations
-
 import numpy as np
-from scipy.ndimage import binary_closing, binary_opening
 
 from selfcorrect.motion.body.surface import sole_corners_m, sole_points
+from selfcorrect.motion.geometry.filters import fill_short_gaps, remove_short_runs
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -115,7 +113,6 @@ def _remove_flicker(contacts: np.ndarray, longest_gap: int, shortest_run: int) -
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]
     # Outside its frames a motion is taken to be like its first and last frame.
     padded = np.pad(contacts, width, mode="edge")
-    shape = (1,) * (contacts.ndim - 2)
-    closed = binary_closing(padded, np.ones((*shape, longest_gap + 1, 1)))
-    opened = binary_opening(closed, np.ones((*shape, max(shortest_run, 1), 1)))
+    closed = fill_short_gaps(padded, longest_gap + 1, axis=-2)
+    opened = remove_short_runs(closed, max(shortest_run, 1), axis=-2)
     return opened[..., margin:-margin, :]

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from itertools import product
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import LOOPS
+from helpers import LOOPS, install_plugin
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -32,6 +32,7 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.experiment import MotionSettings, settings_from_config
+from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
@@ -51,6 +52,8 @@ FIXTURES = {
 OPTIONAL = (*EXTRA_OF, "pandas")
 """Packages that the base does not bring."""
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+PRINTED = re.compile(r"\n\n```text\n(.*?)```", re.DOTALL)
+"""What a block of code prints stands right below it."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in TEXTS if BLOCK.search(page.read_text()) and page.stem != "own-model"]
@@ -96,12 +99,21 @@ def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_blocks_of_a_page_run_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_blocks_of_a_page_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They print what the page shows below them, up to what rounding on another processor may change."""
     monkeypatch.chdir(tmp_path)
-    hide_what_is_not_installed(page.read_text(), monkeypatch)
+    text = page.read_text()
+    hide_what_is_not_installed(text, monkeypatch)
     names: dict[str, object] = {"__name__": "__main__"}  # pages are scripts
-    for block in BLOCK.findall(page.read_text()):
-        exec(compile(block, str(page), "exec"), names)
+    for block in BLOCK.finditer(text):
+        capsys.readouterr()
+        exec(compile(block[1], str(page), "exec"), names)
+        if shown := PRINTED.match(text, block.end()):
+            printed = capsys.readouterr().out
+            assert format_measured(printed) == format_measured(shown[1])
+            assert read_measured(printed) == pytest.approx(read_measured(shown[1]), rel=0.1, abs=0.05)
     for name, value in list(names.items()):
         if name.startswith("test_") and callable(value):
             fixtures = {name: FIXTURES[name] for name in inspect.signature(value).parameters}
@@ -123,6 +135,10 @@ def test_commands_of_a_tutorial_print_what_it_shows(
                 format_measured(line) for line in expected
             ]
             assert len(printed) == len(expected) or shown.endswith("…\n")
+
+
+def read_measured(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[-+]?\d+\.\d+", text)]
 
 
 def format_measured(line: str) -> str:
@@ -273,7 +289,12 @@ def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
     return {(comparison.denoiser, arm) for comparison in settings.comparisons for arm in comparison.arms}
 
 
-@pytest.mark.parametrize("path", sorted((REPOSITORY / "docs" / "results").rglob("*.json")), ids=lambda path: path.stem)
+RESULTS = REPOSITORY / "docs" / "results"
+SUMMARIES = sorted(path for path in RESULTS.rglob("*.json") if path.parent.name != "splits")
+"""Kept summaries of runs; the results of the splits are no runs of a preset."""
+
+
+@pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.stem)
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
     program, name, *options = shlex.split(summary.command)
@@ -285,7 +306,9 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
     assert replace(current, comparisons=(), **steps) == replace(recorded, comparisons=())
-    assert named_arms(recorded) == named_arms(current)
+    assert named_arms(current) <= named_arms(recorded)
+    missing = named_arms(recorded) - named_arms(current)
+    assert all(REMEDIES.is_added(arm.remedy) for _, arm in missing), "the preset has no remedies of example packages"
 
 
 TOOLS = REPOSITORY / "docs" / "tools"
@@ -294,6 +317,14 @@ TOOLS = REPOSITORY / "docs" / "tools"
 @pytest.fixture(autouse=True)
 def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOOLS))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _remedies_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        package = REPOSITORY / "examples" / "plugins" / "published_remedies"
+        install_plugin(package, tmp_path_factory.mktemp("site"), patch)
+        yield
 
 
 def tool(name: str) -> Any:
@@ -465,8 +496,9 @@ def files_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in WITH_COMMANDS if page not in TUTORIALS], ids=lambda page: page.stem)
-def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path) -> None:
+def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1 is a finding, of `check` only."""
+    hide_what_is_not_installed(page.read_text(encoding="utf-8"), monkeypatch)
     for words in list_commands(page):
         if words[0] in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
             continue
@@ -475,22 +507,71 @@ def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path) -> No
         assert cli.main([*words, *options]) in expected, shlex.join(words)
 
 
-TINY = ("--generations", "1", "--real-count", "24", "--evaluated-count", "24", "--steps", "6", "--initial-steps", "60")
-"""Options of `motion` for an experiment of a minute."""
+TINY = {
+    "--seeds": "1",
+    "--generations": "1",
+    "--real-count": "24",
+    "--evaluated-count": "24",
+    "--steps": "6",
+    "--initial-steps": "60",
+}
+"""Options of `motion` for an experiment of a minute or few."""
+CORRECTORS = """
+from dataclasses import replace
+
+
+def fix(motion):
+    return replace(motion, root_m=motion.root_m + (0.0, 0.01, 0.0))
+
+
+my_corrector = fix
+"""
+"""What readers of other pages bring as my_module.py."""
+SHARPEN = """
+
+def sharpen(samples):
+    return samples.with_values(samples.values.sign() * samples.values.abs().sqrt())
+"""
+"""What readers of own-model.md bring beside the code of the page."""
 MODULE = re.compile(r"`my_module.py`.*?```python\n(.*?)```", re.DOTALL)
 
 
+def list_experiments(page: Path) -> list[list[str]]:
+    """Return the experiments of a page that need no data or machine of the reader's, in a small size."""
+    experiments = []
+    for words in list_commands(page):
+        if words[0] not in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
+            continue
+        if words[0] == "motion":
+            kept = [word for before, word in zip(["", *words], words, strict=False) if not {before, word} & TINY.keys()]
+            experiments.append([*kept, *(word for option in TINY.items() for word in option)])
+        elif words[0] == "toy":
+            paths = [str(REPOSITORY / word) if word.startswith("examples/") else word for word in words]
+            experiments.append([*paths, "--quick"])
+        else:
+            experiments.append(words)
+    return experiments
+
+
+FIRST_PAGES = ("README.md", "docs/start.md")
+WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COMMANDS if list_experiments(page)}
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["README.md", "docs/start.md"])
-def test_experiments_of_the_first_pages_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    text = (REPOSITORY / name).read_text(encoding="utf-8")
-    (tmp_path / "my_module.py").write_text(MODULE.findall(text)[0], encoding="utf-8")
-    experiments = [words for words in list_commands(REPOSITORY / name) if words[0] in EXPERIMENTS]
-    assert experiments
-    for number, words in enumerate(experiments):
-        options = (*TINY, "--out", f"runs/{number}") if words[0] == "motion" else ()
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FIRST_PAGES else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS],
+)
+def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
+    page = WITH_EXPERIMENTS[name]
+    text = page.read_text(encoding="utf-8")
+    modules = MODULE.findall(text)
+    (tmp_path / "my_module.py").write_text(modules[0] if modules else CORRECTORS, encoding="utf-8")
+    for file, content in YAML.findall(text):
+        (tmp_path / file).write_text(content, encoding="utf-8")
+        (tmp_path / "my_digits.py").write_text("\n\n".join(BLOCK.findall(text)) + SHARPEN, encoding="utf-8")
+    for number, words in enumerate(list_experiments(page)):
+        options = () if "--out" in words or words[0] != "motion" else ("--out", f"runs/{number}")
         command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, *options]
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert process.returncode == 0, process.stderr
+        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert process.returncode == 0, f"{shlex.join(words)}: {process.stderr}"

@@ -5,8 +5,6 @@ description, …), the BVH files, and `tpose/`. Skeleton `mb` does not stand upr
 rotation is measured from its orientation in the subject's T-pose. That also puts both kinds on one skeleton, SMPL-22.
 """
 
-from __future__ import annotations
-
 import csv
 import gzip
 import io

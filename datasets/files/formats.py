@@ -135,7 +135,8 @@ def holds_anything(path: Path) -> bool:
     """Return whether a file is of a kind in which models and other data are kept, too."""
     if path.name in _NO_MOTIONS:
         return False
-    return path.suffix.lower() in _OTHERS_TOO or _import("people.dictionaries:holds_objects")(path)
+    suffix = path.suffix.lower()
+    return suffix in _OTHERS_TOO or (suffix == ".npy" and _import("people.dictionaries:holds_objects")(path))
 
 
 def written_suffix(path: Path) -> str:

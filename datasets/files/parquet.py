@@ -4,8 +4,6 @@ Numbers are 32-bit floats, split by bytes and compressed, in pages with checksum
 read or written.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

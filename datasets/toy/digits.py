@@ -1,7 +1,5 @@
 """Handwritten digits: scikit-learn's bundled 8×8 images, or MNIST's own files by path."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

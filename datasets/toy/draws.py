@@ -1,7 +1,5 @@
 """Data whose truth is known: Gaussians, rings, moons, a pinwheel in the plane, and word frequencies."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
@@ -104,16 +102,6 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     noise = torch.randn((count, 2), generator=generator, dtype=torch.float64)
     points = CELL_MEANS[group, label] + noise
     return torch.column_stack([points, group, label])
-
-
-def typicality(values: Tensor, minority_share: float) -> Tensor:
-    """Return the log-density (N,) of the groups and features of people (N, 4), up to a constant."""
-    group = values[:, 2].long()
-    shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)
-    from_means = values[:, None, :2] - CELL_MEANS[group]
-    squared_distances = from_means.square().sum(-1)
-    likelihoods = (-squared_distances / 2).logsumexp(1)
-    return shares.log()[group] + likelihoods
 
 
 def zipf(words: int, exponent: float = 1.0) -> Tensor:

@@ -1,7 +1,5 @@
 """Plain text as windows of characters: the standard library's own documentation, or any file."""
 
-from __future__ import annotations
-
 import pydoc_data.topics
 from collections import Counter
 from dataclasses import dataclass

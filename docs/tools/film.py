@@ -1,7 +1,7 @@
 """Draw samples of the first and the last generation as docs/pictures/collapse.gif: `python docs/tools/film.py RUN`.
 
-RUN is a folder of `selfcorrect motion --preset short`, whose uncorrected loop is fully synthetic. Labels and noise are
-the same in all rows.
+RUN is a folder of `selfcorrect motion --preset short`, whose uncorrected loop is fully synthetic. All columns have the
+first label of the data. The noise of a column is the same in both rows.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
     settings = settings_from_config(read_summary(run / "summary.json").settings)
     first = seed_runs(settings, run, RunOptions())[0]
     task = motion_task(first.settings, first.comparison, first.stream)
-    count = len(task.data.training.label_names)
-    labels = torch.linspace(0, count - 1, COLUMNS).round().long()
+    labels = torch.zeros(COLUMNS, dtype=torch.long)
+    label = task.data.training.label_names[0]
     last = settings.generations
     uncorrected = ArmSettings("replace")
+    folder = first.arm_folder(uncorrected)
     rows = [
-        ("generation 0", draw_samples(first, task, labels, BASELINE, 0, first.first_folder)),
-        (f"generation {last}", draw_samples(first, task, labels, uncorrected, last, first.arm_folder(uncorrected))),
+        (f"{label}, generation 0", draw_samples(first, task, labels, BASELINE, 0, first.first_folder)),
+        (f"{label}, generation {last}", draw_samples(first, task, labels, uncorrected, last, folder)),
     ]
     panels = []
     for title, motions in rows:

@@ -67,12 +67,13 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary], *, has_arms: bool
     """Yield the lines about a stage with some complete seeds: how many there are, and what a reading found."""
     reading = read_stage(stage, summaries)
     complete = [summary.first_seed for summary in summaries]
-    listed = f" ({', '.join(map(str, complete))})" if complete else ""
+    listed = f" ({', '.join(map(str, complete))})" if 0 < len(complete) < len(SEEDS) else ""
     yield f"Complete: {len(complete)} of {len(SEEDS)} seeds{listed}."
     if reading is None:
         yield f"The first reading needs seeds {', '.join(map(str, SEEDS[: READINGS[0]]))}: there is no result yet."
         return
-    yield f"This is the reading of {len(reading.seeds)} seeds. {_VERDICTS[reading.has_verdicts]}"
+    if not reading.has_verdicts:
+        yield f"This is the reading of {len(reading.seeds)} seeds. It shows intervals; verdicts need all eight seeds."
     yield ""
     yield from _caption(reading)
     yield ""
@@ -195,8 +196,6 @@ def _words(arm: ArmSettings) -> str:
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------
-
-_VERDICTS = {True: "It gives verdicts.", False: "It shows intervals; verdicts need all eight seeds."}
 
 
 def describe_claim(reading: Reading) -> str:

@@ -170,8 +170,8 @@ def draw(results: list[Result]) -> None:
     forces.set_ylabel("Split of the subjects")
     forces.set_xlabel("Residual root force (body weights)")
     differences.set_xlabel("Physics − low-pass, distance to real\n(% of the split's baseline)")
-    forces.legend(fontsize=7, frameon=False)
-    figure.tight_layout()
+    figure.legend(loc="upper center", ncols=1 + len(TITLES), frameon=False)
+    figure.tight_layout(rect=(0, 0, 1, 0.92))
     figure.savefig(FIGURE, metadata={"Date": None})
 
 

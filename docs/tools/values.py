@@ -10,7 +10,7 @@ import numpy as np
 from evidence import arms_by_name, average_late, mean_cell
 from tables import table_lines
 
-from selfcorrect.experiments.motion.settings.experiment import settings_from_config
+from selfcorrect.experiments.motion.settings.experiment import arms_from_config
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary
@@ -93,9 +93,9 @@ def all_runs(summaries: Mapping[str, Summary]) -> Iterator[str]:
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
     """Yield each arm, its curves, and those of its plain arm if that is another."""
     curves = arms_by_name(summary, denoiser)
-    comparisons = settings_from_config(summary.settings).comparisons
-    comparison = next(comparison for comparison in comparisons if comparison.denoiser == denoiser)
-    for arm in comparison.arms:
+    comparisons = summary.settings["comparisons"]
+    comparison = next(comparison for comparison in comparisons if comparison["denoiser"] == denoiser)
+    for arm in arms_from_config(comparison):
         yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
 
 

@@ -16,16 +16,18 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from scipy import optimize, stats
 from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
-from selfcorrect.analysis.estimation import estimate_contraction
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.datasets.toy.draws import zipf
 from selfcorrect.experiments.toy.models.categorical import Categorical
 from selfcorrect.experiments.toy.models.regression import LinearRegression
+from selfcorrect.statistics import UNMEASURED, Interval, mean_interval
 
 UNVERIFIED = "no verifier"
 BLIND, FREE = "blind verifier", "no selection"
@@ -125,7 +127,7 @@ def claim_of_beliefs(settings: BiasedCorrector) -> list[claims.Claim]:
     wrong = name_belief(largest)
     slightly_wrong = name_belief(settings.biases[1])
     beliefs = {name_belief(bias): np.array([1 + bias]) for bias in settings.biases}
-    contraction = theory.verified_contraction(settings.radius, 1.0)
+    contraction = verified_contraction(settings.radius, 1.0)
     distance_before = claims.value_at(wrong, "mean_weight", 0) - 1 - largest
     distance_after = claims.value_at(wrong, "mean_weight", 1) - 1 - largest
     first_step = claims.ratio_of_means(distance_after, distance_before)
@@ -213,3 +215,49 @@ def claim_of_words(settings: BiasedCorrector) -> list[claims.Claim]:
         ),
         claims.expect_below("a blind verifier loses more words than no selection", more_words),
     ]
+
+
+def verified_contraction(radius: float, noise: float) -> float:
+    """The rate at which verified retraining approaches the verifier's belief, 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ.
+
+    The slope of `verified_step` at zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the
+    truth). Local, large samples; 0 for a strict verifier, 1 for none.
+    """
+    bound = radius / noise
+    return float(1 - 2 * bound * stats.norm.pdf(bound) / (2 * stats.norm.cdf(bound) - 1))
+
+
+def estimate_contraction(distances: ArrayLike) -> Interval:
+    """Fit the contraction c per generation of settling curves (S, T), distance² = floor² + (start² − floor²) c^(2t).
+
+    Needs a visible transient: `UNMEASURED` if the mean curve does not move by more than twice the standard error of its
+    steps, if most curves do not settle within the run, and for fewer than 4 generations.
+    """
+    squares = np.atleast_2d(np.asarray(distances, dtype=float)) ** 2
+    if squares.shape[1] < 4 or not _has_transient(squares):
+        return UNMEASURED
+    rates = [rate for rate in map(_fit_rate, squares) if rate is not None]
+    return mean_interval(rates) if 2 * len(rates) >= len(squares) else UNMEASURED
+
+
+def _has_transient(squares: np.ndarray) -> bool:
+    curve = squares.mean(0)
+    scatter = np.std(np.diff(curve[len(curve) // 2 :]), ddof=0)
+    return abs(curve[-1] - curve[0]) > 2 * scatter and np.ptp(curve) > 0
+
+
+def _fit_rate(squares: np.ndarray) -> float | None:
+    """Return the contraction of one curve of squared distances (T,), None if the fit leaves its bounds."""
+    steps = np.arange(len(squares))
+    start = squares[0]
+
+    def settling(step: np.ndarray, floor: float, rate: float) -> np.ndarray:
+        return floor + (start - floor) * rate ** (2 * step)
+
+    try:
+        guess = (max(squares[-1], 1e-12), 0.7)
+        parameters, _ = optimize.curve_fit(settling, steps, squares, p0=guess, bounds=([0, 0], [np.inf, 1]))
+    except RuntimeError:
+        return None
+    rate = float(parameters[1])
+    return None if rate >= 0.999 else rate

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.loop.policy import ModifiedPolicy
 
 DIMENSION = 2
@@ -52,8 +52,8 @@ class Exchange(ModifiedPolicy):
 def toy(settings: Crossfeed) -> toys.Toy:
     """Declare closed and crossfed loops."""
     predicted = {
-        CLOSED: theory.crossfed_variance(settings.real_count, 1, settings.generations),
-        CROSSFED: theory.crossfed_variance(settings.real_count, settings.models, settings.generations),
+        CLOSED: crossfed_variance(settings.real_count, 1, settings.generations),
+        CROSSFED: crossfed_variance(settings.real_count, settings.models, settings.generations),
     }
     times = (settings.generations // 4, settings.generations // 2)
     laws = claims.expect_predictions("{arm}: variance at generation {t}", "variance", predicted, 0.07, times)
@@ -89,3 +89,25 @@ def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"variance": model.covariance.diagonal(dim1=-2, dim2=-1).mean((-2, -1))}
+
+
+def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
+    """Expected variance of each of several fully synthetic Gaussian loops that train on all models' samples.
+
+    Every model draws n / models samples from each model of the last generation. The raw second moment stays 1 in
+    expectation, so the variance is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is
+    `replace_variance`, for many the loss per generation is that many times smaller.
+
+    Args:
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
+    """
+    mean_variance = 1 / n
+    mean_covariance = 0.0
+    variances = [1 - mean_variance]
+    for _ in range(generations):
+        pooled = (mean_variance + (models - 1) * mean_covariance) / models
+        mean_variance = pooled + variances[-1] / n
+        mean_covariance = pooled
+        variances.append(1 - mean_variance)
+    return np.array(variances)

@@ -19,7 +19,7 @@ from torch import Tensor
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import people, typicality
+from selfcorrect.datasets.toy.draws import CELL_MEANS, people
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task
@@ -177,3 +177,13 @@ def _measure(settings: Fairness, candidate: Candidate) -> dict[str, Tensor]:
         "overall_accuracy": (1 - share) * majority_accuracy + share * minority_accuracy,
         "minority_share": candidate.samples(2000).values[:, 2].mean(),
     }
+
+
+def typicality(values: Tensor, minority_share: float) -> Tensor:
+    """Return the log-density (N,) of the groups and features of people (N, 4), up to a constant."""
+    group = values[:, 2].long()
+    shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)
+    from_means = values[:, None, :2] - CELL_MEANS[group]
+    squared_distances = from_means.square().sum(-1)
+    likelihoods = (-squared_distances / 2).logsumexp(1)
+    return shares.log()[group] + likelihoods

@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from selfcorrect import claims, toys
@@ -156,8 +157,8 @@ class WordChain(toys.ToySettings):
         rows: dict[str, list[np.ndarray]] = {NONE: [], TENTH: [], ALL: []}
         for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
             rows[NONE].append(theory.expected_simpson(row, draws, count)[1:])
-            rows[TENTH].append(theory.kept_simpson(row, draws, 0.1, count)[1:])
-            rows[ALL].append(theory.accumulated_simpson(row, draws, count)[1:])
+            rows[TENTH].append(kept_simpson(row, draws, 0.1, count)[1:])
+            rows[ALL].append(accumulated_simpson(row, draws, count)[1:])
         return {arm: np.stack(curves, axis=-1) for arm, curves in rows.items()}
 
     def predict_transitions(self) -> np.ndarray:
@@ -365,3 +366,46 @@ def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> toys.Set
     }
     arms = {arm: Arm(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
     return toys.Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.initial_steps), arms)
+
+
+def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop that trains on a share of n original words and on its own words.
+
+    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement.
+    With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which
+    settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
+    `expected_simpson` for a share of 0.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
+    """
+    start = float(np.square(probabilities).sum())
+    first = 1 - (1 - 1 / n) * (1 - start)
+    synthetic_share = 1 - real_share
+    # variance of the draw of real words: share (1 − share) Σ p̂ (1 − p̂) / (n − 1)
+    draw_variance = (1 - start) * real_share * synthetic_share / n
+    history = [start, first]
+    for _ in range(generations - 1):
+        last = history[-1]
+        squares = synthetic_share**2 * last + (1 - synthetic_share**2) * first
+        history.append(squares + synthetic_share * (1 - last) / n + draw_variance)
+    return np.array(history[: generations + 1])
+
+
+def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected Σ p² of a categorical loop that trains on all words so far, n more in each generation, shape (t + 1,).
+
+    1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As
+    Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
+    here for words). Exact; t = 0 is the true distribution.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
+    """
+    start = float(np.square(probabilities).sum())
+    shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))
+    return 1 - (1 - start) * np.concatenate([[1.0], shares])

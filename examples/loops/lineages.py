@@ -138,7 +138,7 @@ def make_arms(settings: Lineages) -> dict[str, PopulationArm]:
     uneven = replace(even, unevenness=settings.unevenness)
     biased = replace(even, bandwidth=settings.bandwidths[0], pull=settings.pull, preference=settings.preference)
     matched = lineage_matched(settings.draws, adaptive=False)
-    matched_variance = theory.matched_offspring_variance(settings.draws, settings.unevenness)
+    matched_variance = matched_offspring_variance(settings.draws, settings.unevenness)
     kernels = {}
     for bandwidth in settings.bandwidths:
         kernels[name_kernel(bandwidth)] = PopulationArm(replace(even, bandwidth=bandwidth))
@@ -206,3 +206,10 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
     yield claims.expect_below("lines of an unbiased kernel walk at random", persistence, 1.3)
     more_lines = claims.final_difference("biased, matched", "biased", SURVIVAL)
     yield claims.expect_above("matching keeps lines of a biased learner", more_lines)
+
+
+def matched_offspring_variance(draws: float, excess: float) -> float:
+    """Offspring variance under matching, 2 p for the loss p: a parent that lost its place is replaced by a
+    second child of another. To first order in p, see `matching_loss`.
+    """
+    return 2 * theory.matching_loss(draws, excess)

@@ -15,10 +15,10 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis.curation import nash_bargaining
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.toy.text.tasks import entropy, make_rater, word_task
 from selfcorrect.loop.bias import best_of
@@ -124,3 +124,21 @@ def set_up(settings: Pluralistic, stream: Stream) -> toys.Setup:
 def _make_arm(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> Arm:
     raters = [make_rater(table) for table in rewards]
     return Arm(Replace(), settings.generations, bias=best_of(candidates, *raters, choice_noise=1.0))
+
+
+def nash_bargaining(start: ArrayLike, rewards: ArrayLike, rounds: int = 20_000) -> np.ndarray:
+    """Return the distribution p (categories,) that maximises the mean over raters of log E_p[e^r], a Nash product.
+
+    With infinitely many candidates per choice, curation by a rater drawn at random is p ← p · mean_i e^{r_i} / E_p
+    [e^{r_i}] (Falahati et al. 2026, arXiv 2605.07724; weights are repetitions of raters). It never lowers that product
+    and settles at its maximum (Cover 1984) on the support of `start`.
+
+    Args:
+        start: (categories,) first distribution.
+        rewards: (raters, categories).
+    """
+    p = np.asarray(start, dtype=float)
+    utility = np.exp(np.atleast_2d(np.asarray(rewards, dtype=float)))
+    for _ in range(rounds):
+        p = p * (utility / (utility @ p)[:, None]).mean(0)
+    return p / p.sum()

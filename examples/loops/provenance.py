@@ -75,8 +75,8 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
         variances = np.stack([quantity.per_seed(curves) for quantity in settled], axis=1)
         return np.array([np.interp(-1 / variance, -1 / row, rates) for row in variances])
 
-    tolerated = theory.tolerated_ratio(variance, settings.bias)
-    needed_rate = theory.needed_true_positive_rate(settings.ratio, tolerated, lost)
+    tolerated = tolerated_ratio(variance, settings.bias)
+    needed_rate = needed_true_positive_rate(settings.ratio, tolerated, lost)
     statements = []
     for rate, quantity, law in zip(rates, settled, predicted, strict=True):
         statements.append(claims.expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law))
@@ -111,3 +111,20 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
 
 def _name_arm(rate: float) -> str:
     return f"found {rate:.0%}"
+
+
+def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
+    """Return the true positive rate that brings λ down to a tolerated λ, 0 if none is needed.
+
+    It inverts `filtered_ratio`.
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        false_positive_rate: Share of real samples lost with them.
+    """
+    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
+
+
+def tolerated_ratio(variance: float, spread: float) -> float:
+    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
+    return (1 - variance) / (variance * (1 - spread))

@@ -8,6 +8,7 @@ closed form, the reciprocal of the golden ratio if there are as many real as syn
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +23,17 @@ from selfcorrect.analysis import theory
 from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.loop.policy import FreshSource
 
-GOLDEN = theory.optimal_real_weight(1.0)
+
+def optimal_real_weight(real_per_synthetic: float) -> float:
+    """The weight on real data that minimises `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample.
+
+    He, Xu and Cheng 2025; at equal amounts the reciprocal of the golden ratio, 0.618.
+    """
+    ratio = real_per_synthetic
+    return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2
+
+
+GOLDEN = optimal_real_weight(1.0)
 GAUSSIAN, REGRESSION = "Gaussian mean", "linear regression"
 DIMENSION = 2
 

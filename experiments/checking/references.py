@@ -1,7 +1,5 @@
 """Tables of motions as references: ranked by what will hurt training, as text and CSV, and the clips to leave out."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

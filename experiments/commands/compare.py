@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -90,6 +90,10 @@ class CompareCommand:
             raise SettingError(
                 "a comparison needs tasks and arms; name a YAML file that has them: selfcorrect compare experiment.yaml"
             )
+        if self.epochs is not None and self.steps:
+            raise SettingError("epochs take the place of steps; give one of them")
+        if self.batch_size is not None and self.epochs is None:
+            raise SettingError("batch-size counts epochs; give epochs, or leave it out")
         from ..studies.comparison.compare import compare
 
         tasks: dict[str, Callable[..., Any]] = {
@@ -128,10 +132,19 @@ class CompareCommand:
             )
         if self.tasks or self.arms:
             raise SettingError("compare takes two run folders or tasks and arms, not both")
+        unused = self._list_changed(("runs", "better", "primary"))
+        if unused:
+            raise SettingError(f"compare of two run folders runs nothing; leave out {unused[0]}")
         from ..studies.comparison.runs import compare_runs
 
         print(compare_runs(*self.runs, scores=tuple(self.better), primary=self.primary))
         return 0
+
+    def _list_changed(self, left_out: Sequence[str]) -> list[str]:
+        """Return the names of options that do not have their defaults, except some."""
+        defaults = CompareCommand()
+        names = [setting.name for setting in fields(self) if setting.name not in left_out]
+        return [name.replace("_", "-") for name in names if getattr(self, name) != getattr(defaults, name)]
 
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:

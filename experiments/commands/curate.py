@@ -1,7 +1,5 @@
 """`selfcorrect curate`: people compare motions on a page; loops use what they preferred."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -21,7 +21,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..motion.correctors.table import corrector_row
+from ..motion.correctors.table import corrector_row, is_own
 from ..motion.settings.experiment import MotionOptions, MotionSettings, option_hint
 from ..motion.settings.presets import PRESET_ROWS, PRESETS
 from ..motion.settings.run_options import RunOptions
@@ -64,8 +64,17 @@ class MotionCommand(MotionOptions):
     options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
 
     def settings(self) -> MotionSettings:
-        """Return the preset with the options applied; SettingError for options that exclude each other."""
-        return self.apply_to(PRESETS[self.preset])
+        """Return the preset with the options; SettingError for options that exclude each other or do nothing."""
+        settings = self.apply_to(PRESETS[self.preset])
+        correctors = [arm.corrector for comparison in settings.comparisons for arm in comparison.arms]
+        if not any(map(is_own, correctors)):
+            for name, value in (
+                ("corrector-timeout", self.options.corrector_timeout_s),
+                ("corrector-in-process", self.options.corrector_in_process),
+            ):
+                if value:
+                    raise SettingError(f"--{name} is for correctors of your own, and there are none; leave it out")
+        return settings
 
     def _check_names(self) -> None:
         """Check the names of options before PyTorch is imported, which takes seconds."""
@@ -86,11 +95,11 @@ class MotionCommand(MotionOptions):
         sources_must_exist((*self.data, *self.reference))
         must_exist([self.ratings])
         must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
-        preset_settings = PRESETS[self.preset]
-        engine = self.engine_for(preset_settings)
-        ENGINES.load(engine)  # an engine that is not installed ends the command here
-        if engine != (self.engine or preset_settings.engine):
-            print(f"selfcorrect: PyBullet is not installed; correctors simulate in {engine}", file=sys.stderr)
+        settings = self.settings()
+        if self.dry_run:
+            self._print_plan(settings)
+            return 0
+        self._check_engine(settings)
         from selfcorrect.models.diffusion.model import choose_device
         from selfcorrect.models.diffusion.sharing import process_count, process_group
         from selfcorrect.storage.runs.tracking import wandb_mode
@@ -100,10 +109,6 @@ class MotionCommand(MotionOptions):
         from ..studies.report import REPORT
         from ..studies.run import run_study
 
-        settings = self.settings()
-        if self.dry_run:
-            self._print_plan(settings)
-            return 0
         folder = place_of(self.out or self._default_folder())
         where = Where(self._count_workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
@@ -123,6 +128,14 @@ class MotionCommand(MotionOptions):
                 print(f"\n{result}\n{folder / REPORT}")
                 return 1 if result.gaps else 0
         return 0
+
+    def _check_engine(self, settings: MotionSettings) -> None:
+        """Raise MissingExtraError if correctors need an engine that is not installed; tell of MuJoCo in its place."""
+        if not settings.has_correctors:
+            return
+        ENGINES.load(settings.engine)
+        if settings.engine != (self.engine or PRESETS[self.preset].engine):
+            print(f"selfcorrect: PyBullet is not installed; correctors simulate in {settings.engine}", file=sys.stderr)
 
     def _default_folder(self) -> Path:
         """Return the run folder of the preset, or of the trial of a W&B sweep."""

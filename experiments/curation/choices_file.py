@@ -4,8 +4,6 @@ A line holds the study, a sample, or a choice. A rater who saves twice has the s
 answer of a rater about a pair counts.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Description of a motion for the reward: six visible features on a logarithmic scale."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.core.errors import InputError

@@ -3,8 +3,6 @@
 They are motions of files, motions that the models of a run generate, or pictures that a run stored.
 """
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections import Counter

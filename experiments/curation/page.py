@@ -1,7 +1,5 @@
 """Make the page on which a rater compares samples, two at a time: one file that needs no server and no network."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """Summarise choices: agreement, pull of the sides, strengths of samples and their sources, and the reward."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

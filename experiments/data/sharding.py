@@ -52,7 +52,8 @@ MOST_MOTIONS = 100_000
 PARTS = ".parts"
 """Folder in a set with the task and a record of each part."""
 _TASK = f"{PARTS}/task.json"
-_PART = re.compile(rf"{re.escape(PARTS)}/part-(\d+)\.json")
+_MADE = re.compile(rf"{re.escape(PARTS)}/part-\d+\.json|shard-[\d-]+\.parquet")
+"""Names of records and shards."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,6 @@ def make_shards(task: ShardTask, workers: int) -> tuple[list[ShardFacts], list[s
         count = len(_list_parts(task.sources, task.options))
         jobs = [Job(f"part {number}", make_part, (task, number), 1) for number in range(count)]
         run_jobs(jobs, Where(workers), "shard", unit="part")
-        _remove_stale_parts(place, count)
         shards: list[ShardFacts] = []
         unread: list[str] = []
         for number in range(count):
@@ -148,7 +148,12 @@ def make_shards(task: ShardTask, workers: int) -> tuple[list[ShardFacts], list[s
             unread += record.unread
         if not shards:
             raise InputError(f"no motion could be read; the first problem: {(unread or ['there is none'])[0]}")
-        place.write_bytes(SUMS, format_sums({shard.name: shard.sha256 for shard in shards}))
+        digests = {shard.name: shard.sha256 for shard in shards}
+        current = {*digests, *map(_record_name, range(count))}
+        for name in place.list_names():
+            if _MADE.fullmatch(name) and name not in current:
+                place.remove(name)  # of inputs that no longer exist
+        place.write_bytes(SUMS, format_sums(digests))
     return shards, unread
 
 
@@ -171,7 +176,6 @@ def make_part(task: ShardTask, number: int, progress: Progress) -> None:
             if record is not None and not new_record.shards:  # nothing could be read, so the earlier shards stay
                 new_record = replace(record, unread=new_record.unread)
             place.write_bytes(_record_name(number), encode_sealed(asdict(new_record)))
-            _remove_shards(place, record, new_record)
     progress("generation", 1, 1)
 
 
@@ -241,23 +245,6 @@ def _read_record(place: Place, number: int) -> PartRecord | None:
         return read_as(PartRecord, decode_sealed(content, name), "it")
     except (DamagedError, InputError):
         return None
-
-
-def _remove_shards(place: Place, record: PartRecord | None, successor: PartRecord | None = None) -> None:
-    """Remove the shards of a part, except those that its successor has as well."""
-    names = {shard.name for shard in successor.shards} if successor else set()
-    for shard in record.shards if record else ():
-        if shard.name not in names:
-            place.remove(shard.name)
-
-
-def _remove_stale_parts(place: Place, count: int) -> None:
-    """Remove the parts of inputs that no longer exist."""
-    for name in place.list_names(PARTS):
-        match = _PART.fullmatch(name)
-        if match and int(match[1]) >= count:
-            _remove_shards(place, _read_record(place, int(match[1])))
-            place.remove(name)
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------

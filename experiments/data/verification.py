@@ -5,13 +5,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.storage.files.digests import (
     DIGESTS,
-    SEAL,
+    NO_CHECKSUM,
     SUMS,
     check_listing,
     describe_sealed_damage,
@@ -20,7 +20,6 @@ from selfcorrect.storage.files.digests import (
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
-from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.runs.run_folder import (
     CONFIG,
     ENVIRONMENT,
@@ -41,17 +40,10 @@ _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE
 _PARTS = ".parts"
 """Folder with records of the parts of a set."""
 _MISSING = " is missing"
-_GENERATIONS, _MOTIONS, _SHARDS = "generations", "corrected motions", "shards"
+_LISTED = 20
 
-
-@dataclass(frozen=True)
-class FileCheck:
-    """A file that was looked at, and what is wrong with it, "" for nothing."""
-
-    path: str
-    wrong: str = ""
-    counts_as: str = ""
-    """Kind under which the summary counts it, "" for a plain file."""
+FileCheck: TypeAlias = tuple[str, str, str]
+"""Path of a file, its fault ("" for none), and the kind under which the summary counts it ("" for a plain file)."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,7 @@ class Verification:
     """Number of files by kind, such as generations."""
     damage: tuple[str, ...]
     unread: tuple[str, ...]
-    """Files without a digest, and folders that hold nothing else, each with `/` and the number of its files."""
+    """Files without a digest."""
 
     @property
     def summary(self) -> str:
@@ -72,7 +64,9 @@ class Verification:
         damaged = len(self.damage) or "none"
         lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
         if self.unread:
-            lines += ["not looked at, because no digest of it is recorded:", *(f"  {name}" for name in self.unread)]
+            listed = [f"  {name}" for name in self.unread[:_LISTED]]
+            more = [f"  and {len(self.unread) - _LISTED} more"] if len(self.unread) > _LISTED else []
+            lines += ["not looked at, because no digest of it is recorded:", *listed, *more]
         return "\n".join(lines)
 
 
@@ -85,28 +79,19 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
     if is_address(address):
         return _verify_address(Place(str(address).rstrip("/")))
     folder = Path(address)
-    everything = sorted(path for path in _files_below(folder) if path.name != LOCK)
-    checks = list(_check_generations(folder))
-    checks += _check_listings(everything)
-    checks += _check_records(everything)
-    checks += _check_sealed(everything)
+    paths = sorted(path for path in _files_below(folder) if path.name != LOCK)
+    checks = [*_check_generations(folder), *(check for path in paths for check in _check_file(path))]
     if not checks:
         raise InputError(
             f"{shown_as or folder}: neither generations of a run nor corrected motions nor shards are here, "
             "no file has a digest"
         )
-    checked = {file_check.path for file_check in checks}
-    unread = [path for path in everything if str(path) not in checked]
-    return _summarise_checks(checks, _group_by_folder(folder, unread, everything))
-
-
-def _summarise_checks(checks: list[FileCheck], unread: list[str]) -> Verification:
     faults: dict[str, str] = {}
-    for check in checks:
-        faults[check.path] = faults.get(check.path) or check.wrong
-    counts = Counter(check.counts_as for check in checks if check.counts_as)
-    damage = tuple(filter(None, faults.values()))
-    return Verification(len(faults), dict(counts), damage, tuple(unread))
+    for path, fault, _ in checks:
+        faults[path] = faults.get(path) or fault
+    counts = Counter(kind for _, _, kind in checks if kind)
+    unread = tuple(path.relative_to(folder).as_posix() for path in paths if str(path) not in faults)
+    return Verification(len(faults), dict(counts), tuple(filter(None, faults.values())), unread)
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -114,24 +99,6 @@ def _files_below(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         yield from (Path(root) / name for name in names)
         yield from (path for name in folders if (path := Path(root) / name).is_symlink())
-
-
-def _group_by_folder(folder: Path, unread: list[Path], everything: list[Path]) -> list[str]:
-    """Names of files below a folder; of folders none of whose files were looked at, these in place of the files."""
-    parents = {above for path in set(everything) - set(unread) for above in path.parents}
-
-    def find_top(path: Path) -> Path:
-        return next((above for above in reversed(path.parents) if above not in parents), path)
-
-    names: list[str] = []
-    for top, paths in groupby(unread, find_top):
-        count = sum(1 for _ in paths)
-        below = top.relative_to(folder).as_posix()
-        names.append(below if top in unread else f"{below}/ ({count} files)")
-    return names
-
-
-# --- what has digests ------------------------------------------------------------------------------------------------
 
 
 def _check_generations(folder: Path) -> Iterator[FileCheck]:
@@ -143,56 +110,40 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
 
     for run in runs:
         for _, generation in generation_folders(run):
-            yield from (FileCheck(str(path), wrong) for path, wrong in check_files(generation))
-            yield FileCheck(str(generation / DIGESTS), counts_as=_GENERATIONS)
+            yield from ((str(path), fault, "") for path, fault in check_files(generation))
+            yield str(generation / DIGESTS), "", "generations"
         lines = [line for faults in find_damage(run).values() for line in faults]
-        yield from (FileCheck(line.removesuffix(_MISSING), line) for line in lines if line.endswith(_MISSING))
+        yield from ((line.removesuffix(_MISSING), line, "") for line in lines if line.endswith(_MISSING))
 
 
-def _check_listings(everything: list[Path]) -> Iterator[FileCheck]:
-    """Yield lists of digests, and the files in them."""
-    for path in everything:
-        if path.name == SUMS:
-            for file, damage in check_listing(path):
-                yield FileCheck(str(file), damage, _SHARDS if file.suffix == ".parquet" else "")
-
-
-def _check_records(everything: list[Path]) -> Iterator[FileCheck]:
-    for path in everything:
-        out = next((above.parent for above in path.parents if above.name == RECORDS), None)
-        if out is None or path.suffix != ".json":
-            continue
-        try:
-            result = read_record(path)
-        except DamagedError as error:
-            yield FileCheck(str(path), str(error))
-            continue
-        yield FileCheck(str(path), counts_as=_MOTIONS)
-        task = FileTask(Path(result.source), result.name, out)
-        for target, expected in ((task.target, result.state.output_hash), (task.video, result.state.video_hash)):
-            if expected:
-                digest = hash_file(target)
-                fault = "damaged: checksum mismatch" if digest else "missing"
-                yield FileCheck(str(target), "" if digest == expected else f"{target} is {fault}")
-
-
-def _check_sealed(everything: list[Path]) -> Iterator[FileCheck]:
-    """Yield JSON files that hold their digests: configs, environments, references, summaries, reports, ledgers."""
-    for path in everything:
-        if path.suffix != ".json" or RECORDS in path.parts or not path.is_file():
-            continue
+def _check_file(path: Path) -> Iterator[FileCheck]:
+    """Yield a list of digests and its files, a record and its files, or a JSON file that holds its digest."""
+    out = next((above.parent for above in path.parents if above.name == RECORDS), None)
+    if path.name == SUMS:
+        for file, fault in check_listing(path):
+            yield str(file), fault, "shards" if file.suffix == ".parquet" else ""
+    elif path.suffix == ".json" and out is not None:
+        yield from _check_record(path, out)
+    elif path.suffix == ".json" and path.is_file():
+        fault = describe_sealed_damage(path)
         is_ours = path.name in _OURS or path.parent.name == _PARTS
-        if has_seal_ending(content := read_bytes(path)) or (is_ours and not _is_plain(content)):
-            yield FileCheck(str(path), describe_sealed_damage(path))
+        if (is_ours and not fault.endswith(NO_CHECKSUM)) or has_seal_ending(read_bytes(path)):
+            yield str(path), fault, ""
 
 
-def _is_plain(content: bytes) -> bool:
-    """Return whether a text is a JSON object that never had a digest, such as somebody's `config.json`."""
+def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
     try:
-        values = parse_json(content, "it")
-    except InputError:
-        return False
-    return isinstance(values, dict) and SEAL not in values
+        result = read_record(path)
+    except DamagedError as error:
+        yield str(path), str(error), ""
+        return
+    yield str(path), "", "corrected motions"
+    task = FileTask(Path(result.source), result.name, out)
+    for target, expected in ((task.target, result.state.output_hash), (task.video, result.state.video_hash)):
+        if expected:
+            digest = hash_file(target)
+            fault = "" if digest == expected else f"{target} is {'damaged: checksum mismatch' if digest else 'missing'}"
+            yield str(target), fault, ""
 
 
 def _verify_address(place: Place) -> Verification:

@@ -1,7 +1,5 @@
 """The description of a motion and of its correction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -35,6 +33,7 @@ _KINDS_LEFT = (
     NoteKind.DRIFT_KEPT,
     NoteKind.FEET_KEPT,
     NoteKind.NOT_LEVELLED,
+    NoteKind.TILT_CHANGES,
     NoteKind.TAKES,
     NoteKind.T_POSE,
     NoteKind.T_POSE_AT_END,

@@ -1,7 +1,5 @@
 """Report of a correction: results of all files as JSON, and a line of a table for each."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence

@@ -5,8 +5,6 @@ way there; a file that cannot be read, or whose correction ends in an error, has
 changes no verdict: it is listed beside it, on the console and in the report.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Literal
 

@@ -4,8 +4,6 @@ BVH, glTF and Parquet give back the rotations and bones that were written. From 
 fits a body anew, whose soles and bones differ by some millimetres. The report describes the motion that a user reads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial

@@ -278,13 +278,21 @@ def _run_job(job: Job) -> None:
         job.function(*job.arguments, reporter(_events.put, job.name))
 
 
+_BACKLOG_S = 5.0
+"""Time for events that are not shown yet when all jobs are done."""
+
+
 @contextmanager
 def _drain(events: Any, show: Show) -> Iterator[None]:
-    """Show events while the body runs."""
+    """Show events while the body runs, and none afterwards: the events of a long backlog are dropped."""
+    shown = threading.Lock()
+    is_over = threading.Event()
 
     def drain() -> None:
         while (event := events.get()) is not None:
-            show(event)
+            with shown:
+                if not is_over.is_set():
+                    show(event)
 
     thread = threading.Thread(target=drain, daemon=True)
     thread.start()
@@ -292,4 +300,8 @@ def _drain(events: Any, show: Show) -> Iterator[None]:
         yield
     finally:
         events.put(None)
-        thread.join(timeout=5)
+        thread.join(timeout=_BACKLOG_S)
+        is_over.set()
+        with shown:  # the end of the event that is being shown
+            pass
+        thread.join(timeout=1)

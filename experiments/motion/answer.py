@@ -132,7 +132,7 @@ def _describe_loops(outcome: MotionOutcome) -> str:
             if arm == ArmSettings(arm.policy) and not arm.is_baseline:
                 endings.append(f"{curves.last('recall').mean():.2f} ({arm.group})")
     real = np.mean([arms[BASELINE].last("recall").mean() for arms in outcome.curves.values()])
-    return f"Without correction, recall ends at {', '.join(endings)}; training on real data only keeps {real:.2f}."
+    return f"Without correction, recall ends at {', '.join(endings)}; the real-data baseline keeps {real:.2f}."
 
 
 def _select_corrected_effects(judged: MotionJudged) -> list[verdict.Effect]:
@@ -157,7 +157,7 @@ def _describe_pair(outcome: MotionOutcome, pair: Pair, effects: Sequence[verdict
         return []
     lead = _name_pair(outcome, pair)
     lead = f"{lead[0].upper()}{lead[1:]}"
-    reference = "with real data only" if pair.plain == BASELINE else "without"
+    reference = "in the real-data baseline" if pair.plain == BASELINE else "without"
     words = {effect.metric.key: effect.word for effect in effects}
     if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
         lead += f", the loop collapses: after {outcome.settings.generations} generations"
@@ -199,7 +199,7 @@ def _format_interval(effect: verdict.Effect) -> str:
         return effect.word
     digits = effect.metric.digits
     change = effect.change
-    text = f"{change.estimate:+z.{digits}f} [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
+    text = f"{change.estimate:+z.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
     return text.replace("-", "−")
 
 

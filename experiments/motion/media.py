@@ -142,7 +142,7 @@ def _samples_clip(
         if len(run.settings.comparisons) > 1:
             caption = f"{run.settings.words(run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
         panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
-        titles = ["" if index % draws else names[index // draws] for index in range(len(panels))]
+        titles = ["" if index % draws else names[index // draws].replace("_", " ") for index in range(len(panels))]
         scene = encode_scene(panels, titles, together=False, marked=False)
     else:
         scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)

@@ -56,7 +56,7 @@ from .tables import (
 OPENING = ("recall", "skate_m_s")
 """Metrics of the large curves of the first picture: diversity and sliding."""
 SIGNS = (
-    Metric("relative_loss", "Training loss, of generation 0's", "realism", "neutral"),
+    Metric("relative_loss", "Training loss, of real data only's", "realism", "neutral"),
     Metric("founders_left", "Founders with a descendant", "diversity", "higher", bounds=(0.0, 1.0)),
 )
 """Early signs of collapse, below these curves."""
@@ -300,19 +300,19 @@ def draw_opening(groups: Mapping[str, Sequence[ArmCurves]], levels: Levels) -> s
     """Draw diversity and sliding over generations, and early signs of collapse below; returns SVG text.
 
     Args:
-        groups: Title of a group → its arms.
+        groups: Title of a group → its arms, first the arm on real data only.
         levels: Scores of real motion, the first of which is drawn.
     """
-    signed = {title: [_add_signs(curves) for curves in arms] for title, arms in groups.items()}
+    signed = {title: [_add_signs(curves, arms[0]) for curves in arms] for title, arms in groups.items()}
     palette = looks([curves.title for arms in groups.values() for curves in arms])
     return opening_curves(signed, [find_metric(key) for key in OPENING], SIGNS, levels, palette)
 
 
-def _add_signs(curves: ArmCurves) -> ArmCurves:
+def _add_signs(curves: ArmCurves, baseline: ArmCurves) -> ArmCurves:
     """Return curves with the quantities of `SIGNS`, as far as they were measured."""
     values = dict(curves.values)
-    if "training_loss" in values:
-        values["relative_loss"] = values["training_loss"] / values["training_loss"][:, :1]
+    if "training_loss" in values and "training_loss" in baseline.values:
+        values["relative_loss"] = values["training_loss"] / baseline.values["training_loss"]
     if "surviving_lineages" in values:
         values["founders_left"] = values["surviving_lineages"].copy()
         values["founders_left"][:, 0] = 1.0
@@ -326,9 +326,9 @@ def strong_lines(settings: MotionSettings) -> list[str]:
 
 OPENING_CAPTION = (
     "Diversity (recall) and sliding of the feet over generations, and below them two early signs of collapse: the "
-    "training loss as a multiple of generation 0's, and the share of the real training motions from which a sample "
-    "still descends. Lines are means over seeds, bands their 95 % intervals; the dotted line is real motion on which "
-    "no model is trained."
+    "training loss as a multiple of the loss on real data only, and the share of real training motions from which a "
+    "sample still descends. Lines are means over seeds, bands their 95 % intervals; the dotted line is real motion on "
+    "which no model is trained."
 )
 
 

@@ -169,7 +169,7 @@ def format_change(effect: Effect) -> str:
     name = DISTANCES.get(effect.metric.better, "change")
     change = effect.change
     digits = effect.metric.digits
-    bounds = "" if np.isnan(change.low) else f" [{change.low:+z.{digits}f}, {change.high:+z.{digits}f}]"
+    bounds = "" if np.isnan(change.low) else f" [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
     return f"{name} {change.estimate:+z.{digits}f}{bounds}"
 
 

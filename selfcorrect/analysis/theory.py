@@ -7,8 +7,6 @@ strength of a *mixture* correction towards the truth, t generations after genera
 a single observation: generation 0 has V = 1 / n. For a linear estimator every loop is a linear recursion in V.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -135,15 +133,6 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
     return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
 
 
-def optimal_real_weight(real_per_synthetic: float) -> float:
-    """The weight on real data that minimises `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample.
-
-    He, Xu and Cheng 2025; at equal amounts the reciprocal of the golden ratio, 0.618.
-    """
-    ratio = real_per_synthetic
-    return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2
-
-
 def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
     """Return the λ of a pool after a detector of synthetic samples has filtered it: λ (1 − tpr) / (1 − fpr).
 
@@ -153,18 +142,6 @@ def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_posi
         false_positive_rate: Share of real samples lost with them.
     """
     return synthetic_ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
-
-
-def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
-    """Return the true positive rate that brings λ down to a tolerated λ, 0 if none is needed.
-
-    It inverts `filtered_ratio`.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        false_positive_rate: Share of real samples lost with them.
-    """
-    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
 
 
 def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> float:
@@ -180,11 +157,6 @@ def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> 
     share = synthetic_ratio / (1 + synthetic_ratio)
     contraction = float(linear_contraction(synthetic_ratio, strength, spread))
     return math.inf if contraction >= 1 else (1 - share / (1 + strength)) / (1 - contraction)
-
-
-def tolerated_ratio(variance: float, spread: float) -> float:
-    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
-    return (1 - variance) / (variance * (1 - spread))
 
 
 def corrected_ratio(
@@ -334,28 +306,6 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     return step * np.arange(1, generations + 2)
 
 
-def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
-    """Expected variance of each of several fully synthetic Gaussian loops that train on all models' samples.
-
-    Every model draws n / models samples from each model of the last generation. The raw second moment stays 1 in
-    expectation, so the variance is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is
-    `replace_variance`, for many the loss per generation is that many times smaller.
-
-    Args:
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-    """
-    mean_variance = 1 / n
-    mean_covariance = 0.0
-    variances = [1 - mean_variance]
-    for _ in range(generations):
-        pooled = (mean_variance + (models - 1) * mean_covariance) / models
-        mean_variance = pooled + variances[-1] / n
-        mean_covariance = pooled
-        variances.append(1 - mean_variance)
-    return np.array(variances)
-
-
 # ---------------------------------------------------------------- linear regression
 
 
@@ -405,16 +355,6 @@ def verified_step(offset: ArrayLike, radius: float, noise: float) -> np.ndarray:
     return np.asarray(stats.truncnorm.mean(low, high, loc=offset, scale=noise))
 
 
-def verified_contraction(radius: float, noise: float) -> float:
-    """The rate at which verified retraining approaches the verifier's belief, 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ.
-
-    The slope of `verified_step` at zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the
-    truth). Local, large samples; 0 for a strict verifier, 1 for none.
-    """
-    bound = radius / noise
-    return float(1 - 2 * bound * stats.norm.pdf(bound) / (2 * stats.norm.cdf(bound) - 1))
-
-
 # ---------------------------------------------------------------- categories and words
 
 
@@ -431,49 +371,6 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
     """
     start = float(np.square(probabilities).sum())
     return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
-
-
-def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:
-    """Expected Σ p² of a categorical loop that trains on a share of n original words and on its own words.
-
-    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement.
-    With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which
-    settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
-    `expected_simpson` for a share of 0.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-    """
-    start = float(np.square(probabilities).sum())
-    first = 1 - (1 - 1 / n) * (1 - start)
-    synthetic_share = 1 - real_share
-    # variance of the draw of real words: share (1 − share) Σ p̂ (1 − p̂) / (n − 1)
-    draw_variance = (1 - start) * real_share * synthetic_share / n
-    history = [start, first]
-    for _ in range(generations - 1):
-        last = history[-1]
-        squares = synthetic_share**2 * last + (1 - synthetic_share**2) * first
-        history.append(squares + synthetic_share * (1 - last) / n + draw_variance)
-    return np.array(history[: generations + 1])
-
-
-def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Expected Σ p² of a categorical loop that trains on all words so far, n more in each generation, shape (t + 1,).
-
-    1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As
-    Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
-    here for words). Exact; t = 0 is the true distribution.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-    """
-    start = float(np.square(probabilities).sum())
-    shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))
-    return 1 - (1 - start) * np.concatenate([[1.0], shares])
 
 
 def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
@@ -610,13 +507,6 @@ def matching_loss(draws: float, excess: float) -> float:
     c = 0. What matching loses in each generation. Large populations.
     """
     return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)
-
-
-def matched_offspring_variance(draws: float, excess: float) -> float:
-    """Offspring variance under matching, 2 p for the loss p: a parent that lost its place is replaced by a
-    second child of another. To first order in p, see `matching_loss`.
-    """
-    return 2 * matching_loss(draws, excess)
 
 
 def drift_share(surviving: float, predicted: float) -> float:

@@ -1,14 +1,10 @@
 """Checks of arguments before anything runs; each message says what is wrong and what is expected."""
 
-from __future__ import annotations
-
-import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from .errors import SettingError
 
@@ -76,39 +72,6 @@ def check_callable(what: str, value: object) -> None:
     """Raise SettingError unless `value` can be called."""
     if not callable(value):
         raise SettingError(f"{what} must be a function or another callable object, got {describe_value(value)}")
-
-
-Class = TypeVar("Class", bound=type)
-
-
-def explain_arguments(**other_names: str) -> Callable[[Class], Class]:
-    """Return a decorator of a dataclass that explains an argument which the dataclass does not have.
-
-    Args:
-        other_names: Names that users may expect → names of fields.
-
-    Raises:
-        SettingError: When an object is made with an unknown argument; the message names the right one.
-    """
-
-    def decorate(kind: Class) -> Class:
-        initialise = kind.__init__
-
-        @wraps(initialise)
-        def explained(self: object, *values: object, **named: object) -> None:
-            names = [field.name for field in fields(kind) if field.init]
-            for name in named:
-                if name not in names:
-                    similar = [other_names.get(name, ""), *difflib.get_close_matches(name, names, n=1)]
-                    nearest = next((known for known in similar if known in names), "")
-                    hint = f"; did you mean {nearest}?" if nearest else ""
-                    raise SettingError(f"{kind.__name__} has no argument {name!r}, it takes {', '.join(names)}{hint}")
-            initialise(self, *values, **named)
-
-        kind.__init__ = explained
-        return kind
-
-    return decorate
 
 
 def describe_value(value: object) -> str:

@@ -3,8 +3,6 @@
 A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

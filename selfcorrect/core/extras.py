@@ -3,8 +3,6 @@
 Code that imports such a package where it may be missing does so within `requires_extra`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -6,8 +6,6 @@ Each group is shifted as a whole, so that its mean is its centroid. The centroid
 control with `frozen=True`, which trains on the centroids alone, and what they were made from.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ is named `values`. It may take a second argument named `stream` when it draws ra
 only, never held-out data.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

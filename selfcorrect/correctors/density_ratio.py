@@ -5,8 +5,6 @@ synthetic samples in training, the best logit is log p_real(x) / p_synthetic(x) 
 is `selfcorrect.remedies.selection.by_density_ratio`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """Correction: a corrector applied with a strength, a rule for rejected samples and a rule for failures."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_callable, explain_arguments
+from ..core.checks import check_callable
 from ..core.errors import CorrectorError, SampleError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
@@ -33,7 +31,6 @@ Operator: TypeAlias = Literal["mixture", "interpolation"]
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
 
-@explain_arguments(gamma="strength", mode="operator")
 @dataclass(frozen=True)
 class Correction:
     """Application of a corrector c to samples x of a distribution p, with corrected distribution p*."""

@@ -6,8 +6,6 @@ accidents, not against malice. Pools such as pebble's and loky's end one process
 call rather than one sample.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import pickle

@@ -5,8 +5,6 @@ sample descends from the nearest member, with the same label, of its model's tra
 the founders. Ancestry is traced in a space that the task defines. It only measures: the loop does not depend on it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias

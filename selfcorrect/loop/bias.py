@@ -5,8 +5,6 @@ model and any policy. The parents' provenance shows which are synthetic and of w
 generation are as they were drawn, before any correction.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Protocol, Self, TypeAlias, cast
 

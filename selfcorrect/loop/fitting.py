@@ -1,7 +1,5 @@
 """Fittings: training of a model on a training set, plainly, with a remedy for the learner's bias, or with pairs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

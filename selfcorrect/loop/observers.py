@@ -4,8 +4,6 @@
 generation, data that code of users changes in place are noticed, and ancestry is traced.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

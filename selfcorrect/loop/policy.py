@@ -4,8 +4,6 @@
 pure function of the real data, the history of synthetic batches, the generation and a stream.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -14,14 +12,11 @@ from typing import ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from ..core.checks import check_count, describe_value, explain_arguments
+from ..core.checks import check_count, describe_value
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
 from .policy_table import POLICIES
-
-_RATIO = "synthetic_ratio"
-_explained = explain_arguments(lam=_RATIO, lambda_=_RATIO, ratio=_RATIO, gamma="strength", share="fraction")
 
 
 class History(Protocol):
@@ -70,7 +65,6 @@ FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]
 """(generation, count, stream) → new real samples."""
 
 
-@_explained
 @dataclass(frozen=True)
 class RealOnly:
     """The baseline: every generation trains only on the real data."""
@@ -90,7 +84,6 @@ class RealOnly:
         return real
 
 
-@_explained
 @dataclass(frozen=True)
 class Replace:
     """Fully synthetic: each generation trains only on the last model's samples, `size` of them per real sample."""
@@ -120,7 +113,6 @@ class Freeze:
         return history.batch(1)
 
 
-@_explained
 @dataclass(frozen=True)
 class Renew:
     """Fully synthetic with overlapping generations: each replaces the oldest `share` of the last training set.
@@ -158,7 +150,6 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
     return concatenate([members.take((~replaced).nonzero().flatten()), born])
 
 
-@_explained
 @dataclass(frozen=True)
 class Augment:
     """All real data and λ synthetic samples of the last model per real one."""
@@ -177,7 +168,6 @@ class Augment:
         return concatenate([real, history.batch(generation)])
 
 
-@_explained
 @dataclass(frozen=True)
 class AugmentOnce:
     """All real data and λ synthetic samples per real one that are drawn once, in generation 1.
@@ -197,7 +187,6 @@ class AugmentOnce:
         return concatenate([real, history.batch(1)])
 
 
-@_explained
 @dataclass(frozen=True)
 class Accumulate:
     """All real data and all synthetic samples so far, λ more per real sample in each generation."""
@@ -214,7 +203,6 @@ class Accumulate:
         return concatenate([real, *(history.batch(past) for past in range(1, generation + 1))])
 
 
-@_explained
 @dataclass(frozen=True)
 class AccumulateSubsample:
     """As `Accumulate`, but trained on at most `budget` of all samples, drawn without replacement."""
@@ -242,7 +230,6 @@ class AccumulateSubsample:
         return concatenate(parts)
 
 
-@_explained
 @dataclass(frozen=True)
 class Fresh:
     """`per_generation` new real samples in every generation, and λ synthetic samples per new real one."""
@@ -265,7 +252,6 @@ class Fresh:
         return concatenate([fresh, history.batch(generation)])
 
 
-@_explained
 @dataclass(frozen=True)
 class Keep:
     """A random `fraction` of the original data, drawn anew each generation, the rest replaced by synthetic samples."""

@@ -1,7 +1,5 @@
 """The policies by name, without what they need."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ..runtime.registry import Registry, Row

@@ -1,7 +1,5 @@
 """Distances between Gaussians, and between samples through the Gaussians that fit them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..core.errors import InputError

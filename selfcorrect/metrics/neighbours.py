@@ -1,7 +1,5 @@
 """Realism and diversity by nearest neighbours: precision and density, recall and coverage."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.distance import cdist
 

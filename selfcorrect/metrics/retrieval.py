@@ -1,7 +1,5 @@
 """Retrieval between two kinds of things in one space, such as motions and the captions that describe them."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom

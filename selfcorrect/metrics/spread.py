@@ -1,7 +1,5 @@
 """Variance of samples, in all and within their classes."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..core.errors import InputError

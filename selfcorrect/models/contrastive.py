@@ -1,7 +1,5 @@
 """Two encoders into one space, trained so that a sample lies nearer to its own description than to others."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Self
 

@@ -1,7 +1,5 @@
 """A multivariate normal distribution, fitted by maximum likelihood: the model whose loops have closed forms."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """Base class of generative models made of one neural network: training by batches, state, immutability."""
 
-from __future__ import annotations
-
 import copy
 import math
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """Pairs of a preferred and another sample, and the models that can be fitted to them beside a training set."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 

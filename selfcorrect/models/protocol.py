@@ -1,7 +1,5 @@
 """The contract of generative models."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 

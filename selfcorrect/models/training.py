@@ -1,7 +1,5 @@
 """Training of any network: batches, descent that notices divergence, random layers, averages, optimiser state."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

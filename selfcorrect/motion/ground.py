@@ -6,13 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..core.errors import InputError
 from ..storage.files.strict_json import read_file_as
+from .geometry.rotations import compose
 from .support import level_corners_m
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
 
 STEEPEST_DEG = 30.0
 """Largest slope of a floor that people walk on."""
@@ -170,6 +175,8 @@ class Ground:
     @cached_property
     def to_floor(self) -> Rotation:
         """Rotation of the world that makes y the floor's normal."""
+        from scipy.spatial.transform import Rotation  # takes long to import
+
         if not self.slope_deg:
             return Rotation.identity()
         heading_rad = np.deg2rad(self.uphill_deg)
@@ -203,7 +210,7 @@ class Ground:
         """Convert world orientations (..., 4) to the floor's frame."""
         if self.is_level:
             return orientations
-        return (self.to_floor * Rotation.from_quat(orientations)).as_quat()
+        return compose(self.to_floor.as_quat(), orientations)
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of the box or floor beneath points (..., 3), along the floor's normal."""
@@ -260,8 +267,8 @@ class Ground:
 
     def tops_m(self) -> Iterator[np.ndarray]:
         """Yield the corners (4, 3) of each box's upper side, world."""
-        upright = Rotation.identity() if self.is_level else self.to_floor.inv()
         for box in self.boxes:
             x_m, y_m, z_m = box.size_m
             corners_m = level_corners_m((x_m, z_m), box.turn_deg) + np.array([0.0, y_m / 2, 0.0])
-            yield upright.apply(corners_m) + box.centre_m
+            upright_m = corners_m if self.is_level else self.to_floor.inv().apply(corners_m)
+            yield upright_m + box.centre_m

@@ -1,7 +1,5 @@
 """Agreement of raters: Krippendorff's alpha, for any number of raters and with pairs that some of them did not see."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ probability ∝ exp((a − b + side) / 2), the right one with ∝ exp(−(a − 
 strength is a linear function of a description of the sample: its identity or its features.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

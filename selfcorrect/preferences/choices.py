@@ -1,7 +1,5 @@
 """Choices of people between two samples that were shown side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args

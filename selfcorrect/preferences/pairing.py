@@ -1,7 +1,5 @@
 """The pairs that a rater compares: first those that all raters see, then others in random order."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

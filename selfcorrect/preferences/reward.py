@@ -4,8 +4,6 @@ A linear reward is fitted to choices by the Bradley–Terry model. It generalise
 with equal features it prefers neither, whatever people would say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement

@@ -1,15 +1,11 @@
 """Curves over time: smoothers, splines, blends and Gaussian blurs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Self
 
 import numpy as np
-from scipy.linalg import solveh_banded
-from scipy.linalg.lapack import dpbsv  # pyright: ignore[reportAttributeAccessIssue]
-from scipy.ndimage import correlate1d
+
+from selfcorrect.motion.geometry.filters import gaussian_filter1d, solve_banded
 
 FRAME_S = 1 / 30
 """Duration of the frames in which some times are counted, whatever the motion's frame rate."""
@@ -32,14 +28,6 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
     bands = smoothness * second_difference_bands(len(values))
     bands[2] += weights
     return solve_banded(bands, weights[:, None] * values)
-
-
-def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve like `scipy.linalg.solveh_banded` for upper bands (K, T), K > 2, and right sides (T, …), in less time."""
-    _, result, info = dpbsv(bands, right)
-    if info:
-        raise np.linalg.LinAlgError(f"leading minor {info} is not positive")
-    return result
 
 
 def second_difference_bands(count: int) -> np.ndarray:
@@ -75,7 +63,7 @@ class NaturalSpline:
         bands = np.stack([np.ones(inner), np.full(inner, 4.0)])
         curvature = np.zeros(values.shape)
         bent = 6 * fps**2 * np.diff(values, 2, axis=0)
-        curvature[1:-1] = solveh_banded(bands, bent.reshape(inner, -1)).reshape(bent.shape)
+        curvature[1:-1] = solve_banded(bands, bent)
         return cls(values, curvature, fps)
 
     def evaluate(self, times_s: np.ndarray) -> np.ndarray:
@@ -99,21 +87,12 @@ def smoothstep(share: np.ndarray) -> np.ndarray:
 
 def smooth_gaussian(values: np.ndarray, frames: float) -> np.ndarray:
     """Smooth values (N, T, …) over time by a Gaussian; frames: its standard deviation."""
-    return correlate1d(values, _gaussian(float(frames)), axis=1, mode="nearest")
+    return gaussian_filter1d(values, frames, axis=1, mode="nearest")
 
 
 def thirds_to_frames(thirds: np.ndarray) -> np.ndarray:
     """Return values (N, T, …) at frames from those (N, T − 3, …) of third differences, the first and last repeated."""
     return np.concatenate([thirds[:, :1], thirds, thirds[:, -1:], thirds[:, -1:]], axis=1)
-
-
-@lru_cache(maxsize=64)
-def _gaussian(frames: float) -> np.ndarray:
-    """Return the kernel of `scipy.ndimage.gaussian_filter1d`, which computes it in each call."""
-    radius = int(4.0 * frames + 0.5)
-    offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 / (frames * frames) * offsets**2)
-    return (kernel / kernel.sum())[::-1]
 
 
 def blur(values: np.ndarray, thirtieths: float, fps: float) -> np.ndarray:

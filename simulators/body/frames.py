@@ -5,14 +5,16 @@ rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at one time. They
 run at every step of a simulation. A body's result has the same bits in any company.
 """
 
-from __future__ import annotations
-
 import numpy as np
-from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, invert, normalize, to_matrices
 from selfcorrect.motion.geometry.vectors import cross
 
-Y_UP_TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
+Y_UP_TO_Z_UP = from_euler_angles("X", np.array([90.0]))
+"""Quaternion (4,) of the turn from y up to z up."""
+
+TO_SIMULATOR = to_matrices(Y_UP_TO_Z_UP)
+"""Matrix (3, 3) of that turn."""
 
 
 def to_simulator(vectors_world: np.ndarray) -> np.ndarray:
@@ -40,18 +42,17 @@ def wrenches_from_simulator(wrenches_simulator: np.ndarray) -> np.ndarray:
 
 def orientations_to_simulator(orientations_world: np.ndarray) -> np.ndarray:
     """Convert orientations (..., 4) xyzw of a body from the y-up to the z-up world."""
-    return (Y_UP_TO_Z_UP * Rotation.from_quat(orientations_world)).as_quat()
+    return normalize(compose(Y_UP_TO_Z_UP, orientations_world))
 
 
 def orientations_from_simulator(orientations_simulator: np.ndarray) -> np.ndarray:
     """Convert orientations (..., 4) xyzw of a body from the z-up to the y-up world."""
-    return (Y_UP_TO_Z_UP.inv() * Rotation.from_quat(orientations_simulator)).as_quat()
+    return normalize(compose(invert(Y_UP_TO_Z_UP), orientations_simulator))
 
 
 def tensors_to_simulator(tensors_world: np.ndarray) -> np.ndarray:
     """Convert second-order tensors (..., 3, 3) from y up to z up."""
-    turn = Y_UP_TO_Z_UP.as_matrix()
-    return turn @ tensors_world @ turn.T
+    return TO_SIMULATOR @ tensors_world @ TO_SIMULATOR.T
 
 
 _GOAL_COMPONENTS = np.array([[0, 3, 1, 2], [1, 3, 2, 0], [2, 3, 0, 1]])

@@ -4,8 +4,6 @@ Every joint that muscles drive becomes a rigid link; other joints (head, hands, 
 link that carries them. Masses follow anthropometric tables, lengths the skeleton's bones.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Self

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
 from selfcorrect.motion.geometry.rotations import compose, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, norms

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
+from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, norms, split_components
@@ -20,7 +20,7 @@ from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .curves import blur, smooth_gaussian, solve_banded, thirds_to_frames
+from .curves import blur, smooth_gaussian, thirds_to_frames
 from .leg_ik import Legs, knee_forward, shortest_turn
 
 

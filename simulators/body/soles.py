@@ -3,8 +3,6 @@
 Feet are arrays (N, T, 2, K, 3): motions, frames, left and right, the K corners of a foot from heel to toe tip.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -14,10 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.spatial.distance import cdist
 
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.observation.observation import Observation, observe
 
@@ -427,7 +426,8 @@ def _fit_steady_drift(standing: StanceEvidence, settings: StabilizeFloor) -> np.
     points = standing.velocity_m_s.reshape(-1, 2)[heavy]
     weights = all_weights[heavy]
     starts = points[:: max(1, len(points) // settings.most_starts)]
-    densities = bell(cdist(starts, points) / settings.density_m_s) @ weights
+    distances_m_s = norms(starts[:, None] - points)
+    densities = bell(distances_m_s / settings.density_m_s) @ weights
     velocity_m_s = starts[densities.argmax()]
     for scale_m_s in (*settings.narrowing_m_s, *settings.narrowing_m_s[-1:] * 4):
         drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))

@@ -10,13 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solveh_banded
-from scipy.ndimage import distance_transform_edt, maximum_filter1d
 
+from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross, norms
 
-from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep, solve_banded
+from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep
 
 
 @dataclass(frozen=True)
@@ -344,7 +343,7 @@ def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float, setting
         right_side = np.zeros_like(foot_changes)
         right_side[:-1] += weighted_steps
         right_side[1:] -= weighted_steps
-        added[motion, :, foot] = solveh_banded(bands, right_side)
+        added[motion, :, foot] = solve_banded(bands, right_side)
     return changes + added
 
 
@@ -622,7 +621,12 @@ def _airborne_share(stands: np.ndarray, fps: float, settings: SoftLockSettings) 
     if not stands.any():
         return np.zeros(len(stands))
     first_s, last_s = settings.airborne_s
-    away_s = np.asarray(distance_transform_edt(~stands)) / fps
+    stances = np.flatnonzero(stands)
+    frames = np.arange(len(stands))
+    after = np.searchsorted(stances, frames)
+    to_next = np.abs(stances[np.minimum(after, len(stances) - 1)] - frames)
+    to_last = np.abs(stances[np.maximum(after - 1, 0)] - frames)
+    away_s = np.minimum(to_next, to_last) / fps
     return smoothstep((away_s - first_s) / (last_s - first_s))
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.ndimage import maximum_filter1d
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, sole_points
+from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.rotations import steps_between as rotations_between

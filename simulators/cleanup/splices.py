@@ -11,10 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import (
+    compose,
+    invert,
+    quaternions,
+    rotate,
+    rotation_vectors,
+    steps_between,
+    turn_angles,
+)
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 
@@ -98,10 +106,8 @@ def _remove_steps(motion: Motion, steps: Sequence[int], settings: JoinSplices) -
 def _ends_near(motion: Motion, joined: Motion, settings: JoinSplices) -> bool:
     """Return whether a motion whose splices were joined ends near to where it did, and faces about the same way."""
     away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
-    orientation = Rotation.from_quat(motion.rotations[-1, 0])
-    joined_orientation = Rotation.from_quat(joined.rotations[-1, 0])
-    turn = joined_orientation * orientation.inv()
-    return bool(away_m <= settings.within_m and turn.magnitude() <= settings.within_rad)
+    turn_rad = turn_angles(motion.rotations[-1, 0], joined.rotations[-1, 0])
+    return bool(away_m <= settings.within_m and turn_rad <= settings.within_rad)
 
 
 def _detect_splices(positions_m: np.ndarray, fps: float, settings: JoinSplices) -> np.ndarray:
@@ -139,25 +145,24 @@ def _join_step(motion: Motion, step: int, least_rad: float) -> Motion:
     around = motion.frames(step - 1, step + 3)
     before_m, last_m, first_m, after_m = joint_positions(around).mean(1)
     turn = _heading_turn(motion.rotations[step - 1 : step + 3, 0], least_rad)
-    target_m = last_m + 0.5 * (last_m - before_m + turn.apply(after_m - first_m))
+    target_m = last_m + 0.5 * (last_m - before_m + rotate(turn, after_m - first_m))
     target_m[1] = first_m[1]
     root_m = motion.root_m.copy()
-    root_m[step + 1 :] = turn.apply(root_m[step + 1 :] - first_m) + target_m
+    root_m[step + 1 :] = rotate(turn, root_m[step + 1 :] - first_m) + target_m
     rotations = motion.rotations.copy()
-    turned = turn * Rotation.from_quat(rotations[step + 1 :, 0])
-    rotations[step + 1 :, 0] = turned.as_quat()
+    rotations[step + 1 :, 0] = compose(turn, rotations[step + 1 :, 0])
     return replace(motion, root_m=root_m, rotations=rotations)
 
 
-def _heading_turn(orientations: np.ndarray, least_rad: float) -> Rotation:
-    """Return the turn about the vertical after which the third of four orientations (4, 4) follows from the others."""
-    turns = Rotation.from_quat(orientations[1:]) * Rotation.from_quat(orientations[:-1]).inv()
-    expected = Rotation.from_rotvec(_mean_of_neighbours(turns.as_rotvec(), 1))
-    _, y, _, w = (expected * turns[1].inv()).as_quat()
+def _heading_turn(orientations: np.ndarray, least_rad: float) -> np.ndarray:
+    """Return the turn (4,) about the vertical after which the third of orientations (4, 4) follows from the others."""
+    turns_rad = steps_between(orientations)
+    expected = quaternions(_mean_of_neighbours(turns_rad, 1))
+    _, y, _, w = compose(expected, quaternions(-turns_rad[1]))
     angle_rad = (2 * np.arctan2(y, w) + np.pi) % (2 * np.pi) - np.pi
     if abs(angle_rad) <= least_rad:
         angle_rad = 0.0
-    return Rotation.from_rotvec([0.0, angle_rad, 0.0])
+    return quaternions(np.array([0.0, angle_rad, 0.0]))
 
 
 def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
@@ -166,15 +171,15 @@ def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
     is_before = frames <= step
     distance = np.where(is_before, step - frames, frames - step - 1)
     share = 0.5 * smoothstep(1 - distance / (within_s * motion.fps)) * np.where(is_before, 1.0, -1.0)
-    poses = Rotation.from_quat(motion.rotations)
-    turns = (poses[:-1].inv() * poses[1:]).as_rotvec()
-    expected = Rotation.from_rotvec(-_mean_of_neighbours(turns, step))
-    jump = expected * Rotation.from_rotvec(turns[step])
+    poses = motion.rotations
+    turns = rotation_vectors(compose(invert(poses[:-1]), poses[1:]))
+    expected = quaternions(-_mean_of_neighbours(turns, step))
+    jump = compose(expected, quaternions(turns[step]))
     steps_m = np.diff(motion.root_m, axis=0)
     jump_m = steps_m[step] - _mean_of_neighbours(steps_m, step)
     root_m = motion.root_m + share[:, None] * jump_m
-    spread = Rotation.from_rotvec(share[:, None, None] * jump.as_rotvec())
-    rotations = (poses * spread).as_quat()
+    spread = quaternions(share[:, None, None] * rotation_vectors(jump))
+    rotations = compose(poses, spread)
     return replace(motion, root_m=root_m, rotations=rotations)
 
 

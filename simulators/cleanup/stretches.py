@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import median_filter
 
+from selfcorrect.motion.geometry.filters import median_filter1d
 from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.geometry.rotations import compose, rotate
 from selfcorrect.motion.geometry.runs import find_runs
@@ -302,7 +302,7 @@ def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np
     """
     lengths_m = norms(np.diff(points_m, order, axis=0))
     lengths_m = np.pad(lengths_m, order // 2)
-    return median_filter(lengths_m, window, mode="constant") * _TO_SIGMA / np.sqrt(factor)
+    return median_filter1d(lengths_m, window, mode="constant") * _TO_SIGMA / np.sqrt(factor)
 
 
 def _cubic_weights(knots: np.ndarray, at: float) -> np.ndarray:

@@ -6,8 +6,6 @@ problem is solved in forces divided by each point's contact activation. Solver: 
 2011, §3.4.3), whose linear step shrinks to a 6 × 6 inverse by the Woodbury identity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

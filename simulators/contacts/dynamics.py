@@ -3,8 +3,6 @@
 Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

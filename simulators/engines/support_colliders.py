@@ -1,7 +1,5 @@
 """Colliders of supports, in the simulator's frame: slabs that appear and vanish, holds that hands grip."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self

@@ -5,16 +5,14 @@ root's position is that of its centre of mass. A joint's rotation is that of its
 torques and velocities are in the link's frame. J = L − 1: the root has no joint.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import make_continuous
+from selfcorrect.motion.geometry.rotations import steps_between
 from selfcorrect.motion.support import Support
 
 from ..body.curves import NaturalSpline
@@ -67,9 +65,7 @@ def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
     """Return angular velocities (S, ..., 3) of rotations (S, ..., 4), in the outer frame, as `velocities_m_s` does."""
-    after = Rotation.from_quat(rotations[1:].reshape(-1, 4))
-    before = Rotation.from_quat(rotations[:-1].reshape(-1, 4))
-    rates = (after * before.inv()).as_rotvec().reshape(*rotations[1:].shape[:-1], 3) / step_s
+    rates = steps_between(rotations) / step_s
     return np.concatenate([rates[:1], rates])
 
 

@@ -4,8 +4,6 @@ Nothing is imported before an engine is used. Another package adds an engine, a 
 `EngineSettings`, through an entry point in the group "selfcorrect.engines".
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from selfcorrect.core.errors import MissingExtraError

@@ -1,7 +1,5 @@
 """Settings of the plan that precedes a simulation: supports, contacts, dynamics filter, foot placement, feedback."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, TypeAlias
 

@@ -4,8 +4,6 @@ Nothing is drawn at random and nothing is learned. The result differs from the i
 is pushed, carries something, or walks up a hill.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 from selfcorrect.core.checks import check_number, describe_value

@@ -4,17 +4,14 @@ The floor stays at y = 0 while a scene is simulated: a slope is gravity that pul
 the hill in the end.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import compose
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, to_matrices
 from selfcorrect.motion.geometry.views import ScaledBody, TurnedWorld
 from selfcorrect.motion.measures.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.motion import MotionBatch
@@ -72,7 +69,7 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
     """Return a body with the mass, gravity and load of the scene."""
     if scene.is_plain:
         return body
-    x, y, z = (scene.gravity_m_s2 * _slope_to_upright(scene).apply([0.0, -1.0, 0.0])).tolist()
+    x, y, z = (scene.gravity_m_s2 * rotate(_slope_to_upright(scene), np.array([0.0, -1.0, 0.0]))).tolist()
     scaled = replace(
         body,
         mass_kg=scene.mass * body.mass_kg,
@@ -110,22 +107,26 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
     if scene.is_plain or not correction.accepted:
         return correction
     to_upright = _slope_to_upright(scene)
-    x, y, z = to_upright.inv().apply((0.0, 1.0, 0.0)).tolist()
+    x, y, z = rotate(invert(to_upright), np.array([0.0, 1.0, 0.0])).tolist()
+    from scipy.spatial.transform import Rotation  # takes long to import
+
     slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
-    return replace(correction, motion=TurnedWorld(to_upright).restore(correction.motion), slope=slope)
+    return replace(
+        correction, motion=TurnedWorld(Rotation.from_quat(to_upright)).restore(correction.motion), slope=slope
+    )
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
     """Return the push (S, 3) at times (S,), in the floor's frame."""
     is_pushed = (times_s >= scene.push_from_s) & (times_s < scene.push_from_s + scene.push_lasts_s)
-    return is_pushed[:, None] * _slope_to_upright(scene).apply(scene.push_n)
+    return is_pushed[:, None] * rotate(_slope_to_upright(scene), np.asarray(scene.push_n, dtype=float))
 
 
-def _slope_to_upright(scene: Scene) -> Rotation:
-    """Return the rotation from the floor's normal to the upward direction, in the floor's frame."""
+def _slope_to_upright(scene: Scene) -> np.ndarray:
+    """Return the rotation (4,) from the floor's normal to the upward direction, in the floor's frame."""
     heading_rad = np.deg2rad(scene.uphill_deg)
     level_axis = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
-    return Rotation.from_rotvec(np.deg2rad(scene.slope_deg) * level_axis)
+    return quaternions(np.deg2rad(scene.slope_deg) * level_axis)
 
 
 def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
@@ -136,10 +137,10 @@ def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
     turn = _slope_to_upright(scene)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
     below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
-    turned_m = below_m + (positions_m - below_m) @ turn.as_matrix().T
-    turned = compose(np.broadcast_to(turn.as_quat(), orientations.shape), orientations)
+    turned_m = below_m + (positions_m - below_m) @ to_matrices(turn).T
+    turned = compose(turn, orientations)
     ankles_m = positions_m[:, :, Legs.from_skeleton(skeleton).ankles]
-    feet_back = np.broadcast_to(turn.inv().as_quat(), (*ankles_m.shape[:-1], 4))
+    feet_back = np.broadcast_to(invert(turn), (*ankles_m.shape[:-1], 4))
     lifted_m = ankles_m[..., 1] - ankles_m[..., 1].min(axis=1, keepdims=True)
     firm = smoothstep(1 - lifted_m / _SWING_HEIGHT_M)
     rises_m, rotations = solve_soft_legs(

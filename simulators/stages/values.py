@@ -3,8 +3,6 @@
 Each is a batch of N motions of one skeleton, frame rate and length.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, to_matrices
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import ground_of_feet_m
 
 from ..body.frames import (
-    Y_UP_TO_Z_UP,
+    TO_SIMULATOR,
     orientations_to_simulator,
     tensors_to_simulator,
     to_simulator,
@@ -146,7 +145,7 @@ def make_control_sequence(
     legs = Legs.from_skeleton(body.tree)
     ankles_m = needs.positions_m[:, :, legs.ankles]
     jacobians = compute_leg_jacobians(body, planned.motions, contacts)
-    jacobians = jacobians @ Y_UP_TO_Z_UP.as_matrix().T
+    jacobians = jacobians @ TO_SIMULATOR.T
     jacobians = jacobians.reshape(*jacobians.shape[:3], 9, 3)
     push_n = to_simulator(compute_push_n(scene, times_s[:-1]))
     goal_orientation = orientations_to_simulator(orientations.reshape(-1, 4))
@@ -224,8 +223,7 @@ def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
 
 def _rotate_vector(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
     """Return a vector (3,) turned by each of quaternions (..., 4)."""
-    turns = Rotation.from_quat(orientations.reshape(-1, 4))
-    return turns.apply(vector).reshape(*orientations.shape[:-1], 3)
+    return np.einsum("...ij,j->...i", to_matrices(orientations), vector)
 
 
 @dataclass(frozen=True, eq=False)

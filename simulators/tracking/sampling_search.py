@@ -13,8 +13,6 @@ does well without it, it ends. A body that falls in spite of it gets more at onc
 allow, it is as large as it may be, and stays.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Self

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.rotations import compose
+from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors, to_matrices
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.runtime.progress import report_progress
 
@@ -68,7 +67,7 @@ class BodyTrajectories:
         frames = planned.frames
         simulated_orientations = self.orientations[:frames, bodies]
         orientations = orientations_from_simulator(simulated_orientations.reshape(-1, 4))
-        lever_m = Rotation.from_quat(orientations).apply(planned.body.centre_m[0])
+        lever_m = to_matrices(orientations) @ planned.body.centre_m[0]
         centre_m = from_simulator(self.centre_m[:frames, bodies])
         root_m = centre_m - lever_m.reshape(frames, -1, 3)
         roots = orientations.reshape(frames, -1, 1, 4)
@@ -192,10 +191,7 @@ class _Controller:
     def start(self, world: World) -> None:
         """Put the bodies on their references, moving with them."""
         first, second = self._controls.rotations
-        first_rotations = Rotation.from_quat(first.reshape(-1, 4))
-        second_rotations = Rotation.from_quat(second.reshape(-1, 4))
-        turns = first_rotations.inv() * second_rotations
-        turns_rad = turns.as_rotvec().reshape(*first.shape[:2], 3)
+        turns_rad = rotation_vectors(compose(invert(first), second))
         world.reset(self._controls.goal(0), first, turns_rad / self._step_s)
 
     def step(self, world: World, step: int, remaining: slice, running: Sequence[int]) -> np.ndarray:

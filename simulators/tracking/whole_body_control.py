@@ -7,8 +7,6 @@ swinging foot lands beside its place by the error of the body's capture point (P
 toward humanoid push recovery").
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Self

@@ -5,29 +5,23 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
-from helpers import LOOPS, assert_is_a_model_for_loops
+from helpers import assert_is_a_model_for_loops, load_loop
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import eight_gaussians
 from selfcorrect.experiments.commands.toy import ToyCommand
-from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(4)
 PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
-
-
-def load(name: str) -> ModuleType:
-    return load_toy_module(LOOPS[name])
 
 
 def test_points_that_accumulate_from_kernel_densities_widen_as_predicted() -> None:
@@ -44,7 +38,7 @@ def test_points_that_accumulate_from_kernel_densities_widen_as_predicted() -> No
         new = np.take_along_axis(points, rows, axis=1) + bandwidth * generator.normal(size=rows.shape)
         points = np.concatenate([points, new], axis=1)
         variances.append(points.var(axis=1).mean())
-    predicted = load("kazdan-density").accumulated_variance(size, generations)
+    predicted = load_loop("kazdan-density").accumulated_variance(size, generations)
     assert variances == pytest.approx(predicted, rel=0.05)
     assert predicted[-1] > 1.2 * predicted[0]
 
@@ -147,14 +141,16 @@ def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:
 
 
 def test_models_of_example_loops_are_models_for_loops() -> None:
-    assert_is_a_model_for_loops(load("density-ratio").KernelDensity.create(), PLANE, 1)
-    assert_is_a_model_for_loops(load("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3)
+    assert_is_a_model_for_loops(load_loop("density-ratio").KernelDensity.create(), PLANE, 1)
+    assert_is_a_model_for_loops(
+        load_loop("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3
+    )
     points = torch.randn((20, 16), generator=STREAM.generator(), dtype=torch.float64)
-    assert_is_a_model_for_loops(load("lineages").Memoriser.create(), Samples.real(points), 1)
+    assert_is_a_model_for_loops(load_loop("lineages").Memoriser.create(), Samples.real(points), 1)
 
 
 def test_the_kernel_density_estimate_follows_scotts_rule() -> None:
-    model = load("density-ratio").KernelDensity.create().fit(PLANE, 0, STREAM)
+    model = load_loop("density-ratio").KernelDensity.create().fit(PLANE, 0, STREAM)
     values = model.sample(torch.zeros(20_000), STREAM)
     expected = PLANE.values.var(0, correction=0) * (1 + 400 ** (-1 / 3))
     assert values.var(0).numpy() == pytest.approx(expected.numpy(), rel=0.04)
@@ -167,7 +163,7 @@ def fit_memoriser(**knobs: float) -> object:
     points = torch.zeros(5, 16, dtype=torch.float64)
     points[:, 0] = torch.tensor([0.0, 1.0, 2.0, 10.0, 20.0])
     samples = Samples.real(points, torch.tensor([0, 0, 0, 1, 1]))
-    return replace(load("lineages").Memoriser.create(), **knobs).fit(samples, 0, STREAM)
+    return replace(load_loop("lineages").Memoriser.create(), **knobs).fit(samples, 0, STREAM)
 
 
 def test_a_memoriser_draws_its_points_evenly_within_the_label() -> None:
@@ -197,13 +193,13 @@ def test_the_knobs_of_a_memoriser() -> None:
 def test_exchange_gives_every_model_equal_parts_of_all() -> None:
     values = torch.arange(3.0)[None, None, :, None].expand(6, 2, 3, 1)
     history = LoopHistory(MemoryStore(), 1, Samples.synthetic(values, None, 1))
-    mixed = load("crossfeed").Exchange(Replace()).mix(Samples.real(values), history, 1, streams(0)).values
+    mixed = load_loop("crossfeed").Exchange(Replace()).mix(Samples.real(values), history, 1, streams(0)).values
     for model in range(3):
         assert sorted(mixed[:, 0, model, 0].tolist()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
 
 
 def test_the_verifier_of_text_knows_pairs() -> None:
-    small_gpt = load("small-gpt")
+    small_gpt = load_loop("small-gpt")
     is_known = small_gpt.tabulate_pairs(torch.tensor([[0.0, 1.0, 2.0]]), 4)
     windows = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
     assert small_gpt.measure_known_share(is_known, windows).tolist() == [1.0, 0.5, 0.0]
@@ -211,7 +207,7 @@ def test_the_verifier_of_text_knows_pairs() -> None:
 
 @pytest.mark.parametrize("name", ["remedies", "mechanisms"])
 def test_modes_are_counted_with_what_lies_in_them(name: str) -> None:
-    module = load(name)
+    module = load_loop(name)
     real = module.draw_circle(96, streams(1))
     assert module.measure_modes(real.values) == {"coverage": 1.0, "precision": 1.0}
     assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
@@ -220,7 +216,7 @@ def test_modes_are_counted_with_what_lies_in_them(name: str) -> None:
 
 
 def test_training_anew_starts_from_an_untrained_model() -> None:
-    make_arm = load("mechanisms").make_arm
+    make_arm = load_loop("mechanisms").make_arm
     tuned = make_arm("fully synthetic", 1, 3, 2)
     anew = make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)
@@ -229,7 +225,7 @@ def test_training_anew_starts_from_an_untrained_model() -> None:
 
 def test_windows_are_alike_if_each_character_occurs_as_often() -> None:
     windows = torch.tensor([[0.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]])
-    ab, ba, bb = load("text-mechanisms").count_characters(windows, 3)
+    ab, ba, bb = load_loop("text-mechanisms").count_characters(windows, 3)
     assert torch.equal(ab, ba)
     assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
 
@@ -237,4 +233,4 @@ def test_windows_are_alike_if_each_character_occurs_as_often() -> None:
 def test_the_wasserstein_distance_of_a_shift_is_its_length() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
     shifted = points[::-1] + np.array([3.0, 4.0])
-    assert load("density-ratio").measure_wasserstein(points, shifted) == pytest.approx(5.0)
+    assert load_loop("density-ratio").measure_wasserstein(points, shifted) == pytest.approx(5.0)

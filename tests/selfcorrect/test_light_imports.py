@@ -32,6 +32,9 @@ LOADED = {
     "import selfcorrect.experiments.data.verification": (
         "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
     ),
+    "from selfcorrect.experiments.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
+        "selfcorrect.experiments.motion.settings.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
+    ),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
 }  # fmt: skip
 """By the program: a module that it needs, and what it must not load."""

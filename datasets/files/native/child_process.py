@@ -16,6 +16,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,8 @@ _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
 """Memory that a child may take: so much, and so much for each byte of the file."""
 
+_CAN_WAIT = hasattr(select, "poll")
+"""Whether the system can wait for a pipe for a limited time."""
 _CLOSING_S = 10.0
 _HEAD = struct.Struct("<QQQ")
 """Start of an answer: number of the request, bytes of JSON, and 64-bit floats that follow."""
@@ -83,15 +86,18 @@ class _Child:
         self.is_answering = True
         self._deadline_s = time.monotonic() + time_limit_s
         try:
-            self._send(json.dumps(request | {"number": self._number}).encode() + b"\n")
-            number, text_size, count = _HEAD.unpack(self._receive(_HEAD.size))
-            if number != self._number:
-                raise _EndedError(f"the {self._name} reader answered another request")
-            check_unpacked(where, text_size + 8 * count, stored=stored)
-            answer = parse_json(bytes(self._receive(text_size)), where)
-            values = np.frombuffer(self._receive(8 * count), dtype=float)
+            with self._kill_if_late(time_limit_s):
+                self._send(json.dumps(request | {"number": self._number}).encode() + b"\n")
+                number, text_size, count = _HEAD.unpack(self._receive(_HEAD.size))
+                if number != self._number:
+                    raise _EndedError(f"the {self._name} reader answered another request")
+                check_unpacked(where, text_size + 8 * count, stored=stored)
+                answer = parse_json(bytes(self._receive(text_size)), where)
+                values = np.frombuffer(self._receive(8 * count), dtype=float)
         except (OSError, EOFError) as error:
             self.end()
+            if time.monotonic() >= self._deadline_s:
+                raise _LateError from error
             raise _EndedError(self._explain_crash()) from error
         self.is_answering = False
         return answer, values
@@ -128,12 +134,26 @@ class _Child:
             rest = rest[received:]
         return content
 
-    def _wait(self, stream: Any) -> None:
-        """Wait until the child goes on with its answer; `_LateError` if it does not in time.
+    @contextmanager
+    def _kill_if_late(self, time_limit_s: float) -> Iterator[None]:
+        """Let a thread kill the child after the time limit, on Windows, where nothing waits for a pipe.
 
-        The start of a thread that would stop the child is no alternative: an exception during it becomes another one.
+        An exception during the start of a thread becomes another exception, so other systems wait: see `_wait`.
         """
-        if sys.platform == "win32":  # where nothing waits for a pipe
+        if _CAN_WAIT:
+            yield
+            return
+        timer = threading.Timer(max(time_limit_s, 0.0), self._process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _wait(self, stream: Any) -> None:
+        """Wait until the child goes on with its answer; `_LateError` if it does not in time."""
+        if not _CAN_WAIT:
             return
         poll = select.poll()
         poll.register(stream, select.POLLIN)

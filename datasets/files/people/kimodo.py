@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.editing.transforms import resample
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, world_poses
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import Y_UP, to_y_up

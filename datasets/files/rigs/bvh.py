@@ -14,12 +14,11 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
-from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations
+from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, to_euler_angles
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
@@ -277,9 +276,7 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
             values[:, columns] -= clip.offsets[joint][numbers]
     for axes, (joints, columns) in _turning_joints(clip.channels).items():
         all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
-        turns = Rotation.from_quat(motion.rotations[:, joints].reshape(-1, 4))
-        angles_deg = turns.as_euler(all_axes, degrees=True, suppress_warnings=True)[:, : len(axes)]
-        angles_deg = angles_deg.reshape(len(motion), len(joints), len(axes))
+        angles_deg = to_euler_angles(all_axes, motion.rotations[:, joints])[..., : len(axes)]
         values[:, columns] = np.unwrap(angles_deg, period=360, axis=0)
     return values
 

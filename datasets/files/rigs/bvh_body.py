@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -21,7 +21,7 @@ from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .bvh_text import PLACEHOLDER
-from .followers import Follower, find_followers, put_followers
+from .followers import Follower, TwistBone, find_followers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 from .stretching import (
@@ -128,12 +128,12 @@ def body_of(clip: RiggedMotion) -> Motion:
     parts = tuple(skeleton.parts[joint] for joint in joints)
     body = Skeleton(names, (-1, *parents), offsets_m, parts, rigid=skeleton.rigid)
     rotations = clip.motion.rotations[:, joints]
-    rotations[:, 0] = orientation.as_quat()
+    rotations[:, 0] = orientation
     motion = replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
     return put_ankles_where_the_file_has_them(motion, clip)
 
 
-def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower]) -> RiggedMotion:
+def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower | TwistBone]) -> RiggedMotion:
     """Return the clip with another motion of its `body_of`, its feet where that has them, and its followers on it."""
     changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)
@@ -150,10 +150,10 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     rotations = clip.motion.rotations.copy()
     rotations[:, clip.motion.skeleton.descendants[pelvis]] = body.rotations
     parent_m, parent = _world_pose(clip, clip.motion.skeleton.parents[pelvis])
-    local = parent.inv() * Rotation.from_quat(body.rotations[:, 0])
-    rotations[:, pelvis] = local.as_quat()
+    to_parent = invert(parent)
+    rotations[:, pelvis] = compose(to_parent, body.rotations[:, 0])
     if sum(name.endswith("position") for name in clip.channels[pelvis]) == 3:
-        stretches_m = {**clip.stretches_m, pelvis: parent.inv().apply(body.root_m - parent_m)}
+        stretches_m = {**clip.stretches_m, pelvis: rotate(to_parent, body.root_m - parent_m)}
         moved = replace(clip.motion, rotations=rotations, fps=body.fps)
         return replace(clip, motion=moved, stretches_m=stretches_m)
     root_m = clip.motion.root_m + body.root_m - _world_pose(clip, pelvis)[0]
@@ -187,7 +187,7 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
         raise InputError(f"{clip.motion.source}: the bones between root and pelvis stretch, at {', '.join(names)}")
 
 
-def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, Rotation]:
-    """Return world positions (T, 3) and orientations of a joint, with the positions that its file gives it."""
+def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return world positions (T, 3) and orientations (T, 4) of a joint, with the positions that its file gives it."""
     positions_m, orientations = world_poses_of(clip)
-    return positions_m[:, joint], Rotation.from_quat(orientations[:, joint])
+    return positions_m[:, joint], orientations[:, joint]

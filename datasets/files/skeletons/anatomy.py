@@ -1,7 +1,5 @@
 """Body parts of a skeleton's joints: names propose them, and the structure of the body decides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise, product

@@ -66,10 +66,13 @@ def refine_arms(
     Raises:
         SettingError: A policy is unknown, or λ is given and no policy takes it.
     """
-    from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
-
     if policies or ratios:
-        arms = _replace_policies(arms, _insert_ratios(policies or _policies_with_ratio(arms), ratios))
+        from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
+
+        names = _insert_ratios(policies or _policies_with_ratio(arms), ratios)
+        for name in names:
+            parse_policy(name)
+        arms = _replace_policies(arms, names)
     if correctors:
         arms = _replace_correctors(arms, correctors)
     if strengths:
@@ -79,8 +82,6 @@ def refine_arms(
     if places:
         arms = _replace_places(arms, places)
     arms = _add_sampling_variants(arms, sampling)
-    for policy in dict.fromkeys(arm.policy for arm in arms):
-        parse_policy(policy)
     with_comparisons = dict[ArmSettings, None]()
     for arm in arms:
         with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,13 +18,13 @@ from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
 from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
-from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
+from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 
 from ...remedies.table import PLACES, REMEDIES
 from ...studies.arms import SAMPLING_BOUNDS, ArmSettings
 from ..correctors.table import CORRECTORS, corrector_row, is_own
 from . import published
-from .arms import check_names, parse_ratio, refine_arms
+from .arms import check_names, parse_ratio, rated_components, refine_arms
 from .published import PublishedModel
 
 if TYPE_CHECKING:
@@ -140,6 +141,12 @@ class MotionSettings:
                     )
 
     @property
+    def has_correctors(self) -> bool:
+        """Return True if an arm is corrected, or real data are."""
+        arms = [arm for comparison in self.comparisons for arm in comparison.arms]
+        return self.corrects_real or any(arm.corrector != "none" for arm in arms)
+
+    @property
     def corrects_real(self) -> bool:
         """Return True if arms are trained on corrected real data, or evaluated against them."""
         arms = [arm for comparison in self.comparisons for arm in comparison.arms]
@@ -230,13 +237,17 @@ def _is_subset(part: Any, superset: Any) -> bool:
     return part == superset
 
 
+def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
+    """Return the arms of a denoiser that a config records; their correctors and remedies need not be installed."""
+    return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
+
+
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings whose `config` this is, as a run folder records it."""
     values = dict(config)
     comparisons = []
     for comparison in values["comparisons"]:
-        arms = [ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"]]
-        comparisons.append(DenoiserArms(comparison["denoiser"], tuple(arms)))
+        comparisons.append(DenoiserArms(comparison["denoiser"], arms_from_config(comparison)))
     values["comparisons"] = tuple(comparisons)
     for name in ("data", "reference"):
         if name in values:
@@ -365,13 +376,27 @@ class MotionOptions:
                 changes[name] = dict.fromkeys(denoisers, changes[name])
         changes["comparisons"] = self._comparisons(preset)
         changes["engine"] = self.engine_for(preset)
-        return replace(preset, **changes)
+        settings = replace(preset, **changes)
+        self._refuse_without_effect(settings)
+        return settings
+
+    def _refuse_without_effect(self, settings: MotionSettings) -> None:
+        """Raise SettingError for an option that changes nothing in the arms that are run."""
+        arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+        if all(arm.corrector == "none" for arm in arms):
+            for name in ("gamma", "physics_in", "evaluate_corrected"):
+                if getattr(self, name):
+                    option = name.replace("_", "-")
+                    raise SettingError(f"--{option} is for arms with a corrector, and there are none; leave it out")
+        if self.ratings and not any(map(rated_components, arms)):
+            raise SettingError("--ratings is for --corrector people and --remedy preferred; leave it out")
 
     def engine_for(self, preset: MotionSettings) -> str:
         """Return the engine of the options, else the preset's, or MuJoCo if that is PyBullet and not installed."""
         if self.engine:
             return self.engine
-        return resolve_engine(AUTO) if preset.engine == PUBLISHED_ENGINE else preset.engine
+        is_missing = preset.engine == PUBLISHED_ENGINE and find_spec(PUBLISHED_ENGINE) is None
+        return "mujoco" if is_missing else preset.engine
 
     def _add_published_model(self, preset: MotionSettings) -> MotionSettings:
         """Return the preset with the published generator and evaluator, if given, in place of the preset's."""

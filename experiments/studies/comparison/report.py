@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.ancestry import ENTROPY
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.runtime.bugs import describe
@@ -51,7 +52,7 @@ NOTES = (
 PRIMARY_NOTE = "The primary score is {}: its differences are one family of tests, those of all other scores another."
 
 
-UNASKED = (NOVELTY, TRAINING_LOSS)
+UNASKED = (NOVELTY, TRAINING_LOSS, ENTROPY)
 """Keys of what is measured beside the evaluation: reported, and judged only if the user asks."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
@@ -141,9 +142,11 @@ class ComparisonView(View):
         )
 
     def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
-        """Return the metrics of generation 0 in the evaluation's order, none before there is one."""
+        """Return the metrics in the evaluation's order, none before there is a generation 0."""
         firsts = [FolderReader(run.first_folder) for run in runs]
-        keys = next((first.metrics(0) for first in firsts if first.latest >= 0), ())
+        keys = [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
+        if any(ENTROPY in curves for curves in values):  # training sets are compared from generation 1 on
+            keys.append(ENTROPY)
         metrics = []
         for key in keys:
             curves_of_key = [curves[key] for curves in values if key in curves]

@@ -74,6 +74,9 @@ def expand_arms(arms: Mapping[str, ArmSource], gammas: Sequence[float]) -> dict[
     Args:
         arms: Arms by name, or functions that make them.
         gammas: Strengths; without any the arms stay as they are.
+
+    Raises:
+        SettingError: There are strengths, and no arm has a correction.
     """
     if not gammas:
         return dict(arms)
@@ -86,6 +89,8 @@ def expand_arms(arms: Mapping[str, ArmSource], gammas: Sequence[float]) -> dict[
             title = f"{name}, γ = {gamma:g}"
             is_arm = isinstance(source, Arm)
             expanded[title] = _with_strength(source, gamma) if is_arm else ArmOfStrength(source, name, gamma)
+    if list(expanded) == list(arms):
+        raise SettingError("gammas are strengths of corrections, and no arm has a correction; leave them out")
     return expanded
 
 

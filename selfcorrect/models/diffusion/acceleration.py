@@ -1,7 +1,5 @@
 """Faster training and sampling on a GPU, which changes results by rounding or by other random numbers."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal

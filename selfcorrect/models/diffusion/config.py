@@ -1,7 +1,5 @@
 """Settings of a motion diffusion model, which are checked."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The networks of motion diffusion models by name, without what they need."""
 
-from __future__ import annotations
-
 from ...runtime.registry import Registry, Row
 
 _NETWORKS = "selfcorrect.models.diffusion.denoisers"

@@ -4,8 +4,6 @@ All of them are made from a configuration and a shape, and are interchangeable. 
 int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null label: "any class".
 """
 
-from __future__ import annotations
-
 import math
 from typing import TypeVar, cast
 

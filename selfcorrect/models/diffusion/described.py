@@ -1,7 +1,5 @@
 """Diffusion whose labels are descriptions, given as vectors, so that one never seen in training works, too."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, replace
 from typing import Any, Self

@@ -1,7 +1,5 @@
 """A diffusion model of motions, or of any sequences of one length, that a self-consuming loop can train and sample."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable, Sequence

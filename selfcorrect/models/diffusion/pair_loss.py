@@ -1,7 +1,5 @@
 """The preference loss of a diffusion model; see `selfcorrect.models.pairs`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

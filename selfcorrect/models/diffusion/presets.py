@@ -1,7 +1,5 @@
 """Denoisers with settings that suit them, from seconds on one CPU core to the published size."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from .config import DiffusionConfig

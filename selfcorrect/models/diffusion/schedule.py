@@ -3,8 +3,6 @@
 A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly clean) to steps − 1 (nearly noise).
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

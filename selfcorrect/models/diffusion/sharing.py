@@ -5,8 +5,6 @@ share of every batch. All draw the same batches from the same streams, and gradi
 of one process up to rounding, for any number of processes. What goes between them is pickled: they trust one another.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Other ways to sample a diffusion model: here with a projection of its predictions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar

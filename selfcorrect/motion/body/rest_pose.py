@@ -4,17 +4,25 @@ In a file every joint may have an arbitrary frame, so that zero rotation is any 
 relies on an upright one (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..geometry.inverse_kinematics import aligning_turns
 from ..geometry.kinematics import forward_kinematics
+from ..geometry.rotations import compose, identity_rotations, invert, rotate, turn_angles
 from ..geometry.vectors import angles_rad, norms
 from ..motion import Motion
+from ..skeleton import UNTURNED
 from .smpl import fit_body_parts
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
 
 LEFT = np.array([1.0, 0, 0])
 UP = np.array([0, 1.0, 0])
@@ -44,7 +52,11 @@ def find_upright_turns(motion: Motion) -> Rotation | None:
     Raises InputError if the skeleton lacks a part that every body has.
     """
     turns = _UprightTurnSearch(motion).solve()
-    return None if turns.magnitude().max() < 1e-9 else turns
+    if turn_angles(identity_rotations(1), turns).max() < 1e-9:
+        return None
+    from scipy.spatial.transform import Rotation  # takes long to import
+
+    return Rotation.from_quat(turns)
 
 
 class _UprightTurnSearch:
@@ -59,17 +71,17 @@ class _UprightTurnSearch:
         self.rest_m = motion.skeleton.rest_positions_m
         self.is_arbitrary = False
 
-    def solve(self) -> Rotation:
+    def solve(self) -> np.ndarray:
         turns = self._solve_from_root()
         return self._solve_from_root() if self.is_arbitrary else turns
 
-    def _solve_from_root(self) -> Rotation:
-        turns: list[Rotation] = []
+    def _solve_from_root(self) -> np.ndarray:
+        turns: list[np.ndarray] = []
         for joint, (part, parent) in enumerate(zip(self.skeleton.parts, self.skeleton.parents, strict=True)):
-            turns.append(self._turn_of_joint(joint, part, turns[parent] if joint else Rotation.identity()))
-        return Rotation.concatenate(turns)
+            turns.append(self._turn_of_joint(joint, part, turns[parent] if joint else np.array(UNTURNED)))
+        return np.array(turns)
 
-    def _turn_of_joint(self, joint: int, part: str, before: Rotation) -> Rotation:
+    def _turn_of_joint(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
         side, _, limb = part.rpartition("_")
         if part in _SPINE:
             return self._turn_of_trunk(joint, part, before)
@@ -84,7 +96,7 @@ class _UprightTurnSearch:
             return self._align_bones(joint, bones_m, AHEAD[None], 45.0, before)
         return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
-    def _turn_of_trunk(self, joint: int, part: str, before: Rotation) -> Rotation:
+    def _turn_of_trunk(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
         bones_m = np.zeros((0, 3))
         for end in _SPINE[_SPINE.index(part) + 1 :]:
             bones_m = self._bones(joint, self.skeleton.joint(end))
@@ -101,12 +113,12 @@ class _UprightTurnSearch:
             directions = np.vstack([directions, np.tile(LEFT, (len(between_hips_m), 1))])
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
-    def _turn_without_bone(self, joint: int, before: Rotation) -> Rotation:
+    def _turn_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:
         """Return the turn of a joint that lacks the bone that shows it: `before`, unless the motion contradicts it."""
         if not self.is_arbitrary:
             return before
         shown = self._mean_turns[joint]
-        off_deg = np.degrees((before.inv() * shown).magnitude())
+        off_deg = np.degrees(turn_angles(before, shown))
         return shown if off_deg > _UNTWISTED_DEG + _SPREADS * self._spreads_deg[joint] else before
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
@@ -115,18 +127,20 @@ class _UprightTurnSearch:
         return bone_m[None] if np.linalg.norm(bone_m) > _SHORTEST_BONE_M else np.zeros((0, 3))
 
     def _align_bones(
-        self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: Rotation
-    ) -> Rotation:
+        self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: np.ndarray
+    ) -> np.ndarray:
         """Return `before`, or the nearest turn that aligns bones (B, 3) with their directions if they are then off."""
         if not len(bones_m):
             return before
-        off_deg = _largest_angle_deg(before.inv().apply(bones_m), directions)
+        off_deg = _largest_angle_deg(rotate(invert(before), bones_m), directions)
         is_aligned = off_deg <= tolerance_deg
         if len(bones_m) > 1:
             if is_aligned:
                 return before
-            quarter_turns = Rotation.create_group("O")  # bodies that lie or look aside at rest need one
-            offs_deg = [_largest_angle_deg(turn.inv().apply(bones_m), directions) for turn in quarter_turns]
+            from scipy.spatial.transform import Rotation  # takes long to import
+
+            quarter_turns = Rotation.create_group("O").as_quat()  # bodies that lie or look aside at rest need one
+            offs_deg = [_largest_angle_deg(rotate(invert(turn), bones_m), directions) for turn in quarter_turns]
             if min(offs_deg) <= tolerance_deg:
                 return quarter_turns[int(np.argmin(offs_deg))]
             return _align(before, bones_m, directions)
@@ -136,13 +150,13 @@ class _UprightTurnSearch:
         turn = _align(before, bones_m, directions)
         if self.is_arbitrary:
             shown = _align(self._mean_turns[joint], bones_m, directions)
-            if off_deg > _TWISTED_DEG or np.degrees((turn.inv() * shown).magnitude()) > _UNTWISTED_DEG:
+            if off_deg > _TWISTED_DEG or np.degrees(turn_angles(turn, shown)) > _UNTWISTED_DEG:
                 return shown
         return before if is_aligned else turn
 
     @cached_property
-    def _frames_to_body(self) -> Rotation:
-        """(T, J) turns from the frames to those of a body with joints in the same places."""
+    def _frames_to_body(self) -> np.ndarray:
+        """(T, J, 4) turns from the frames to those of a body with joints in the same places."""
         step = -(-len(self.motion) // _FRAMES_TO_FIT)
         root_m = self.motion.root_m[::step]
         motion = replace(self.motion, root_m=root_m, rotations=self.motion.rotations[::step])
@@ -153,29 +167,31 @@ class _UprightTurnSearch:
         for joint, part in enumerate(self.skeleton.parts):
             nearest_parts.append(joint if part or not joint else nearest_parts[self.skeleton.parents[joint]])
         columns = [body.skeleton.joint(self.skeleton.parts[joint]) or 0 for joint in nearest_parts]
-        return Rotation.from_quat(orientations).inv() * Rotation.from_quat(body_orientations[:, columns])
+        return compose(invert(orientations), body_orientations[:, columns])
 
     @cached_property
-    def _mean_turns(self) -> Rotation:
-        """(J,) means of `_frames_to_body` over the motion."""
+    def _mean_turns(self) -> np.ndarray:
+        """(J, 4) means of `_frames_to_body` over the motion."""
+        from scipy.spatial.transform import Rotation  # takes long to import
+
         means = []
-        for turns in np.moveaxis(self._frames_to_body.as_quat(), 1, 0):
-            means.append(Rotation.from_quat(turns).mean())
-        return Rotation.concatenate(means)
+        for turns in np.moveaxis(self._frames_to_body, 1, 0):
+            means.append(Rotation.from_quat(turns).mean().as_quat())
+        return np.array(means)
 
     @cached_property
     def _spreads_deg(self) -> np.ndarray:
         """(J,) median angles between `_frames_to_body` and their means."""
-        deviations = self._frames_to_body * self._mean_turns.inv()
-        return np.degrees(np.median(deviations.magnitude(), axis=0))
+        deviations_rad = turn_angles(self._mean_turns, self._frames_to_body)
+        return np.degrees(np.median(deviations_rad, axis=0))
 
 
-def _align(before: Rotation, bones_m: np.ndarray, directions: np.ndarray) -> Rotation:
+def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Return the turn nearest to `before` that aligns bones (B, 3) with their directions (B, 3)."""
     lengths_m = norms(bones_m)[..., None]
     targets_m = lengths_m * directions / norms(directions)[..., None]
-    turns = aligning_turns(bones_m, targets_m[None], before.inv().as_quat()[None])
-    return Rotation.from_quat(turns[0]).inv()
+    turns = aligning_turns(bones_m, targets_m[None], invert(before)[None])
+    return invert(turns[0])
 
 
 def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
 from ..geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
 from ..geometry.kinematics import forward_kinematics, joint_positions, local_rotations
-from ..geometry.rotations import identity_rotations
+from ..geometry.rotations import compose, identity_rotations, invert, rotate, turn_angles
 from ..motion import Motion
 from ..skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 from .requirements import NO_BODY, REQUIRED_PARTS
@@ -156,13 +155,12 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
         bones = list(children)
         posed_m = skeleton.offsets_m[None, bones]
         turns[joint] = aligning_turns(average.offsets_m[bones], posed_m, identity_rotations(1))[0]
-    from_t_pose = Rotation.from_quat(turns)
-    if from_t_pose.magnitude().max() < _BODY_SHAPES_DIFFER_RAD:
+    if turn_angles(identity_rotations(1), turns).max() < _BODY_SHAPES_DIFFER_RAD:
         return motion
-    above = Rotation.from_quat(turns[[0, *skeleton.parents[1:]]])
-    rested = replace(skeleton, offsets_m=above.inv().apply(skeleton.offsets_m))
+    above = turns[[0, *skeleton.parents[1:]]]
+    rested = replace(skeleton, offsets_m=rotate(invert(above), skeleton.offsets_m))
     _, orientations = forward_kinematics(skeleton, motion.root_m, motion.rotations)
-    turned = (Rotation.from_quat(orientations) * Rotation.from_quat(turns[None])).as_quat()
+    turned = compose(orientations, turns)
     return replace(motion, skeleton=rested, rotations=local_rotations(rested, turned))
 
 

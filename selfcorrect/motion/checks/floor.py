@@ -1,8 +1,8 @@
 """Rules of the floor: bodies below it, hovering above it, sliding on it, and floors that are not at y = 0."""
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d, minimum_filter1d, uniform_filter1d
 
+from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import norms
 from ..support import Surroundings

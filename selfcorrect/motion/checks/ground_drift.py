@@ -1,10 +1,8 @@
 """Rules of a ground that moves or leans: bodies that glide while they stand, and floors that are tilted."""
 
-from __future__ import annotations
-
 import numpy as np
-from scipy.ndimage import maximum_filter1d
 
+from ..geometry.filters import maximum_filter1d
 from ..geometry.runs import holds_throughout
 from ..geometry.vectors import normalize_safely, norms
 from .findings import Measurement

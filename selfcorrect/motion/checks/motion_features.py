@@ -6,12 +6,12 @@ from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from ..body.foot_frames import level_feet
 from ..body.mass import mass_shares
 from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
 from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
+from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import in_chunks, world_poses
 from ..geometry.rotations import rotate
 from ..measures.ground_plane import GroundPlane, estimate_ground_plane

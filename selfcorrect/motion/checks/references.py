@@ -5,8 +5,6 @@ labels that they derive from the height and speed of toes. So these figures are 
 noise, and labels that get lost while a foot stands. The observation says which foot stands, and how high the floor is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,8 +1,8 @@
 """Rules of continuity: jitter, spikes, splices, repeated frames, and motions that do not move."""
 
 import numpy as np
-from scipy.ndimage import median_filter
 
+from ..geometry.filters import median_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
 from .findings import Measurement
@@ -34,7 +34,7 @@ def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
     differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
-    return median_filter(inner, size=(window, 1), mode="nearest")
+    return median_filter1d(inner, window, axis=0, mode="nearest")
 
 
 _STEP_S = 1 / 30

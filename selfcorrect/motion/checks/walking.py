@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
+from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import normalize_safely, norms
 from .findings import Measurement

@@ -79,34 +79,33 @@ class MotionOnFloor:
     """The floor that was estimated from the given motion, if it was; level in the motion if it is tilted there."""
     levels: bool = False
     """True if corrections stay level."""
-    not_levelled: str = ""
-    """Reason why corrections do not stay level although they should, "" without one."""
+    note: Note | None = None
+    """Note on a tilt that the view leaves out."""
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False) -> MotionOnFloor:
         """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level.
 
-        If the lengths of its bones are uncertain, the plane is seen at y = 0: see `find_kept_floor_m`.
+        If the lengths of its bones are uncertain, the plane is seen at y = 0: see `find_kept_floor_m`. A tilt that
+        changes is seen only to level it, because feet stand beside its mean plane.
 
         Args:
             motion: A motion without a ground that is known.
             levels: Whether its correction stays level.
         """
         plane = estimate_ground_plane(motion)
+        note = None
+        if levels and not plane.is_tilted:
+            note = Note(NoteKind.NOT_LEVELLED, words=_explain_level_floor(plane))
+        if plane.is_bent and not levels:
+            note = Note(NoteKind.TILT_CHANGES, plane.tilt_deg)
+            plane = LEVEL
         turned = TurnedWorld(plane.to_level) if plane.is_tilted else None
         seen = turned.view(motion) if turned else motion
         floor_m = find_kept_floor_m(seen)
         if floor_m:
             seen = raise_motion(seen, -floor_m)
-        return cls(
-            seen,
-            motion,
-            turned,
-            floor_m,
-            plane=plane,
-            levels=levels and plane.is_tilted,
-            not_levelled=_explain_level_floor(plane) if levels and not plane.is_tilted else "",
-        )
+        return cls(seen, motion, turned, floor_m, plane=plane, levels=levels and plane.is_tilted, note=note)
 
     @classmethod
     def from_motion(cls, motion: Motion) -> MotionOnFloor:
@@ -125,9 +124,8 @@ class MotionOnFloor:
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a correction of this motion in the world of the given one, or in the level one if it stays level."""
-        if self.not_levelled:
-            note = Note(NoteKind.NOT_LEVELLED, words=self.not_levelled)
-            correction = replace(correction, notes=(note, *correction.notes))
+        if self.note is not None:
+            correction = replace(correction, notes=(self.note, *correction.notes))
         if self.motion is self.given:
             return replace(correction, floor=self.plane)
         notes = correction.notes

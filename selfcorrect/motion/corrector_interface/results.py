@@ -152,6 +152,8 @@ class NoteKind(StrEnum):
     """The floor under its feet was tilted by `value` degrees; the motion was turned so that it is level."""
     NOT_LEVELLED = "not levelled"
     """The floor was not levelled although that was asked for; `words` are the reason."""
+    TILT_CHANGES = "tilt changes"
+    """The floor under its feet is tilted by `value` degrees in the mean, and the tilt changes; it was left."""
     TILT_IGNORED = "tilt ignored"
     """The floor seems to be tilted by `value` degrees, but on that plane standing feet would move faster."""
     FEET_KEPT = "feet kept"
@@ -196,6 +198,7 @@ _NOTES = {
     NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it",
     NoteKind.LEVELLED: "its floor was tilted by {value:.1f} degrees; it is level now",
     NoteKind.NOT_LEVELLED: "its floor was not levelled: {words}",
+    NoteKind.TILT_CHANGES: "its floor tilts more and more, {value:.1f} degrees in the mean, which --level takes out",
     NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level one",
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",

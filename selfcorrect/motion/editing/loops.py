@@ -4,16 +4,13 @@ Filters, contacts and simulations treat the ends of a motion as ends. So a loop 
 comes its own end, and after its last frame its own beginning. Afterwards it is closed again.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import ceil
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..geometry.kinematics import joint_positions, make_continuous
-from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
+from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp, turn_angles
 from ..geometry.vectors import norms
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
@@ -47,8 +44,7 @@ def is_loop(motion: Motion) -> bool:
     if not _may_be_loop(motion):
         return False
     first, last = _ends(motion)
-    turned = Rotation.from_quat(first.rotations[0]).inv() * Rotation.from_quat(last.rotations[0])
-    if turned.magnitude().max() > GAP_RAD:
+    if turn_angles(first.rotations[0], last.rotations[0]).max() > GAP_RAD:
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
     extent_m = norms(body_m - body_m[0]).max()  # of joints from where they begin

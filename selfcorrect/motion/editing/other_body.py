@@ -4,13 +4,11 @@ The same rotations on longer legs put feet into the floor, and the same root pat
 is scaled about the floor by the length of the legs, and the root is then moved by what standing feet are still off.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
+from ..geometry.filters import gaussian_filter1d
 from ..motion import Motion
 from ..observation.observation import Observation, find_feet_m, observe
 from ..skeleton import Skeleton

@@ -1,17 +1,14 @@
 """Transforms of motions: moving, turning, mirroring, resampling, cycles."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError, SettingError
 from ...storage.files.limits import check_unpacked
 from ..body.surface import lowest_sole_at_rest_m
 from ..geometry.kinematics import make_continuous
-from ..geometry.rotations import slerp
+from ..geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, slerp
 from ..motion import Motion, Moving
 from ..skeleton import Skeleton
 
@@ -59,10 +56,10 @@ def heading_rad(orientations: np.ndarray) -> np.ndarray:
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
     """Rotate about the world's vertical axis through the origin; a batch takes one angle or one per motion (N,)."""
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
-    rotation = Rotation.from_rotvec(angles[..., None, None] * np.array([0.0, 1.0, 0.0]))
+    rotation = quaternions(angles[..., None, None] * np.array([0.0, 1.0, 0.0]))
     rotations = moving.rotations.copy()
-    rotations[..., 0, :] = (rotation * Rotation.from_quat(rotations[..., 0, :])).as_quat()
-    return replace(moving, root_m=rotation.apply(moving.root_m), rotations=rotations)
+    rotations[..., 0, :] = compose(rotation, rotations[..., 0, :])
+    return replace(moving, root_m=rotate(rotation, moving.root_m), rotations=rotations)
 
 
 def canonicalise(moving: Moving) -> Moving:
@@ -128,15 +125,13 @@ def close_cycle(motion: Motion) -> Motion:
     """
     share = np.linspace(0, 1, len(motion))[:, None, None]
     goal = motion.rotations[0].copy()
-    turned = Rotation.from_rotvec([0.0, turn_per_cycle_rad(motion), 0.0]) * Rotation.from_quat(goal[0])
-    goal[0] = turned.as_quat()
-    last_to_goal = Rotation.from_quat(motion.rotations[-1]).inv() * Rotation.from_quat(goal)
-    added = Rotation.from_rotvec(share * last_to_goal.as_rotvec())
-    rotations = Rotation.from_quat(motion.rotations) * added
+    goal[0] = compose(quaternions(np.array([0.0, turn_per_cycle_rad(motion), 0.0])), goal[0])
+    last_to_goal = rotation_vectors(compose(invert(motion.rotations[-1]), goal))
+    rotations = compose(motion.rotations, quaternions(share * last_to_goal))
     root_m = motion.root_m.copy()
     rise_m = motion.root_m[0, 1] - motion.root_m[-1, 1]
     root_m[:, 1] += share[:, 0, 0] * rise_m
-    return replace(motion, root_m=root_m, rotations=make_continuous(rotations.as_quat()))
+    return replace(motion, root_m=root_m, rotations=make_continuous(rotations))
 
 
 def turn_per_cycle_rad(motion: Motion) -> float:

@@ -20,11 +20,11 @@ hips. The published statistics and models rest on that, so it is reproduced here
 from itertools import accumulate, pairwise
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
 from ..body.surface import SOLE_BELOW_TOE_JOINT_M
+from ..geometry.filters import gaussian_filter1d
 from ..geometry.vectors import norms
 from ..skeleton import SMPL_22, SMPL_22_PARENTS
 

@@ -1,10 +1,13 @@
-/* Products of quaternions, forward kinematics, contact forces, chains of transitions, and rows of text.
+/* Products of quaternions, forward kinematics, contact forces, chains of transitions, filters over time, banded systems,
+ * and rows of text.
  *
- * Each function does the sums of its counterpart in NumPy, in their order, so that both give the same bits; build without
+ * Each function does the sums of its counterpart in NumPy or SciPy, in their order, so that both give the same bits; only
+ * banded systems, which LAPACK solves in blocks, differ in the last digits. Build without
  * fused multiply-add (-ffp-contract=off). Arrays come through the buffer protocol: double precision, "C-contiguous"
  * unless a comment says otherwise. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -402,6 +405,184 @@ done:
     return result;
 }
 
+/* --- filters over time --------------------------------------------------------------------------------------------- */
+
+/* Returns values (T, B) between `left` and `right` more frames: mirrored (0), the nearest (1) or a constant (2). */
+static double *extend(const double *values, Py_ssize_t frames, Py_ssize_t width, Py_ssize_t left, Py_ssize_t right,
+                      int mode, double constant, double *extended) {
+    for (Py_ssize_t i = -left; i < frames + right; i++) {
+        double *to = extended + (i + left) * width;
+        Py_ssize_t from = i;
+        if (mode == 0) {
+            from = i % (2 * frames);
+            if (from < 0) from += 2 * frames;
+            if (from >= frames) from = 2 * frames - 1 - from;
+        } else if (mode == 1) {
+            from = i < 0 ? 0 : i < frames ? i : frames - 1;
+        } else if (i < 0 || i >= frames) {
+            for (Py_ssize_t b = 0; b < width; b++) to[b] = constant;
+            continue;
+        }
+        memcpy(to, values + from * width, width * sizeof(double));
+    }
+    return extended;
+}
+
+/* Weights that mirror each other to 1e-16, or but for their sign, meet sums or differences of the two numbers. */
+static int find_symmetry(const double *weights, Py_ssize_t count) {
+    int is_even = count & 1, is_odd = count & 1;
+    for (Py_ssize_t k = 0; k < count / 2; k++) {
+        if (fabs(weights[k] - weights[count - 1 - k]) > DBL_EPSILON) is_even = 0;
+        if (fabs(weights[k] + weights[count - 1 - k]) > DBL_EPSILON) is_odd = 0;
+    }
+    return is_even ? 1 : is_odd ? -1 : 0;
+}
+
+WIDE static void correlate_line(const double *line, Py_ssize_t size, Py_ssize_t width, const double *weights,
+                                Py_ssize_t count, double *output) {
+    int symmetry = find_symmetry(weights, count);
+    Py_ssize_t middle = symmetry ? count / 2 : count - 1;
+    for (Py_ssize_t i = 0; i < size; i++) output[i] = line[i + middle * width] * weights[middle];
+    for (Py_ssize_t k = 0; k < middle; k++) {
+        const double *before = line + k * width, *after = line + (count - 1 - k) * width;
+        double weight = weights[k];
+        if (symmetry > 0) {
+            for (Py_ssize_t i = 0; i < size; i++) output[i] += (before[i] + after[i]) * weight;
+        } else if (symmetry < 0) {
+            for (Py_ssize_t i = 0; i < size; i++) output[i] += (before[i] - after[i]) * weight;
+        } else {
+            for (Py_ssize_t i = 0; i < size; i++) output[i] += before[i] * weight;
+        }
+    }
+}
+
+WIDE static void keep_extremes(const double *line, Py_ssize_t size, Py_ssize_t width, Py_ssize_t count, int is_maximum,
+                               double *output) {
+    memcpy(output, line, size * sizeof(double));
+    for (Py_ssize_t k = 1; k < count; k++) {
+        const double *other = line + k * width;
+        if (is_maximum) {
+            for (Py_ssize_t i = 0; i < size; i++) output[i] = other[i] > output[i] ? other[i] : output[i];
+        } else {
+            for (Py_ssize_t i = 0; i < size; i++) output[i] = other[i] < output[i] ? other[i] : output[i];
+        }
+    }
+}
+
+/* Medians, the larger of two middle numbers, of windows of a single column, which are kept in order. */
+static void keep_medians(const double *line, Py_ssize_t frames, Py_ssize_t count, double *window, double *output) {
+    Py_ssize_t filled = 0;
+    for (Py_ssize_t i = 0; i < frames + count - 1; i++) {
+        Py_ssize_t place = 0;
+        if (filled == count) {
+            while (place < count - 1 && window[place] != line[i - count]) place++;
+            memmove(window + place, window + place + 1, (count - 1 - place) * sizeof(double));
+            filled--;
+        }
+        for (place = filled; place > 0 && window[place - 1] > line[i]; place--) window[place] = window[place - 1];
+        window[place] = line[i];
+        if (++filled == count) output[i - count + 1] = window[count / 2];
+    }
+}
+
+/* Arguments: values (A, T, B), weights (K,) of each frame's neighbours or the number K of neighbours, how many of these
+ * lie before the frame, mode and constant beyond the ends, what to compute: the weighted sum (0),
+ * the maximum (1), the minimum (2) or, if B is 1, the median (3); result (A, T, B). */
+static PyObject *filter_frames(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    double *memory = NULL;
+    const double *weights = NULL;
+    Py_ssize_t count;
+    if (!count_arguments(given, 7)) return NULL;
+    READ(input, 0, 3);
+    long kind = PyLong_AsLong(values[5]);
+    if (kind == 0) {
+        READ(given_weights, 1, 1);
+        weights = given_weights->buf;
+        count = given_weights->shape[0];
+    } else {
+        count = PyLong_AsSsize_t(values[1]);
+    }
+    Py_ssize_t left = PyLong_AsSsize_t(values[2]);
+    long mode = PyLong_AsLong(values[3]);
+    double constant = PyFloat_AsDouble(values[4]);
+    if (PyErr_Occurred()) goto done;
+    WRITE(output, 6, 3);
+    Py_ssize_t rows = input->shape[0], frames = input->shape[1], width = input->shape[2], size = frames * width;
+    REQUIRE(output->shape[0] == rows && output->shape[1] == frames && output->shape[2] == width, "shapes differ");
+    REQUIRE(count > 0 && left >= 0 && left < count && mode >= 0 && mode < 3 && kind >= 0 && kind < 4, "no such filter");
+    REQUIRE(kind != 3 || width == 1, "medians need a single column");
+    if (size) {
+        memory = PyMem_Malloc(((frames + count - 1) * width + count) * sizeof(double));
+        if (memory == NULL) { PyErr_NoMemory(); goto done; }
+    }
+    for (Py_ssize_t row = 0; size && row < rows; row++) {
+        const double *line = extend((double *)input->buf + row * size, frames, width, left, count - 1 - left, (int)mode,
+                                    constant, memory);
+        double *to = (double *)output->buf + row * size;
+        if (kind == 0) correlate_line(line, size, width, weights, count, to);
+        else if (kind == 3) keep_medians(line, frames, count, memory + (frames + count - 1) * width, to);
+        else keep_extremes(line, size, width, count, kind == 1, to);
+    }
+    result = Py_NewRef(Py_None);
+done:
+    PyMem_Free(memory);
+    release(&arrays);
+    return result;
+}
+
+/* --- banded systems ------------------------------------------------------------------------------------------------ */
+
+/* Arguments: the diagonals (K, T) of a symmetric matrix, the main one last, each ending in the last column, and right
+ * sides (T, M), which become the solution. Returns 0, or the number of the leading minor that is not positive. */
+static PyObject *solve_banded(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    double *factor = NULL;
+    Py_ssize_t failed = 0;
+    if (!count_arguments(given, 2)) return NULL;
+    READ(bands, 0, 2);
+    WRITE(right, 1, 2);
+    Py_ssize_t kept = bands->shape[0], beside = kept - 1, size = bands->shape[1], columns = right->shape[1];
+    REQUIRE(kept > 0 && right->shape[0] == size, "shapes of a banded system differ");
+    factor = PyMem_Malloc((kept * size + 1) * sizeof(double)); /* row j: what couples j with j, j + 1, … */
+    if (factor == NULL) { PyErr_NoMemory(); goto done; }
+    for (Py_ssize_t j = 0; j < size; j++)
+        for (Py_ssize_t k = 0; k < kept; k++)
+            factor[j * kept + k] = j + k < size ? ((double *)bands->buf)[(beside - k) * size + j + k] : 0.0;
+    for (Py_ssize_t j = 0; j < size && !failed; j++) {
+        double *row = factor + j * kept;
+        if (!(row[0] > 0)) failed = j + 1;
+        row[0] = sqrt(row[0]);
+        double inverse = 1 / row[0];
+        Py_ssize_t last = size - 1 - j < beside ? size - 1 - j : beside;
+        for (Py_ssize_t k = 1; k <= last; k++) row[k] *= inverse;
+        for (Py_ssize_t p = 1; p <= last; p++)
+            for (Py_ssize_t q = p; q <= last; q++) row[p * kept + q - p] -= row[p] * row[q];
+    }
+    if (!failed) {
+        double *all = right->buf;
+        for (Py_ssize_t j = 0; j < size; j++) {
+            double *target = all + j * columns, *row = factor + j * kept;
+            for (Py_ssize_t m = 0; m < columns; m++) target[m] /= row[0];
+            for (Py_ssize_t k = 1; k <= beside && j + k < size; k++)
+                for (Py_ssize_t m = 0; m < columns; m++) target[k * columns + m] -= row[k] * target[m];
+        }
+        for (Py_ssize_t j = size - 1; j >= 0; j--) {
+            double *target = all + j * columns, *row = factor + j * kept;
+            for (Py_ssize_t k = 1; k <= beside && j + k < size; k++)
+                for (Py_ssize_t m = 0; m < columns; m++) target[m] -= row[k] * target[k * columns + m];
+            for (Py_ssize_t m = 0; m < columns; m++) target[m] /= row[0];
+        }
+    }
+    result = PyLong_FromSsize_t(failed);
+done:
+    PyMem_Free(factor);
+    release(&arrays);
+    return result;
+}
+
 /* --- text ---------------------------------------------------------------------------------------------------------- */
 
 static char *write_number(char *to, double value) {
@@ -454,6 +635,7 @@ done:
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
     METHOD(compose), METHOD(rotate), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows),
+    METHOD(filter_frames), METHOD(solve_banded),
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot SLOTS[] = {{0, NULL}};

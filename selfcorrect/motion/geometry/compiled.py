@@ -4,8 +4,6 @@ They repeat the sums of NumPy's versions bit by bit. NumPy's versions remain: an
 them, and the tests compare with them. `SELFCORRECT_PURE=1` in the environment leaves the kernels out.
 """
 
-from __future__ import annotations
-
 import os
 from importlib import import_module
 from types import ModuleType

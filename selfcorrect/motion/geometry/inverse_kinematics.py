@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
 from ..motion import Motion
 from ..skeleton import Skeleton
 from .kinematics import local_rotations, world_poses
-from .rotations import identity_rotations, invert, rotate
+from .rotations import from_matrices, identity_rotations, invert, rotate, to_matrices
 from .vectors import dot, normalize_safely, norms
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
@@ -162,10 +161,10 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
         (T, 4) quaternions xyzw.
     """
     prior = _PRIOR * max(float(np.sum(rest_m**2)), 1e-12)
-    spread = np.einsum("tci,cj->tij", bones_m, rest_m) + prior * Rotation.from_quat(before).as_matrix()
+    spread = np.einsum("tci,cj->tij", bones_m, rest_m) + prior * to_matrices(before)
     left, _, right = np.linalg.svd(spread)
     left[:, :, 2] *= np.linalg.det(left @ right)[:, None]
-    return Rotation.from_matrix(left @ right, assume_valid=True).as_quat()
+    return from_matrices(left @ right)
 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
@@ -178,12 +177,10 @@ def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
         return shape_m
     for _ in range(_FITS):
         turns = aligning_turns(shape_m, bones_m, identity_rotations(len(bones_m)))
-        turned = Rotation.from_quat(turns[:, None])
         before_m = shape_m
-        shape_m = turned.inv().apply(bones_m).mean(axis=0)
+        shape_m = rotate(invert(turns[:, None]), bones_m).mean(axis=0)
         shape_lengths_m = norms(shape_m)[..., None]
         shape_m *= lengths_m / np.maximum(shape_lengths_m, 1e-12)
         if np.abs(shape_m - before_m).max() < _CONVERGED_M:
             break
-    to_template = Rotation.from_quat(aligning_turns(shape_m, template_m[None], identity_rotations(1)))
-    return to_template.apply(shape_m)
+    return rotate(aligning_turns(shape_m, template_m[None], identity_rotations(1)), shape_m)

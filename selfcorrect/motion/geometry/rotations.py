@@ -1,11 +1,10 @@
 """Products of many rotations, as arrays of unit quaternions xyzw.
 
-SciPy's `Rotation` does all else. For these it takes a quarter of a millisecond per call however few they are. Over
-the joints of short motions that is as long as simulating them. For rotation vectors it takes a dozen times as long.
+SciPy's `Rotation` takes a quarter of a millisecond per call however few they are, and its import as long as correcting
+several clips.
 """
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from .compiled import KERNELS
 from .vectors import LAST, NEXT, are_few, cross, norms, split_components
@@ -17,6 +16,9 @@ _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1
 
 
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
+
+_GIMBAL_LOCK_RAD = 1e-7
+"""Distance from ±90° of the second Euler angle at which only the sum or difference of the others is known."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -121,6 +123,35 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
     return _stack_components(*imaginary, real)
 
 
+def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
+    """Return the angles (..., 3) in degrees about three different axes, the inverse of `from_euler_angles`.
+
+    The second angle is between −90° and 90°. At these the third one is 0 (Bernardes and Viollet 2022).
+    """
+    outer, middle, inner = ("XYZ".index(letter) for letter in axes)
+    sign = 1.0 if (outer, middle) in ((0, 1), (1, 2), (2, 0)) else -1.0
+    unit = _scale_to_unit(rotations)
+    imaginary = unit[..., :3]
+    real = unit[..., 3]
+    along = -sign * imaginary[..., outer]
+    a = real - imaginary[..., middle]
+    b = imaginary[..., inner] + along
+    c = imaginary[..., middle] + real
+    d = along - imaginary[..., inner]
+    tilt_rad = 2 * np.arctan2(np.hypot(c, d), np.hypot(a, b))
+    half_sum = np.arctan2(b, a)
+    half_difference = np.arctan2(d, c)
+    last_rad = half_sum - half_difference
+    first_rad = -sign * (half_sum + half_difference)
+    is_low = np.abs(tilt_rad) < _GIMBAL_LOCK_RAD
+    is_high = np.abs(tilt_rad - np.pi) < _GIMBAL_LOCK_RAD
+    last_rad = np.where(is_low | is_high, 0.0, last_rad)
+    first_rad = np.where(is_low, -sign * 2 * half_sum, np.where(is_high, -sign * 2 * half_difference, first_rad))
+    angles_rad = _stack_components(first_rad, tilt_rad - np.pi / 2, last_rad)
+    angles_rad = np.where(angles_rad > np.pi, angles_rad - 2 * np.pi, angles_rad)
+    return np.degrees(np.where(angles_rad < -np.pi, angles_rad + 2 * np.pi, angles_rad))
+
+
 def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> np.ndarray:
     """Interpolate rotations along the shortest arcs.
 
@@ -132,9 +163,9 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> n
     Returns:
         (..., 4) quaternions xyzw.
     """
-    start = Rotation.from_quat(first)
-    arc = (start.inv() * Rotation.from_quat(second)).as_rotvec()
-    return (start * Rotation.from_rotvec(share * arc)).as_quat()
+    start = normalize(first)
+    arc = rotation_vectors(compose(invert(start), normalize(second)))
+    return compose(start, quaternions(share * arc))
 
 
 def steps_between(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -171,10 +202,58 @@ def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return 2 * np.arctan2(sine, cosine)
 
 
+def to_matrices(rotations: np.ndarray) -> np.ndarray:
+    """Matrices (..., 3, 3) of quaternions (..., 4), which are scaled to length 1."""
+    x, y, z, w = split_components(_scale_to_unit(rotations))
+    xx = x * x
+    yy = y * y
+    zz = z * z
+    ww = w * w
+    matrices = np.empty((*rotations.shape[:-1], 3, 3))
+    matrices[..., 0, 0] = xx - yy - zz + ww
+    matrices[..., 1, 0] = 2 * (x * y + z * w)
+    matrices[..., 2, 0] = 2 * (x * z - y * w)
+    matrices[..., 0, 1] = 2 * (x * y - z * w)
+    matrices[..., 1, 1] = -xx + yy - zz + ww
+    matrices[..., 2, 1] = 2 * (y * z + x * w)
+    matrices[..., 0, 2] = 2 * (x * z + y * w)
+    matrices[..., 1, 2] = 2 * (y * z - x * w)
+    matrices[..., 2, 2] = -xx - yy + zz + ww
+    return matrices
+
+
+def from_matrices(matrices: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) of rotation matrices (..., 3, 3), from each one's largest component (Shepperd 1978)."""
+    flat = matrices.reshape(-1, 3, 3)
+    trace = flat[:, 0, 0] + flat[:, 1, 1] + flat[:, 2, 2]
+    sizes = np.stack([flat[:, 0, 0], flat[:, 1, 1], flat[:, 2, 2], trace], axis=-1)
+    largest = sizes.argmax(axis=-1)
+    rotations = np.empty((len(flat), 4))
+    for axis in range(3):
+        after = NEXT[axis]
+        last = LAST[axis]
+        chosen = largest == axis
+        matrix = flat[chosen].transpose(1, 2, 0)
+        rotations[chosen, axis] = 1 - trace[chosen] + 2 * matrix[axis, axis]
+        rotations[chosen, after] = matrix[after, axis] + matrix[axis, after]
+        rotations[chosen, last] = matrix[last, axis] + matrix[axis, last]
+        rotations[chosen, 3] = matrix[last, after] - matrix[after, last]
+    chosen = largest == 3
+    matrix = flat[chosen].transpose(1, 2, 0)
+    for axis in range(3):
+        rotations[chosen, axis] = matrix[LAST[axis], NEXT[axis]] - matrix[NEXT[axis], LAST[axis]]
+    rotations[chosen, 3] = 1 + trace[chosen]
+    return _scale_to_unit(rotations).reshape(*matrices.shape[:-2], 4)
+
+
+def _scale_to_unit(rotations: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) scaled to length 1, whose squares are summed one after the other."""
+    return rotations / norms(rotations)[..., None]
+
+
 def matrix_columns(rotations: np.ndarray) -> np.ndarray:
     """6-D rotations (..., 6), the first two columns of the matrix, of quaternions (..., 4) xyzw."""
-    matrices = Rotation.from_quat(rotations).as_matrix()
-    return matrices[..., :2].reshape(*rotations.shape[:-1], 6)
+    return to_matrices(rotations)[..., :2].reshape(*rotations.shape[:-1], 6)
 
 
 def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
@@ -188,7 +267,7 @@ def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
     spare = np.eye(3)[np.argmin(np.abs(first), axis=-1)]
     second = _unit(_reject(pairs[..., 1], first), fallback=_reject(spare, first))
     matrices = np.stack([first, second, np.cross(first, second)], axis=-1)
-    return Rotation.from_matrix(matrices, assume_valid=True).as_quat()
+    return from_matrices(matrices)
 
 
 def _reject(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:

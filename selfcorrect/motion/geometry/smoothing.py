@@ -6,8 +6,8 @@ The same numbers as those of `scipy.signal`, whose import takes as long as corre
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import lstsq
-from scipy.ndimage import convolve1d
+
+from .filters import correlate1d
 
 _POWERS = np.arange(3.0)
 _EPSILON = float(np.finfo(float).eps)
@@ -24,7 +24,7 @@ def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) 
     Returns:
         (T, ...); near the ends, the parabola of the first or last window.
     """
-    result = convolve1d(values, parabola_weights(window, fps), axis=0, mode="constant")
+    result = correlate1d(values, parabola_weights(window, fps)[::-1], axis=0, mode="constant")
     half = window // 2
     result[:half] = _evaluate_edge(values[:window], np.arange(half), fps)
     result[len(values) - half :] = _evaluate_edge(values[len(values) - window :], np.arange(half + 1, window), fps)
@@ -57,6 +57,4 @@ def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) ->
 
 
 def _solve_least_squares(columns: np.ndarray, values: np.ndarray, window: int) -> np.ndarray:
-    solution = lstsq(columns, values, cond=window * _EPSILON)
-    assert solution is not None
-    return solution[0]
+    return np.linalg.lstsq(columns, values, rcond=window * _EPSILON)[0]

@@ -7,20 +7,25 @@ A change that loses anything that `restore` would need is not a view. So leaning
 nor is cutting off what a file has above the pelvis.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Generic, Protocol, Self
+from typing import TYPE_CHECKING, Generic, Protocol, Self
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..motion import Motion, Moving
 from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous, pose_joints
 from .rotations import compose, invert, normalize, rotate
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by their vertical axis."""
@@ -58,6 +63,8 @@ class TurnedWorld:
     turn: Rotation
 
     def view(self, motion: Motion) -> Motion:
+        from scipy.spatial.transform import Rotation  # takes long to import
+
         rotations = motion.rotations.copy()
         rotations[:, 0] = (self.turn * Rotation.from_quat(rotations[:, 0])).as_quat()
         return replace(motion, root_m=self.turn.apply(motion.root_m), rotations=rotations)
@@ -68,6 +75,8 @@ class TurnedWorld:
 
 def to_y_up(axis: int) -> TurnedWorld:
     """Return the change to a world with y up from one whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN`."""
+    from scipy.spatial.transform import Rotation  # takes long to import
+
     return TurnedWorld(Rotation.from_euler("x", (0, -90, 180, 90)[axis], degrees=True))
 
 

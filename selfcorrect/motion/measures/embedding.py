@@ -6,8 +6,6 @@ how the joints move: artefacts such as jitter and sliding change them first. *Ge
 the path of the body. A principal component analysis, fitted once on the reference, makes them small.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations

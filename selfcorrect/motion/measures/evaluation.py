@@ -1,7 +1,5 @@
 """Realism and diversity of motions against a reference of real ones, always reported together."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Self
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
@@ -26,6 +26,10 @@ from ..geometry.runs import find_runs
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
+
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
@@ -41,6 +45,8 @@ _NEAR_M = 0.022
 """Distance from a plane within which most stances are."""
 _NEAR_PERCENTILE = 80
 """Percentage of the stances that are that near."""
+_BENT = 0.15
+"""The same distance in relation to the rise of a plane with which the body leans: its tilt may grow with time."""
 _SPREAD_M = 0.06
 """Smallest standard deviation of the stances' places along a direction in which they show a tilt."""
 _UNSURE_RAD = 0.018
@@ -98,12 +104,14 @@ class GroundPlane:
     """Its upward normal, world."""
     stances: int
     """Number of stances that show it."""
+    is_bent: bool = False
+    """True if it is the mean of planes, because the tilt changes."""
 
     @classmethod
-    def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
+    def from_slopes(cls, slopes: np.ndarray, stances: int, *, is_bent: bool = False) -> GroundPlane:
         """Return the plane that rises by slopes (2,) along x and z."""
         x, z = (-slopes / np.sqrt(1 + slopes @ slopes)).tolist()
-        return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances)
+        return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances, is_bent)
 
     @property
     def tilt_deg(self) -> float:
@@ -118,6 +126,8 @@ class GroundPlane:
     @property
     def to_level(self) -> Rotation:
         """The smallest turn of the world that levels the plane."""
+        from scipy.spatial.transform import Rotation  # takes long to import
+
         x, y, z = self.normal
         axis = np.array([-z, 0.0, x])
         length = float(np.linalg.norm(axis))
@@ -165,16 +175,13 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
     """
     stances = _find_stances(motion.frames(0, min(len(motion), SLAB)))
     posture = _estimate_posture(stances)
-    slopes = _fit_places(stances, posture.slopes, posture)
-    if slopes is None and posture.slopes.any():
-        slopes = _fit_places(stances, np.zeros(2), posture)
-    if slopes is None:
-        return LEVEL
-    plane = GroundPlane.from_slopes(slopes, len(stances))
-    return plane if plane.tilt_deg < STEEPEST_DEG else LEVEL
+    plane = _fit_places(stances, posture.slopes, posture)
+    if plane is None and posture.slopes.any():
+        plane = _fit_places(stances, np.zeros(2), posture)
+    return LEVEL if plane is None or plane.tilt_deg >= STEEPEST_DEG else plane
 
 
-def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Posture) -> np.ndarray | None:
+def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Posture) -> GroundPlane | None:
     """Fit a plane to the places of K stances.
 
     Args:
@@ -183,7 +190,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
         posture: The posture, which the places must not contradict.
 
     Returns:
-        Slopes (2,), or None if the places are on no such plane.
+        The plane, or None if the places are on none.
     """
     is_left = np.array([stance.side == 0 for stance in stances], dtype=bool)
     if is_left.all() or not is_left.any():
@@ -202,14 +209,20 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
         fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
     is_near = np.ptp(across_m @ shown.T, axis=0) < _LONG_M
     is_weak = is_near & (len(stances) < _MANY_STANCES)
-    off_lean = np.abs(shown @ (fitted - posture.lean_slopes)) > _CONTRADICTS
-    off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > _CONTRADICTS
+    rises = np.abs(shown @ fitted)
+    contradicts = _CONTRADICTS + _AGREE_SHARE * rises
+    off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _LEAST_SIDEWAYS)
+    off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > contradicts
     if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
         return None
     apart_m = float(np.median(off_m[is_left]) - np.median(off_m[~is_left]))
     off_m = np.abs(off_m - np.median(off_m))
-    is_plane = abs(apart_m) < _FEET_AGREE_M and np.percentile(off_m, _NEAR_PERCENTILE) < _NEAR_M
-    return fitted if is_plane else None
+    distance_m = float(np.percentile(off_m, _NEAR_PERCENTILE))
+    is_bent = distance_m >= _NEAR_M
+    is_near_mean = len(shown) and not off_lean.any() and distance_m < _BENT * float(np.ptp(across_m @ fitted))
+    if abs(apart_m) >= _FEET_AGREE_M or (is_bent and not is_near_mean):
+        return None
+    return GroundPlane.from_slopes(fitted, len(stances), is_bent=is_bent)
 
 
 def _fit_along(

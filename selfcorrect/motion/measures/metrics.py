@@ -5,8 +5,6 @@ lists the figures of single motions. A new metric is a function and a row. Funct
 converts them to the units that are stored and shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -6,8 +6,6 @@ averages over all frames; those without an error count 0. Real motion capture is
 soles sink), so compare with real motion, never with zero.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar

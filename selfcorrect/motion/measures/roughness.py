@@ -1,7 +1,5 @@
 """Roughness that one motion has more of than another: faster turns of joints, more jerk of body parts."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..geometry.kinematics import joint_positions

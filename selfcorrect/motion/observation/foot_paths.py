@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d
 
 from ..body.surface import SOLE_BELOW_TOE_JOINT_M
+from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
 from ..geometry.vectors import norms
 from . import thresholds as limits

@@ -11,8 +11,6 @@ motion, probabilities stay.
    slopes, stairs and sinking floors need no case of their own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary

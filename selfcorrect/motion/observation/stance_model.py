@@ -4,8 +4,6 @@ Evidence is relative: slow against the swings of the same motion and against its
 lasting. So feet that slide, that tremble or whose floor is elsewhere have stances, too.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..geometry.compiled import KERNELS

@@ -1,7 +1,5 @@
 """Stances of the feet, and the ground that they show: each stance has one vote on the floor's height, however long."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

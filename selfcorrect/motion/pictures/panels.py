@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from ..corrector_interface.results import UNCHANGED_M
+from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import joint_positions
 from ..geometry.vectors import norms
 from ..motion import Motion

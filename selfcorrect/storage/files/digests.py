@@ -14,6 +14,7 @@ from .strict_json import parse_json
 from .writing import write_atomically
 
 SEAL = "sha256"
+NO_CHECKSUM = "its checksum is missing"
 _ENDING = b'\n "sha256": "%s"\n}\n'
 _ENDS = re.compile(rb',?\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
@@ -110,8 +111,8 @@ def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DamagedError(f"{where} is damaged: expected an object")
     if values.pop(SEAL, None) is None:
-        fault = "unreadable" if has_seal_ending(content) else "missing"
-        raise DamagedError(f"{where} is damaged: its checksum is {fault}")
+        fault = "its checksum is unreadable" if has_seal_ending(content) else NO_CHECKSUM
+        raise DamagedError(f"{where} is damaged: {fault}")
     if not has_valid_seal(content):
         raise DamagedError(f"{where} is damaged: checksum mismatch")
     return values

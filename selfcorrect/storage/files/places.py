@@ -4,8 +4,6 @@ A place is only an address, so it can be sent between processes and machines. Fi
 by renaming, at an address by one upload.
 """
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -37,19 +35,17 @@ class Place:
 
     address: str
 
-    def list_names(self, folder: str = "") -> list[str]:
-        """Return the names of all files in and below one of its folders, in order; [] for a missing one."""
-        root = f"{self.address.rstrip('/')}/{folder}".rstrip("/")
+    def list_names(self) -> list[str]:
+        """Return the names of all files in and below the folder, in order; [] for a missing one."""
         if not is_address(self.address):
-            paths = [path for path in Path(root).rglob("*") if path.is_file()]
+            paths = [path for path in Path(self.address).rglob("*") if path.is_file()]
             return sorted(path.relative_to(self.address).as_posix() for path in paths)
         with self._connect() as (system, base):
             system.invalidate_cache()
             try:
-                paths_there = system.find(f"{base}/{folder}".rstrip("/"))
+                return sorted(path.removeprefix(base).lstrip("/") for path in system.find(base))
             except FileNotFoundError:  # there is no such bucket
                 return []
-            return sorted(path.removeprefix(base).lstrip("/") for path in paths_there)
 
     def fetch(self, name: str, target: Path) -> bool:
         """Copy a file to one of this machine; False where there is none."""
@@ -97,13 +93,6 @@ class Place:
             path = Path(folder) / "content"
             path.write_bytes(content)
             self.send(path, name)
-
-    def has(self, name: str) -> bool:
-        """Return whether there is a file of that name."""
-        if not is_address(self.address):
-            return (Path(self.address) / name).is_file()
-        with self._connect() as (system, base):
-            return system.isfile(f"{base}/{name}")
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -212,3 +214,22 @@ def count_threads(folder: Path, name: str, progress) -> None:
 def test_workers_without_a_job_are_threads_of_the_others(tmp_path: Path, workers: int, jobs: int, threads: int) -> None:
     run_jobs([Job(f"job-{k}", count_threads, (tmp_path, f"{k}"), 1) for k in range(jobs)], Where(workers), "test")
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == [str(threads)] * jobs
+
+
+def test_nothing_is_shown_after_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What observes jobs may be slower than they are, as a tracker of experiments is."""
+    monkeypatch.setattr(jobs_module, "_BACKLOG_S", 0.05)
+    events = Queue()
+    shown = []
+
+    def show(event: int) -> None:
+        time.sleep(0.01)
+        shown.append(event)
+
+    with jobs_module._drain(events, show):
+        for event in range(100):
+            events.put(event)
+    count = len(shown)
+    assert 0 < count < 100
+    time.sleep(0.05)
+    assert shown == list(range(count))

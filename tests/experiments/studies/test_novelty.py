@@ -99,6 +99,21 @@ def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None
     assert list(comparison.tables["differences"].columns) == ["spread", "spread: adjusted p"]
 
 
+def test_a_loop_with_a_space_reports_the_entropy_of_its_training_sets() -> None:
+    task = sc.Task(sc.Gaussian.standard(3), sc.Samples.real(draw(40, "training")), judge, space=lambda values: values)
+    arms = {"real": sc.Arm(sc.RealOnly(), 2), "narrow": sc.Arm(sc.Replace(), 2, correction=sc.Correction(halve))}
+    comparison = sc.compare(task, arms, seeds=2, workers=1)
+    assert comparison.tables["arms"].columns == ["spread", "novelty", "training entropy"]
+    entropies = {row.title: float(row.cells[2].value.replace("−", "-")) for row in comparison.tables["arms"].rows[1:]}
+    assert entropies["real"] == 0.0
+    assert entropies["narrow"] < -0.5  # samples are halved twice: −2 log 2, but for noise
+    assert list(comparison.tables["differences"].columns) == ["spread", "spread: adjusted p"]
+
+
+def halve(values: Tensor) -> Tensor:
+    return values / 2
+
+
 def test_a_task_is_wrapped_once() -> None:
     task = measure_novelty_of(sc.Task(sc.Gaussian.standard(3), sc.Samples.real(draw(9, "few")), judge))
     assert measure_novelty_of(task) is task

@@ -41,6 +41,8 @@ TINY = {
     "mad": {"seeds": 3, "generations": 6},
     "mixture": {"seeds": 2, "generations": 2},
     "provenance": {"seeds": 3, "generations": 6},
+    "performative": {"seeds": 3, "generations": 5},
+    "reflow": {"seeds": 3, "generations": 2, "judged": 40, "real_count": 60, "features": 40},
     "shapes": {**NETWORK, "judged": 30, "real_count": 40},
     "fairness": {"seeds": 2, "generations": 2},
     "language": {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,

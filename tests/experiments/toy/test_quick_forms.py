@@ -14,6 +14,7 @@ from selfcorrect.experiments.toy.toys import Toy
 HOLDING = (
     "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
     "cross-curation", "mad", "provenance", "crossfeed", "dilution", "kazdan-density", "kazdan-regression",
+    "performative", "reflow",
     *(pytest.param(name, marks=pytest.mark.long) for name in ("biased-corrector", "mixture", "fairness", "lineages")),
 )  # fmt: skip
 """Toys whose statements all hold in the quick form."""

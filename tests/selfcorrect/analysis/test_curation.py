@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import load_loop
 from scipy.optimize import minimize
 
-from selfcorrect.analysis.curation import exchanged_curation, nash_bargaining
 from selfcorrect.analysis.theory import curated_categories
 
+exchanged_curation = load_loop("cross-curation").exchanged_curation
+nash_bargaining = load_loop("pluralistic").nash_bargaining
 START = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
 
 

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 import pytest
+from helpers import load_loop
 
-from selfcorrect.analysis.estimation import estimate_contraction
+estimate_contraction = load_loop("biased-corrector").estimate_contraction
 
 
 @pytest.mark.parametrize("contraction", [0.3, 0.6])

@@ -6,8 +6,18 @@ import math
 
 import numpy as np
 import pytest
+from helpers import load_loop
 
 from selfcorrect.analysis import theory
+
+optimal_real_weight = load_loop("weighting").optimal_real_weight
+tolerated_ratio = load_loop("provenance").tolerated_ratio
+needed_true_positive_rate = load_loop("provenance").needed_true_positive_rate
+crossfed_variance = load_loop("crossfeed").crossfed_variance
+verified_contraction = load_loop("biased-corrector").verified_contraction
+kept_simpson = load_loop("language").kept_simpson
+accumulated_simpson = load_loop("language").accumulated_simpson
+matched_offspring_variance = load_loop("lineages").matched_offspring_variance
 
 
 @pytest.fixture
@@ -76,19 +86,19 @@ def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:
 
 
 def test_golden_ratio_and_minimum() -> None:
-    assert theory.optimal_real_weight(1.0) == pytest.approx(2 / (1 + math.sqrt(5)))
+    assert optimal_real_weight(1.0) == pytest.approx(2 / (1 + math.sqrt(5)))
     for per_synthetic in (0.2, 1.0, 3.0):
         weights = np.linspace(0.01, 1, 10_000)
         errors = theory.weighted_error(100 * per_synthetic, 100, weights)
-        assert weights[errors.argmin()] == pytest.approx(theory.optimal_real_weight(per_synthetic), abs=2e-4)
+        assert weights[errors.argmin()] == pytest.approx(optimal_real_weight(per_synthetic), abs=2e-4)
 
 
 def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None:
-    tolerated = theory.tolerated_ratio(0.8, spread=0.5)
+    tolerated = tolerated_ratio(0.8, spread=0.5)
     assert theory.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
-    rate = theory.needed_true_positive_rate(9.0, tolerated, 0.1)
+    rate = needed_true_positive_rate(9.0, tolerated, 0.1)
     assert theory.filtered_ratio(9.0, rate, 0.1) == pytest.approx(tolerated)
-    assert theory.needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
+    assert needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
 
 
 def test_settled_variance_is_the_fixed_point_and_faithful_sampling_settles_at_the_truth() -> None:
@@ -113,7 +123,7 @@ def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> 
 def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
     n = 12
     generations = 15
-    assert theory.crossfed_variance(n, 1, generations) == pytest.approx(theory.replace_variance(n, generations))
+    assert crossfed_variance(n, 1, generations) == pytest.approx(theory.replace_variance(n, generations))
     means = np.zeros((20_000, 3))
     variances = np.ones((20_000, 3))
     curve = []
@@ -126,8 +136,8 @@ def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> Non
         means = draws.mean(-1)
         variances = draws.var(-1)
         curve.append(variances.mean())
-    assert theory.crossfed_variance(n, 3, generations) == pytest.approx(np.array(curve), rel=0.03)
-    assert theory.crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
+    assert crossfed_variance(n, 3, generations) == pytest.approx(np.array(curve), rel=0.03)
+    assert crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
 
 
 def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(generator) -> None:
@@ -174,8 +184,8 @@ def test_verified_step_is_a_truncated_mean_whose_slope_is_the_contraction(genera
     labels = generator.normal(0.4, 1.5, 1_000_000)
     assert theory.verified_step(0.4, 1.0, 1.5) == pytest.approx(labels[np.abs(labels) < 1].mean(), abs=0.003)
     slope = (theory.verified_step(1e-4, 1.0, 1.5) - theory.verified_step(-1e-4, 1.0, 1.5)) / 2e-4
-    assert theory.verified_contraction(1.0, 1.5) == pytest.approx(float(slope), rel=1e-3)
-    assert theory.verified_contraction(50.0, 1.0) == pytest.approx(1.0)
+    assert verified_contraction(1.0, 1.5) == pytest.approx(float(slope), rel=1e-3)
+    assert verified_contraction(50.0, 1.0) == pytest.approx(1.0)
 
 
 def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
@@ -205,13 +215,13 @@ def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
         drawn = np.array([originals(row, vocabulary) for row in real])
         current = drawn + generator.multinomial(n - vocabulary, current / n)
         simpson.append(np.square(current / n).sum(1).mean())
-    assert theory.kept_simpson(probabilities, n, vocabulary / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+    assert kept_simpson(probabilities, n, vocabulary / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
 
 
 def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
     arguments = (np.array([0.5, 0.3, 0.2]), 40)
-    assert theory.kept_simpson(*arguments, 0.0, 9) == pytest.approx(theory.expected_simpson(*arguments, 9))
-    assert theory.kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(theory.expected_simpson(*arguments, 1)[1])
+    assert kept_simpson(*arguments, 0.0, 9) == pytest.approx(theory.expected_simpson(*arguments, 9))
+    assert kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(theory.expected_simpson(*arguments, 1)[1])
 
 
 def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
@@ -222,8 +232,8 @@ def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
     for total in range(n, 9 * n, n):
         simpson.append(np.square(counts / total).sum(1).mean())
         counts = counts + generator.multinomial(n, counts / total)
-    assert theory.accumulated_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
-    diversity = 1 - theory.accumulated_simpson(probabilities, n, 5000)
+    assert accumulated_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+    diversity = 1 - accumulated_simpson(probabilities, n, 5000)
     assert diversity[-1] > diversity[0] * (1 - np.pi**2 / 6 / n)
 
 
@@ -334,7 +344,7 @@ def test_matching_loses_the_parents_that_no_candidate_has(excess):
     chances = rng.gamma(1 / excess, excess, parents) if excess else np.ones(parents)
     empty = np.mean(rng.poisson(draws * chances) == 0)
     assert theory.matching_loss(draws, excess) == pytest.approx(empty, abs=4 * math.sqrt(empty / parents))
-    assert theory.matched_offspring_variance(draws, excess) == 2 * theory.matching_loss(draws, excess)
+    assert matched_offspring_variance(draws, excess) == 2 * theory.matching_loss(draws, excess)
 
 
 def test_drift_explains_all_part_or_nothing():

@@ -17,7 +17,7 @@ from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.geometry.views import TurnedFrames, TurnedWorld
 from selfcorrect.motion.measures.ground_plane import estimate_ground_plane
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
@@ -55,6 +55,48 @@ def test_the_plane_of_stances_is_that_of_the_tilted_floor(
     motion = tilt_world(base_walk() if walks_straight else turning_walk(), tilt_deg, direction_rad)
     plane = estimate_ground_plane(replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0])))
     assert plane.tilt_deg == pytest.approx(tilt_deg, abs=2.0)
+
+
+def with_pitched_feet(motion: Motion, pitch_rad: float) -> Motion:
+    """The motion on a rig in whose rest pose the feet are pitched, so that its soles seem inclined on level ground."""
+    turns = Rotation.identity(len(motion.skeleton)).as_rotvec()
+    for joint in (*(motion.skeleton.pair("ankle") or ()), *(motion.skeleton.pair("foot") or ())):
+        turns[joint] = [pitch_rad, 0.0, 0.0]
+    return TurnedFrames(Rotation.from_rotvec(turns)).view(motion)
+
+
+def leaning(motion: Motion, angle_rad: float) -> Motion:
+    """The motion of somebody who leans forward from the hips."""
+    rotations = motion.rotations.copy()
+    spine = motion.skeleton.parts.index("spine1")
+    lean = Rotation.from_rotvec([angle_rad, 0.0, 0.0])
+    rotations[:, spine] = (lean * Rotation.from_quat(rotations[:, spine])).as_quat()
+    return replace(motion, rotations=rotations)
+
+
+@pytest.mark.parametrize("direction_rad", [0.0, 0.8, 1.6, 2.4, 3.1])
+@pytest.mark.parametrize("tilt_deg", [0.0, 6.0, 14.0])
+def test_no_style_and_no_rig_hide_a_tilt(tilt_deg: float, direction_rad: float) -> None:
+    motion = tilt_world(leaning(with_pitched_feet(base_walk(), -0.25), 0.2), tilt_deg, direction_rad)
+    assert estimate_ground_plane(motion).tilt_deg == pytest.approx(tilt_deg, abs=1.0)
+
+
+@pytest.mark.parametrize("direction_rad", [0.0, 0.6, 3.0])
+def test_a_tilt_that_grows_is_named_and_levelled_on_request(direction_rad: float) -> None:
+    """Left as it is, feet stand beside the mean plane, and move no faster."""
+    walk = base_walk()
+    axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
+    turns = Rotation.from_rotvec(np.radians(8.0) * np.linspace(0, 1, len(walk))[:, None] * axis)
+    rotations = walk.rotations.copy()
+    rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
+    motion = replace(walk, root_m=turns.apply(walk.root_m), rotations=rotations)
+    assert check(motion, ["F6"])
+    (correction,) = KinematicCorrector()([motion])
+    assert notes_of(correction, NoteKind.TILT_CHANGES)
+    assert correction.after["skate_m_s"] <= correction.before["skate_m_s"]
+    (levelled,) = KinematicCorrector(CleanupSettings(level=True))([motion])
+    given_m, levelled_m = (joint_positions(shown)[..., 1].min(axis=1) for shown in (motion, levelled.motion))
+    assert np.ptp(levelled_m) < 0.5 * np.ptp(given_m)
 
 
 def test_stairs_are_no_tilted_floor() -> None:

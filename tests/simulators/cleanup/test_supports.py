@@ -22,7 +22,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
-from selfcorrect.simulators.body.frames import Y_UP_TO_Z_UP, rotation_error
+from selfcorrect.simulators.body.frames import rotation_error, to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import (
     CleanupSettings,
@@ -414,7 +414,7 @@ def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
 
 
 def start(world, body, height_m: float) -> None:
-    centre_m = Y_UP_TO_Z_UP.apply(body.centre_m[0] + height_m * UP)
+    centre_m = to_simulator(body.centre_m[0] + height_m * UP)
     world.reset(state(centre_m), rest_pose(body), no_torques(body))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import selfcorrect as sc
+from selfcorrect.datasets.files.native import child_process
 from selfcorrect.datasets.files.native.child_process import ChildReader
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 
@@ -87,6 +88,18 @@ def test_whatever_a_reader_does_is_a_sentence_about_its_file(
     with pytest.raises(sc.InputError, match=message), reader.open(make_file(tmp_path, name), 1.0) as file:
         file.open()
     assert (find_process(reader, good) == first) == (name == "bad")
+
+
+def test_a_late_child_is_killed_where_nothing_waits_for_a_pipe(
+    reader: ChildReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows."""
+    monkeypatch.setattr(child_process, "_CAN_WAIT", False)
+    for name, message in (("hang", "took over 0 s and was stopped"), ("crash", "crashed on this file")):
+        with pytest.raises(sc.InputError, match=message), reader.open(make_file(tmp_path, name), 0.4) as file:
+            file.open()
+        assert not is_running(file.child._process.pid)
+    find_process(reader, make_file(tmp_path, "good"))
 
 
 def test_the_time_of_the_parent_counts(reader: ChildReader, tmp_path: Path) -> None:
@@ -229,8 +242,6 @@ with ChildReader(Path(sys.argv[1]), "FBX").open(Path(sys.argv[2]), 60.0) as file
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them")
 def test_a_child_ends_with_its_parent_in_the_middle_of_native_code(tmp_path: Path) -> None:
-    from selfcorrect.datasets.files.native import child_process
-
     script = Path(child_process.__file__).with_name("fbx_child.py").read_text()
     script = script.replace("import ufbx\n", NATIVE_LOOP).replace("scene = _load_scene(", "spin(")
     (tmp_path / "child.py").write_text(script)

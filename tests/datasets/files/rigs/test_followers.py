@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.rigs.stretching import world_poses_of
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, turn_angles
 from selfcorrect.motion.skeleton import Skeleton
 
 SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotation")
@@ -95,3 +95,75 @@ def test_helpers_follow_a_motion_of_another_length(tmp_path: Path) -> None:
     moved_m = places_on_leaders(tmp_path / "b.bvh")
     assert len(moved_m["weapon"]) == len(longer)
     np.testing.assert_allclose(moved_m["weapon"], np.broadcast_to(HELD_M, moved_m["weapon"].shape), atol=1e-5)
+
+
+TWISTS = {
+    "upperarm_twist": ("left_shoulder", "left_shoulder", -0.5),
+    "forearm_twist": ("right_elbow", "right_wrist", 0.6),
+    "calf_twist": ("left_knee", "left_ankle", 0.3),
+    "thigh_twist": ("right_hip", "right_hip", -0.7),
+    "finger": ("right_wrist", "", 0.0),
+}
+"""Twist bones: part that carries each one, part whose twist it shares, and share. The finger moves on its own."""
+
+
+def twists_rad(motion: sc.Motion, part: str, bone_m: np.ndarray) -> np.ndarray:
+    """(T,) twist of a part about a bone."""
+    turns = motion.rotations[:, motion.skeleton.parts.index(part)]
+    return 2 * np.arctan2(turns[:, :3] @ (bone_m / np.linalg.norm(bone_m)), turns[:, 3])
+
+
+def find_bone_m(skeleton: Skeleton, part: str) -> np.ndarray:
+    joint = skeleton.parts.index(part)
+    return skeleton.offsets_m[skeleton.children[joint][0]] if skeleton.children[joint] else skeleton.offsets_m[joint]
+
+
+def with_twists(motion: sc.Motion, parts: dict[str, float]) -> sc.Motion:
+    """The motion in which parts turn to and fro about the bones below them."""
+    rotations = motion.rotations.copy()
+    for part, angle_rad in parts.items():
+        joint = motion.skeleton.parts.index(part)
+        bone_m = find_bone_m(motion.skeleton, part)
+        turns = angle_rad * np.sin(np.arange(len(motion)) / 7)[:, None] * bone_m / np.linalg.norm(bone_m)
+        rotations[:, joint] = compose(rotations[:, joint], quaternions(turns))
+    return replace(motion, rotations=rotations)
+
+
+def add_twist_bones(motion: sc.Motion) -> sc.Motion:
+    skeleton = motion.skeleton
+    turns = []
+    parents = []
+    for part, leader, share in TWISTS.values():
+        bone_m = find_bone_m(skeleton, part)
+        angles_rad = np.cos(np.arange(len(motion)) / 3) if not leader else share * twists_rad(motion, leader, bone_m)
+        turns.append(quaternions(angles_rad[:, None] * bone_m / np.linalg.norm(bone_m)))
+        parents.append(skeleton.parts.index(part))
+    more = len(TWISTS)
+    offsets_m = np.vstack([skeleton.offsets_m, np.full((more, 3), 0.05)])
+    names = (*skeleton.names, *TWISTS)
+    rig = Skeleton(names, (*skeleton.parents, *parents), offsets_m, (*skeleton.parts, *[""] * more))
+    return replace(motion, skeleton=rig, rotations=np.concatenate([motion.rotations, np.stack(turns, axis=1)], axis=1))
+
+
+@pytest.mark.parametrize("fps", [30.0, 45.0])
+def test_twist_bones_keep_their_share_of_the_twist(tmp_path: Path, fps: float) -> None:
+    moving = {"left_shoulder": 0.4, "right_wrist": 0.5, "left_ankle": 0.3, "right_hip": 0.2}
+    rigged = add_twist_bones(with_twists(base_walk(2), moving))
+    sc.save_motion(tmp_path / "a.bvh", rigged)
+    file = sc.open_motion(tmp_path / "a.bvh")
+    file.write(tmp_path / "same.bvh", file.motion)
+    np.testing.assert_allclose(sc.load_motion(tmp_path / "same.bvh").rotations, file.motion.rotations, atol=1e-6)
+    changed = with_twists(file.motion, dict.fromkeys(moving, 0.3))
+    changed = resample(changed, fps) if fps != changed.fps else changed
+    file.write(tmp_path / "b.bvh", changed)
+    written = sc.load_motion(tmp_path / "b.bvh")
+    for name, (part, leader, share) in TWISTS.items():
+        joint = written.skeleton.names.index(name)
+        bone_m = find_bone_m(written.skeleton, part)
+        if leader:
+            expected = quaternions(
+                share * twists_rad(written, leader, bone_m)[:, None] * bone_m / np.linalg.norm(bone_m)
+            )
+        else:
+            expected = changed.rotations[:, joint]
+        assert turn_angles(expected, written.rotations[:, joint]).max() < 0.02, name

@@ -5,8 +5,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from selfcorrect.core.errors import MissingExtraError, SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.settings import experiment
 from selfcorrect.experiments.motion.settings.experiment import (
     DenoiserArms,
     MotionOptions,
@@ -16,7 +17,6 @@ from selfcorrect.experiments.motion.settings.experiment import (
 )
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, ArmSettings
-from selfcorrect.simulators.settings.engine_table import ENGINES
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -74,15 +74,8 @@ def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() ->
 def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given(
     engine: str | None, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = ENGINES.load
-
-    def without_pybullet(name: str) -> object:
-        if name == "pybullet":
-            raise MissingExtraError("engine 'pybullet'", "pybullet", ImportError("No module named 'pybullet'"))
-        return load(name)
-
     assert MotionCommand("full").settings().engine == "pybullet"
-    monkeypatch.setattr(ENGINES, "load", without_pybullet)
+    monkeypatch.setattr(experiment, "find_spec", lambda name: None)
     assert MotionCommand("full", engine=engine).settings().engine == meant
 
 

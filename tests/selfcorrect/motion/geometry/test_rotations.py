@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.geometry.rotations import (
     compose,
     from_euler_angles,
+    from_matrices,
     from_matrix_columns,
     invert,
     matrix_columns,
@@ -18,6 +19,9 @@ from selfcorrect.motion.geometry.rotations import (
     rotation_vectors,
     slerp,
     steps_between,
+    to_euler_angles,
+    to_matrices,
+    turn_angles,
 )
 from selfcorrect.motion.geometry.vectors import are_few, cross
 
@@ -130,3 +134,20 @@ def test_rotations_survive_the_6d_form():
     rotations = Rotation.random(100, rng=np.random.default_rng(1)).as_quat()
     converted = from_matrix_columns(matrix_columns(rotations))
     np.testing.assert_allclose(np.abs(np.sum(rotations * converted, axis=-1)), 1)
+
+
+@pytest.mark.parametrize("axes", ["XYZ", "YZX", "ZXY", "XZY", "ZYX", "YXZ"])
+def test_euler_angles_and_matrices_are_those_of_scipy(axes: str):
+    generator = np.random.default_rng(5)
+    draws = Rotation.random(200, rng=generator)
+    locked = Rotation.from_euler(axes, [[30.0, 90.0, 20.0], [30.0, -90.0, 20.0], [10.0, 90 - 1e-9, 0.0]], degrees=True)
+    rotations = np.concatenate([draws.as_quat(), -draws.as_quat(), locked.as_quat(), np.eye(4)])
+    expected = Rotation.from_quat(rotations).as_euler(axes, degrees=True, suppress_warnings=True)
+    angles_deg = to_euler_angles(axes, rotations.reshape(-1, 1, 4))[:, 0]
+    np.testing.assert_allclose(angles_deg, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(angles_deg[:400], expected[:400], rtol=0, atol=1e-11)
+    back = from_euler_angles(axes, angles_deg)
+    assert turn_angles(back, rotations).max() < 1e-7
+    np.testing.assert_array_equal(to_matrices(2 * rotations), Rotation.from_quat(2 * rotations).as_matrix())
+    matrices = Rotation.from_quat(rotations).as_matrix()
+    np.testing.assert_array_equal(from_matrices(matrices), Rotation.from_matrix(matrices, assume_valid=True).as_quat())

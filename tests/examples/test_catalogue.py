@@ -1,0 +1,124 @@
+"""Every published loop, remedy, system and measure has a command that runs it, or a file of the examples."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers import LOOPS, REPOSITORY, install_plugin
+
+from selfcorrect.experiments import cli
+from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.motion.settings.experiment import MotionSettings
+from selfcorrect.experiments.motion.settings.published import GENERATORS
+from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
+from selfcorrect.experiments.toy.table import TOYS, select_toys
+from selfcorrect.loop.policy_table import POLICIES
+from selfcorrect.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
+
+LOOPS_BY_NAME = "gaussian-correct gaussian-collapse stability linear curation digits"
+LOOPS_BY_FILE = (
+    "biased_corrector crossfeed cross_curation density_ratio digits_as_published dilution fairness imperfect_verifier "
+    "kazdan kazdan_density kazdan_regression language lineages mad mechanisms mixture molecules pluralistic provenance "
+    "reflow remedies shapes small_gpt text_mechanisms unet_digits weighting"
+)
+POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
+REMEDY_NAMES = (
+    "none matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score annealed-truncation "
+    "farthest-points self-verified likelihood-rank latent-filter truncated-loss ecosystem averaged-weights "
+    "moment-matching oversampling more-steps inside-sampler inside-sampler-once preferred"
+)
+PLACE_NAMES = "data sampler filter preference shuffled-preference"
+CORRECTOR_NAMES = (
+    "none kinematic physics randomized-dynamics residual-free residual-free-fallback residual-free-verifier anchored "
+    "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier low-pass people"
+)
+DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
+PAPER = "motion --preset paper --data HumanML3D --mdm mdm/args.json --evaluator t2m"
+
+
+def commands(names: str, option: str) -> dict[str, str]:
+    """Name → command with an option of that value."""
+    return {name.partition(":")[0]: f"{option} {name}" for name in names.split()}
+
+
+CATALOGUE = {
+    "loops": {
+        **commands(LOOPS_BY_NAME, "toy"),
+        **{name.replace("_", "-"): f"toy examples/loops/{name}.py" for name in LOOPS_BY_FILE.split()},
+    },
+    "policies": commands(POLICY_TEXTS, "motion --policy") | {"fresh": "toy examples/loops/mad.py"},
+    "remedies": commands(REMEDY_NAMES, "motion --remedy"),
+    "places": commands(PLACE_NAMES, "motion --physics-in"),
+    "correctors": commands(CORRECTOR_NAMES, "motion --engine mujoco --corrector"),
+    "denoisers": commands(DENOISER_NAMES, "motion --denoiser"),
+    "systems": {"mdm": PAPER},
+}
+"""Kind → name → command."""
+
+MEASURES = {
+    "motion --preset quick": {*(metric.key for metric in MEASURED), *TRAINED, *EXPLAINED},
+    "motion --preset text": {metric.key for metric in RETRIEVED},
+    PAPER: {metric.key for metric in FIELD},
+}
+"""Command → keys of the measures that it computes."""
+
+REMEDY_PLUGIN, GENERATOR_PLUGIN = "published_remedies", "mdm_generator"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The example packages, as if they were installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (REMEDY_PLUGIN, GENERATOR_PLUGIN):
+            install_plugin(REPOSITORY / "examples" / "plugins" / name, tmp_path_factory.mktemp("site"), patch)
+        yield
+
+
+def test_the_catalogue_is_complete() -> None:
+    tables = {
+        "policies": POLICIES,
+        "remedies": REMEDIES,
+        "places": PLACES,
+        "correctors": CORRECTORS,
+        "denoisers": DENOISERS,
+        "systems": GENERATORS,
+    }
+    for kind, table in tables.items():
+        assert set(CATALOGUE[kind]) == set(table.names), kind
+    assert set(CATALOGUE["loops"]) <= {*TOYS.names, *LOOPS}, "others may add files"
+    assert set().union(*MEASURES.values()) == {metric.key for metric in METRICS}
+
+
+@pytest.mark.parametrize("kind", CATALOGUE)
+def test_every_command_of_the_catalogue_runs_its_member(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    for name, line in CATALOGUE[kind].items():
+        command = cli._parse_command(shlex.split(line))
+        if isinstance(command, MotionCommand):
+            assert name in members(kind, command.settings()), line
+        else:
+            assert select_toys(shlex.split(line)[1:]), line
+
+
+def members(kind: str, settings: MotionSettings) -> set[str]:
+    """Names of a kind that a motion experiment runs."""
+    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+    return {
+        "policies": {arm.policy.partition(":")[0] for arm in arms},
+        "remedies": {arm.remedy for arm in arms},
+        "places": {arm.place for arm in arms},
+        "correctors": {arm.corrector for arm in arms},
+        "denoisers": {comparison.denoiser for comparison in settings.comparisons},
+        "systems": set(GENERATORS.names) if settings.published else set(),
+    }[kind]
+
+
+def test_every_remedy_and_generator_is_a_function() -> None:
+    for table in (REMEDIES, GENERATORS, PLACES):
+        assert all(callable(table.load(name)) for name in table.names)
+    assert all(Path(path).is_file() for path in LOOPS.values())

@@ -1,0 +1,139 @@
+"""Every option of the commands that run loops changes what is run, or is refused in a sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfcorrect.core.errors import SelfcorrectError
+from selfcorrect.experiments.commands.compare import CompareCommand
+from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.studies.arms import ArmSettings
+
+Plan = Callable[[Any], object]
+FILE = Path("a.bvh")
+TRACKING = {"wandb": "offline", "wandb_project": "p", "wandb_entity": "e"}
+CLUSTER = {"cluster": "127.0.0.1:1", "cpus_per_job": 2.0, "gpus_per_job": 1.0, "memory_per_job": 2.0}
+VALUES: dict[type, dict[str, object]] = {
+    MotionCommand: TRACKING | CLUSTER | {
+        "preset": "demo", "policy": ("augment",), "synthetic_ratio": ("0.3",), "corrector": ("kinematic",),
+        "physics_in": ("sampler",), "remedy": ("matched",), "guidance": (2.5,), "temperature": (0.9,), "eta": (0.5,),
+        "sampling_steps": (7,), "gamma": (0.7,), "generations": 2, "seeds": 2, "first_seed": 4, "real_count": 77,
+        "evaluated_count": 33, "evaluate_corrected": True, "steps": 11, "initial_steps": 12,
+        "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",), "ratings": FILE, "mdm": "a.bvh",
+        "evaluator": "a.bvh", "clip": "c", "repetitions": 3, "engine": "mujoco", "out": Path("elsewhere"),
+        "dry_run": True, "workers": 3, "runner": "here", "corrector_timeout_s": 5.0, "corrector_in_process": True,
+        "accept_changed": True, "keep": "needed", "repair": True, "device": "cpu", "accelerated": True,
+    },
+    CompareCommand: TRACKING | CLUSTER | {
+        "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4, "epochs": 2.0,
+        "batch_size": 5, "gammas": (0.5,), "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
+        "better": {"score": "lower"}, "primary": "score", "bounds": {"score": (0.0, 1.0)},
+        "claims": "collections:OrderedDict", "title": "t", "out": Path("elsewhere"), "accept_changed": True,
+        "workers": 3, "runs": (Path("run"), Path("other")),
+    },
+    ToyCommand: TRACKING | CLUSTER | {
+        "names": ("stability",), "out": Path("elsewhere"), "quick": True, "workers": 3, "n": (30,),
+        "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
+        "text": FILE, "mnist": Path("run"),
+    },
+}  # fmt: skip
+"""A value of each option, unlike its default."""
+ARMS = {"a": ArmSettings("real"), "b": ArmSettings("replace")}
+COMMANDS = {
+    "motion with physics": MotionCommand("quick"),
+    "motion without corrector": MotionCommand("quick", corrector=("none",)),
+    "two runs": CompareCommand(runs=(Path("run"), Path("run"))),
+    "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
+    "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
+    "one toy": ToyCommand(("gaussian-correct",)),
+    "toys with networks": ToyCommand(("digits", "language")),
+}
+
+
+class PlanError(Exception):
+    """Raised in place of a run, with all that would be run."""
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """Return what a command would run, or the sentence with which it is refused."""
+    from selfcorrect.experiments.studies import run as study_run
+    from selfcorrect.experiments.studies.comparison import compare as comparison
+    from selfcorrect.experiments.studies.comparison import runs
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    FILE.touch()
+
+    def run(*arguments: object, **options: object) -> None:
+        options.pop("command")
+        described = {name: _describe(value) for name, value in options.items()}
+        raise PlanError(repr(([*map(_describe, arguments)], described)))
+
+    monkeypatch.setattr(study_run, "run_study", run)
+    monkeypatch.setattr(comparison, "compare", run)
+    monkeypatch.setattr(runs, "compare_runs", lambda *runs, **options: run(*runs, command="", **options))
+
+    def make_plan(command: Any) -> object:
+        try:
+            return command.run()
+        except (PlanError, SelfcorrectError) as error:
+            return re.sub(r"0x\w+", "", str(error))
+
+    return make_plan
+
+
+def _describe(value: object) -> object:
+    study = getattr(value, "study", None)
+    if study is not None:
+        return vars(study)
+    return (
+        {name: vars(item) for name, item in value.items()}
+        if isinstance(value, Mapping) and value and all(hasattr(item, "__dict__") for item in value.values())
+        else value
+    )
+
+
+def list_options(command: Any) -> dict[str, tuple[str, ...]]:
+    """Return the place of each option of a command, of those in groups behind the name of the group."""
+    places = {}
+    for option in fields(command):
+        value = getattr(command, option.name)
+        if is_dataclass(value):
+            places |= {inner.name: (option.name, inner.name) for inner in fields(value)}
+        else:
+            places[option.name] = (option.name,)
+    return places
+
+
+def change(command: Any, place: tuple[str, ...], value: object) -> Any:
+    name, *inner = place
+    if inner:
+        value = replace(getattr(command, name), **{inner[0]: value})
+    return replace(command, **{name: value})
+
+
+@pytest.mark.slow  # imports PyTorch and all networks
+@pytest.mark.parametrize("title", COMMANDS)
+def test_an_option_of_a_loop_changes_what_is_run_or_is_refused(title: str, plan: Plan) -> None:
+    command = COMMANDS[title]
+    places = list_options(command)
+    values = VALUES[type(command)]
+    assert set(values) == set(places), "an option that is not tried"
+    plain = plan(command)
+    without_effect = []
+    for name, place in places.items():
+        try:
+            is_changed = plan(change(command, place, values[name])) != plain
+        except SelfcorrectError:  # from the options themselves
+            is_changed = True
+        if not is_changed:
+            without_effect.append(name)
+    assert not without_effect

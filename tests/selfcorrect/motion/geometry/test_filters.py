@@ -1,0 +1,94 @@
+"""Filters and banded systems of the kernels against SciPy's."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from selfcorrect.motion.geometry import compiled, filters
+
+pytestmark = pytest.mark.skipif(compiled.KERNELS is None, reason="the kernels are not compiled here")
+SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 3))
+MODES = st.sampled_from(["nearest", "reflect"])
+
+
+@given(SHAPES, st.integers(1, 60), MODES, st.integers(0, 2), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_sliding_windows_give_the_bits_of_scipy(shape, size, mode, axis, seed):
+    values = np.random.default_rng(seed).normal(size=shape).round(1)  # some are equal
+    for name in ("maximum_filter1d", "minimum_filter1d", "uniform_filter1d"):
+        expected = getattr(ndimage, name)(values, size, axis, mode=mode)
+        np.testing.assert_array_equal(getattr(filters, name)(values, size, axis, mode=mode), expected, name)
+    window = [1, 1, 1]
+    window[axis] = min(size, shape[axis])
+    expected = ndimage.median_filter(values, size=window, mode=mode)
+    np.testing.assert_array_equal(filters.median_filter1d(values, window[axis], axis, mode), expected)
+    for sigma in (0.3, size / 4):
+        expected = ndimage.gaussian_filter1d(values, sigma, axis, mode=mode)
+        np.testing.assert_array_equal(filters.gaussian_filter1d(values, sigma, axis, mode=mode), expected)
+    for weights in (values[0, 0], np.arange(-2.0, 3.0), [0.2, -0.5, 0.4]):
+        if len(weights) % 2:
+            expected = ndimage.correlate1d(values, weights, axis, mode="constant")
+            np.testing.assert_array_equal(filters.correlate1d(values, weights, axis, "constant"), expected)
+
+
+@given(SHAPES, st.integers(1, 50), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_runs_of_booleans_are_those_of_scipy(shape, size, seed):
+    is_set = np.random.default_rng(seed).random(shape) < 0.7
+    window = np.ones((1, size, 1))
+    cases = {
+        "erode": (filters.erode(is_set, size, 1), ndimage.binary_erosion(is_set, window)),
+        "erode, set beyond": (
+            filters.erode(is_set, size, 1, True),
+            ndimage.binary_erosion(is_set, window, border_value=1),
+        ),
+        "dilate": (filters.dilate(is_set, size, 1), ndimage.binary_dilation(is_set, window)),
+        "open": (filters.remove_short_runs(is_set, size, 1), ndimage.binary_opening(is_set, window)),
+        "close": (filters.fill_short_gaps(is_set, size, 1), ndimage.binary_closing(is_set, window)),
+    }
+    for name, (result, expected) in cases.items():
+        assert result.dtype == bool, name
+        np.testing.assert_array_equal(result, expected, name)
+
+
+def test_a_window_lies_before_or_behind_its_frame_where_it_is_told_to():
+    heights = np.random.default_rng(1).normal(size=30)
+    for size in (4, 5):
+        for origin in ((size - 1) // 2, -(size // 2)):
+            options = {"origin": origin, "mode": "constant", "cval": np.inf}
+            expected = ndimage.minimum_filter1d(heights, size, **options)
+            np.testing.assert_array_equal(filters.minimum_filter1d(heights, size, **options), expected)
+
+
+@given(st.integers(1, 60), st.integers(1, 8), st.integers(0, 99))
+@settings(max_examples=40, deadline=None)
+def test_banded_systems_are_solved(frames, bands, seed):
+    generator = np.random.default_rng(seed)
+    upper = generator.normal(size=(min(bands, frames), frames))
+    upper[-1] = 2 * bands + np.abs(upper[-1])
+    right = generator.normal(size=(frames, 2, 3))
+    expected = scipy.linalg.solveh_banded(upper, right.reshape(frames, 6)).reshape(right.shape)
+    np.testing.assert_allclose(filters.solve_banded(upper, right), expected, rtol=0, atol=1e-13)
+    upper[-1, frames // 2] = -1
+    with pytest.raises(np.linalg.LinAlgError, match="minor"):
+        filters.solve_banded(upper, right)
+
+
+def test_without_kernels_scipy_does_the_same(monkeypatch: pytest.MonkeyPatch):
+    values = np.random.default_rng(2).normal(size=(2, 30, 2))
+    bands = np.stack([np.full(30, 0.5), np.full(30, 2.0)])
+    results = []
+    solutions = []
+    for kernels in (compiled.KERNELS, None):
+        monkeypatch.setattr(filters, "KERNELS", kernels)
+        smooth = filters.gaussian_filter1d(values, 2.0, 1, "nearest")
+        medians = filters.median_filter1d(values, 5, 1)
+        means = filters.uniform_filter1d(values, 4, 1)
+        results.append((smooth, medians, means, filters.remove_short_runs(values > 0, 3, 1)))
+        solutions.append(filters.solve_banded(bands, values.transpose(1, 0, 2)))
+    for with_kernels, without in zip(*results, strict=True):
+        np.testing.assert_array_equal(with_kernels, without)
+    np.testing.assert_allclose(*solutions, rtol=0, atol=1e-14)
