@@ -20,7 +20,7 @@ from ..body.curves import blur, second_difference_bands, smooth_gaussian, smooth
 
 @dataclass(frozen=True)
 class FootSettings:
-    """Thresholds of stances and locks; set by hand on CMU clips, clean, sunk, raised and sliding."""
+    """Thresholds of locks; set by hand on CMU clips, clean, sunk, raised and sliding."""
 
     standing_m: float = 0.035
     """A standing sole is lower than this above its ground."""
@@ -84,6 +84,8 @@ class FootSettings:
     """Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
     least_joint_gain: float = 0.12
     """Feet are planted, too, if standing joints then slide slower by more than this share."""
+    least_gain_m_s: float = 0.03
+    """Neither share counts if they slide slower by less than this."""
     least_gain_m: float = 0.004
     """Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
     clips, pieces of 12 s, 9 in 10 gain less than all three when they are corrected again."""

@@ -114,7 +114,7 @@ def _revert_where_gainless(
             observation = observe(given.motions[index])
             before_m_s = observation.standing_speed_m_s(given.motions[index])
             after_m_s = observation.standing_speed_m_s(planted[index])
-            is_gain = after_m_s < (1 - settings.least_joint_gain) * before_m_s
+            is_gain = before_m_s - after_m_s > max(settings.least_joint_gain * before_m_s, settings.least_gain_m_s)
         is_worthwhile.append(is_gain)
     return _select_motions(np.array(is_worthwhile), planted, given.motions)
 
@@ -166,14 +166,15 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float, settin
         fps: Frames per second.
         settings: Least gains.
     """
-    if after.speed_m_s < (1 - settings.least_gain) * before.speed_m_s:
+    slowed_m_s = before.speed_m_s - after.speed_m_s
+    if slowed_m_s > max(settings.least_gain * before.speed_m_s, settings.least_gain_m_s):
         return True
     if after.offset_m < before.offset_m - settings.least_gain_m:
         return True
     window = max(1, round(settings.local_s * fps))
-    slowed_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
+    slowed_for_a_while_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
     nearer_m = _largest_lasting_value(before.offsets_m - after.offsets_m, before.is_low, window)
-    return slowed_m_s > settings.least_local_gain_m_s or nearer_m > settings.least_local_gain_m
+    return slowed_for_a_while_m_s > settings.least_local_gain_m_s or nearer_m > settings.least_local_gain_m
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:

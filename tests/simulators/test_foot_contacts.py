@@ -295,7 +295,7 @@ def test_the_console_names_the_contact_that_is_missed_most(tmp_path: Path, capsy
     contacts = Contacts.from_motion(correct(motion).motion)
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
-    longer = replace(stance, last_frame=stance.last_frame + 8)
+    longer = replace(stance, last_frame=stance.last_frame + 14)
     with_contact(contacts, index, longer).save(tmp_path / "c.json")
     sc.save_motion(tmp_path / "walk.bvh", motion)
     words = ["correct", str(tmp_path / "walk.bvh"), "--kinematic", "--workers", "1", "-o", str(tmp_path / "out")]

@@ -84,7 +84,7 @@ class Observation:
         if self._labels is None or model is None:
             return standing
         labels = np.repeat(self._labels, standing.shape[2], axis=1)
-        shares = np.clip(labels, limits.LABELS_ERR, 1 - limits.LABELS_ERR)
+        shares = np.clip(labels, *limits.LABELLED)
         standing = model.infer_standing(self._perception.ground.above_m, np.log(shares / (1 - shares)))
         return np.where(np.isinf(labels), labels > 0, standing).reshape(self.feet_m.shape[:3])
 
