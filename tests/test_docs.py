@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib import metadata
@@ -69,6 +70,12 @@ def find_installed(text: str) -> set[str]:
     found: set[str] = set()
     waiting = [("selfcorrect", frozenset(extras - {""}))]
     waiting += [(package, frozenset()) for _, packages in installs for package in packages.split()]
+    for plugin in set(re.findall(r"pip install \./examples/plugins/(\w+)", text)):
+        project = tomllib.loads((REPOSITORY / "examples" / "plugins" / plugin / "pyproject.toml").read_text())[
+            "project"
+        ]
+        needed = map(Requirement, project["dependencies"])
+        waiting += [(requirement.name, frozenset(requirement.extras)) for requirement in needed]
     while waiting:
         name, of_it = waiting.pop()
         found.add(canonicalize_name(name))
