@@ -253,7 +253,9 @@ def test_the_floor_of_an_average_body_is_judged_by_its_feet(tmp_path: Path, name
     """Without a shape the files are of the average body."""
     program = PROGRAMS[name]
     path = tmp_path / program.file
-    made = replace(base_walk(), skeleton=average_body().skeleton)
+    walk = base_walk()
+    offsets_m = average_body().skeleton.offsets_m[: len(walk.skeleton)]
+    made = replace(walk, skeleton=replace(walk.skeleton, offsets_m=offsets_m))
     made = replace(made, root_m=made.root_m - np.array([0.0, observe(made).floor_m, 0.0]))
     for lowered_m, codes in ((0.0, []), (0.3, ["F4"])):
         program.save(path, replace(made, root_m=made.root_m - np.array([0.0, lowered_m, 0.0])))
