@@ -61,7 +61,8 @@ def test_the_floor_pushes_and_does_not_pull(stand: Motion, cone_residual: Any) -
 
 
 def test_friction_and_the_size_of_the_feet_bound_what_the_floor_gives(stand: Motion, cone_residual: Any) -> None:
-    slow, fast = (sizes(cone_residual, accelerate(stand, (share * GRAVITY_M_S2, 0.0, 0.0))) for share in (0.05, 2.0))
+    slow = sizes(cone_residual, accelerate(stand, (0.05 * GRAVITY_M_S2, 0.0, 0.0)))
+    fast = sizes(cone_residual, accelerate(stand, (2.0 * GRAVITY_M_S2, 0.0, 0.0)))
     assert slow == pytest.approx(0.0, abs=1e-6)
     friction = cone_residual.FRICTION
     outside_the_cone = (2.0 - friction) / np.hypot(1.0, friction)
