@@ -550,7 +550,10 @@ def list_experiments(page: Path) -> list[list[str]]:
         if words[0] not in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
             continue
         if words[0] == "motion":
-            kept = [word for before, word in zip(["", *words], words, strict=False) if not {before, word} & TINY.keys()]
+            kept = []
+            for before, word in zip(["", *words], words, strict=False):
+                if not {before, word} & TINY.keys():
+                    kept.append("ratios-quick" if word == "ratios" else word)
             experiments.append([*kept, *(word for option in TINY.items() for word in option)])
         elif words[0] == "toy":
             paths = [str(REPOSITORY / word) if word.startswith("examples/") else word for word in words]
