@@ -46,6 +46,16 @@ def test_standing_still_needs_nothing_and_hovering_the_whole_weight(stand: Motio
     assert sizes(cone_residual, hovering) == pytest.approx(1.0, abs=1e-6)
 
 
+def test_only_a_body_whose_centre_is_over_its_feet_stands_still(stand: Motion, cone_residual: Any) -> None:
+    def bend(degrees: float) -> Motion:
+        rotations = stand.rotations.copy()
+        rotations[:, stand.skeleton.joint("spine1")] = Rotation.from_euler("x", degrees, degrees=True).as_quat()
+        return replace(stand, rotations=rotations)
+
+    assert sizes(cone_residual, bend(40)) == pytest.approx(0.0, abs=1e-6)
+    assert sizes(cone_residual, bend(-60)).min() > 0.01
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0, 2.0])
 def test_a_flight_needs_what_its_gravity_lacks(stand: Motion, cone_residual: Any, share: float) -> None:
     falling = accelerate(move_root(stand, np.array([0.0, 20.0, 0.0])), (0.0, -share * GRAVITY_M_S2, 0.0))
