@@ -18,6 +18,7 @@ from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor, find
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES, CorrectionMerger, is_one_piece, split_pieces
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
+from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.geometry.views import LevelFeet
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
@@ -173,11 +174,15 @@ def correct_motions(motions: Sequence[Motion], pipeline: Pipeline, workers: int 
     repeats = [FrameRepeats() if find_flaw(motion) else FrameRepeats.from_motion(motion) for motion in motions]
     frame_times = pipeline.cleanup.frame_times
     samples = [of_motion.prepare(motion, frame_times) for of_motion, motion in zip(repeats, motions, strict=True)]
-    views = [_see_on_floor(motion, pipeline.cleanup) for motion in samples]
+    rides = [Ride() if find_flaw(motion) else Ride.from_motion(motion) for motion in samples]
+    views = []
+    for ride, motion in zip(rides, samples, strict=True):
+        views.append(_see_on_floor(ride.view(motion), pipeline.cleanup))
     with part_of_work(0.0, _FIRST_SHARE):
         corrections = _correct_views(views, pipeline, workers)
     with part_of_work(_FIRST_SHARE, 1.0):
         corrections = _keep_feet_from_worsening(views, corrections, pipeline, workers)
+    corrections = [ride.restore(correction) for ride, correction in zip(rides, corrections, strict=True)]
     return [
         place_on_slope(pipeline.scene, of_motion.restore(motion, correction, frame_times))
         for motion, of_motion, correction in zip(motions, repeats, corrections, strict=True)

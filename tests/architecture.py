@@ -58,6 +58,10 @@ BASE = (
 
 IMPORTS_NONE_OF = {
     **{f"selfcorrect.experiments.{name}": IN_EXTRAS for name in BASE},
+    "selfcorrect.experiments.file_correction.batch": {*IN_EXTRAS, "scipy"},  # whose import takes as long as some clips
+    "selfcorrect.datasets.files.rigs.bvh_body": {"scipy"},
+    "selfcorrect.simulators.pipeline": {"scipy"},
+    "selfcorrect.simulators.engines.mujoco_world": {"scipy"},
     "selfcorrect.datasets.load": IN_EXTRAS,
     "selfcorrect.motion.pictures.drawing": IN_EXTRAS,
     "selfcorrect.motion.pictures.player": IN_EXTRAS,

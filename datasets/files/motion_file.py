@@ -43,10 +43,12 @@ _LEGS_OFF_M = 0.12
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
     """Return a motion on the average body in the place of a person, whose legs may be longer or shorter.
 
-    If the file has the shape of the person, other programs will see that body on the floor of the file. Without a
-    shape, or with one of zeros, these see the average body.
+    If the file has the shape of the person, other programs will see that body on the floor of the file. A shape of
+    zeros is the average body, so that nothing is in doubt.
     """
-    return replace(motion, height_error_m=_LEGS_OFF_M, is_floor_trusted=shape is not None and bool(np.any(shape)))
+    if shape is not None and not np.any(shape):
+        return motion
+    return replace(motion, height_error_m=_LEGS_OFF_M, is_floor_trusted=shape is not None)
 
 
 @dataclass(frozen=True, eq=False)

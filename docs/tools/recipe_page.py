@@ -50,20 +50,20 @@ MARKERS = "os^Dv"
 """Signs of arms in the figure, for arms that share a colour."""
 
 
-def stage_section(name: str, *, has_arms: bool = False) -> Iterator[str]:
+def stage_section(name: str, *, on_site: bool = False) -> Iterator[str]:
     """Yield the lines of the page about a stage, by its number, or the statements of all tests.
 
-    has_arms: with the table of all arms.
+    on_site: with the table of all arms.
     """
     if name == "statements":
         yield from statements_table()
         return
     stage = next(stage for stage in STAGES if stage.number == int(name))
     summaries = read_kept(stage)
-    yield from describe_stage(stage, summaries, has_arms=has_arms)
+    yield from describe_stage(stage, summaries, on_site=on_site)
 
 
-def describe_stage(stage: Stage, summaries: Sequence[Summary], *, has_arms: bool = False) -> Iterator[str]:
+def describe_stage(stage: Stage, summaries: Sequence[Summary], *, on_site: bool = False) -> Iterator[str]:
     """Yield the lines about a stage with some complete seeds: how many there are, and what a reading found."""
     reading = read_stage(stage, summaries)
     complete = [summary.first_seed for summary in summaries]
@@ -77,9 +77,9 @@ def describe_stage(stage: Stage, summaries: Sequence[Summary], *, has_arms: bool
     yield ""
     yield from _caption(reading)
     yield ""
-    yield from tests_table(reading)
-    yield ""
-    if has_arms:
+    if on_site:
+        yield from tests_table(reading)
+        yield ""
         yield from fold("All arms, by split of the subjects", arms_table(reading))
         yield ""
     yield f"![Root force and diversity, changes against the uncorrected loop](../pictures/results/{_name(stage)})"

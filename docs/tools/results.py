@@ -102,7 +102,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         elif kind == "table":
             lines = page_table(TABLES[name], summaries)
         elif kind == "recipe":
-            lines = stage_section(name, has_arms=is_site)
+            lines = stage_section(name, on_site=is_site)
         elif kind == "contrasts":
             lines = contrast_section(name)
         else:

@@ -5,8 +5,9 @@
 
 The clips of the test split on level ground become AMASS files of the average body. Each one, and its correction, is put
 down as the programs do it, by one shift of the clip: ProtoMotions puts the lowest joint at 15 mm, MimicKit the lowest
-joint of the first 30 frames at 25 mm, PHC the lowest point of the body in the first 30 frames at 0, and GMR the lowest
-joint at 0. Bodies of robots are left out. The uncorrected clip decides in which frames a foot stands.
+joint of the first 30 frames at 25 mm, or leaves the height, PHC the lowest point of the body in the first frame at 0,
+and GMR the lowest joint at 0. Bodies of robots are left out. The uncorrected clip decides in which frames a foot
+stands.
 
 The same clips also become AMASS files of their persons: with the root where it was, and with a shape. What is corrected
 on the average body is then seen on the bones of the person, as programs with a body model see it, and once more for
@@ -59,7 +60,8 @@ def find_lowest_sole_m(motion: Motion) -> float:
 SHIFTS_M: dict[str, Callable[[Motion], float]] = {
     "ProtoMotions": lambda motion: 0.015 - find_lowest_joint_m(motion),
     "MimicKit": lambda motion: 0.025 - find_lowest_joint_m(motion.frames(0, FIRST_FRAMES)),
-    "PHC": lambda motion: -find_lowest_sole_m(motion.frames(0, FIRST_FRAMES)),
+    "MimicKit, --z_correction none": lambda motion: 0.0,
+    "PHC": lambda motion: -find_lowest_sole_m(motion.frames(0, 1)),
     "GMR": lambda motion: -find_lowest_joint_m(motion),
 }
 """By how much each program raises a clip."""

@@ -89,7 +89,8 @@ def interval_cell(differences: np.ndarray) -> str:
     if len(differences) < 2:
         return "–"
     interval = mean_interval(differences)
-    return f"{100 * interval.estimate:+.1f} % [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    cell = f"{100 * interval.estimate:+.1f} % [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    return cell.replace("-", "−")
 
 
 def splits_table(results: list[Result]) -> str:
@@ -101,9 +102,8 @@ def splits_table(results: list[Result]) -> str:
     for result in results:
         forces = " | ".join(f"{result['force'][arm]:.3f}" for arm in TITLES)
         held_out = result["held_out"].partition("=")[2].replace(",", ", ")
-        lines.append(
-            f"| {result['split']} | {held_out} | {result['real']:.3f} | {forces} | {100 * difference(result):+.1f} % |"
-        )
+        primary = f"{100 * difference(result):+.1f} %".replace("-", "−")
+        lines.append(f"| {result['split']} | {held_out} | {result['real']:.3f} | {forces} | {primary} |")
     return "\n".join(lines)
 
 

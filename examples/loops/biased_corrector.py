@@ -261,3 +261,20 @@ def _fit_rate(squares: np.ndarray) -> float | None:
         return None
     rate = float(parameters[1])
     return None if rate >= 0.999 else rate
+
+
+def verified_step(offset: ArrayLike, radius: float, noise: float) -> np.ndarray:
+    """Return the mean residual, relative to a verifier's belief, of the labels within `radius` of that belief.
+
+    Labels are normal around the model's prediction, `offset` away from the belief, with standard deviation σ: the mean
+    of a truncated normal. Iterated, it is the verified retraining of Yi et al. 2026 with one covariate value.
+
+    Args:
+        offset: Distance of the prediction from the verifier's belief.
+        radius: Largest residual that the verifier accepts.
+        noise: σ, standard deviation of the noise.
+    """
+    offset = np.asarray(offset, dtype=float)
+    low = (-radius - offset) / noise
+    high = (radius - offset) / noise
+    return np.asarray(stats.truncnorm.mean(low, high, loc=offset, scale=noise))

@@ -4,6 +4,7 @@ A discriminator of real against synthetic samples accepts samples, or moves them
 estimate, which blurs every generation a little more. Controls: a discriminator trained with shuffled labels, acceptance
 at random at the same rate, and steps as long in random directions.
 
+    pip install ./examples/plugins/published_remedies
     selfcorrect toy examples/loops/density_ratio.py --quick
 """
 
@@ -14,17 +15,17 @@ from functools import partial
 
 import numpy as np
 import torch
+from published_remedies.candidates import at_random, by_density_ratio, select_candidates
+from published_remedies.density_ratio import Discrimination, towards_density_ratio
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.density_ratio import Discrimination, towards_density_ratio
 from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import TensorModel
-from selfcorrect.remedies.selection import at_random, by_density_ratio, select_candidates
 
 REAL, PLAIN = "real only", "uncorrected"
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"

@@ -4,6 +4,7 @@ A verifier whose belief is wrong first improves the loop, then draws it to its b
 nearest to a partial reference takes the spread away. `biased_corrector.py` has the same with models whose theory is
 known; here the model is a flow-matching network that `sc.TorchModel` brings into the loop.
 
+    pip install ./examples/plugins/published_remedies
     selfcorrect toy examples/loops/imperfect_verifier.py --quick
 """
 
@@ -14,13 +15,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from published_remedies.candidates import Pool, Rule, at_random, select_candidates
 from torch import Tensor, nn
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.models.network import perceptron
-from selfcorrect.remedies.selection import Pool, Rule, at_random, select_candidates
 
 REAL, PLAIN = "real only", "synthetic"
 RIGHT, WRONG = "right verifier", "wrong verifier"

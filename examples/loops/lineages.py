@@ -9,6 +9,7 @@ mean of each label, the bias of a learner, loses more than drift does, and desce
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -212,4 +213,13 @@ def matched_offspring_variance(draws: float, excess: float) -> float:
     """Offspring variance under matching, 2 p for the loss p: a parent that lost its place is replaced by a
     second child of another. To first order in p, see `matching_loss`.
     """
-    return 2 * theory.matching_loss(draws, excess)
+    return 2 * matching_loss(draws, excess)
+
+
+def matching_loss(draws: float, excess: float) -> float:
+    """Share of parents without a candidate of their own among `draws` candidates per parent: (1 + M c)^(−1/c).
+
+    excess: c, the squared coefficient of variation of the parents' chances to be drawn, gamma distributed; e^(−M) for
+    c = 0. What matching loses in each generation. Large populations.
+    """
+    return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)

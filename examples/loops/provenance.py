@@ -67,7 +67,7 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
         return toys.Setup(gaussian_task(settings.real_count, settings.seeds, stream), arms)
 
     settled = [claims.late_mean(_name_arm(rate), "variance", 5) for rate in rates]
-    remaining_ratios = [theory.filtered_ratio(settings.ratio, rate, lost) for rate in rates]
+    remaining_ratios = [filtered_ratio(settings.ratio, rate, lost) for rate in rates]
     predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in remaining_ratios])
 
     def find_needed_rate(curves: claims.Curves) -> np.ndarray:
@@ -128,3 +128,14 @@ def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_po
 def tolerated_ratio(variance: float, spread: float) -> float:
     """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
     return (1 - variance) / (variance * (1 - spread))
+
+
+def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
+    """Return the λ of a pool after a detector of synthetic samples has filtered it: λ (1 − tpr) / (1 − fpr).
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        true_positive_rate: Share of synthetic samples that the detector finds.
+        false_positive_rate: Share of real samples lost with them.
+    """
+    return synthetic_ratio * (1 - true_positive_rate) / (1 - false_positive_rate)

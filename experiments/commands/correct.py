@@ -22,7 +22,7 @@ from ..jobs.targets import check_replaceable, check_separate
 from ..jobs.where import Cluster, Where
 from .inputs import must_be_readable, must_exist
 
-_WORKER_START_S = 0.9
+_WORKER_START_S = 0.5
 """Processor time in which a worker process starts."""
 _FILE_S = 0.03
 """Processor time of a file, however short, by kinematics."""

@@ -1,6 +1,7 @@
 """`selfcorrect curate`: people compare motions on a page; loops use what they preferred."""
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -96,7 +97,8 @@ class CurateCommand:
         rater = self.rater or _login_name()
         if not rater.isprintable() or not 0 < len(rater.strip()) <= _LONGEST_NAME:
             raise SettingError(f"rater must be a name of 1 to {_LONGEST_NAME} printable characters, got {rater!r}")
-        out = self.out or Path(f"curate-{_to_file_name(rater)}.html")
+        plain_name = re.sub(r"[\W_]", "-", rater)
+        out = self.out or Path(f"curate-{plain_name}.html")
         if out.suffix.lower() != ".html":
             raise SettingError(f"{out}: the page's name must end in .html")
         must_be_readable(self.sources)
@@ -118,10 +120,6 @@ class CurateCommand:
             import webbrowser
 
             webbrowser.open(place_of(out).as_uri())
-
-
-def _to_file_name(rater: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in rater)
 
 
 def _login_name() -> str:

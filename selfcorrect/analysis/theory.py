@@ -133,17 +133,6 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
     return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
 
 
-def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
-    """Return the λ of a pool after a detector of synthetic samples has filtered it: λ (1 − tpr) / (1 − fpr).
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        true_positive_rate: Share of synthetic samples that the detector finds.
-        false_positive_rate: Share of real samples lost with them.
-    """
-    return synthetic_ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
-
-
 def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> float:
     """Return the variance (truth 1) at which an augmented Gaussian loop settles; infinite if it does not.
 
@@ -338,23 +327,6 @@ def regression_accumulate_error(samples: int, dimension: int, noise: float, gene
     return noise**2 * np.cumsum(dimension / (index * (index * samples - dimension - 1)))
 
 
-def verified_step(offset: ArrayLike, radius: float, noise: float) -> np.ndarray:
-    """Return the mean residual, relative to a verifier's belief, of the labels within `radius` of that belief.
-
-    Labels are normal around the model's prediction, `offset` away from the belief, with standard deviation σ: the mean
-    of a truncated normal. Iterated, it is the verified retraining of Yi et al. 2026 with one covariate value.
-
-    Args:
-        offset: Distance of the prediction from the verifier's belief.
-        radius: Largest residual that the verifier accepts.
-        noise: σ, standard deviation of the noise.
-    """
-    offset = np.asarray(offset, dtype=float)
-    low = (-radius - offset) / noise
-    high = (radius - offset) / noise
-    return np.asarray(stats.truncnorm.mean(low, high, loc=offset, scale=noise))
-
-
 # ---------------------------------------------------------------- categories and words
 
 
@@ -498,15 +470,6 @@ def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
         join = stats.binom.pmf(counts[: size - members + 1], size - members, drawn_share)
         rows.append(np.convolve(stay, join))
     return np.array(rows)
-
-
-def matching_loss(draws: float, excess: float) -> float:
-    """Share of parents without a candidate of their own among `draws` candidates per parent: (1 + M c)^(−1/c).
-
-    excess: c, the squared coefficient of variation of the parents' chances to be drawn, gamma distributed; e^(−M) for
-    c = 0. What matching loses in each generation. Large populations.
-    """
-    return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)
 
 
 def drift_share(surviving: float, predicted: float) -> float:

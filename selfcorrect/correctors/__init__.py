@@ -3,6 +3,6 @@
 Contract: `contract` (`Corrector`, `Corrected`, `call_corrector`; `lift`, `verifier`, `chain`, controls `filter_of` and
 `random_perturbation`).
 Application: `correction` (`Correction`, `apply_corrector`: strength γ, redraws, failures).
-Correctors on samples: `anchors` (`AnchoredCorrector`, `fit_anchors`), `density_ratio` (`towards_density_ratio`).
+Correctors on samples: `anchors` (`AnchoredCorrector`, `fit_anchors`).
 Users' code: `sandbox` (a separate process with a time limit), `identity` (`identity_of`: what a result depends on).
 """

@@ -268,7 +268,11 @@ def _list_held_values(code: Any) -> Iterator[Any]:
             yield from filter(inspect.isfunction, vars(code).values())
     elif not inspect.isroutine(code):
         members = getattr(code, "__dict__", {})
-        yield from (members[name] for name in members if not _is_cache(type(code), name))
+        yield from (
+            members[name]
+            for name in members
+            if not isinstance(getattr(type(code), name, None), functools.cached_property)
+        )
         yield type(code)
 
 
@@ -287,10 +291,6 @@ def _is_written_by_users(value: object) -> bool:
     file = str(getattr(sys.modules.get(module_name), "__file__", None) or "")
     is_installed = _is_packaged(Path(file)) or file.startswith(sysconfig.get_path("stdlib"))
     return module_name in _SCRIPTS or (file.endswith(".py") and is_of_users(value) and not is_installed)
-
-
-def _is_cache(owner: type, name: str) -> bool:
-    return isinstance(getattr(owner, name, None), functools.cached_property)
 
 
 def _is_plain(value: Any) -> bool:

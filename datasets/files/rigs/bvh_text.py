@@ -15,7 +15,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
-from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
 from ..motion_file import DAMAGED_FILE
 from .rig import LARGEST
@@ -86,7 +86,8 @@ class BvhText:
 
 
 def read_bvh_text(path: Path) -> tuple[str, str]:
-    """Return the text of a BVH file and its encoding; InputError if it is no text."""
+    """Return the text of a BVH file and its encoding; InputError if it is no text, or larger than the limit."""
+    check_unpacked(path, path.stat().st_size)
     return decode(read_bytes(path), str(path))
 
 

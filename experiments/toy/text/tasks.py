@@ -10,11 +10,9 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.text import Alphabet, select_evenly, split_windows
-from selfcorrect.loop.run import Candidate, Evaluate, Task
+from selfcorrect.loop.run import Candidate, Task
 
 from ..models.categorical import Categorical
-from ..models.language import LanguageModel
 
 
 def word_task(
@@ -50,19 +48,3 @@ def make_rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tens
 def entropy(probabilities: Tensor) -> Tensor:
     """Return the entropy of distributions (…, V) in nats; its exponential is the effective number of categories."""
     return torch.special.entr(probabilities).sum(-1)
-
-
-def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> tuple[Tensor, Tensor]:
-    """Windows of characters to train on and held out, evenly spread over the first 90 % and the rest of a text."""
-    parts = split_windows(Alphabet.from_text(text, alphabet).encode(text), length, 0.1)
-    return select_evenly(parts[0], train), select_evenly(parts[1], held_out)
-
-
-def perplexity_of(held_out: Tensor) -> Evaluate:
-    """Return the judge of language models: perplexity per character of windows (N, length)."""
-
-    def scores(candidate: Candidate) -> dict[str, float]:
-        assert isinstance(candidate.model, LanguageModel)
-        return {"perplexity": float(np.exp(candidate.model.cross_entropy(held_out)))}
-
-    return scores

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..checks.check import CheckResult
-from ..geometry.kinematics import make_continuous
+from ..geometry.kinematics import joint_positions, make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import norms
 from ..motion import SLAB, Motion
@@ -191,6 +191,9 @@ class FrameRepeats:
             corrected = correction.motion.select_frames(self._starts[self.sources])
             motion = replace(correction.motion, root_m=corrected.root_m, rotations=corrected.rotations)
             correction = replace(correction, motion=motion)
+        if correction.accepted and len(correction.motion) == len(original):
+            furthest_m = _measure_furthest_m(original, correction.motion)
+            correction = replace(correction, figures={**correction.figures, "furthest_m": furthest_m})
         return replace(correction, notes=(*self._notes(is_even=is_even), *correction.notes))
 
     def _notes(self, *, is_even: bool) -> Iterator[Note]:
@@ -222,6 +225,17 @@ class FrameRepeats:
         for support in correction.supports:
             supports.append(replace(support, first=starts[support.first], last=starts[support.last + 1] - 1))
         return replace(correction, motion=motion, failure=failure, timeline=timeline, supports=tuple(supports))
+
+
+def _measure_furthest_m(before: Motion, after: Motion) -> float:
+    """Return the largest distance between the same joints of two motions of one length."""
+    furthest_m = 0.0
+    for start in range(0, len(before), SLAB):
+        part = slice(start, start + SLAB)
+        before_m = joint_positions(before.select_frames(part))
+        after_m = joint_positions(after.select_frames(part))
+        furthest_m = max(furthest_m, float(norms(after_m - before_m).max()))
+    return furthest_m
 
 
 def _measure_steps(motion: Motion) -> np.ndarray:

@@ -144,6 +144,8 @@ class NoteKind(StrEnum):
     """A joint was moved by `value` metres, further than errors of captures are wide, mostly by `repair`."""
     IN_PLACE = "in place"
     """The body walks or runs in place, as on a treadmill of `value` metres per second."""
+    RIDE = "ride"
+    """The ground that carries the body rises by `value` metres, or sinks; corrected as it is seen from there."""
     DRIFT_KEPT = "drift kept"
     """The floor seems to drift at `value` metres per second; the root's path was not changed."""
     TILTED = "tilted"
@@ -194,6 +196,7 @@ _NOTES = {
     NoteKind.FLOOR_KEPT: "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones",
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
+    NoteKind.RIDE: "rides on ground that moves by {value:+.2f} m, as on a lift; it is corrected on that ground",
     NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
     NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it",
     NoteKind.LEVELLED: "its floor was tilted by {value:.1f} degrees; it is level now",

@@ -1,7 +1,8 @@
 """Move a motion to a body with other bone lengths, so that its feet stand where they stood.
 
 The same rotations on longer legs put feet into the floor, and the same root path makes them slide. So the root's path
-is scaled about the floor by the length of the legs, and the root is then moved by what standing feet are still off.
+is scaled about the floor by the length of the legs. Then it is raised by what standing feet are still off, and moved
+over the floor by the speed with which they slide: feet of another length end a step at another place.
 """
 
 from dataclasses import replace
@@ -52,7 +53,11 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
     pivot_m = original.root_m[0] * [1.0, 0.0, 1.0] + [0.0, observation.floor_m, 0.0]
     scaled = replace(posed, root_m=pivot_m + ratio * (posed.root_m - pivot_m))
     goals_m = pivot_m + ratio * (own_feet_m - pivot_m)
-    off_m = _interpolate_stances(find_feet_m(scaled) - goals_m, observation, original.fps)
+    feet_off_m = find_feet_m(scaled) - goals_m
+    off_m = _interpolate_stances(feet_off_m, observation, original.fps)
+    slid_m = _integrate_slide(feet_off_m, observation)
+    slid_m += np.mean(off_m - slid_m, axis=0)
+    off_m[:, [0, 2]] = slid_m[:, [0, 2]]
     placed = replace(scaled, root_m=scaled.root_m - off_m)
     sunk_m = observation.floor_m - observe(placed).floor_m
     return replace(placed, root_m=placed.root_m + np.array([0.0, sunk_m, 0.0]))
@@ -69,3 +74,14 @@ def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float
     frames = np.arange(len(means_m))
     filled_m = np.stack([np.interp(frames, stands, column[stands]) for column in means_m.T], axis=-1)
     return gaussian_filter1d(filled_m, _BLEND_S * fps, axis=0, mode="nearest")
+
+
+def _integrate_slide(off_m: np.ndarray, observation: Observation) -> np.ndarray:
+    """Return how far standing points have slid (T, 3), which are off by off_m (T, 2, K, 3).
+
+    Nothing slides while no foot stands.
+    """
+    weights = np.minimum(observation.standing[1:], observation.standing[:-1])
+    steps_m = (np.diff(off_m, axis=0) * weights[..., None]).sum((1, 2))
+    steps_m /= np.maximum(weights.sum((1, 2)), 1e-9)[:, None]
+    return np.concatenate([np.zeros((1, 3)), np.cumsum(steps_m, axis=0)])

@@ -8,14 +8,20 @@ import os
 from importlib import import_module
 from types import ModuleType
 
+FUNCTIONS = (
+    "chain_products", "compose", "filter_frames", "format_rows", "iterate_forces", "pose", "rotate", "solve_banded",
+)  # fmt: skip
+"""Functions of the kernels that are used. Kernels that lack some were compiled from an older clone and are left out."""
+
 
 def _import_kernels() -> ModuleType | None:
     if os.environ.get("SELFCORRECT_PURE", "") not in ("", "0"):
         return None
     try:
-        return import_module("._kernels", __package__)
+        kernels = import_module("._kernels", __package__)
     except ImportError:
         return None
+    return kernels if all(hasattr(kernels, name) for name in FUNCTIONS) else None
 
 
 KERNELS = _import_kernels()

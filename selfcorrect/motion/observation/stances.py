@@ -173,9 +173,18 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
     return Votes(floors_m, error_m, levels_m)
 
 
+_MOST_PAIRS = 2**22
+"""Pairs of votes that are compared at once, so that memory does not grow with their square."""
+
+
 def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float) -> tuple[float, np.ndarray]:
     """Return the lowest height with many votes near it, and the weights (S,) of the votes that are near it."""
-    density = np.exp(-0.5 * ((heights_m[:, None] - heights_m) / width_m) ** 2) @ weights
+    rows = max(_MOST_PAIRS // len(heights_m), 1)
+    densities = []
+    for start in range(0, len(heights_m), rows):
+        apart_m = heights_m[start : start + rows, None] - heights_m
+        densities.append(np.exp(-0.5 * (apart_m / width_m) ** 2) @ weights)
+    density = np.concatenate(densities)
     mode_m = heights_m[density >= limits.MANY_VOTES * density.max()].min()
     near = weights
     for _ in range(8):

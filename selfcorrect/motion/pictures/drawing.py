@@ -76,17 +76,16 @@ class Camera:
         return in_camera[..., :2] / (1 - in_camera[..., 2] / self.distance_m)[..., None]
 
 
-def fit_camera(panels: Sequence[PicturePanel], camera: Camera | None = None, *, same_view: bool = False) -> Camera:
+def fit_camera(panels: Sequence[PicturePanel], *, same_view: bool = False) -> Camera:
     """Return a camera that shows the whole bodies of all panels in all frames.
 
     Args:
-        camera: Camera to begin with; the result is no nearer.
         same_view: Let every panel's camera follow the first motion.
 
     Returns:
         The camera.
     """
-    camera = camera or Camera()
+    camera = Camera()
     around_m = [points_m for panel in panels for points_m in _around_path_m(panels, panel, same_view)]
     for _ in range(_FITTING_STEPS):  # perspective changes with the distance
         target_m = (0.0, camera.target_height_m, 0.0)
@@ -176,7 +175,6 @@ def film_strip(
     *,
     pictures: int = 8,
     size_px: int = 240,
-    camera: Camera | None = None,
     same_view: bool = False,
 ) -> np.ndarray:
     """Draw each motion as a row of moments, evenly spaced in time.
@@ -184,14 +182,13 @@ def film_strip(
     Args:
         panels: The motions, with titles and what else is drawn.
         size_px: Height and width of a picture.
-        camera: Camera of all panels; by default one that shows the whole bodies.
         same_view: Let every panel's camera follow the first motion.
 
     Returns:
         (height, width, 3) uint8.
     """
     strips = []
-    camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
+    camera = fit_camera(panels, same_view=True) if same_view else None
     for panel in panels:
         moments = np.linspace(0, len(panel.motion) - 1, pictures).round().astype(int)
         path_m = camera_path_m(panels, panel, same_view)

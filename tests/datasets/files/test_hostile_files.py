@@ -384,3 +384,14 @@ def test_many_short_animations_are_refused_unless_allowed(tmp_path: Path, monkey
     monkeypatch.setenv(LIMIT_VARIABLE, "10")
     with pytest.raises(InputError, match=rf"many\.glb: would take 15 MB of memory, .* 10 MB.*{LIMIT_VARIABLE}"):
         open_motion(tmp_path / "many.glb")
+
+
+def test_a_bvh_file_that_is_larger_than_the_limit_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "long.bvh"
+    with path.open("wb") as file:
+        file.truncate(3 * 2**20)
+    monkeypatch.setenv(LIMIT_VARIABLE, "2")
+    with pytest.raises(InputError, match=rf"long\.bvh: would take 3 MB of memory, .* 2 MB.*{LIMIT_VARIABLE}"):
+        open_motion(path)

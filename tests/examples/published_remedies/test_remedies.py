@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from published_remedies.candidates import select_candidates
 from published_remedies.ecosystem import Ecosystem
 from published_remedies.sampling import Guided, Rescaled, Truncated, denoising_errors
 from published_remedies.selection import (
@@ -33,7 +34,6 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.steering import steer
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.remedies.selection import select_candidates
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 

@@ -52,7 +52,7 @@ def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.Cap
 def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(correct, "default_workers", lambda: 4)
     counts = []
-    for size in (1_000, 3_000_000, 50_000_000):
+    for size in (1_000, 1_500_000, 50_000_000):
         with (tmp_path / f"{size}.bvh").open("wb") as file:
             file.truncate(size)
         counts.append(correct.CorrectCommand((file.name,))._choose_workers())

@@ -53,7 +53,7 @@ COMMANDS = {
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
     "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
     "one toy": ToyCommand(("gaussian-correct",)),
-    "toys with networks": ToyCommand(("digits", "language")),
+    "a toy with networks": ToyCommand(("digits",)),
 }
 
 

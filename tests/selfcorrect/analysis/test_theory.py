@@ -17,6 +17,9 @@ crossfed_variance = load_loop("crossfeed").crossfed_variance
 verified_contraction = load_loop("biased-corrector").verified_contraction
 kept_simpson = load_loop("language").kept_simpson
 accumulated_simpson = load_loop("language").accumulated_simpson
+filtered_ratio = load_loop("provenance").filtered_ratio
+verified_step = load_loop("biased-corrector").verified_step
+matching_loss = load_loop("lineages").matching_loss
 matched_offspring_variance = load_loop("lineages").matched_offspring_variance
 
 
@@ -97,7 +100,7 @@ def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None
     tolerated = tolerated_ratio(0.8, spread=0.5)
     assert theory.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
     rate = needed_true_positive_rate(9.0, tolerated, 0.1)
-    assert theory.filtered_ratio(9.0, rate, 0.1) == pytest.approx(tolerated)
+    assert filtered_ratio(9.0, rate, 0.1) == pytest.approx(tolerated)
     assert needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
 
 
@@ -182,8 +185,8 @@ def test_regression_loops_follow_their_sums(generator) -> None:
 
 def test_verified_step_is_a_truncated_mean_whose_slope_is_the_contraction(generator) -> None:
     labels = generator.normal(0.4, 1.5, 1_000_000)
-    assert theory.verified_step(0.4, 1.0, 1.5) == pytest.approx(labels[np.abs(labels) < 1].mean(), abs=0.003)
-    slope = (theory.verified_step(1e-4, 1.0, 1.5) - theory.verified_step(-1e-4, 1.0, 1.5)) / 2e-4
+    assert verified_step(0.4, 1.0, 1.5) == pytest.approx(labels[np.abs(labels) < 1].mean(), abs=0.003)
+    slope = (verified_step(1e-4, 1.0, 1.5) - verified_step(-1e-4, 1.0, 1.5)) / 2e-4
     assert verified_contraction(1.0, 1.5) == pytest.approx(float(slope), rel=1e-3)
     assert verified_contraction(50.0, 1.0) == pytest.approx(1.0)
 
@@ -343,8 +346,8 @@ def test_matching_loses_the_parents_that_no_candidate_has(excess):
     draws = 3
     chances = rng.gamma(1 / excess, excess, parents) if excess else np.ones(parents)
     empty = np.mean(rng.poisson(draws * chances) == 0)
-    assert theory.matching_loss(draws, excess) == pytest.approx(empty, abs=4 * math.sqrt(empty / parents))
-    assert matched_offspring_variance(draws, excess) == 2 * theory.matching_loss(draws, excess)
+    assert matching_loss(draws, excess) == pytest.approx(empty, abs=4 * math.sqrt(empty / parents))
+    assert matched_offspring_variance(draws, excess) == 2 * matching_loss(draws, excess)
 
 
 def test_drift_explains_all_part_or_nothing():

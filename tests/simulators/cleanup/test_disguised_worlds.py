@@ -283,6 +283,16 @@ def test_findings_are_those_of_the_recording(tmp_path: Path) -> None:
     assert not result.content.failed_checks
 
 
+def test_a_motion_whose_copies_are_replaced_is_not_unchanged() -> None:
+    """Unchanged samples whose copies are put back are the motion again."""
+    held = made_motion("walk", frames=120).select_frames(np.arange(120) * 5 // 6)
+    for frame_times, is_unchanged in (("even", False), ("keep", True)):
+        repeats = FrameRepeats.from_motion(held)
+        samples = repeats.prepare(held, frame_times)
+        correction = CorrectedMotion(samples, figures={"furthest_m": 0.0})
+        assert repeats.restore(held, correction, frame_times).is_unchanged == is_unchanged
+
+
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_linear_frames_between_regular_keys_become_curves(count: int) -> None:
     motion = made_motion("turn")

@@ -15,8 +15,8 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.steering import steer
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.remedies.matching import newest_synthetic
-from selfcorrect.remedies.selection import Rule, select_candidates
 
+from .candidates import Rule, select_candidates
 from .ecosystem import Ecosystem
 from .sampling import Guided, Rescaled, Truncated, denoising_errors
 from .selection import farthest_points, in_latent_subspace, least_likely, match_moments, most_confident

@@ -13,7 +13,8 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
 from selfcorrect.loop.bias import Sampler
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.remedies.selection import Pool, Rule
+
+from .candidates import Pool, Rule
 
 Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
 """(model, values (N, *event), labels (N,), stream) → (N,) errors, larger for samples that the model finds unlikely."""

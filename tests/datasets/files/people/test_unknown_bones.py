@@ -78,6 +78,8 @@ def test_a_floor_that_somebody_states_is_a_floor(
     """Bones that are unknown explain feet in the floor, unless the user says where the floor is."""
     file = write(tmp_path / "deep.npz", raise_motion(walker, -0.113), betas=0.5)
     assert not check(open_motion(file).motion, ["F4"])
+    average = write(tmp_path / "average.npz", raise_motion(walker, -0.113), betas=0.0)
+    assert check(open_motion(average).motion, ["F4"]), "a shape of zeros is the average body, whose bones are known"
     (finding,) = check(open_motion(file, Reading(floor=0.0)).motion, ["F4"])
     assert finding.value == pytest.approx(0.113, abs=0.02)
     assert main(["check", str(file), "--select", "F4"]) == 0

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import made_motion
+from made_rigs import base_walk
 
 from selfcorrect.motion.editing.other_body import keep_feet_in_place, measure_leg_m
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import find_feet_m, observe
+from selfcorrect.motion.observation.observation import Observation, find_feet_m, observe
 
 
 def scale_body(motion: Motion, share: float) -> Motion:
@@ -50,6 +51,25 @@ def test_other_proportions_keep_standing_feet_still(walk: Motion) -> None:
     assert speeds_m_s[2] < min(speeds_m_s[1], speeds_m_s[0] + 0.05)
     heights_m = find_feet_m(placed)[:, :, -1, 1][observation.stands]
     assert np.std(heights_m) < np.std(find_feet_m(posed)[:, :, -1, 1][observation.stands]) + 1e-3
+
+
+@pytest.mark.parametrize("shares", [(1.0, 1.5), (1.0, 0.6), (1.2, 1.0), (0.85, 1.0), (0.85, 1.4)])
+def test_feet_that_roll_over_slide_no_faster_on_other_legs_and_feet(shares: tuple[float, float]) -> None:
+    """The share by which legs are longer is that by which the whole motion is faster."""
+    walk = base_walk(2)
+    offsets_m = walk.skeleton.offsets_m.copy()
+    for part, share in (("knee", shares[0]), ("ankle", shares[0]), ("foot", shares[1])):
+        offsets_m[list(walk.skeleton.pair(part) or ())] *= share
+    placed = keep_feet_in_place(walk, replace(walk, skeleton=replace(walk.skeleton, offsets_m=offsets_m)))
+    observation = observe(walk)
+    before_m_s, after_m_s = (measure_slide_m_s(motion, observation) for motion in (walk, placed))
+    assert after_m_s < 1.1 * shares[0] * before_m_s + 0.01
+
+
+def measure_slide_m_s(motion: Motion, observation: Observation) -> float:
+    """Mean horizontal speed of heels and toes that stand."""
+    velocities_m_s = np.gradient(find_feet_m(motion)[..., [0, 2]], 1 / motion.fps, axis=0)
+    return float(np.average(np.linalg.norm(velocities_m_s, axis=-1), weights=observation.standing))
 
 
 def test_the_same_legs_keep_every_number(walk: Motion) -> None:

@@ -1,8 +1,11 @@
 """NumPy's versions are the oracle: the compiled kernels give the same bits."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,3 +113,22 @@ def test_the_environment_leaves_the_kernels_out(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SELFCORRECT_PURE", "1")
     program = "from selfcorrect.motion.geometry.compiled import KERNELS; assert KERNELS is None"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_kernels_of_an_older_clone_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SELFCORRECT_PURE", raising=False)
+    for left_out in compiled.FUNCTIONS:
+        older = SimpleNamespace(**{name: None for name in compiled.FUNCTIONS if name != left_out})
+        monkeypatch.setattr(compiled, "import_module", lambda *_, older=older: older)
+        assert compiled._import_kernels() is None
+    monkeypatch.setattr(compiled, "import_module", lambda *_: SimpleNamespace(**dict.fromkeys(compiled.FUNCTIONS)))
+    assert compiled._import_kernels() is not None
+
+
+def test_all_functions_of_kernels_that_are_used_are_looked_for() -> None:
+    used = set()
+    root = Path(__file__).resolve().parents[4]
+    for package in ("selfcorrect", "datasets", "simulators", "experiments"):
+        for path in (root / package).rglob("*.py"):
+            used |= set(re.findall(r"KERNELS\.(\w+)", path.read_text(encoding="utf-8")))
+    assert used == set(compiled.FUNCTIONS)

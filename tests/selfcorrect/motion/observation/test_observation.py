@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import weakref
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation import stances
 from selfcorrect.motion.observation.observation import Observation, observe
 
 from ....made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
@@ -133,3 +135,18 @@ def test_observations_are_made_once_and_let_motions_go() -> None:
     reference = weakref.ref(motion)
     del motion
     assert reference() is None
+
+
+def test_many_votes_need_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All pairs of votes of a recording of an hour would take gigabytes."""
+    heights_m = np.random.default_rng(0).normal(0.02, 0.01, 4000)
+    weights = np.linspace(0.5, 1.0, 4000)
+    tracemalloc.start()
+    floor_m, near = stances._find_lowest_mode(heights_m, weights, 0.01)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < heights_m.nbytes * len(heights_m)
+    monkeypatch.setattr(stances, "_MOST_PAIRS", len(heights_m) ** 2)
+    floor_at_once_m, near_at_once = stances._find_lowest_mode(heights_m, weights, 0.01)
+    assert floor_m == pytest.approx(floor_at_once_m, abs=1e-12)
+    np.testing.assert_allclose(near, near_at_once, rtol=1e-9)

@@ -12,12 +12,13 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from ..core.errors import SettingError
-from ..core.randomness import Stream
-from ..core.samples import Samples
-from ..correctors.density_ratio import Discrimination, log_density_ratio
-from ..loop.bias import Bias, Sampler, sample_independently
-from ..models.protocol import GenerativeModel
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.loop.bias import Bias, Sampler, sample_independently
+from selfcorrect.models.protocol import GenerativeModel
+
+from .density_ratio import Discrimination, log_density_ratio
 
 
 @dataclass(frozen=True)

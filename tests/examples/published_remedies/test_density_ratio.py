@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from published_remedies.candidates import Pool, at_random, by_density_ratio
+from published_remedies.density_ratio import Discrimination, log_density_ratio, towards_density_ratio
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.correctors.density_ratio import Discrimination, log_density_ratio, towards_density_ratio
-from selfcorrect.remedies.selection import Pool, at_random, by_density_ratio
 from selfcorrect.runtime import global_generators
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -2,7 +2,7 @@
 
 After arXiv 2606.19162, where the logit of a discriminator of real against synthetic is a reward. With as many real as
 synthetic samples in training, the best logit is log p_real(x) / p_synthetic(x) (Sugiyama et al. 2012). As acceptance it
-is `selfcorrect.remedies.selection.by_density_ratio`.
+is `candidates.by_density_ratio`.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ..core.errors import InputError, SettingError
-from ..core.randomness import Stream
-from ..core.samples import Samples
-from ..models.network import perceptron
-from ..models.training import layer_randomness, update
-from .contract import Corrector
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.contract import Corrector
+from selfcorrect.models.network import perceptron
+from selfcorrect.models.training import layer_randomness, update
 
 LogRatio: TypeAlias = Callable[[Tensor], Tensor]
 """Values (N, *event) → (N,), differentiable."""
