@@ -73,20 +73,10 @@ class Observation:
     def __len__(self) -> int:
         return len(self.feet_m)
 
-    @cached_property
+    @property
     def standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands in its place: that it may be planted.
-
-        Labels of the motion's file are evidence, too; infinite ones decide.
-        """
-        standing = self._perception.standing
-        model = self._perception.model
-        if self._labels is None or model is None:
-            return standing
-        labels = np.repeat(self._labels, standing.shape[2], axis=1)
-        shares = np.clip(labels, *limits.LABELLED)
-        standing = model.infer_standing(self._perception.ground.above_m, np.log(shares / (1 - shares)))
-        return np.where(np.isinf(labels), labels > 0, standing).reshape(self.feet_m.shape[:3])
+        """(T, 2, K) probability that each point stands in its place: that it may be planted."""
+        return self._perception.standing
 
     @cached_property
     def bearing(self) -> np.ndarray:
@@ -100,8 +90,22 @@ class Observation:
 
     @cached_property
     def stands_firmly(self) -> np.ndarray:
-        """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide."""
-        return (self.standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
+        """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide.
+
+        Labels of the motion's file are evidence, too; infinite ones decide.
+        """
+        stands = (self._labelled_standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
+        return stands if self._labels is None else np.where(np.isinf(self._labels), self._labels > 0, stands)
+
+    @property
+    def _labelled_standing(self) -> np.ndarray:
+        """(T, 2, K) probability that each point stands, with the labels of the motion's file as evidence."""
+        model = self._perception.model
+        if self._labels is None or model is None:
+            return self.standing
+        shares = np.clip(self._labels, limits.MISLABELLED, 1 - limits.MISLABELLED)
+        odds = np.repeat(np.log(shares / (1 - shares)), self.standing.shape[2], axis=1)
+        return model.infer_standing(self._perception.ground.above_m, odds).reshape(self.standing.shape)
 
     @cached_property
     def settled(self) -> np.ndarray:

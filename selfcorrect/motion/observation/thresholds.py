@@ -43,8 +43,8 @@ SURE = 0.9
 LIKELY = 0.5
 """Probability from which on a foot is said to stand, or to bear load."""
 
-LABELLED = (0.0025, 0.95)
-"""Probabilities that a foot stands which a file says swings, and one which it says stands."""
+MISLABELLED = 0.0025
+"""Probability that a label of a file is wrong."""
 
 MANY_VOTES = 0.2
 """The floor is the lowest height at which votes are this dense, as a share of where they are densest."""
