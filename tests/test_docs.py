@@ -269,7 +269,8 @@ def test_programs_put_a_clip_down_by_one_height_wherever_it_was(by_m: float) -> 
     retargeting = tool("retargeting")
     walk = next(motion for motion in load_motions("deepmimic") if motion.label == "walk")
     raised = replace(walk, root_m=walk.root_m + np.array([0.0, by_m, 0.0]))
-    expected, measured = ([*retargeting.measure_clip(motion, observe(walk))] for motion in (walk, raised))
+    expected = list(retargeting.measure_clip(walk, observe(walk)))
+    measured = list(retargeting.measure_clip(raised, observe(walk)))
     for row, expected_row in zip(measured, expected, strict=True):
         assert (row == expected_row) == (not by_m or "none" not in row["program"])
     heights_m = {row["program"]: float(row["stance_height_m"]) for row in measured}

@@ -28,6 +28,7 @@ FORBIDDEN = re.compile(
 NEEDED = (
     "selfcorrect/py.typed",
     "selfcorrect/__init__.py",
+    "selfcorrect/__init__.pyi",
     "datasets/collections/deepmimic_clips.zip",
     "experiments/studies/report.html",
     "experiments/cli.py",
