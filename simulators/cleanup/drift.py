@@ -18,7 +18,6 @@ import numpy as np
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
-from selfcorrect.motion.observation.observation import Observation, observe
 
 from ..body.curves import smooth_whittaker
 from ..body.leg_ik import Legs
@@ -27,7 +26,7 @@ from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m
 from .gliding import GLIDES, GlideSettings, estimate_standing_glide
 from .planting import PlantFeet
-from .stance import PosedMotions, StanceEvidence, bell
+from .stance import CUES, CueSettings, PosedMotions, StanceEvidence, bell, collect_stance_evidence
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class StabilizeFloor:
     drift is removed, and clean clips stay unchanged.
     """
 
+    cues: CueSettings = CUES
+    """Cues by which a point of a foot stands."""
     upright_m: float = 0.5
     """Height of the root above the soles beyond which feet carry the body."""
     often: float = 0.5
@@ -152,11 +153,12 @@ class StabilizeFloor:
     def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
         """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
         motions = posed.motions
+        ankles = posed.orientations[:, :, Legs.from_skeleton(motions.skeleton).ankles]
         floor_motions = []
         for index in range(len(motions)):
             floor_motion = estimate_floor_motion(
                 posed.feet_m[index],
-                observe(motions[index]),
+                ankles[index],
                 motions.root_m[index],
                 motions.fps,
                 self,
@@ -228,7 +230,7 @@ class FloorMotion:
 
 def estimate_floor_motion(
     feet_m: np.ndarray,
-    observation: Observation,
+    ankles: np.ndarray,
     root_m: np.ndarray,
     fps: float,
     settings: StabilizeFloor,
@@ -242,13 +244,13 @@ def estimate_floor_motion(
 
     Args:
         feet_m: (T, 2, K, 3) sole corners.
-        observation: Observation of the motion.
+        ankles: (T, 2, 4) orientations of the ankles, world.
         root_m: (T, 3) root.
         fps: Frames per second.
         settings: Thresholds.
         noisy: Whether the joints are noisy; such a body must not run.
     """
-    drift_m_s = estimate_floor_drift(feet_m, observation, root_m, fps, settings, noisy=noisy)
+    drift_m_s = estimate_floor_drift(feet_m, ankles, root_m, fps, settings, noisy=noisy)
     zero_m_s = np.zeros_like(drift_m_s)
     if settings.remove:
         return FloorMotion(drift_m_s, zero_m_s)
@@ -282,7 +284,7 @@ def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
 
 def estimate_floor_drift(
     feet_m: np.ndarray,
-    observation: Observation,
+    ankles: np.ndarray,
     root_m: np.ndarray,
     fps: float,
     settings: StabilizeFloor,
@@ -293,7 +295,7 @@ def estimate_floor_drift(
 
     Args:
         feet_m: (T, 2, K, 3) sole corners.
-        observation: Observation of the motion.
+        ankles: (T, 2, 4) orientations of the ankles, world.
         root_m: (T, 3) root.
         fps: Frames per second.
         settings: Thresholds.
@@ -307,7 +309,7 @@ def estimate_floor_drift(
     upright = root_m[:, 1] - lowest_m > settings.upright_m
     if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
         return no_drift_m_s
-    standing = StanceEvidence.from_observation(observation, upright[1:])
+    standing = collect_stance_evidence(feet_m, ankles, upright[1:], fps, settings.cues)
     if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
         return no_drift_m_s
     required = NOISY if noisy else CALM

@@ -107,19 +107,6 @@ class Observation:
         odds = np.repeat(np.log(shares / (1 - shares)), self.standing.shape[2], axis=1)
         return model.infer_standing(self._perception.ground.above_m, odds).reshape(self.standing.shape)
 
-    @cached_property
-    def settled(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands on ground that may slide beneath it."""
-        model = self._perception.model
-        if model is None:
-            return self.standing
-        return model.infer_settled(self._perception.ground.above_m).reshape(self.standing.shape)
-
-    @cached_property
-    def points_m(self) -> np.ndarray:
-        """(T, 2, K, 3) places of the points: heel and toe joint of each foot, or the ankle of feet without one."""
-        return find_heels_and_toes(self.feet_m)
-
     @property
     def toes_stand(self) -> np.ndarray:
         """(T, 2) whether the toe joint of each foot, or the ankle of feet without one, surely stands in its place."""

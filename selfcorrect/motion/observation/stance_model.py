@@ -50,12 +50,6 @@ class StanceModel:
         heights = self._height_evidence(above_m, -6.0, 1.5)
         return self._infer(self._speed_evidence() + heights + evidence)
 
-    def infer_settled(self, above_m: np.ndarray) -> np.ndarray:
-        """Return the probability (T, P) of standing on ground that may slide: by heights (T, P) and vertical speeds."""
-        up = np.hypot(self._rises_m_s, self._paths.speed_noise_m_s)
-        evidence = _log_ratio(self._paths.rises_m_s, up, np.maximum(self._lifts_m_s, 2 * up), 1)
-        return self._infer(np.clip(evidence, -4.0, 1.0) + self._height_evidence(above_m, -6.0, 1.5))
-
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
         """Return the probability (T, P) of touching the ground, also while feet roll; above_m: (T, P)."""
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
