@@ -19,6 +19,7 @@ ALLOWED = {
     "experiments/jobs/input_keys.py": "hashes a file that is_file has checked",
     "experiments/studies/report.py": "pages of the package",
     "experiments/studies/summary.py": "what Linux tells of the processor",
+    "selfcorrect/__init__.py": "the list of names, a file of the package",
     "selfcorrect/motion/pictures/player.py": "a page of the package",
     "selfcorrect/runtime/processes.py": "what Linux tells of the process",
 }

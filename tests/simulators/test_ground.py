@@ -23,6 +23,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean_motions
+from selfcorrect.simulators.cleanup.foot_lock import FEET
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -74,7 +75,8 @@ def test_a_flat_box_is_a_floor_at_its_height(planted_walk: Motion, height_m: flo
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
     sunk = raise_motion(planted_walk, height_m - 0.03)
     on_box = correct_on_stairs(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
-    floor = CleanupSettings().without_steps(LevelFloor)
+    always = PlantFeet(replace(FEET, least_gain_m_s=0.0))  # as on a known ground
+    floor = CleanupSettings().without_steps(LevelFloor).with_steps(always)
     on_floor = KinematicCorrector(floor)([raise_motion(sunk, -height_m)])[0].motion
     np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
     np.testing.assert_allclose(on_box.rotations, on_floor.rotations, atol=1e-9)

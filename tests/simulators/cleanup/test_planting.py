@@ -26,7 +26,7 @@ def test_bodies_on_the_floor_do_not_sink(clips, label):
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
 
 
-@pytest.mark.parametrize("slid_m", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("slid_m", [1.0, 2.0])
 def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_m):
     """A body that glides over the floor glides on: legs that followed all of it would do the splits."""
     frames = round(10 * stand.fps)
