@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.geometry.kinematics import make_continuous
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
 
@@ -336,10 +337,13 @@ def _sample_channel(
         raise ValueError(f"a track of {len(times_s)} keys has values of shape {values.shape}")
     if not (np.abs(values) <= LARGEST).all():
         raise InputError(f"its key frames are not finite, or beyond ±{LARGEST:g}")
+    keys = values[1::3] if rows_per_key == 3 else values
+    if kind == "rotation" and (norms(keys) < LEAST_LENGTH).any():
+        raise InputError("a key frame has a rotation of length 0; expected unit quaternions")
     at_s = np.clip(clock_s, times_s[0], times_s[-1])
     if interpolation == "STEP" or len(times_s) == 1:
-        keys = np.searchsorted(times_s, at_s + 1e-6, side="right") - 1
-        return values[np.maximum(keys, 0)]
+        last_keys = np.searchsorted(times_s, at_s + 1e-6, side="right") - 1
+        return values[np.maximum(last_keys, 0)]
     if interpolation == "CUBICSPLINE":
         return _spline(times_s, values[0::3], values[1::3], values[2::3], at_s)
     distinct = np.concatenate([[True], np.diff(times_s) > 0])

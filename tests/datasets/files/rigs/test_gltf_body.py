@@ -317,6 +317,13 @@ def damage(content: dict[str, Any], where: str) -> None:
             numbers = bytearray(base64.b64decode(content["buffers"][0]["uri"].partition(",")[2]))
             np.ndarray(accessor["count"], "<f4", numbers, start)[-1] = 1e12
             content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
+        case "no turn":
+            turns = next(channel for channel in animation["channels"] if channel["target"]["path"] == "rotation")
+            accessor = content["accessors"][animation["samplers"][turns["sampler"]]["output"]]
+            start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
+            numbers = bytearray(base64.b64decode(content["buffers"][0]["uri"].partition(",")[2]))
+            np.ndarray((accessor["count"], 4), "<f4", numbers, start)[2] = 0.0
+            content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
         case "deep" | "many":
             first = len(content["nodes"])
             chain = where == "deep"
@@ -341,6 +348,7 @@ def damage(content: dict[str, Any], where: str) -> None:
         ("version", "expected glTF 2.0, got version 1.0"),
         ("stretched", r"the node spine1 is stretched, by \[1.0, 2.0, 1.0\]"),
         ("compressed", "its numbers are compressed"),
+        ("no turn", "a key frame has a rotation of length 0"),
         ("bomb", "would take .* of memory"),
         ("deep", "more than 128 below one another"),
         ("many", "a skeleton has at most 4096 joints"),
