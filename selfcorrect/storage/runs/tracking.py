@@ -202,8 +202,12 @@ class WandbLog:
         environment_tags = filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
         self.place.mkdir(parents=True, exist_ok=True)
         self._remove_offline_runs(id)
-        sweep = {SWEEP_SETTINGS[name]: value for name, value in self._sweep.items() if name != "WANDB_RUN_ID"}
-        private = {name: value for name, value in PRIVATE.items() if f"WANDB_{name.upper()}" not in os.environ}
+        sweep: dict[str, Any] = {
+            SWEEP_SETTINGS[name]: value for name, value in self._sweep.items() if name != "WANDB_RUN_ID"
+        }
+        private: dict[str, Any] = {
+            name: value for name, value in PRIVATE.items() if f"WANDB_{name.upper()}" not in os.environ
+        }
         opened = wandb.init(
             project=self._project,
             entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
