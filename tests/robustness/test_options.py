@@ -76,6 +76,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     ways_m = np.linspace(0.0, 2.0, len(still))[:, None] * [1.0, 0.0, 0.0]
     save_motion(folder / "drifting.bvh", replace(still, root_m=still.root_m + ways_m))
+    noise_rad = np.random.default_rng(0).normal(0.0, 0.05, (raised.rotations[..., 0].size, 3))
+    shaken = (Rotation.from_quat(raised.rotations.reshape(-1, 4)) * Rotation.from_rotvec(noise_rad)).as_quat()
+    save_motion(folder / "noisy.bvh", replace(raised, rotations=shaken.reshape(raised.rotations.shape)))
     cut_m = np.where(np.arange(len(raised)) < 20, 0.0, 2.0)[:, None] * [1.0, 0.0, 1.0]
     save_motion(folder / "takes.bvh", replace(raised, root_m=raised.root_m + cut_m))
     frames = np.arange(len(raised)) // 2 * 2
@@ -173,7 +176,7 @@ OTHERS = {
         ("correct short.bvh --out out --kinematic", "--keep-failed"),
         ("correct a.bvh --out out --kinematic", "--contacts contacts.json"),
         ("correct a.bvh --out out --kinematic", "--frames 5:20"),
-        ("correct a.bvh --out out --kinematic", "--amount legs=0.3"),
+        ("correct noisy.bvh --out out --kinematic", "--amount legs=0.3"),
         ("correct a.bvh --out out --kinematic", "--keep hands"),
         ("correct a.bvh --out out --kinematic", "--quiet"),
         *(("correct a.bvh --out out --kinematic", f"--{name}-per-job 0.5") for name in ("cpus", "gpus", "memory")),
