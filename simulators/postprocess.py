@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Protocol, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, 
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation.observation import observe_contacts
+from selfcorrect.motion.observation.observation import observe_feet
 from selfcorrect.motion.skeleton import Skeleton
 
 from .body.curves import smooth_gaussian, smoothstep, thirds_to_frames
@@ -306,7 +307,7 @@ class RestoreFeet(Positive):
         """
         skeleton = motions.skeleton
         ankles = Legs.from_skeleton(skeleton).ankles
-        stands = self._shares(observe_contacts(cleaned), motions.fps)
+        stands = self._shares(observe_feet(cleaned, attrgetter("touches")), motions.fps)
         share = np.maximum(stands, 1 - simulated[..., None])[..., None]
         feet = [skeleton.joint(f"{side}_foot") for side in ("left", "right")]
         toes = [foot for foot in feet if foot is not None]

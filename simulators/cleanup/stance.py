@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from selfcorrect.motion.geometry.rotations import rotate, steps_between
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.observation.observation import observe_feet
 from selfcorrect.motion.support import Support
 
 from ..body.leg_ik import Legs
@@ -121,12 +122,7 @@ class PosedMotions:
     @cached_property
     def stands(self) -> np.ndarray:
         """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
-        stands = np.empty(self.feet_m.shape[:3], dtype=bool)
-        for index, motion_stands in enumerate(stands):
-            observed = observe(self.motions[index]).stands_firmly
-            motion_stands[: len(observed)] = observed
-            motion_stands[len(observed) :] = observed[-1:]
-        return stands
+        return observe_feet(self.motions, attrgetter("stands_firmly"))
 
     def is_flat(self, tilt_rad: float) -> np.ndarray:
         """Return whether each foot (N, T, 2) is tilted by less than an angle."""

@@ -128,7 +128,7 @@ def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
 
     The second angle is between −90° and 90°. At these the third one is 0 (Bernardes and Viollet 2022).
     """
-    outer, middle, inner = ("XYZ".index(letter) for letter in axes)
+    outer, middle, inner = map("XYZ".index, axes)
     sign = 1.0 if (outer, middle) in ((0, 1), (1, 2), (2, 0)) else -1.0
     unit = _scale_to_unit(rotations)
     imaginary = unit[..., :3]

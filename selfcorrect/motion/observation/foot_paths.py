@@ -74,7 +74,7 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
     """
     if frames < 5:
         return 0, 0.0
-    shortest, longest = (max(3, round(seconds * fps) | 1) for seconds in limits.WINDOWS_S)
+    shortest, longest = [max(3, round(seconds * fps) | 1) for seconds in limits.WINDOWS_S]
     windows = np.arange(shortest, longest + 2, 2)
     most = frames - (1 - frames % 2)
     windows = windows[windows <= frames] if shortest <= frames else np.array([most])

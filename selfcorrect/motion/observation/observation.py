@@ -11,6 +11,7 @@ motion, probabilities stay.
    slopes, stairs and sinking floors need no case of their own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -278,14 +279,17 @@ def observe(motion: Motion) -> Observation:
     return observation
 
 
-def observe_contacts(motions: MotionBatch) -> np.ndarray:
-    """Return when the feet of N motions likely touch the ground, (N, T, 2); padded frames are like the last one."""
-    touches = np.empty((*motions.root_m.shape[:2], 2), dtype=bool)
-    for index, motion_touches in enumerate(touches):
-        observed = observe(motions[index]).touches
-        motion_touches[: len(observed)] = observed
-        motion_touches[len(observed) :] = observed[-1:]
-    return touches
+def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.ndarray]) -> np.ndarray:
+    """Return in which frames something holds of the feet of N motions, (N, T, 2); padded frames are like the last one.
+
+    find_frames: Returns (T, 2) of the observation of a motion of T frames.
+    """
+    holds = np.empty((*motions.root_m.shape[:2], 2), dtype=bool)
+    for index, motion_holds in enumerate(holds):
+        observed = find_frames(observe(motions[index]))
+        motion_holds[: len(observed)] = observed
+        motion_holds[len(observed) :] = observed[-1:]
+    return holds
 
 
 def find_feet_m(motion: Motion) -> np.ndarray:
