@@ -1,4 +1,4 @@
-"""What a file was read as, and why: size, vertical axis, unit, names, frame rate and floor, each with its evidence."""
+"""Conclusions about a file: size, vertical axis, unit, names, frame rate and floor, each with its evidence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ class Samples:
         """Return real data.
 
         Args:
-            values: (N, *event).
+            values: (N, *event) numbers, one row per sample.
             labels: (N,) int64; None for a single class.
 
         Raises:

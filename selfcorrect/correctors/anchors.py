@@ -88,7 +88,7 @@ def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor
     """Cluster vectors by k-means, in one thread, because scikit-learn's threads would make results vary.
 
     Args:
-        vectors: (N, D).
+        vectors: (N, D) points to cluster.
         count: Number K of clusters.
 
     Returns:
@@ -158,8 +158,8 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
     Centroid k gets its share masses[k] of the vectors, rounded so that the shares add up to N.
 
     Args:
-        vectors: (N, D).
-        centroids: (K, D).
+        vectors: (N, D) points to assign.
+        centroids: (K, D) means of the clusters.
         masses: (K,) shares.
 
     Returns:
@@ -199,7 +199,7 @@ def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
     """Return the means of groups of values.
 
     Args:
-        values: (N, *event).
+        values: (N, *event) samples, in groups.
         groups: (N,) group of each value.
         fallback: (K, *event) means of empty groups.
 

@@ -53,7 +53,7 @@ class Sandbox(Protocol):
         Raises:
             SelfcorrectError: The function raised one, which arrives as it is.
             CorrectorError: The function raised any other exception.
-            EndedError: The process ended.
+            EndedError: The function ended its process, or was killed.
             TooSlowError: The call took too long.
         """
 

@@ -139,10 +139,10 @@ def nearest_of_label(
     """Find the nearest member of the same label, or of any label if no member has it.
 
     Args:
-        vectors: (N, D).
-        labels: (N,).
+        vectors: (N, D) features of the samples.
+        labels: (N,) classes of the samples.
         members: (M, D) in pieces, of which only one need be in memory.
-        member_labels: (M,).
+        member_labels: (M,) classes of the real data.
 
     Returns:
         Rows (N,) of the members, and distances (N,).

@@ -367,7 +367,7 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
     """Return labels distributed as the real ones: all as often as they fit, the rest drawn without replacement.
 
     Args:
-        real_labels: (n,).
+        real_labels: (n,) classes of the real data.
 
     Returns:
         (count,).

@@ -136,7 +136,7 @@ class _Trial:
     """Two calls of a corrector with the same samples."""
 
     repeats: bool
-    """Whether they gave the same."""
+    """True if both calls gave the same."""
     count: int
     accepted_count: int
 

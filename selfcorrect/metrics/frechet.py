@@ -14,9 +14,9 @@ def squared_wasserstein(
     singular covariances are no trouble and the result is never complex. Leading dimensions broadcast.
 
     Args:
-        mean_a: (..., D).
+        mean_a: (..., D) mean of the first Gaussian.
         covariance_a: (..., D, D).
-        mean_b: (..., D).
+        mean_b: (..., D) mean of the second Gaussian.
         covariance_b: (..., D, D).
 
     Returns:

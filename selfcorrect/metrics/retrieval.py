@@ -17,8 +17,8 @@ def retrieval_ranks(queries: np.ndarray, candidates: np.ndarray, target_rows: np
     Distances are Euclidean. Ties count against a query, so that equal embeddings find nothing.
 
     Args:
-        queries: (N, D).
-        candidates: (C, D).
+        queries: (N, D) embedded texts or motions.
+        candidates: (C, D) embedded counterparts.
         target_rows: (N,) int64, the row of each query's target in `candidates`.
 
     Returns:

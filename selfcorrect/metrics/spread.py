@@ -21,9 +21,9 @@ def within_label_ratio(
 
     Args:
         reference: (N, D) real vectors.
-        reference_labels: (N,).
+        reference_labels: (N,) classes of the real data.
         candidate: (M, D) synthetic vectors.
-        candidate_labels: (M,).
+        candidate_labels: (M,) classes of the samples.
 
     Raises:
         InputError: No label has two samples in both sets.

@@ -33,7 +33,7 @@ def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor])
     """Draw values in batches, on the CPU.
 
     Args:
-        labels: (N,).
+        labels: (N,) classes to sample.
         size: Number of labels per batch.
         draw: Labels (B,) → values (B, *event).
 

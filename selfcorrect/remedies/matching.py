@@ -171,10 +171,10 @@ def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels
     """Return the nearest member of the same label for each vector.
 
     Args:
-        vectors: (N, D).
-        labels: (N,).
-        members: (M, D).
-        member_labels: (M,).
+        vectors: (N, D) points to assign.
+        labels: (N,) classes of the rows.
+        members: (M, D) points of the real data.
+        member_labels: (M,) classes of the real data.
 
     Returns:
         (N,) rows of `members`.
@@ -188,10 +188,10 @@ def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels:
     """Assign each target a candidate of its label, all different, at the least total squared distance.
 
     Args:
-        targets: (N, D).
-        labels: (N,).
+        targets: (N, D) features of real data.
+        labels: (N,) classes of the rows.
         candidates: (M, D), M ≥ N; the first N have the labels of the targets.
-        candidate_labels: (M,).
+        candidate_labels: (M,) classes of the samples.
         has_target: (N,) bool, the targets that count; the others take what is left.
 
     Returns:

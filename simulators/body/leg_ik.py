@@ -224,7 +224,7 @@ def _solve_two_bones(
     """Return knees and ankles (..., 3) of legs that reach for targets.
 
     Args:
-        hips_m: (..., 3) hips.
+        hips_m: (..., 3) places of the hip joints.
         thighs_m: (..., 3) from hip to knee before the move; with legs_m they give lengths and the plane of the knee.
         legs_m: (..., 3) from hip to ankle before the move.
         ankles_m: (..., 3) targets.

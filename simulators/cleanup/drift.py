@@ -245,9 +245,7 @@ def estimate_floor_motion(
     Args:
         feet_m: (T, 2, K, 3) sole corners.
         ankles: (T, 2, 4) orientations of the ankles, world.
-        root_m: (T, 3) root.
-        fps: Frames per second.
-        settings: Thresholds.
+        root_m: (T, 3) path of the pelvis.
         noisy: Whether the joints are noisy; such a body must not run.
     """
     drift_m_s = estimate_floor_drift(feet_m, ankles, root_m, fps, settings, noisy=noisy)
@@ -296,9 +294,7 @@ def estimate_floor_drift(
     Args:
         feet_m: (T, 2, K, 3) sole corners.
         ankles: (T, 2, 4) orientations of the ankles, world.
-        root_m: (T, 3) root.
-        fps: Frames per second.
-        settings: Thresholds.
+        root_m: (T, 3) path of the pelvis.
         noisy: Whether the joints are noisy; such a body must not run.
 
     Returns:

@@ -126,8 +126,6 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float, settings: Fo
     Args:
         normals: (N, T, 2, 3) of the soles, world.
         stands: (N, T, 2) stances.
-        fps: Frames per second.
-        settings: Bounds of the tilt.
 
     Returns:
         (N, T, 2) in [0, 1], smoothed over time.
@@ -149,8 +147,6 @@ def share_above(
         heights_m: (N, T, 2) height of each foot's lowest corner.
         flat_m: (N, T, 2) the same height if the foot were flat.
         normals: (N, T, 2, 3) of the soles, world.
-        fps: Frames per second.
-        settings: Bounds of the tilt.
 
     Returns:
         (N, T, 2) in [0, 1], smoothed over time.
@@ -200,7 +196,6 @@ def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray, settings: FootSettin
     Args:
         heels_m: (N, T, 2, 3) corners of the heels.
         balls_m: (N, T, 2, 3) balls of the feet, which lie above the heels by an angle θ.
-        settings: Radius r.
 
     Returns:
         (N, T, 2), 0 for feet whose toes point down.
@@ -229,8 +224,6 @@ def lock_feet(
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
         speed_m_s: (N, T, 2) speed of that part.
         stands: (N, T, 2) stances.
-        fps: Frames per second.
-        settings: Settings of the lock.
 
     Returns:
         (N, T, 2, 3) in m.
@@ -259,8 +252,6 @@ def cancel_sliding(
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
         speed_m_s: (N, T, 2) speed of that part.
         stands: (N, T, 2) stances.
-        fps: Frames per second.
-        settings: Settings of the lock.
 
     Returns:
         (N, T, 2, 2) along x and z in m.
@@ -303,8 +294,6 @@ def detect_speed_up(
         ankles_m: (N, T, 2, 3) ankles.
         moves_m: (N, T, 2, 3) displacements of the ankles.
         stands: (N, T, 2) stances.
-        fps: Frames per second.
-        settings: Bounds of the speeds.
 
     Returns:
         (N, T − 1, 2) in [0, 1].
@@ -325,7 +314,6 @@ def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float, setting
     Args:
         changes: (N, T, 2, K) c.
         still: (N, T − 1, 2) w, in [0, 1].
-        fps: Frames per second.
         settings: λ (`firmness`) and τ (`fading_s`).
 
     Returns:
@@ -382,7 +370,6 @@ def confine_to_one_place(
         points_m: (N, T, 2, 3) points of the feet.
         locked: (N, T, 2) in [0, 1] how surely they are locked.
         stands: (N, T, 2) stances.
-        settings: Bounds of the distance.
 
     Returns:
         (N, T, 2) in [0, 1].
@@ -407,7 +394,6 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, setting
     Args:
         anchors_m: (N, T, 2, 3) displacements of standing feet.
         stands: (N, T, 2) stances.
-        fps: Frames per second.
         settings: Time of the fading (`letting_go_s`).
 
     Returns:
@@ -502,7 +488,6 @@ def deadband(
     Args:
         sizes: (N, T, 2) of the changes.
         bounds: Size below which changes are not made, and size above which they are made fully.
-        fps: Frames per second.
         settings: Time in which the largest change decides (`around_s`).
 
     Returns:
@@ -522,10 +507,8 @@ def limit_turns(
 
     Args:
         turns: (N, T, 2, 4) in the world.
-        most_rad: Largest angle.
+        most_rad: Largest turn of a joint.
         over_s: Standard deviation of the spread.
-        fps: Frames per second.
-        settings: Settings of the deadband.
 
     Returns:
         (N, T, 2, 4) in the world.
@@ -563,8 +546,6 @@ def lock_feet_softly(
         stands: (N, T, 2) stances.
         locked: (N, T, 2) in [0, 1] how surely a foot is to return to where it was.
         off_m: (N, T, 2, 2) horizontal distance of the foot from there.
-        fps: Frames per second.
-        settings: Settings of the lock.
 
     Returns:
         (N, T, 2, 3) in m.
@@ -600,8 +581,6 @@ def _solve_horizontal_lock(
         firmness: (T,) w, how firmly the foot stands.
         locked: (T,) l, how surely the foot is locked.
         off_m: (T, 2) distance of a locked foot from its place.
-        fps: Frames per second.
-        settings: Time constants.
     """
     onset = settings.onset_s * fps
     return_frames = settings.return_s * fps
@@ -644,7 +623,6 @@ def _solve_vertical_lock(
         heights_m: (T,) of the foot's lowest corner.
         firmness: (T,) w, how firmly the foot stands.
         stands: (T,) stances.
-        fps: Frames per second.
         settings: Time constants and tolerances.
     """
     least_m = np.where(stands, -settings.tolerance_m, settings.clear_m)

@@ -57,8 +57,6 @@ def estimate_standing_glide(
     Args:
         ankles_m: (T, 2, 3) ankles, world.
         root_m: (T, 3) root, world.
-        fps: Frames per second.
-        settings: Bounds.
 
     Returns:
         (T − 1, 2) in m/s, x and z.

@@ -105,8 +105,6 @@ def _find_flipped_frames(
         leg: (T, K, 4) rotations of the joints, hip first.
         line: (T, 3) direction from hip to ankle.
         thigh: (3,) direction of the thigh at rest.
-        fps: Frames per second.
-        settings: Thresholds.
     """
     is_straight = norms(rotation_vectors(leg[:, 1])) < np.pi / 2
     is_twisted = np.abs(_angles_about(leg[:, 0], thigh)) > np.pi / 2

@@ -85,7 +85,6 @@ def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray
     It is the ground on which the modelled soles stand, which may lie beside that of the observation.
 
     Args:
-        posed: Motions with their poses.
         lowest: Of several grounds, take the lowest.
     """
     heights_m = []
@@ -104,7 +103,6 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """Return by how much modelled soles stand above the ground that is observed; below it, if negative.
 
     Args:
-        motion: A motion of T frames.
         feet_m: (≥ T, 2, C, 3) corners of its soles.
     """
     observation = observe(motion)

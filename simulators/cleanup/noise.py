@@ -94,7 +94,6 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
     Args:
         motions: N motions with J joints.
         noise_rad: (N, J) white noise on each joint's rotation.
-        settings: Thresholds and windows.
 
     Returns:
         The motions with less noise; those with too few frames unchanged.
@@ -167,7 +166,6 @@ def shrink_noise(values: np.ndarray, fps: float, settings: Denoise) -> np.ndarra
 
     Args:
         values: (T, K) channels, in units of their noise.
-        fps: Frames per second.
         settings: Lengths of segments and windows.
 
     Returns:

@@ -61,9 +61,7 @@ def plant_feet(
     original legs. So planted feet have errors much smaller than the deadband, and another planting changes nothing.
 
     Args:
-        posed: Motions with their poses.
         ground_m: (N, T, 2) height of the ground beneath each foot.
-        settings: Settings of stances and locks.
         soft: Settings of soft locks; None locks feet frame by frame.
 
     Returns:
@@ -95,7 +93,6 @@ def _revert_where_gainless(
 
     Args:
         given: N motions of T frames with their poses, before they were planted.
-        planted: The planted motions.
         ground_m: (N, T, 2) height of the ground beneath each foot.
         settings: Settings of stances, and least gains.
     """
@@ -163,8 +160,6 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float, settin
     Args:
         before: Errors of a motion as it was given.
         after: Errors of the planted motion, in the same stances.
-        fps: Frames per second.
-        settings: Least gains.
     """
     slowed_m_s = before.speed_m_s - after.speed_m_s
     if slowed_m_s > max(settings.least_gain * before.speed_m_s, settings.least_gain_m_s):
@@ -260,8 +255,6 @@ def _compute_foot_targets(
         posed: Motions before planting.
         planted: The same motions as planted so far.
         ground_m: (N, T, 2) height of the ground beneath each foot.
-        settings: Settings of stances and locks.
-        soft: Settings of soft locks.
         share: (N, T, 2) least share by which feet are planted.
     """
     fps = posed.motions.fps
@@ -440,7 +433,6 @@ def _heights_of_solid_feet_m(
     They never lift a foot whose ball is higher than that above the ground: a foot that points down would hang.
 
     Args:
-        posed: Motions with their poses.
         points_m: (N, T, 2, K, 3) points from `_solid_foot_points_m`, however turned.
         ground_m: (N, T, 2) height of the ground beneath each foot.
         settings: Depth of toe tips that lift a foot.
@@ -478,9 +470,7 @@ def _root_lowering_m(
     Args:
         positions_m: (N, T, J, 3) joints.
         targets_m: (N, T, 2, 3) targets of the ankles.
-        legs: Joints of the legs.
         stands: (N, T, 2) stances.
-        fps: Frames per second.
         limit_m: Furthest that the root is lowered.
     """
     hips_m = positions_m[:, :, legs.hips]
@@ -521,9 +511,7 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
     """Return the rise that keeps each body's trunk above the floor.
 
     Args:
-        skeleton: The motions' skeleton.
         positions_m: (N, T, J, 3) joints, with heights above the floor.
-        fps: Frames per second.
 
     Returns:
         (N, T, 3) upward shifts in m, smoothed over time.
@@ -568,7 +556,6 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
     """Tilt sunken bones up, in place, and return local rotations (N, T, J, 4).
 
     Args:
-        motions: The motions' skeleton and ground.
         positions_m: (N, T, J, 3) joints.
         orientations: (N, T, J, 4) of the joints, world.
         spread: Frames over which a bone is tilted; 0 for at once.

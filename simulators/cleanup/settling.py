@@ -77,7 +77,6 @@ class SettleBody:
         """Return by how much (T,) a body is too high.
 
         Args:
-            motion: Motion of T frames.
             heights_m: (T,) height of its lowest point.
         """
         rise_m = np.zeros(len(heights_m))
@@ -94,7 +93,6 @@ class SettleBody:
         Bodies that may hang from their hands or stand on them are left.
 
         Args:
-            motion: Motion of T frames.
             heights_m: (T,) height of its lowest point.
         """
         lost_m = np.zeros(len(heights_m))
@@ -117,7 +115,6 @@ class SettleBody:
         """Yield the frames in which a body is off the floor without falling.
 
         Args:
-            motion: Motion of T frames.
             heights_m: (T,) height of its lowest point.
         """
         falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
@@ -131,9 +128,7 @@ class SettleBody:
         """Return whether a foot, or a whole body, stays at one height for so long that something may carry the body.
 
         Args:
-            motion: Motion of T frames.
             heights_m: (T,) height of its lowest point above the floor.
-            frames: The frames that count.
         """
         observation = observe(motion)
         window = round(self.level_s * motion.fps)

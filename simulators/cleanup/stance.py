@@ -220,8 +220,6 @@ def collect_stance_evidence(
         feet_m: (T, 2, K, 3) sole corners.
         ankles: (T, 2, 4) orientations of the ankles, world.
         upright: (T − 1,) whether feet carry the body from frame to frame.
-        fps: Frames per second.
-        settings: Widths of the cues.
 
     Returns:
         Velocities and weights of all 2 K points in T − 1 steps.

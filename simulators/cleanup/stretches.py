@@ -233,10 +233,7 @@ class Part:
         """Return a motion with smooth channels of the part from `start` to `stop` (exclusive).
 
         Args:
-            motion: Motion of T frames.
-            start: First frame.
             stop: Last frame (exclusive).
-            weight: Weight of the frames in between.
             smoothness: (K,) weights of second differences, for each joint, and for the root's position.
         """
         pad = max(8, round(8 * FRAME_S * motion.fps))

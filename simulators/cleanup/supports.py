@@ -174,7 +174,6 @@ def _find_supports_of_motion(
         single: Batch of one motion of T frames.
         original_poses: World poses of the joints before feet were planted.
         poses: World poses of the joints now.
-        settings: Thresholds.
         under_feet: Supports of the feet if these are known, so that only supports of other parts are inferred.
     """
     motion = single[0]
@@ -283,11 +282,9 @@ def _bears_load(
     """Return whether a support explains the forces that its rest misses, and bears weight then.
 
     Args:
-        rest: The rest.
         missing: (T,) unexplained force without the support.
         still_missing: (T,) unexplained force with it.
         loads: (T, C) loads of all contact points.
-        settings: Thresholds.
     """
     lacking = missing[rest.frames] > rest.missing
     force_without = missing[rest.frames][lacking]
@@ -315,7 +312,6 @@ def _find_rests(
         positions_m: (T, J, 3) joints.
         points_m: (T, C, 3) contact points of the body.
         speeds_m_s: (T, C) speeds of the contact points.
-        settings: Thresholds.
     """
     places = find_carried_points(body, part)
     if not places.any():
@@ -358,8 +354,6 @@ def _can_rest(
     """Return in which frames (T,) the pose lets a part rest on something.
 
     Args:
-        part: Name of the part.
-        skeleton: The motion's skeleton.
         positions_m: (T, J, 3) joints.
         part_points_m: (T, K, 3) contact points of the part.
         steepest: Largest share of its length by which a limb may point downwards.

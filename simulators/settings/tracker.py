@@ -412,11 +412,7 @@ def parse_strength(word: str | float) -> float:
 
 
 def find_preset(strength: str | float) -> Preset:
-    """Return the preset with a name, or at a point on the dial.
-
-    Raises:
-        SettingError: There is none.
-    """
+    """Return the preset with a name, or at a point on the dial; SettingError for other words."""
     if isinstance(strength, str) and strength in PRESETS:
         return PRESETS[strength]
     return Preset("a point on the dial", DriveSettings.at_strength(parse_strength(strength)))

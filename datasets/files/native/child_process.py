@@ -35,7 +35,7 @@ _MEMORY_PER_BYTE = 20
 """Memory that a child may take: so much, and so much for each byte of the file."""
 
 _CAN_WAIT = hasattr(select, "poll")
-"""Whether the system can wait for a pipe for a limited time."""
+"""True if the system can wait for a pipe for a limited time."""
 _CLOSING_S = 10.0
 _HEAD = struct.Struct("<QQQ")
 """Start of an answer: number of the request, bytes of JSON, and 64-bit floats that follow."""

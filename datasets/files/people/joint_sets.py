@@ -206,7 +206,6 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
 
     Args:
         array: (T, J, 3) its numbers, in its order.
-        joints: The set of J joints.
         reading: Options for unit, axis and frame rate.
 
     Returns:
@@ -267,7 +266,6 @@ def infer_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[f
 
     Args:
         path: File that messages name.
-        skeleton: J joints.
         positions: (T, J, 3) positions of the joints, in the file's unit.
 
     Returns:
@@ -299,9 +297,7 @@ def up_of_joints(
 
     Args:
         path: File that messages name.
-        skeleton: J joints.
         joints_m: (T, J, 3) positions, metres.
-        fps: Frames per second.
         up: Axis by the options; None to infer it.
         among: Axes that come into question.
         format_axis: Axis that the format has, None if it has none.

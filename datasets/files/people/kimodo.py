@@ -106,10 +106,9 @@ def motion_of_poses(
 
     Args:
         label: Name of the motion in messages.
-        table: J joints.
+        table: Names and parents of J joints in the file's order.
         places_m: (T, J, 3) positions, world, metres.
         matrices: (T, J, 3, 3) orientations, world.
-        fps: Frames per second.
         rigid: Whether bones that change their lengths are refused.
 
     Returns:

@@ -43,7 +43,7 @@ class RowLayout:
     shape: slice | None = None
     """Coefficients of the shape of the body, None without any."""
     has_contacts: bool = False
-    """Whether the first columns say which feet stand, which the program derives from the motion."""
+    """True if the first columns mark the feet that stand. The program derives these columns from the motion."""
 
 
 _FINGERS = slice(len(SMPL_X.names) - 30, len(SMPL_X.names))

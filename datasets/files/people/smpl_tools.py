@@ -69,7 +69,7 @@ class Tool:
     camera: str = ""
     """File beside this one that holds the camera of each frame, "" for none."""
     is_root: bool = False
-    """Whether places are those of the root joint, not translations of the body model."""
+    """True if places are places of the root joint, not translations of the body model."""
     scale: str = ""
     """Array of one number by which places are divided to be metres, "" for none."""
     followers: tuple[str, ...] = ()

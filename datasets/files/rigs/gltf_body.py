@@ -324,7 +324,7 @@ def _sample_channel(
         values: (K, 3 or 4) their values; of splines (3 K, 3 or 4), between the slopes before and after.
         interpolation: LINEAR, STEP or CUBICSPLINE.
         clock_s: (T,) times at which the track is read.
-        kind: "translation" or "rotation".
+        kind: Animated property of the node, "translation" or "rotation".
 
     Returns:
         The values.

@@ -239,7 +239,7 @@ class _Graph:
         Args:
             start: Joint at which both limbs start.
             branch: Its neighbour through which the limb lies.
-            kind: "leg" or "arm".
+            kind: Pair of limbs that the joints may be, "leg" or "arm".
 
         Yields:
             Chains, each with the index from which it leaves the first one. The first is the longest. Of arms, others

@@ -146,7 +146,7 @@ class UpAxis:
     axis: int
     """Index in `AXES`."""
     evidence: tuple[str, ...] = ()
-    """What each witness says."""
+    """Sentences of the witnesses for the axis."""
     note: str = ""
     """Sentence on an axis that the format does not have, "" for others."""
 

@@ -55,7 +55,7 @@ def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tenso
     """Return the share of points that lie in an ellipse of each replicate's model, (replicates,).
 
     Args:
-        points: (N, d).
+        points: (N, d) real data.
         radius: Size of the ellipse in standard deviations.
     """
     assert isinstance(model, Gaussian)

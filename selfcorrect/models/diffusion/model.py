@@ -206,7 +206,7 @@ class MotionDiffusion(Saveable):
 
         Args:
             noisy: (N, T, D).
-            labels: (N,).
+            labels: (N,) classes to sample.
 
         Returns:
             (N, T, D).

@@ -77,7 +77,6 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
     causes a RuntimeWarning.
 
     Args:
-        motion: Motion of T frames.
         select: Codes or names of the rules to check, or first letters of codes; empty for all.
         ignore: Rules to leave out, given likewise; these win over `select`.
 

@@ -97,9 +97,6 @@ def find_violations(rule: Rule, measured: Measurement, frames: int, fps: float) 
 
     Args:
         rule: The rule, with its threshold and least duration.
-        measured: Its measurement of the motion.
-        frames: Number of frames of the motion.
-        fps: Frames per second.
 
     Returns:
         The findings in the order of time.

@@ -231,7 +231,6 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
     """Return the height of a level floor on which a body that floats would stand.
 
     Args:
-        features: Features of a motion.
         first: First frame in which the body floats.
         last: Last one; None for that of the motion.
 

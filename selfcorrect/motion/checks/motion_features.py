@@ -45,7 +45,6 @@ class MotionFeatures:
         """Take a motion, seen from the belt if it is on a treadmill.
 
         Args:
-            motion: Motion of T frames.
             around: What carries it besides the floor.
             floor_plane: Plane on which its feet stand; None to estimate it when it is needed.
         """
@@ -154,7 +153,7 @@ class MotionFeatures:
 
     @property
     def observation(self) -> Observation:
-        """What the feet of the given motion show."""
+        """Observation of the feet of the given motion."""
         return observe(self.given)
 
     @cached_property

@@ -97,8 +97,6 @@ class MotionEmbedding:
         """Fit the principal components of a reference, each kind of feature scaled to equal variance.
 
         Args:
-            features: Function that computes the features.
-            reference: N motions.
             dimensions: Number D of principal components.
 
         Returns:

@@ -37,8 +37,6 @@ def describe(
     """Embed motions and measure their physical errors.
 
     Args:
-        kinematic: Embedding of kinematic features.
-        geometric: Embedding of geometric features.
         batch: N canonical motions.
         labels: (N,) int64 classes.
 

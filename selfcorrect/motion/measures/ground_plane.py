@@ -185,7 +185,6 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     """Fit a plane to the places of K stances.
 
     Args:
-        stances: The stances.
         slopes: Slopes (2,) of the plane in directions along which the places do not show it.
         posture: The posture, which the places must not contradict.
 
@@ -240,7 +239,7 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
     """Return the directions (D, 2) along which places (K, 2) spread enough to show a slope.
 
     Args:
-        across_m: Horizontal places.
+        across_m: Horizontal places of the stances.
         error_m: Standard deviation of their heights.
     """
     _, spreads, directions = np.linalg.svd(across_m, full_matrices=False)
@@ -316,11 +315,11 @@ def _measure_lean(
 
     Args:
         feet: Stances of the left and the right foot.
-        direction: Unit vector.
+        direction: Horizontal unit vector of the slope.
         least: Smallest lean that shows a tilt.
         agree: Largest difference of the slopes of body and soles.
         usual_lean: Slope of a body that stands on a level floor.
-        usual_sole: Slope of its soles.
+        usual_sole: Slope of the soles in a rest pose.
 
     Returns:
         The lean of the body, that of the soles, and their mean; the mean is 0 if they disagree or hardly lean.

@@ -1,4 +1,4 @@
-"""What the feet of one motion show: which foot stands when, how high the floor is, and what contradicts it.
+"""Observation of the feet of one motion: which foot stands when, how high the floor is, and what contradicts it.
 
 `observe` returns the observation of a motion, made once. Nothing in it depends on where y = 0 is: heights move with the
 motion, probabilities stay.

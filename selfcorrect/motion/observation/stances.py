@@ -90,7 +90,8 @@ class GroundSlope:
 LEVEL = GroundSlope(np.zeros(3), np.zeros(3))
 
 _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
-"""Of slopes of 0.1, a rate of 0.03 m/s, and a difference of 0.01 m between feet, if heights have errors of 0.01 m."""
+"""Prior precision, in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a difference of
+0.01 m between feet."""
 
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
@@ -148,10 +149,9 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
     """Count the votes of stances.
 
     Args:
-        stances: The stances.
         votes_m: Their heights, without a slope.
         lowest_m: (T, K) height of each point of the lower foot.
-        noise_m: Noise of the heights.
+        noise_m: Standard deviation of the heights, from joint noise.
     """
     floors_m = np.percentile(lowest_m, 20, axis=0)
     error_m = limits.SAME_LEVEL_M

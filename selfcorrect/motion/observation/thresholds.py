@@ -49,7 +49,7 @@ MISLABELLED = 0.0025
 MANY_VOTES = 0.2
 """The floor is the lowest height at which votes are this dense, as a share of where they are densest."""
 SAME_LEVEL_M = 0.05
-"""What is further above the floor than this is another level."""
+"""Height above the floor beyond which a surface is another level."""
 VOTE_WIDTH_M = 0.012
 """Standard deviation of the height that a stance shows."""
 CARRIES_S = 0.15

@@ -90,20 +90,12 @@ def format_seal(text_digest: str) -> bytes:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Read the values of a file of `encode_sealed`.
-
-    Raises:
-        DamagedError: The file is damaged.
-    """
+    """Read the values of a file of `encode_sealed`; DamagedError if its checksum differs."""
     return decode_sealed(_read_content(path), str(path))
 
 
 def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
-    """Decode the content of `encode_sealed`, which messages call `where`.
-
-    Raises:
-        DamagedError: The content is damaged.
-    """
+    """Decode the content of `encode_sealed`; DamagedError, with the name `where`, if its checksum differs."""
     try:
         values = parse_json(content, "its text")
     except InputError as error:
