@@ -6,6 +6,7 @@ import pytest
 from helpers import modules_after
 
 from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.motion import Motion
 
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
@@ -58,3 +59,5 @@ def test_an_engine_is_loaded_only_if_something_is_simulated(
     loaded = modules_after(f"from selfcorrect.experiments.cli import main; main({words!r})")
     assert "selfcorrect.simulators.pipeline" in loaded
     assert bool(loaded & {"mujoco", "pybullet"}) == is_simulated
+    if KERNELS is not None and not is_simulated:  # SciPy takes longer to load than a short clip takes
+        assert "scipy" not in loaded

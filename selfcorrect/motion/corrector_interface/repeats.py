@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..checks.check import CheckResult
 from ..geometry.kinematics import joint_positions, make_continuous
 from ..geometry.rotations import steps_between
-from ..geometry.vectors import norms
+from ..geometry.vectors import median_of_known, norms
 from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
 from .results import CorrectedMotion, Note, NoteKind
@@ -254,7 +254,7 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
     for steps in (shifts, *turns.T):
         ratios = _compare_with_neighbours(steps, beside)[is_copy[1:]]
         if np.isfinite(ratios).any():
-            typical.append(float(np.nanmedian(ratios)))
+            typical.append(float(median_of_known(ratios)))
     is_root_still = not np.isfinite(_compare_with_neighbours(shifts, beside)[is_copy[1:]]).any()
     return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(np.median(typical)) < _LOW_OF_PART
 
@@ -291,7 +291,7 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         known = np.isfinite(folded)
         if known.sum(0).min() < _FEWEST_PERIODS:
             break
-        typical = np.nanmedian(folded, axis=0)
+        typical = median_of_known(folded, axis=0)
         is_low = typical < low
         is_clear = np.logical_or(is_low, typical > high).all()
         if is_clear and is_low.any() and not is_low.all() and _is_rhythm(~is_low):
@@ -330,7 +330,7 @@ def _measure_catching_up(is_copy: np.ndarray, ratios: np.ndarray) -> float:
     after_samples = ratios[is_step & ~follows_copy]
     if not np.isfinite(after_copies).any() or not np.isfinite(after_samples).any():
         return 0.0
-    return float(np.nanmedian(after_copies) / np.nanmedian(after_samples))
+    return float(median_of_known(after_copies) / median_of_known(after_samples))
 
 
 def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
+from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
 from ..geometry.vectors import norms

@@ -1,4 +1,4 @@
-"""Lengths and products of many short vectors (..., K); medians and percentiles of finite numbers.
+"""Lengths and products of many short vectors (..., K); medians and percentiles.
 
 NumPy's own functions take several times as long: they work along the last axis, and check what they sort. Bits are the
 same.
@@ -108,3 +108,12 @@ def median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     ordered = np.partition(values, middle if count % 2 else (middle - 1, middle), axis)
     high = ordered.take(middle, axis)
     return high if count % 2 else (ordered.take(middle - 1, axis) + high) / 2
+
+
+def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return the median along an axis of the values that are not NaN; NaN where all are."""
+    counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)
+    ordered = np.sort(values, axis=axis)  # NaN come last
+    low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, axis)
+    high = np.take_along_axis(ordered, np.minimum(counts // 2, values.shape[axis] - 1), axis)
+    return np.where(counts % 2, high, (low + high) / 2).squeeze(axis)

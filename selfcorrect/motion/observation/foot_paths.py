@@ -9,7 +9,7 @@ import numpy as np
 from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
-from ..geometry.vectors import norms
+from ..geometry.vectors import median_of_known, norms
 from . import thresholds as limits
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -117,7 +117,7 @@ def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
     steps_m = norms(np.gradient(joints_m, axis=0)).max(-1)
     is_still = steps_m <= np.quantile(steps_m, 0.25, axis=0)
     length_m = np.median(lengths_m, axis=0)
-    rise_m = np.nanmedian(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan), axis=0)
+    rise_m = median_of_known(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan), axis=0)
     rise_m = np.clip(rise_m, 0.0, 0.8 * length_m)
     reach_m = np.sqrt(length_m**2 - rise_m**2)
     along = (toes_m - ankles_m) / lengths_m[..., None]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selfcorrect.motion.geometry.vectors import cross, dot, median, norms, percentile
+from selfcorrect.motion.geometry.vectors import cross, dot, median, median_of_known, norms, percentile
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -29,6 +29,15 @@ def test_bits_are_those_of_numpy(shape: tuple[int, ...], axis: int | None) -> No
     np.testing.assert_array_equal(median(values, axis), np.median(values, axis=axis))
     for percent in (0, 5, 20, 25, 30, 40, 95, 100):
         np.testing.assert_array_equal(percentile(values, percent, axis), np.percentile(values, percent, axis=axis))
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (9,), (151,), (40, 5), (30, 2, 3)])
+def test_medians_of_known_values_have_the_bits_of_numpy(shape: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(2)
+    values = generator.normal(size=shape).round(1)
+    values[1:][generator.random(size=values[1:].shape) < 0.4] = np.nan
+    np.testing.assert_array_equal(median_of_known(values), np.nanmedian(values, axis=0))
+    assert np.isnan(median_of_known(np.full(shape, np.nan))).all()
 
 
 def test_of_nothing_there_is_none() -> None:
