@@ -323,6 +323,10 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     if worse:
         figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
         lines.append(_list_in_line(f"corrected, but worse in some figure ({len(worse)})", figures))
+    scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
+    if scenes:
+        head = f"followed in a scene, so figures are not compared with the input's ({len(scenes)})"
+        lines.append(_list_in_line(head, scenes))
     stages = Counter(result.stage for result in [*accepted, *unchanged, *partly] if result.stage)
     if stages:
         counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]

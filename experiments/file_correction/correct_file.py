@@ -321,7 +321,7 @@ def _write_products(
                 notes += _film_pairs(products.video, file.motions, outcomes)
         if not options.kinematic:
             mass_kg = options.mass_kg or estimate_mass_kg(file.motions[0].skeleton)
-            blank = replace(blank, figures=FileFigures(mass_kg=mass_kg))
+            blank = replace(blank, figures=FileFigures(mass_kg=mass_kg, in_scene=not options.scene.is_plain))
         results = []
         for motion, outcome in zip(file.motions, outcomes, strict=True):
             if isinstance(outcome, Exception):

@@ -85,6 +85,8 @@ class FileFigures:
     """The frame in which it did."""
     mass_kg: float | None = None
     """Mass of the simulated body."""
+    in_scene: bool = False
+    """True if the body followed the motion in a scene, such as a slope: nothing then counts as worse than before."""
     residual: dict[str, float] = field(default_factory=dict)
     """Mean residual force (body weights) and moment (N m), and the force that neither floor nor muscles explain. Then
     how far the result is from the simulated states (m), because fast parts of the correction were left out."""
@@ -172,7 +174,10 @@ class FileResult:
 
     @property
     def worse(self) -> list[str]:
-        """Figures that the correction has made worse, before → after; of several motions those of each."""
+        """Figures that the correction has made worse, before → after; of several motions those of each.
+
+        The input of a scene was recorded on a level floor without a load or push, so its figures are no standard there.
+        """
         if self.motions:
             return [
                 f"motion {index}: {words}"
@@ -180,6 +185,8 @@ class FileResult:
                 if motion.get("verdict") in WRITTEN
                 for words in motion.get("worse", ())  # which records of earlier versions lack
             ]
+        if self.figures.in_scene:
+            return []
         figures = []
         for figure in FIGURES:
             if is_worse(figure, self.figures.before, self.figures.after):
@@ -297,6 +304,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         large_move_reason=_join_unique([result.figures.large_move_reason for result in results]),
         not_corrected=_join_unique([*remarks, *(result.figures.not_corrected for result in results)]),
         mass_kg=first.figures.mass_kg,
+        in_scene=first.figures.in_scene,
         residual=_average_figures([result.figures.residual for result in corrected], corrected),
         moved_m=distances.get("moved_m", 0.0),
         raised_m=distances.get("raised_m", 0.0),

@@ -99,6 +99,19 @@ def test_figures_that_grow_are_worse_unless_a_float_ended(
     assert bool(make_corrected(before, after).worse) == is_worse
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_nothing_in_a_scene_counts_as_worse_than_the_plain_input(count: int) -> None:
+    """A body that climbs a slope with a load slides more than the walk on a level floor that it follows."""
+    plain = replace(make_corrected({"skate_m_s": 0.02}, {"skate_m_s": 0.64}), stage="simulated")
+    in_scene = replace(plain, figures=replace(plain.figures, in_scene=True, lost_contacts=0.4))
+    file = merge_results([in_scene] * count)
+    summary = summarize_results([file], Path("out"))
+    assert merge_results([plain] * count).worse
+    assert file.worse == []
+    assert summary[0].startswith("1 of 1")
+    assert any(line.startswith("followed in a scene") for line in summary)
+
+
 def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
     good = make_corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
     lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
