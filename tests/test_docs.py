@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import inspect
 import json
+import os
 import re
 import shlex
 import shutil
@@ -55,6 +56,8 @@ OPTIONAL = (*EXTRA_OF, "pandas")
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 PRINTED = re.compile(r"\n\n```text\n(.*?)```", re.DOTALL)
 """What a block of code prints stands right below it."""
+PLUGIN = re.compile(r"pip install \./examples/plugins/(\w+)")
+"""An example package that a page installs."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 TEXTS = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PAGES = [page for page in TEXTS if BLOCK.search(page.read_text()) and page.stem != "own-model"]
@@ -70,7 +73,7 @@ def find_installed(text: str) -> set[str]:
     found: set[str] = set()
     waiting = [("selfcorrect", frozenset(extras - {""}))]
     waiting += [(package, frozenset()) for _, packages in installs for package in packages.split()]
-    for plugin in set(re.findall(r"pip install \./examples/plugins/(\w+)", text)):
+    for plugin in set(PLUGIN.findall(text)):
         project = tomllib.loads((REPOSITORY / "examples" / "plugins" / plugin / "pyproject.toml").read_text())[
             "project"
         ]
@@ -92,13 +95,20 @@ def find_installed(text: str) -> set[str]:
     return found
 
 
-def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let imports of optional packages fail if the page's installation does not bring them."""
+def list_missing(text: str) -> list[str]:
+    """Return the optional packages that a page's installation does not bring."""
     installed = find_installed(text)
     distributions = metadata.packages_distributions()
-    for package in OPTIONAL:
-        if {canonicalize_name(name) for name in distributions.get(package, ())} & installed:
-            continue
+    return [
+        package
+        for package in OPTIONAL
+        if not {canonicalize_name(name) for name in distributions.get(package, ())} & installed
+    ]
+
+
+def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let imports of optional packages fail if the page's installation does not bring them."""
+    for package in list_missing(text):
         assert not re.search(rf"^(?:import|from) {package}\b", text, re.MULTILINE), f"{package} is not installed"
         if package != "torch":  # SciPy looks for it among the imported modules; test_base.py hides it from the start
             monkeypatch.setitem(sys.modules, package, None)
@@ -541,7 +551,7 @@ def sharpen(samples):
     return samples.with_values(samples.values.sign() * samples.values.abs().sqrt())
 """
 """What readers of own-model.md bring beside the code of the page."""
-MODULE = re.compile(r"`my_module.py`.*?```python\n(.*?)```", re.DOTALL)
+MODULE = re.compile(r"`my_module.py`[^\n]*:\n\n```python\n(.*?)```", re.DOTALL)
 
 
 def list_experiments(page: Path) -> list[list[str]]:
@@ -564,6 +574,13 @@ def list_experiments(page: Path) -> list[list[str]]:
     return experiments
 
 
+HIDE = """
+from importlib.machinery import PathFinder
+
+find_installed = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *args: None if name in HIDDEN else find_installed(name, *args)
+"""
+"""What a process runs first, so that it does not find packages that are hidden."""
 FIRST_PAGES = ("README.md", "docs/start.md")
 WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COMMANDS if list_experiments(page)}
 
@@ -574,8 +591,18 @@ WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COM
     [name if name in FIRST_PAGES else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS],
 )
 def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
+    """In an environment of the packages, and with the example packages, that the page installs."""
     page = WITH_EXPERIMENTS[name]
     text = page.read_text(encoding="utf-8")
+    site = tmp_path / "site"
+    paths = [site]
+    with pytest.MonkeyPatch.context() as patch:
+        for plugin in sorted(set(PLUGIN.findall(text))):
+            paths.append(REPOSITORY / "examples" / "plugins" / plugin)
+            install_plugin(paths[-1], site, patch)
+    site.mkdir(exist_ok=True)
+    (site / "sitecustomize.py").write_text(f"HIDDEN = {list_missing(text)}\n{HIDE}", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     modules = MODULE.findall(text)
     (tmp_path / "my_module.py").write_text(modules[0] if modules else CORRECTORS, encoding="utf-8")
     for file, content in YAML.findall(text):
@@ -584,5 +611,5 @@ def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
     for number, words in enumerate(list_experiments(page)):
         options = () if "--out" in words or words[0] != "motion" else ("--out", f"runs/{number}")
         command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, *options]
-        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
         assert process.returncode == 0, f"{shlex.join(words)}: {process.stderr}"

@@ -1,4 +1,4 @@
-"""Keeps a seed of the comparison of docs/results/places.md, one line per arm: `python docs/tools/places.py RUN SEED`.
+"""Keeps a seed of the comparison of docs/results/remedies.md, one line per arm: `python docs/tools/places.py RUN SEED`.
 
 RUN is a folder of `selfcorrect motion --preset places`. The rival, real data only with samples that are corrected after
 the last generation, is measured here: it needs no loop of its own.

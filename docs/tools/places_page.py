@@ -1,4 +1,4 @@
-"""Fills the tables and the figure of docs/results/places.md from the kept seeds: `python docs/tools/places_page.py`."""
+"""Fills the tables and the figure of docs/results/remedies.md from the kept seeds: `python docs/tools/places_page.py`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, STYLE, as_s
 from selfcorrect.statistics import PairedComparison, compare_paired, holm, mean_interval
 
 DOCS = Path(__file__).parents[1]
-PAGE = DOCS / "results" / "places.md"
+PAGE = DOCS / "results" / "remedies.md"
 KEPT = DOCS / "results" / "places.jsonl"
 FIGURE = DOCS / "pictures" / "results" / "places.svg"
 MARKED = re.compile(r"(<!-- places: (planned|arms|exploratory) -->\n).*?(<!-- end of places -->)", re.DOTALL)

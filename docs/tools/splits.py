@@ -1,4 +1,4 @@
-"""Runs the experiment of docs/results/splits-registration.md, split by split: `python docs/tools/splits.py DATA RUNS`.
+"""Runs the experiment of docs/results/splits/registration.txt, split by split: `python docs/tools/splits.py DATA RUNS`.
 
 DATA is a folder that holds the data set as the folder cmu-bvh. Splits run one after the other, in the order of the
 page. An interrupted run is resumed. Each complete split is kept in docs/results/splits/ and its results are not shown.
@@ -43,7 +43,7 @@ from selfcorrect.storage.runs.run_folder import describe_environment
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 KEPT = RESULTS / "splits"
-REGISTRATION = RESULTS / "splits-registration.md"
+REGISTRATION = KEPT / "registration.txt"
 REGISTERED_SHA256 = "6717ffac905eeb0eca7b5a7b77c4e1167ee059c0dc9c02831013a4d8d5f0874d"
 """Digest of the registration, which is not touched after the first run."""
 

@@ -1,4 +1,4 @@
-"""Fills docs/results/splits.md and its figure from the kept splits: `python docs/tools/splits_page.py`."""
+"""Fills docs/results/recipe.md and its figure from the kept splits: `python docs/tools/splits_page.py`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from splits import BASELINE, KEPT, LOW_PASS, PHYSICS, REGISTERED_SHA256, RESULTS
 from selfcorrect.core.errors import InputError
 from selfcorrect.statistics import mean_interval
 
-PAGE = RESULTS / "splits.md"
+PAGE = RESULTS / "recipe.md"
 FIGURE = RESULTS.parent / "pictures" / "results" / "splits.svg"
 LEVEL = 0.05
 MARKED = re.compile(r"(<!-- splits: (\w+) -->\n).*?(<!-- end of splits -->)", re.DOTALL)
 
 TITLES = {
-    BASELINE.name: "real data only",
+    BASELINE.name: "real-data baseline",
     PHYSICS.name: "physics",
     LOW_PASS.name: "low-pass",
 }
