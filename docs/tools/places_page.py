@@ -1,4 +1,4 @@
-"""Fills the tables and the figure of docs/results/remedies.md from the kept seeds: `python docs/tools/places_page.py`."""
+"""Fill tables and figure of docs/results/remedies.md from the kept seeds: `python docs/tools/places_page.py`."""
 
 from __future__ import annotations
 
