@@ -96,8 +96,8 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
 def lost_hip_height_m(features: MotionFeatures) -> Measurement:
     """Height of a body above the floor while its hips are as high as when its feet stand there, and it does not fall.
 
-    So retargeted squats look if hips did not follow: legs bend and feet rise. Steps that were inferred below such feet
-    do not count. Bodies that climb or leap raise their hips.
+    So retargeted squats look if hips did not follow: legs bend and feet rise in place. Steps that were inferred below
+    such feet do not count. Bodies that climb or leap raise their hips, and feet of a leap travel.
     """
     pelvis = features.skeleton.joint("pelvis")
     if pelvis is None or not features.has_feet or len(features) < 5:
@@ -105,11 +105,14 @@ def lost_hip_height_m(features: MotionFeatures) -> Measurement:
     if any(support.is_grip for support in features.around.supports):
         return Measurement.empty()
     clear_m = features.with_surroundings(Surroundings()).clear_m
-    rises_m = clear_m - max(np.percentile(clear_m, _LOW_PERCENTILE), 0.0)
+    rises_m = clear_m - np.percentile(clear_m, _LOW_PERCENTILE)
     height_m = features.positions_m[:, pelvis, 1]
     usual_height_m = np.median(height_m[rises_m < HIGH_M])
     is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
-    is_lost = find_unsupported_frames(features, rises_m, HIGH_M) & is_as_high
+    feet_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
+    speeds_m_s = norms(np.gradient(feet_m[..., [0, 2]], 1 / features.fps, axis=0))
+    is_in_place = speeds_m_s.min(axis=1) < _RESTS_M_S
+    is_lost = find_unsupported_frames(features, rises_m, HIGH_M) & is_as_high & is_in_place
     return Measurement.from_frames(np.where(is_lost, rises_m, 0.0), "hips")
 
 

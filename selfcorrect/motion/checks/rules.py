@@ -217,7 +217,7 @@ RULES = (
         message="the feet rise by {value:.2f} m while the hips stay at their height",
         source=_CLEAN,
         measure=floor.lost_hip_height_m,
-        least_s=0.2,
+        least_s=0.4,
     ),
     Rule(
         code="R1",
