@@ -33,8 +33,9 @@ def made_result(tools: Any, number: int, real: float, physics: float, low_pass: 
     }
 
 
-def test_the_registration_is_the_file_whose_digest_the_runs_check(tools: Any) -> None:
-    splits = importlib.import_module("splits")
+@pytest.mark.parametrize("name", ["splits", "place_splits"])
+def test_the_registration_is_the_file_whose_digest_the_runs_check(tools: Any, name: str) -> None:
+    splits = importlib.import_module(name)
     assert hashlib.sha256(splits.REGISTRATION.read_bytes()).hexdigest() == splits.REGISTERED_SHA256
 
 

@@ -146,7 +146,7 @@ def measure_split(study: MotionStudy, run: MotionRun) -> dict[str, object]:
     held_out = as_samples(task.data.reference, task.codec)
     is_known = torch.isin(held_out.labels, task.task.real.labels)
     known = held_out.take(torch.nonzero(is_known).ravel())
-    real = _draw(known, stream.child("held out"))
+    real = draw_windows(known, stream.child("held out"))
     force = {}
     scores = {}
     for arm in study.arms(run.task):
@@ -158,13 +158,13 @@ def measure_split(study: MotionStudy, run: MotionRun) -> dict[str, object]:
     return {
         "windows": len(real),
         "real": mean_residual_force(task.codec.decode(real.values)),
-        "real_of_training_subjects": mean_residual_force(task.codec.decode(_draw(task.fresh, stream).values)),
+        "real_of_training_subjects": mean_residual_force(task.codec.decode(draw_windows(task.fresh, stream).values)),
         "force": force,
         "scores": scores,
     }
 
 
-def _draw(samples: Samples, stream: Stream) -> Samples:
+def draw_windows(samples: Samples, stream: Stream) -> Samples:
     """Return `FORCE_COUNT` of some samples without replacement, or all of fewer."""
     rows = stream.numpy().permutation(len(samples))[:FORCE_COUNT]
     return samples.take(torch.from_numpy(np.sort(rows)))
