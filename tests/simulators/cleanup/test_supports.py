@@ -168,6 +168,14 @@ def test_supports_are_each_motion_s_own(stairs, planted_walk, settings):
     assert np.array_equal(together[1].motion.root_m, alone.motion.root_m)
 
 
+@pytest.mark.parametrize("riser_m", [0.15, 0.19])
+def test_a_climb_that_begins_on_a_step_stays_on_it(stairs, riser_m):
+    """The floor may be a step below the lowest ground that the motion shows."""
+    climb = lift(stairs[0], riser_m)
+    (correction,) = KinematicCorrector()([climb])
+    assert float(np.median((correction.motion.root_m - climb.root_m)[:, 1])) == pytest.approx(0.0, abs=0.01)
+
+
 @pytest.mark.slow
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
     for motion in (planted_walk, stairs[0]):
