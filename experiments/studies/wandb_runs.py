@@ -13,7 +13,7 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job
 from .arms import ArmSettings
 from .jobs import run_arm
-from .report import StudyReport, View
+from .report import FIGURES, StudyReport, View
 from .study import SeedRun
 from .summary import realised_name
 
@@ -72,7 +72,9 @@ class LiveRuns:
 
 
 def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
-    """Return the W&B run of the whole: a table of all arms and seeds, the media of the report, and its page.
+    """Return the W&B run of the whole: a table of all arms and seeds, and the report with its media and pictures.
+
+    Of a study with several synthetic ratios, the picture `answer` shows scores over the ratio.
 
     Args:
         command: Command that does it again.
@@ -85,6 +87,7 @@ def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: 
         job_type="report",
         summary=report.summary,
         tables={"results": _results(view, runs), **report.tables},
+        pictures=sorted((folder / FIGURES).glob("*.svg")),
         report=folder / "report.html",
         is_of_sweep=True,
     )

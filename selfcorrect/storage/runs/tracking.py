@@ -90,6 +90,8 @@ class TrackedRun:
     """Final figures, which sweeps optimise."""
     tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
+    pictures: Sequence[Path] = ()
+    """Pictures as SVG, which W&B shows as pages."""
     report: Path | None = None
     """Page that is stored beside the run."""
     is_of_sweep: bool = False
@@ -153,7 +155,7 @@ class WandbLog:
         return self._target.project or os.environ.get("WANDB_PROJECT") or "selfcorrect"
 
     def log(self, run: TrackedRun) -> None:
-        """Log the new rows, tables and page of a run."""
+        """Log the new rows, tables, pictures and page of a run."""
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
@@ -191,6 +193,8 @@ class WandbLog:
         opened.summary.update(_scalars(run.summary))
         for name, rows in run.tables.items():
             self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
+        for path in run.pictures:
+            self.attempt(lambda path=path: opened.log({path.stem: _medium(path)}))
         if run.report is not None:
             artifact = f"report-{hashlib.blake2b(run.group.encode(), digest_size=4).hexdigest()}"
             self.attempt(lambda: opened.log_artifact(str(run.report), artifact, "report"))
@@ -288,4 +292,6 @@ def _medium(path: Path) -> Any:
 
     if not path.is_file():
         raise InputError(f"no picture or video at {path}")
+    if path.suffix == ".svg":
+        return wandb.Html(read_text(path), data_is_not_path=True)
     return (wandb.Video if path.suffix in (".gif", ".mp4") else wandb.Image)(str(path))
