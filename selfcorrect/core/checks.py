@@ -1,12 +1,15 @@
 """Checks of arguments before anything runs; each message says what is wrong and what is expected."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from .errors import SettingError
+
+Class = TypeVar("Class", bound=type)
 
 MOST = 1_000_000
 """Largest count of anything: far beyond any experiment, and within the limits of memory and time."""
@@ -72,6 +75,31 @@ def check_callable(what: str, value: object) -> None:
     """Raise SettingError unless `value` can be called."""
     if not callable(value):
         raise SettingError(f"{what} must be a function or another callable object, got {describe_value(value)}")
+
+
+def explain_arguments(**usual: str) -> Callable[[Class], Class]:
+    """Return a decorator of a dataclass, which then names the right argument where it is given an unknown one.
+
+    Args:
+        usual: Names of arguments that people may expect, each with the name of the field.
+    """
+
+    def decorate(kind: Class) -> Class:
+        initialise = kind.__init__
+        known = [field.name for field in fields(kind)]
+
+        @wraps(initialise)
+        def explained(self: object, *values: object, **named: object) -> None:
+            for name in named:
+                if name not in known:
+                    expected = f"use {usual[name]}" if name in usual else f"it takes {', '.join(known)}"
+                    raise SettingError(f"{kind.__name__} has no argument {name!r}; {expected}")
+            initialise(self, *values, **named)
+
+        kind.__init__ = explained
+        return kind
+
+    return decorate
 
 
 def describe_value(value: object) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_callable
+from ..core.checks import check_callable, explain_arguments
 from ..core.errors import CorrectorError, SampleError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
@@ -31,6 +31,7 @@ Operator: TypeAlias = Literal["mixture", "interpolation"]
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
 
+@explain_arguments(gamma="strength")
 @dataclass(frozen=True)
 class Correction:
     """Application of a corrector c to samples x of a distribution p, with corrected distribution p*."""

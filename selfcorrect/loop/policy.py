@@ -12,11 +12,13 @@ from typing import ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from ..core.checks import check_count, describe_value
+from ..core.checks import check_count, describe_value, explain_arguments
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
 from .policy_table import POLICIES
+
+_explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
 
 
 class History(Protocol):
@@ -150,6 +152,7 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
     return concatenate([members.take((~replaced).nonzero().flatten()), born])
 
 
+@_explained
 @dataclass(frozen=True)
 class Augment:
     """All real data and λ synthetic samples of the last model per real one."""
@@ -168,6 +171,7 @@ class Augment:
         return concatenate([real, history.batch(generation)])
 
 
+@_explained
 @dataclass(frozen=True)
 class AugmentOnce:
     """All real data and λ synthetic samples per real one that are drawn once, in generation 1.
@@ -187,6 +191,7 @@ class AugmentOnce:
         return concatenate([real, history.batch(1)])
 
 
+@_explained
 @dataclass(frozen=True)
 class Accumulate:
     """All real data and all synthetic samples so far, λ more per real sample in each generation."""
@@ -230,6 +235,7 @@ class AccumulateSubsample:
         return concatenate(parts)
 
 
+@_explained
 @dataclass(frozen=True)
 class Fresh:
     """`per_generation` new real samples in every generation, and λ synthetic samples per new real one."""

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_callable, check_count, check_methods, describe_value
+from ..core.checks import check_callable, check_count, check_methods, describe_value, explain_arguments
 from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
@@ -48,6 +48,7 @@ MODEL_METHODS = ("fit", "sample", "state", "load_state")
 """Methods of a `GenerativeModel`."""
 
 
+@explain_arguments(data="real")
 @dataclass(frozen=True)
 class Task:
     """The common part of all arms of a comparison: an untrained model, real training data, an evaluation."""
@@ -77,6 +78,7 @@ class Task:
         check_count("initial_steps", self.initial_steps, 0)
 
 
+@explain_arguments(corrector="correction")
 @dataclass(frozen=True)
 class Arm:
     """Settings of an arm: a point on the four axes policy, training, transform and sampling bias."""
