@@ -85,11 +85,13 @@ def planned_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
     """Return the table of the planned tests."""
     comparisons = compare_as_planned(scores)
     adjusted = holm({name: comparison.p_value for name, comparison in comparisons.items()})
-    lines = ["| | expected | difference, 95 % interval | p, adjusted |", "| --- | --- | --- | --- |"]
+    lines = ["| test | expected | difference, 95 % interval | p, adjusted |", "| --- | --- | --- | --- |"]
     for name, comparison in comparisons.items():
-        interval = interval_cell(comparison, PLANNED[name][2])
+        first, second, score, expected = PLANNED[name]
+        title = "recall" if score == "recall" else f"distance to real motion in {SCORES[score][0].lower()}"
+        interval = interval_cell(comparison, score)
         p_value = f"{adjusted[name]:.3f}" if adjusted[name] >= 0.001 else "< 0.001"
-        lines.append(f"| {name} | {PLANNED[name][3]} | {interval} | {p_value} |")
+        lines.append(f"| {name}, {title}: {ARMS[first]} − {ARMS[second]} | {expected} | {interval} | {p_value} |")
     return "\n".join(lines)
 
 
