@@ -1,1 +1,1 @@
-"""Sources of data, one file each."""
+"""Sources of data, a file each."""

@@ -43,9 +43,9 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 
 
 def load_motions(source: str | Path, reading: Reading | None = None) -> list[Motion]:
-    """Return all motions of one source.
+    """Return all motions of a source.
 
-    Files of a plain folder keep their skeletons. Labels are the dataset's; in a plain folder those of `label_of`.
+    Files of a plain folder keep their skeletons. Labels are the dataset's; in a plain folder the labels of `label_of`.
     Unreadable files of a folder are left out with a warning.
 
     Args:

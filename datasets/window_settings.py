@@ -15,15 +15,15 @@ class WindowSettings:
     fps: float = 30.0
     """Its frame rate."""
     stride: int = 1
-    """Frames from one window's start to the next one's."""
+    """Frames from a window's start to the next window's."""
     mirrored: bool = True
     """Also the mirror image of each window."""
     cap_per_label: int | None = None
     """At most so many windows per label, spread evenly over the label's clips and times."""
     cyclic: Collection[str] = frozenset()
-    """Labels of clips that hold one cycle of a motion that goes on."""
+    """Labels of clips that hold a cycle of a motion that goes on."""
     held_out_share: float = 0.25
-    """Share of a clip's time that is held out, at least one window."""
+    """Share of a clip's time that is held out, at least a window."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "stride", "cap_per_label"):

@@ -102,9 +102,9 @@ def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = N
 
 
 def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settings: WindowSettings) -> Split:
-    """Cut training windows of some motions and held-out windows of others, such as held-out subjects.
+    """Cut training windows of some motions and held-out windows of other motions, such as held-out subjects.
 
-    All are on the training motions' skeleton (their average, see `cut_windows`), and labels are those of both.
+    All are on the training motions' skeleton (their average, see `cut_windows`), and labels cover both.
 
     Args:
         settings: Lengths, frame rate and other settings of the windows.
@@ -127,7 +127,7 @@ def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
 
 
 def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
-    """Return the motions at the windows' frame rate and on one skeleton."""
+    """Return the motions at the windows' frame rate and on a common skeleton."""
     _check_joints(motions)
     first = motions[0].skeleton
     resampled = [resample(motion, settings.fps) for motion in motions]
@@ -192,7 +192,7 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
 
 
 def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
-    """Return the first frames (n,) int64 of all windows of one part."""
+    """Return the first frames (n,) int64 of all windows of a part."""
     last_frame = len(part.motion) - 1
     last = last_frame if part.repeated else max(last_frame + 1 - settings.frames, 0) + 1
     return np.arange(0, last, settings.stride)

@@ -1,11 +1,11 @@
 """Statistics for a handful of seeds: intervals, paired tests, half-lives, verdicts on stability and collapse.
 
-Arrays hold one value per seed, shape (S,), or one curve per seed, shape (S, T) with generation 0 first. Arms
-of a comparison share their seeds (common random numbers), so differences between arms are taken per seed.
+Arrays hold a value per seed, shape (S,), or a curve per seed, shape (S, T) with generation 0 first. Arms of a
+comparison share their seeds (common random numbers), so differences between arms are taken per seed.
 
 A few seeds with equal scores show no spread, which does not mean that there is none. Scores that are counts, such as a
 share of n samples, have a resolution (1 / n): below it, no spread can be measured. Functions that take a `resolution`
-never assume a smaller standard deviation. Without one, equal differences are undecided: no bounds, p = 1.
+never assume a smaller standard deviation. Without a resolution, equal differences are undecided: no bounds, p = 1.
 """
 
 import math
@@ -24,7 +24,7 @@ from .core.randomness import Stream, streams
 FEWEST_SEEDS_TO_BOOTSTRAP = 20
 FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds 0.05
 _ROUNDING = 1e-9
-"""Differences that vary by less than this share of their size are equal: the rest is rounding."""
+"""Differences that vary by less than this share of their size are equal: such variation is rounding."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Interval:
     count: int
     method: str
     """The method. "bootstrap" is bias-corrected and accelerated. "t" assumes roughly normal seeds, "t of logarithms"
-    roughly log-normal ones. "logit t" is between two bounds, "Fieller" for a ratio of paired means. The others are
-    "order statistics", "single seed" and "no spread" (no interval)."""
+    roughly log-normal seeds. "logit t" is between two bounds, "Fieller" for a ratio of paired means. Further methods
+    are "order statistics", "single seed" and "no spread" (no interval)."""
     confidence: float = 0.95
 
     def __str__(self) -> str:
@@ -66,8 +66,8 @@ def mean_interval(
 
     Three to five seeds cannot carry a bootstrap: its resamples hold too few distinct values and cover less than they
     claim. There the t interval is given, which is exact only for normally distributed seeds. It stays within `bounds`.
-    Between two, such as 0 and 1, it is taken of the logit (delta method; Agresti 2013, section 1.4). At a single one it
-    ends, which costs no coverage. Equal seeds have an interval of width 0 unless a resolution is given.
+    Between two, such as 0 and 1, it is taken of the logit (delta method; Agresti 2013, section 1.4). At a single seed
+    it ends, which costs no coverage. Equal seeds have an interval of width 0 unless a resolution is given.
 
     Args:
         values: (S,) one value per seed.
@@ -408,7 +408,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The evaluation of one quality: value / baseline with its interval, and the thresholds it is compared with."""
+    """The evaluation of a quality: value / baseline with its interval, and the thresholds it is compared with."""
 
     label: Label
     ratio: Interval
@@ -433,7 +433,7 @@ def evaluate_quality(
 ) -> Verdict:
     """Evaluate a quality at the end of a loop against its baseline on the same seeds.
 
-    The whole interval must lie on one side of a threshold, otherwise the verdict is "undecided". A quality that is
+    The whole interval must lie on a single side of a threshold, otherwise the verdict is "undecided". A quality that is
     certainly worse than stable and possibly collapsed is "degraded".
 
     Args:
@@ -565,7 +565,7 @@ class CollapseFinding:
 def collapse_profile(
     curves: Mapping[str, ArrayLike], by_training_size: Mapping[int, ArrayLike] | None = None
 ) -> list[CollapseFinding]:
-    """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to one run.
+    """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to a run.
 
     A definition whose curve is missing, or whose interval lies on both sides of its threshold, is "not measurable".
     Definitions 3 and 5 are about limits, which no finite run reaches: their rules state what is measured instead.
@@ -630,7 +630,7 @@ def _lost_share(curve: np.ndarray | None) -> Interval | None:
 
 
 def _late_rise(curve: np.ndarray | None) -> Interval | None:
-    """Return the rise of the risk in its last quarter, less 0.6 times that in the quarter before."""
+    """Return the rise of the risk in its last quarter, less 0.6 times the rise in the quarter before."""
     if curve is None or curve.shape[1] < 9:
         return None
     last = curve.shape[1] - 1

@@ -143,7 +143,7 @@ def assert_loop_stable(
 
 
 def _advise(stability: Stability) -> str:
-    """Return what would decide an undecided trial, "" for a decided one."""
+    """Return what would decide an undecided trial, "" for a decided trial."""
     if stability.label != "undecided":
         return ""
     if stability.seeds_needed is None:
@@ -163,7 +163,7 @@ def measure_stability(
 ) -> Stability:
     """Return the verdicts of `assert_loop_stable`, without the assertion.
 
-    PyTorch and linear algebra use one thread meanwhile: for small models, more threads only take processor time.
+    PyTorch and linear algebra use a single thread meanwhile: for small models, more threads only take processor time.
 
     Args:
         data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
@@ -206,14 +206,14 @@ def measure_stability(
 
 
 _SeedScores: TypeAlias = Sequence[Mapping[str, float]]
-"""Mean scores of the later generations for one seed: those of the loop, then those of its baseline."""
+"""Mean scores of the later generations for a seed: scores of the loop, then scores of its baseline."""
 
 _BETTER: Mapping[str, Better] = {"distance": "lower", "recall": "higher"}
 
 
 @contextmanager
 def _use_one_thread() -> Iterator[None]:
-    """Have PyTorch and linear algebra use one thread; afterwards as many as before."""
+    """Have PyTorch and linear algebra use a single thread; afterwards as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -226,7 +226,7 @@ def _use_one_thread() -> Iterator[None]:
 def _quality_inputs(
     scores: Sequence[_SeedScores], key: str, trial: Trial
 ) -> tuple[list[float], list[float], Better, Thresholds]:
-    """Return one quality of the loop and of its baseline, one value per seed, and how it is evaluated."""
+    """Return a quality of the loop and of its baseline, a value per seed, and how it is evaluated."""
     values = [loop[key] for loop, _ in scores]
     baseline = [baseline[key] for _, baseline in scores]
     return values, baseline, _BETTER[key], trial.thresholds
@@ -240,7 +240,7 @@ def _first_evaluated(generations: int) -> int:
 def _run_seed(
     model: GenerativeModel, real: Samples, arms: Sequence[Arm], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Run every arm from one generation 0, and return mean scores of each one's later half of generations."""
+    """Run every arm from a common generation 0, and return mean scores of the later half of its generations."""
     order = torch.randperm(len(real), generator=stream.child("split").generator())
     half = len(order) // 2
     held_out = real.take(order[half:])

@@ -1,4 +1,4 @@
-"""AMASS: motion capture of many laboratories as poses of one body model.
+"""AMASS: motion capture of many laboratories as poses of a common body model.
 
 Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. Its files: `files.amass`.
 """
@@ -16,7 +16,7 @@ from .dataset import Clip, Dataset, MissingData
 
 
 def _motion_files(folder: Path) -> list[Path]:
-    """All files but those that hold a person's shape only; a file stands for itself."""
+    """All files except files with only a person's shape; a file stands for itself."""
     files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
     return [path for path in files if path.name != "shape.npz" and not path.stem.endswith("stagei")]
 
@@ -31,7 +31,7 @@ def _read(path: Path) -> list[Motion]:
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings in a folder of AMASS or of one of its subsets, or in one file, on an average body."""
+    """The recordings in a folder of AMASS or of one of its subsets, or in a single file, on an average body."""
     if split is not None:
         raise SettingError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
     files = _motion_files(folder)

@@ -39,7 +39,7 @@ def datasets() -> Iterator[Dataset]:
 def recognise(path: Path) -> Dataset | None:
     """Return the dataset whose layout a folder has, None if it has none of them.
 
-    Datasets of other packages come first: their folders may hold those of this one.
+    Datasets of other packages come first: a folder may contain the folders of another collection.
     """
     candidates = sorted(datasets(), key=lambda dataset: not DATASETS.is_added(dataset.name))
     return next((candidate for candidate in candidates if candidate.recognises(path)), None)

@@ -2,7 +2,8 @@
 
 The folder (or a .tar.gz of it) holds `index.csv` with a row per clip (file, split, skeleton, subject, category,
 description, …), the BVH files, and `tpose/`. Skeleton `mb` does not stand upright at zero rotation, so every joint's
-rotation is measured from its orientation in the subject's T-pose. That also puts both kinds on one skeleton, SMPL-22.
+rotation is measured from its orientation in the subject's T-pose. That also puts both kinds on the same skeleton,
+SMPL-22.
 """
 
 import csv
@@ -107,7 +108,7 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """List the clips of a folder or .tar.gz of the set, to be read one by one, as captured.
+    """List the clips of a folder or .tar.gz of the set, to be read separately, as captured.
 
     Args:
         split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
@@ -178,7 +179,7 @@ def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
 
 
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
-    """Return rows of the index, checked, of one split or all."""
+    """Return rows of the index, checked, of a split or all."""
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
     if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
         raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")

@@ -15,7 +15,7 @@ _LONGEST_S = 1e9
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording that is not read yet: `read()` gives its motions, one per captioned span where there are several."""
+    """A recording that is not read yet: `read()` gives its motions, a motion per captioned span."""
 
     name: str
     """Unique within the dataset."""
@@ -47,7 +47,7 @@ class Dataset:
     licence: str
     """Terms of its use."""
     layout: str
-    """Files of its folder, one per line."""
+    """Files of its folder, a file per line."""
     recognises: Callable[[Path], bool]
     """Function that returns whether a folder or file is this dataset."""
     clips: ListsClips
@@ -68,7 +68,7 @@ def require(dataset: Dataset, folder: Path, *names: str) -> None:
 
 
 def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.warn) -> Iterator[Motion]:
-    """Yield the motions of all clips that can be read; of each other one, `complain` gets a sentence."""
+    """Yield the motions of all clips that can be read; `complain` gets a sentence about each other clip."""
     for clip in clips:
         try:
             motions = [check_numbers(motion) for motion in clip.read()]
@@ -95,7 +95,7 @@ def _frame_at(motion: Motion, second: float) -> int:
 
 
 def cut_clip(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
-    """Return the frames from one second to another that an annotation names; all if it names no span."""
+    """Return the frames between two times that an annotation names; all if it names no span."""
     if span_s is None:
         return motion
     start = _frame_at(motion, span_s[0])

@@ -30,7 +30,7 @@ BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
 _PREFIX = "humanoid3d_"
 
 CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
-"""Labels of the short clips that their files mark as loops: one cycle of a motion that can go on."""
+"""Labels of the short clips that their files mark as loops: a cycle of a motion that can go on."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class _Joint:
 
 
 def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
-    """Five joints of one side in the file's order; `z` is 1 on the right and −1 on the left."""
+    """Five joints of a side in the file's order; `z` is 1 on the right and −1 on the left."""
     return (
         _Joint(f"{side}_hip", "pelvis", (0.0, 0.0, z * 0.084887)),
         _Joint(f"{side}_knee", f"{side}_hip", (0.0, -0.421546, 0.0), hinge=True),
@@ -72,7 +72,7 @@ _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
 
 
 def skeleton() -> Skeleton:
-    """The DeepMimic humanoid: 15 joints, feet without toes, arms hanging down in the rest pose."""
+    """The DeepMimic humanoid: 15 joints, feet without toes, arms hanging down at rest."""
     joints = (*_JOINTS, *_WRISTS)
     names = ("pelvis", *(joint.part for joint in joints))
     parents = (-1, *(names.index(joint.parent) for joint in joints))
@@ -81,7 +81,7 @@ def skeleton() -> Skeleton:
 
 
 def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
-    """Load all clips `humanoid3d_<label>.txt` of a folder (the built-in ones by default) at `fps`, sorted by label."""
+    """Load all clips `humanoid3d_<label>.txt` of a folder (the built-in clips by default) at `fps`, sorted by label."""
     if folder is None:
         clips = []
         for name, text in read_built_in_texts().items():
@@ -133,15 +133,15 @@ _ATTACHED = {
     "right_collar": "spine3",
     "right_foot": "right_ankle",
 }
-"""Parts of SMPL's body that this one lacks, and those that carry them."""
+"""Parts of SMPL's body that the humanoid lacks, and the joints that carry them."""
 
 
 _FLAT = 0.3
-"""Height of the humanoid's ankles above its toes, over that of an average body."""
+"""Height of the humanoid's ankles above its toes, over the height of an average body."""
 
 
 def on_smpl(motion: Motion) -> Motion:
-    """Put a clip on SMPL's 22 joints; those that the humanoid lacks are placed as on an average body."""
+    """Put a clip on SMPL's 22 joints; joints that the humanoid lacks are placed as on an average body."""
     places_m, world = world_poses(motion)
     average = SMPL_BODY.average()
     rest_m = average.rest_positions_m

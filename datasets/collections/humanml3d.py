@@ -60,7 +60,7 @@ def split_names(folder: Path, split: str) -> list[str]:
 
 
 def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
-    """The clip once per part that captions describe; `text` holds the captions of the part, one per line."""
+    """The clip once per part that captions describe; `text` holds the captions of the part, a caption per line."""
     parts = []
     for span_s, part_captions in group_by_span(sentences).items():
         text = "\n".join(caption.text for caption in part_captions)

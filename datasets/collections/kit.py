@@ -35,7 +35,7 @@ _TOES = [15, 20]
 
 
 def _skeleton(first_side: str) -> Skeleton:
-    """Return the 21 joints with unit bones: torso, arm and arm, leg and leg, `first_side` before the other."""
+    """Return the 21 joints with unit bones: torso, arm and arm, leg and leg, `first_side` first."""
     sides = SIDES if first_side == "left" else SIDES[::-1]
     limbs = [f"{side}_{joint}" for limb in (_ARM, _LEG) for side in sides for joint in limb]
     names = ("pelvis", "spine1", "spine3", "neck", "head", *limbs)

@@ -1,1 +1,1 @@
-"""Motion files, one format each."""
+"""Motion files, a format each."""

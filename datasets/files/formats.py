@@ -1,4 +1,4 @@
-"""The formats of motion files, one row each: what is read, written, offered, documented and named in errors.
+"""The formats of motion files, a row each: what is read, written, offered, documented and named in errors.
 
 Readers and writers are imported when a file is read or written. A format leaves out what it cannot hold. AMASS has
 SMPL's joints and no bone lengths. The .npy formats have the 22 body joints at 20 fps, HumanML3D's rows its standard
@@ -24,9 +24,9 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    """In lower case, the usual one first."""
+    """In lower case, the usual suffix first."""
     holds: str
-    """Content of such a file, one sentence."""
+    """Content of such a file, a sentence."""
     reader: str | None
     """Reader, as "module:function" below this package; None if it is not read."""
     writer: str | None
@@ -34,7 +34,8 @@ class Format:
     written_as: str = ""
     """Suffix of what is written for a file of a format that is only read, "" for its own."""
     recognises: str | None = None
-    """Function that recognises a file of this format among others with its suffix, likewise; None if none has to."""
+    """Function that recognises a file of this format among other files with its suffix, likewise; None if none has
+    to."""
     extra: str = ""
     """The optional extra to install for it, "" for none."""
     needs_fps: bool = False
@@ -113,7 +114,7 @@ def describe_formats() -> str:
 def is_motion_file(path: Path) -> bool:
     """Return whether a file in a folder holds a motion, by its name, and by its content if the name is ambiguous.
 
-    A damaged file counts as one, so that its reader explains what is wrong with it.
+    A damaged file counts as a motion file, so that its reader explains what is wrong with it.
     """
     if path.suffix.lower() == ".parquet":
         return path.is_file() and _is_set_of_motions(path)

@@ -37,7 +37,7 @@ OTHER_SKELETONS = "other skeletons"
 
 
 _LEGS_OFF_M = 0.12
-"""By how much legs of adults are longer or shorter than average ones: statures of 1.7 ± 0.2 m."""
+"""By how much legs of adults are longer or shorter than average legs: statures of 1.7 ± 0.2 m."""
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
@@ -59,12 +59,12 @@ class MotionFile:
     notes: tuple[str, ...]
     """Notes on what was assumed to read it."""
     write: Writes
-    """Writer of as many other motions of the same skeletons into a file like this one, with its names, units, axes and
+    """Writer of as many other motions of the same skeletons into a file like this file, with its names, units, axes and
     frames of reference."""
     flaw: str = ""
     """Reason why its rest pose could not be made upright, "" if it is."""
     names: tuple[str, ...] = ()
-    """Names of the motions of a set, or of the animations of a file that has several, which are judged one by one; ()
+    """Names of the motions of a set, or of the animations of a file that has several, which are judged separately; ()
     for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
     refusals: tuple[str, ...] = ()
     """Reason why each motion cannot be corrected although its body could be, "" if it can; () if all can."""
@@ -73,8 +73,8 @@ class MotionFile:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """Notes that stand beside a file's figures: those that an option overrules (unit, frame rate, axis, body,
-        profile), without its name, and those on damage, on skeletons that are not read, and on how far reading moved
+        """Notes that stand beside a file's figures: notes that an option overrules (unit, frame rate, axis, body,
+        profile), without its name, and notes on damage, on skeletons that are not read, and on how far reading moved
         joints.
         """
         shown = []
@@ -97,9 +97,9 @@ Writes = Callable[..., None]
 
 
 _BYTES_PER_JOINT = 4 * 8
-"""Memory of a joint's rotation in one frame."""
+"""Memory of a joint's rotation in a frame."""
 BYTES_PER_SAMPLED_JOINT = 11 * 8
-"""Memory of a joint in one frame while its curves are sampled: rotation, place, and what the curves hold of them."""
+"""Memory of a joint in a frame while its curves are sampled: rotation, place, and what the curves hold of them."""
 _LEAST_BYTES = 2**17
 """Work that a motion costs however short it is, in bytes of numbers that take as long."""
 
@@ -159,7 +159,7 @@ FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
 
 
 def note_gaps(name: str, frames: np.ndarray) -> tuple[str, ...]:
-    """Return a note if frames between the first and the last one are missing, and where.
+    """Return a note if frames between the first and the last frame are missing, and where.
 
     Args:
         frames: (T,) numbers of the frames.
@@ -244,7 +244,7 @@ def checked_rate(path: Path, fps: float) -> float:
 
 
 def body_model_of(reading: Reading) -> BodyModel | None:
-    """Return the body model that a reading names; one whose content did not change is not read again."""
+    """Return the body model that a reading names; a model whose content did not change is not read again."""
     path = reading.body_model
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""The one door to motion files: whatever their format, axes, unit, rest pose and height, motions come out alike."""
+"""The only door to motion files: whatever their format, axes, unit, rest pose and height, motions come out alike."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -55,7 +55,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 
 
 def check_option_files(reading: Reading) -> None:
-    """Read the files that the options of reading name, before any motion; InputError for a missing or damaged one."""
+    """Read the files that the options of reading name, before any motion; InputError for a missing or damaged file."""
     for path in filter(None, reading.files):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
@@ -130,7 +130,7 @@ def _set_ground(file: MotionFile, reading: Reading) -> MotionFile:
 
 
 def _note_unused_rate(path: Path, file: MotionFile, reading: Reading) -> tuple[str, ...]:
-    """Return a note if a file states a frame rate, and the reading another one; that of BVH is overruled."""
+    """Return a note if a file states a frame rate, and the reading another rate; BVH's rate is overruled."""
     rates = {motion.fps for motion in file.motions} - {reading.fps}
     if reading.fps is None or not rates or path.suffix.lower() == ".bvh":
         return ()

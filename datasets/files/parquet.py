@@ -28,7 +28,7 @@ from .motion_file import MotionFile
 from .skeletons.reading import Reading
 
 VERSION = 1
-"""Version of the schema; files of another one are refused."""
+"""Version of the schema; files of another version are refused."""
 GROUP_MOTIONS = 64
 GROUP_BYTES = 2**23
 """Most motions of a row group, and most bytes of their numbers."""
@@ -175,7 +175,7 @@ def _read_skeleton(names: list[str], parents: list[int], offsets_m: list[list[fl
 
 @contextmanager
 def _explain_damage(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file makes its readers raise into one sentence."""
+    """Turn whatever a damaged file makes its readers raise into a sentence."""
     try:
         yield
     except _DAMAGES as error:

@@ -26,8 +26,8 @@ def bundled_digits() -> tuple[Tensor, Tensor]:
 def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
     """Return images (N, 28, 28) float32 in [−1, 1] and labels (N,) of MNIST's idx files, part "train" or "t10k".
 
-    The folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al.
-    publish them. Raises InputError, which names the file, if one is missing or is not an idx file.
+    The folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al. publish
+    them. Raises InputError, which names the file, if a file is missing or is not an idx file.
     """
     images = read_idx(_find(folder, f"{part}-images"))
     labels = read_idx(_find(folder, f"{part}-labels"))

@@ -18,7 +18,7 @@ def documentation() -> str:
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The characters that are distinguished; any other is read as the first one."""
+    """The characters that are distinguished; any other is read as the first character."""
 
     characters: str
 

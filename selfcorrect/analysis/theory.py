@@ -38,7 +38,7 @@ def contraction_bound(synthetic_ratio: float, strength: float = 0.0, condition: 
 def is_guaranteed_stable(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
     """Return whether λκ < (1 + γ) / (2 + γ).
 
-    The sufficient condition of Gillman et al. 2024, and for γ = 0 that of Bertrand et al. 2024.
+    The sufficient condition of Gillman et al. 2024, and for γ = 0 the condition of Bertrand et al. 2024.
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
@@ -57,8 +57,8 @@ def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, sp
     """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
 
     For estimators that average a statistic over real and synthetic samples alike and keep their n real samples. Maximum
-    likelihood in an exponential family is one. The loop is stable below 1. Follows from taking expectations; the bound
-    of Bertrand et al. is looser.
+    likelihood in an exponential family is such an estimator. The loop is stable below 1. Follows from taking
+    expectations; the bound of Bertrand et al. is looser.
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
@@ -100,7 +100,7 @@ def augment_error(n: int, synthetic_ratio: float, strength: float, generations: 
 
 
 def accumulate_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
-    """Error variance when every generation's k samples are kept beside the real ones, shape (t + 1,).
+    """Error variance when every generation's k samples are kept beside the real samples, shape (t + 1,).
 
     V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
     of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
@@ -151,7 +151,7 @@ def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> 
 def corrected_ratio(
     synthetic_ratio: ArrayLike, strength: ArrayLike = math.inf, remaining: ArrayLike = 0.0
 ) -> np.ndarray:
-    """Return λ′, the fully corrected synthetic samples per real one that a corrected augmented loop amounts to.
+    """Return λ′, the fully corrected synthetic samples per real sample that a corrected augmented loop amounts to.
 
     λ (1 − κ) γ / (1 + γ).
 
@@ -176,8 +176,8 @@ def diluted_level(
     The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ), with λ′ of `corrected_ratio`. Derived
     here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
     levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
-    corrected ones c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it.
-    All parameters broadcast.
+    corrected samples c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it. All
+    parameters broadcast.
 
     Args:
         real_only: r, the level after training on real data only.
@@ -266,10 +266,10 @@ def corrected_extrapolation(
 
 
 def extrapolation_scatter(n: int, extrapolation: float) -> float:
-    """Return the factor by which extrapolation raises the scatter of a Gaussian's fitted mean in one generation.
+    """Return the factor by which extrapolation raises the scatter of a Gaussian's fitted mean in a generation.
 
     The mean of φ, fitted on n samples, is off by ε with variance V/n. The mean of φ′, fitted on n draws of φ, is off
-    from that of φ by ε′ with variance (1 − 1/n) V/n. So φ + w (φ − φ′) is off by ε − w ε′, and the factor is
+    from the mean of φ by ε′ with variance (1 − 1/n) V/n. So φ + w (φ − φ′) is off by ε − w ε′, and the factor is
 
         1 + w² (1 − 1/n).
 
@@ -283,9 +283,9 @@ def extrapolation_scatter(n: int, extrapolation: float) -> float:
 def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     """Expected log-determinant of the covariance (truth 0) of a fully synthetic Gaussian loop, shape (t + 1,).
 
-    (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by that of a Wishart
-    matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is unbiased and
-    the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
+    (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by the determinant of
+    a Wishart matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is
+    unbiased and the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
 
     Args:
         n: Number of real samples.
@@ -315,8 +315,9 @@ def regression_replace_error(samples: int, dimension: int, noise: float, generat
 def regression_accumulate_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
     """Excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1), shape (t + 1,).
 
-    Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats one design. This is
-    the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
+    Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats a single design.
+    This is the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are
+    exchangeable.
 
     Args:
         samples: T, number of samples per generation.
@@ -333,8 +334,8 @@ def regression_accumulate_error(samples: int, dimension: int, noise: float, gene
 def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
     """Expected Σ p² of a fully synthetic categorical loop, 1 − (1 − 1/n)^t (1 − Σ p₀²), shape (t + 1,).
 
-    Seddik et al. 2024, Theorem 1 (one context of their next-token model); t = 0 is the true distribution, and a model
-    estimated from n real words is one step further. Exact; 1 is total collapse onto one word.
+    Seddik et al. 2024, Theorem 1 (a single context of their next-token model); t = 0 is the true distribution, and a
+    model estimated from n real words is a step further. Exact; 1 is total collapse onto a word.
 
     Args:
         probabilities: (categories,) true distribution.
@@ -348,7 +349,7 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
 def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
     """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
 
-    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever the other words do. So its chance of
+    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever happens to other words. So its chance of
     extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
     draws. Exact.
 
@@ -371,8 +372,8 @@ def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> n
 def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
     """Categorical distributions under curation by pairs, shape (t + 1, categories).
 
-    Ferbach et al. 2024: of two samples people keep one with the Bradley–Terry probability of its reward. So p ← p · H
-    with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
+    Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability of its reward. So p ← p ·
+    H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
     Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
 
     Args:
@@ -396,12 +397,12 @@ def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share:
 def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0) -> np.ndarray:
     """Expected share of n founders that still have descendants under drift alone, shape (t + 1,).
 
-    Each label is a population of constant size whose members are drawn from the last one's. σ² = 1: They are drawn
-    evenly (Wright–Fisher). σ² > 1: Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma
-    distributed and drawn anew in each generation. Then k members among n with one founder have Beta-Binomial(n, k/c, (n
-    − k)/c) children. σ² < 1: A share 1 − √(1 − σ²) of the places is drawn anew, the others keep their founder. The
-    result is exact for these populations. For large ones it is 1 / (1 + σ² t / 2). Half is lost after 2/σ² generations
-    whatever n is, down to one founder per label.
+    Each label is a population of constant size whose members are drawn from the last generation's. σ² = 1: They are
+    drawn evenly (Wright–Fisher). σ² > 1: Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma
+    distributed and drawn anew in each generation. Then k members among n with the same founder have Beta-Binomial(n,
+    k/c, (n − k)/c) children. σ² < 1: A share 1 − √(1 − σ²) of the places is drawn anew, all other members keep their
+    founder. The result is exact for these populations. For large populations it is 1 / (1 + σ² t / 2). Half is lost
+    after 2/σ² generations whatever n is, down to a single founder per label.
 
     Args:
         label_sizes: (L,) number of founders of each label.
@@ -418,10 +419,9 @@ def coverage_by_drift(
 ) -> np.ndarray:
     """Expected share of R reference points with a living line within their reach, under drift alone, shape (t + 1,).
 
-    With reach as the reference
-    point's own ball this is coverage, with reach as the founders' balls it is recall, of loops that copy. All lines
-    near a point in a label die out together as one line of their number would; labels are independent. Exact for the
-    populations of `surviving_lineages`.
+    With reach as the reference point's own ball this is coverage, with reach as the founders' balls it is recall, of
+    loops that copy. All lines near a point in a label die out together as a single line of their number would; labels
+    are independent. Exact for the populations of `surviving_lineages`.
 
     Args:
         near: (R, L) number of founders of each label within the reach of each reference point.
@@ -447,7 +447,7 @@ def _line_survival(size: int, generations: int, offspring_variance: float) -> np
 
 
 def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
-    """Transition matrix (n + 1, n + 1) of the number of members of one line in a population of n."""
+    """Transition matrix (n + 1, n + 1) of the number of members of a line in a population of n."""
     before = np.arange(size + 1)[:, None]
     after = np.arange(size + 1)[None, :]
     if offspring_variance < 1:

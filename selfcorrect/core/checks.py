@@ -103,7 +103,7 @@ def explain_arguments(**usual: str) -> Callable[[Class], Class]:
 
 
 def describe_value(value: object) -> str:
-    """Return a value in words for messages: plain values as they are, others by their type."""
+    """Return a value in words for messages: plain values as they are, other values by their type."""
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"a {type(value).__name__}"
@@ -111,10 +111,10 @@ def describe_value(value: object) -> str:
 
 @dataclass(frozen=True)
 class Positive:
-    """Settings whose numbers are positive; raises SettingError for one that is not."""
+    """Settings whose numbers are positive; raises SettingError for any other number."""
 
     MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()
-    """Names of those that may be 0."""
+    """Names of settings that may be 0."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

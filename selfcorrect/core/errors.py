@@ -1,4 +1,4 @@
-"""Errors that are no fault of this program: one small family, each a sentence for its caller.
+"""Errors that are no fault of this program: a small family, each a sentence for its caller.
 
 A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
 """
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class SelfcorrectError(Exception):
-    """An error that the caller can fix; the message is one sentence that says how."""
+    """An error that the caller can fix; the message is a sentence that says how."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors come back from other processes as they were, whatever their constructors take."""
@@ -83,7 +83,7 @@ class ClusterLostError(WorkerError):
 
 
 class JobsError(SelfcorrectError, RuntimeError):
-    """Some jobs of an experiment failed, and all others were done."""
+    """Some jobs of an experiment failed, and all other jobs were done."""
 
     def __init__(self, message: str, failed: Mapping[str, Exception], bug: str = "") -> None:
         """Make the error.

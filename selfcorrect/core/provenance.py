@@ -1,4 +1,4 @@
-"""Provenance of samples: columns of equal length, one row per sample."""
+"""Provenance of samples: columns of equal length, a row per sample."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Provenance:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def take(self, indices: Tensor | np.ndarray) -> Self:
-        """Return the rows at `indices` (M,) int64, or those that a mask (N,) bool selects."""
+        """Return the rows at `indices` (M,) int64, or the rows that a mask (N,) bool selects."""
         rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 

@@ -1,8 +1,8 @@
 """One seed, many independent named streams.
 
-A stream is a path of names below a root seed. It has no state: the same path always gives the same
-numbers, and no draw from one path can change another. Adding an arm, a metric or a resume to an
-experiment therefore changes no other draw in it.
+A stream is a path of names below a root seed. It has no state: the same path always gives the same numbers, and no draw
+from a path can change another path. Adding an arm, a metric or a resume to an experiment therefore changes no other
+draw in it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Stream:
     path: tuple[str, ...] = ()
 
     def child(self, *names: str | int) -> Self:
-        """Return the stream at `names` below this one, e.g. `child("generation", 3, "sample")`."""
+        """Return the stream at `names` below this stream, e.g. `child("generation", 3, "sample")`."""
         return type(self)(self.root_seed, self.path + tuple(str(name) for name in names))
 
     @property

@@ -1,4 +1,4 @@
-"""Samples: the one value that flows through a self-consuming loop, in memory or partly on disk."""
+"""Samples: the value that flows through a self-consuming loop, in memory or partly on disk."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Samples:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """The shape of one value."""
+        """The shape of a single value."""
         return tuple(self.values.shape[1:])
 
     def rows(self, indices: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Samples:
         yield self.values
 
     def take(self, indices: Tensor) -> Samples:
-        """Return the samples at `indices` (M,) int64, or those that a mask (N,) bool selects."""
+        """Return the samples at `indices` (M,) int64, or the samples that a mask (N,) bool selects."""
         return Samples(self.rows(indices), self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
     def with_values(self, values: Tensor) -> Samples:
@@ -104,7 +104,7 @@ class Samples:
 
 
 class Piece(Protocol):
-    """Values (N, *event) wherever they are; a tensor is one."""
+    """Values (N, *event) wherever they are, such as a tensor."""
 
     @property
     def shape(self) -> Sequence[int]: ...

@@ -188,7 +188,7 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """Append axes of length one to a column, to broadcast it against values of `ndim` axes."""
+    """Append axes of length 1 to a column, to broadcast it against values of `ndim` axes."""
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 
@@ -206,7 +206,7 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
 
 
 def state_of(corrector: object) -> dict[str, Tensor]:
-    """Return copies on the CPU of what a corrector's `state()` returns, {} for one without `state` and `load_state`.
+    """Return copies on the CPU of what a corrector's `state()` returns, {} without these methods.
 
     Raises:
         CorrectorError: That is not a dictionary of numbers and tensors by name.

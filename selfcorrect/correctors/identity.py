@@ -99,9 +99,9 @@ def _describe_changed_line(before: str, after: str) -> str:
 def identity_of(code: Callable[..., Any]) -> Identity:
     """Return the identity of a function, method, partial or callable object.
 
-    Comments and layout of source do not count. Of modules, those of the user count that an import statement names,
-    wherever it stands. Of a script or notebook only what the code uses counts, so that other lines may change. Of the
-    values that the code holds, numbers and texts count; arrays, weights and data files do not.
+    Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
+    script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
+    holds, numbers and texts count; arrays, weights and data files do not.
     """
     bare = _unwrap(code)
     module_name = str(getattr(bare, "__module__", ""))
@@ -143,7 +143,7 @@ def place_of(code: object) -> str:
 
 
 def name_of(code: object) -> str:
-    """Return the `name` of a corrector, else that of its function or class; a partial has the name of its function."""
+    """Return the `name` of a corrector, else the name of its function or class, also behind a partial."""
     while isinstance(code, functools.partial):
         code = code.func
     named = getattr(code, "name", None) or getattr(code, "__name__", None)

@@ -134,7 +134,7 @@ def apply_corrector(
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One call of the corrector: raw samples, corrected ones, and which of them may be used."""
+    """One call of the corrector: raw samples, corrected samples, and which of them may be used."""
 
     raw: Samples
     corrected: Samples
@@ -143,7 +143,7 @@ class _Attempt:
 
 
 def _mixture_coins(raw: Samples, correction: Correction, generator: torch.Generator) -> Tensor:
-    """Draw which samples take their corrected form (N, *replicates); one stream gives nested sets as γ grows."""
+    """Draw which samples take their corrected form (N, *replicates); the same stream gives nested sets as γ grows."""
     shape = raw.values.shape[: 1 + correction.replicate_axes]
     if correction.operator == "interpolation" or math.isinf(correction.strength):
         return torch.ones(shape, dtype=torch.bool)

@@ -1,9 +1,9 @@
-"""Run users' code in a separate process, which can then neither end, nor hang, nor change this one.
+"""Run users' code in a separate process, which can then neither end, nor hang, nor change this process.
 
 The process is started afresh and leads a session, so that it can be killed with everything that it started. It ends
-when this process ends. Arguments and answers travel as pickles between two processes of one user: this guards against
-accidents, not against malice. Pools such as pebble's and loky's end one process, not what it started, and time a whole
-call rather than one sample.
+when this process ends. Arguments and answers travel as pickles between two processes of the same user: this guards
+against accidents, not against malice. Pools such as pebble's and loky's end a process but not its children, and time a
+whole call rather than a sample.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ _POLL_S = 0.2
 """Interval at which the process is checked."""
 
 WARN_AFTER_S = 60.0
-"""Time in one call after which a message names the corrector."""
+"""Time in a call after which a message names the corrector."""
 
 _LOWEST_NUMBER = 200
 """Lowest file number of the connection, out of the way of code that writes to low numbers or passes its files on."""
@@ -62,7 +62,7 @@ class Sandbox(Protocol):
 
 
 def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-    """Return a separate process, or this one if it is asked for or the system cannot kill process groups.
+    """Return a separate process, or this process if you ask for it or the system cannot kill process groups.
 
     Args:
         limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
@@ -244,7 +244,7 @@ def _pickle_answer(value: Any) -> bytes:
 
 
 def _to_sendable(error: Exception) -> Exception:
-    """Return an error that the other process can raise again; an internal error stays one."""
+    """Return an error that the other process can raise again; an internal error stays internal."""
     if internal_error_traceback(error):
         return RuntimeError(f"in the process of a corrector: {describe(error)}")
     if isinstance(error, SelfcorrectError) and type(error).__module__.startswith("selfcorrect."):

@@ -69,11 +69,11 @@ class Genealogy:
         return len(np.unique(founder[founder >= 0])) / len(self.founders)
 
     def entropy_change(self, members: Samples) -> float:
-        """Return the entropy of a training set less that of the founders, per dimension of the space, in nats.
+        """Return the entropy of a training set less the entropy of the founders, per dimension of the space, in nats.
 
-        The estimator is that of Kozachenko and Leonenko (1987): d · mean(log distance to the nearest other member) plus
-        a constant, which cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of
-        the training set announces memorisation. It is 0 for the founders and log s for the founders scaled by s; copies
+        The estimator is from Kozachenko and Leonenko (1987): d · mean(log distance to the nearest other member) plus a
+        constant, which cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the
+        training set announces memorisation. It is 0 for the founders and log s for the founders scaled by s; copies
         lower it most, because each counts as a distance of `CLOSEST`.
 
         Returns:
@@ -98,8 +98,8 @@ class Genealogy:
 
         surviving_lineages: share of the founders that have a descendant. novelty: median distance to the parent, in
         `unit`. novelty_to_real: median distance to the nearest real sample, in `unit`. lineage_persistence: median
-        distance from the founder, over that of a random walk of the same steps. It is 1 for neutral drift, √t for t
-        steps in one direction, and NaN where nothing has moved.
+        distance from the founder, over the distance of a random walk of the same steps. It is 1 for neutral drift, √t
+        for t steps in the same direction, and NaN where nothing has moved.
         """
         has_founder = founder >= 0
         has_moved = has_founder & (walk > 0)
@@ -164,10 +164,10 @@ def nearest_of_label(
 
 
 def offspring_variance(parents: np.ndarray, count: int) -> float:
-    """Return the variance over the mean of the number of children of `count` parents; parents (N,): that of each child.
+    """Return the variance over the mean of the number of children of `count` parents; parents (N,) of the children.
 
-    1 for children drawn evenly at random (Wright–Fisher), 0 for one child each. 1 + c if chances vary with a squared
-    coefficient of variation c (and children are as many as parents).
+    1 for children drawn evenly at random (Wright–Fisher), 0 for a single child each. 1 + c if chances vary with a
+    squared coefficient of variation c (and children are as many as parents).
     """
     children = np.bincount(parents, minlength=count)
     return float(children.var() / children.mean())

@@ -1,7 +1,7 @@
 """Sampling bias: sampling that is tilted towards quality, as people do when they pick their best pictures.
 
 A bias maps a model and its parents, the set that the model was trained on, to a sampler, so that it composes with any
-model and any policy. The parents' provenance shows which are synthetic and of which generation; those of the newest
+model and any policy. The parents' provenance shows which are synthetic and of which generation; samples of the newest
 generation are as they were drawn, before any correction.
 """
 
@@ -25,7 +25,7 @@ class Sampler(Protocol):
     """A function that draws a batch of samples, or some of them again."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """Return one value per label.
+        """Return a value per label.
 
         Args:
             labels: (N,) int64, those of the whole batch.
@@ -38,7 +38,7 @@ class Sampler(Protocol):
 
 
 def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
-    """Return the sampler of a draw in which no sample depends on the others.
+    """Return the sampler of a draw in which no sample depends on another.
 
     draw: (labels (N,), stream) → values (N, *event).
     """
@@ -73,7 +73,7 @@ def sampling_settings(**settings: float) -> Bias:
 
 
 def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
-    """Return a bias that keeps, of k draws per sample, the one that a rater prefers: curation (Ferbach et al. 2024).
+    """Return a bias that keeps, of k draws per sample, the draw that a rater prefers: curation (Ferbach et al. 2024).
 
     Args:
         k: Number of draws per sample, at least 1.
@@ -111,7 +111,7 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
 
 def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
-    """Return scores (k·count, *replicates); the k draws for one sample have the same rater."""
+    """Return scores (k·count, *replicates); the k draws for a sample have the same rater."""
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]

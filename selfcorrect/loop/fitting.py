@@ -138,9 +138,9 @@ def extrapolate(
 ) -> Fitting | PairFitting:
     """Return a fitting to φ + w (φ − φ′); φ′ is the fitted model φ after as many steps again on its own samples.
 
-    After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to the one trained on its samples
-    shows the bias of a generation, so a step the other way removes it. It needs only the model itself. It works on
-    `state()`: numbers are extrapolated, counts stay φ's.
+    After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to a model trained on its samples
+    shows the bias of a generation, so a step in the opposite direction removes it. It needs only the model itself. It
+    works on `state()`: numbers are extrapolated, counts stay φ's.
 
     Args:
         strength: w; 0 is φ, 1 mirrors φ′.
@@ -186,7 +186,7 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return `model` with weight · its numbers + other_weight · the other's; counts and its optimiser stay its own."""
+    """Return `model` with weight · its numbers + other_weight · `other`'s; counts and optimiser stay its own."""
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

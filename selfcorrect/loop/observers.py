@@ -21,7 +21,7 @@ from .trial import has_user_code, try_correction
 
 
 class LoopObserver:
-    """Hooks of a loop, in the order in which they are called; a subclass overrides those that it needs."""
+    """Hooks of a loop, in the order in which they are called; a subclass overrides the hooks that it needs."""
 
     def before_first_generation(self, model: GenerativeModel) -> None:
         """Called with the model of generation 0, unless the loop resumes."""
@@ -47,7 +47,7 @@ class LoopObserver:
 
 @dataclass(frozen=True)
 class Observers(LoopObserver):
-    """Several observers as one."""
+    """Several observers as a single observer."""
 
     members: Sequence[LoopObserver]
 

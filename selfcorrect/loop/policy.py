@@ -74,7 +74,7 @@ class RealOnly:
     reads_past: ClassVar[bool] = False
 
     drawn_ratio: float = 0.0
-    """Samples drawn per real one; they are no training data, and a fitting may see them in pairs."""
+    """Samples drawn per real sample; they are no training data, and a fitting may see them in pairs."""
 
     def __post_init__(self) -> None:
         _check_number("drawn ratio of real", self.drawn_ratio, least=0)
@@ -155,7 +155,7 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
 @_explained
 @dataclass(frozen=True)
 class Augment:
-    """All real data and λ synthetic samples of the last model per real one."""
+    """All real data and λ synthetic samples of the last model per real sample."""
 
     reads_past: ClassVar[bool] = False
 
@@ -174,7 +174,7 @@ class Augment:
 @_explained
 @dataclass(frozen=True)
 class AugmentOnce:
-    """All real data and λ synthetic samples per real one that are drawn once, in generation 1.
+    """All real data and λ synthetic samples per real sample that are drawn once, in generation 1.
 
     The control of every remedy beside real data: whatever new samples add must be more than this static set has.
     """
@@ -238,7 +238,7 @@ class AccumulateSubsample:
 @_explained
 @dataclass(frozen=True)
 class Fresh:
-    """`per_generation` new real samples in every generation, and λ synthetic samples per new real one."""
+    """`per_generation` new real samples in every generation, and λ synthetic samples per new real sample."""
 
     reads_past: ClassVar[bool] = False
 
@@ -260,7 +260,9 @@ class Fresh:
 
 @dataclass(frozen=True)
 class Keep:
-    """A random `fraction` of the original data, drawn anew each generation, the rest replaced by synthetic samples."""
+    """A random `fraction` of the original data, drawn anew each generation, all other data replaced by synthetic
+    ones.
+    """
 
     reads_past: ClassVar[bool] = False
 
@@ -301,7 +303,7 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """Return the training set in place of that of the other policy.
+        """Return the training set in place of the training set of the wrapped policy.
 
         Args:
             mixed: Training set of the other policy.
@@ -370,7 +372,7 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 
 
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
-    """Return labels distributed as the real ones: all as often as they fit, the rest drawn without replacement.
+    """Return labels in the shares of the real labels: whole multiples first, then draws without replacement.
 
     Args:
         real_labels: (n,) classes of the real data.
@@ -426,7 +428,7 @@ def format_policy(policy: Policy, digits: int = 6) -> str:
 
 
 _MOST = 1e6
-"""Largest number of synthetic samples per real one; far more than fits into memory."""
+"""Largest number of synthetic samples per real sample; far more than fits into memory."""
 
 
 def _check_ratio(policy: str, ratio: float) -> None:

@@ -58,7 +58,7 @@ class Task:
     real: Samples
     """Real training data (n, *event), held-out data not among them."""
     evaluate: Evaluate
-    """Evaluation of each generation, a `Candidate` → numbers by name, one or one per replicate."""
+    """Evaluation of each generation, a `Candidate` → numbers by name, a single number or a number per replicate."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     space: Space | None = None
@@ -155,7 +155,7 @@ class Candidate:
         return draw(labels, self.stream.child("sample"))
 
     def correct(self, samples: Samples) -> CorrectedBatch | None:
-        """Return the arm's correction of `samples`, rejected ones dropped; None for an arm without correction."""
+        """Return the arm's correction of `samples` without rejected samples; None for an arm without correction."""
         if self.correction is None:
             return None
         return apply_corrector(samples, self.correction, self.stream.child("correct"))
@@ -199,7 +199,7 @@ def run_loop(
     stream: Stream,
     observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:
-    """Run one arm from where its store stands to the arm's last generation.
+    """Run an arm from the last generation in its store to the arm's last generation.
 
     A corrector of users is tried first on two real and two generated samples (`selfcorrect.loop.trial`).
 
@@ -338,7 +338,7 @@ def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> 
 
 @dataclass(frozen=True)
 class LoopHistory:
-    """Committed batches from the store, read when asked for, and the current one."""
+    """Committed batches from the store, read when asked for, and the current batch."""
 
     store: Store
     latest: int
@@ -437,7 +437,7 @@ def _evaluate(
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the loss of the model's last fit by its key; nothing for a model that does not report one."""
+    """Return the loss of the model's last fit by its key; nothing for a model that does not report its loss."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
 _TRIAL_SIZES = (2, 256)
-"""Samples of a trial. The second size is for correctors that need a batch, such as one that whitens."""
+"""Samples of a trial. The second size is for correctors that need a batch, such as a whitening corrector."""
 
 
 # --- correctors ------------------------------------------------------------------------------------------------------
@@ -66,10 +66,10 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
 
 
 def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: Samples, stream: Stream) -> str:
-    """Call a corrector twice on real samples and on generated ones, and return the kind that it answers differently.
+    """Call a corrector twice on real and on generated samples, and return the kind that it answers differently.
 
-    Each trial takes two samples. A corrector that fails on two is tried on a batch, unless it ended its process, and so
-    is one that rejects both real ones. A warning says if it rejects this batch too.
+    Each trial takes two samples. If the corrector fails on two samples without ending its process, or rejects both real
+    samples, it is tried on a batch. A warning says if it rejects this batch too.
 
     Args:
         corrector: The corrector. Its state is the same afterwards.
@@ -97,7 +97,7 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
 
 
 def describe_unrepeatable(title: str, kind: str) -> str:
-    """Return the message about a corrector that gave two answers to one kind of samples."""
+    """Return the message about a corrector that gave two answers to the same kind of samples."""
     return (
         f"{title} gave two answers to the same {kind} samples and the same stream: it keeps state or draws numbers of "
         "its own, so that a resumed run would differ from a whole one; draw from `stream`, give what it keeps to "
@@ -122,7 +122,7 @@ def _has_ended_process(error: BaseException | None) -> bool:
 
 
 def _draw_samples(kind: str, count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Return at most `count` real samples, or generated ones with the same labels."""
+    """Return at most `count` real samples, or generated samples with the same labels."""
     rows = torch.arange(len(real))[:: max(len(real) // count, 1)][:count]
     samples = real.take(rows)
     if kind == "real":
@@ -177,7 +177,7 @@ def _with_place(title: str, place: str) -> str:
 
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:
-    """Fit a model twice for one step with the same stream, draw two samples twice, and return the fitted model.
+    """Fit a model twice for a step with the same stream, draw two samples twice, and return the fitted model.
 
     Args:
         real: Real samples (N, *event).
@@ -196,9 +196,9 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 
 @contextmanager
 def warn_on_global_rng(model: GenerativeModel, method: str) -> Iterator[None]:
-    """Warn if a model's method draws from a global generator or seeds one.
+    """Warn if a model's method draws from a global generator or seeds a global generator.
 
-    Modules may draw while they are imported. So a call that imports modules is not warned of; the next one is.
+    Modules may draw while they are imported. So a call that imports modules is not warned of; the next call is.
     """
     start = global_generators.get_state()
     module_count = len(sys.modules)

@@ -1,4 +1,4 @@
-"""Retrieval between two kinds of things in one space, such as motions and the captions that describe them."""
+"""Retrieval between two kinds of things in a common space, such as motions and the captions that describe them."""
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -12,7 +12,7 @@ DISTRACTORS = 31
 
 
 def retrieval_ranks(queries: np.ndarray, candidates: np.ndarray, target_rows: np.ndarray) -> np.ndarray:
-    """Count the other candidates that are at most as far from each query as its target: rank 0 is found first.
+    """Count all other candidates that are at most as far from each query as its target: rank 0 is found first.
 
     Distances are Euclidean. Ties count against a query, so that equal embeddings find nothing.
 

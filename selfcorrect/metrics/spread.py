@@ -6,7 +6,7 @@ from ..core.errors import InputError
 
 
 def trace_ratio(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return total variance of candidates (M, D) over that of references (N, D): 1 is as diverse, 0 is collapsed."""
+    """Return total variance of candidates (M, D) over references' (N, D): 1 is as diverse, 0 is collapsed."""
     return float(total_variance(candidate) / total_variance(reference))
 
 
@@ -15,9 +15,9 @@ def within_label_ratio(
 ) -> float:
     """Return the variance within labels of candidates over that of references.
 
-    It falls to 0 where every class has become one sample, which the trace ratio cannot see as long as the
-    classes differ from one another. Both are averages over the reference's labels with its frequencies, so that
-    the ratio does not depend on how often the candidates have each label.
+    It falls to 0 where every class has become a single sample, which the trace ratio cannot see as long as the classes
+    differ. Both are averages over the reference's labels with its frequencies, so that the ratio does not depend on how
+    often the candidates have each label.
 
     Args:
         reference: (N, D) real vectors.

@@ -1,4 +1,4 @@
-"""Two encoders into one space, trained so that a sample lies nearer to its own description than to others."""
+"""Two encoders into a common space, trained so that a sample lies nearest to its own description."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -14,7 +14,7 @@ from .training import descend, layer_randomness
 
 _CPU = torch.device("cpu")
 _LEAST_SPREAD = 1e-6
-"""Smallest standard deviation of a feature that varies; others are left out of the scaling."""
+"""Smallest standard deviation of a feature that varies; constant features are not scaled."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class ContrastiveEncoders:
         """Train encoders of samples and of their descriptions.
 
         Each sample is compared with all descriptions (InfoNCE, van den Oord et al. 2018, from samples to descriptions).
-        Samples are drawn so that every description is as frequent as the others. On the CPU, so that the same stream
-        gives the same encoders.
+        Samples are drawn so that every description is equally frequent. On the CPU, so that the same stream gives the
+        same encoders.
 
         Args:
             features: (N, F) of the samples.

@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 class Gaussian(TensorModel):
     """N(mean, covariance), or independent replicates of it.
 
-    An event has the shape of the mean, so that R seeds of a loop run as one.
+    An event has the shape of the mean, so that R seeds of a loop run together.
     """
 
     mean: Tensor
@@ -44,7 +44,7 @@ class Gaussian(TensorModel):
         return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
-        """Check shapes, and that the covariance is one; see `Saveable`."""
+        """Check shapes, and that the covariance is symmetric and positive semi-definite; see `Saveable`."""
         super().check_loaded(where, state, model)
         covariance = model.covariance
         tolerance = _ROUNDING * float(covariance.abs().max())
@@ -96,7 +96,7 @@ class Gaussian(TensorModel):
         return replace(self, mean=mean, covariance=covariance)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one draw (*replicates, d) per label, by the symmetric root of the covariance."""
+        """Return a draw (*replicates, d) per label, by the symmetric root of the covariance."""
         noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
         eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
         root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT

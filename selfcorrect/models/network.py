@@ -1,4 +1,4 @@
-"""Base class of generative models made of one neural network: training by batches, state, immutability."""
+"""Base class of generative models made of a single neural network: training by batches, state, immutability."""
 
 import copy
 import math
@@ -43,7 +43,7 @@ class FitRecord:
 
 @dataclass(frozen=True, eq=False)
 class NetworkModel(Saveable, ABC, Generic[Network]):
-    """A generative model whose parameters are those of one module.
+    """A generative model whose parameters belong to a single module.
 
     Subclasses define how to build the module, what to minimise, and how to sample. All random numbers but those inside
     layers are drawn on the CPU, whatever the device; states are on the CPU, too.
@@ -76,7 +76,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
     @abstractmethod
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one value per entry of `labels`, (N, *event) for labels (N,) int64."""
+        """Return a value per entry of `labels`, (N, *event) for labels (N,) int64."""
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
         """Return the model after `steps` optimiser steps, on batches drawn in proportion to the samples' weights.

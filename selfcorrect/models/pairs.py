@@ -14,7 +14,7 @@ from .protocol import GenerativeModel
 
 @dataclass(frozen=True)
 class Pairs:
-    """Preferred samples (winners) and the others (losers), (N, *event) each, with settings of the preference.
+    """Preferred samples (winners) and rejected samples (losers), (N, *event) each, with settings of the preference.
 
     A fit to pairs minimises, with e(x) the model's error on x and e_ref(x) the error of the reference,
 

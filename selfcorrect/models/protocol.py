@@ -13,7 +13,7 @@ from .saving import Saveable
 class GenerativeModel(Protocol):
     """A trainable sampler. Values never change in place: `fit` returns another model.
 
-    To train from scratch, a loop calls `fit` on the untrained model it was given; to fine-tune, on the last one.
+    To train from scratch, a loop calls `fit` on the untrained model it was given; to fine-tune, on the last model.
     """
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
@@ -27,7 +27,7 @@ class GenerativeModel(Protocol):
         ...
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one value per label.
+        """Return a value per label.
 
         Args:
             labels: (N,) int64.
@@ -49,7 +49,7 @@ class GenerativeModel(Protocol):
 
 @dataclass(frozen=True)
 class TensorModel(Saveable):
-    """A frozen dataclass whose state is its fields that hold tensors; the others are its configuration."""
+    """A frozen dataclass whose state is its fields that hold tensors; all other fields are its configuration."""
 
     def state(self) -> dict[str, Tensor]:
         """Return the fields that hold tensors."""

@@ -16,7 +16,7 @@ class RealDraws:
     real: Samples
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one real value per label, (N, *event) for labels (N,)."""
+        """Return a real value per label, (N, *event) for labels (N,)."""
         rows = torch.empty(len(labels), dtype=torch.int64)
         for label in labels.unique():
             candidates = (self.real.labels == label).nonzero().flatten()

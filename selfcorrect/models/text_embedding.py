@@ -21,7 +21,7 @@ _BATCH = 64
 
 
 TextEmbedder: TypeAlias = Callable[[Sequence[str]], Tensor]
-"""Maps texts to vectors (N, width), float32, on the CPU; the other texts do not change a text's vector."""
+"""Maps texts to vectors (N, width), float32, on the CPU; other texts do not change a text's vector."""
 
 
 @dataclass(frozen=True)

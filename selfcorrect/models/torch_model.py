@@ -14,7 +14,7 @@ from ..core.randomness import Stream
 from .network import NetworkModel
 
 Module: TypeAlias = nn.Module | Callable[[], nn.Module]
-"""A module, whose weights the first fit starts from, or a function that builds one with random weights."""
+"""A module, whose weights the first fit starts from, or a function that builds a module with random weights."""
 Loss: TypeAlias = Callable[[Any, Tensor, Tensor, torch.Generator], Tensor]
 """(module, values (B, *event), labels (B,), generator on the CPU) → the scalar to minimise."""
 Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
@@ -96,7 +96,7 @@ class TorchModel(NetworkModel[nn.Module]):
         return self.objective(network, values, labels, generator)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one value per entry of `labels`, float32 on the CPU."""
+        """Return a value per entry of `labels`, float32 on the CPU."""
         generator = stream.generator()
         sampler = self.sampler
         assert sampler is not None

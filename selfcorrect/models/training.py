@@ -137,7 +137,7 @@ _NOT_NEGATIVE = ("step", "exp_avg_sq")
 def optimiser_state(optimiser: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
     """Return an optimiser's state of each parameter on the CPU, such as Adam's moments and step count.
 
-    Names are those of the parameter and of the quantity, e.g. "0.weight/exp_avg".
+    Names combine parameter and quantity, e.g. "0.weight/exp_avg".
     """
     state: dict[str, Tensor] = {}
     for name, parameter in network.named_parameters():

@@ -20,7 +20,7 @@ class Motion:
     root_m: np.ndarray
     """(T, 3) root position, world, metres."""
     rotations: np.ndarray
-    """(T, J, 4) unit quaternions xyzw; the root's in the world, the others' in their parent's frame."""
+    """(T, J, 4) unit quaternions xyzw; the root's in the world, each other joint's in its parent's frame."""
     fps: float
     """Frames per second."""
     label: str = ""
@@ -86,19 +86,20 @@ class Motion:
 
 
 _NUMBERS = (np.float32, np.float64, np.int32, np.int64)
-"""Types of positions and rotations; shorter ones hold them to centimetres and degrees."""
+"""Types of positions and rotations; shorter types hold them to centimetres and degrees."""
 
 
 FPS_READ = (0.01, 1e5)
 FURTHEST_READ_M = 1e12
 LENGTHS_READ = (1e-6, 1e6)
-"""Largest components of quaternions, which are normalised where they are used; shorter ones have no direction."""
+"""Largest components of quaternions, which are normalised where they are used; shorter quaternions have no
+direction."""
 SLAB = 4096
 """Number of frames (or motions of a batch) that are processed at once."""
 
 
 def captions(text: str) -> list[str]:
-    """Return the captions in a motion's `text`, one per line."""
+    """Return the captions in a motion's `text`, a caption per line."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -124,7 +125,7 @@ def check_numbers(motion: Motion) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionBatch:
-    """N motions of one skeleton and frame rate, padded at the end to T frames."""
+    """N motions of a skeleton and frame rate, padded at the end to T frames."""
 
     skeleton: Skeleton
     root_m: np.ndarray
@@ -137,9 +138,9 @@ class MotionBatch:
     contacts: np.ndarray | None = None
     """(N, T, 2) as in `Motion`, NaN if a file has none; None if no file has any."""
     feet: FootFrames | None = None
-    """As in `Motion`; those of the first one."""
+    """As in `Motion`; from the first motion."""
     ground: Ground | None = None
-    """As in `Motion`; that of the first one."""
+    """As in `Motion`; from the first motion."""
 
     def __len__(self) -> int:
         return len(self.root_m)
@@ -160,7 +161,7 @@ class MotionBatch:
 
     @classmethod
     def stack(cls, motions: Sequence[Motion]) -> Self:
-        """Join motions of the same skeleton and frame rate; shorter ones are padded with their last frame."""
+        """Join motions of the same skeleton and frame rate; shorter motions are padded with their last frame."""
         first = motions[0]
         for index, motion in enumerate(motions):
             if not motion.skeleton.same_as(first.skeleton) or motion.fps != first.fps:

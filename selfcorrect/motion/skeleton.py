@@ -75,8 +75,8 @@ class Skeleton:
     parts: tuple[str, ...]
     """J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists)."""
     soles_m: tuple[float, float] | None = None
-    """Depths of the left and the right sole below the toe joint, or below the ankle without one, metres; None for those
-    of an ordinary shoe."""
+    """Depths of the left and the right sole below the toe joint, or below the ankle without a toe joint, metres; None
+    for an ordinary shoe."""
     rigid: frozenset[str] = frozenset()
     """Names of joints that cannot turn, such as the ends of a BVH file."""
     mass_kg: float | None = None
@@ -101,7 +101,7 @@ class Skeleton:
             raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
 
     def _levels(self) -> int:
-        """Number of joints from the root to the furthest one, both counted."""
+        """Number of joints from the root to the furthest joint, both counted."""
         levels = [1]
         for parent in self.parents[1:]:
             levels.append(levels[parent] + 1)
@@ -142,7 +142,7 @@ class Skeleton:
         return _children(self.parents)
 
     def path_to_root(self, joint: int) -> list[int]:
-        """Return a joint and those on the way up to the root, which is the last."""
+        """Return a joint and the joints on the way up to the root, which is the last."""
         way = [joint]
         while way[-1]:
             way.append(self.parents[way[-1]])
@@ -162,7 +162,7 @@ class Skeleton:
     def generations(self) -> Generations:
         """Joints and their parents, grouped by the number of joints between them and the root, which is left out.
 
-        A computation from parent to child needs one pass over these groups instead of one over all joints.
+        A computation from parent to child needs a pass over these groups instead of a pass over all joints.
         """
         return compute_generations(self.parents)
 
@@ -208,7 +208,7 @@ class FootFrames:
     """Height of the floor on which feet with these soles stand."""
 
     def turns(self, skeleton: Skeleton) -> np.ndarray:
-        """(J, 4) turns of vectors in each joint's frame: those of its foot, identity outside the feet."""
+        """(J, 4) turns of vectors in each joint's frame: the turns of its foot, identity outside the feet."""
         turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
         for part, both in (("ankle", self.ankles), ("foot", self.toes)):
             for side, turn in zip(SIDES, both, strict=True):
@@ -221,7 +221,7 @@ _WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
-    """Return the name of a joint's or part's counterpart on the other side; the name itself on the midline."""
+    """Return the name of a joint's or part's counterpart on the opposite side; the name itself on the midline."""
     for left, right in _WORDS:
         if left in name:
             return name.replace(left, right)

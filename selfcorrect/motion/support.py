@@ -73,11 +73,11 @@ class Surroundings:
     ground_m: float | None = None
     """Height of the lowest ground, if supports show it; None if only the feet do."""
     belt_m: np.ndarray | None = None
-    """(T, 3) path of the treadmill on which the body stays in place, since frame 0; None without one."""
+    """(T, 3) path of the treadmill on which the body stays in place, since frame 0; None without a treadmill."""
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Return the height of the ground below each joint: that of its support, or 0 for the floor.
+    """Return the height of the ground below each joint: the height of its support, or 0 for the floor.
 
     Args:
         supports: The supports; grips are no ground.

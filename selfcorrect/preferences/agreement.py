@@ -20,7 +20,7 @@ class Agreement:
     """Agreement of raters on pairs that two or more of them rated."""
 
     alpha: Interval
-    """Krippendorff's alpha: 1 for full agreement, 0 for that of chance, NaN if it cannot be measured."""
+    """Krippendorff's alpha: 1 for full agreement, 0 for agreement by chance, NaN if it cannot be measured."""
     same: Interval
     """Share of two raters' answers about a pair that are the same."""
     pairs: int
@@ -69,7 +69,7 @@ def krippendorff_alpha(table: np.ndarray) -> float:
 
 
 def coincidences(values: Sequence[int], kinds: int) -> np.ndarray:
-    """Count coincidences of two values of a unit, (kinds, kinds); each value counts 1 in all, a single one 0."""
+    """Count coincidences of two values of a unit, (kinds, kinds); each value counts 1 in all, a single value 0."""
     if len(values) < 2:
         return np.zeros((kinds, kinds))
     counts = np.bincount(values, minlength=kinds)
@@ -89,7 +89,7 @@ def _share_on_diagonal(table: np.ndarray) -> float:
 
 
 def _answer(choice: Choice) -> int:
-    """Return 0 if the sample of the smaller id won, 1 if the other one did, 2 for a tie, 3 for neither."""
+    """Return 0 if the sample of the smaller id won, 1 for the larger id, 2 for a tie, 3 for neither."""
     if choice.outcome is None:
         return _NEITHER
     if choice.outcome == 0:

@@ -1,7 +1,7 @@
 """Strengths from paired comparisons with ties: Bradley and Terry 1952, ties by Davidson 1970.
 
-Two samples of strengths a and b stand left and right, and the left place pulls with `side`. The left one wins with
-probability ∝ exp((a − b + side) / 2), the right one with ∝ exp(−(a − b + side) / 2). They tie with ∝ exp(tie). A
+Two samples of strengths a and b stand left and right, and the left place pulls with `side`. The left sample wins with
+probability ∝ exp((a − b + side) / 2), the right sample with ∝ exp(−(a − b + side) / 2). They tie with ∝ exp(tie). A
 strength is a linear function of a description of the sample: its identity or its features.
 """
 
@@ -14,7 +14,7 @@ import scipy
 from .choices import Choice, differences, drop_rejections, outcomes
 
 PRIOR_DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
-"""Deviations of weights; the one with the greatest evidence is taken."""
+"""Deviations of weights; the value with the greatest evidence is taken."""
 _SIDE_DEVIATION = 1.0
 _TIE_DEVIATION = 2.0
 _STEPS = 60
@@ -38,7 +38,7 @@ class Fit:
     """Logarithm of the probability of the choices under the prior, by Laplace's approximation."""
 
     def probabilities(self, differences: np.ndarray) -> np.ndarray:
-        """Return (M, 3) that the left one wins, that they tie, that the right one wins; `differences` are (M, P)."""
+        """Return (M, 3) probabilities of left, tie and right; `differences` are (M, P)."""
         return _probabilities(differences @ self.weights + self.side, self.tie)
 
 
@@ -58,7 +58,7 @@ class Strengths:
 
 
 def strengths(choices: Sequence[Choice], samples: Sequence[str]) -> Strengths:
-    """Return strengths of all samples by the choices of all raters; those that nobody compared have 0."""
+    """Return strengths of all samples by the choices of all raters; samples that nobody compared have 0."""
     comparisons = drop_rejections(choices)
     fit = best_fit(differences(comparisons, samples), outcomes(comparisons))
     return Strengths(tuple(samples), fit.weights, fit)
@@ -131,7 +131,7 @@ def _probabilities(advantages: np.ndarray, tie: float) -> np.ndarray:
 def _loss(
     parameters: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
 ) -> float:
-    """Return the negative logarithm of likelihood times prior, the latter without its constant."""
+    """Return the negative logarithm of likelihood times prior, the prior without its constant."""
     probabilities = _probabilities(2 * halves @ parameters[:-1], parameters[-1])
     logarithms = np.log(np.maximum(probabilities, 1e-300))
     chosen = logarithms[np.arange(len(outcomes)), 1 - outcomes]

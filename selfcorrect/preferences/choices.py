@@ -9,11 +9,11 @@ import numpy as np
 from ..core.errors import InputError
 
 Answer: TypeAlias = Literal["left", "right", "tie", "reject left", "reject right", "reject both"]
-"""The better sample, or the useless one."""
+"""The better sample, or the useless sample."""
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 _OUTCOMES = {"left": 1, "reject right": 1, "right": -1, "reject left": -1, "tie": 0}
-"""1 if the left one won, −1 if the right one did, 0 for a tie. Rejecting both compares nothing."""
+"""1 if the left sample won, −1 if the right sample did, 0 for a tie. Rejecting both compares nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Choice:
 
     @property
     def outcome(self) -> int | None:
-        """1 if the left one won, −1 if the right one did, 0 for a tie, None if both were rejected."""
+        """1 if the left sample won, −1 if the right sample did, 0 for a tie, None if both were rejected."""
         return _OUTCOMES.get(self.answer)
 
     @property
@@ -47,12 +47,12 @@ class Choice:
 
 
 def drop_rejections(choices: Iterable[Choice]) -> list[Choice]:
-    """Return the choices that compare their samples: all but those that reject both."""
+    """Return the choices that compare their samples: all but the choices that reject both."""
     return [choice for choice in choices if choice.outcome is not None]
 
 
 def differences(choices: Sequence[Choice], samples: Sequence[str]) -> np.ndarray:
-    """Return (M, N), 1 for the left sample of each choice, −1 for the right one."""
+    """Return (M, N), 1 for the left sample of each choice, −1 for the right sample."""
     rows = {sample: row for row, sample in enumerate(samples)}
     table = np.zeros((len(choices), len(samples)))
     for number, choice in enumerate(choices):

@@ -1,4 +1,4 @@
-"""The pairs that a rater compares: first those that all raters see, then others in random order."""
+"""The pairs that a rater compares: first the pairs that all raters see, then other pairs in random order."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ class Design:
     stream: Stream
 
     def plan_pairs(self, rater: str) -> list[tuple[str, str]]:
-        """Return all pairs in the order in which a rater sees them, (left, right): first the common ones.
+        """Return all pairs in the order in which a rater sees them, (left, right): first the common pairs.
 
         There are more than `pairs`, because samples that the rater rejects are not shown again.
         """

@@ -35,7 +35,7 @@ class Reward:
     """(F,) weights of all raters together."""
     raters: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...]
-    """(R, F) weights of each rater, shrunk towards the common ones."""
+    """(R, F) weights of each rater, shrunk towards the common weights."""
     choices: int
     """Number of choices that they were fitted to."""
 
@@ -94,7 +94,7 @@ def fit_reward(choices: Sequence[Choice], features: Mapping[str, np.ndarray], na
 def predicted_share(choices: Sequence[Choice], features: Mapping[str, np.ndarray]) -> Interval:
     """Return the share of decided choices that a reward predicts that has seen neither sample; 0.5 is chance.
 
-    Samples are dealt into five folds. Choices between two folds are predicted from those that touch neither. The
+    Samples are dealt into five folds. Choices between two folds are predicted from choices that touch neither. The
     interval is a bootstrap over samples, because choices share these. NaN if too few choices are left to fit.
     """
     decided = [choice for choice in _select_comparisons(choices, features) if choice.outcome]

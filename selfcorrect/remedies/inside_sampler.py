@@ -32,7 +32,7 @@ class CorrectingSampler:
     """Number of values that the corrector got so far, each step of each sample."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """Return one value per label, or those at the positions `slots`; see `selfcorrect.loop.bias.Sampler`."""
+        """Return a value per label, or the values at the positions `slots`; see `selfcorrect.loop.bias.Sampler`."""
 
         def correct(clean: Tensor, clean_labels: Tensor, step: int) -> Tensor:
             predicted = Samples.synthetic(clean.cpu(), clean_labels.cpu(), 0)

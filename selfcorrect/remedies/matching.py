@@ -1,10 +1,10 @@
-"""Matching: each member of the last synthetic training set gets one child, so that drift removes no founder.
+"""Matching: each member of the last synthetic training set gets a single child, so that drift removes no founder.
 
-A model in effect draws from its training set with replacement, so that in each generation some members have many
-children and others none (genetic drift, `theory.surviving_lineages`). Here a model draws more candidates than are
-needed, and every parent is assigned one of its label by optimal transport. Nothing is stored beyond the training set
-that the model has just been trained on, and no real sample is looked at. The first generation, which has no synthetic
-parents, takes representatives of many draws instead.
+A model in effect draws from its training set with replacement, so each generation leaves some members many children and
+other members none (genetic drift, `theory.surviving_lineages`). Here a model draws more candidates than are needed, and
+every parent is assigned one of its label by optimal transport. Nothing is stored beyond the training set that the model
+has just been trained on, and no real sample is looked at. The first generation, which has no synthetic parents, takes
+representatives of many draws instead.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def lineage_matched(
     finish: Finish | None = None,
     heirs: Callable[[Samples], Samples] = newest_synthetic,
 ) -> Bias:
-    """Return a bias that gives each parent one child, chosen among at most `draws` candidates per parent.
+    """Return a bias that gives each parent a single child, chosen among at most `draws` candidates per parent.
 
     A sample that a corrector rejects is drawn anew for the same parent.
 
@@ -155,7 +155,7 @@ def _draw_all(
 def _draw_adaptively(
     model: GenerativeModel, labels: Tensor, draws: int, stream: Stream, needs_candidates: NeedsCandidates
 ) -> Candidates:
-    """Draw a candidate for each of labels (N,), then another for those that need it, up to `draws` times as many."""
+    """Draw a candidate for each of labels (N,), then another for labels that need it, up to `draws` times as many."""
     values = model.sample(labels, stream.child("round", 0))
     candidate_labels = labels
     for attempt in range(1, 2 * draws):

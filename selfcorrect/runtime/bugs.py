@@ -77,7 +77,7 @@ def _line_of_other_code(error: BaseException) -> str:
 
 
 def describe_failure(where: object, error: Exception) -> str:
-    """Return one sentence about an error of a file, while the work on others continues.
+    """Return a sentence about an error of a file, while the work on other files continues.
 
     A bug of this package is called an internal error, and its traceback is printed.
     """

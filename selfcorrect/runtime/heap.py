@@ -10,7 +10,7 @@ def give_back_freed_memory() -> None:
     """Make the C library return its free pages, which takes milliseconds; other libraries than glibc do nothing.
 
     Unasked, glibc does so only at the end of its heap. Blocks that grow with the training set leave holes into which
-    the next ones do not fit.
+    the next blocks do not fit.
     """
     _trim()(0)
 

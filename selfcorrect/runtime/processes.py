@@ -31,7 +31,7 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 @contextmanager
 def limit_threads(most: int) -> Iterator[None]:
-    """Let `run_in_threads` take up to `most` threads in a block; elsewhere it takes one."""
+    """Let `run_in_threads` take up to `most` threads in a block; elsewhere it takes a single thread."""
     token = _thread_limit.set(most)
     try:
         yield
@@ -40,7 +40,7 @@ def limit_threads(most: int) -> Iterator[None]:
 
 
 def run_in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], least: int) -> None:
-    """Call a function on parts of some items in threads, or on all of them in this one.
+    """Call a function on parts of some items in threads, or on all of them in this thread.
 
     All parts have ended when an error of the function is raised.
 
@@ -70,7 +70,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
-"""Pool by its number of workers; there is at most one."""
+"""Pool by its number of workers; there is at most a single pool."""
 
 WORKER_BYTES = 1_000_000_000
 """Memory of a worker; to correct 10,000 frames of 31 joints together takes 0.6 GB."""
@@ -100,7 +100,7 @@ def _lines(path: str) -> list[str]:
 
 
 def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
-    """Call a function on every task in worker processes, or in this one if there is one task or worker.
+    """Call a function on every task in worker processes, or in this process for a single task or worker.
 
     A single task may take as many threads of this process.
 

@@ -40,7 +40,7 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
 
 @contextmanager
 def part_of_work(first: float, last: float) -> Iterator[None]:
-    """Report progress in a block as the work from one share of the whole to another."""
+    """Report progress in a block as the work between two shares of the whole."""
     outer = _tell.get()
     with _watcher(lambda share: outer(first + share * (last - first))):
         yield
@@ -55,7 +55,7 @@ def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
 
 
 def map_sequential(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Call a function on one item after another; each is an equal part of the work."""
+    """Call a function on item after item; each is an equal part of the work."""
     results = list[Result]()
     for item, (first, last) in zip(items, split_work([1] * len(items)), strict=True):
         with part_of_work(first, last):

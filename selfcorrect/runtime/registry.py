@@ -1,4 +1,4 @@
-"""Tables of what can be chosen by name: one row per member, imported when it is used. Other packages add rows.
+"""Tables of what can be chosen by name: a row per member, imported when it is used. Other packages add rows.
 
 A package adds a member through an entry point in the group of its kind, in its own pyproject.toml:
 
@@ -36,7 +36,7 @@ class Row:
     reference: str
     """Reference to its object, "package.module:attribute", which is imported when it is used."""
     summary: str
-    """Description in one sentence."""
+    """Description in a sentence."""
     needs: str = ""
     """Optional extra to install for it, "" for none."""
     hint: str = ""
@@ -47,7 +47,7 @@ RowType = TypeVar("RowType", bound=Row)
 
 
 class Registry(Generic[RowType]):
-    """Members of a kind by name: rows of this package in their order, then those of installed packages by name."""
+    """Members of a kind by name: rows of this package in their order, then rows of installed packages by name."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Registry(Generic[RowType]):
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: Exception) -> Exception:
-        """Return the error of a row that cannot be imported: a bug in this package, a setting in another one."""
+        """Return the error of a row that cannot be imported: a bug in this package, a setting in another package."""
         if row.name in self._own:
             return error
         reason = f"{type(error).__name__}: {error}"

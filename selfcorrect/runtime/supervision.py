@@ -1,4 +1,4 @@
-"""Call code of others so that it cannot end the program unnoticed.
+"""Call foreign code so that it cannot end the program unnoticed.
 
 The code runs in this process with all of its rights: this guards against accidents, not against malice.
 """

@@ -1,9 +1,10 @@
-"""Readers in native code, run in a child process: one that crashes, hangs or fills the memory ends no other file.
+"""Readers in native code, run in a child process: a reader that crashes, hangs or fills the memory spoils no other
+file.
 
 The child is started when it is first needed and reads many files, because starting a process takes as long as reading
 a file. It answers requests in JSON with JSON and numbers, so that nothing that it sends is ever executed.
 
-A child is borrowed for one file and given back only when all its answers have arrived. So there is no lock, and an
+A child is borrowed for a file and given back only when all its answers have arrived. So there is no lock, and an
 exception at any moment leaves no child behind that still has an answer to give.
 """
 
@@ -50,7 +51,7 @@ class _LateError(_EndedError):
 
 
 class _Child:
-    """A child process, which answers one request after the other."""
+    """A child process, which answers requests in order."""
 
     def __init__(self, script: Path, name: str) -> None:
         self._name = name
@@ -183,7 +184,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class ChildReader:
-    """Child processes that read files of one format, one for each file that is read at a time.
+    """Child processes that read files of a format, a child for each file that is read at a time.
 
     Their script reads a line of JSON for each request, whose `number` begins the answer. A request `{"close": true}`
     ends a file. The script has to end when its input does.
@@ -220,7 +221,7 @@ class ChildReader:
                 file.child.end()
 
     def stop(self) -> None:
-        """End the child that is waiting for a file, if there is one."""
+        """End the child that is waiting for a file, if any."""
         while self._idle:
             self._idle.pop().end()
 
@@ -282,7 +283,7 @@ class ChildFile:
         return answer, values
 
     def close(self) -> bool:
-        """Let the child close the file; return whether the child can read another one."""
+        """Let the child close the file; return whether the child can read another file."""
         if self.child.is_answering:
             return False
         try:

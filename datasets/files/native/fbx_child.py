@@ -25,7 +25,7 @@ _MOST_NODES = 200_000
 """Nodes of a scene that are described, at most."""
 
 _EMPTY = ("UNKNOWN", "EMPTY")
-"""Nodes without attribute, and those that show nothing."""
+"""Nodes without attribute, and nodes that show nothing."""
 
 
 @dataclass(frozen=True)

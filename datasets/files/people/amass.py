@@ -1,8 +1,9 @@
-"""AMASS' files, and those of programs that write like it: poses of one body model.
+"""AMASS' files, and files of programs that write like it: poses of a body model.
 
 Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds rotation vectors of every
-joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X ones.
-HY-Motion's files have the root's rotation once more as `Rh`, y up, 30 frames per second, which older ones do not say.
+joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X files.
+HY-Motion's files have the root's rotation once more as `Rh`, y up, 30 frames per second, which older files do not
+state.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ _ROOT = "Rh"
 _ROOT_FPS = 30.0
 """Frame rate of files of HY-Motion."""
 _SAME_RAD = 1e-3
-"""Largest angle between the root's rotation and the one in `poses`."""
+"""Largest angle between the root's rotation and the rotation in `poses`."""
 
 _PARTS_OF_SMPL_X = {
     "root_orient": slice(0, 3),
@@ -143,7 +144,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
 
 
 def array_names(path: Path) -> set[str]:
-    """Return names of the arrays in a .npz file, none of a damaged one."""
+    """Return names of the arrays in a .npz file, none of a damaged file."""
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as archive:  # noqa: TID251 - of an open file
             return {name.removesuffix(".npy") for name in archive.namelist()}
@@ -169,7 +170,7 @@ def body_in(path: Path, model: BodyModel) -> Body:
 def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
     """Write a motion as an AMASS file; on other skeletons than SMPL's, joint positions are what is kept.
 
-    Files hold no bone lengths. Without a body, the motion is put on an average one, whose feet stand where they stood.
+    Files hold no bone lengths. Without a body, the motion is put on an average body, whose feet stand where they stood.
 
     Args:
         body: Person with whom it was read; None for an average one.
@@ -264,7 +265,7 @@ def _moving(old: Mapping[str, np.ndarray], poses: np.ndarray, trans: np.ndarray,
 
 
 def _like(old: np.ndarray, array: np.ndarray) -> np.ndarray:
-    """Return an array with the type of number, and if it is one number the shape, of an old one."""
+    """Return an array with the type of number, and for a single number the shape, of an old array."""
     if array.ndim == 0:
         array = array.reshape(old.shape)
     can_keep_type = old.dtype.kind == "f" or np.array_equal(array, array.round())

@@ -44,7 +44,7 @@ LAYOUTS = (
         "MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading), ".npy"
     ),
 )
-"""Layouts beside those of `smpl_tools`."""
+"""Layouts beside the layouts of `smpl_tools`."""
 
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:

@@ -14,7 +14,7 @@ _IN_FRAME = re.compile(r"(?P<before>(?:[^.]*[^.\d][^.]*\.)?)(?P<frame>\d+)\.(?P<
 
 
 class FramesOfPeople(Results):
-    """A file of results, with the arrays of all frames as one array each.
+    """A file of results, with the arrays of all frames, each joined into a single array.
 
     "0.people.1.transl" (3,), "1.people.1.transl" (3,) … are "people.1.transl" (T, 3).
     """
@@ -42,7 +42,7 @@ class FramesOfPeople(Results):
 def stack_frames(results: Results) -> Results:
     """Return the results with the arrays of all frames stacked, if the file is a list of frames; else unchanged.
 
-    An array counts if all frames have it in one shape: people who are not in all frames are left out.
+    An array counts if all frames have it in the same shape: people who are not in all frames are left out.
     """
     by_name: dict[str, dict[int, str]] = {}
     for name in results.shapes:

@@ -45,11 +45,11 @@ from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_unit, open_
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
 _LEAST_METRE = 0.05
-"""Joints of 22 are in metres unless legs are a person's only in smaller units, or in ones as many times as large."""
+"""Joints of 22 are in metres unless legs are a person's only in smaller units, or in units as many times as large."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
-    """Open a file of 22 joints or 263 columns, at 20 fps without the reading's; of others as in `joint_sets`."""
+    """Open a file of 22 joints or 263 columns, at 20 fps without the reading's; of other files as in `joint_sets`."""
     array = _floats(path)
     if array.ndim == 3 and array.shape[-1] == 3 and (joint_set := find_joint_set(array.shape[1])) is not None:
         _decode(path, array)
@@ -147,7 +147,7 @@ class JointsWorld:
 
 
 def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the unit of joints (T, 22, 3), if they show one other than the metre."""
+    """Return the world with the unit of joints (T, 22, 3), if they show another unit than the metre."""
     try:
         unit_m, note = infer_unit(Path(), SMPL_BODY.average(), joints)
     except InputError:  # the legs have no length in any unit
@@ -158,7 +158,7 @@ def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
 
 
 def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the vertical axis that joints (T, 22, 3) show; y if nothing shows another one."""
+    """Return the world with the vertical axis that joints (T, 22, 3) show; y if nothing shows another axis."""
     among = (Y_UP, Z_UP, Y_DOWN)
     try:
         up = up_of_joints(Path(), SMPL_BODY.average(), world.from_file(joints), FPS, None, among, Y_UP)

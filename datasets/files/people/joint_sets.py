@@ -45,12 +45,12 @@ _DIRECTIONS = {
     "tip": _DOWN,
     "thumb": _DOWN,
 }
-"""Directions at rest of the bones that end in a joint of the left side; those of the trunk point up."""
+"""Directions at rest of the bones that end in a joint of the left side; bones of the trunk point up."""
 
 
 @dataclass(frozen=True)
 class JointSet:
-    """A set of joints: their names in the order of its files, each with that of its parent, "" for the root."""
+    """A set of joints: their names in the order of its files, each with the name of its parent, "" for the root."""
 
     name: str
     fps: float
@@ -93,7 +93,7 @@ def _direction(name: str) -> tuple[float, float, float]:
 
 
 def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
-    """Return a limb's joints of one side below the joint `start`."""
+    """Return a limb's joints of a side below the joint `start`."""
     names = [f"{side}_{joint}" for joint in joints]
     return tuple(zip(names, [start, *names[:-1]], strict=True))
 
@@ -160,7 +160,7 @@ KEYPOINT_SETS = (
     ),
 )
 _LIKELIER = 0.5
-"""Unevenness of limbs, over that of a joint set, below which joints are those of a set of keypoints."""
+"""Unevenness of limbs, over the unevenness of a joint set, below which joints are keypoints."""
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
@@ -184,7 +184,9 @@ def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> No
 
 
 def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:
-    """Return how much bones change their lengths and differ from those of the other side, relative to their lengths."""
+    """Return how much bones change their lengths and differ from the bones of the opposite side, relative to their
+    lengths.
+    """
     lengths = []
     for bones in (left, right):
         starts, ends = np.array(bones).T

@@ -33,7 +33,7 @@ def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> n
 def keep_rotations(
     old: np.ndarray, before: np.ndarray | None, after: np.ndarray, *, matrices: bool = False
 ) -> np.ndarray:
-    """Return rotation vectors or matrices of quaternions; those that did not turn keep their numbers.
+    """Return rotation vectors or matrices of quaternions; rotations that did not turn keep their numbers.
 
     Args:
         old: (T, …) rotation vectors or matrices of the file.

@@ -1,4 +1,4 @@
-"""Rows of numbers (T, D) of datasets and generators on bodies of the SMPL family, in and out: one layout per width.
+"""Rows of numbers (T, D) of datasets and generators on bodies of the SMPL family, in and out: a layout per width.
 
 Motion-X: Lin et al. 2023. PHUMA: Lee et al. 2025. FineDance: Li et al. 2023. EDGE: Tseng et al. 2023. Six numbers of a
 rotation are the first two rows of its matrix (Zhou et al. 2019, as PyTorch3D has them).
@@ -118,7 +118,7 @@ def _decode(values: np.ndarray, size: int) -> np.ndarray:
 
 
 def _encode(old: np.ndarray, before: np.ndarray | None, after: np.ndarray, size: int) -> np.ndarray:
-    """Return columns (T, size · J) of rotations; those that did not turn keep their numbers."""
+    """Return columns (T, size · J) of rotations; rotations that did not turn keep their numbers."""
     if size == 3:
         return keep_rotations(old[: len(after)], before, after)
     rows = Rotation.from_quat(after.reshape(-1, 4)).as_matrix()[:, :2].reshape(*after.shape[:2], 6)

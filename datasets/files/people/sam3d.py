@@ -2,8 +2,8 @@
 
 Yang et al., "SAM 3D Body", Meta 2025. Joints are the 127 of the Momentum Human Rig, in metres, without the translation
 `pred_cam_t`. They are as the camera sees them, x right, y down, z away; their global rotations are y up. People of a
-frame have no names: each is followed to the nearest one in the next frame. On writing, joints, key points and vertices
-are carried along by the parts of the body that they belong to; the rig's parameters stay as they are.
+frame have no names: each is followed to the nearest person in the next frame. On writing, joints, key points and
+vertices are carried along by the parts of the body that they belong to; the rig's parameters stay as they are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,12 +46,12 @@ _PARTS = {  # the joint that is a body part, and those that it carries beside it
 }  # fmt: skip
 _SEEN = to_y_up(Y_DOWN)
 _TURN = _SEEN.turn
-"""From the camera's frame to that of the rotations."""
+"""From the camera's frame to the frame of the rotations."""
 
 
 @dataclass(frozen=True)
 class _Track:
-    """One person: the prefixes of the arrays in each frame, or one prefix of arrays whose first axis is time."""
+    """One person: the prefixes of the arrays in each frame, or the common prefix of arrays whose first axis is time."""
 
     results: Results
     prefixes: tuple[str, ...]
@@ -65,7 +65,7 @@ class _Track:
         return self.results.shapes[f"{self.prefixes[0]}{JOINTS}"][0]
 
     def get(self, key: str) -> np.ndarray | None:
-        """The arrays of all frames (T, …), None where one lacks them or their shapes differ."""
+        """The arrays of all frames (T, …), None if a frame lacks them or their shapes differ."""
         names = [f"{prefix}{key}" for prefix in self.prefixes]
         shapes = {self.results.shapes.get(name) for name in names}
         if len(shapes) != 1 or None in shapes:
@@ -86,7 +86,7 @@ def recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 
 def open_sam3d(results: Results, reading: Reading) -> MotionFile:
-    """Open the motions of a file, one for each person, y up, on a body with SMPL's joints."""
+    """Open the motions of a file, a motion for each person, y up, on a body with SMPL's joints."""
     path = results.path
     tracks = _tracks(results)
     check_size(path, [(track.frames, _COUNT) for track in tracks])
@@ -136,7 +136,7 @@ class _Person:
         self.motion = self.y_up.view(camera_motion)
 
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
-        """Return the arrays with another motion in them; those that did not move keep their numbers."""
+        """Return the arrays with another motion in them; joints that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = world_poses(self.y_up.restore(self.motion))
@@ -292,7 +292,7 @@ def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
 
 
 def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]:
-    """The people of each frame in the order of the first one: each the nearest to where they were."""
+    """The people of each frame in the order of the first frame: each the nearest to where they were."""
     if len(frames[0]) == 1:
         return frames
     from scipy.optimize import linear_sum_assignment  # takes long to import

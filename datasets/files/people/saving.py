@@ -69,7 +69,7 @@ def write_gem_x(path: Path, motion: Motion) -> None:
 
 
 def write_wham(path: Path, motion: Motion) -> None:
-    """Write a motion as WHAM's `wham_output.pkl`, of one person."""
+    """Write a motion as WHAM's `wham_output.pkl`, of a single person."""
     motion = resample(motion, VIDEO_FPS)
     vectors, trans = _parameters(motion, SMPL)
     camera_vectors, camera_trans = _camera_parameters(motion, SMPL)
@@ -86,7 +86,7 @@ def write_wham(path: Path, motion: Motion) -> None:
 
 
 def write_prompthmr(path: Path, motion: Motion) -> None:
-    """Write a motion as PromptHMR's `results.pkl`, of one person."""
+    """Write a motion as PromptHMR's `results.pkl`, of a single person."""
     motion = resample(motion, VIDEO_FPS)
     vectors, trans = _parameters(motion, SMPL_X)
     world = {"pose": vectors.reshape(len(motion), -1), "shape": _zeros(motion, 10), "trans": trans}
@@ -109,7 +109,7 @@ def write_tram(path: Path, motion: Motion) -> None:
 
 
 def write_sam3d(path: Path, motion: Motion) -> None:
-    """Write a motion as frames of SAM 3D Body's dictionaries, of one person."""
+    """Write a motion as frames of SAM 3D Body's dictionaries, of a single person."""
     seen = to_y_up(Y_DOWN).restore(resample(motion, VIDEO_FPS))
     seen = replace(seen, root_m=seen.root_m + _AWAY_M)
     _write_pickle(path, [[frame] for frame in frames_of(seen)])
@@ -130,7 +130,7 @@ def write_hy_motion(path: Path, motion: Motion) -> None:
 
 
 def write_mdm(path: Path, motion: Motion) -> None:
-    """Write a motion as a motion diffusion model's `results.npy`, of one sample."""
+    """Write a motion as a motion diffusion model's `results.npy`, of a single sample."""
     motion = resample(motion, FPS)
     joints_m = np.moveaxis(body_joints(motion) - RAISED_M, 0, -1)
     content = {

@@ -1,8 +1,8 @@
-"""Body parameters as programs save them that see people in videos, in and out: one row of a table per program.
+"""Body parameters as programs save them that see people in videos, in and out: a table row per program.
 
 A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary in it that has the
-keys of a row is one person. Rotations of the pelvis and the joints below it are rotation vectors or matrices, in one
-array or two. Other arrays of a file stay as they are.
+keys of a row is a person. Rotations of the pelvis and the joints below it are rotation vectors or matrices, in an array
+or two. Other arrays of a file stay as they are.
 """
 
 import math
@@ -63,15 +63,15 @@ class Tool:
     shape: str = "betas"
     """Shape of the body model, (B,) or (T, B)."""
     fps: float | None = None
-    """Frame rate of all its files; None if it is that of the video."""
+    """Frame rate of all its files; None for the frame rate of the video."""
     up: int | None = None
     """Vertical axis of its world, None if any may be."""
     camera: str = ""
-    """File beside this one that holds the camera of each frame, "" for none."""
+    """File beside this file that holds the camera of each frame, "" for none."""
     is_root: bool = False
     """True if places are places of the root joint, not translations of the body model."""
     scale: str = ""
-    """Array of one number by which places are divided to be metres, "" for none."""
+    """Array of a single number by which places are divided to be metres, "" for none."""
     followers: tuple[str, ...] = ()
     """Other arrays (T, 3) of places, which move as the translation does."""
     derived: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ def _refuse_damaged(results: Results, tool: Tool, people: list[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Person:
-    """Arrays of one person, and the view of their world."""
+    """Arrays of a person, and the view of their world."""
 
     prefix: str
     arrays: Mapping[str, np.ndarray]
@@ -136,16 +136,15 @@ class _Person:
     file_motion: Motion
     """As read, in the world of the file."""
     view: FrameChange
-    """The one that shows it y up."""
+    """The view that shows it y up."""
     up: UpAxis
     pelvis_m: np.ndarray
     """(3,) the root at rest, in the body model's coordinates."""
 
 
 def open_parameters(results: Results, reading: Reading) -> MotionFile:
-    """Open the motions of a file, one for each person, y up.
-
-    They move an average body, or that of the file's shape and the reading's body model.
+    """Open the motions of a file, a motion for each person, y up. They move an average body, or the body of the file's
+    shape and the reading's body model.
     """
     path = results.path
     program = detect_program(results.shapes)
@@ -204,7 +203,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
-    """Return the skeleton of so many joints, and the rest position of its root in the body model's coordinates."""
+    """Return the skeleton of so many joints, and the position of its root at rest in the body model's coordinates."""
     if joints == len(SOMA_77):
         return SOMA_77.average(), np.zeros(3)
     layout = LAYOUTS[joints]
@@ -242,7 +241,7 @@ def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
 
 
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
-    """Return a note if a person is not seen in all frames of the video between the first and the last one."""
+    """Return a note if a person is not seen in all frames of the video between the first and the last frame."""
     for name in FRAME_NAMES:
         if results.shapes.get(f"{prefix}{name}") == (count,):
             notes = note_gaps(name, results.array(f"{prefix}{name}"))
@@ -321,7 +320,7 @@ def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
 
 
 def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
-    """Return the person that shape and body model describe, None for an average one, and notes."""
+    """Return the person that shape and body model describe, None for an average person, and notes."""
     if (model := body_model_of(reading)) is None:
         return None, (f"{AVERAGE_BODY}, as the file holds no bone lengths (--body-model)",)
     from selfcorrect.motion.body.body_model import make_body

@@ -48,7 +48,7 @@ class JointTable:
         return self.skeleton(np.array(offsets_m))
 
     def remove_joints(self, removed: set[str]) -> JointTable:
-        """Return the other joints, each below the nearest of them that was above it."""
+        """Return all other joints, each below the nearest of them that was above it."""
         joints = [joint for joint, name in enumerate(self.names) if name not in removed]
         parents = []
         for joint in joints:

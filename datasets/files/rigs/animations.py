@@ -1,4 +1,4 @@
-"""The animations of a file: each is judged separately, so that one that cannot be corrected ends no other."""
+"""The animations of a file: each is judged separately, so that an animation that cannot be corrected ends no other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""BVH, the Biovision hierarchy: skeleton and motion in one text file.
+"""BVH, the Biovision hierarchy: skeleton and motion in a text file.
 
 A motion read from a file keeps the file's joints, names, order and frames of reference: at zero rotation joint frames
 are parallel to the world, whatever pose that is. The promise of `Skeleton` that this pose is upright and faces +z is
@@ -195,7 +195,7 @@ def write_bvh(path: Path, clip: RiggedMotion) -> None:
 
 
 def layer_between(before: str, after: str, source: str) -> str:
-    """Return the text of a BVH file with what has to be added to one file's channels to get those of another.
+    """Return the text of a BVH file with what has to be added to a file's channels to get the channels of another.
 
     Args:
         after: Text of another one with the same channels, as its correction has.
@@ -230,7 +230,7 @@ def format_bvh(clip: RiggedMotion) -> str:
 
 
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
-    """Return the lines of the file, the frames' one by one: a long motion's text is longer than its numbers."""
+    """Return the lines of the file, the frames' line by line: a long motion's text is longer than its numbers."""
     values = _values_of(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
@@ -242,7 +242,7 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
 
 
 def format_rows(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
-    """Yield lines, one or several at a time, of the columns of values (T, C), with six decimals."""
+    """Yield lines, some at a time, of the columns of values (T, C), with six decimals."""
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):
         rows = values[start : start + _ROWS].take(columns, axis=1)
@@ -291,7 +291,7 @@ def _track_m(clip: RiggedMotion, joint: int) -> np.ndarray:
 
 
 def written_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of joints as the format can hold them: in one line, without braces, none empty and none twice.
+    """Return names of joints as the format can hold them: in a single line, without braces, none empty and none twice.
 
     Marks of comments are written as `_` where a reader takes them for such, at the beginning and after a blank.
     """
@@ -304,7 +304,7 @@ def written_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int) -> list[str]:
-    """Return the lines of one joint and all below it."""
+    """Return the lines of a joint and all below it."""
     skeleton = clip.motion.skeleton
     margin = "\t" * depth
     x, y, z = clip.offsets[joint].round(6) + 0.0

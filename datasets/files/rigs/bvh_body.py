@@ -78,7 +78,7 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 
 
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
-    """Return a clip at one frame per second if it says so and its poses are too unlike for the usual rate.
+    """Return a clip at 1 frame per second if it says so and its poses are too unlike for the usual rate.
 
     Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
     """
@@ -161,7 +161,7 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
-    """Return the clip played in so many frames; itself where it has so many, or one."""
+    """Return the clip played in so many frames; itself if it has so many, or a single frame."""
     own_frames = len(clip.motion)
     if frames == own_frames or own_frames < 2 or frames < 2:
         return clip

@@ -28,10 +28,10 @@ _LONGEST_FRAME_S = 4.0
 """Larger frame times are in milliseconds, or frames per second."""
 _USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 _USUAL_ROUNDING = 2e-3
-"""Milliseconds are often written with one decimal, as in 33.3."""
+"""Milliseconds are often written with a single decimal, as in 33.3."""
 
 BLANKS = " \t\n\r\v\f"
-"""Blanks around a name; other ones, such as Japanese, belong to it."""
+"""Blanks around a name; other blanks, such as Japanese, belong to it."""
 _SPACE = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*")
 _WORD = re.compile(r"[{}]|[^\s{}]+")
 _NAME = re.compile(r"[^\n{]*")
@@ -41,7 +41,7 @@ _DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 _DECIMAL_POINT = re.compile(r"\d\.\d")
 _COMMA_NOTE = "numbers with decimal commas are read as with points"
 _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
-"""Place between two numbers of which the second one's sign fills the column."""
+"""Place between two numbers of which the second number's sign fills the column."""
 _TOUCHING_NOTE = "numbers that touch each other are read apart"
 _ROWS_BEFORE_END = 4
 """Rows at the end of a file that show how its program writes numbers."""
@@ -94,7 +94,7 @@ def read_bvh_text(path: Path) -> tuple[str, str]:
 def decode(content: bytes, source: str) -> tuple[str, str]:
     """Return a file's text and its encoding; encoded again, names are the same bytes.
 
-    The format does not state the encoding. Latin-1 decodes anything, so that it is the last one tried.
+    The format does not state the encoding. Latin-1 decodes anything, so that it is the last encoding tried.
 
     Returns:
         The text, and the name of the encoding for Python.
@@ -124,7 +124,7 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
 
 
 def byte_order_mark(encoding: str) -> bytes:
-    """Return what a file in an encoding begins with: a mark in UTF-16, nothing in others."""
+    """Return what a file in an encoding begins with: a mark in UTF-16, nothing in other encodings."""
     return "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
 
 
@@ -179,12 +179,12 @@ class _Scanner:
         return word.group()
 
     def expect(self, word: str) -> None:
-        """Move past a word; InputError if another one follows."""
+        """Move past a word; InputError if another word follows."""
         if self.next(f'"{word}"').upper() != word:
             raise self.fail(f'"{word}"')
 
     def read_name(self) -> str:
-        """Return the rest of the line, or what stands before a brace in it."""
+        """Return the remaining line, or what stands before a brace in it."""
         match = _NAME.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         self.at = match.end()
@@ -313,7 +313,7 @@ def _check_closed(joint: BvhJoint, source: str) -> None:
 
 
 def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
-    """Return the names of all joints; further end sites of one parent are numbered, other names must be unique."""
+    """Return the names of all joints; further end sites of a parent are numbered, other names must be unique."""
     lines: dict[str, int] = {}
     copies: dict[str, int] = {}
     for joint in joints:
@@ -381,7 +381,7 @@ def _infer_fps(frame_time_s: float) -> tuple[float | None, str]:
     """Return frames per second, None if a frame time is none, and what was assumed, "" for nothing.
 
     0 and 1 are what programs write that do not know it. A large number is in milliseconds or is the frame rate itself,
-    whichever makes the frame rate a usual one.
+    whichever makes the frame rate usual.
     """
     if frame_time_s in (0, 1):
         return SAMPLED_FPS, PLACEHOLDER

@@ -53,7 +53,7 @@ class _Stack:
 def open_fbx(path: Path, reading: Reading) -> MotionFile:
     """Read the motions of a file's animation stacks, y up, metres, at the file's frame rate.
 
-    Written as .glb, with an animation for each, or if there is only one as .bvh; meshes are not written.
+    Written as .glb, with an animation for each, or for a single motion as .bvh; meshes are not written.
     """
     with requires_extra("FBX"):
         if find_spec("ufbx") is None:
@@ -101,7 +101,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
 def _find_tree(
     path: Path, bones: Sequence[int], parents: Sequence[int], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Return the largest tree of bones, and a note if there are others that may be bodies."""
+    """Return the largest tree of bones, and a note if other trees may be bodies."""
     people = _separate_people(bones, parents, names)
     skeleton = max(people, key=len) if len(people) > 1 else bones
     try:
@@ -116,7 +116,7 @@ def _find_tree(
 
 
 def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequence[str]) -> list[list[int]]:
-    """Return the bones of each skeleton whose names are those of two legs; all may hang from one node of the scene."""
+    """Return the bones of each skeleton with names of two legs; all may hang from a single node of the scene."""
     skeletons: dict[int, list[int]] = {}
     all_bones = set(bones)
     for bone in bones:

@@ -36,7 +36,7 @@ _STEADY = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Follower:
-    """A joint that keeps its pose on another one over T frames."""
+    """A joint that keeps its pose on another joint over T frames."""
 
     joint: int
     leader: int
@@ -69,7 +69,7 @@ class Follower:
 
 @dataclass(frozen=True, eq=False)
 class TwistBone:
-    """A joint that turns by a share of the twist of another one over T frames."""
+    """A joint that turns by a share of the twist of another joint over T frames."""
 
     joint: int
     leader: int
@@ -144,7 +144,7 @@ def _measure_twists_rad(turns: np.ndarray, axis: np.ndarray) -> np.ndarray:
 def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     """Return the joints of no part that move in their parents' frames and yet keep their places on a part of the body.
 
-    Of parts that a joint follows, the nearest one leads.
+    Of parts that a joint follows, the nearest part leads.
     """
     skeleton = clip.motion.skeleton
     helpers = []

@@ -51,7 +51,7 @@ _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5
 
 
 def write(path: Path, motion: Motion, *more: Motion) -> None:
-    """Write an animation of each motion as .glb (one binary file) or .gltf (text with the numbers in base64).
+    """Write an animation of each motion as .glb (a binary file) or .gltf (text with the numbers in base64).
 
     Args:
         *more: Other animations; all move the first one's skeleton, so that their joints have to be the same.
@@ -106,7 +106,7 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
 
 
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
-    """Return the joints in the skeleton's order, the lowest one on the floor."""
+    """Return the joints in the skeleton's order, the lowest joint on the floor."""
     nodes: list[dict[str, Any]] = []
     for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True):
         node = {"name": name, "translation": offset_m.tolist()}
@@ -121,7 +121,7 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
 def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
     """Pose the joints as in the first frame, put them and a mesh below an armature, and return mesh, skin and colour.
 
-    The armature is the last node. The skin is bound to the rest pose, which glTF keeps as inverse matrices.
+    The armature is the last node. The skin is bound to its rest pose, which glTF keeps as inverse matrices.
     """
     joints = range(len(nodes))
     for joint in joints:

@@ -1,7 +1,7 @@
 """The bodies that glTF animations move, VRM's among them, and the same file with other motions of them.
 
-A file's joints are those of its skins, VRM's bones, and the nodes that its animations move. Every animation of every
-body is a motion.
+A file's joints are the joints of its skins, VRM's bones, and the nodes that its animations move. Every animation of
+every body is a motion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -108,7 +108,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
 
 
 def _find_bodies(document: Document) -> list[_Body]:
-    """Return the trees of joints in a file that animations move: one, or several if it has several skeletons."""
+    """Return the trees of joints in a file that animations move: a tree per skeleton."""
     nodes = document.items("nodes")
     parents = _parents(nodes)
     moved = [_moved_nodes(animation) for animation in document.items("animations")]
@@ -138,7 +138,7 @@ def _find_bodies(document: Document) -> list[_Body]:
 def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:
     """Return the joints of each skeleton that moves, if there are several of a body's size; else none.
 
-    Skins belong to one skeleton that share a joint or a joint above theirs, as a body and its hair do.
+    Skins belong to the same skeleton that share a joint or a joint above theirs, as a body and its hair do.
     """
     joints = set().union(*skins)
     skeletons: list[tuple[set[int], set[int]]] = []
@@ -247,7 +247,7 @@ def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[s
 
 
 def _check_keys(document: Document, jobs: Sequence[tuple[_Body, int]]) -> None:
-    """Refuse a file if the times of all animations would take too much, as those that share one table may."""
+    """Refuse a file if the times of all animations would take too much, as times in a shared table may."""
     count = 0
     for body, index in jobs:
         tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
@@ -256,7 +256,7 @@ def _check_keys(document: Document, jobs: Sequence[tuple[_Body, int]]) -> None:
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
-    """Return the times of an animation's tracks; those of one accessor are read once."""
+    """Return the times of an animation's tracks; times of an accessor are read once."""
     accessors = [sampler["input"] for _, sampler in _channels(document, rig, animation)]
     times_s = {accessor: numbers(document, accessor)[:, 0] for accessor in dict.fromkeys(accessors)}
     return [times_s[accessor] for accessor in accessors]
@@ -293,7 +293,8 @@ def _known_unit_m(document: Document, reading: Reading) -> float | None:
 
 
 def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
-    """Return the clock of tracks with keys at these times: that of the longest track, if its keys are dense and even.
+    """Return the clock of tracks with keys at these times: the clock of the longest track, if its keys are dense and
+    even.
 
     Between sparser keys curves are continuous, so that they are sampled.
     """
@@ -393,7 +394,9 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
 
 
 def _turns(rest: np.ndarray, rotations: np.ndarray) -> bool:
-    """Return whether rotations (T, 4) differ from that of a node at rest, which may be none in a node that moves."""
+    """Return whether rotations (T, 4) differ from the rotation of a node at rest, which may be none in a node that
+    moves.
+    """
     if np.linalg.norm(rest) < LEAST_LENGTH:
         return True
     turns = Rotation.from_quat(rest).inv() * Rotation.from_quat(rotations)

@@ -53,7 +53,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read a .glb or .gltf file and the buffers beside it; InputError in one sentence if it is damaged."""
+    """Read a .glb or .gltf file and the buffers beside it; InputError in a sentence if it is damaged."""
     data = read_bytes(path)
     is_binary = data.startswith(b"glTF")
     is_text = data[:_START_BYTES].lstrip(_BEFORE_JSON).startswith(b"{")
@@ -98,7 +98,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
-    """Return the bytes of all buffers; InputError if they together take too much, as copies of one file may."""
+    """Return the bytes of all buffers; InputError if they together take too much, as copies of a file may."""
     beside: dict[Path, bytes] = {}
     buffers: list[bytes] = []
     size = 0
@@ -114,7 +114,7 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
 
 
 def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
-    """Return the bytes of a buffer; `beside`: files that were read for earlier ones."""
+    """Return the bytes of a buffer; `beside`: files that were read for earlier buffers."""
     uri = entry.get("uri")
     if uri is None:
         return chunk
@@ -194,7 +194,7 @@ def _change_animation(
     times_s: np.ndarray,
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
-    """Give an animation, `target`, other values; `unshared`: accessors that only one channel uses."""
+    """Give an animation, `target`, other values; `unshared`: accessors that only a single channel uses."""
     channels: dict[tuple[int, str], dict[str, Any]] = {}
     for channel in target["channels"]:
         moved = channel["target"]
@@ -282,7 +282,7 @@ class Numbers:
 
 
 def write_document(path: Path, document: Document) -> None:
-    """Write a file as .gltf, text with the numbers in base64, or else as .glb, one binary file."""
+    """Write a file as .gltf, text with the numbers in base64, or else as .glb, a binary file."""
     content = copy.deepcopy(document.content)
     is_text = path.suffix.lower() == ".gltf"
     for index, (buffer, array) in enumerate(zip(content.get("buffers") or [], document.buffers, strict=True)):

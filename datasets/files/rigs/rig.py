@@ -64,7 +64,7 @@ class RiggedMotion:
 
 @dataclass(frozen=True)
 class Rig:
-    """The nodes of a scene that are joints, or above joints, of one tree, parents first; in any unit."""
+    """The nodes of a scene that are joints, or above joints, of a tree, parents first; in any unit."""
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
@@ -195,7 +195,7 @@ def _order_below(root: int, nodes: Sequence[int], parents: Sequence[int]) -> lis
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, repeated ones numbered."""
+    """Return the names, repeated names numbered."""
     numbered: dict[str, None] = {}
     latest_numbers: dict[str, int] = {}
     for name in names:

@@ -1,7 +1,7 @@
 """The frame rates at which animation curves are read.
 
-Keys of recordings are dense, one per frame. Keys that animators set are sparse, and the curve between them is the
-motion: read at the rate of its keys, a gesture of one second would be a spike of one frame.
+Keys of recordings are dense, a key per frame. Keys that animators set are sparse, and the curve between them is the
+motion: read at the rate of its keys, a gesture of a second would be a spike of a frame.
 """
 
 SAMPLED_FPS = 30.0
@@ -23,6 +23,6 @@ def sampling_rate(keys_fps: float) -> tuple[float, str]:
 
 
 def round_rate(fps: float, tolerance: float) -> float:
-    """Return frames per second as a whole number, if they are one within a relative tolerance."""
+    """Return frames per second as a whole number, if they are whole within a relative tolerance."""
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps

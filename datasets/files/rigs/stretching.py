@@ -30,12 +30,13 @@ _ALIKE = 0.1
 _MOVES_M = 1e-4
 """Joints that move less in their parents do not."""
 _LEAST_SINE = 0.02
-"""Least sine of a knee's bend that shows its axis; straighter legs bend about their usual one."""
+"""Least sine of a knee's bend that shows its axis; straighter legs bend about their usual axis."""
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
 def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
-    """Refuse a body whose bones change their lengths, as where positions in the world stand for those in the parent.
+    """Refuse a body whose bones change their lengths, as where positions in the world stand for positions in the
+    parent.
 
     Returns:
         A note if the trunk stretches far, which a rigid body does not.
@@ -77,7 +78,7 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
 
 
 def _inside_body(skeleton: Skeleton) -> list[int]:
-    """Return the joints below the body's top joint that are parts of the body or lead to one.
+    """Return the joints below the body's top joint that are parts of the body or lead to a part.
 
     The top is the pelvis; if no joint is the pelvis, the lowest joint that carries all parts: what moves it moves the
     whole body.
@@ -247,7 +248,7 @@ def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.
 
 
 def _turn_between(start_m: np.ndarray, end_m: np.ndarray) -> np.ndarray:
-    """Return the smallest rotations (T, 4) that turn vectors (T, 3) into the direction of others."""
+    """Return the smallest rotations (T, 4) that turn vectors (T, 3) into the direction of other vectors."""
     start = normalize_safely(start_m)
     end = normalize_safely(end_m)
     half = np.concatenate([cross(start, end), 1 + dot(start, end)[:, None]], axis=1)

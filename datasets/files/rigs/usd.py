@@ -1,6 +1,6 @@
 """Motions as USD animations (UsdSkel), for Omniverse, Houdini, Maya and Blender.
 
-Needs the extra `usd`: Pixar's usd-core, imported when a file is written. y up, metres, one time code per frame.
+Needs the extra `usd`: Pixar's usd-core, imported when a file is written. y up, metres, a time code per frame.
 """
 
 from collections.abc import Callable, Sequence

@@ -13,12 +13,12 @@ from .naming import JointName, has_animal_names, parts_from_names, spine_parts, 
 from .shape import measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
-"""Length, over that of the longest bone, below which a joint is in the place of its parent."""
+"""Length, over the length of the longest bone, below which a joint is in the place of its parent."""
 _FOREARM = 0.6
-"""Least length of a forearm over that of the upper arm."""
+"""Least length of a forearm over the length of the upper arm."""
 _LIMBS = (("hip", "knee", "ankle"), ("collar", "shoulder", "elbow", "wrist"))
 _BENT = 0.02
-"""Share of its length by which a chain of joints that is one bone may be shortened by bends."""
+"""Share of its length by which a chain of joints that is a single bone may be shortened by bends."""
 
 
 def recognize_parts(motion: Motion) -> Motion:
@@ -41,7 +41,7 @@ def recognize_parts(motion: Motion) -> Motion:
 
 
 def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
-    """Return whether names leave a shoulder, elbow or knee open, or a limb bends at a joint between named ones."""
+    """Return whether names leave a shoulder, elbow or knee open, or a limb bends at a joint between named joints."""
     skeleton = replace(motion.skeleton, parts=tuple(parts))
     for side, limb in product(SIDES, _LIMBS):
         joints = [skeleton.joint(f"{side}_{part}") for part in limb]
@@ -71,12 +71,12 @@ def hangs_elsewhere(skeleton: Skeleton) -> bool:
 
 
 def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
-    """Return parts of which collars and those of the trunk that names leave open follow from the tree.
+    """Return parts, with collars and parts of the trunk that names leave open taken from the tree.
 
-    The pelvis is the nearest joint that bears both hips. Joints between it and the one that bears both arms are the
+    The pelvis is the nearest joint that bears both hips. Joints between it and the joint that bears both arms are the
     spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and the
     last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at the
-    other end of the forearm is the wrist.
+    far end of the forearm is the wrist.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)
@@ -130,7 +130,7 @@ def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
 def _complete_spine(
     part_joints: dict[str, int], pelvis: int, chest: int, trunk: Sequence[int], skeleton: Skeleton
 ) -> None:
-    """Complete the parts between pelvis and chest, and those of joints called spine beyond the chest.
+    """Complete the parts between pelvis and chest, and the parts of joints called spine beyond the chest.
 
     Args:
         part_joints: Joints of the parts that names say; changed.

@@ -2,7 +2,7 @@
 
 What nearly all names share (`Model_`, `_jnt`, `.001`) is removed first. Legs and arms each follow from the scheme that
 fits most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and their like. The spine's joints follow from their order,
-because their numbering differs from scheme to scheme; of several neck joints the last one counts.
+because their numbering differs from scheme to scheme; of several neck joints the last joint counts.
 """
 
 import re
@@ -38,7 +38,7 @@ _ARM_SCHEMES = (
 """Patterns of what each scheme calls these parts, without side, in lower case."""
 
 _FIRST_OF_SEVERAL = r"(?:bend|stretch)?(?:0?1)?"
-"""Follows a part's name where a rig has more than one joint for it."""
+"""Follows a part's name where a rig has several joints for it."""
 
 _ROOTS = ("pelvis", "hips", "hip", "spinebase")
 _SPINE = re.compile(
@@ -73,7 +73,7 @@ _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
 _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
 
 _SHARED = 0.6
-"""Share of a skeleton's names that begin or end alike; that is more than one side's names can be."""
+"""Share of a skeleton's names that begin or end alike; that is more than the names of a side can be."""
 _NUMBERED = 0.8
 """Share of names that end in a number, beyond which all these numbers come from an export."""
 _FEWEST_NAMES = 5
@@ -172,7 +172,9 @@ def _find_shared_suffix(names: Sequence[str]) -> str:
 
 
 def _longest_shared(names: Sequence[str]) -> str:
-    """Return the longest beginning that most names share: in order, those that share one lie beside each other."""
+    """Return the longest beginning that most names share: in order, names that share a beginning lie beside each
+    other.
+    """
     ordered = sorted(names)
     least = ceil(_SHARED * len(ordered))
     longest = ""
@@ -233,9 +235,10 @@ def _find_limbs(
 
 
 def spine_parts(joints: Sequence[int]) -> dict[str, int]:
-    """Return up to three parts of the spine's joints: the lowest, a middle one, and the highest, which bears the arms.
+    """Return up to three parts of the spine's joints: the lowest, a middle joint, and the highest, which bears the
+    arms.
 
-    Of two joints they are spine1 and spine3, a single one is spine3.
+    Of two joints they are spine1 and spine3, a single joint is spine3.
     """
     if not joints:
         return {}

@@ -1,4 +1,5 @@
-"""Rig profiles: frames and soles of a rig's feet, learned from several of its clips and kept in a file for all others.
+"""Rig profiles: frames and soles of a rig's feet, learned from several of its clips and kept in a file for all other
+clips.
 
 One clip shows the height of its soles only as well as its floor is known. A profile is an input like any other: a
 result depends on it where it is named, and never on the files that are corrected beside it.

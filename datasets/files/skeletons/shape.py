@@ -3,8 +3,8 @@
 A body is sought in the skeleton as a graph, so that neither its root nor the order of its joints matters. It has a
 joint from which two like legs start, another from which two like arms start, and between the two the trunk. Every
 choice of such joints gets a score, the logarithm of how usual its proportions are among people, and the best is taken
-if it is good enough. Proportions are lengths over those of other bones, so that neither unit nor axes matter. Left and
-right follow from where toes, knees and elbows point.
+if it is good enough. Proportions are ratios of lengths of bones, so that neither unit nor axes matter. Left and right
+follow from where toes, knees and elbows point.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ _USUAL = {
 }
 """Proportions of people's skeletons: median, and standard deviation of the logarithm.
 
-A limb's lower bone and socket are over its upper bone, its end (foot, palm) over the lower one; sockets reach from
+A limb's lower bone and socket are over its upper bone, its end (foot, palm) over the lower bone; sockets reach from
 where both limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips
-to between the shoulders. The medians lie between those of CMU's recordings, SMPL's mean body, Mixamo's and DAZ's
-figures and DeepMimic's humanoid; the deviations admit children.
+to between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, Mixamo's and
+DAZ's figures and DeepMimic's humanoid; the deviations admit children.
 """
 
 _EVEN = 0.06
 """Deviation of the logarithm of a length from left to right."""
 _BENT = 0.01
-"""Share of its length by which a bone, which is straight and rigid, may seem to bend or stretch for a cost of one."""
+"""Share of its length by which a bone, which is straight and rigid, may seem to bend or stretch for a cost of 1."""
 _NAMED = 2.0
 """Gain of a joint of a limb whose name says the same part."""
 _MOVING = 0.1
-"""Gain of a joint that turns: of joints in one place the one that carries all their turns is taken."""
+"""Gain of a joint that turns: of joints in the same place the joint that carries all their turns is taken."""
 _FURTHER = 0.001
 """Gain of a joint that lies further from the trunk (of wrists: nearer)."""
 _BRANCH_PASSED = -1.0
@@ -102,10 +102,10 @@ _HEAD_ASIDE = 0.03
 """Standard deviation of the distance of the head's joint from the body's middle, over the length of the leg."""
 
 _STILL_RAD = 2e-3
-"""A joint that turns less is no joint of the body if there are others in its place."""
+"""A joint that turns less is no joint of the body if other joints are in its place."""
 
 _MOST_PROPS = 0.5
-"""Share of joints up to which those below a joint named as a prop count as one."""
+"""Share of joints up to which those below a joint named as a prop count as props."""
 
 
 def parts_from_shape(
@@ -159,7 +159,7 @@ class _Graph:
     """(J,) largest turn of each joint in its parent's frame."""
     parents: tuple[int, ...]
     neighbours: tuple[tuple[int, ...], ...]
-    """Parent and children of each joint, without those of props."""
+    """Parent and children of each joint, without the joints of props."""
     lengths: np.ndarray
     """(J,) lengths of the bones from the parents."""
     limb_parts: tuple[str, ...]
@@ -283,9 +283,9 @@ class _End:
     """A foot or palm."""
 
     joint: int | None
-    """The first joint beyond it; None without one."""
+    """The first joint beyond it; None without such a joint."""
     size: float
-    """Its length, 0 without one."""
+    """Its length, 0 without such a joint."""
     score: float
 
 
@@ -296,7 +296,7 @@ class _Limb:
     score: float
     joints: tuple[int, int, int]
     sizes: np.ndarray
-    """(4,) lengths of upper bone, lower bone, socket, and foot or palm; the last is 0 without one."""
+    """(4,) lengths of upper bone, lower bone, socket, and foot or palm; the last is 0 without foot or palm."""
     socket: tuple[int, ...]
     """The joints on the way to the limb from where both limbs start."""
     end: int | None
@@ -307,7 +307,7 @@ class _Limb:
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Two like limbs that start at one joint."""
+    """Two like limbs that start at the same joint."""
 
     score: float
     start: int
@@ -347,7 +347,7 @@ class _Body:
 
 
 def _rarity(proportion: str, value: float) -> float:
-    """Return the logarithm of the density of a proportion, 0 at the usual one."""
+    """Return the logarithm of the density of a proportion, 0 at the usual proportion."""
     usual, deviation = _USUAL[proportion]
     deviations = np.log(max(value, 1e-3) / usual) / deviation
     return max(-0.5 * deviations**2, _UNHEARD_OF)
@@ -359,7 +359,7 @@ def _rarity(proportion: str, value: float) -> float:
 def _find_pairs(
     graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None
 ) -> Iterator[_Pair]:
-    """Yield the likely pairs of limbs that start at a joint through no `closed` one.
+    """Yield the likely pairs of limbs that start at a joint through no `closed` joint.
 
     kind: "leg" or "arm"; leg: length of the legs that the body has already.
     """
@@ -461,7 +461,7 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 
 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
-    """(C, C) score of the way between two joints of a chain as a bone: straight, and of one length at all times."""
+    """(C, C) score of the way between two joints of a chain as a bone: straight, and of constant length."""
     places = graph.places[:, chain]
     between = places[:, :, None] - places[:, None]
     distances = norms(between)
@@ -495,7 +495,7 @@ def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
 
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
-    """Return how usual the proportions of a body are, beside those of its limbs, and its posture."""
+    """Return how usual the proportions of a body are, beside the proportions of its limbs, and its posture."""
     hips = legs.places(graph.all_places, 0)
     shoulders = arms.places(graph.all_places, 0)
     ankles = legs.places(graph.all_places, 2)
@@ -555,7 +555,7 @@ def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Return the joint of each part of a body, the first leg taken for the left one."""
+    """Return the joint of each part of a body, the first leg taken for the left leg."""
     leg_order = (0, 1)
     arm_order = leg_order if _lie_alike(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
@@ -575,7 +575,7 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
-    """Return the joints without those that never turn; all of them if none does."""
+    """Return the joints without joints that never turn; all of them if none does."""
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
 
 
@@ -589,7 +589,7 @@ def _lie_alike(graph: _Graph, body: _Body) -> bool:
 
 
 def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Return the joints of spine, neck and head: the head is where heads usually are, the neck the last one below."""
+    """Return the joints of spine, neck and head: the head is where heads usually are, the neck the last joint below."""
     heights, aside = _measure_from_shoulders(graph, body)
     spine = list(body.trunk[1:])
     above = _head_chain(graph, body, heights - aside)
@@ -622,7 +622,7 @@ def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
 def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.ndarray]:
     """Return heights of joints above the shoulders along the trunk, and distances aside, over the length of a leg.
 
-    Heights (J,) are upper quartiles over time, distances (J,) along the line between the hips are lower ones.
+    Heights (J,) are upper quartiles over time, distances (J,) along the line between the hips are lower quartiles.
     """
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0).mean(axis=1)

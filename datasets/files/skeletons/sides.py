@@ -25,7 +25,7 @@ _CONTRARY = -0.3
 _FEWEST_WITNESSES = 2
 
 _LIMBS = {"knee": ("hip", "knee", "ankle", 1.0), "elbow": ("shoulder", "elbow", "wrist", -1.0)}
-"""Joints of a limb, and the z of the direction in which its middle joint lies off the line between the others."""
+"""Joints of a limb, and the z of the direction in which its middle joint lies off the line between its neighbours."""
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
@@ -100,7 +100,7 @@ class _PartPlaces:
         self.positions_m = joint_positions(some) if len(some) else np.zeros((0, len(motion.skeleton), 3))
 
     def find(self, limb: str) -> np.ndarray | None:
-        """Return the positions (T, 2, 3) of the left and the right part; None if one is missing."""
+        """Return the positions (T, 2, 3) of the left and the right part; None if a part is missing."""
         joints = self.skeleton.pair(limb)
         return None if joints is None or not len(self.positions_m) else self.positions_m[:, joints]
 

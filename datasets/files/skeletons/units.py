@@ -18,10 +18,10 @@ _SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_U
 """Shares of files in centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
 
 _CMU_SHARE = 0.05
-"""Share of the last one if joints have the names of CMU's recordings."""
+"""Share of the last unit if joints have the names of CMU's recordings."""
 
 _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
-"""Statures, as shares, means and deviations of their logarithms: adults, children, and all others."""
+"""Statures, as shares, means and deviations of their logarithms: adults, children, and all other bodies."""
 
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
@@ -42,9 +42,9 @@ _FRAMES = 48
 _UNIT_RATIOS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001, 39.37, 0.0254)
 """Ratios of usual units."""
 _HEIGHT_OFF = 1.5
-"""Factor by which the ratio of heights may differ from that of the units: people sit, and floors lie off 0."""
+"""Factor by which the ratio of heights may differ from the ratio of the units: people sit, and floors lie off 0."""
 _WAYS = (0.15, 2.0)
-"""Ratio of ways over that of the units: feet that swing make it smaller."""
+"""Ratio of ways over the ratio of the units: feet that swing make it smaller."""
 _STANDS = 0.1
 """Way of the feet, in lengths of a leg, below which a body stands all the time."""
 _FAR_ABOVE = 30.0

@@ -2,7 +2,7 @@
 
 Each of these witnesses may be wrong or silent: rest poses may lie in a world of their own, people crawl, and flights
 are rare. So none decides alone. Each gives log-odds of the axes, and the axis with the largest sum is taken. If its
-lead is small, the file is refused, because a motion that was turned wrongly still looks like one.
+lead is small, the file is refused, because a motion that was turned wrongly still looks like a motion.
 
 Motions are then seen y up on a skeleton that rests upright, with a way back.
 """
@@ -37,9 +37,10 @@ _HABIT = np.array([0.0, 0.0, -2.0, -4.0])
 _BY_FORMAT = 3.0
 _BY_REST = 2.5
 _BY_FLIGHT = 2.2
-"""Log-odds of an axis that the format has, along which the rest pose stands, and along which the body falls freely."""
+"""Log-odds of an axis that the format has, along which the body stands at rest, and along which the body falls
+freely."""
 _BY_POSTURE = 4.0
-"""Log-odds of an axis along which the body stands all the time, and against one along which it hangs."""
+"""Log-odds of an axis along which the body stands all the time, and against an axis along which it hangs."""
 _BY_ZERO = 2.6
 """Log-odds of an axis along which the body is on a floor at 0."""
 _SURE = 0.5
@@ -50,18 +51,18 @@ _AGAINST = 5.0
 """Lead of another axis, in log-odds, that contradicts an option for which no witness is."""
 
 _LEVEL = 0.06
-"""Rise and fall of the lowest joint for a strain of one, in lengths of a leg."""
+"""Rise and fall of the lowest joint for a strain of 1, in lengths of a leg."""
 _SUPPORT = 0.12
 """Height above the lowest joint up to which joints bear weight, in lengths of a leg."""
 _TIPS = 0.1
-"""Distance of the centre of mass beyond the joints that bear weight for a strain of one, in lengths of a leg."""
+"""Distance of the centre of mass beyond the joints that bear weight for a strain of 1, in lengths of a leg."""
 _STILL_PER_S = 0.3
-"""Speed of the stillest of these joints for a strain of one, in lengths of a leg."""
+"""Speed of the stillest of these joints for a strain of 1, in lengths of a leg."""
 _HELD_PER_S = 0.1
 """Joints that are slower, in lengths of a leg, may rest on something unseen: a seat, a wall."""
 
 _MOST_STRAIN = 3.0
-"""Most strain that one sign adds."""
+"""Most strain that a single sign adds."""
 _AT_ZERO = (-0.04, 0.15)
 """Heights of the lowest joint over a floor at 0, in lengths of a leg."""
 
@@ -128,7 +129,7 @@ class TracedBody:
 
     @cached_property
     def moments(self) -> np.ndarray:
-        """Frames that are looked at, never the last one."""
+        """Frames that are looked at, never the last frame."""
         latest = max(len(self.joints_m) - 2, 0)
         frames = np.linspace(0, latest, _MOMENTS).round()
         return np.unique(frames.astype(int))
@@ -148,11 +149,11 @@ class UpAxis:
     evidence: tuple[str, ...] = ()
     """Sentences of the witnesses for the axis."""
     note: str = ""
-    """Sentence on an axis that the format does not have, "" for others."""
+    """Sentence on an axis that the format does not have, "" for other axes."""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The note, if there is one."""
+        """The note, if any."""
         return tuple(filter(None, [self.note]))
 
 
@@ -187,7 +188,7 @@ def up_of_motion(
 
 
 def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
-    """Return the axis of an option; raise InputError if all witnesses are for another one, or silent."""
+    """Return the axis of an option; raise InputError if all witnesses are for another axis, or silent."""
     axis = axis_of(up)
     witnesses = [] if body is None else _find_witnesses(body)
     log_odds = sum((witness.log_odds for witness in witnesses), np.zeros(len(AXES)))
@@ -203,7 +204,7 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
 
 
 def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]) -> UpAxis:
-    """Return the vertical axis that a body shows, or else that of the format.
+    """Return the vertical axis that a body shows, or else the axis of the format.
 
     Args:
         body: Body in its file's world, None if its legs or neck are not known.
@@ -242,7 +243,7 @@ class _Witness:
     """(4,) by axis."""
 
     def find_lead(self, axis: int, candidates: Sequence[int]) -> float:
-        """Return the lead of an axis over the other candidates, in log-odds."""
+        """Return the lead of an axis over all other candidates, in log-odds."""
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
     def say(self, candidates: Sequence[int]) -> str:
@@ -253,7 +254,7 @@ class _Witness:
 
 
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
-    """Return what the format, the rest pose and the motion of a body in its file's world say."""
+    """Return what the format, the pose at rest and the motion of a body in its file's world say."""
     upwards = normalize_safely(body.upwards_m[body.moments])
     strains = np.array([_strain(body, axis) for axis in AXES])
     is_at_zero = np.array([_is_at_zero(body, axis) for axis in range(len(AXES))])
@@ -393,7 +394,7 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
 
 
 def _rest_axis(motion: Motion) -> int | None:
-    """Return the axis along which the rest pose stands; None if it stands along none, or that is not known."""
+    """Return the axis along which the body stands at rest; None if it stands along none, or that is not known."""
     skeleton = motion.skeleton
     neck = skeleton.joint("neck")
     tops = skeleton.pair("shoulder") if neck is None else (neck,)

@@ -9,7 +9,7 @@ from .denoiser_table import DENOISERS
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """Settings of a motion diffusion model; the defaults suit small data on one CPU core."""
+    """Settings of a motion diffusion model; the defaults suit small data on a CPU core."""
 
     # Network
     denoiser: str = "dct-mlp"
@@ -19,7 +19,7 @@ class DiffusionConfig:
     depth: int = 3
     """Number of blocks."""
     dropout: float = 0.0
-    """Dropout rate of the transformer; the other networks have none."""
+    """Dropout rate of the transformer; other networks have none."""
 
     # Noise
     diffusion_steps: int = 100

@@ -1,4 +1,4 @@
-"""Networks that predict a clean motion from a noisy one, its diffusion time and its label.
+"""Networks that predict a clean motion from a noisy motion, its diffusion time and its label.
 
 All of them are made from a configuration and a shape, and are interchangeable. They map noisy (N, T, D), times (N,)
 int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null label: "any class".
@@ -52,7 +52,7 @@ class PatchMixer(nn.Module):
 class MixerBlock(nn.Module):
     """Mixes over patches, then over channels; the condition scales and shifts both inputs. Starts as the identity.
 
-    Hidden values are (P, N, width), patches first. So mixing over patches is one large matrix product.
+    Hidden values are (P, N, width), patches first. So mixing over patches is a single large matrix product.
     """
 
     def __init__(self, patches: int, width: int) -> None:
@@ -78,7 +78,7 @@ class MixerBlock(nn.Module):
 
 
 class DctMixer(PatchMixer):
-    """MLP-Mixer on the cosine frequencies of the whole motion, without the highest ones.
+    """MLP-Mixer on the cosine frequencies of the whole motion, without the highest frequencies.
 
     An orthonormal discrete cosine transform over time turns a motion into T coefficients per feature. The lowest
     `kept_share` of them are kept. Neighbouring frequencies form the tokens over which the mixer blocks mix, and the
@@ -179,7 +179,7 @@ class ConvolutionBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The encoder of the motion diffusion model (Tevet et al. 2023): a token per frame, one for the condition."""
+    """The encoder of the motion diffusion model (Tevet et al. 2023): a token per frame, another for the condition."""
 
     position: Tensor
 

@@ -1,4 +1,4 @@
-"""Diffusion whose labels are descriptions, given as vectors, so that one never seen in training works, too."""
+"""Diffusion whose labels are descriptions, given as vectors, so that unseen descriptions work, too."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class DescribedDiffusion(MotionDiffusion):
     """
 
     vectors: Tensor | None = None
-    """(classes, E) float32, one per label, with entries of size about 1, as the network's other inputs have."""
+    """(classes, E) float32, a vector per label, with entries of size about 1, as the network's other inputs have."""
 
     def __post_init__(self) -> None:
         if self.vectors is None or self.vectors.ndim != 2 or len(self.vectors) != self.classes:

@@ -1,4 +1,4 @@
-"""A diffusion model of motions, or of any sequences of one length, that a self-consuming loop can train and sample."""
+"""A diffusion model of motions, or of sequences of equal length, that a self-consuming loop trains and samples."""
 
 import copy
 import math
@@ -33,7 +33,7 @@ OnStep = Callable[[int], None]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the named device; "auto" is the CUDA device if there is one, else the CPU."""
+    """Return the named device; "auto" is the CUDA device if the machine has one, else the CPU."""
     if name != "auto":
         return _usable(name)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -51,10 +51,10 @@ def _usable(name: str) -> torch.device:
 class MotionDiffusion(Saveable):
     """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
 
-    A model is a value. `fit` returns another one that continues this one's network, its running average and its step
-    count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network.
-    All random numbers but those inside layers are drawn on the CPU, whatever the device, unless `acceleration` says
-    otherwise. Where `torchrun` started several processes, each works on its share of every batch.
+    A model is a value. `fit` returns another model that continues this model's network, its running average and its
+    step count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the
+    network. All random numbers but those inside layers are drawn on the CPU, whatever the device, unless `acceleration`
+    says otherwise. Where `torchrun` started several processes, each works on its share of every batch.
     """
 
     config: DiffusionConfig
@@ -166,7 +166,7 @@ class MotionDiffusion(Saveable):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        """Return a sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
         times = self.schedule.sampling_times(self.config.sampling_steps)
         clean = self.denoise(self.reverse(labels, stream, times), times[-1], labels.to(self.device))
         self._report(len(times))

@@ -1,4 +1,4 @@
-"""Denoisers with settings that suit them, from seconds on one CPU core to the published size."""
+"""Denoisers with settings that suit them, from seconds on a CPU core to the published size."""
 
 from dataclasses import dataclass
 
@@ -71,10 +71,10 @@ PRESETS = {
         steps=2_000,
     ),
 }
-"""One per denoiser that trains in seconds to minutes on one CPU core; the small DCT MLP takes half the time of the DCT
-MLP. The patch mixer and the DCT MLP are opposite bad
-cases: their samples have several times the jerk of real motion and half of it. `paper` is for a GPU: 8 layers of 512
-channels, 1000 noise levels, as the motion diffusion model (Tevet et al. 2023)."""
+"""One per denoiser that trains in seconds to minutes on a CPU core; the small DCT MLP takes half the time of the DCT
+MLP. The patch mixer and the DCT MLP are opposite bad cases: their samples have several times the jerk of real motion
+and half of it. `paper` is for a GPU: 8 layers of 512 channels, 1000 noise levels, as the motion diffusion model (Tevet
+et al. 2023)."""
 
 
 def preset(name: str) -> DenoiserPreset:
@@ -83,5 +83,5 @@ def preset(name: str) -> DenoiserPreset:
 
 
 def preset_names() -> list[str]:
-    """Return all presets, then the denoisers without one."""
+    """Return all presets, then the denoisers without a preset."""
     return [*PRESETS, *(name for name in DENOISERS.names if name not in PRESETS)]

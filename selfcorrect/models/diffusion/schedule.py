@@ -1,4 +1,4 @@
-"""The noise schedule and one reverse step of a diffusion that predicts clean samples.
+"""The noise schedule and a reverse step of a diffusion that predicts clean samples.
 
 A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly clean) to steps − 1 (nearly noise).
 """
@@ -37,13 +37,13 @@ class NoiseSchedule:
         return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise
 
     def sampling_times(self, count: int) -> list[int]:
-        """Return `count` diffusion times from the last one down to 0, evenly spaced."""
+        """Return `count` diffusion times from the last time down to 0, evenly spaced."""
         return torch.linspace(len(self) - 1, 0, count, dtype=torch.float64).round().long().tolist()
 
     def reverse_step(
         self, noisy: Tensor, clean: Tensor, noise: Tensor, time: int, next_time: int, eta: float
     ) -> Tensor:
-        """Return the samples at the earlier `next_time`, from those at `time` and the predicted clean ones.
+        """Return the samples at the earlier `next_time`, from the samples at `time` and the predicted clean samples.
 
         Song et al. 2021, equations 12 and 16.
 

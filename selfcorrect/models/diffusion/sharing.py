@@ -1,8 +1,9 @@
 """Training by several processes at once, on as many devices, which `torchrun` or `accelerate launch` has started.
 
-The first process leads: it alone runs the program. The others wait for the models that it fits, and each works on its
-share of every batch. All draw the same batches from the same streams, and gradients are averaged, so weights are those
-of one process up to rounding, for any number of processes. What goes between them is pickled: they trust one another.
+The first process leads: it alone runs the program. All other processes wait for the models that it fits, and each works
+on its share of every batch. All draw the same batches from the same streams, and gradients are averaged, so weights
+equal the weights of a single process up to rounding, for any number of processes. What goes between them is pickled:
+the processes trust each other.
 """
 
 import gc
@@ -26,10 +27,10 @@ PATIENCE = timedelta(days=7)
 
 
 class ProcessGroup:
-    """A group of one process, which does all of the work."""
+    """A group of a single process, which does all of the work."""
 
     def call(self, model: Any, samples: Samples, steps: int, stream: Stream) -> None:
-        """Have the other processes fit the model, a `MotionDiffusion`, too."""
+        """Have all other processes fit the model, a `MotionDiffusion`, too."""
 
     def seed_layers(self, stream: Stream) -> None:
         """Let layers of each process draw numbers of their own, after all built the same network."""
@@ -43,7 +44,7 @@ class ProcessGroup:
         return rows
 
     def average_loss(self, loss: Tensor) -> Tensor:
-        """Return the loss of the whole batch, from that of this process' rows."""
+        """Return the loss of the whole batch, from the loss of this process' rows."""
         return loss
 
 
@@ -94,7 +95,7 @@ def this_process_group() -> ProcessGroup:
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[bool]:
-    """Yield True in the process that runs the program; the others fit what it fits until its block ends."""
+    """Yield True in the process that runs the program; all other processes fit the same models until its block ends."""
     if process_count() == 1:
         yield True
         return

@@ -14,7 +14,7 @@ Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
 def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
-    """Return the diffusion model as one that samples in another way, with the same weights.
+    """Return a copy of the diffusion model that samples in another way, with the same weights.
 
     Args:
         kind: A subclass of `MotionDiffusion`, such as `Projected`.

@@ -148,7 +148,7 @@ def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) 
 
 
 def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
-    """(1, B) coefficients as many as the model takes; surplus ones are dropped, missing ones zero."""
+    """(1, B) coefficients as many as the model takes; surplus coefficients are dropped, missing coefficients zero."""
     shape = torch.zeros(1, model.module.num_betas, dtype=torch.float64)
     if betas is not None:
         used = torch.from_numpy(np.asarray(betas, dtype=float)[: shape.shape[1]])

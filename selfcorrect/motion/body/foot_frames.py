@@ -1,8 +1,8 @@
 """Positions of a rig's soles, estimated from frames in which its feet stand.
 
-Soles are placed in the frames of ankles and toe joints, as if the rest pose stood flat on soles of an ordinary shoe
-(see `surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole.
-While a foot stands flat its sole's normal is up, and its toe joint as high as the sole is thick.
+Soles are placed in the frames of ankles and toe joints, as if a rest pose stood flat on soles of an ordinary shoe (see
+`surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole. While
+a foot stands flat its sole's normal is up, and its toe joint as high as the sole is thick.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 _FLATTEST_PERCENTILE = 25
 """Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
 _AS_FLAT_M = 0.012
-"""Largest distance of the ankle's rise from that of flat feet."""
+"""Largest difference of the ankle's rise from the rise of flat feet."""
 _AS_FLAT_RAD = float(np.radians(10.0))
-"""Largest angle of the sole's normal from that of flat feet."""
+"""Largest angle of the sole's normal from the normal of flat feet."""
 _FEWEST_FRAMES = 5
 """Least number of frames of flat stance that show a foot's frame."""
 _FEWEST_S = 0.15
 """Least duration of flat stance that shows a foot's frame."""
 _MOST_TILTED_RAD = float(np.radians(40.0))
-"""Feet that are tilted by more than this from the rest pose stand on their edges or tips, or lie."""
+"""Feet that are tilted by more than this from their rest pose stand on their edges or tips, or lie."""
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
 """Slopes of the line from toe joint to ankle in flat feet: steeper feet stand on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
-"""A foot that is steeper by more than this than the other one stands on tiptoe."""
+"""A foot that is steeper by more than this than its neighbour stands on tiptoe."""
 
 _DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
 """Least, usual and largest depth of the sole below toe joints, or (False) below ankles of feet without any."""
@@ -55,13 +55,13 @@ class _Stance:
     normals: np.ndarray
     """(K, 3) the world's up direction in the ankle's frame."""
     toe_normals: np.ndarray
-    """(K, 3) the world's up direction in the toe joint's frame; in the ankle's without one."""
+    """(K, 3) the world's up direction in the toe joint's frame; in the ankle's without a toe joint."""
     rises_m: np.ndarray
-    """(K,) height of the ankle above the toe joint; above y = 0 without one."""
+    """(K,) height of the ankle above the toe joint; above y = 0 without a toe joint."""
     reaches_m: np.ndarray
     """(K,) horizontal distance from ankle to toe joint."""
     heights_m: np.ndarray
-    """(K,) height of the toe joint, or of the ankle without one."""
+    """(K,) height of the toe joint, or of the ankle without a toe joint."""
     clips: np.ndarray
     """(K,) clip that each frame is from."""
 
@@ -72,14 +72,14 @@ class _Stance:
 
 @dataclass(frozen=True)
 class _Foot:
-    """Frame and sole of one foot."""
+    """Frame and sole of a foot."""
 
     ankle: np.ndarray
     """(3,) normal of the sole in the ankle's frame."""
     toe: np.ndarray
     """(3,) normal of the sole in the toe joint's frame."""
     height_m: float
-    """Height above y = 0 of the standing toe joint, or of the ankle without one; the mean over clips."""
+    """Height above y = 0 of the standing toe joint, or of the ankle without a toe joint; the mean over clips."""
     sole_m: float
     """Depth of the sole below that joint."""
     sure: float
@@ -88,17 +88,19 @@ class _Foot:
     """Slope of the line from toe joint to ankle."""
 
     def reconcile_with(self, opposite: _Foot | None) -> _Foot:
-        """Return this foot, or the mirror image of the other if that is flatter by far."""
+        """Return this foot, or the mirror image of its counterpart if that is flatter by far."""
         if opposite is None or self.slope_rad < opposite.slope_rad + _STEEPER_RAD:
             return self
         return opposite.mirror()
 
     def reconciled_depth_m(self, opposite: _Foot) -> float:
-        """The sole's depth, moved towards that of the other foot as far as that is more certain: shoes are alike."""
+        """The sole's depth, moved towards the depth of the opposite foot as far as that is more certain: shoes are
+        alike.
+        """
         return self.sole_m + max(opposite.sure - self.sure, 0.0) * (opposite.sole_m - self.sole_m)
 
     def mirror(self) -> _Foot:
-        """Return the foot of the other side."""
+        """Return the foot of the opposite side."""
         return replace(self, ankle=self.ankle * (-1, 1, 1), toe=self.toe * (-1, 1, 1))
 
 
@@ -115,7 +117,7 @@ def get_foot_frames(motion: Motion) -> FootFrames:
 def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
     """Return the foot frames of a rig, with the soles of a motion if these are nearly as deep.
 
-    No floor is known to the centimetre, so a motion may stand a little higher or lower than others of its rig.
+    No floor is known to the centimetre, so a motion may stand a little higher or lower than other motions of its rig.
     """
     soles_m = estimate_foot_frames([motion]).soles_m
     if soles_m is None or rig.soles_m is None:
@@ -127,10 +129,11 @@ def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
 
 
 def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
-    """Estimate the foot frames of motions on one skeleton; those of its rest pose if the feet never stand flat.
+    """Estimate the foot frames of motions on a common skeleton; the frames of its rest pose if the feet never stand
+    flat.
 
     Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
-    with the usual depth as one more, because the floor of each may be off.
+    with the usual depth as a further value, because the floor of each may be off.
     """
     feet = _estimate_feet(motions)
     if feet is None:
@@ -143,7 +146,7 @@ def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
     """Estimate a motion's foot frames and the height of the floor on which its feet stand.
 
     Raising the motion raises that floor and changes nothing else. Feet that never stand flat have the frames and soles
-    of the rest pose.
+    of their rest pose.
     """
     feet = _estimate_feet([motion])
     observation = observe(motion)
@@ -175,7 +178,7 @@ def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -
 
 
 def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
-    """Estimate both feet of motions on one skeleton; None if they never stand flat."""
+    """Estimate both feet of motions on a common skeleton; None if they never stand flat."""
     skeleton = motions[0].skeleton
     fps = motions[0].fps
     if skeleton.pair("ankle") is None:
@@ -278,7 +281,7 @@ def _estimate_depth_m(heights_m: np.ndarray, *, has_toe: bool) -> tuple[float, f
     """Return the depth of a sole from heights (N,) of its standing toe joint in clips, and its confidence, 0 to 1.
 
     It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floors' heights:
-    one clip is explained by its depth alone.
+    a single clip is explained by its depth alone.
     """
     least_m, usual_m, largest_m = _DEPTHS_M[has_toe]
     within_m = np.clip(heights_m, least_m, largest_m)

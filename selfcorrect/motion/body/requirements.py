@@ -33,7 +33,7 @@ def check_body(motion: Motion) -> None:
 
 
 def find_flaw(motion: Motion) -> str:
-    """Return a sentence that says why no corrector could work on a motion; "" if one could."""
+    """Return a sentence that says why no corrector could work on a motion; "" if correctors could."""
     flaw = _find_flaw_in_numbers(motion)
     if not flaw and (reason := find_missing_body(motion)):
         flaw = f"{NO_BODY} ({reason})"
@@ -57,7 +57,7 @@ def _find_flaw_in_numbers(motion: Motion) -> str:
 
 
 def find_missing_body(motion: Motion) -> str:
-    """Return why a motion is not that of a human body; "" if it is."""
+    """Return why a motion does not show a human body; "" if it is."""
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
@@ -69,7 +69,7 @@ def find_missing_body(motion: Motion) -> str:
 
 
 def _find_flaw_in_rest(motion: Motion) -> str:
-    """Find bones without length: joints in one place that are apart in a body, as broken exports leave them."""
+    """Find bones without length: joints in the same place that are apart in a body, as broken exports leave them."""
     skeleton = motion.skeleton
     rest_m = motion.skeleton.rest_positions_m
     collapsed = []
@@ -89,7 +89,7 @@ def _find_flaw_in_rest(motion: Motion) -> str:
 
 
 _LONG_TRUNK = 0.85
-"""Length of the trunk over that of a leg's two long bones; people's is 0.45 to 0.75, dogs' about 1."""
+"""Length of the trunk over the length of a leg's two long bones; people's is 0.45 to 0.75, dogs' about 1."""
 
 _RISING = 0.5
 """Least cosine between a trunk and its legs that stand below it."""

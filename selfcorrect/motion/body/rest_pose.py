@@ -1,7 +1,7 @@
-"""Turns that make the rest pose of any skeleton upright.
+"""Turns that make any skeleton's rest pose upright.
 
-In a file every joint may have an arbitrary frame, so that zero rotation is any pose. What is built on a skeleton
-relies on an upright one (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
+In a file every joint may have an arbitrary frame, so that zero rotation is any pose. Code that is built on a skeleton
+relies on an upright rest pose (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FRAMES_TO_FIT = 512
 
 
 def find_upright_turns(motion: Motion) -> Rotation | None:
-    """Return constant turns (J,) of the joints' frames that make the rest pose upright; None if it already is.
+    """Return constant turns (J,) of the joints' frames that make a rest pose upright; None if it already is.
 
     Raises InputError if the skeleton lacks a part that every body has.
     """
@@ -156,7 +156,7 @@ class _UprightTurnSearch:
 
     @cached_property
     def _frames_to_body(self) -> np.ndarray:
-        """(T, J, 4) turns from the frames to those of a body with joints in the same places."""
+        """(T, J, 4) turns from the frames to the frames of a body with joints in the same places."""
         step = -(-len(self.motion) // _FRAMES_TO_FIT)
         root_m = self.motion.root_m[::step]
         motion = replace(self.motion, root_m=root_m, rotations=self.motion.rotations[::step])

@@ -66,7 +66,7 @@ class Layout:
     def average(self) -> Skeleton:
         """Return an average adult of 1.7 m in T-pose, for motions whose own body is unknown.
 
-        Bone lengths are those of a published HumanML3D clip, made symmetric and rounded; fingers and face are rough.
+        Bone lengths come from a published HumanML3D clip, made symmetric and rounded; fingers and face are rough.
         """
         return self.skeleton(np.array([_offset_m(name) for name in self.names]))
 
@@ -119,7 +119,7 @@ class Body:
 
 
 def average_body(layout: Layout = SMPL_H) -> Body:
-    """Return the body that stands in for an unknown one."""
+    """Return the body that stands in for an unknown body."""
     return Body(layout.average(), AVERAGE_PELVIS_M, f"average {layout.name}")
 
 
@@ -127,8 +127,8 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     """Return the motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
 
     Joint positions stay where they are; joints that the motion lacks are average and at rest, or share the bone from
-    the joint above to the one below. A skeleton of the SMPL family keeps its rotations too, except for the difference
-    between its rest pose and the T-pose. Bones of others no longer turn about themselves.
+    the joint above to the joint below. A skeleton of the SMPL family keeps its rotations too, except for the difference
+    between its rest pose and the T-pose. Bones of other skeletons no longer turn about themselves.
     """
     is_smpl = motion.skeleton.names[:22] == SMPL_22
     motion = _remeasure_from_t_pose(motion) if is_smpl else _add_missing_parts(fit_body_parts(motion))
@@ -167,7 +167,7 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
 def fit_body_parts(motion: Motion) -> Motion:
     """Return the motion on the parts of the body that its skeleton has, at rest in T-pose; joints stay in place.
 
-    The joints are those of `SMPL_BODY` without the missing ones, named as parts. Raises InputError if one is missing
+    The joints are `SMPL_BODY`'s without the missing joints, named as parts. Raises InputError if a joint is missing
     that every body needs.
     """
     missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
@@ -194,9 +194,10 @@ def _average_with(parts: Sequence[str]) -> Skeleton:
 
 
 def _add_missing_parts(motion: Motion) -> Motion:
-    """Return a motion of `fit_body_parts` on all 22 joints: those that it lacks do not turn in their parents.
+    """Return a motion of `fit_body_parts` on all 22 joints: joints that it lacks do not turn in their parents.
 
-    A missing joint between others halves the bone from the one above to those below; one at an end is average.
+    A missing joint between present joints halves the bone from the joint above to the joints below; a missing end joint
+    is average.
     """
     average = SMPL_BODY.average()
     rest_m = np.zeros((len(SMPL_22), 3))
@@ -215,7 +216,7 @@ def _add_missing_parts(motion: Motion) -> Motion:
 
 
 def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: int) -> list[np.ndarray]:
-    """Return, of each present joint next below a missing one, the first of equal steps on the way to it, metres."""
+    """Return, of each present joint next below a missing joint, the first of equal steps on the way to it, metres."""
     steps_m: list[np.ndarray] = []
     for child in SMPL_BODY.average().children[joint]:
         end = skeleton.joint(SMPL_22[child])
@@ -229,7 +230,7 @@ def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: i
 def body_joints(motion: Motion) -> np.ndarray:
     """World positions (T, 22, 3), metres, of the body parts.
 
-    Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if one is missing that every body
+    Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if a part is missing that every body
     needs.
     """
     present = []

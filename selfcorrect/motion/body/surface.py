@@ -1,6 +1,6 @@
 """Parts of a body that its joints do not show: soles and head.
 
-All points are plain data in the frame of the joint that carries them. Joint frames coincide with the world in the rest
+All points are plain data in the frame of the joint that carries them. Joint frames coincide with the world in a rest
 pose (see `Skeleton`), so in these frames x is the body's left, y up and z forward.
 """
 
@@ -69,7 +69,7 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Return joint and offset of each corner of one foot; `side` 0 is left."""
+    """Return joint and offset of each corner of a foot; `side` 0 is left."""
     name = SIDES[side]
     ankle = skeleton.joint(f"{name}_ankle")
     toe = skeleton.joint(f"{name}_foot")
@@ -92,7 +92,7 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
 
 
 def _pair(middle_m: tuple[float, float, float]) -> list[tuple[float, float, float]]:
-    """Return the two edge points beside a point of the foot's middle line, the left one first."""
+    """Return the two edge points beside a point of the foot's middle line, the left point first."""
     x, y, z = middle_m
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M, -HALF_FOOT_WIDTH_M)]
 
@@ -149,7 +149,7 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
-    """Height of the lowest sole corner in the rest pose, the root at the origin; negative for a body that stands."""
+    """Height of the lowest sole corner in a rest pose, the root at the origin; negative for a body that stands."""
     soles = sole_points(skeleton)
     corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m
     return float(corners_m[:, 1].min())

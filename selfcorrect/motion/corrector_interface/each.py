@@ -1,4 +1,4 @@
-"""Corrections of many motions from a function of one."""
+"""Corrections of many motions from a function of a single motion."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from .results import CorrectedMotion, CorrectMotions
 
 
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
-    """Return a correction from a function of one motion; an exception in it names the motion.
+    """Return a correction from a function of a single motion; an exception in it names the motion.
 
     The function's result is copied, so it may fill the same arrays for every motion. A motion that it returns unchanged
     is not copied.

@@ -1,4 +1,4 @@
-"""Choice between the frame times of a file and those of its recording."""
+"""Choice between the frame times of a file and the frame times of its recording."""
 
 from typing import Literal, TypeAlias
 

@@ -22,7 +22,7 @@ from .results import CorrectedMotion, Note, NoteKind
 def find_feet_on_any_floor(motion: Motion) -> FootFrames:
     """Return a motion's foot frames and the floor on which its feet stand, wherever y = 0 is.
 
-    The frames are those that the motion carries, if it does.
+    A motion that carries foot frames keeps them.
     """
     estimated = estimate_feet_on_any_floor(motion)
     if motion.feet is None:
@@ -46,7 +46,8 @@ _NOTED_M = 0.01
 
 
 def find_kept_floor_m(motion: Motion) -> float:
-    """Return the height of a floor that stays there because unknown bone lengths may explain it; 0 without one.
+    """Return the height of a floor that stays there because unknown bone lengths may explain it; 0 without such a
+    floor.
 
     The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
     """
@@ -123,7 +124,9 @@ class MotionOnFloor:
         return cls(seen, motion, turned, lowest_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a correction of this motion in the world of the given one, or in the level one if it stays level."""
+        """Return a correction of this motion in the world of the given motion, or in the level world if it stays
+        level.
+        """
         if self.note is not None:
             correction = replace(correction, notes=(self.note, *correction.notes))
         if self.motion is self.given:

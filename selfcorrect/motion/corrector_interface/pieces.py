@@ -24,7 +24,7 @@ PIECE_FRAMES = 2048
 PIECES_TOGETHER = 4
 """Pieces that are corrected together: more take less time and more memory."""
 OVERLAP_S = 1.0
-"""Time that neighbouring pieces share; there one is blended into the other."""
+"""Time that neighbouring pieces share; there the pieces are blended."""
 SAME_FLOOR_M = 0.12
 """Pieces that differ by more in height took different levels for the floor."""
 SAME_PLACE_M = 0.1
@@ -103,9 +103,9 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
 
 
 class CorrectionMerger:
-    """The correction of a motion that grows out of those of its pieces, which follow one another or overlap.
+    """The correction of a motion that grows out of the corrections of its pieces, which adjoin or overlap.
 
-    A piece is moved over the floor to where the one before it ends, because each finds its own drift of the floor. It
+    A piece is moved over the floor to where the piece before it ends, because each finds its own drift of the floor. It
     is moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but
     for some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
     first piece that fails rejects the motion.

@@ -1,9 +1,9 @@
 """Real sampling of motions: frames that repeat the frame before, and frames between keys that were put in linearly.
 
-Files written at another frame rate than that of the recording repeat frames at regular intervals: 30 frames per second
-in 60 show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so its samples are spread evenly
-over the file's frames. A recorder that misses frames repeats the last one at irregular intervals. Its samples keep
-their frames, and only the copies are wrong.
+Files written at another frame rate than the recording's repeat frames at regular intervals: 30 frames per second in 60
+show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so its samples are spread evenly over
+the file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Its samples keep their
+frames, and only the copies are wrong.
 
 Steps are compared with the largest steps beside them, so that noise on top of copies does not hide them.
 """
@@ -30,7 +30,7 @@ _BESIDE = (3, 8)
 """Numbers of steps on either side with which a step is compared: the first shows patterns that change, the second
 frames that stand up to eight times in a row."""
 _LOW = 0.45
-"""Steps onto copies are smaller than this share of those beside them, in the mean over a pattern's periods."""
+"""Steps onto copies are smaller than this share of the steps beside them, in the mean over a pattern's periods."""
 _HIGH = 0.7
 """Other steps are larger than this share."""
 _LOW_OF_PART = 0.8
@@ -179,7 +179,7 @@ class FrameRepeats:
         return f"frames are repeated: {copies} of {len(self.sources)} repeat the frame before; checked without them"
 
     def restore(self, original: Motion, correction: CorrectedMotion, choice: FrameTimes) -> CorrectedMotion:
-        """Return the correction of a motion from that of `prepare`."""
+        """Return the correction of a motion from the correction of `prepare`."""
         if not len(self.sources) or (self.is_linear and not self.is_even(choice)):
             return correction
         is_even = self.is_even(choice)
@@ -206,7 +206,7 @@ class FrameRepeats:
             yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
 
     def _put_back(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return the correction of a motion with copies from that of its samples."""
+        """Return the correction of a motion with copies from the correction of its samples."""
         starts = self.find_starts(len(original))
         failure = correction.failure
         if failure is not None:
@@ -228,7 +228,7 @@ class FrameRepeats:
 
 
 def _measure_furthest_m(before: Motion, after: Motion) -> float:
-    """Return the largest distance between the same joints of two motions of one length."""
+    """Return the largest distance between the same joints of two motions of equal length."""
     furthest_m = 0.0
     for start in range(0, len(before), SLAB):
         part = slice(start, start + SLAB)
@@ -247,7 +247,7 @@ def _measure_steps(motion: Motion) -> np.ndarray:
 
 
 def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
-    """Return whether the root and most joints move less onto copies (T,), not only one part that moves a lot."""
+    """Return whether the root and most joints move less onto copies (T,), not only a single part that moves a lot."""
     shifts = norms(np.diff(motion.root_m, axis=0))
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
     typical = []
@@ -260,7 +260,7 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
 
 
 def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
-    """Return the ratio (S,) of each step to the largest one beside it; NaN where the body rests on either side.
+    """Return the ratio (S,) of each step to the largest step beside it; NaN where the body rests on either side.
 
     The smaller of the largest steps before and after counts, so that no body that starts or stops seems to repeat.
     """
@@ -273,7 +273,7 @@ def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.
 
 
 def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
-    """Return which frames (S + 1,) follow a low step in the shortest regular pattern, and how far apart others are.
+    """Return which frames (S + 1,) follow a low step in the shortest regular pattern, and how far apart low steps are.
 
     The distance is 0 without a pattern.
 
@@ -323,7 +323,7 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
 
 
 def _measure_catching_up(is_copy: np.ndarray, ratios: np.ndarray) -> float:
-    """Return the median ratio of the steps that follow copies to those that follow samples; 0 without either."""
+    """Return the median ratio of the steps that follow copies to the steps that follow samples; 0 without either."""
     is_step = ~is_copy[1:]
     follows_copy = is_copy[:-1]
     after_copies = ratios[is_step & follows_copy]

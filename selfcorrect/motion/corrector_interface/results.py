@@ -68,7 +68,7 @@ class Failure:
     last_frame: int | None = None
     """Last frame of the failure, if it lasts."""
     joint: str = ""
-    """The worst joint, if there is one."""
+    """The worst joint, if the fault has a joint."""
     value: float | None = None
     """The measured value; its meaning and unit are the kind's."""
     limit: float | None = None
@@ -107,7 +107,7 @@ class Stage(StrEnum):
 
     @classmethod
     def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
-        """Return the last of some stages, that of a motion whose segments come from them; None if there is none."""
+        """Return the last of some stages, also for a motion whose segments come from them; None if there is none."""
         order = list(cls)
         return max((stage for stage in stages if stage is not None), key=order.index, default=None)
 
@@ -169,7 +169,7 @@ class NoteKind(StrEnum):
     COPIES_KEPT = "copies kept"
     """The `value` frames that repeat the frame before do so in the corrected motion, too."""
     LINEAR_FRAMES = "linear frames"
-    """Frames between every `value`-th one were linear; curves replace them."""
+    """Frames between every `value`-th frame were linear; curves replace them."""
     STRETCH_KEPT = "stretch kept"
     """Frames in `words` were kept, because nothing that can be inferred explains how the body moves there."""
     NOT_FOLLOWED = "not followed"
@@ -231,7 +231,7 @@ class Note:
     words: str = ""
     """Frames, or the words of a corrector with other kinds than these."""
     repair: Repair | None = None
-    """The repair that moved it most, if one did."""
+    """The repair that moved it most, if any did."""
 
     def __str__(self) -> str:
         values = vars(self) if self.repair is None else vars(self) | {"words": _REPAIRS[self.repair]}
@@ -244,7 +244,7 @@ UNCHANGED_M = 0.001
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMotion:
-    """Result of the correction of one motion."""
+    """Result of the correction of a motion."""
 
     motion: Motion
     """The corrected motion, with the skeleton, frame rate and length of the original."""
@@ -292,7 +292,7 @@ class CorrectedMotion:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """All figures in one table: those before and after under NAME_before and NAME_after."""
+        """All figures in a table: figures before and after under NAME_before and NAME_after."""
         errors = {}
         for name in {**self.before, **self.after}:
             if name in self.before:

@@ -1,8 +1,8 @@
 """Motions on ground that rises or sinks, as on a lift, seen from that ground and put back.
 
 A body that rises or sinks evenly for longer than any flight is carried. If its feet do not travel and move up or down
-together, the ground below them moves. Seen from there, the motion stands on one level: at a constant speed, forces are
-the same.
+together, the ground below them moves. Seen from there, the motion stands on a single level: at a constant speed, forces
+are the same.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RESTS_M_S = 0.01
 _TOGETHER_M_S = 0.15
 """Largest speed of a foot along the ground, and largest difference of the speeds of feet upwards."""
 _MOST_M_S2 = 3.0
-"""Largest usual acceleration of a lift; a flight has that of gravity."""
+"""Largest usual acceleration of a lift; a flight has gravity's acceleration."""
 _SMOOTHED_S = 0.1
 
 
@@ -40,7 +40,7 @@ class Ride:
     """Height of the ground that carries a motion of T frames."""
 
     rises_m: np.ndarray | None = None
-    """(T,) height over that of the first frame; None if the ground does not move."""
+    """(T,) height above the first frame's; None if the ground does not move."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Ride:

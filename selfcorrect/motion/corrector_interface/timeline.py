@@ -112,7 +112,9 @@ class Timeline:
 
 
 def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
-    """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart being one."""
+    """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart count
+    together.
+    """
     runs: list[tuple[int, int]] = []
     for start, stop in find_runs(holds):
         is_joined = runs and start - runs[-1][1] <= longest_gap + 1

@@ -16,8 +16,8 @@ from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
 GAP_M = 0.04
-"""Largest distance of joints of a loop's last frame from those of its first. With these bounds one of CMU's 159
-training clips is a loop; cycles cut from captures miss their start by centimetres."""
+"""Largest distance of joints of a loop's last frame from its first frame. With these bounds one of CMU's 159 training
+clips is a loop; cycles cut from captures miss their start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
 """Largest turn of joints from a loop's first to its last frame."""
 
@@ -58,14 +58,14 @@ def gap_m(motion: Motion) -> float:
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
-    """Return the first frame, and the last one moved back to it."""
+    """Return the first frame, and the last frame moved back to it."""
     last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
     away_m = (last.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
     return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
 
 
 def match_loop_ends(edited: Motion, original: Motion) -> Motion:
-    """Return an edited motion in place with ends as near to each other as those of the original, if these are near.
+    """Return an edited motion in place with ends as near to each other as in the original, if these are near.
 
     Both ends are then changed alike, towards the mean of their changes. The edited motion is returned as it is if the
     gap did not grow. A body that glides away while its feet stand has other poses at the ends.

@@ -17,7 +17,7 @@ from ..skeleton import Skeleton
 _SAME = 1e-3
 """Share of the length of legs by which the legs of the same body may differ."""
 _BLEND_S = 0.1
-"""Time over which the root moves from what one stance needs to what the next one needs."""
+"""Time over which the root moves from the need of a stance to the need of the next stance."""
 
 
 def measure_leg_m(skeleton: Skeleton) -> float:

@@ -48,13 +48,15 @@ def heading_rad(orientations: np.ndarray) -> np.ndarray:
     """Direction that a body faces, (...), from world orientations (..., 4): its angle about the vertical, 0 along +z.
 
     It is the twist of the swing-twist decomposition: upright bodies face where their forward axis points, a prone body
-    where its head points, a supine one where its feet point. Only a body exactly upside down has none; it gets 0.
+    where its head points, a supine body where its feet point. Only a body exactly upside down has none; it gets 0.
     """
     return 2 * np.arctan2(orientations[..., 1], orientations[..., 3])
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotate about the world's vertical axis through the origin; a batch takes one angle or one per motion (N,)."""
+    """Rotate about the world's vertical axis through the origin; a batch takes a common angle or an angle per motion
+    (N,).
+    """
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = quaternions(angles[..., None, None] * np.array([0.0, 1.0, 0.0]))
     rotations = moving.rotations.copy()
@@ -92,7 +94,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Return the motion at another frame rate, from its first frame to the last one that fits."""
+    """Return the motion at another frame rate, from its first frame to the last frame that fits."""
     if not fps > 0:
         raise SettingError(f"frames per second must be positive, got {fps}")
     if fps == motion.fps:
@@ -142,7 +144,7 @@ def turn_per_cycle_rad(motion: Motion) -> float:
 def repeat_cycle(motion: Motion, cycles: int) -> Motion:
     """Repeat a closed cycle `cycles` times, ends and beginnings shared: `cycles` × (T − 1) + 1 frames.
 
-    Each cycle starts where the last one ended, and faces as it did.
+    Each cycle starts where the last cycle ended, and faces as it did.
     """
     if cycles < 1:
         raise SettingError(f"a motion must be repeated at least once, got {cycles}")

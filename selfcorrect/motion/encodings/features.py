@@ -24,7 +24,7 @@ STD_FLOOR = 0.05
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Codec between motion windows of one skeleton and frame rate and normalised features."""
+    """Codec between motion windows of a skeleton and frame rate and normalised features."""
 
     skeleton: Skeleton
     """The skeleton of all motions."""
@@ -76,7 +76,9 @@ class FeatureCodec:
         return decode_features(self.skeleton, self.in_units(values), self.fps)
 
     def in_units(self, values: Tensor) -> np.ndarray:
-        """Return features in their units, float64, from normalised ones (N, T, D); InputError if any is not finite."""
+        """Return features in their units, float64, from normalised features (N, T, D); InputError if any is not
+        finite.
+        """
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
         if not torch.isfinite(values).all():

@@ -30,7 +30,7 @@ from ..skeleton import SMPL_22, SMPL_22_PARENTS
 
 FPS = 20.0
 RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
-"""Shift from a motion of HumanML3D, whose lowest joint is on the floor, to one whose soles stand there."""
+"""Shift from a motion of HumanML3D, whose lowest joint is on the floor, to a motion whose soles stand there."""
 SQUARED_CONTACT_STEP_M2 = 0.002
 FACING_SMOOTHING_FRAMES = 20
 CONTACT_JOINTS = tuple(SMPL_22.index(name) for name in ("left_ankle", "left_foot", "right_ankle", "right_foot"))
@@ -215,7 +215,7 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
-    """(T, 21, 6): first two columns, one after the other, of each bone's rotation relative to the bone before it."""
+    """(T, 21, 6): the concatenated first two columns of each bone's rotation relative to the bone before it."""
     matrices = []
     for before, bone in zip(_BONE_BEFORE[1:], orientations[1:], strict=True):
         bone_to_before = orientations[before].inv() * bone
@@ -241,7 +241,7 @@ def _forward(joints_m: np.ndarray, hips_sign: int) -> np.ndarray:
 
 
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
-    """Angles (...) about +y from +z to directions (..., 3); 0 for one that is zero or vertical."""
+    """Angles (...) about +y from +z to directions (..., 3); 0 for zero and vertical directions."""
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 

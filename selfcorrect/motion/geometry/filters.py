@@ -83,7 +83,7 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 
 
 def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the median of the `size` values around each, the larger of two middle ones."""
+    """Return the median of the `size` values around each, the larger of two middle values."""
     if KERNELS is None:
         from scipy import ndimage
 
@@ -104,7 +104,7 @@ def erode(is_set: np.ndarray, size: int, axis: int, border: bool = False) -> np.
 
 
 def dilate(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Return which frames have one set among the `size` frames around them."""
+    """Return which frames have a set frame among the `size` frames around them."""
     if KERNELS is None:
         from scipy import ndimage
 

@@ -90,7 +90,7 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
 def _bend_limb(
     posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both bones (T, 3) of a posed limb (T, 3, 3) whose end moves to that of places (T, 3, 3), world, metres.
+    """Return both bones (T, 3) of a posed limb (T, 3, 3) whose end moves to the end of places (T, 3, 3), world, metres.
 
     trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
     """
@@ -125,9 +125,9 @@ def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, 
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
-    """Fit the rest pose in which joints (T, J, 3), metres, keep their distances: `template` with other offsets.
+    """Fit a rest pose in which joints (T, J, 3), metres, keep their distances: `template` with other offsets.
 
-    Bones get their mean lengths. If several hang on one joint, their mean shape over time is kept, turned to the
+    Bones get their mean lengths. If several hang on a joint, their mean shape over time is kept, turned to the
     template's (generalised Procrustes analysis, Gower 1975); a single bone keeps the template's direction. Of long
     clips, some hundred frames are used.
     """

@@ -78,7 +78,7 @@ def _by_frame(tree: _Tree, values: np.ndarray, shape: tuple[int, ...]) -> np.nda
 
 @dataclass(frozen=True, eq=False)
 class _Tree:
-    """A skeleton's joints by their distance from the root, so that those of one generation lie side by side."""
+    """A skeleton's joints by their distance from the root, so that joints of a generation lie side by side."""
 
     order: np.ndarray
     """(J,) joints of the skeleton in that order; for some joints, those and all above them."""
@@ -133,7 +133,7 @@ def _order_joints(
 def _chain_rotations(tree: _Tree, local: np.ndarray) -> np.ndarray:
     """World orientations (4, J, T) from local rotations (4, J, T), joints in the tree's order.
 
-    The same sums as those of `compose`, component by component, in a quarter of its time.
+    The same sums as in `compose`, component by component, in a quarter of its time.
     """
     world = np.empty_like(local)
     world[:, 0] = local[:, 0]
@@ -163,7 +163,7 @@ _CYCLES = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
 def _chain_positions(tree: _Tree, root_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Positions (3, J, T) of joints in the tree's order from the root's (3, T) and orientations (4, J, T).
 
-    The same sums as those of `rotate`, for all bones at once.
+    The same sums as in `rotate`, for all bones at once.
     """
     above = orientations.take(tree.parents, axis=1)
     offsets_m = tree.offsets_m
@@ -192,7 +192,7 @@ _POSES: WeakKeyDictionary[MotionBatch, tuple[np.ndarray, np.ndarray]] = WeakKeyD
 def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
     """Return read-only positions (N, T, J, 3) and orientations (N, T, J, 4), world, posed once for each batch.
 
-    They live as long as the batch does, so ask for those of short-lived batches.
+    Poses live as long as their batch, so ask for poses of short-lived batches.
     """
     if (poses := _POSES.get(motions)) is None:
         poses = cache_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
@@ -202,7 +202,7 @@ def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 def cache_poses(
     motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Store the poses of a batch for `cached_poses`, such as those of one that was moved as a whole.
+    """Store the poses of a batch for `cached_poses`, such as a batch that was moved as a whole.
 
     Args:
         motions: N motions of T frames.
@@ -278,7 +278,7 @@ def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.nd
 
 
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
-    """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local ones (..., J, 4)."""
+    """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local rotations (..., J, 4)."""
     world = normalize(orientations)
     above = world[..., np.array(skeleton.parents[1:]), :]
     local = compose(invert(above), world[..., 1:, :])
@@ -286,7 +286,9 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
 
 
 def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the same rotations (..., 4) with signs so that neighbours along the time `axis` lie in one hemisphere."""
+    """Return the same rotations (..., 4) with signs so that neighbours along the time `axis` lie in the same
+    hemisphere.
+    """
     result = rotations.copy()
     moved = np.moveaxis(result, axis, 0)
     dots = np.einsum("...i,...i", moved[1:], moved[:-1])

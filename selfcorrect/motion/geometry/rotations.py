@@ -18,7 +18,8 @@ _PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 _GIMBAL_LOCK_RAD = 1e-7
-"""Distance from ±90° of the second Euler angle at which only the sum or difference of the others is known."""
+"""Distance from ±90° of the second Euler angle at which only the sum or difference of the first and third angle is
+known."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -126,7 +127,7 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
 def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
     """Return the angles (..., 3) in degrees about three different axes, the inverse of `from_euler_angles`.
 
-    The second angle is between −90° and 90°. At these the third one is 0 (Bernardes and Viollet 2022).
+    The second angle is between −90° and 90°. At these the third angle is 0 (Bernardes and Viollet 2022).
     """
     outer, middle, inner = map("XYZ".index, axes)
     sign = 1.0 if (outer, middle) in ((0, 1), (1, 2), (2, 0)) else -1.0
@@ -169,7 +170,7 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> n
 
 
 def steps_between(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Rotation vectors (..., 3), outer frame, from each orientation (..., 4) to the next one along an axis."""
+    """Rotation vectors (..., 3), outer frame, from each orientation (..., 4) to the next orientation along an axis."""
     moved = np.moveaxis(orientations, axis, 0)
     return np.moveaxis(rotation_vectors(compose(moved[1:], invert(moved[:-1]))), 0, axis)
 
@@ -223,7 +224,9 @@ def to_matrices(rotations: np.ndarray) -> np.ndarray:
 
 
 def from_matrices(matrices: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) of rotation matrices (..., 3, 3), from each one's largest component (Shepperd 1978)."""
+    """Quaternions (..., 4) of rotation matrices (..., 3, 3), from each quaternion's largest component (Shepperd
+    1978).
+    """
     flat = matrices.reshape(-1, 3, 3)
     trace = flat[:, 0, 0] + flat[:, 1, 1] + flat[:, 2, 2]
     sizes = np.stack([flat[:, 0, 0], flat[:, 1, 1], flat[:, 2, 2], trace], axis=-1)
@@ -247,7 +250,7 @@ def from_matrices(matrices: np.ndarray) -> np.ndarray:
 
 
 def _scale_to_unit(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) scaled to length 1, whose squares are summed one after the other."""
+    """Quaternions (..., 4) scaled to length 1, whose squares are summed in order."""
     return rotations / norms(rotations)[..., None]
 
 
@@ -257,7 +260,7 @@ def matrix_columns(rotations: np.ndarray) -> np.ndarray:
 
 
 def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) xyzw of the rotations nearest to 6-D ones (..., 6) in the sense of Gram-Schmidt.
+    """Quaternions (..., 4) xyzw of the rotations nearest to 6-D rotations (..., 6) in the sense of Gram-Schmidt.
 
     If a column vanishes or both are parallel, another axis takes its place, so the result is always a rotation.
     """
@@ -276,6 +279,6 @@ def _reject(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) at length 1; `fallback`, at length 1, for those that vanish."""
+    """Vectors (..., 3) at length 1; `fallback`, at length 1, for vectors that vanish."""
     vectors = np.where(norms(vectors)[..., None] < 1e-9, fallback, vectors)
     return vectors / norms(vectors)[..., None]

@@ -1,6 +1,6 @@
 """Savitzky–Golay filters (1964): parabolas that are fitted to windows of frames.
 
-The same numbers as those of `scipy.signal`, whose import takes as long as correcting several clips.
+The numbers are `scipy.signal`'s, whose import takes as long as correcting several clips.
 """
 
 from functools import lru_cache

@@ -8,7 +8,7 @@ import numpy as np
 
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
-"""Indices of the other two of three components."""
+"""Indices of the remaining two of three components."""
 
 _FEW = 400
 """Numbers up to which few calls of NumPy matter more than how they go through memory."""
@@ -20,7 +20,7 @@ def norms(vectors: np.ndarray) -> np.ndarray:
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., K) scaled to length 1; shorter than that if the given ones are shorter than 1e-12."""
+    """Vectors (..., K) scaled to length 1; shorter than that if the given vectors are shorter than 1e-12."""
     return vectors / np.maximum(norms(vectors), 1e-12)[..., None]
 
 
@@ -33,7 +33,7 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def split_components(vectors: np.ndarray) -> np.ndarray:
-    """Return components (K, ...) of vectors (..., K), each in one piece of memory, where sums take less time."""
+    """Return components (K, ...) of vectors (..., K), each in contiguous memory, where sums take less time."""
     return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))
 
 

@@ -1,7 +1,7 @@
 """Changes of frame with a way back: a motion is worked on in another frame and returned to its own.
 
 `view` shows a motion in another frame; `restore` takes any motion of that frame, however it was changed, to where the
-first one was. The law is `restore(view(motion)) == motion`, up to rounding and to the signs of quaternions.
+first motion was. The law is `restore(view(motion)) == motion`, up to rounding and to the signs of quaternions.
 
 A change that loses anything that `restore` would need is not a view. So leaning on a slope, which bends legs, is none,
 nor is cutting off what a file has above the pelvis.
@@ -41,7 +41,7 @@ class FrameChange(Protocol):
 
 @dataclass(frozen=True)
 class FrameChanges:
-    """Several views, one after another."""
+    """Several views in a row."""
 
     changes: tuple[FrameChange, ...] = ()
 
@@ -74,7 +74,9 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """Return the change to a world with y up from one whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN`."""
+    """Return the change to a world with y up from a world whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or
+    `Z_DOWN`.
+    """
     from scipy.spatial.transform import Rotation  # takes long to import
 
     return TurnedWorld(Rotation.from_euler("x", (0, -90, 180, 90)[axis], degrees=True))
@@ -106,9 +108,9 @@ class Rerooted:
     """A tree that hangs on another of its joints: `root`, which is not the first one of the skeleton.
 
     A joint of a tree carries the bones to its children. With another root, the frames on the way to the root carry the
-    bones that led to them before. Each of these frames keeps its orientation, moves to the other end of its bone, and
-    takes the name of the joint in that place. A rigid joint stays in the place of the old root and carries what is left
-    there. So every name stays in its place. Joints have no parts, and another order.
+    bones that led to them before. Each of these frames keeps its orientation, moves to the opposite end of its bone,
+    and takes the name of the joint in that place. A rigid joint stays in the place of the old root and carries what is
+    left there. So every name stays in its place. Joints have no parts, and another order.
     """
 
     skeleton: Skeleton
@@ -161,7 +163,9 @@ class Rerooted:
 
     @cached_property
     def _parents(self) -> Sequence[int]:
-        """The parent of each joint of the skeleton in the tree, and that of the joint in the place of the old root."""
+        """The parent of each joint of the skeleton in the tree, and the parent of the joint in the place of the old
+        root.
+        """
         way = self.skeleton.path_to_root(self.root)
         parents = [parent or len(self.skeleton) for parent in self.skeleton.parents]
         for below, joint in pairwise(way):
@@ -181,9 +185,9 @@ class JointOrder:
     def canonical(cls, skeleton: Skeleton) -> Self:
         """Return the order that anatomy and geometry give, in whatever order a file lists joints.
 
-        Parts of the body come in SMPL's order, then all others by their positions at rest. Solvers that visit joints in
-        turn, and sums that round, would otherwise depend on the file's order. Joints that are no parts and share a
-        position keep the skeleton's order; they only ride along.
+        Parts of the body come in SMPL's order, then all other joints by their positions at rest. Solvers that visit
+        joints in turn, and sums that round, would otherwise depend on the file's order. Joints that are no parts and
+        share a position keep the skeleton's order; they only ride along.
         """
         order: list[int] = []
         waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]

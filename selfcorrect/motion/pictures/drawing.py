@@ -1,10 +1,11 @@
-"""Motions as pictures, film strips, GIF and MP4; the bodies and colours are those of the page that plays motions.
+"""Motions as pictures, film strips, GIF and MP4; the bodies and colours are the same as on the page that plays motions.
 
 The body's left side is blue, its right side orange, the middle grey. Feet that stand are green, feet deeper than 2 cm
 in the floor red; steps and seats are light brown. Floor tiles measure half a metre. The camera follows the root over
 the floor, and is so far away that whole bodies are inside the picture at all times.
 
-A motion that is compared with another is drawn over it: the other in light grey, and joints that moved in violet.
+A motion that is compared with another is drawn over it: the compared motion in light grey, and joints that moved in
+violet.
 """
 
 from __future__ import annotations
@@ -204,7 +205,7 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
 
 
 _PALETTE_FRAMES = 8
-"""Number of frames that determine a GIF's colours; a single frame may lack those of standing or sunk feet."""
+"""Number of frames that determine a GIF's colours; a single frame may lack the colours of standing or sunk feet."""
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
@@ -276,7 +277,7 @@ def _rows(panels: Sequence[PicturePanel], columns: int | None) -> list[range]:
 def _draw_panel(
     panel: PicturePanel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
 ) -> np.ndarray:
-    """Draw (len(moments), size, size, 3) one motion at frames `moments`; beyond its end it holds its last pose."""
+    """Draw (len(moments), size, size, 3) a motion at frames `moments`; beyond its end it holds its last pose."""
     camera = camera or fit_camera([panel])
     figure, points_m = pose_figure(panel.motion)
     marks = _Marks.from_panel(panel, figure, points_m)
@@ -307,7 +308,7 @@ def _draw_panel(
 
 @dataclass(frozen=True, eq=False)
 class _Marks:
-    """Standing feet, and differences between a motion and the one that it is compared with, if there is one."""
+    """Standing feet, and differences between a motion and the motion that it is compared with, if any."""
 
     before_m: np.ndarray | None
     """(T, P, 3) points of the motion to compare with."""
@@ -390,7 +391,7 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarray]) -> None:
-    """Draw what carries a body, given by tops (4, 3), the furthest first: level ones as blocks on the floor."""
+    """Draw what carries a body, given by tops (4, 3), the furthest first: level tops as blocks on the floor."""
     towards = view.camera.axes()[2]
     for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
         bottom_m = corners_m * (1.0, 0.0, 1.0) if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m

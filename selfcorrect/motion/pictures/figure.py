@@ -34,7 +34,7 @@ FOOT_RADIUS_M = 0.028
 """Radius of the two capsules along a shoe's edges."""
 
 _INSIDE = 0.97
-"""Capsules end a little inside those that they lead to, whose colour is seen there."""
+"""Capsules end a little inside the capsules that they lead to, whose colour is seen there."""
 
 _FINGER_M = 0.012
 _POLE_M = 0.02
@@ -48,7 +48,7 @@ _HEEL_AND_TIP = 2
 class Figure:
     """A skeleton of J joints as B tapered capsules between P points, of which the first J are the joints.
 
-    The other points are those of the soles, so that capsules touch the floor where soles do, and the head's centre.
+    The other points are the soles' corners, so that capsules touch the floor where soles do, and the head's centre.
     """
 
     skeleton: Skeleton
@@ -61,9 +61,9 @@ class Figure:
     radii_m: np.ndarray
     """(B, 2) radii at these points."""
     colours: tuple[Colour, ...]
-    """Colour of each capsule, that of its side."""
+    """Colour of each capsule, given by its side."""
     feet: np.ndarray
-    """(B,) 0 for capsules of the left foot, 1 of the right one, −1 of neither."""
+    """(B,) 0 for capsules of the left foot, 1 of the right foot, −1 of neither."""
     toes: tuple[tuple[int, int], ...] = ()
     """Points of balls of feet with toe joints, and of their tips, which bend up at the floor: `with_bent_toes`."""
 
@@ -174,7 +174,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
 
 def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """Return the colour of the side of a joint's part, or of that of its nearest ancestor with a part (fingers)."""
+    """Return the colour of the side of a joint's part, or of the part of its nearest ancestor with a part (fingers)."""
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]

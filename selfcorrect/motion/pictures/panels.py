@@ -38,9 +38,9 @@ class PicturePanel:
 
 
 def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
-    """Return a panel for each motion; those that may be corrections of the first one are compared with it.
+    """Return a panel for each motion; possible corrections of the first motion are compared with it.
 
-    They have its joints, frames and frame rate; and then one camera shows them all, so that shifts are seen.
+    They have its joints, frames and frame rate; and then a single camera shows them all, so that shifts are seen.
     """
     first = motions[0]
     panels = []
@@ -53,7 +53,7 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
 
 
 def is_unchanged(panel: PicturePanel, first: PicturePanel) -> bool:
-    """Return whether a panel shows the motion of the first one again: no joint is more than `UNCHANGED_M` away."""
+    """Return whether a panel shows the motion of the first panel again: no joint is more than `UNCHANGED_M` away."""
     (compared,) = make_panels([first.motion, panel.motion], ["", ""])[1:]
     if panel is first or compared.before is None:
         return False

@@ -1,4 +1,4 @@
-"""Players: motions as one HTML page that plays them and needs no network, no server and no package but the browser."""
+"""Players: motions as an HTML page that plays them and needs no network, no server and no package but the browser."""
 
 import base64
 import json
@@ -67,7 +67,7 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
 
 
 def make_player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
-    """Return the page of panels, which are compared with the first one if they may be its corrections.
+    """Return the page of panels, which are compared with the first panel if they may be its corrections.
 
     Args:
         overlaid: Draw all in one view at first.
@@ -132,7 +132,7 @@ def _panel(shown: Motion | CorrectedMotion) -> PicturePanel:
 
 
 def _describe_panel(panel: PicturePanel, original: PicturePanel, *, marked: bool) -> dict[str, Any]:
-    """Return what the page draws of a panel whose motion was resampled from that of the original panel.
+    """Return what the page draws of a panel whose motion was resampled from the motion of the original panel.
 
     marked: with its faults.
     """

@@ -110,7 +110,7 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of numbers in a .npz file, by name; () for unreadable ones."""
+    """Return the shapes of the arrays of numbers in a .npz file, by name; () for unreadable arrays."""
     shapes: dict[str, tuple[int, ...]] = {}
     with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
         for entry in archive.infolist():

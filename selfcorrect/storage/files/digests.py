@@ -36,7 +36,7 @@ def compute_file_digest(path: Path) -> str:
 
 
 def describe_damage(path: Path, expected: str) -> str:
-    """Return a sentence about a file that differs from its digest, "" for an intact one."""
+    """Return a sentence about a file that differs from its digest, "" for an intact file."""
     actual = compute_file_digest(path)
     if actual == expected:
         return ""
@@ -44,7 +44,7 @@ def describe_damage(path: Path, expected: str) -> str:
 
 
 def describe_sealed_damage(path: Path) -> str:
-    """Return a sentence about a damaged file of `encode_sealed`, "" for an intact one."""
+    """Return a sentence about a damaged file of `encode_sealed`, "" for an intact file."""
     try:
         read_sealed(path)
     except DamagedError as error:
@@ -131,7 +131,7 @@ def write_listing(folder: Path, paths: Iterable[Path]) -> None:
 
 
 def find_listing(folder: Path) -> Path | None:
-    """Return the path of a folder's list of digests; None without one."""
+    """Return the path of a folder's list of digests; None without a list."""
     return folder / SUMS if (folder / SUMS).is_file() else None
 
 
@@ -177,7 +177,7 @@ def list_file_states(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
 
 
 def check_listing(listing: Path) -> list[tuple[Path, str]]:
-    """Return a list of digests and its files, each with a sentence about damage, "" for an intact one."""
+    """Return a list of digests and its files, each with a sentence about damage, "" for an intact file."""
     try:
         digests = read_sums(listing) if listing.name == SUMS else read_sealed(listing)
     except DamagedError as error:

@@ -20,7 +20,7 @@ LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
 
 _DEFAULT_LIMIT_MB = 512.0
 _MAX_GROWTH = 8
-"""Growth of numbers that are written in one or two characters; compressed motion grows by 1.1 to 4."""
+"""Growth of numbers that are written in a character or two; compressed motion grows by 1.1 to 4."""
 _COPIES_IN_WORK = 4
 """Number of copies of a motion in memory while it is checked, drawn or corrected."""
 

@@ -25,11 +25,11 @@ _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 RELEASE_WAIT_S = 1.0
 """Time to wait for a folder: children that a killed process was starting hold its lock until they begin."""
 _LOCK_OFFSET = 2**30
-"""Position of the byte that Windows locks, out of the way of content: locked bytes cannot be read by others."""
+"""Position of the byte that Windows locks, out of the way of content: other processes cannot read locked bytes."""
 
 
 def lock_file(descriptor: int, *, shared: bool = False) -> None:
-    """Lock an open file for this process; BlockingIOError if another one has locked it.
+    """Lock an open file for this process; BlockingIOError if another process has locked it.
 
     Shared locks exclude no other shared lock, except on Windows, where all locks are exclusive.
 
@@ -51,7 +51,8 @@ def lock_file(descriptor: int, *, shared: bool = False) -> None:
 
 
 def read_identity(folder: Path) -> str:
-    """Return the identity of a folder: its own, or that of the folder above in which a run is at work; "" for none.
+    """Return the identity of a folder: its own, or the identity of the folder above in which a run is at work; "" for
+    none.
 
     A lock file that no process holds marks only its own folder, or a home folder would mark all folders of its user.
     """
@@ -64,7 +65,7 @@ def read_identity(folder: Path) -> str:
 
 
 def read_own_identity(folder: Path) -> str:
-    """Return the identity of a folder that was claimed itself, "" for others."""
+    """Return the identity of a folder that was claimed itself, "" for other folders."""
     with suppress(OSError):
         if match := _IDENTITY.match(_read_beginning(folder / LOCK)):
             return match[1].decode()

@@ -1,7 +1,7 @@
 """Folders of this machine, or at any address that fsspec knows, such as a bucket of an object store.
 
 A place is only an address, so it can be sent between processes and machines. Files appear in it whole: on this machine
-by renaming, at an address by one upload.
+by renaming, at an address by a single upload.
 """
 
 import shutil
@@ -18,10 +18,10 @@ from .writing import explain_write_error, replacing
 
 EXTRA = "remote"
 _IN_EXTRA = ("s3://", "s3a://")
-"""Addresses of the file systems that the extra brings; others have packages of their own."""
+"""Addresses of the file systems that the extra brings; other file systems have packages of their own."""
 
 _OBJECT_STORES = (*_IN_EXTRA, "gs://", "gcs://", "abfs://", "abfss://", "az://")
-"""Addresses without folders, where making one would make a bucket."""
+"""Addresses without folders, where making a folder would make a bucket."""
 
 
 def is_address(text: str | Path) -> bool:
@@ -36,7 +36,7 @@ class Place:
     address: str
 
     def list_names(self) -> list[str]:
-        """Return the names of all files in and below the folder, in order; [] for a missing one."""
+        """Return the names of all files in and below the folder, in order; [] for a missing folder."""
         if not is_address(self.address):
             paths = [path for path in Path(self.address).rglob("*") if path.is_file()]
             return sorted(path.relative_to(self.address).as_posix() for path in paths)
@@ -105,7 +105,7 @@ class Place:
 
     @contextmanager
     def _connect(self) -> Iterator[tuple[Any, str]]:
-        """Yield the file system and the folder's path in it; errors there become one sentence."""
+        """Yield the file system and the folder's path in it; errors there become a sentence."""
         try:
             from fsspec.core import url_to_fs
 

@@ -125,7 +125,7 @@ def read_file_as(kind: type[T], path: Path) -> T:
 
 @lru_cache
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the types of a dataclass's fields by name, and the names of those without default."""
+    """Return the types of a dataclass's fields by name, and the names of fields without default."""
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
     types = {}

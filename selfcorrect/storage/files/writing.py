@@ -1,7 +1,7 @@
 """Files and folders that are there whole or not at all.
 
-Unfinished files lie in a scratch folder beside their place, `.NAME-TOKEN-CHECK.tmp`. The check is a hash of the rest of
-the name and of the run, so no other program makes such a name. The writing process locks a file in the folder for as
+Unfinished files lie in a scratch folder beside their place, `.NAME-TOKEN-CHECK.tmp`. The check is a hash of the name
+before it and of the run, so no other program makes such a name. The writing process locks a file in the folder for as
 long as it lives. Scratch folders without a living process are removed when the run, or the next writer in that folder,
 begins. Where a file system does not lock files, they stay.
 """
@@ -268,7 +268,7 @@ def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
 
 @contextmanager
 def explain_write_error(folder: Path) -> Iterator[None]:
-    """Turn an operating-system error into a RunFolderError of one sentence."""
+    """Turn an operating-system error into a RunFolderError of a sentence."""
     try:
         yield
     except OSError as error:

@@ -27,7 +27,7 @@ def decode_value(call: Call) -> np.ndarray | np.generic | None:
 
 
 def _describe_array(call: Call) -> tuple[Value, Call, bool, Value]:
-    """Return shape, type, whether the order is that of Fortran, and content of an array of NumPy."""
+    """Return shape, type, whether the order is Fortran's, and content of an array of NumPy."""
     if call.meaning == "_frombuffer":
         content, dtype, shape, order = call.args
         return shape, require_type(dtype, Call), order == "F", content
@@ -41,7 +41,7 @@ def is_object_array(call: Call) -> bool:
 
 
 def decode_objects(call: Call) -> Value:
-    """Return the content of an array of objects: the item of a 0-d one, the list of a 1-d one."""
+    """Return the content of an array of objects: the item of a 0-d array, the list of a 1-d array."""
     shape, _, _, items = _describe_array(call)
     items = require_type(items, list)
     if shape == () and len(items) == 1:

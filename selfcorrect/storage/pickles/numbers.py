@@ -40,7 +40,7 @@ def read_pickled_words(path: Path) -> Any:
 
 
 def read_pickled_npy(path: Path) -> Any:
-    """Read a .npy file of dtype object by the same rules: the item of a 0-d array, the list of a 1-d one.
+    """Read a .npy file of dtype object by the same rules: the item of a 0-d array, the list of a 1-d array.
 
     `numpy.save` stores a dictionary in this way. InputError if it holds anything else than numbers.
     """

@@ -4,9 +4,9 @@
 in the tree; `arrays` decodes those into numbers. Each step counts against the memory limit, so that a small file takes
 neither much time nor memory.
 
-It is the Python version of `pickle.Unpickler`, as joblib uses it: the one in C takes 64 GB of memory for a place that
-nine bytes name. A separate process with limits would take longer to start than most files take to read, and Windows
-and macOS would not keep its limit of memory.
+It is the Python version of `pickle.Unpickler`, as joblib uses it: the version in C takes 64 GB of memory for a place
+that nine bytes name. A separate process with limits would take longer to start than most files take to read, and
+Windows and macOS would not keep its limit of memory.
 """
 
 import io
@@ -33,7 +33,7 @@ _CALLABLE_MEANINGS = (
 
 @contextmanager
 def refuse_damage(path: Path) -> Iterator[None]:
-    """Raise errors of a damaged or refused pickle as an InputError of one sentence."""
+    """Raise errors of a damaged or refused pickle as an InputError of a sentence."""
     try:
         yield
     except Refused as error:
@@ -70,7 +70,7 @@ class _Steps(dict[int, Callable[[Any], None]]):
 
 
 class Reader(_UNPICKLER):
-    """Reader of one pickle at the current place of a file."""
+    """Reader of a pickle at the current place of a file."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Reader(_UNPICKLER):
         return NAMES[module, name]
 
     def persistent_load(self, pid: Value) -> Storage:
-        """Return a storage of PyTorch, the same one for the same key."""
+        """Return a storage of PyTorch, the same storage for the same key."""
         description = require_type(pid, tuple)[:5]
         key = require_type(description[2], str)
         if key not in self.storages:

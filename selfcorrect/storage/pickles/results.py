@@ -2,7 +2,8 @@
 
 They are read and written back. Nothing in the files is run (see `reader`); PyTorch and joblib are not needed. The name
 of an array is the keys that lead to it, joined by dots: "people.1.smplx_world.pose". Writing keeps everything except
-the numbers that changed. If two names share an array and one changes, the other keeps the old one.
+the numbers that changed. If two names share an array and the array changes under a name, the other name keeps the old
+array.
 """
 
 import bz2
@@ -48,7 +49,8 @@ _COMPRESSIONS: dict[bytes, tuple[Callable[[], Any], Callable[[bytes], bytes]]] =
     b"\xfd7zXZ": (_UNPACKING_LZMA, lzma.compress),
     b"\x5d\x00": (_UNPACKING_LZMA, partial(lzma.compress, format=lzma.FORMAT_ALONE)),
 }
-"""Compressions of joblib by the first bytes of a file: a function for a decompressor, and one that compresses."""
+"""Compressions of joblib by the first bytes of a file: a function for a decompressor, and a function for a
+compressor."""
 
 _COPIES_IN_MEMORY = 3
 """Number of copies of compressed content in memory while it is read."""
@@ -82,7 +84,7 @@ class Results(ABC):
 
     @abstractmethod
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this one with other arrays under some names.
+        """Write a file like this file with other arrays under some names.
 
         Args:
             target: Path of the new file.
@@ -151,7 +153,9 @@ class _NpzResults(Results):
         return array
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this one; arrays of objects, which only running code could read, are copied as they are."""
+        """Write a file like this file; arrays of objects, which only running code could read, are copied as they
+        are.
+        """
         self._budget = Budget(self.path, stored=self._budget.stored)
         old = read_npz(self.path, skip_pickled=True)
         if any(len(array) != len(old[name]) for name, array in changed.items()):
@@ -205,7 +209,7 @@ class _PickledResults(Results):
         return array.copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this one with other numbers, of the same shapes, under some names."""
+        """Write a file like this file with other numbers, of the same shapes, under some names."""
         del frames
         for name, array in changed.items():
             if array.shape != (old := self.shapes[name]):
@@ -247,7 +251,7 @@ class _PickledResults(Results):
         return _map_inner(value, below)
 
     def _storage(self, tensor: Call) -> Storage:
-        """Return the storage of a tensor, which may be in a file within this one."""
+        """Return the storage of a tensor, which may be in a file within this file."""
         storage = tensor.args[0]
         if isinstance(storage, Call) and storage.meaning == "storage":
             content = decode_bytes(storage.args[0])
@@ -265,7 +269,7 @@ class _PickledResults(Results):
 
 
 def _map_inner(value: Value, below: Callable[[Value], Value]) -> Value:
-    """Return a leaf with its inner value mapped, as arrays of objects and parameters of PyTorch have one."""
+    """Return a leaf with its inner value mapped, as arrays of objects and parameters of PyTorch have an inner value."""
     if not isinstance(value, Call):
         return value
     if value.meaning in ("parameter", "tuple"):
@@ -304,7 +308,7 @@ def _read_tree(
 
 
 def _write_legacy_storage(storage: Storage) -> bytes:
-    """Return a file of one storage, as PyTorch puts it within pickles."""
+    """Return a file of a storage, as PyTorch puts it within pickles."""
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
     named = Storage((*storage.description, None))
     values = (_LEGACY_MAGIC, 1001, system, named, [storage.description[2]])

@@ -40,7 +40,7 @@ class Call:
     name: Name
     args: tuple[Value, ...]
     is_new_object: bool = False
-    """True for the opcode of new objects instead of that of calls."""
+    """True for the opcode of new objects instead of the opcode of calls."""
     state: Value = None
 
     @property

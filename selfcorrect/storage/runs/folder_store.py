@@ -1,6 +1,6 @@
 """Generations in a run folder: crash-safe, resumable, readable by other processes while it grows.
 
-A run folder holds config.json, environment.json and one folder per generation. A generation is written to a temporary
+A run folder holds config.json, environment.json and a folder per generation. A generation is written to a temporary
 folder beside its place, synced to disk and renamed, so that it exists as a whole or not at all.
 """
 
@@ -143,7 +143,7 @@ class FolderStore(FolderReader):
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor] | None = None) -> None:
-        """Drop all models and samples except the last ones, from which a loop continues if its policy needs no others.
+        """Drop all models and samples except the last, from which a loop continues if its policy needs no earlier data.
 
         Args:
             sampling: State of the last model that sampling needs; it replaces that model, and no loop can continue.
@@ -167,7 +167,7 @@ class FolderStore(FolderReader):
 
 
 def find_damage(folder: Path) -> dict[int, list[str]]:
-    """Return sentences about each damaged generation of a run folder, or one that is missing between others."""
+    """Return sentences about each damaged generation of a run folder, or each generation that is missing in between."""
     folders = dict(generation_folders(folder))
     damage = {number: list_damage(path) for number, path in folders.items()}
     if folders and not can_sample(folders[max(folders)]):

@@ -1,4 +1,4 @@
-"""Files of one generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
+"""Files of a generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
 
 `digests.json` has the digest of every other file except the timings, which differ between runs and hold their own.
 """
@@ -100,9 +100,9 @@ def list_damage(folder: Path) -> list[str]:
 
 
 def check_files(folder: Path) -> list[tuple[Path, str]]:
-    """Return the files in the folder of a generation, each with a sentence about damage, "" for an intact one.
+    """Return the files in the folder of a generation, each with a sentence about damage, "" for an intact file.
 
-    Only the model may be missing, because those of early generations are removed.
+    Only the model may be missing, because models of early generations are removed.
     """
     results = []
     for path, damage in check_listing(folder / DIGESTS):
@@ -234,7 +234,7 @@ def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
 
 
 def _provenance_bytes(batch: CorrectedBatch) -> bytes:
-    """Encode one row per raw draw: its provenance, then the corrector's diagnostics as `info.<name>`."""
+    """Encode a row per raw draw: its provenance, then the corrector's diagnostics as `info.<name>`."""
     columns = batch.drawn.provenance.columns() | {
         f"info.{key}": np.asarray(column) for key, column in batch.info.items()
     }

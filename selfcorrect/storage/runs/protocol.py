@@ -32,7 +32,7 @@ class Generation:
 
 
 class Record(Protocol):
-    """Committed generations, read one at a time."""
+    """Committed generations, read one by one."""
 
     @property
     def latest(self) -> int:

@@ -17,7 +17,7 @@ from ..files.strict_json import as_json
 from ..files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder, write_atomically
 
 MAX_DIFFERENCES = 8
-"""Most differences of configurations that a message names, those of outer settings first."""
+"""Most differences of configurations that a message names, outer settings first."""
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
 FEASIBILITY_FILE = "feasibility.json"
@@ -30,14 +30,15 @@ RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujo
 
 
 Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
-"""Function of a recorded and a new config: whether the new one asks for everything in the recorded one, and more."""
+"""Function of a recorded and a new config: whether the new config asks for everything in the recorded config, and
+more."""
 
 
 def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = lambda old, new: False) -> FolderLock:
     """Make or reopen a run folder, remove what a killed process left half-written, and lock it.
 
-    A new folder records the config and the environment. A used one must have the same config, or one that the new
-    config extends, which then replaces it.
+    A new folder records the config and the environment. A used folder must have the same config, or a config that the
+    new config extends and then replaces.
 
     Args:
         extends: Function that returns whether a new config extends the recorded one.
@@ -110,7 +111,7 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
 def config_differences(
     recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
 ) -> list[str]:
-    """Return one sentence per setting in which two configs differ; nested settings are named `outer.inner`.
+    """Return a sentence per setting in which two configs differ; nested settings are named `outer.inner`.
 
     Args:
         places: Words for where each config is.

@@ -1,7 +1,7 @@
 """Curves of a run: rows of metrics as JSON lines, and as runs of Weights & Biases.
 
 W&B runs are written offline into the run folder unless "online" is chosen. Otherwise nothing leaves the machine,
-whatever the environment asks for, and a W&B failure is one warning, never the end of a run.
+whatever the environment asks for, and a W&B failure is a single warning, never the end of a run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 
 
 def make_rows(store: Record, first: Record | None = None) -> list[Row]:
-    """Return one row per committed generation, with its number as `generation`; `first` may hold generation 0."""
+    """Return a row per committed generation, with its number as `generation`; `first` may hold generation 0."""
     records = dict.fromkeys(range(store.latest + 1), store)
     if first is not None:
         records = {0: first} | {number: store for number in records if number > 0}
@@ -72,7 +72,7 @@ def wandb_mode(choice: WandbChoice) -> WandbMode:
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A W&B run: one arm of one seed, or the figures of all arms."""
+    """A W&B run: an arm of a seed, or the figures of all arms."""
 
     name: str
     """Unique among the runs of an experiment."""
@@ -99,10 +99,10 @@ class TrackedRun:
 
 
 class WandbLog:
-    """W&B runs of one experiment, written while it runs.
+    """W&B runs of an experiment, written while it runs.
 
     Ids come from the identity of the run folder, so that a resumed experiment continues its runs and two experiments
-    never share one. Errors of W&B become warnings, and set `failed`. Threads may share a log.
+    never share a W&B run. Errors of W&B become warnings, and set `failed`. Threads may share a log.
     """
 
     def __init__(self, folder: Path, target: WandbTarget) -> None:
