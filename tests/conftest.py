@@ -25,6 +25,26 @@ settings.register_profile("no deadline", settings.default, deadline=None)  # mac
 settings.load_profile("no deadline")
 
 
+MARKS_OF_TIME = ("slow", "long", "nightly")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--limit-s", type=float, help="processor seconds, with child processes, beyond which an unmarked test fails"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail an unmarked test that takes more processor time than `--limit-s`, which a busy machine does not raise."""
+    start_s = sum(os.times()[:4])
+    yield
+    taken_s = sum(os.times()[:4]) - start_s
+    limit_s = item.config.getoption("--limit-s")
+    if limit_s is not None and taken_s > limit_s and not any(map(item.get_closest_marker, MARKS_OF_TIME)):
+        pytest.fail(f"took {taken_s:.1f} s of processor time; make it faster, or mark it as slow")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start with the files that take longest, so that no process is left alone with one at the end."""
     if config.pluginmanager.has_plugin("randomly"):

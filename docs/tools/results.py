@@ -8,8 +8,7 @@ A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_t
 `<!-- end of table -->`; the text between them is replaced. `<!-- shares -->` and other kinds of `fill_page` ask for
 tables of their own. Figures are written where a page shows them: docs/pictures/results/NAME-DENOISER.svg over
 generations, NAME-DENOISER-ratios.svg by synthetic share, docs/pictures/modes.svg from the summary `modes`.
-docs/results/results.csv has the last generation of everything, `--csv FILE` all generations. The site has a table of
-all arms.
+`--csv FILE` writes all generations. The site has a table of all arms, and results.csv with the last generation.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", r
 
 SITE_ONLY = ("shares", "table", "evidence", "captions", "claims", "answer", "dilution", "recipe: statements")
 """Long tables, which only the site shows; the repository has their values as data."""
-ON_SITE = "*On the site; [results.csv](results.csv) and [recipe.csv](recipe.csv) have the values.*"
+ON_SITE = "*On the site, which has all values as `results.csv`; the summaries of the runs lie beside this page.*"
 
 
 def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = False) -> str:
@@ -260,7 +259,6 @@ def main(
         (PICTURES / f"{name}.svg").write_text(draw_collapse(summaries["short"], keys) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(fill_page(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
-    (SUMMARIES / "results.csv").write_text(as_csv(summaries), encoding="utf-8")
     if csv:
         csv.write_text(as_csv(summaries, every_generation=True), encoding="utf-8")
 

@@ -30,7 +30,7 @@ from report import make_report
 from results import ON_SITE, fill_page, read_all
 from tables import table_lines
 from toys import command_of
-from values import all_arms, all_runs
+from values import all_arms, all_runs, as_csv
 
 import selfcorrect
 from selfcorrect.datasets.collections.catalog import datasets
@@ -71,6 +71,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages["results/data.md"] = data_page()
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
+    files.append(File.generated(config, "results/results.csv", content=as_csv(kept_summaries())))
     files.append(File.generated(config, "report.pdf", content=make_report()))
     demo = demonstration()
     player = show(demo.before, demo.after, titles=("before", "after")).html
@@ -107,7 +108,10 @@ def data_page() -> str:
     """Return a page with every arm and the command of every kept run, and a field that filters the arms."""
     summaries = kept_summaries()
     lines = "\n".join(all_arms(summaries))
-    about = "Means over seeds ± half of the 95 % interval, over the later half of the generations."
+    about = (
+        "Means over seeds ± half of the 95 % interval, over the later half of the generations. "
+        "[results.csv](results.csv) holds the last generation of every arm and seed."
+    )
     arms = f'<div id="arms" markdown="1">\n\n{lines}\n\n</div>'
     runs = "\n".join(all_runs(summaries))
     return f"# Data of all arms and runs\n\n{about}\n\n{FILTER}\n\n{arms}\n\n## Runs\n\n{runs}\n"
