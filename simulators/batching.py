@@ -13,10 +13,10 @@ from selfcorrect.motion.motion import Motion
 SHORTEST_FRAMES = 4
 
 BATCH_SIZE = 16
-"""Motions of one skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
+"""Motions of equal skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
 
 MAX_FRAMES_TOGETHER = 16_000
-"""Frames of motions that are simulated together, at most, unless one has more."""
+"""Frames of motions that are simulated together, at most, unless a motion has more."""
 
 
 def make_batches(
@@ -24,8 +24,8 @@ def make_batches(
 ) -> list[list[list[int]]]:
     """Return the indices of motions as tasks of batches.
 
-    The motions of a task are simulated together: bodies of one tree and frame rate, of like lengths, so few that memory
-    is bounded and every worker has some. The motions of a batch have one skeleton and one length.
+    The motions of a task are simulated together: bodies of equal tree and frame rate and of similar length, few enough
+    for memory and numerous enough for all workers. The motions of a batch have the same skeleton and length.
 
     Args:
         bodies_together: Most motions in a task.

@@ -152,7 +152,7 @@ class _FadingStance:
     contact: FootContact
     foot: StandingFoot
     ground_m: float
-    """Height on which it stands above a ground that is known, or y = 0: that of a step that is inferred."""
+    """Height on which it stands above a ground that is known, or y = 0: or the height of an inferred step."""
     window: slice
     """Frames in which it is displaced, W."""
     shares: np.ndarray
@@ -165,7 +165,7 @@ class _FadingStance:
         return slice(first, first + len(self.foot.weights))
 
     def fade(self, values: np.ndarray) -> np.ndarray:
-        """Return values (F, K) of the contact over the window, (W, K): its first and last ones fade around it."""
+        """Return values (F, K) of the contact over the window, (W, K): its first and last values fade around it."""
         steps = np.arange(len(self.shares)) - self.inside.start
         return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
 

@@ -3,7 +3,7 @@
 Two ways measure it. Contact forces within friction cones explain a motion after kinematic clean-up; no engine takes
 part. Or bodies follow the motion as it is, in an engine that did not make it. A stiff drive of the root keeps them
 there, and what it gives is the residual. Still feet and low jerk do not lower it: a body that glides is held back by
-its soles' friction, and one that hovers is held up by the drive.
+its soles' friction, and a body that hovers is held up by the drive.
 
 The rules of physics rest on contacts. Kinematic clean-up comes first: feet that float by two centimetres concern the
 rules of the floor, and would carry nothing here.
@@ -73,7 +73,7 @@ class RootResidual:
 
 
 def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
-    """Return the wrench that contact forces cannot explain in motions of one length, after kinematic clean-up."""
+    """Return the wrench that contact forces cannot explain in motions of equal length, after kinematic clean-up."""
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     links = body.select_links(cleaned.motions)
@@ -82,9 +82,9 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
 
 
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
-    """Return the root wrench with which simulated bodies follow motions of one length.
+    """Return the root wrench with which simulated bodies follow motions of equal length.
 
-    If a body loses its motion all the same, the last residual counts for the rest of the motion.
+    If a body loses its motion all the same, the last residual counts for the remaining motion.
 
     Args:
         motions: The motions, which are not cleaned up.
@@ -113,7 +113,7 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """Return the first installed engine of the table that did not make the motions; None without one."""
+    """Return the first installed engine of the table that did not make the motions; None without such an engine."""
     for name in ENGINES.names:
         if name != made_by:
             try:

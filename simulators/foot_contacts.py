@@ -75,7 +75,7 @@ class Contacts:
     """All contacts of both feet in a motion; where there is none, a foot swings.
 
     `save` and `load` keep them as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
-    `FootContact`. A contact that is listed twice counts once. InputError where two of one foot overlap.
+    `FootContact`. A contact that is listed twice counts once. InputError where two contacts of a foot overlap.
     """
 
     frames: int
@@ -141,7 +141,7 @@ class Contacts:
         return sorted(contacts, key=lambda contact: contact.first_frame)
 
     def stands(self) -> np.ndarray:
-        """Return a mask (T, 2) of standing feet, the left one first."""
+        """Return a mask (T, 2) of standing feet, the left foot first."""
         stands = np.zeros((self.frames, len(FEET)), dtype=bool)
         for contact in self.contacts:
             stands[contact.frames, contact.foot] = True
@@ -165,7 +165,8 @@ def pose_level(motion: Motion) -> PosedMotions:
 class StandingFoot:
     """A foot in the F frames of a contact, as a motion has it.
 
-    While a foot stands, the part of its sole that touches the ground does not move; the rest may roll about it.
+    While a foot stands, the part of its sole that touches the ground does not move; the remaining sole may roll about
+    it.
     """
 
     corners_m: np.ndarray
@@ -173,7 +174,7 @@ class StandingFoot:
     slip_m: np.ndarray
     """(F, 2) distance, x and z, that the touching part has slipped since the first frame."""
     weights: np.ndarray
-    """(F,) weights of the frames in its mean place, which sum to 1: flat and still ones count."""
+    """(F,) weights of the frames in its mean place, which sum to 1: flat and still frames count."""
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:

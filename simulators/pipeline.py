@@ -1,7 +1,7 @@
 """Stages of a correction: clean, plan, track, postprocess, evaluate.
 
-Motions of one skeleton, frame rate and length pass in batches, many of which are simulated together. Worker processes
-run this, which need neither PyTorch nor the rest of the library.
+Motions of equal skeleton, frame rate and length pass in batches, many of which are simulated together. Worker processes
+run this, which need neither PyTorch nor other parts of the library.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Physics:
 
 
 def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    """Correct batches of motions of one length, all simulated together, with joints in any order.
+    """Correct batches of motions of equal length, all simulated together, with joints in any order.
 
     Args:
         pipeline: Stages that they pass.

@@ -5,8 +5,7 @@ the body a little so that the floor can explain its motion. A small shift of the
 demand; the legs bend so that the feet stay where they are.
 
 A contact plan may load corners of soles that hover by some millimetres. Rigid soles do not touch there, and the body
-would roll over another edge than the one that was planned. So each foot then turns about its ankle and moves up or down
-a little.
+would roll over another edge than planned. So each foot then turns about its ankle and moves up or down a little.
 """
 
 from __future__ import annotations

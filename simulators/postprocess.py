@@ -1,7 +1,7 @@
 """Post-processing: combine plan and simulation into the corrected motion, step by step.
 
-`POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` those after a clean-up. The docstring
-of a step states its objective. Without steps, simulated states come out unchanged.
+`POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` the steps after a clean-up. The
+docstring of a step states its objective. Without steps, simulated states come out unchanged.
 
 The force that a motion demands beyond contacts falls where physics has fixed something. Where it hardly falls, the
 simulated body only lags behind its plan, and the plan is the better motion. So a plan that contacts explain nearly
@@ -160,7 +160,7 @@ class BlendSimulation(Positive):
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
-        """Return planned motions without small slow shifts of their roots from the cleaned ones.
+        """Return planned motions without small slow shifts of their roots from the cleaned motions.
 
         The fast part of a shift changes forces. The slow part hardly does, and a second correction would shift again.
         """
@@ -218,7 +218,7 @@ class SmoothFast:
     def smooth(self, before: MotionBatch, after: MotionBatch) -> MotionBatch:
         """Return the motions `after` without the fast part of the changes since `before`, where that roughens them.
 
-        Both share skeleton, frame rate and one length.
+        Both share skeleton, frame rate and length.
         """
         frames = after.root_m.shape[1]
         if frames < FEWEST_FRAMES:
@@ -238,13 +238,13 @@ class SmoothFast:
 class SmoothRough:
     """Smooth a correction over longer times around frames in which a part of the body has more jerk than its bound.
 
-    Changes slower than those that `SmoothFast` removes roughen calm motions, too: limbs that are lifted, simulated
-    bodies that catch up. A part that smoothing makes rougher is skipped: if a captured knee flips from one side to the
-    other, changes flip with it, and their mean fits neither side.
+    Changes slower than the changes that `SmoothFast` removes roughen calm motions, too: limbs that are lifted,
+    simulated bodies that catch up. A part that smoothing makes rougher is skipped: if a captured knee flips to the
+    opposite side, changes flip with it, and their mean fits neither side.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
-    """Multiples of the time of fast changes, tried one after the other until that suffices."""
+    """Multiples of the time of fast changes, tried in order until one suffices."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         smooth = self.smooth(state.bounds, state.motions)
@@ -298,7 +298,7 @@ class RestoreFeet(Positive):
     def restore(
         self, motions: MotionBatch, cleaned: MotionBatch, before: MotionBatch, simulated: np.ndarray
     ) -> MotionBatch:
-        """Return the motions with the feet of the cleaned ones.
+        """Return the motions with the feet of the cleaned motions.
 
         Args:
             motions: N motions of T frames.
@@ -387,7 +387,7 @@ KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
 
 @dataclass(frozen=True, eq=False)
 class JerkBounds:
-    """The jerk that corrections of motions may have, which depends on that of the motions before.
+    """The jerk that corrections of motions may have, which depends on the jerk of the motions before.
 
     Set on CMU's training clips at 30, 60 and 120 frames per second: no more jerk than in the motion, for hardly more
     sliding.
@@ -424,7 +424,7 @@ class JerkBounds:
 def _smooth_changes(
     bounds: JerkBounds, after: MotionBatch, changes: Changes, slow: Changes, share: np.ndarray
 ) -> tuple[MotionBatch, np.ndarray, Changes]:
-    """Mix changes with slow ones and return the motions, their excess of jerk, and the mixed changes.
+    """Mix changes with slow changes and return the motions, their excess of jerk, and the mixed changes.
 
     share: (N, T, G) of the slow changes.
     """
@@ -455,7 +455,7 @@ class _JointGroup:
     measured_joints: list[int]
     """Joints whose jerk measures the part's roughness."""
     turned_joints: np.ndarray
-    """(J,) 1 for the joints that are turned to smooth the part, 0 for others."""
+    """(J,) 1 for the joints that are turned to smooth the part, 0 for other joints."""
 
 
 @lru_cache(maxsize=8)

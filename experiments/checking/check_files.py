@@ -1,4 +1,4 @@
-"""Check motion files against the rules, one by one, so that memory does not grow with their number."""
+"""Check motion files against the rules, file by file, so that memory does not grow with their number."""
 
 import tomllib
 from collections.abc import Iterable, Iterator

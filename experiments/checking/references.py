@@ -26,7 +26,7 @@ class ReferenceRow:
 
     path: Path
     motion: int | None
-    """Number of the motion in a file that holds several; None for the only one."""
+    """Number of the motion in a file that holds several; None for the only motion."""
     figures: dict[str, float]
     ratios: dict[str, float]
     """Figures as multiples of their limits, the worst first."""
@@ -106,6 +106,6 @@ def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
 
 
 def list_left_out(rows: Sequence[ReferenceRow]) -> str:
-    """Return the paths of files with a motion that has a figure beyond its limit, one per line, the worst first."""
+    """Return the paths of files with a motion that has a figure beyond its limit, a path per line, the worst first."""
     paths = dict.fromkeys(str(row.path) for row in rows if row.hurts)
     return "".join(f"{path}\n" for path in paths)

@@ -27,7 +27,7 @@ from .check_files import CheckedFile
 ROWS = 12
 """Most findings in a picture."""
 MOMENTS = 5
-"""Frames of each finding in a picture; the worst one is in the middle."""
+"""Frames of each finding in a picture; the worst frame is in the middle."""
 
 _APART_S = 0.1
 """Time between these frames, seconds."""
@@ -103,7 +103,7 @@ class _FileCounts(NamedTuple):
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
     """Return the findings as a list of files, each with its motions; frames count from 0, `stop` is exclusive.
 
-    If root residuals were measured, `needed` has that of each motion, or null for one that could not be measured.
+    If root residuals were measured, `needed` has the residual of each motion, or null if it could not be measured.
     """
     return json.dumps(to_json([_to_values(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
@@ -162,7 +162,7 @@ def _escape_xml(text: str) -> str:
 
 
 def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
-    """Draw a PNG with a row of moments for each of the worst findings, at most one per rule and file.
+    """Draw a PNG with a row of moments for each of the worst findings, at most a row per rule and file.
 
     Args:
         reading: how the files are read.

@@ -42,15 +42,15 @@ class CheckCommand:
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Motion files, and folders that are searched for them."""
     select: tuple[str, ...] = ()
-    """Check only these rules: codes, names, or first letters of codes, such as F S1 pace (default: those of
+    """Check only these rules: codes, names, or first letters of codes, such as F S1 pace (default: the rules in
     pyproject.toml, or all)."""
     ignore: tuple[str, ...] = ()
-    """Leave out these rules, and those that pyproject.toml ignores."""
+    """Leave out these rules, and the rules that pyproject.toml ignores."""
     physics: bool = False
     """Also check the rules of physics (X), and report the root residual that each motion needs: force, moment, and the
     share of frames without support."""
     engine: EngineName = "mujoco"
-    """Engine in which `--physics` measures the residual. Choose one that did not make the motions."""
+    """Engine in which `--physics` measures the residual. Choose an engine that did not make the motions."""
     format: Literal["text", "json", "junit"] = "text"
     """Format of the findings."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
@@ -67,8 +67,8 @@ class CheckCommand:
     csv: Path | None = None
     """File for the table of `--references`, in SI units."""
     leave_out: Path | None = None
-    """File for the paths of clips that `--references` finds unfit, one per line, the worst first: correct them first,
-    or leave them out."""
+    """File for the paths of clips that `--references` finds unfit, a path per line, the worst first: correct them
+    first, or leave them out."""
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary."""
     rules: bool = False

@@ -54,8 +54,8 @@ class CompareCommand:
     real_counts: tuple[int, ...] = ()
     """Numbers n of real training samples. Each task is run once with each."""
     reference: str = ""
-    """Name of the arm that all others are compared with. By default, an arm with a correction is compared with the
-    same arm without it, any other arm with the one that trains only on real data."""
+    """Name of the arm that all other arms are compared with. By default, an arm with a correction is compared with the
+    same arm without it, any other arm with the arm that trains only on real data."""
     seeds: int = 5
     """Number of seeds."""
     first_seed: int = 0
@@ -83,7 +83,7 @@ class CompareCommand:
     """Two run folders, in place of an experiment."""
 
     def run(self) -> int:
-        """Run the rest of the comparison and print its verdict; return 1 if a part is missing."""
+        """Run the remaining comparison and print its verdict; return 1 if a part is missing."""
         if self.runs:
             return self._compare_runs()
         if not self.tasks or not self.arms:

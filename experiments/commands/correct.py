@@ -57,8 +57,8 @@ class CorrectCommand:
     contacts_out: Path | None = None
     """Write the contacts of a single corrected motion to this JSON file. You can edit it and pass it to --contacts."""
     delta: Path | None = None
-    """Write the correction of a single BVH file to this BVH file, as an additive layer: its channels are added to those
-    of the input."""
+    """Write the correction of a single BVH file to this BVH file, as an additive layer: its channels are added to the
+    input's."""
     report: Path | None = None
     """JSON file for the report (default: report.json in the output folder)."""
 

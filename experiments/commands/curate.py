@@ -24,7 +24,7 @@ _LONGEST_NAME = 40
 class CurateCommand:
     """Have people compare motions, two at a time, on a page. Loops can then use what they preferred.
 
-    `curate RUN` or `curate FILES` makes the page, one file that needs no network. It saves the choices as
+    `curate RUN` or `curate FILES` makes the page, a file that needs no network. It saves the choices as
     choices-RATER.jsonl. `curate choices-ada.jsonl choices-bob.jsonl` reports agreement of raters, pull of the sides,
     and strengths (Bradley–Terry). `selfcorrect motion --ratings FILE` uses what people preferred: docs/curate.md.
     """

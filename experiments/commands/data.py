@@ -127,7 +127,7 @@ class CheckData:
 
 
 def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
-    """Raise InputError if some files could not be read; call it after the work on the others."""
+    """Raise InputError if some files could not be read; call it after the work on all other files."""
     if complaints:
         raise InputError(f"{source}: {count_noun(len(complaints), 'file')} could not be read")
 
@@ -176,7 +176,9 @@ class Convert:
         return (self.out / below).with_suffix(kind.suffixes[0])
 
     def _check_takes(self, places: Sequence[tuple[Path, Path]], kind: formats.Format) -> None:
-        """Check that no two files have takes that would become one file; only files of which two could are read."""
+        """Check that no two files have takes that would become the same file; only files of which two could are
+        read.
+        """
         from selfcorrect.datasets.files.open import open_motion
 
         suspects = _find_suspects(places)
@@ -221,11 +223,11 @@ class Convert:
 
 
 _ONE_MOTION = (".bvh",)
-"""Suffixes of files that hold only one motion."""
+"""Suffixes of files that hold only a single motion."""
 
 
 def _find_suspects(places: Sequence[tuple[Path, Path]]) -> set[Path]:
-    """Return the files of which two could have takes of one name, as `a` with take `b_c` and `a_b` with take `c`.
+    """Return the files of which two could have takes of the same name, as `a` with take `b_c` and `a_b` with take `c`.
 
     Args:
         places: Each file, and what it becomes if it holds one motion.
@@ -245,7 +247,7 @@ def _find_suspects(places: Sequence[tuple[Path, Path]]) -> set[Path]:
 
 
 def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:
-    """Return a path for each of the motions of a file: the file's name and that of the take, or a number."""
+    """Return a path for each of the motions of a file: the names of file and take, or a number."""
     endings = [f"{index:03d}" for index in range(count)]
     if names:
         endings = [re.sub(r"[^\w.-]+", "-", name) for name in names]
@@ -255,7 +257,7 @@ def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path
 
 
 def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
-    """Return the file of a motion of a set: its name, with the format's suffix in place of that of another."""
+    """Return the file of a motion of a set: its name, with the format's suffix in place of another suffix."""
     from selfcorrect.storage.files.limits import path_below
 
     path = path_below(out, name)

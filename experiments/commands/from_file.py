@@ -12,13 +12,13 @@ from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_as
 
 SUFFIXES = (".yaml", ".yml")
 MOST_VALUES = 100_000
-"""Most values of an experiment's file, including those that aliases repeat; usual experiments have some dozens."""
+"""Most values of an experiment's file, including values that aliases repeat; usual experiments have some dozens."""
 
 Options = TypeVar("Options")
 
 
 def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None, Sequence[str]]:
-    """Read the options from a YAML file if the first word names one.
+    """Read the options from a YAML file if the first word names such a file.
 
     Returns:
         The options, or None without a file, and the other words.
@@ -94,7 +94,7 @@ def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0
 
 
 def _refuse_repeated_keys(node: Any, path: Path, level: int) -> None:
-    """Raise InputError if a mapping has a key twice, of which YAML would use only the last one."""
+    """Raise InputError if a mapping has a key twice, of which YAML would use only the last value."""
     lines: dict[str, int] = {}
     for key, _ in node.value if node.id == "mapping" else ():
         if key.id != "scalar" or key.value == "<<":

@@ -90,7 +90,7 @@ class MotionCommand(MotionOptions):
             preset(name)
 
     def run(self) -> int:
-        """Run the rest of the experiment and write its report; return 1 if a part is missing."""
+        """Run the remaining experiment and write its report; return 1 if a part is missing."""
         self._check_names()
         sources_must_exist((*self.data, *self.reference))
         must_exist([self.ratings])

@@ -28,7 +28,7 @@ class ToyCommand:
     names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("all",))
     """Names of loops, "all" of them, or Python files with loops of your own; "list" prints the names."""
     out: Path = Path("runs/toy")
-    """Run folder, with report.html and results.json. Loops with other settings are added to those in the folder."""
+    """Run folder, with report.html and results.json. Loops with other settings are added to the loops in the folder."""
     quick: bool = False
     """Run small versions: seconds each, wider intervals."""
     options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)
@@ -38,7 +38,7 @@ class ToyCommand:
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
-        """Run the rest of the chosen loops and print a line for each; return 1 if a part is missing."""
+        """Run what remains of the chosen loops and print a line for each; return 1 if a part is missing."""
         must_exist((self.options.text, self.options.mnist))
         if self.names == ("list",):
             print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")

@@ -16,11 +16,11 @@ class VerifyCommand:
 
     Changes nothing, and names files without a digest. Exit code 0: all files that could be compared are as they were
     written. Exit code 1: some are damaged. `motion --repair` makes damaged generations again. `correct` makes motions
-    again once you have moved the damaged ones away.
+    again once you have moved the damaged files away.
     """
 
     folder: tyro.conf.Positional[str]
-    """Run folder, output folder of `correct`, or set of shards; the latter also at an address such as
+    """Run folder, output folder of `correct`, or set of shards; shards also at an address such as
     s3://bucket/folder."""
 
     def run(self) -> int:

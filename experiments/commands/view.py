@@ -55,7 +55,7 @@ class ViewCommand:
     overwrite: bool = False
     """Replace the file if it exists."""
     spread_m: float = SPREAD_M
-    """0 lays the motions over one another; otherwise they stand side by side. For pages (.html)."""
+    """0 lays the motions over each other; otherwise they stand side by side. For pages (.html)."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:

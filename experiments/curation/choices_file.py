@@ -1,4 +1,4 @@
-"""Read the choices that rating pages save: one JSON object a line, so that files of several raters can be joined.
+"""Read the choices that rating pages save: a JSON object per line, so that files of several raters can be joined.
 
 A line holds the study, a sample, or a choice. A rater who saves twice has the same choices in both files; the last
 answer of a rater about a pair counts.
@@ -81,7 +81,7 @@ class Ratings:
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the file, in which one field is given."""
+    """A line of the file, in which a field is given."""
 
     study: RatingStudy | None = None
     item: RatedItem | None = None
@@ -89,7 +89,7 @@ class _Line:
 
 
 def read_ratings(path: Path, *others: Path) -> Ratings:
-    """Read the choices in files of one study, or in the .jsonl files of a folder.
+    """Read the choices in files of a study, or in the .jsonl files of a folder.
 
     Raises:
         InputError: A line is no part of such a file, the files belong to different studies, or nobody has answered.

@@ -10,7 +10,7 @@ from selfcorrect.motion.measures.physical import errors_of_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 FEATURE_FPS = 30.0
-"""Jerk and skating depend on the frame rate, so all motions are described at one."""
+"""Jerk and skating depend on the frame rate, so all motions are described at the same rate."""
 
 _FLOORS = {
     "penetration_m": 1e-3,
@@ -38,7 +38,7 @@ def motion_features(batch: MotionBatch) -> np.ndarray:
 
 
 def features_or_none(motion: Motion) -> tuple[float, ...]:
-    """Those of one motion; empty where its body has no feet to measure, or its numbers are not finite."""
+    """Features of a motion; empty where its body has no feet to measure, or its numbers are not finite."""
     try:
         values = motion_features(MotionBatch.stack([motion]))[0]
     except InputError:

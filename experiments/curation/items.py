@@ -28,7 +28,7 @@ from .features import features_or_none
 
 MOST_ITEMS = 500
 PER_LABEL = 8
-"""Samples of a run with the same label. Only these are compared with one another."""
+"""Samples of a run with the same label. Only these are compared with each other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +149,7 @@ def _generate_motions(
 
 
 def _check_generation(latest: int, requested: int | None, folder: Path) -> int:
-    """Return the generation to use, the latest one by default."""
+    """Return the generation to use, the latest generation by default."""
     if requested is not None and not 0 <= requested <= latest:
         raise InputError(f"{folder}: has generations 0 to {latest}, asked for {requested}")
     return latest if requested is None else requested

@@ -1,4 +1,4 @@
-"""Make the page on which a rater compares samples, two at a time: one file that needs no server and no network."""
+"""Make the page on which a rater compares samples, two at a time: a file that needs no server and no network."""
 
 import base64
 import io

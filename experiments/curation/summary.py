@@ -48,7 +48,7 @@ class RatingSummary:
         }
 
     def to_csv(self) -> str:
-        """Return one row per sample."""
+        """Return a row per sample."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(self.samples[0]), lineterminator="\n")
         writer.writeheader()

@@ -236,7 +236,7 @@ def _record_name(number: int) -> str:
 
 
 def _read_record(place: Place, number: int) -> PartRecord | None:
-    """Return the record of a part; None for a missing or damaged one."""
+    """Return the record of a part; None for a missing or damaged record."""
     name = _record_name(number)
     content = place.read_bytes(name)
     if content is None:
@@ -276,7 +276,7 @@ def list_recordings(source: str, options: SourceOptions) -> list[Recording]:
 
 
 def _fetch(recording: Recording, folder: Path) -> Recording:
-    """Return a recording on this machine: the same one, or a copy of one at an address."""
+    """Return a recording on this machine: the same recording, or a copy from an address."""
     if not is_address(recording.name):
         return recording
     address, _, name = recording.name.rpartition("/")
@@ -318,7 +318,7 @@ def _read_part(part: Sequence[Recording], unread: list[str], progress: Progress)
 
 
 def _check(item: NamedMotion) -> NamedMotion:
-    """Return a motion; InputError if its numbers are wrong, or its name cannot be that of a file."""
+    """Return a motion; InputError if its numbers are wrong, or its name cannot name a file."""
     if not is_file_name(item.name):
         raise InputError(f"{item.name!r} cannot be the name of a file in a set of shards; rename it")
     check_numbers(item.motion)
@@ -329,7 +329,9 @@ def _check(item: NamedMotion) -> NamedMotion:
 
 
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
-    """Yield motions in shards; as many as fit into memory are sorted together, so that similar ones share a shard."""
+    """Yield motions in shards; as many as fit into memory are sorted together, so that similar motions share a
+    shard.
+    """
     size = attrgetter("bytes")
     for run in group_by_size(motions, size, RUN_BYTES, MOST_MOTIONS):
         yield from group_by_size(_sort(run), size, SHARD_BYTES, most_motions)

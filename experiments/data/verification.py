@@ -36,7 +36,7 @@ from ..jobs.input_keys import hash_file
 from ..studies.summary import SUMMARY
 
 _OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, PREFERENCES_FILE, SUMMARY, REPORT)
-"""JSON files that hold their digests, by their names; others may be anybody's."""
+"""JSON files that hold their digests, by their names; other files may be anybody's."""
 _PARTS = ".parts"
 """Folder with records of the parts of a set."""
 _MISSING = " is missing"

@@ -1,1 +1,3 @@
-"""Correcting motion files: one (`correct_file`), its result and verdict, and the report of all (`batch`, `report`)."""
+"""Correcting motion files: a file (`correct_file`), its result and verdict, and the report of all (`batch`,
+`report`).
+"""

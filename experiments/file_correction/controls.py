@@ -74,7 +74,7 @@ class Controls:
         return int(first), int(last)
 
     def _amounts(self) -> dict[str, list[tuple[int, float]]]:
-        """Return keyframes (frame, share) by limb, those of the whole body by ""; SettingError for another text."""
+        """Return keyframes (frame, share) by limb, keyframes of the whole body by ""; SettingError for another text."""
         amounts = defaultdict[str, list[tuple[int, float]]](list)
         for word in self.amount:
             place, _, number = word.partition("=")
@@ -191,7 +191,7 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
 
 
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
-    """Return the joints of a limb, or one by its name in the file; InputError for an unknown name."""
+    """Return the joints of a limb, or a joint by its name in the file; InputError for an unknown name."""
     joints = []
     for part in LIMBS.get(name, ()):
         for side in ("", "left_", "right_"):

@@ -67,7 +67,7 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
 
 
 def correct_remote_file(task: RemoteTask, name: str, progress: Progress) -> None:
-    """Correct a file of a set among temporary files, beside a copy of its earlier result, and send the new one."""
+    """Correct a file of a set among temporary files, beside a copy of its earlier result, and send the new result."""
     out = Place(task.out)
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         file = FileTask(Path(folder, "in", name), name, Path(folder, "out"))

@@ -1,4 +1,4 @@
-"""Correction for Python programs: of one motion, of many, of a file, of files."""
+"""Correction for Python programs: of a motion, of many, of a file, of files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,7 +79,7 @@ def correct_file(
     overwrite: bool = False,
     **changes: object,
 ) -> CorrectedMotion:
-    """Correct one motion file into another of its format, with its names, units and frame rate; see `correct`.
+    """Correct a motion file into another of its format, with its names, units and frame rate; see `correct`.
 
     Args:
         target: The file to write, of the same format; for FBX, which cannot be written, .glb.
@@ -123,7 +123,7 @@ def correct_files(
     workers: int | None = None,
     **changes: object,
 ) -> list[FileResult]:
-    """Correct motion files, and those in folders, into a folder; see `correct`.
+    """Correct motion files, also in folders, into a folder; see `correct`.
 
     Does what `selfcorrect correct` does. Inputs are never changed, and foreign files never overwritten. What an earlier
     call with the same options finished is not done again.
@@ -165,7 +165,9 @@ FRAMES_PER_WORKER = 600
 
 
 def _count_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
-    """Return the number of workers that saves time: all without residual force, where even one motion has threads."""
+    """Return the number of workers that saves time: all without residual force, where even a single motion has
+    threads.
+    """
     workers = default_workers()
     if options.is_residual_free:
         return workers

@@ -63,7 +63,7 @@ class CorrectionOptions:
     """Result for a motion in which the body falls without residual force. none: it is rejected. balanced: the smallest
     sufficient residual force holds it up, and the report lists when and how much."""
     simulate: SimulateChoice = "auto"
-    """Motions to simulate. auto: those that need a residual force without simulation. always: all."""
+    """Motions to simulate. auto: motions that need a residual force without simulation. always: all."""
     kinematic: bool = False
     """Clean up by kinematics only, without simulation. Strength then has no effect."""
     support: SupportChoice = "infer"
@@ -72,7 +72,7 @@ class CorrectionOptions:
     engine: EngineName = AUTO
     """Simulator. auto: PyBullet if it is installed, otherwise MuJoCo."""
     mass_kg: float | None = None
-    """Mass of every body (default: that of its shape with a body model, otherwise the average for its stature)."""
+    """Mass of every body (default: the mass of its shape with a body model, otherwise the average for its stature)."""
     keep_level: bool = False
     """Keep the level of a motion whose floor is more than 5 cm from zero, instead of moving its floor to zero."""
     level: bool = False
@@ -180,7 +180,7 @@ class CorrectionOptions:
         return Controls(self.contacts, self.frames, self.amount, self.keep)
 
     def check_files(self) -> None:
-        """Read the files that the options name, before any motion; InputError for a missing or damaged one."""
+        """Read the files that the options name, before any motion; InputError for a missing or damaged file."""
         from selfcorrect.datasets.files.open import check_option_files
 
         check_option_files(self.reading)

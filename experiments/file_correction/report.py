@@ -47,7 +47,7 @@ def relative_folder(out: Path, report: Path) -> str:
 def write_report(
     path: Path, output: str, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """All results in the folder `output` as JSON with its digest; they are in memory one at a time."""
+    """All results in the folder `output` as JSON with its digest; results are in memory one by one."""
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(Verdict)}
     seal = hashlib.sha256()
     with text_output(path) as file:

@@ -27,7 +27,7 @@ LOST_CONTACTS = 0.08
 
 
 def merge_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict on a file from those on its motions."""
+    """Return the verdict on a file from the verdicts on its motions."""
     kinds = set(verdicts)
     if kinds == {"unchanged"}:
         return "unchanged"

@@ -22,7 +22,8 @@ from .options import CorrectionOptions
 _EXACT = (".bvh", ".glb", ".gltf", ".vrma", ".parquet")
 """Suffixes of files from which a reader gets the motion that was written."""
 _SAME = 1e-5
-"""Largest difference, in metres and components of quaternions, between a written motion and the same one read again."""
+"""Largest difference, in metres and components of quaternions, between a written motion and the same motion read
+again."""
 
 
 def measure_written(
@@ -33,7 +34,7 @@ def measure_written(
 ) -> list[CorrectedMotion]:
     """Return corrections with the motions that a written file holds, and with the figures of these.
 
-    A file that cannot be read again leaves a note; the figures are then those of the corrected motions.
+    A file that cannot be read again leaves a note; the figures then describe the corrected motions.
 
     Args:
         path: The file that was written.

@@ -1,4 +1,4 @@
-"""Identities of users' code and data when a run began; a run resumes with others only if you ask for it."""
+"""Identities of users' code and data when a run began; a run resumes with other code or data only if you ask for it."""
 
 import sys
 from collections.abc import Mapping

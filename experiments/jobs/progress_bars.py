@@ -1,4 +1,4 @@
-"""Progress of jobs on a terminal: one bar for all, and one for each that is under way."""
+"""Progress of jobs on a terminal: a bar for all, and a bar for each job under way."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Event:
 
 
 def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Progress:
-    """Return a progress callback that sends at most one event per `pace_s`, and always the last of a phase.
+    """Return a progress callback that sends at most an event per `pace_s`, and always the last of a phase.
 
     Args:
         send: Function that takes the events.

@@ -270,7 +270,7 @@ def _end(future: Future[None], error: BaseException | None) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error that a job raised, or the one that ended its worker."""
+    """Return the error that a job raised, or the error that ended its worker."""
     if isinstance(error, ray.exceptions.RayTaskError):
         return getattr(error, "cause", None) or error
     if isinstance(error, ray.exceptions.OutOfMemoryError):

@@ -1,6 +1,6 @@
 """Run the jobs of an experiment, each after the jobs that it waits for, on the machines of a runner.
 
-A job is idempotent: it writes its results to separate folders, whole or not at all, and skips those that exist. So a
+A job is idempotent: it writes its results to separate folders, whole or not at all, and skips results that exist. So a
 run folder holds the whole state of a run, and a runner only decides where its jobs run.
 """
 
@@ -39,7 +39,7 @@ class Job:
     function: Callable[..., None]
     arguments: tuple[Any, ...]
     generations: int
-    """Generations that the job adds to the overall bar, one for each call of progress("generation", …)."""
+    """Generations that the job adds to the overall bar, a generation for each call of progress("generation", …)."""
     after: tuple[str, ...] = ()
 
 
@@ -55,7 +55,7 @@ class RunnerRow(Row):
     """A runner."""
 
     tries: int = 1
-    """Number of times that a job may fail at the same place before the rest goes on without it; with 1, the first
+    """Number of times that a job may fail at the same place before all other jobs go on without it; with 1, the first
     failure ends all."""
 
 
@@ -127,7 +127,7 @@ def require_runner(where: Where) -> None:
 
 
 def use_one_thread() -> None:
-    """Use one thread in this process and its children, because sums depend on the number of threads."""
+    """Use a single thread in this process and its children, because sums depend on the number of threads."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     threadpool_limits(1)  # for libraries that are loaded already, and do not read the environment again
     torch = sys.modules.get("torch")
@@ -253,7 +253,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs in as many processes of this machine as there are workers, which end with this one."""
+    """Run jobs in as many processes of this machine as there are workers, which end with this process."""
     events = multiprocessing.get_context("spawn").Queue()
     with _drain(events, show), start_processes(where.workers, _start_worker, events, where.threads) as pool:
         try:

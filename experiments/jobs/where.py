@@ -17,7 +17,7 @@ class Cluster:
     """Run on a Ray cluster: HOST:PORT of its head, or auto for the cluster of this machine. Needs the extra `ray`, the
     same software on every node, and the output folder at the same path on all of them (docs/scale.md)."""
     cpus_per_job: float = 1
-    """Cores to reserve for a job. A job uses one thread; more cores only leave it more memory."""
+    """Cores to reserve for a job. A job uses a single thread; more cores only leave it more memory."""
     gpus_per_job: float = 0
     """GPUs to reserve for a job; 0.5 runs two jobs on a GPU."""
     memory_per_job: float | None = None
@@ -41,7 +41,7 @@ class Where:
     workers: int = 1
     """Number of jobs that run at the same time on this machine."""
     runner: str = ""
-    """A name in `jobs.RUNNERS`; by default ray if a cluster is named, else processes for more than one worker."""
+    """A name in `jobs.RUNNERS`; by default ray if a cluster is named, else processes for several workers."""
     cluster: Cluster = field(default_factory=Cluster)
     """Cluster for the runner ray."""
     threads: int = 1

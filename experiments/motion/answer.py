@@ -23,7 +23,7 @@ FEET = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
 MOST_ARMS = 6
 """In the first picture, and side by side below it."""
 MOST_ANSWERED = 4
-"""Pairs that the answer describes one by one; more are counted."""
+"""Pairs that the answer describes separately; more are counted."""
 
 
 def select_asked_correctors(settings: MotionSettings) -> list[str]:
@@ -55,8 +55,8 @@ def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
     """Pair all arms with the arms that they are compared with, for the measures that the answer rests on.
 
     First come the pairs that the experiment asks about: what the loop with the largest synthetic share loses without
-    correction against training on real data only, what the correctors in question change, and what remedies change
-    in that loop. Their tests of realism and diversity are one family, and their tests of the feet another.
+    correction against training on real data only, what the correctors in question change, and what remedies change in
+    that loop. Their tests of realism and diversity are a family, and their tests of the feet another.
     """
     pairs = []
     for denoiser, arms in outcome.curves.items():

@@ -28,7 +28,7 @@ from .settings.run_options import RunOptions
 from .tables import MotionOutcome
 
 SHOWN = 4
-"""Motions in a clip, one label each."""
+"""Motions in a clip, a label each."""
 DRAWS = 4
 """Samples of each label in the scenes that stand side by side: in a collapsed loop they are alike."""
 SCENE_FPS = 15.0
@@ -39,7 +39,7 @@ FILM_PIXELS, FILM_FPS = 160, 10.0
 
 @dataclass(frozen=True)
 class ShownClip:
-    """Motions of one generation of an arm, and where they belong."""
+    """Motions of a generation of an arm, and where they belong."""
 
     section: str
     caption: str
@@ -51,9 +51,9 @@ class ShownClip:
     motions: tuple[Path, ...] = ()
     """The motions in it, as BVH files."""
     film: Path | None = None
-    """The same as a short film (MP4), where W&B takes one."""
+    """The same as a short film (MP4), where W&B takes a film."""
     side_by_side: bool = False
-    """Shown beside the other clips of this kind, all at once."""
+    """Shown beside all clips of this kind, all at once."""
 
     @property
     def files(self) -> tuple[Path, ...]:

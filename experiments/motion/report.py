@@ -254,7 +254,7 @@ class MotionView(View):
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
     """Return real data's scores of all seeds: title → metric → (S,); fresh real data first, then the memoriser.
 
-    Shown is what all seeds have: those of earlier versions lack the memoriser and novelty.
+    Shown is what all seeds have: runs of earlier versions lack the memoriser and novelty.
     """
     shared = [name for name in scores[0] if all(name in score for score in scores)]
     first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
@@ -320,7 +320,7 @@ def _add_signs(curves: ArmCurves, baseline: ArmCurves) -> ArmCurves:
 
 
 def strong_lines(settings: MotionSettings) -> list[str]:
-    """The lines by share that an experiment asks about, and the uncorrected one."""
+    """The lines by share that an experiment asks about, and the uncorrected line."""
     return [ArmSettings("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
 
 

@@ -27,7 +27,7 @@ MotionJudged: TypeAlias = Judged[MotionSettings]
 
 
 def last_generation_table(outcome: MotionOutcome) -> Table:
-    """All metrics of all arms at the last generation, those of feasibility where they are known, real data on top."""
+    """All metrics of all arms at the last generation, also of feasibility where known, real data on top."""
     arms = [curves for group in outcome.curves.values() for curves in group.values()]
     trained = [find_metric(key) for key in TRAINED if any(key in curves.values for curves in arms)]
     metrics = [find_metric(key) for key in EXPLAINED if key in outcome.real]
@@ -56,7 +56,7 @@ def speed_table(outcome: MotionOutcome) -> Table:
 
 
 def differences_table(judged: MotionJudged) -> Table:
-    """Paired differences of every corrected arm to its uncorrected one, in the judged measures."""
+    """Paired differences of every corrected arm to its uncorrected arm, in the judged measures."""
     columns = [metric.title for metric in judged.metrics]
     return shared.effects_table(judged.effects, "Corrected against uncorrected", columns)
 

@@ -81,7 +81,7 @@ def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:
 
 
 def choose_by_raters(raters: tuple[Score, ...]) -> Bias:
-    """Return a bias that takes, of four draws, the one that a random rater chooses with the fitted probabilities.
+    """Return a bias that takes, of four draws, the draw that a random rater chooses with the fitted probabilities.
 
     The bias is `best_of` with choice noise 1: a Plackett–Luce choice by rewards in logits. Without raters the bias
     raises SettingError when it is used.
@@ -96,7 +96,7 @@ def _require_ratings(model: GenerativeModel, parents: Samples) -> Sampler:
 def people(inputs: CorrectorInputs) -> Corrector:
     """The verifier: accepts samples whose reward is at least the median of generation 0 for their label.
 
-    It changes no sample; rejected ones are drawn again.
+    It changes no sample; rejected samples are drawn again.
     """
     reward = inputs.reward
     if reward is None:

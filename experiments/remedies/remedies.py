@@ -1,4 +1,4 @@
-"""Functions of the rows of `table.REMEDIES`, each of which changes an arm on one axis of the loop, or two."""
+"""Functions of the rows of `table.REMEDIES`, each of which changes an arm on an axis of the loop, or two."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -111,7 +111,7 @@ def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Take, of four draws, the one that people would choose."""
+    """Take, of four draws, the draw that people would choose."""
     return task, replace(arm, bias=choose_by_raters(inputs.raters))
 
 
@@ -133,7 +133,7 @@ def in_filter(task: Task, arm: Arm) -> TaskArm:
 def in_preference(task: Task, arm: Arm, *, shuffled: bool = False) -> TaskArm:
     """Train on samples as they were drawn, and prefer their corrections.
 
-    Beside real data only, one sample per real one is drawn for pairs.
+    Beside real data only, a sample per real sample is drawn for pairs.
     """
     policy = arm.policy
     if policy == RealOnly():
@@ -164,7 +164,7 @@ def inside_sampler_once(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def _correct_inside(task: Task, arm: Arm, every: int, first: int) -> TaskArm:
-    """The arm with its corrector inside the sampler and no correction of samples; without one, as it is."""
+    """The arm with its corrector inside the sampler and no correction of samples; without a corrector, as it is."""
     if arm.correction is None:
         return task, arm
     bias = corrected_inside(arm.correction.corrector, every, first)

@@ -22,11 +22,11 @@ class RemedyRow(Row):
     source: str = OWN
     """Publication that proposed it."""
     claim: str = ""
-    """Claim of that source, one clause."""
+    """Claim of that source, a clause."""
     rated: bool = False
     """True if it needs choices of people (`--ratings`)."""
     needs_corrector: bool = False
-    """True for a way to apply the arm's corrector, which means nothing without one."""
+    """True for a way to apply the arm's corrector, which means nothing without a corrector."""
 
 
 PLACES = Registry(

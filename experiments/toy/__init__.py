@@ -1,1 +1,1 @@
-"""Published self-consuming loops at toy scale, each a preset of the one loop engine."""
+"""Published self-consuming loops at toy scale, each a preset of the common loop engine."""

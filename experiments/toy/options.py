@@ -1,4 +1,4 @@
-"""Settings of toy loops as options: λ, γ, n, generations, epochs and seeds have one name for all loops.
+"""Settings of toy loops as options: λ, γ, n, generations, epochs and seeds have the same name for all loops.
 
 Nothing here imports PyTorch, so that the command line can list the options at once.
 """
@@ -34,12 +34,12 @@ BOUNDS = {"n": (2, 1_000_000), "generations": (1, 100_000), "seeds": (1, 10_000)
 
 @dataclass(frozen=True)
 class ToyOptions:
-    """Settings in place of those of the loops; a loop without a setting keeps its own."""
+    """Settings in place of the loops'; a loop without a setting keeps its own."""
 
     n: Annotated[tuple[int, ...], arg(help_behavior_hint="")] = ()
     """Number of real training samples; several are arms or sizes of a loop that compares them."""
     synthetic_ratio: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
-    """λ, synthetic samples per real one."""
+    """λ, synthetic samples per real sample."""
     gamma: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
     """γ, the strength of the correction."""
     generations: int | None = None
@@ -95,7 +95,9 @@ def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, 
 
 
 def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool) -> Any:
-    """Return the value of a field: all numbers if it holds several, else a single one, of several fields the first."""
+    """Return the value of a field: all numbers if it holds several, else a single number, of several fields the
+    first.
+    """
     if not isinstance(value, tuple) or isinstance(current, tuple):
         return value
     numbers = list(value)

@@ -42,7 +42,7 @@ class Result:
     """One experiment's outcome, ready for the report."""
 
     reading: str
-    """Number of statements that hold, and those that do not."""
+    """Number of statements that hold, and statements that do not."""
     checks: Sequence[Check]
     ends: Ends
     figures: Sequence[Panel | Map | Pictures | Scatter] = ()
@@ -76,7 +76,7 @@ def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
 
 
 def write_reading(checks: Sequence[Check]) -> str:
-    """Return how many statements hold, and those that do not if they are few."""
+    """Return how many statements hold, and which do not if they are few."""
     failed = [check.statement for check in checks if check.outcome != "holds"]
     sentence = f"{len(checks) - len(failed)} of {len(checks)} statements hold."
     return f"{sentence} Not borne out: {'; '.join(failed)}." if 0 < len(failed) <= MOST_NAMED else sentence

@@ -19,7 +19,7 @@ class ToyRow(Row):
     """A toy loop, with its title as summary.
 
     It leads to a module with `toy(settings)`, which declares the loop, and `QUICK`, settings for a quick look whose
-    defaults are the full ones.
+    defaults are the full settings.
     """
 
     source: str = ""
@@ -52,7 +52,7 @@ TOYS = Registry(
 
 
 def select_toys(names: Sequence[str]) -> list[str]:
-    """Return the toys to run: named ones in the order of the table ("all" for each), then files as given.
+    """Return the toys to run: named toys in the order of the table ("all" for each), then files as given.
 
     Raises:
         SettingError: A name is not in the table, a file does not exist, or nothing is named.
@@ -69,7 +69,7 @@ def select_toys(names: Sequence[str]) -> list[str]:
 
 
 def name_toy(reference: str) -> str:
-    """Return the name of a toy, which is that of its file if it has a file: `my_loop.py` is "my-loop"."""
+    """Return the name of a toy, which is its file's if it has a file: `my_loop.py` is "my-loop"."""
     return Path(reference).stem.replace("_", "-") if _is_file(reference) else reference
 
 

@@ -107,7 +107,7 @@ class Column:
     def format_cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
         """Return the cell of an arm, "" if it does not have the quantity.
 
-        table: quantity → (S, T + 1); generation: the last one that counts, −1 for all.
+        table: quantity → (S, T + 1); generation: the last generation that counts, −1 for all.
         """
         if self.key not in table:
             return ""
@@ -147,8 +147,8 @@ class Toy:
     figures: Sequence[Sweep | Callable[[Curves], Map]] = ()
     """Figures before the panels."""
     risk: str = ""
-    """Key of the curves that are the risk of `selfcorrect.statistics.collapse_profile`; its other curves are those of
-    the names that it gives them. No profile without it."""
+    """Key of the curves that are the risk of `selfcorrect.statistics.collapse_profile`; the remaining curves are named
+    by the toy. No profile without it."""
     profiled: Sequence[str] | None = None
     """Arms whose profiles are shown, all by default."""
     sizes: Mapping[int, str] = field(default_factory=dict)

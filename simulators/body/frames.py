@@ -1,8 +1,8 @@
 """Convert between the motion's world (y up) and the simulator's (z up), and compute with small rotations there.
 
 Both are right-handed and share x. Joint rotations and all values in a link's frame are the same in both. Small
-rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at one time. They take few calls of NumPy, because they
-run at every step of a simulation. A body's result has the same bits in any company.
+rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at the same time. They take few calls of NumPy, because
+they run at every step of a simulation. A body's result has the same bits in any company.
 """
 
 import numpy as np

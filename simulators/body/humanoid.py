@@ -25,7 +25,7 @@ BODY_MASS_INDEX_KG_M2 = 23.0
 """Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
 
 STRENGTH_OF_KG = 71.8
-"""Mass of the body with the joint strengths of the table; strengths of others scale with their mass."""
+"""Mass of the body with the joint strengths of the table; strengths of other bodies scale with their mass."""
 
 SOLE_RADIUS_M = 0.008
 """Radius of the spheres with which the soles touch the floor."""
@@ -47,9 +47,9 @@ BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "ri
 class BodySegment:
     """A body segment: share of the body's mass (de Leva 1996, rounded), shape, strength of the joint at its base.
 
-    The segment is a capsule from its joint towards the first of the parts `ends` that the skeleton has. Without one it
-    goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half that wide.
-    `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
+    The segment is a capsule from its joint towards the first of the parts `ends` that the skeleton has. Without such a
+    part it goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half that
+    wide. `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
     """
 
     mass_percent: float
@@ -123,7 +123,7 @@ class ContactPoints:
 class Humanoid:
     """An articulated body of L links; link 0 floats freely, each other hangs on its parent by a ball joint.
 
-    Link frames are their joints' frames: parallel to the world (x left, y up, z forward) in the rest pose.
+    Link frames are their joints' frames: parallel to the world (x left, y up, z forward) at rest.
     """
 
     tree: Skeleton

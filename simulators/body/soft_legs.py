@@ -28,7 +28,7 @@ from .leg_ik import Legs, knee_forward, shortest_turn
 class SoftLegSettings:
     """Weights of knees, ankles and the pelvis; set on CMU's training clips at 30, 60 and 120 frames per second.
 
-    Weights are those of squares, in metres, radians and seconds, against the square of a standing ankle's distance.
+    Weights multiply squares, in metres, radians and seconds, against the square of a standing ankle's distance.
     """
 
     swing: float = 0.1
@@ -202,7 +202,7 @@ def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _ReachProblem:
-    """The targets of one motion's legs, as arrays (T, 2) and vectors (3, T, 2).
+    """The targets of a motion's legs, as arrays (T, 2) and vectors (3, T, 2).
 
     A knee that bends by a further angle takes its shank to fixed + cos(angle) across + sin(angle) turned.
     """
@@ -343,7 +343,7 @@ def _dots(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _solve_reach(reach: _ReachProblem, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Return bends (T, 2) of the knees and rises (T,) of the body of one motion."""
+    """Return bends (T, 2) of the knees and rises (T,) of the body of a motion."""
     frames = len(reach.weights)
     pose = _LegPose.from_bends(reach, reach.first_bends_rad(settings.straight_rad), np.zeros(frames))
     smoothness = np.ones((frames - 2, 2))
@@ -399,7 +399,7 @@ def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
 def _gauss_newton_step(
     reach: _ReachProblem, pose: _LegPose, smoothness: np.ndarray, braking: np.ndarray, settings: SoftLegSettings
 ) -> np.ndarray:
-    """Return the change (T, 3) of both bends and the rise of one motion in a step of Gauss and Newton.
+    """Return the change (T, 3) of both bends and the rise of a motion in a step of Gauss and Newton.
 
     smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of their speed.
     """

@@ -14,10 +14,10 @@ from selfcorrect.motion.geometry.vectors import norms, percentile
 from .curves import smooth_gaussian, smoothstep
 
 LOWEST_M = 0.008
-"""Corners within about this height of the lowest one count as touching with it."""
+"""Corners within about this height of the lowest corner count as touching with it."""
 
 HELD_M = 0.02
-"""Corners within about this height of the lowest one may be held."""
+"""Corners within about this height of the lowest corner may be held."""
 
 HELD_M_S = 0.05
 """Corners are held if they are the slowest of these, by about this speed."""

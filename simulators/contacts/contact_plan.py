@@ -1,7 +1,7 @@
 """Contact forces of the floor on the body that explain a motion best.
 
 In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε ‖f‖². Here u is the wrench that the
-motion demands, G f that of the forces, and W weights moments. Points that are high or fast can carry little: the
+motion demands, G f the wrench of the forces, and W weights moments. Points that are high or fast can carry little: the
 problem is solved in forces divided by each point's contact activation. Solver: ADMM with over-relaxation (Boyd et al.
 2011, §3.4.3), whose linear step shrinks to a 6 × 6 inverse by the Woodbury identity.
 """
@@ -316,9 +316,9 @@ def continue_contact_forces(
     settings: ForceSettings,
     iterate: np.ndarray,
 ) -> np.ndarray:
-    """Return the forces of `solve_contact_forces` for few bodies, from where the last ones ended.
+    """Return the forces of `solve_contact_forces` for few bodies, from where the last forces ended.
 
-    ADMM as there, but the linear step is one product with a matrix that is computed once for all rounds. For few bodies
+    ADMM as there, but the linear step is a product with a matrix that is computed once for all rounds. For few bodies
     this takes a third of the time.
 
     Args:

@@ -1,4 +1,4 @@
-"""Engines: simulators behind one interface.
+"""Engines: simulators behind a common interface.
 
 Interface: `world` (`World`, `RootState`; `Reference` with the splines that joints follow).
 Engines: `pybullet_world` (`PyBulletWorld`), `mujoco_world` (`MuJoCoWorld`).

@@ -1,9 +1,9 @@
 """World of the engine MuJoCo.
 
-Joints are implicit springs towards the moving reference: stiffness K, damping D + K h and armature h D + h² K make one
-explicit Euler step equal to an implicit one. MuJoCo integrates dampers and armature with its contacts; the springs,
-whose targets belong to a motion and not to a model, are applied to it.
-Torque limits bound the feed-forward torques alone.
+Joints are implicit springs towards the moving reference: stiffness K, damping D + K h and armature h D + h² K make an
+explicit Euler step equal to an implicit step. MuJoCo integrates dampers and armature with its contacts; the springs,
+whose targets belong to a motion and not to a model, are applied to it. Torque limits bound the feed-forward torques
+alone.
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ class MuJoCoWorld:
         self._step_s = 0.0
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Compile the bodies, except those that are already compiled for the same step.
+        """Compile the bodies, except bodies that are already compiled for the same step.
 
-        Like bodies on like supports share a model. Holds move in the model, so bodies with holds have one each.
+        Like bodies on like supports share a model. Holds move in the model, so bodies with holds have a model each.
         """
         earlier = self._compiled if step_s == self._step_s else {}
         self._compiled = {}
@@ -290,8 +290,8 @@ class MuJoCoWorld:
 def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
     """Write a body over a floor as MuJoCo's XML. It touches the floor and the supports that carry it, nothing else.
 
-    Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse ones, which it would take
-    from 60 degrees of freedom on (issue 3767 there; fixed in 4.0.1).
+    Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse Jacobians, which it would
+    take from 60 degrees of freedom on (issue 3767 there; fixed in 4.0.1).
     """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (
@@ -327,7 +327,7 @@ def _write_hold(hold: Hold) -> str:
 
 
 def _collision_bit(link: int) -> int:
-    """Return the collision flag of a link and its supports; that of the floor is 1."""
+    """Return the collision flag of a link and its supports; the floor's is 1."""
     return 2 << link
 
 

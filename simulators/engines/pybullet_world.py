@@ -46,15 +46,15 @@ PerJoint = Sequence[Numbers]
 class PyBulletWorld:
     """PyBullet without windows, with a separate simulation for each body.
 
-    A ball joint's position motor in PyBullet is a velocity constraint: within one step it removes the share `erp` of
-    the distance to its target and ignores any target velocity. Targets therefore lead by one step over `erp`, which
-    makes the drive dead-beat and free of lag.
+    A ball joint's position motor in PyBullet is a velocity constraint: within a step it removes the share `erp` of the
+    distance to its target and ignores any target velocity. Targets therefore lead by a step over `erp`, which makes the
+    drive dead-beat and free of lag.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
         self.simulations: list[Simulation] = []
-        """Simulations of all bodies, and spare ones."""
+        """Simulations of all bodies, and spare simulations."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
         """Load the bodies, except those already loaded without supports; see `World`."""
@@ -92,7 +92,7 @@ class PyBulletWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Set motors, torques and root wrenches, which all last for one step, then advance; see `World`."""
+        """Set motors, torques and root wrenches, which all last for a step, then advance; see `World`."""
         centres_m = self._roots[: len(targets), :3]
         columns = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
         for body in running:
@@ -122,7 +122,7 @@ class PyBulletWorld:
 
 
 class Simulation:
-    """A floor, one body, and its supports."""
+    """A floor, a body, and its supports."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -393,7 +393,7 @@ def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
 
 
 def _write_capsule(capsule: Capsule) -> str:
-    """Write a capsule; those of URDF lie along z around their origin."""
+    """Write a capsule; URDF's capsules lie along z around their origin."""
     start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))

@@ -121,7 +121,7 @@ class SupportColliders:
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Return the indices of the supports that are present in each frame: from one frame before their use on."""
+    """Return the indices of the supports that are present in each frame: from the frame before their use on."""
     present = [set[int]() for _ in range(frames)]
     for index, support in enumerate(supports):
         for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):

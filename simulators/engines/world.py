@@ -1,7 +1,7 @@
 """Interface of the simulators: build bodies, reset them, step them with joint targets, read their state.
 
 A world simulates N bodies that do not meet. Everything here is in the simulator's frame (z up); `frames` converts. The
-root's position is that of its centre of mass. A joint's rotation is that of its link in the parent's frame; joint
+root's position is its centre of mass. A joint's rotation is the rotation of its link in the parent's frame; joint
 torques and velocities are in the link's frame. J = L − 1: the root has no joint.
 """
 
@@ -55,7 +55,7 @@ class Reference:
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
-    """Return velocities (S, ..., 3) by backward differences of positions; the first is that of the second.
+    """Return velocities (S, ..., 3) by backward differences of positions; the first equals the second.
 
     Simulators advance velocities before positions, so what they call the velocity at a step has led there.
     """
@@ -107,7 +107,7 @@ class World(Protocol):
         ...
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Make some of a body's supports present, and no others; each touches only the links that it carries.
+        """Make some of a body's supports present, and no other supports; each touches only the links that it carries.
 
         A surface stays absent while the link that it carries is below it, and would be pushed down.
         """
@@ -129,7 +129,7 @@ class World(Protocol):
         ...
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Put all bodies into a state that does not depend on earlier ones.
+        """Put all bodies into a state that does not depend on earlier states.
 
         Args:
             rotations: (N, J, 4) of the joints.
@@ -145,7 +145,7 @@ class World(Protocol):
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Advance some of the bodies by one step; the others keep their state.
+        """Advance some of the bodies by a step; all other bodies keep their state.
 
         Rows beyond the last running body may be omitted.
 

@@ -1,4 +1,4 @@
-"""Table of engines, one row per simulator, which settings, command line, errors and benchmarks use.
+"""Table of engines, a row per simulator, which settings, command line, errors and benchmarks use.
 
 Nothing is imported before an engine is used. Another package adds an engine, a `World` class that takes
 `EngineSettings`, through an entry point in the group "selfcorrect.engines".

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self, TypeAlias
 from selfcorrect.core.checks import Positive
 
 SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
-"""Support of the body: that which the motion shows, only the floor, or something unknown."""
+"""Support of the body: the ground that the motion shows, only the floor, or something unknown."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class PlacementSettings(Positive):
     lever_m: float = 0.1
     """Distance from the ankle at which a rotation of a foot counts like a displacement."""
     rise_weight: float = 0.225
-    """Weight of vertical displacements of an ankle, against that of a corner's distance."""
+    """Weight of vertical displacements of an ankle, against the weight of a corner's distance."""
     turn_weight: float = 0.75
     """Weight of rotations of a foot."""
     rise_limit_m: float = 0.03
@@ -118,7 +118,7 @@ class PlacementSettings(Positive):
     turn_limit_rad: float = 0.3
     """Largest rotation of a foot about each axis."""
     min_hold_load: float = 0.3
-    """Load on all of a foot's corners, as a multiple of a full one, from which on it keeps its place."""
+    """Load on all of a foot's corners, as a multiple of a full load, from which on it keeps its place."""
     hold_limit_m: float = 0.05
     """Largest displacement by which a foot keeps its place."""
     smoothing_s: float = 0.7 / 30
@@ -166,6 +166,6 @@ RESIDUAL_FREE_PLAN = PlanSettings(
 )
 """Plan of bodies without residual force, which must stand over their feet.
 
-Set on 24 passages on one leg and the first 4 s of 25 clips of CMU's training subjects. Without a sampling search,
-bodies then fall 0.04 instead of 0.22 times per second on one leg, 0.03 instead of 0.09 times in the clips.
+Set on 24 passages on a single leg and the first 4 s of 25 clips of CMU's training subjects. Without a sampling search,
+bodies then fall 0.04 instead of 0.22 times per second on a single leg, 0.03 instead of 0.09 times in the clips.
 """

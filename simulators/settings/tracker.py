@@ -79,7 +79,7 @@ class EngineSettings(Positive):
         super().__post_init__()
 
     def steps_per_frame(self, fps: float) -> int:
-        """Return the whole number of simulation steps in one frame of a motion."""
+        """Return the whole number of simulation steps in a frame of a motion."""
         return max(1, round(self.rate_hz / fps))
 
 
@@ -116,7 +116,7 @@ class DriveSettings(Positive):
     The wrench at the body's centre of mass is a spring and damper towards the reference plus the part of the motion
     that planned contacts leave unexplained. It is not physics, so it is clipped to hard bounds, measured and reported.
     The ends of the dial were set on clean CMU clips of the test split, as compromises between distance and residual
-    force. They were checked on those of the train split.
+    force. They were checked on clips of the train split.
     """
 
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
@@ -132,7 +132,7 @@ class DriveSettings(Positive):
     angular_damping: float = _interpolate_strength(STRENGTHS["balanced"], "angular_damping")
     """Damping ratio of the root's rotational springs."""
     force_limit_bodyweights: float = 1.0
-    """Bound on the horizontal root force, and on the vertical one, in body weights."""
+    """Bound on the horizontal root force, and on the vertical force, in body weights."""
     bearing_limit_bodyweights: float = 1.0
     """Added to that bound if heights are kept (support "off"): something unseen may bear the body's weight."""
     torque_limit_nm: float = 500.0
@@ -168,7 +168,7 @@ class ResidualFreeSettings(Positive):
     angular_rad_s: float = 10.0
     """Natural frequency of the spring of the trunk's orientation."""
     force_limit_bodyweights: float = 0.7
-    """Bound on the wanted force along each axis, beside that of the motion."""
+    """Bound on the wanted force along each axis, beside the force of the motion."""
     step_limit_m: float = 0.2
     """Largest displacement of a foot along the floor."""
     lift_limit_m: float = 0.08
@@ -178,20 +178,20 @@ class ResidualFreeSettings(Positive):
     control_hz: float = 60.0
     """Number of commands per second, for each of which the floor's forces are solved."""
     particle_counts: tuple[int, ...] = (8, 64, 256)
-    """Numbers of particles that are simulated in a window, one after another, until one of them does well."""
+    """Numbers of particles that are simulated in a window, in order, until a particle does well."""
     good_cost_m: tuple[float, float] = (0.2, 0.4)
-    """Cost below which a particle does well: among the first ones, and among more."""
+    """Cost below which a particle does well: among the first particles, and among more."""
     prune_cost_m: float = 1.0
     """Cost above which a particle is lost."""
     backtrack_windows: tuple[int, ...] = (3, 5, 3, 5, 10)
-    """Numbers of windows by which the search goes back, each time that all particles fall in one."""
+    """Numbers of windows by which the search goes back, each time that all particles fall in a window."""
     beam_width: int = 64
-    """Most particles that continue from a window to the next: the best after one window may fall in the next."""
+    """Most particles that continue from a window to the next: the best after a window may fall in the next."""
     window_s: float = 0.3
     """Duration of a window."""
     fallback: tuple[float, ...] = ()
-    """Bounds on the residual wrench of a body that falls, as shares of those of the drive, which are tried one after
-    another; empty for none."""
+    """Bounds on the residual wrench of a body that falls, as shares of the drive's bounds, which are tried in order;
+    empty for none."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Shares of the bound that particles get, in turn."""
     max_windows_per_s: float = 40.0
@@ -243,9 +243,9 @@ FallbackChoice: TypeAlias = Literal["none", "balanced"]
 """Treatment of a body that falls without residual force: reject it, or carry it with as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
-"""Planned motions to simulate: those that a simulation may improve (`BlendSimulation.can_gain`), or all.
+"""Planned motions to simulate: motions that a simulation may improve (`BlendSimulation.can_gain`), or all.
 
-Raw states, as of motions without residual force, are those of simulations, so all motions are simulated for them.
+Raw states, as of motions without residual force, come from simulations, so all motions are simulated for them.
 """
 
 
@@ -254,7 +254,7 @@ class AcceptanceSettings(Positive):
     """Limits above which a corrected motion is rejected.
 
     The mean distance is the criterion of failure for trackers of motion capture (Luo et al. 2021, "Dynamics-Regulated
-    Kinematic Policy for Egocentric Pose Estimation"); the rest was set by hand. In flight no force is missing.
+    Kinematic Policy for Egocentric Pose Estimation"); all else was set by hand. In flight no force is missing.
     """
 
     lost_root_m: float = 0.4

@@ -19,7 +19,7 @@ STEEPEST_DEG = 30.0
 class Scene:
     """Differences from a level, rough floor on Earth and a body of usual weight; by default none.
 
-    Vectors are in the motion's world: y up, the rest as the motion has it.
+    Vectors are in the motion's world: y up, x and z as the motion has them.
     """
 
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -33,7 +33,7 @@ class Scene:
     uphill_deg: float = 0.0
     """Heading towards which the floor rises, degrees: 0 is +z, 90 is +x."""
     friction: float | None = None
-    """Coulomb friction between soles and floor; otherwise the engine's usual one, 0.5."""
+    """Coulomb friction between soles and floor; otherwise the engine's usual friction, 0.5."""
     load_kg: float = 0.0
     """Mass that the hands carry, half of it each."""
     mass: float = 1.0

@@ -28,8 +28,9 @@ HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand, the outermost first."""
 
 _DRIVE_SOFTENING = 0.4
-"""Natural frequencies of the root's linear springs in a scene, as shares of those without. Stiffer ones hold a body
-that is pushed, or that jumps, where it was without the scene. With softer ones bodies fall over."""
+"""Natural frequencies of the root's linear springs in a scene, as shares of the frequencies without a scene. Stiffer
+springs hold a body that is pushed, or that jumps, where it was without the scene. With softer springs bodies fall
+over."""
 
 _SLOPE_LEGS = SoftLegSettings(pelvis=0.002, fastest_rad_s=50.0, rougher=50.0)
 """On a slope the pelvis sinks, and knees turn as fast as they must, until both legs reach.
@@ -103,7 +104,7 @@ def _scale_support(support: Support, size: float) -> Support:
 
 
 def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a correction turned onto the slope, which has no supports; a rejected one is unchanged."""
+    """Return a correction turned onto the slope, which has no supports; a rejected correction is unchanged."""
     if scene.is_plain or not correction.accepted:
         return correction
     to_upright = _slope_to_upright(scene)

@@ -1,6 +1,6 @@
 """Values between the stages of a correction: cleaned, planned, tracked; then comes a `CorrectedMotion`.
 
-Each is a batch of N motions of one skeleton, frame rate and length.
+Each is a batch of N motions of equal skeleton, frame rate and length.
 """
 
 from collections.abc import Sequence
@@ -42,11 +42,11 @@ class CleanedMotions:
     before_planting: MotionBatch
     """The motions before feet were planted and limbs lifted, from which polishing measures what was changed."""
     soles: SolePoints
-    """Soles of the motions, fitted only to a single one."""
+    """Soles of the motions, fitted only to a single motion."""
     supports: list[tuple[Support, ...]]
     """Supports of each beside that ground."""
     origin_m: np.ndarray
-    """(N,) the height that becomes y = 0: the one there, or nearest to it, in the original motion."""
+    """(N,) the height that becomes y = 0: the height there, or nearest to it, in the original motion."""
     repairs_m: dict[Repair, np.ndarray]
     """(N,) furthest that each kind of repair has moved their roots."""
     floor: Floor
@@ -60,7 +60,7 @@ class CleanedMotions:
 
 @dataclass(frozen=True, eq=False)
 class MotionPlan:
-    """Plan of N motions of one body, of one length of four frames or more."""
+    """Plan of N motions of a body, of an equal length of four frames or more."""
 
     body: Humanoid
     motions: MotionBatch
@@ -105,8 +105,8 @@ class SimulatedMotion:
     The motion is on the body's tree, with the last good pose held where the body was given up. The wrench (S, 6) is the
     residual root force (N) and moment about the centre of mass (N m) of every simulation step, world. The loads_n (F,
     L) are vertical forces of the surroundings on each link before each frame but the first: means over the steps that
-    lead to it, or those of the last step where no residual force acts. The body was given up at frame lost_at, None if
-    it held out to the end.
+    lead to it, or the forces of the last step where no residual force acts. The body was given up at frame lost_at,
+    None if it held out to the end.
     """
 
     motion: Motion
@@ -117,14 +117,14 @@ class SimulatedMotion:
 
 @dataclass(frozen=True, eq=False)
 class TrackingResult:
-    """Planned motions, and the simulated motions of those that were simulated."""
+    """Planned motions, and the simulated motions of the bodies that were simulated."""
 
     cleaned: CleanedMotions
     plan: MotionPlan
     tracks: Sequence[SimulatedMotion | None]
-    """Simulated motion of each, None for one that was not simulated."""
+    """Simulated motion of each, None for a motion that was not simulated."""
     states: MotionBatch | None
-    """Simulated states of those that were simulated, on the whole skeleton."""
+    """Simulated states of the motions that were simulated, on the whole skeleton."""
 
     @property
     def simulated(self) -> list[int]:

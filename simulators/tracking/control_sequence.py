@@ -86,7 +86,7 @@ class ControlSequence:
 
     @classmethod
     def concatenate(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
-        """Return one sequence for the bodies of all; steps beyond the end of a shorter one are 0."""
+        """Return a sequence for the bodies of all; steps beyond the end of a shorter sequence are 0."""
         columns = []
         for field in fields(cls):
             columns.append(_concatenate_padded([getattr(sequence, field.name) for sequence in sequences]))
@@ -169,7 +169,7 @@ def make_control_sequence(
 
 
 def _simulation_times_s(planned: MotionPlan, settings: TrackerSettings) -> np.ndarray:
-    """Return the times (S + 1,) of the simulation steps, and that after the last."""
+    """Return the times (S + 1,) of the simulation steps, and the time after the last."""
     fps = planned.motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     return np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
@@ -255,7 +255,7 @@ class ReferenceTrajectory:
 def make_reference_trajectory(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ReferenceTrajectory:
-    """Compute the trajectory of one planned motion.
+    """Compute the trajectory of a planned motion.
 
     Args:
         world: World in which the body is built.

@@ -6,10 +6,10 @@ best become parents of the next window's particles (Liu et al. 2010, "Sampling-b
 the best does well, few particles suffice; otherwise more are tried. If all fall, the search goes back and tries more
 from there. Draws come from a fixed seed, so that a motion always gives the same result.
 
-A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root
-gets the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past.
-Particles get different shares of this residual force, and it counts as cost, so that they need little. As soon as one
-does well without it, it ends. A body that falls in spite of it gets more at once. After as many windows as the settings
+A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root gets
+the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past. Particles
+get different shares of this residual force, and it counts as cost, so that they need little. As soon as a particle does
+well without it, it ends. A body that falls in spite of it gets more at once. After as many windows as the settings
 allow, it is as large as it may be, and stays.
 """
 
@@ -69,7 +69,7 @@ def track_residual_free(
 
 
 def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> SimulatedMotion:
-    """Simulate one motion, and search again after a fall if the settings have a fallback."""
+    """Simulate a motion, and search again after a fall if the settings have a fallback."""
     simulated = _BeamSearch(world, planned, settings, scene).find_motion()
     search_settings = settings.residual_free
     if simulated.lost_at is None or search_settings is None or search_settings.retry_after_fall is None:
@@ -93,7 +93,7 @@ class Particles(PerBody):
 
     @classmethod
     def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """Return one particle at the start of its trajectory, moving with it."""
+        """Return a particle at the start of its trajectory, moving with it."""
         first, second = trajectory.controls.rotations
         joints = first.shape[1]
         perturbations = Perturbations(
@@ -140,14 +140,14 @@ class PoseHistory(PerBody):
 
     @classmethod
     def from_world(cls, world: World, wrench: np.ndarray) -> Self:
-        """Return the poses of a world as one frame; `wrench` (N, steps, 6) has led to it."""
+        """Return the poses of a world as a frame; `wrench` (N, steps, 6) has led to it."""
         root = world.root()
         columns = (root.position_m, root.orientation, world.rotations(), world.loads_n(), wrench)
         return cls(*(column[None].copy() for column in columns))
 
     @classmethod
     def concatenate_frames(cls, parts: Sequence[Self]) -> Self:
-        """Return parts one after another in time."""
+        """Return parts joined in time."""
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
@@ -170,7 +170,7 @@ class Beam(PerBody):
 
 
 def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
-    """Return the poses from the start to one particle of the last beam."""
+    """Return the poses from the start to a particle of the last beam."""
     parts: list[PoseHistory] = []
     for beam in reversed(beams):
         parts.append(beam.poses.select(np.array([particle])))
@@ -179,7 +179,7 @@ def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
 
 
 class _BeamSearch:
-    """The search for one motion."""
+    """The search for a motion."""
 
     def __init__(self, world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> None:
         self._world = world
@@ -202,7 +202,7 @@ class _BeamSearch:
         self._min_stages = np.zeros(len(self._windows), dtype=int)
         """Entries of `particle_counts` after the first that are simulated in each window at least."""
         self._bounds = np.zeros(len(self._windows))
-        """On the residual wrench in each window, as shares of those of the drive."""
+        """On the residual wrench in each window, as shares of the drive's bounds."""
         self._searched = 0
         """Number of windows that were searched, with repetitions."""
 
@@ -242,7 +242,7 @@ class _BeamSearch:
         return beam.select(independent)
 
     def _restart_window(self, window: int, attempts: int) -> int | None:
-        """Return the window to go back to after all particles fell in one, None to give up.
+        """Return the window to go back to after all particles fell in a window, None to give up.
 
         From there on, more particles are tried, or a larger residual force is allowed.
         """
@@ -287,7 +287,9 @@ class _BeamSearch:
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m[0]))
 
     def _expand(self, parents: Particles, window: int) -> Beam:
-        """Simulate children of some parents in a window, and return the best; more are tried until one does well."""
+        """Simulate children of some parents in a window, and return the best; more are tried until a child does
+        well.
+        """
         search = self._search
         first_count = search.particle_counts[0]
         count = len(parents)
@@ -358,7 +360,7 @@ class _BeamSearch:
     def _simulate(self, frames: range, particles: Particles, bounds: np.ndarray) -> PoseHistory:
         """Return the poses of particles from each of some frames to the next; updates the state of their controllers.
 
-        `bounds` (N,) are those of their residual wrenches.
+        `bounds` (N,) bound their residual wrenches.
         """
         world = self._world
         poses = list[PoseHistory]()
@@ -376,7 +378,7 @@ class _BeamSearch:
         return PoseHistory.concatenate_frames(poses)
 
     def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
-        """Advance the world by some steps under one command; returns its residual wrenches (N, 6)."""
+        """Advance the world by some steps under a common command; returns its residual wrenches (N, 6)."""
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
@@ -396,7 +398,7 @@ class _BeamSearch:
         return command.wrench
 
     def _compute_costs(self, frame: int) -> np.ndarray:
-        """Return the tracking costs (N,) of the particles at a frame, infinite for those that are lost."""
+        """Return the tracking costs (N,) of the particles at a frame, infinite for lost particles."""
         trajectory = self._trajectory
         search = self._search
         step = frame * self._substeps
@@ -418,7 +420,7 @@ class _BeamSearch:
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
-        """Return the motion of one particle, which holds its last pose after it is lost."""
+        """Return the motion of a particle, which holds its last pose after it is lost."""
         planned = self._planned
         record = BodyTrajectories.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)

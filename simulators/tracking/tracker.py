@@ -62,7 +62,7 @@ class BodyTrajectories:
         self.rotations[frame] = world.rotations()
 
     def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
-        """Return the simulated motions of a plan, the first of which is that of body `first`."""
+        """Return the simulated motions of a plan, the first of which belongs to body `first`."""
         bodies = slice(first, first + len(planned))
         frames = planned.frames
         simulated_orientations = self.orientations[:frames, bodies]
@@ -88,7 +88,7 @@ class BodyTrajectories:
 def track_motions(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans; a motion's result does not depend on the others.
+    """Simulate bodies that follow their plans; a motion's result does not depend on other bodies.
 
     Args:
         planned: Plans, whose trees may differ only in lengths and whose frame rates are one.
@@ -285,7 +285,7 @@ class LegFeedback:
     def __init__(
         self, legs: Legs, controls: ControlSequence, step_s: float, settings: FeedbackSettings = PLAN.feedback
     ) -> None:
-        """legs: those of the bodies' tree; step_s: time between steps."""
+        """legs: the legs of the bodies' tree; step_s: time between steps."""
         self._controls = controls
         self._settings = settings
         self._joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
@@ -298,7 +298,7 @@ class LegFeedback:
         self._turn_rad = np.zeros((count, 3))
 
     def move(self, step: int, frame: int, goal: RootState, root: RootState, ankles_m: np.ndarray) -> np.ndarray:
-        """Return the joint targets of a step with those of the legs moved.
+        """Return the joint targets of a step with the targets of the legs moved.
 
         Args:
             goal: Where the roots of the first n bodies should be.

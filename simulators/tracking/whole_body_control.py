@@ -38,7 +38,7 @@ CONTACT_HEIGHT_M = 0.006
 Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs instead.
 """
 MIN_CENTRE_HEIGHT_M = 0.1
-"""Lower bound on the height of the centre of mass, which that of a lying body has."""
+"""Lower bound on the height of the centre of mass, which a lying body has."""
 UNPLANNED_CONTACT_WEIGHT = 0.02
 """Weight of contacts of a foot that is not planned to carry."""
 
@@ -155,7 +155,7 @@ class ControllerState(PerBody):
 
     @classmethod
     def initial(cls, body: Humanoid) -> Self:
-        """Return the state of one body at its start."""
+        """Return the state of a body at its start."""
         return cls(np.zeros((1, 2, 3)), np.zeros((1, 2, 3, len(body.soles))))
 
 
@@ -221,7 +221,7 @@ class Actuation(NamedTuple):
 
 
 class WholeBodyController:
-    """Control of N bodies that follow one trajectory."""
+    """Control of N bodies that follow the same trajectory."""
 
     def __init__(self, trajectory: ReferenceTrajectory, step_s: float, settings: TrackerSettings) -> None:
         """Prepare the control.
@@ -301,7 +301,7 @@ class WholeBodyController:
     def compute_wanted_wrench(self, step: int, error: TrackingError, perturbations: Perturbations) -> np.ndarray:
         """Return the wrench that would bring the bodies back to their trajectory.
 
-        Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside that of the motion.
+        Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside the motion's acceleration.
 
         Args:
             error: Deviation of N bodies at it.
@@ -377,7 +377,7 @@ class WholeBodyController:
     ) -> np.ndarray:
         """Return targets (S, N, J, 4) of the joints.
 
-        A standing leg gives way to where its foot is, and turns the pelvis upright. A swinging one keeps its direction
+        A standing leg gives way to where its foot is, and turns the pelvis upright. A swinging leg keeps its direction
         in the world, and lands where the body will be.
         """
         controls = self._trajectory.controls

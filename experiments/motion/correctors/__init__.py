@@ -1,1 +1,1 @@
-"""Correctors of the motion experiment: built-in ones and those of users."""
+"""Correctors of the motion experiment: of this package and of users."""

@@ -41,8 +41,8 @@ class LowPass:
 def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, stream: Stream) -> LowPass:
     """The filter after which samples have the mean jerk that they have after a corrector.
 
-    From 0.1 Hz to just below the highest frequency that frames can show: where samples are smoother than corrected ones
-    to begin with, nothing is filtered.
+    From 0.1 Hz to just below the highest frequency that frames can show: where samples are smoother than corrected
+    samples to begin with, nothing is filtered.
     """
     corrected = call_corrector(corrector, samples, stream)
     target_jerk_m_s3 = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])

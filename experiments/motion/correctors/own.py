@@ -1,4 +1,4 @@
-"""Correctors of users and of other packages, called in a separate process or in this one with the same results."""
+"""Correctors of users and of other packages, called in a separate process or in this process with the same results."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -51,13 +51,13 @@ class CorrectorInputs:
     stream: Stream
     progress: Progress
     limit_s: float | None = None
-    """Time limit of one call of a user's corrector."""
+    """Time limit of a call of a user's corrector."""
     in_process: bool = False
     """Run users' correctors in this process."""
     engine: str = PUBLISHED_ENGINE
     """Engine in which correctors simulate."""
     reward: Reward | None = None
-    """Reward fitted to what people preferred, if there is one."""
+    """Reward fitted to what people preferred, if any."""
 
 
 def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = None) -> Corrector:
@@ -80,7 +80,7 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
 
 
 def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
-    """Call a user's corrector twice on real samples and on generated ones.
+    """Call a user's corrector twice on real and on generated samples.
 
     Returns:
         The identity of the corrector, and a warning ("" for none).

@@ -37,7 +37,7 @@ class OwnFunction:
 def load(name: str) -> OwnFunction:
     """Return the function at "package.module:function", or of a corrector that another package adds by name.
 
-    Of a class that needs no arguments an object is made; one that takes `inputs` makes correctors.
+    Of a class that needs no arguments an object is made; a class that takes `inputs` makes correctors.
     """
     function: Any = import_callable(name) if ":" in name else CORRECTORS.load(name)
     takes = _first_parameter(function)

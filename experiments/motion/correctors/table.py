@@ -6,7 +6,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.registry import Registry, Row
 
 THEN = "+"
-"""Between the names of built-in correctors that work one after the other."""
+"""Between the names of built-in correctors that work in a row."""
 UNKNOWN = "not known (custom corrector)"
 _BUILT = "selfcorrect.experiments.motion.correctors.builtin"
 
@@ -145,7 +145,9 @@ def stages(name: str) -> list[str]:
 
 
 def corrector_row(name: str) -> CorrectorRow:
-    """The row of a corrector, or one made of those of its stages; SettingError for one that is not built in."""
+    """The row of a corrector, or a row made of the rows of its stages; SettingError for a corrector that is not built
+    in.
+    """
     stage_names = stages(name)
     if len(stage_names) == 1:
         return CORRECTORS.row(stage_names[0])

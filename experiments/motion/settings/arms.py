@@ -13,7 +13,7 @@ from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
 
 def check_names(arm: ArmSettings) -> None:
-    """Raise SettingError for an unknown corrector or remedy, or one that the arm cannot have."""
+    """Raise SettingError for an unknown corrector or remedy, or a remedy that the arm cannot have."""
     if ":" not in arm.corrector or THEN in arm.corrector:
         corrector_row(arm.corrector)
     if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
@@ -102,7 +102,9 @@ def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> l
 
 
 def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) -> list[ArmSettings]:
-    """Return arms in which these correctors take the place of any other; plain loops get one if none is corrected."""
+    """Return arms in which these correctors take the place of any other; plain loops get a corrector if none is
+    corrected.
+    """
     names = [name for name in dict.fromkeys(correctors) if name != "none"]
     templates = list(arms)
     if all(arm.corrector == "none" for arm in arms):
@@ -128,7 +130,7 @@ def _replace_places(arms: Sequence[ArmSettings], places: Sequence[str]) -> list[
 
 
 def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[ArmSettings]:
-    """Return the arms without a remedy, each loop also with those of the remedies that it can have."""
+    """Return the arms without a remedy, each loop also with the remedies that it can have."""
     extended = []
     for arm in arms:
         if arm.remedy != "none":
@@ -158,7 +160,9 @@ def _policies_with_ratio(arms: Sequence[ArmSettings]) -> list[str]:
 
 
 def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
-    """Return policies with each ratio for those that take one, such as "augment:4"; infinity turns into "replace"."""
+    """Return policies with each ratio for policies that take a ratio, such as "augment:4"; infinity turns into
+    "replace".
+    """
     if ratios and not any(policy in TAKES_RATIO for policy in policies):
         raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
     texts = []
@@ -173,7 +177,7 @@ def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str
 
 
 def parse_ratio(text: str) -> float:
-    """Read λ, the number of synthetic samples per real one.
+    """Read λ, the number of synthetic samples per real sample.
 
     Args:
         text: λ such as "4", "inf" for fully synthetic, or λ in percent as in Gillman et al. 2024: "100%" is λ = 1.

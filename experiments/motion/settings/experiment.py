@@ -1,4 +1,4 @@
-"""Settings of a motion experiment, and the options that change those of a preset."""
+"""Settings of a motion experiment, and the options that change the settings of a preset."""
 
 from __future__ import annotations
 
@@ -166,8 +166,8 @@ class MotionSettings:
         """All settings as JSON values; infinite strengths as the text "inf".
 
         The engine is named where it is not the published figures', captions and the published model where they are
-        used, the number of samples for feasibility where it is not the usual one, so that runs of earlier versions can
-        be resumed.
+        used, the number of samples for feasibility where it is not the usual number, so that runs of earlier versions
+        can be resumed.
         """
         values = asdict(self)
         values["comparisons"] = [
@@ -207,7 +207,9 @@ LEAST_COUNTS = {
 
 
 def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-    """Return True if the requested config has all arms, seeds and generations of the recorded one, and perhaps more."""
+    """Return True if the requested config has all arms, seeds and generations of the recorded config, and perhaps
+    more.
+    """
     if not _is_subset(_fixed_settings(recorded), _fixed_settings(requested)):
         return False
     if recorded["generations"] > requested["generations"]:
@@ -307,7 +309,7 @@ class MotionOptions:
     policy: tuple[str, ...] = ()
     """Training data of the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
     synthetic_ratio: tuple[str, ...] = ()
-    """λ, synthetic samples per real one, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
+    """λ, synthetic samples per real sample, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
     fully synthetic. Several may be given."""
     corrector: Annotated[tuple[str, ...], arg(help=_CORRECTOR_HELP)] = ()
     physics_in: Annotated[tuple[str, ...], arg(help=_PLACE_HELP)] = ()
@@ -341,10 +343,10 @@ class MotionOptions:
     """Optimiser steps of generation 0."""
     denoiser: Annotated[tuple[str, ...], arg(help=_DENOISER_HELP)] = ()
     data: tuple[str, ...] = ()
-    """deepmimic (built in), or motion files and folders with motions of one skeleton; FOLDER#SPLIT for a
-    split of a dataset."""
+    """deepmimic (built in), or motion files and folders with motions of the same skeleton; FOLDER#SPLIT for a split of
+    a dataset."""
     reference: tuple[str, ...] = ()
-    """Motions to evaluate against, given like --data, such as those of held-out subjects."""
+    """Motions to evaluate against, given like --data, such as motions of held-out subjects."""
     ratings: Path | None = None
     """Choices that pages of `selfcorrect curate` saved, a file or a folder of .jsonl files, for --corrector people and
     --remedy preferred. The run folder keeps a copy of the preferences it began with."""

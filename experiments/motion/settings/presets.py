@@ -15,7 +15,7 @@ def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
 
 
 def _loops(policies: Iterable[str], *correctors: str) -> tuple[ArmSettings, ...]:
-    """Return the arms of several policies, one policy after the other."""
+    """Return the arms of several policies, policy after policy."""
     arms: list[ArmSettings] = []
     for policy in policies:
         arms += _loop(policy, *correctors)
@@ -171,7 +171,7 @@ class PresetRow:
     summary: str
     settings: MotionSettings
     cost: str
-    """Wall time with two processes on cores like those of an AMD EPYC, and disk."""
+    """Wall time with two processes on cores like an AMD EPYC's, and disk."""
     keep: Keep = "all"
     """Models and samples that are kept."""
     opening: str = ""
@@ -200,7 +200,7 @@ class PresetRow:
 
     @property
     def words(self) -> str:
-        """Summary, settings and cost in one line."""
+        """Summary, settings and cost in a line."""
         settings = self.settings
         return (
             f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {settings.generations}, "

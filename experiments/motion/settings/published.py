@@ -17,7 +17,7 @@ GENERATORS: Registry[Row] = Registry("published generator", [], group="selfcorre
 Each leads to a function (settings, stream) → `run.parts.GeneratorParts`.
 """
 STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
-"""Optimiser steps of generation 0 and of every later one, by n."""
+"""Optimiser steps of generation 0 and of every later generation, by n."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PublishedModel:
     evaluator: str
     """Folder of the evaluator of Guo et al. 2022."""
     text_encoder: str = ""
-    """Folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache; by default the published one."""
+    """Folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache; by default the published model."""
     repetitions: int = 20
     """Number of times that the field's protocol evaluates the last generation of each arm."""
 
@@ -45,6 +45,8 @@ class PublishedModel:
 
 
 def published_steps(real_count: int) -> tuple[int, int]:
-    """Optimiser steps of generation 0 and of later ones: those of the nearest published n, at most real_count."""
+    """Optimiser steps of generation 0 and of later generations: the steps of the nearest published n, at most
+    real_count.
+    """
     smaller = [count for count in STEPS if count <= real_count] or [min(STEPS)]
     return STEPS[max(smaller)]

@@ -15,7 +15,7 @@ class RunOptions:
     """Options for running an experiment. Only `device` and `accelerated` change results, as another machine does."""
 
     corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None
-    """Seconds after which a call of your own corrector, for one motion or one batch, ends the run."""
+    """Seconds after which a call of your own corrector, for a motion or a batch, ends the run."""
     corrector_in_process: bool = False
     """Run correctors of your own in the processes of the runs: each starts some seconds sooner, and can end or hang its
     run."""
@@ -23,9 +23,9 @@ class RunOptions:
     """Resume with correctors, denoisers or data of yours that were changed since the run began. The run folder records
     both."""
     keep: Keep | None = None
-    """Models and samples to keep: all; needed, the last ones, from which a run can be extended; sampling, the part of
-    the last models that draws samples. By default all; the preset short keeps sampling. While it runs, any run can be
-    resumed."""
+    """Models and samples to keep: all; needed, the last generations, from which a run can be extended; sampling, the
+    part of the last models that draws samples. By default all; the preset short keeps sampling. While it runs, any run
+    can be resumed."""
     repair: bool = False
     """Do damaged generations again; `selfcorrect verify` finds them."""
     device: str = "auto"

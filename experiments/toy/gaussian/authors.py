@@ -25,7 +25,7 @@ AUTHORS_REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)  # t
 
 
 def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, seed: int) -> list[Bundle]:
-    """Return all strengths as replicates of one arm; nothing for no seeds.
+    """Return all strengths as replicates of an arm; nothing for no seeds.
 
     Args:
         ratio: Synthetic samples per real one.

@@ -1,9 +1,9 @@
 """Gillman et al. 2024: a Gaussian in an augmented loop, corrected towards the truth with growing strength.
 
-Beside the ideal corrector, which knows the truth, stands an empirical one, which knows the training data. A control
-gets as many fresh real samples as the ideal corrector injects. The authors' program differs from their text in two ways
-and is reproduced as theirs. It redraws the samples from a histogram even at strength 0, and it keeps the synthetic data
-of former generations.
+Beside the ideal corrector, which knows the truth, stands an empirical corrector, which knows the training data. A
+control gets as many fresh real samples as the ideal corrector injects. The authors' program differs from their text in
+two ways and is reproduced as theirs. It redraws the samples from a histogram even at strength 0, and it keeps the
+synthetic data of former generations.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 
 @dataclass(frozen=True)
 class StabilityLoop(ToySettings):
-    """The grid, and two samplers: a faithful one and one that multiplies the variance by `spread`."""
+    """The grid, and two samplers: a faithful sampler and a sampler that multiplies the variance by `spread`."""
 
     ratios: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0)
     strengths: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)
@@ -63,7 +63,7 @@ class InAllCells:
 
     statement: str
     test_cells: Callable[[Curves], np.ndarray]
-    """Curves → whether the claim is true, one bool per cell that it is about."""
+    """Curves → whether the claim is true, a bool per cell that it is about."""
     published: bool = False
 
     def check(self, curves: Curves) -> Check:
@@ -150,7 +150,7 @@ def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
 
 
 class Widened(Gaussian):
-    """A Gaussian that begins with a larger covariance than that of generation 0."""
+    """A Gaussian that begins with a larger covariance than generation 0's."""
 
     def load_state(self, state: Mapping[str, Tensor]) -> Self:
         return super().load_state({**state, "covariance": WIDENING * state["covariance"]})

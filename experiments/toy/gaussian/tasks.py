@@ -27,7 +27,7 @@ SUPPORT_RADIUS = math.sqrt(stats.chi2.ppf(0.999, DIMENSION))
 
 
 def gaussian_task(real_count: int, seeds: int, stream: Stream, evaluate: Evaluate | None = None) -> Task:
-    """Return independent loops in the plane as one task: points from N(0, I), fitted by maximum likelihood.
+    """Return independent loops in the plane as a single task: points from N(0, I), fitted by maximum likelihood.
 
     Args:
         stream: Random numbers of the real points.
@@ -98,7 +98,9 @@ def fresh_normal(seeds: int) -> FreshSource:
 
 @dataclass(frozen=True)
 class RealAndFresh:
-    """The information-matched control: the real data and some fresh real samples per generation, no synthetic ones."""
+    """The information-matched control: the real data and some fresh real samples per generation, no synthetic
+    samples.
+    """
 
     source: FreshSource
     fresh: int

@@ -1,4 +1,4 @@
-"""A Gaussian kernel density estimate: every generation blurs the last one a little more."""
+"""A Gaussian kernel density estimate: every generation blurs the last estimate a little more."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class KernelDensity(TensorModel):
     """Training points (N, *replicates, d) with weights (N,), each blurred by a Gaussian kernel.
 
     The kernel's standard deviation per dimension, (*replicates, d), is `scale` times Scott's rule N^(−1/(d + 4)) times
-    that of the data, N being the effective number of points (Σw)²/Σw². Sampling therefore multiplies the variance by
-    1 + (scale · N^(−1/(d + 4)))² in each generation.
+    the standard deviation of the data, N being the effective number of points (Σw)²/Σw². Sampling therefore multiplies
+    the variance by 1 + (scale · N^(−1/(d + 4)))² in each generation.
     """
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ("points", "weights")

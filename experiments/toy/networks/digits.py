@@ -1,4 +1,4 @@
-"""Gillman et al. 2024: a class-conditional diffusion model of digits, corrected by k-means clusters of the real ones.
+"""Gillman et al. 2024: a class-conditional diffusion model of digits, corrected by k-means clusters of real digits.
 
 Every synthetic image moves towards the nearest of its digit's cluster centres by γ. The centres are a memory of the
 training data: what is gained by them is stability, not new information.
@@ -94,7 +94,7 @@ def name_arm(ratio: float, *, is_corrected: bool = False) -> str:
 
 
 def draw_one_of_each(model: GenerativeModel, stream: Stream) -> Tensor:
-    """Draw one image of every digit."""
+    """Draw an image of every digit."""
     return model.sample(torch.arange(DIGIT_COUNT), stream)
 
 

@@ -35,7 +35,7 @@ MIXED = "heterogeneous raters"
 
 @dataclass(frozen=True)
 class Curation(ToySettings):
-    """Categories with the truth's probabilities and rewards; of two samples one is kept by Bradley–Terry choice."""
+    """Categories with the truth's probabilities and rewards; either of two samples is kept by Bradley–Terry choice."""
 
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
     rewards: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5, 2.0)
