@@ -23,6 +23,7 @@ COUNTED = ("seeds", "first_seed", "generations")
 """Settings in which runs may differ: common seeds and generations are compared."""
 ARMS = "comparisons"
 """Setting of the motion experiment that lists its arms, of which the common ones are compared."""
+PLACES = ("in the first run", "in the second")
 BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejected_count", "corrector_calls")
 """Beginnings of the keys of what a loop counts beside its scores."""
 
@@ -107,25 +108,26 @@ def _read_data_identities(folder: Path) -> dict[str, Any]:
 
 
 def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
-    words = ("in the first run", "in the second")
     settings = []
     for summary in summaries:
         settings.append({key: value for key, value in summary.settings.items() if key not in (*COUNTED, ARMS)})
-    sentences = config_differences(settings[0], settings[1], words)
+    sentences = config_differences(settings[0], settings[1], PLACES)
     for name in COUNTED:
         values = [summary.settings[name] for summary in summaries]
         if values[0] != values[1]:
-            sentences.append(f"{name} is {values[0]} {words[0]} and {values[1]} {words[1]}; common ones are compared.")
+            sentences.append(
+                f"{name} is {values[0]} {PLACES[0]} and {values[1]} {PLACES[1]}; common ones are compared."
+            )
     versions = []
     for summary in summaries:
         versions.append({key: summary.made[key] for key in ("python", "packages", "git_commit") if key in summary.made})
-    return sentences + config_differences(versions[0], versions[1], words)
+    return sentences + config_differences(versions[0], versions[1], PLACES)
 
 
 def _pair_arms(
     folders: Sequence[Path], summaries: Sequence[Summary], disagreements: list[str]
 ) -> list[tuple[ArmCurves, ArmCurves]]:
-    """Return the arms of both runs; arms of a single run are named in `disagreements`."""
+    """Return the arms of both runs; other arms, and differences of common ones, are named in `disagreements`."""
     arms = []
     for summary in summaries:
         arms.append({(task, curves.label): curves for task, group in summary.arms.items() for curves in group})
@@ -135,7 +137,10 @@ def _pair_arms(
             disagreements.append(f"Only the {words} run has the arms {'; '.join(single)}.")
     if not common:
         raise SettingError(f"{folders[0]} and {folders[1]} share no arm: {' '.join(disagreements[-2:])}")
-    return [(arms[0][place], arms[1][place]) for place in common]
+    pairs = [(arms[0][place], arms[1][place]) for place in common]
+    for first, second in pairs:
+        disagreements += config_differences({first.title: first.axes}, {second.title: second.axes}, PLACES)
+    return pairs
 
 
 def _select(curves: ArmCurves, summary: Summary, seeds: Sequence[int], end: int) -> ArmCurves:

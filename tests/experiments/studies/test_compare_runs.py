@@ -26,6 +26,7 @@ def write_run(
     gain: float = 0.0,
     arms: Sequence[str] = ("plain", "corrected"),
     data: str = "data",
+    ratio: float = 1.0,
     **settings: object,
 ) -> Path:
     """Write the summary of a run whose corrected arm is higher by `gain`, and identities of its data."""
@@ -34,7 +35,9 @@ def write_run(
         values = {name: SCORES[row][list(seeds), : generations + 1] for row, name in enumerate(("share", "other"))}
         if arm == "corrected":
             values["share"] = values["share"] + gain * (1 + 0.01 * np.array(seeds)[:, None])
-        curves.append(ArmCurves(arm, "task", arm, values | {"seconds_train": values["other"]}))
+        curves.append(
+            ArmCurves(arm, "task", arm, values | {"seconds_train": values["other"]}, {"synthetic_ratio": ratio})
+        )
     counts = {"seeds": len(seeds), "first_seed": seeds[0], "generations": generations}
     made = {"python": "3.11", "packages": {"torch": "2"}, "cores": 3}
     folder.mkdir()
@@ -72,10 +75,12 @@ def test_a_run_equals_itself_and_nothing_is_named(tmp_path: Path) -> None:
 
 def test_what_does_not_agree_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = write_run(tmp_path / "first", steps=40, arms=("plain", "old"))
-    second = write_run(tmp_path / "second", steps=50, arms=("plain", "new"))
+    second = write_run(tmp_path / "second", steps=50, arms=("plain", "new"), ratio=2.0)
     assert main(["compare", str(first), str(second)]) == 0
     printed = capsys.readouterr().out
-    for sentence in ("steps is 40 in the first run and 50 in the second", "Only the first run has", "old", "new"):
+    steps = "steps is 40 in the first run and 50 in the second"
+    ratio = "plain.synthetic_ratio is 1.0 in the first run and 2.0 in the second"
+    for sentence in (steps, ratio, "Only the first run has", "old", "new"):
         assert sentence in printed
     alone = tmp_path / "summary.json"
     alone.write_bytes((second / SUMMARY).read_bytes())
