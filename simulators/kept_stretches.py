@@ -11,7 +11,15 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.corrector_interface.pieces import SAME_FLOOR_M
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Stage
+from selfcorrect.motion.corrector_interface.results import (
+    CorrectedMotion,
+    CorrectMotions,
+    Failure,
+    FailureKind,
+    Note,
+    NoteKind,
+    Stage,
+)
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
@@ -125,6 +133,22 @@ class KeptStretch:
         knots = np.ravel([(start, stop - 1) for start, stop in zip(self.starts, self.stops, strict=True)])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
         return replace(self.motion, root_m=self.motion.root_m + raised_m[:, None] * np.array([0.0, 1.0, 0.0]))
+
+
+def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
+    """Return a correction in which a stretch that failed is kept, if that saves most of a motion.
+
+    Args:
+        correct: Correction of the parts beside the stretch, of which stretches are kept in turn.
+    """
+    stretch = KeptStretch.from_failure(motion, correction.failure)
+    if stretch is None:
+        return correction
+    corrections = []
+    for part, corrected in zip(stretch.parts, correct(stretch.parts), strict=True):
+        corrections.append(keep_failed_stretch(part, corrected, correct))
+    restored = stretch.restore(corrections)
+    return correction if restored is None else restored
 
 
 def _average(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:

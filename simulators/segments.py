@@ -1,20 +1,22 @@
 """Segments of a motion that are corrected by themselves: what lies between T-poses at its ends, takes, and loops.
 
-`split_segments` cuts a motion, `merge_segments` makes one correction of those of its segments.
+`TPoseEnds` is a motion between T-poses, `see_takes` a view of its takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames
-from selfcorrect.motion.corrector_interface.pieces import CorrectionMerger
+from selfcorrect.motion.corrector_interface.pieces import merge_corrections
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, Note, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import Timeline
+from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion
@@ -22,9 +24,9 @@ from selfcorrect.motion.support import Support
 
 from .batching import SHORTEST_FRAMES, find_flaw
 from .body.curves import smoothstep
-from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.splices import JoinSplices, find_takes
+from .pipeline import Pipeline
 
 MARGIN_S = 1.5
 """Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
@@ -51,8 +53,6 @@ class TPoseEnds:
     @classmethod
     def from_motion(cls, motion: Motion) -> TPoseEnds:
         """Find the T-poses with which a motion begins and ends: it jumps out of them, or they are held rigidly."""
-        if find_flaw(motion):
-            return cls(motion, opening=0, closing=0, fades_in=False, fades_out=False)
         opening, fades_in = _count_opening_frames(motion)
         rest = motion.frames(opening, len(motion))
         reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
@@ -175,10 +175,9 @@ class Segment:
         return replace(failure, frame=frame, last_frame=last)
 
 
-def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
-    """Return the takes of a motion in their order; those that are loops will be unrolled."""
-    if not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
-        return [Segment(0, motion)]
+def see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return the takes of a motion in their order, unrolled if they are loops."""
+    settings = pipeline.cleanup
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
     starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion, splicing), len(motion))
     if len(starts) > 1:
@@ -190,7 +189,10 @@ def split_segments(motion: Motion, settings: CleanupSettings) -> list[Segment]:
     segments = []
     for start, take in zip(starts, takes, strict=True):
         segments.append(Segment(start, take, margin if may_close and is_loop(take) else 0))
-    return segments
+    stabilizing = settings.find_step(StabilizeFloor)
+    same_travel = stabilizing is None or not stabilizing.remove
+    restore = partial(_merge_segments, motion, segments, same_travel=same_travel)
+    return CorrectionView([segment.motion for segment in segments], restore)
 
 
 def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
@@ -202,29 +204,20 @@ def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
     return long_enough
 
 
-def merge_segments(
-    motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], settings: CleanupSettings
+def _merge_segments(
+    motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], *, same_travel: bool
 ) -> CorrectedMotion:
-    """Return the correction of a motion from those of its segments; the first one that fails rejects it.
-
-    Args:
-        corrections: The correction of each segment's `motion`.
-        settings: The clean-up with which they were corrected.
-    """
-    stabilizing = settings.find_step(StabilizeFloor)
-    same_travel = stabilizing is None or not stabilizing.remove
+    """Return the correction of a motion from those of its segments; the first one that fails rejects it."""
     restored = []
     for segment, correction in zip(segments, corrections, strict=True):
         restored.append(segment.restore(correction, same_travel=same_travel))
     if len(restored) == 1:
         return restored[0]
-    merger = CorrectionMerger(motion)
-    for segment, correction in zip(segments, restored, strict=True):
-        merger.append(segment.start, correction)
-    if merger.rejection is not None:
-        return merger.rejection
+    merged = merge_corrections(motion, [segment.start for segment in segments], restored)
+    if not merged.accepted:
+        return merged
     cuts = Note(NoteKind.TAKES, words=", ".join(str(segment.start) for segment in segments[1:]))
-    return replace(merger.correction, notes=(cuts, *merger.correction.notes))
+    return replace(merged, notes=(cuts, *merged.notes))
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from selfcorrect.motion.corrector_interface.pieces import CorrectionMerger, is_one_piece, split_pieces
+from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -148,15 +148,8 @@ def lifting_off() -> Motion:
 
 def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int) -> CorrectedMotion:
     """Correct a motion in pieces, or as a whole if it is one, with any correction."""
-    if is_one_piece(motion, piece_frames):
-        return correct([motion])[0]
-    merger = CorrectionMerger(motion)
-    for group in split_pieces(motion, piece_frames):
-        for start, correction in zip(group.starts, correct(group.motions), strict=True):
-            merger.append(start, correction)
-        if merger.rejection is not None:
-            break
-    return merger.correction
+    view = see_in_pieces(motion, piece_frames)
+    return view.restore(correct(view.parts))
 
 
 def report_of(out: Path) -> dict[str, dict]:

@@ -1,7 +1,8 @@
 """Long motions corrected piece by piece, so that memory does not grow with their length."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import inf
 from typing import TypeVar
@@ -17,12 +18,13 @@ from ..motion import Motion
 from ..support import Support
 from .results import CorrectedMotion, Note, Stage
 from .timeline import Timeline
+from .views import CorrectionView
 
 T = TypeVar("T")
 
 PIECE_FRAMES = 2048
-PIECES_TOGETHER = 4
-"""Pieces that are corrected together: more take less time and more memory."""
+_LONGEST_LOOP = 4
+"""Length of the longest loop that is corrected as a whole, in pieces."""
 OVERLAP_S = 1.0
 """Time that neighbouring pieces share; there the pieces are blended."""
 SAME_FLOOR_M = 0.12
@@ -31,38 +33,30 @@ SAME_PLACE_M = 0.1
 """Pieces that differ by more took out drifts of their own."""
 
 
-@dataclass(frozen=True, eq=False)
-class PieceGroup:
-    """Pieces of a long motion that are corrected together."""
-
-    starts: tuple[int, ...]
-    """First frame of each piece."""
-    motions: tuple[Motion, ...]
-    shares: tuple[float, float]
-    """The part of the work that they are: where it begins and ends, as shares of the motion."""
-
-
 def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
     """Return whether a motion is corrected as a whole: up to `piece_frames`, as a loop up to four times that.
 
     A loop in pieces would open.
     """
-    longest = PIECES_TOGETHER * piece_frames if is_loop(motion) else piece_frames
-    return len(motion) <= longest
+    return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
 
 
-def split_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> list[PieceGroup]:
-    """Cut a long motion into pieces of at most `piece_frames` that overlap by a second, some in each group."""
-    motion = replace(motion, feet=get_foot_frames(motion))
+def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
+    """Return the pieces of a long motion, of at most `piece_frames`, which overlap by a second."""
+    if is_one_piece(motion, piece_frames):
+        return CorrectionView.of_one(motion)
+    with_feet = replace(motion, feet=get_foot_frames(motion))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
-    groups = []
-    for first in range(0, len(spans), PIECES_TOGETHER):
-        group = spans[first : first + PIECES_TOGETHER]
-        starts = tuple(start for start, _ in group)
-        motions = tuple(motion.frames(start, stop) for start, stop in group)
-        shares = (group[0][0] / len(motion), group[-1][1] / len(motion))
-        groups.append(PieceGroup(starts, motions, shares))
-    return groups
+    starts = [start for start, _ in spans]
+    return CorrectionView([with_feet.frames(*span) for span in spans], partial(merge_corrections, motion, starts))
+
+
+def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
+    """Return the correction of a motion from those of its pieces, which start at some frames."""
+    merger = CorrectionMerger(motion)
+    for start, correction in zip(starts, corrections, strict=True):
+        merger.append(start, correction)
+    return merger.correction
 
 
 def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:

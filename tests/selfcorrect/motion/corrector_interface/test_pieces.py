@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import correct_in_pieces
 
-from selfcorrect.motion.corrector_interface.pieces import PIECES_TOGETHER, pieces
+from selfcorrect.motion.corrector_interface.pieces import pieces
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, Note
 from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.motion import Motion
@@ -28,13 +28,9 @@ def keep_motions(motions: Sequence[Motion]) -> list[CorrectedMotion]:
     return [CorrectedMotion(motion, figures={"frames": float(len(motion))}) for motion in motions]
 
 
-def test_what_is_not_changed_comes_back_whole(random_motion: Callable[..., Motion]) -> None:
-    motion = random_motion(1, frames=500)
-    correction = correct_in_pieces(keep_motions, motion, piece_frames=100)
+def test_figures_are_means_over_pieces(random_motion: Callable[..., Motion]) -> None:
+    correction = correct_in_pieces(keep_motions, random_motion(1, frames=500), piece_frames=100)
     assert correction.accepted
-    np.testing.assert_allclose(correction.motion.root_m, motion.root_m, atol=1e-12)
-    same = np.abs(np.sum(correction.motion.rotations * motion.rotations, axis=-1))
-    np.testing.assert_allclose(same, 1, atol=1e-12)
     assert 70 < correction.diagnostics["frames"] <= 100
 
 
@@ -149,16 +145,3 @@ def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion],
     assert correction.accepted == (fails_from > 300)
     np.testing.assert_array_equal(correction.timeline.residual_torque_nm, np.arange(lost_from + 25))
     np.testing.assert_array_equal(correction.timeline.loads_bodyweights[:, 0], np.arange(lost_from + 25))
-
-
-def test_some_pieces_are_corrected_together_and_memory_stays_bounded(random_motion: Callable[..., Motion]) -> None:
-    motion = random_motion(5, frames=1000)
-    together: list[int] = []
-
-    def counts(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        together.append(len(motions))
-        return keep_motions(motions)
-
-    correct_in_pieces(counts, motion, piece_frames=100)
-    assert sum(together) == len(list(pieces(1000, 100, 30)))
-    assert together[:-1] == [PIECES_TOGETHER] * (len(together) - 1)
