@@ -21,7 +21,7 @@ from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .bvh_text import PLACEHOLDER
-from .followers import Follower, TwistBone, find_followers, put_followers
+from .followers import Follower, TwistBone, TwistLink, find_followers, note_lone_helpers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 from .stretching import (
@@ -47,6 +47,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     seen = turn_upright(body, reading.up)
     check_units_agree(seen.motion)
     followers = find_followers(clip)
+    notes = (*notes, *note_lone_helpers(clip, followers))
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
         # All frames are in the body; a long motion is not kept twice.
         root_m = clip.motion.root_m[:1].copy()
@@ -133,7 +134,7 @@ def body_of(clip: RiggedMotion) -> Motion:
     return put_ankles_where_the_file_has_them(motion, clip)
 
 
-def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower | TwistBone]) -> RiggedMotion:
+def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower | TwistBone | TwistLink]) -> RiggedMotion:
     """Return the clip with another motion of its `body_of`, its feet where that has them, and its followers on it."""
     changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)

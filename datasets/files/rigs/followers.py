@@ -3,7 +3,8 @@
 Some hang elsewhere in the tree, and their file moves them so that they keep their places on a joint of the body, their
 leader. A corrected body leaves them behind, unless they are put back: in every frame they get the pose on their leader
 that they had before. Twist bones lie along a bone and turn about it by a share of the twist of the joint at its
-beginning or end. They get the same share of a change of this twist. A body that did not change so leaves all of them
+beginning or end. They get the same share of a change of this twist. If a twist bone carries the rest of its limb, it
+and its neighbour share their twist anew, so that no other joint moves. A body that did not change so leaves all of them
 as they were.
 """
 
@@ -32,6 +33,8 @@ _STEADY_RAD = 0.02
 """Most by which a twist bone turns off its axis, or is off its share of the leader's twist."""
 _STEADY = 0.1
 """Most by which it is off that share on average, in relation to its turns."""
+_ALONG = 0.02
+"""Most by which the sine of the angle between a bone and the axis of the twist along it may differ from 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,21 +92,110 @@ class TwistBone:
         change_rad = _measure_twists_rad(leader_turns, self.axis) - _measure_twists_rad(
             self.leader_turns[rows], self.axis
         )
-        change_rad = (change_rad + np.pi) % (2 * np.pi) - np.pi
-        more = quaternions(self.share * change_rad[:, None] * self.axis)
+        more = quaternions(self.share * _wrap(change_rad)[:, None] * self.axis)
         return _turn_joint(clip, self.joint, compose(more, self.turns[rows]))
 
 
-def find_followers(clip: RiggedMotion) -> tuple[Follower | TwistBone, ...]:
+@dataclass(frozen=True, eq=False)
+class TwistLink:
+    """A joint within a limb that has a share of the twist of the joint above it or below it, and its own."""
+
+    joint: int
+    leader: int
+    axis: np.ndarray
+    """(3,) axis of both, in the frame between the two joints."""
+    share: float
+    twists_rad: np.ndarray
+    """(T,) twist of the joint."""
+    leader_twists_rad: np.ndarray
+    """(T,) twist of the leader."""
+
+    def put(self, clip: RiggedMotion) -> RiggedMotion:
+        """Return the clip in which both joints share a change of their twist, and all joints keep their places."""
+        turns = clip.motion.rotations[:, self.joint]
+        leader_turns = clip.motion.rotations[:, self.leader]
+        rows = slice(None) if len(turns) == len(self.twists_rad) else slice(1)
+        change_rad = _measure_twists_rad(turns, self.axis) - self.twists_rad[rows]
+        leader_change_rad = _measure_twists_rad(leader_turns, self.axis) - self.leader_twists_rad[rows]
+        more_rad = self.share * _wrap(leader_change_rad) - (1 - self.share) * _wrap(change_rad)
+        more = quaternions(more_rad[:, None] * self.axis)
+        if clip.motion.skeleton.parents[self.joint] == self.leader:
+            clip = _turn_joint(clip, self.leader, compose(leader_turns, invert(more)))
+            return _turn_joint(clip, self.joint, compose(more, turns))
+        clip = _turn_joint(clip, self.joint, compose(turns, more))
+        return _turn_joint(clip, self.leader, compose(invert(more), leader_turns))
+
+
+def find_followers(clip: RiggedMotion) -> tuple[Follower | TwistBone | TwistLink, ...]:
     """Return the joints of no part that follow parts of the body, by their places or by their twist."""
+    skeleton = clip.motion.skeleton
     followers = _find_placed_followers(clip)
     placed = {follower.joint for follower in followers}
-    twist_bones = []
-    for joint, part in enumerate(clip.motion.skeleton.parts):
-        if not part and joint not in placed:
-            twist_bone = _find_twist_bone(clip.motion, joint)
-            twist_bones += [twist_bone] * (twist_bone is not None)
+    part_joints = [joint for joint, part in enumerate(skeleton.parts) if part]
+    carriers = set(np.flatnonzero(skeleton.descendants[:, part_joints].any(axis=1)).tolist())
+    twist_bones: list[TwistBone | TwistLink] = []
+    for joint in range(len(skeleton)):
+        if skeleton.parts[joint] or joint in placed:
+            continue
+        if joint in carriers:
+            twist_bones += _find_twist_links(clip.motion, joint)
+        elif twist_bone := _find_twist_bone(clip.motion, joint):
+            twist_bones.append(twist_bone)
     return (*followers, *twist_bones)
+
+
+def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
+    """Return how a joint within a limb shares a twist with the joints above and below it.
+
+    If it does so with both, the one that twists more leads, or both if neither twists.
+    """
+    skeleton = motion.skeleton
+    turns = motion.rotations[:, joint]
+    axis = _find_twist_axis(turns)
+    if axis is None:
+        return []
+    axis_below = rotate(invert(turns[0]), axis)
+    links: list[TwistLink] = []
+    ranges_rad: list[float] = []
+    for leader in (skeleton.parents[joint], *skeleton.children[joint]):
+        axis_between = axis if leader < joint else axis_below
+        bone_m = skeleton.offsets_m[max(leader, joint)]
+        if leader < 0 or not skeleton.parts[leader] or not _is_along(bone_m, axis_between):
+            continue
+        twists_rad = _measure_twists_rad(turns, axis_between)
+        leader_twists_rad = _measure_twists_rad(motion.rotations[:, leader], axis_between)
+        changes_rad = _unwrap_from_first(twists_rad)
+        leader_changes_rad = _unwrap_from_first(leader_twists_rad)
+        total_rad = changes_rad + leader_changes_rad
+        share = float(total_rad @ changes_rad / max(total_rad @ total_rad, _TWISTS_RAD**2))
+        if _is_share(changes_rad, share, total_rad):
+            ranges_rad.append(float(np.ptp(leader_changes_rad)))
+            links.append(TwistLink(joint, leader, axis_between, share, twists_rad, leader_twists_rad))
+    if max(ranges_rad, default=0.0) < _TWISTS_RAD:
+        return links
+    return [links[int(np.argmax(ranges_rad))]]
+
+
+def _find_twist_axis(turns: np.ndarray) -> np.ndarray | None:
+    """Return the axis (3,) about which a joint's rotations (T, 4) turn; None if they do not turn about one."""
+    if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
+        return None
+    vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
+    axis = np.linalg.svd(vectors_rad, full_matrices=False)[2][0]
+    angles_rad = vectors_rad @ axis
+    is_steady = norms(vectors_rad - angles_rad[:, None] * axis).max() <= _STEADY_RAD
+    return axis if is_steady and np.ptp(angles_rad) >= _TWISTS_RAD else None
+
+
+def _is_along(bone_m: np.ndarray, axis: np.ndarray) -> bool:
+    """Return whether a bone lies along an axis, so that a turn about the axis does not move its end."""
+    return bool(np.linalg.norm(np.cross(bone_m, axis)) <= _ALONG * np.linalg.norm(bone_m))
+
+
+def _is_share(angles_rad: np.ndarray, share: float, total_rad: np.ndarray) -> bool:
+    """Return whether angles (T,) are a constant share of others."""
+    off_rad = np.abs(angles_rad - share * total_rad)
+    return bool(off_rad.max() < _STEADY_RAD and off_rad.mean() < _STEADY * np.abs(angles_rad).mean())
 
 
 def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
@@ -111,27 +203,22 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
     turns = motion.rotations[:, joint]
-    if parent < 0 or np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
+    axis = None if parent < 0 else _find_twist_axis(turns)
+    if axis is None:
         return None
-    vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
-    axis = np.linalg.svd(vectors_rad, full_matrices=False)[2][0]
-    angles_rad = vectors_rad @ axis
-    if np.ptp(angles_rad) < _TWISTS_RAD or norms(vectors_rad - angles_rad[:, None] * axis).max() > _STEADY_RAD:
-        return None
+    angles_rad = rotation_vectors(compose(turns, invert(turns[:1]))) @ axis
     best = None
     least_rad = np.inf
     for leader in (parent, *skeleton.children[parent]):
         if not skeleton.parts[leader]:
             continue
-        twists_rad = np.unwrap(_measure_twists_rad(motion.rotations[:, leader], axis))
-        twists_rad -= twists_rad[0]
+        twists_rad = _unwrap_from_first(_measure_twists_rad(motion.rotations[:, leader], axis))
         if np.ptp(twists_rad) < _TWISTS_RAD:
             continue
         share = float(twists_rad @ angles_rad / (twists_rad @ twists_rad))
-        off_rad = np.abs(angles_rad - share * twists_rad)
-        is_steady = off_rad.max() < _STEADY_RAD and off_rad.mean() < _STEADY * np.abs(angles_rad).mean()
-        if is_steady and off_rad.max() < least_rad:
-            least_rad = float(off_rad.max())
+        off_rad = float(np.abs(angles_rad - share * twists_rad).max())
+        if off_rad < least_rad and _is_share(angles_rad, share, twists_rad):
+            least_rad = off_rad
             best = TwistBone(joint, leader, axis, share, turns.copy(), motion.rotations[:, leader].copy())
     return best
 
@@ -141,16 +228,24 @@ def _measure_twists_rad(turns: np.ndarray, axis: np.ndarray) -> np.ndarray:
     return 2 * np.arctan2(turns[:, :3] @ axis, turns[:, 3])
 
 
+def _unwrap_from_first(angles_rad: np.ndarray) -> np.ndarray:
+    """Return angles (T,) without jumps by whole turns, from the first one."""
+    unwrapped_rad = np.unwrap(angles_rad)
+    return unwrapped_rad - unwrapped_rad[0]
+
+
+def _wrap(angles_rad: np.ndarray) -> np.ndarray:
+    """Return angles from -π to π."""
+    return (angles_rad + np.pi) % (2 * np.pi) - np.pi
+
+
 def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     """Return the joints of no part that move in their parents' frames and yet keep their places on a part of the body.
 
     Of parts that a joint follows, the nearest part leads.
     """
     skeleton = clip.motion.skeleton
-    helpers = []
-    for joint, track_m in clip.stretches_m.items():
-        if not skeleton.parts[joint] and np.ptp(track_m, axis=0).max() > _MOVES_M:
-            helpers.append(joint)
+    helpers = _find_helpers(clip)
     leaders = [joint for joint, part in enumerate(skeleton.parts) if part]
     if not helpers or not leaders:
         return []
@@ -172,7 +267,35 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
     return followers
 
 
-def put_followers(clip: RiggedMotion, followers: Sequence[Follower | TwistBone]) -> RiggedMotion:
+def _find_helpers(clip: RiggedMotion) -> list[int]:
+    """Return the joints of no part that move in their parents' frames."""
+    helpers = []
+    for joint, track_m in clip.stretches_m.items():
+        if not clip.motion.skeleton.parts[joint] and np.ptp(track_m, axis=0).max() > _MOVES_M:
+            helpers.append(joint)
+    return helpers
+
+
+def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Follower | TwistBone | TwistLink]) -> tuple[str, ...]:
+    """Return a note on joints near the body that move by themselves and keep their ways; none if there are none.
+
+    Joints that hang from a limb move with it.
+    """
+    skeleton = clip.motion.skeleton
+    following = {follower.joint for follower in followers}
+    names = []
+    for joint in _find_helpers(clip):
+        above = [skeleton.parts[ancestor] for ancestor in skeleton.path_to_root(joint)]
+        carries_body = any(skeleton.parts[below] for below in np.flatnonzero(skeleton.descendants[joint]))
+        if joint not in following and not carries_body and set(above) <= {"", "pelvis"}:
+            names.append(skeleton.names[joint])
+    if not names:
+        return ()
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (f"joints that follow no part of the body keep their own ways: {', '.join(names[:3])}{more}",)
+
+
+def put_followers(clip: RiggedMotion, followers: Sequence[Follower | TwistBone | TwistLink]) -> RiggedMotion:
     """Return a clip with another motion of its body, in which followers have their poses on their leaders."""
     for follower in followers:
         clip = follower.put(clip)

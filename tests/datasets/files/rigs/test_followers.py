@@ -72,6 +72,7 @@ def places_on_leaders(path: Path) -> dict[str, np.ndarray]:
 def test_helpers_follow_their_leaders(tmp_path: Path, has_scene: bool) -> None:
     write_with_helpers(tmp_path / "a.bvh", has_scene=has_scene)
     file = sc.open_motion(tmp_path / "a.bvh")
+    assert [note.endswith(": camera") for note in file.notes if "keep their own ways" in note] == [True]
     file.write(tmp_path / "same.bvh", file.motion)
     before = read_bvh(tmp_path / "a.bvh", 0.01)
     same = read_bvh(tmp_path / "same.bvh", 0.01)
@@ -167,3 +168,68 @@ def test_twist_bones_keep_their_share_of_the_twist(tmp_path: Path, fps: float) -
         else:
             expected = changed.rotations[:, joint]
         assert turn_angles(expected, written.rotations[:, joint]).max() < 0.02, name
+
+
+LINKS = {
+    "thigh_twist": ("left_hip", "left_knee", "left_hip"),
+    "upperarm_twist": ("right_shoulder", "right_elbow", "right_shoulder"),
+    "forearm_twist": ("left_elbow", "left_wrist", "left_wrist"),
+}
+"""Twist bones within limbs: parts above and below each one, and the part with which the twist is shared."""
+
+
+def insert_twist_bones(motion: sc.Motion, share: float) -> sc.Motion:
+    """The motion on a rig with twist bones halfway along limbs, each of which has a share of its part's twist."""
+    names = list(motion.skeleton.names)
+    parents = list(motion.skeleton.parents)
+    parts = list(motion.skeleton.parts)
+    offsets_m = list(motion.skeleton.offsets_m)
+    turns = list(np.moveaxis(motion.rotations, 1, 0))
+    for name, (upper, lower, leader) in LINKS.items():
+        above, below = parts.index(upper), parts.index(lower)
+        axis = offsets_m[below] / np.linalg.norm(offsets_m[below])
+        joint = parts.index(leader)
+        angles_rad = 2 * np.arctan2(turns[joint][:, :3] @ axis, turns[joint][:, 3])
+        turn = quaternions(share * angles_rad[:, None] * axis)
+        turns[joint] = compose(turns[joint], invert(turn)) if joint == above else compose(invert(turn), turns[joint])
+        names.insert(below, name)
+        parts.insert(below, "")
+        turns.insert(below, turn)
+        parents = [parent + (parent >= below) for parent in parents]
+        offsets_m.insert(below, offsets_m[below] / 2)
+        offsets_m[below + 1] = offsets_m[below + 1] / 2
+        parents.insert(below, above)
+        parents[below + 1] = below
+    rig = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
+    return replace(motion, skeleton=rig, rotations=np.stack(turns, axis=1))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 1.0])
+def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_path: Path, share: float) -> None:
+    moving = {"left_hip": 0.3, "right_shoulder": 0.5, "left_wrist": 0.4}
+    sc.save_motion(tmp_path / "a.bvh", insert_twist_bones(with_twists(base_walk(2), moving), share))
+    file = sc.open_motion(tmp_path / "a.bvh")
+    file.write(tmp_path / "same.bvh", file.motion)
+    np.testing.assert_allclose(sc.load_motion(tmp_path / "same.bvh").rotations, file.motion.rotations, atol=1e-6)
+    changed = file.motion
+    for part, angle_rad in moving.items():
+        joint = changed.skeleton.parts.index(part)
+        _, lower, _ = next(link for link in LINKS.values() if link[2] == part)
+        axis = changed.skeleton.offsets_m[changed.skeleton.parts.index(lower)]
+        turns = angle_rad * np.sin(np.arange(len(changed)) / 5)[:, None] * axis / np.linalg.norm(axis)
+        rotations = changed.rotations.copy()
+        order = (rotations[:, joint], quaternions(turns))
+        rotations[:, joint] = compose(*(order if lower != part else order[::-1]))
+        changed = replace(changed, rotations=rotations)
+    file.write(tmp_path / "b.bvh", changed)
+    written = sc.load_motion(tmp_path / "b.bvh")
+    is_part = np.array([bool(part) for part in changed.skeleton.parts])
+    np.testing.assert_allclose(
+        sc.joint_positions(written)[:, is_part], sc.joint_positions(changed)[:, is_part], atol=1e-5
+    )
+    for name, (_, lower, leader) in LINKS.items():
+        axis = written.skeleton.offsets_m[written.skeleton.parts.index(lower)]
+        twist_rad = twists_rad(written, leader, axis)
+        turn = written.rotations[:, written.skeleton.names.index(name)]
+        link_rad = 2 * np.arctan2(turn[:, :3] @ axis / np.linalg.norm(axis), turn[:, 3])
+        np.testing.assert_allclose(link_rad, share * (link_rad + twist_rad), atol=0.01, err_msg=name)
