@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tyro
 
-from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.summary import Summary, write_summary
+from selfcorrect.experiments.studies.summary import Summary
 
 TOOLS = Path(__file__).resolve().parents[1] / "docs" / "tools"
 
@@ -45,8 +40,7 @@ def recipe_summary(seed: int, effects: dict[str, float], *, noise: float = 0.01,
         values["corrector_calls"] = np.full((1, 6), 0.0 if arm.corrector == "none" else 256.0)
         arms.append(ArmCurves(arm.name, arm.group, arm.title, values))
     settings = PRESETS[chosen.preset].config() | {
-        "seeds": 1, "first_seed": seed, "reference": list(recipe.REFERENCES[recipe.SPLITS[seed]]),
-        "steps": {chosen.denoiser: chosen.steps}, "initial_steps": {chosen.denoiser: chosen.initial_steps},
+        "seeds": 1, "first_seed": seed,
     }  # fmt: skip
     floors = {"real against real": {key: np.array([0.9]) for key in recipe.END_POINTS}}
     facts = {"git_commit": "0" * 40, "core_hours": 0.5, "packages": {"selfcorrect": "0.3.0"}}
@@ -137,82 +131,3 @@ def test_a_stage_is_read_after_four_and_after_eight_seeds_only() -> None:
     assert recipe.read_stage(stage, [*summaries[:3], *summaries[4:]]) is None  # the fourth in order is missing
     assert recipe.read_stage(stage, summaries[:7]).seeds == list(recipe.SEEDS[:4])
     assert recipe.read_stage(stage, summaries[::-1]).seeds == list(recipe.SEEDS)
-
-
-def without_arm(summary: Summary) -> Summary:
-    return replace(summary, arms={name: arms[:-1] for name, arms in summary.arms.items()})
-
-
-def without_last_generation(summary: Summary) -> Summary:
-    (name, arms), = summary.arms.items()  # fmt: skip
-    values = {key: np.where(np.arange(6) < 5, array, np.nan) for key, array in arms[3].values.items()}
-    return replace(summary, arms={name: (*arms[:3], replace(arms[3], values=values), *arms[4:])})
-
-
-def with_setting(name: str, value: object) -> Callable[[Summary], Summary]:
-    return lambda summary: replace(summary, settings={**summary.settings, name: value})
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (without_arm, "all arms of one stage"),
-        (without_last_generation, "seed 20: .* is not complete"),
-        (with_setting("real_count", 128), "real_count: stage 1 has 256, the run 128"),
-        (with_setting("steps", {"dct-mixer": 30}), "steps: stage 1 has 50, the run 30"),
-        (with_setting("first_seed", 3), "expected a run of one seed among 20, 21"),
-        (with_setting("reference", ["elsewhere"]), "seed 20: expected the reference cmu-bvh#test"),
-    ],
-)
-def test_a_seed_that_is_incomplete_or_not_run_as_registered_is_not_kept(
-    change: Callable[[Summary], Summary], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = tool("recipe")
-    monkeypatch.setattr(recipe, "KEPT", tmp_path / "recipe")
-    write_summary(tmp_path / "bad.json", change(recipe_summary(20, {})))
-    with pytest.raises(InputError, match=message):
-        recipe.keep_seed(tmp_path / "bad.json")
-    assert not (tmp_path / "recipe").exists()
-
-
-def test_a_kept_seed_is_read_again_and_never_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = tool("recipe")
-    monkeypatch.setattr(recipe, "KEPT", tmp_path / "recipe")
-    for seed, summary in zip(recipe.SEEDS[:4], recipe_summaries(HOLDS, 4), strict=True):
-        write_summary(tmp_path / f"{seed}.json", summary)
-        recipe.keep_seed(tmp_path / f"{seed}.json")
-    kept_seed = recipe.read_kept(recipe.STAGES[0])
-    assert [summary.first_seed for summary in kept_seed] == [20, 24, 21, 25]
-    assert recipe.read_stage(recipe.STAGES[0], kept_seed).seeds == [20, 24, 21, 25]
-    assert recipe.read_kept(recipe.STAGES[4]) == []
-    with pytest.raises(InputError, match="a seed of the experiment is run once"):
-        recipe.keep_seed(tmp_path / "20.json")
-
-
-@pytest.mark.parametrize("stage", range(5))
-@pytest.mark.parametrize("seed", [20, 27])
-def test_a_seed_is_run_as_its_stage_is_registered(stage: int, seed: int) -> None:
-    recipe = tool("recipe")
-    runs = tool("recipe_runs")
-    chosen = recipe.STAGES[stage]
-    settings = tyro.cli(MotionCommand, args=runs.build_options(chosen, seed)).settings()
-    arms = [
-        ArmCurves(arm.name, arm.group, arm.title, {key: np.ones((1, 6)) for key in recipe.END_POINTS})
-        for arm in settings.comparison(chosen.denoiser).arms
-    ]
-    summary = Summary("selfcorrect motion", {}, settings.config(), {chosen.denoiser: tuple(arms)}, {})
-    assert recipe.find_stage(summary) is chosen
-    assert len(settings.comparisons) == 1
-    assert (settings.generations, settings.real_count, settings.first_seed) == (5, 256, seed)
-
-
-def test_missing_seeds_run_in_the_order_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe = tool("recipe")
-    runs = tool("recipe_runs")
-    monkeypatch.setattr(recipe, "KEPT", tmp_path)
-    for seed in (20, 21):
-        write_summary(recipe.STAGES[0].path(seed), recipe_summary(seed, {}))
-    missing = [(stage.number, seed) for stage, seed in runs.find_missing_seeds()]
-    assert missing[:4] == [(1, 24), (1, 25), (1, 22), (1, 26)]
-    assert missing[6] == (2, 20)
-    assert len(missing) == 5 * 8 - 2

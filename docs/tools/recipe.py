@@ -1,7 +1,6 @@
 """Judges the experiment of docs/results/registration.md, which states all rules and was written before the runs.
 
     python docs/tools/recipe.py            # tables, figures and verdicts anew, from the seeds in docs/results/recipe/
-    python docs/tools/recipe.py RUN…       # first keep the summaries of these runs, one complete seed each
 
 A stage is read after its first four seeds, which gives intervals, and after all eight, which gives verdicts.
 `recipe_page.py` turns readings into the pages.
@@ -12,19 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import scipy.stats
-import tyro
 from evidence import average_late
-from keeping import SUMMARIES, without_free_options
+from keeping import SUMMARIES
 
-from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
+from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary
 from selfcorrect.statistics import Interval, holm, mean_interval
 
 KEPT = SUMMARIES / "recipe"
@@ -35,8 +32,6 @@ READINGS = (4, 8)
 """Numbers of seeds after which a stage is read; only the last reading gives verdicts."""
 SEEDS = (20, 24, 21, 25, 22, 26, 23, 27)
 """Seeds of every stage, in the order in which they run and are read."""
-REFERENCES = {"A": ("cmu-bvh#test",), "B": ("cmu-bvh#subjects=13,60,61",)}
-"""Motions that judge, by split of the subjects."""
 SPLITS = {seed: "A" if seed < 24 else "B" for seed in SEEDS}
 FORCE = "needed_force_bodyweights"
 LAST_ONLY = (FORCE,)
@@ -191,10 +186,6 @@ class Stage:
     static: str
     test_names: tuple[str, ...]
     """Tests of this stage, the family of Holm's adjustment."""
-    initial_steps: int = 1000
-    """Optimiser steps of generation 0."""
-    steps: int = 50
-    """Optimiser steps of each later generation."""
 
     @property
     def arms(self) -> tuple[ArmSettings, ...]:
@@ -219,7 +210,7 @@ STAGES = (
     Stage(2, "fully synthetic", "recipe-synthetic", "dct-mixer", "replace", "freeze", _MAIN),
     Stage(3, "λ = 4", "recipe-4", "dct-mixer", "augment:4", "augment_once:4", _MAIN),
     Stage(4, "forms of lineages, and physics inside the sampler, λ = 1", "recipe-forms", "dct-mixer", *_HALF, _FORMS),
-    Stage(5, "temporal convolutions, λ = 1", "recipe", "temporal-conv", *_HALF, _MAIN, initial_steps=4000, steps=75),
+    Stage(5, "temporal convolutions, λ = 1", "recipe", "temporal-conv", *_HALF, _MAIN),
 )
 """All stages, in the order in which they run."""
 
@@ -227,71 +218,10 @@ STAGES = (
 # --- seeds -----------------------------------------------------------------------------------------------------------
 
 
-def find_stage(summary: Summary) -> Stage:
-    """Return the stage to which the run of a seed belongs.
-
-    Raises:
-        InputError: The run belongs to no stage, was not run as registered, or is not complete.
-    """
-    for stage in STAGES:
-        names = {curves.name for curves in summary.arms.get(stage.denoiser, ())}
-        if names == {arm.name for arm in stage.arms}:
-            _check_settings(stage, summary)
-            _check_complete(stage, summary)
-            return stage
-    arms = {denoiser: [curves.name for curves in group] for denoiser, group in summary.arms.items()}
-    raise InputError(f"expected all arms of one stage of the recipe's experiment and no others, got {arms}")
-
-
-def _check_settings(stage: Stage, summary: Summary) -> None:
-    """Raise InputError if a run has other settings than the page registers."""
-    registered = PRESETS[stage.preset]
-    wanted = registered.config()
-    for name in ("real_count", "evaluated_count", "frames", "generations", "engine", "fps"):
-        if summary.settings[name] != wanted[name]:
-            raise InputError(f"{name}: stage {stage.number} has {wanted[name]}, the run {summary.settings[name]}")
-    if summary.settings.get("feasibility_count", registered.feasibility_count) != registered.feasibility_count:
-        raise InputError(f"feasibility_count: stage {stage.number} has {registered.feasibility_count}")
-    for name, registered_steps in (("initial_steps", stage.initial_steps), ("steps", stage.steps)):
-        steps = summary.settings[name][stage.denoiser]
-        if steps != registered_steps:
-            raise InputError(f"{name}: stage {stage.number} has {registered_steps}, the run {steps}")
-    if summary.seeds != 1 or summary.first_seed not in SEEDS:
-        raise InputError(f"expected a run of one seed among {', '.join(map(str, sorted(SEEDS)))}")
-    reference = REFERENCES[SPLITS[summary.first_seed]]
-    if tuple(summary.settings["reference"]) != reference:
-        raise InputError(f"seed {summary.first_seed}: expected the reference {reference[0]}")
-
-
-def _check_complete(stage: Stage, summary: Summary) -> None:
-    """Raise InputError if an end point of an arm is missing in a generation that is read."""
-    for curves in summary.arms[stage.denoiser]:
-        for key in END_POINTS:
-            values = curves.values.get(key, np.full((1, 1), np.nan))
-            read = values[:, -1:] if key in LAST_ONLY else values
-            if not np.isfinite(read).all():
-                raise InputError(f"seed {summary.first_seed}: {curves.label} is not complete, {key} is missing")
-
-
-def keep_seed(run: Path) -> Path:
-    """Keep the summary of a run of one complete seed and return its file; a seed that is there is not overwritten."""
-    summary = read_summary(run)
-    stage = find_stage(summary)
-    path = stage.path(summary.first_seed)
-    if path.exists():
-        raise InputError(f"{path.name} is there already; a seed of the experiment is run once")
-    path.parent.mkdir(exist_ok=True)
-    write_summary(path, replace(summary, command=without_free_options(summary.command)))
-    return path
-
-
 def read_kept(stage: Stage, folder: Path | None = None) -> list[Summary]:
     """Return the kept seeds of a stage, in the order of reading."""
     paths = [(folder or KEPT) / stage.path(seed).name for seed in SEEDS]
-    summaries = [read_summary(path) for path in paths if path.exists()]
-    for summary in summaries:
-        find_stage(summary)
-    return summaries
+    return [read_summary(path) for path in paths if path.exists()]
 
 
 def join_kept_seeds(stage: Stage) -> Summary:
@@ -438,18 +368,7 @@ def _raises(result: Result) -> bool:
     return result.interval.low > result.margin
 
 
-def main(runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()) -> None:
-    """Keep the summaries of complete seeds, and make the tables, figures and verdicts of the page.
-
-    Args:
-        runs: Run folders or summaries, each of one seed of a stage.
-    """
+if __name__ == "__main__":
     from recipe_page import write_page
 
-    for run in runs:
-        print(keep_seed(run))
     write_page()
-
-
-if __name__ == "__main__":
-    tyro.cli(main)
