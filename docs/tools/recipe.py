@@ -144,7 +144,7 @@ def page_tests(policy: str, static: str) -> dict[str, Test]:
         Test("physics needs less root force than low-pass", "less", FORCE, physics, low_pass),
         *(Test(f"physics leaves {key} as uncorrected", "same", key, physics, plain, 0.10) for key in DIVERSITY),
         *(
-            Test(f"matching + physics keeps {key} of real data only", "keeps", key, recipe, BASELINE, 0.10)
+            Test(f"matching + physics keeps {key} of the real-data baseline", "keeps", key, recipe, BASELINE, 0.10)
             for key in DIVERSITY
         ),
         Test(
@@ -156,7 +156,7 @@ def page_tests(policy: str, static: str) -> dict[str, Test]:
         ),
         Test("matching + physics needs less root force than matching", "less", FORCE, recipe, matched),
         *(
-            Test(f"{arm.words} keeps {key} of real data only", "keeps", key, arm, BASELINE, 0.10)
+            Test(f"{arm.words} keeps {key} of the real-data baseline", "keeps", key, arm, BASELINE, 0.10)
             for arm in lineages_arms(policy)
             for key in DIVERSITY
         ),
