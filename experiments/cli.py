@@ -1,6 +1,7 @@
 """The `selfcorrect` command: one subcommand per file of `commands`, whose options import nothing heavy."""
 
 import ast
+import gc
 import inspect
 import os
 import select
@@ -71,12 +72,17 @@ INTERRUPTED = 130
 UNREAD = 141
 """Exit code after a closed pipe, as shells report it."""
 
+COLLECTED_OBJECTS = 20_000
+"""Number of new objects after which the garbage collector looks for cycles; imports make many, hardly any in cycles."""
+
 NARROWEST = 40
 """Smallest width of help, columns."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
+    if arguments is None:  # this process runs nothing else
+        gc.set_threshold(COLLECTED_OBJECTS)
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("SELFCORRECT_TRACEBACK"))
     words = [word for word in words if word != "--debug"]
@@ -192,9 +198,16 @@ def _prepare_help(options: Any, is_help: bool) -> None:
         is_list = field.default is MISSING and field.default_factory is MISSING and "tuple" in str(field.type)
         if is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple):
             hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint=_format_default)]
+        if not is_help and is_dataclass(_unwrap(hints[field.name])) and not _has_help(hints[field.name]):
+            hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help="")]  # tyro would read the source
         if field.name in texts and not _has_help(hints[field.name]):
             hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help=texts[field.name])]
         options.__annotations__[field.name] = hints[field.name]
+
+
+def _unwrap(hint: Any) -> Any:
+    """Return the type of an annotation."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def _has_help(hint: Any) -> bool:

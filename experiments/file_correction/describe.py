@@ -19,6 +19,7 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad, resample
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
@@ -168,7 +169,7 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
         travel_changed_m=float(np.hypot(x_m, z_m)),
         turn_changed_deg=float(np.degrees(abs(smallest_turn_rad))),
         moved_m=float(np.mean(means_m)),
-        raised_m=float(np.median(rises_m)),
+        raised_m=float(median(rises_m)),
         moved_by_joint_m=dict(zip(names, means_m, strict=True)),
         furthest_m=furthest[0],
         furthest_frame=furthest[1],

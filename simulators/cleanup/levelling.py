@@ -132,7 +132,7 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
         ground_m = _find_nearest_ground_m(supports, frames, raised_m, settings)
         soles_m = ground_m - raised_m
         floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
-        height_m = float(np.median([0.0, soles_m, floor_m]))
+        height_m = float(median([0.0, soles_m, floor_m]))
         if height_m != 0.0 and not supports:
             height_m = (soles_m + floor_m) / 2
         kept_m = settings.kept_above_m if height_m > 0 else settings.kept_below_m

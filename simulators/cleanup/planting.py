@@ -17,7 +17,7 @@ from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.rotations import steps_between as rotations_between
 from selfcorrect.motion.geometry.runs import holds_throughout
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation.observation import observe
@@ -138,7 +138,7 @@ class _StandingErrors:
             speeds_m_s: (T, 2) of the soles along the floor.
             heights_m: (T, 2) of the feet's lowest solid points above the ground.
         """
-        usual_m = np.median(heights_m[stands]) if stands.any() else -np.inf
+        usual_m = median(heights_m[stands]) if stands.any() else -np.inf
         is_low = stands | (heights_m < usual_m)
         offsets_m = np.where(is_low, np.abs(heights_m - usual_m), 0.0)
         return cls(stands, is_low, np.where(stands, speeds_m_s, 0.0), offsets_m)

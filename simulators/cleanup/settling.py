@@ -19,6 +19,7 @@ from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.runs import holds_throughout
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 
@@ -101,7 +102,7 @@ class SettleBody:
         if places_m is None or not is_low.any():
             return lost_m
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
-        hips_rise_m = np.abs(pelvis_m - np.median(pelvis_m[is_low]))
+        hips_rise_m = np.abs(pelvis_m - median(pelvis_m[is_low]))
         is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
         does_follow = (hips_rise_m > self.hips_follow * heights_m) | is_on_hands
         for frames in self._find_unsupported_spans(motion, heights_m):
@@ -121,7 +122,7 @@ class SettleBody:
         for first, last in spans(heights_m > self.touching_m, 0):
             frames = slice(first, last + 1)
             up = falls_m_s2[frames][heights_m[frames] > self.clear_m]
-            if len(up) and min(up.mean(), np.median(up)) <= self.falling * GRAVITY_M_S2:
+            if len(up) and min(up.mean(), median(up)) <= self.falling * GRAVITY_M_S2:
                 yield frames
 
     def _is_carried(self, motion: Motion, heights_m: np.ndarray, frames: slice) -> bool:

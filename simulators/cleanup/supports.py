@@ -17,7 +17,7 @@ import numpy as np
 from selfcorrect.core.checks import Positive
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import cached_poses
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
@@ -233,7 +233,7 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
     """Return the support at the median height of its part's lowest contact point; heights_m: (T, K)."""
     x, _, z = support.top_m
     rest_heights_m = heights_m[support.first : support.last + 1]
-    level_m = float(np.median(rest_heights_m.min(1)))
+    level_m = float(median(rest_heights_m.min(1)))
     return replace(support, top_m=(x, level_m, z))
 
 
@@ -290,7 +290,7 @@ def _bears_load(
     force_without = missing[rest.frames][lacking]
     force_with = still_missing[rest.frames][lacking]
     load = (loads @ rest.places)[rest.frames][lacking]
-    explains = np.median(force_with) < settings.explained * np.median(force_without)
+    explains = median(force_with) < settings.explained * median(force_without)
     return bool(explains and load.mean() > settings.least_load)
 
 
@@ -374,7 +374,7 @@ def _can_rest(
 
 def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
     """Return whether a hand at (T, 3) grips something that does not swing."""
-    distances_m = np.linalg.norm(points_m - np.median(points_m, axis=0), axis=1)
+    distances_m = np.linalg.norm(points_m - median(points_m, axis=0), axis=1)
     return bool((distances_m < closest_m).all())
 
 
@@ -399,7 +399,7 @@ def _find_level_runs(
 
 def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
     """Return the support under those points (T, K, 3) of a part that are near its height."""
-    top_m = float(np.median(points_m[..., 1].min(1)))
+    top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]
     margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
     low_m = touching_m.min(0) - margin_m

@@ -19,6 +19,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, to_euler_angles
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import check_unpacked
@@ -107,7 +108,7 @@ def _find_relative(positions: Mapping[int, np.ndarray], offsets: np.ndarray) -> 
     """Find joints whose positions (T, 3) are added to their offsets (J, 3): else their bones had no length."""
     relative = set()
     for joint, track in positions.items():
-        length = np.linalg.norm(np.median(track, axis=0))
+        length = np.linalg.norm(median(track, axis=0))
         if joint > 0 and length < _NO_BONE * np.linalg.norm(offsets[joint]):
             relative.add(joint)
     return frozenset(relative)
@@ -117,7 +118,7 @@ def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> 
     """Return offsets (J, 3) in the file's unit, zero for the root; of a joint that moves, its median position."""
     usual = offsets.copy()
     for joint, track in positions.items():
-        usual[joint] = np.median(track, axis=0)
+        usual[joint] = median(track, axis=0)
     usual[0] = 0
     return usual
 

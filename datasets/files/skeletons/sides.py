@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import cosines, norms
+from selfcorrect.motion.geometry.vectors import cosines, median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 
@@ -60,7 +60,7 @@ def _has_swapped_arms(motion: Motion) -> bool:
         return False
     hips = hips_m[:, 0] - hips_m[:, 1]
     shoulders = shoulders_m[:, 0] - shoulders_m[:, 1]
-    return float(np.median(cosines(hips, shoulders))) < _OPPOSITE
+    return float(median(cosines(hips, shoulders))) < _OPPOSITE
 
 
 def has_swapped_sides(motion: Motion) -> bool:
@@ -112,7 +112,7 @@ class _PartPlaces:
         toes_m = self.find("foot")
         if hips_m is None or ankles_m is None:
             return witnesses
-        leg_m = float(np.median(norms(hips_m - ankles_m)))
+        leg_m = float(median(norms(hips_m - ankles_m)))
         if toes_m is not None:
             witnesses.append(((toes_m - ankles_m).sum(axis=1), np.ones(len(toes_m), dtype=bool)))
         for start, middle, end, forwards in _LIMBS.values():

@@ -8,7 +8,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -60,11 +60,11 @@ def measure_stature(motion: Motion) -> float:
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
-        return max(float(np.median(statures)), 1e-12)
+        return max(float(median(statures)), 1e-12)
     frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
     some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
     sides = np.ptp(joint_positions(some), axis=1).max(axis=1) if len(motion) else np.zeros(1)
-    return max(float(np.median(sides)), 1e-12)
+    return max(float(median(sides)), 1e-12)
 
 
 def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
@@ -134,7 +134,7 @@ def check_units_agree(motion: Motion) -> None:
     foot_ways_m = -np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
     root_ways_m = np.diff(root_m, axis=0)
     way_ratio = float((root_ways_m * foot_ways_m).sum()) / max(float((foot_ways_m**2).sum()), 1e-12)
-    height_ratio = float(np.median(root_m[:, 1])) / max(-float(np.median(feet_m[..., 1].min(axis=1))), 1e-6)
+    height_ratio = float(median(root_m[:, 1])) / max(-float(median(feet_m[..., 1].min(axis=1))), 1e-6)
     leg_m, _ = measure_limbs(motion.skeleton)["legs"]
     stands = float(norms(foot_ways_m).sum()) < _STANDS * leg_m
     for ratio in _UNIT_RATIOS:
@@ -143,7 +143,7 @@ def check_units_agree(motion: Motion) -> None:
         if is_as_high and (is_as_far or (stands and ratio > _FAR_ABOVE)):
             raise InputError(
                 f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones: hips are "
-                f"{np.median(root_m[:, 1]):.3g} m high over legs of {leg_m:.2f} m, and move {way_ratio:.2g} times as "
+                f"{median(root_m[:, 1]):.3g} m high over legs of {leg_m:.2f} m, and move {way_ratio:.2g} times as "
                 f"far as the feet; multiply the bones or divide the positions by {ratio:g}"
             )
 

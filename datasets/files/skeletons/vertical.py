@@ -17,7 +17,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.geometry.vectors import normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import median, normalize_safely, norms
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
@@ -124,7 +124,7 @@ class TracedBody:
         ankle_m = parts_m["left_ankle"]
         leg_m = norms(knee_m - parts_m["left_hip"]) + norms(ankle_m - knee_m)
         upwards_m = parts_m["neck"] - (ankle_m + parts_m["right_ankle"]) / 2
-        usual_leg_m = max(float(np.median(leg_m)), 1e-6)
+        usual_leg_m = max(float(median(leg_m)), 1e-6)
         return cls(joints_m, centre_m, upwards_m, usual_leg_m, fps, format_axis, rest_axis)
 
     @cached_property
@@ -298,7 +298,7 @@ _TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
 def _is_at_zero(body: TracedBody, axis: int) -> bool:
     """Return whether the body is mostly on a floor at 0 along an axis."""
     heights_m = body.joints_m[body.moments] @ AXES[axis]
-    low = np.median(heights_m.min(axis=1)) / body.leg_m
+    low = median(heights_m.min(axis=1)) / body.leg_m
     return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
 
 
@@ -313,7 +313,7 @@ def _strain(body: TracedBody, up: np.ndarray) -> float:
     heights = joints @ up
     low = heights.min(axis=1)
     bears_weight = heights < low[:, None] + _SUPPORT
-    unevenness = np.abs(low - np.median(low)) / _LEVEL
+    unevenness = np.abs(low - median(low)) / _LEVEL
     across = np.linalg.svd(up[None])[2][1:]
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     directions = np.stack([np.cos(angles), np.sin(angles)])

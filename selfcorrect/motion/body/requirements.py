@@ -4,7 +4,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ..geometry.kinematics import joint_positions
-from ..geometry.vectors import cosines, norms
+from ..geometry.vectors import cosines, median, norms
 from ..motion import LENGTHS_READ, Motion
 from ..skeleton import SIDES
 
@@ -107,7 +107,7 @@ def is_quadruped(motion: Motion) -> bool:
     trunk = shoulders - hips
     legs = hips - ankles
     leg_m = norms(knees - hips) + norms(ankles - knees)
-    if np.median(leg_m) < _SHORTEST_BONE_M:
+    if median(leg_m) < _SHORTEST_BONE_M:
         return False
     trunk_per_leg = norms(trunk) / np.maximum(leg_m, _SHORTEST_BONE_M)
-    return bool(np.median(trunk_per_leg) > _LONG_TRUNK and np.median(cosines(trunk, legs)) < _RISING)
+    return bool(median(trunk_per_leg) > _LONG_TRUNK and median(cosines(trunk, legs)) < _RISING)

@@ -209,7 +209,8 @@ def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
     if feet.soles_m is None or corrected_feet.soles_m is None:
         return corrected_feet if feet.soles_m is None else feet
     usual_m = observe(before).sole_depth_m
-    (left_m, right_m) = np.median([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)], axis=0).tolist()
+    soles_m = np.array([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)])
+    (left_m, right_m) = median(soles_m, axis=0).tolist()
     return replace(feet, soles_m=(left_m, right_m))
 
 

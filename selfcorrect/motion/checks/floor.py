@@ -4,7 +4,7 @@ import numpy as np
 
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.runs import find_runs, holds_throughout
-from ..geometry.vectors import norms
+from ..geometry.vectors import median, norms
 from ..support import Surroundings
 from .findings import Measurement
 from .motion_features import MotionFeatures
@@ -88,7 +88,7 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
     for start, stop in find_runs(clear_m > high_m):
         falls_m_s2 = features.falls_m_s2[start:stop]
         # The mean is not enough: a body that is lifted and let down falls as much on average.
-        if min(falls_m_s2.mean(), np.median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
+        if min(falls_m_s2.mean(), median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
             is_unsupported[start:stop] = True
     return is_unsupported
 
@@ -107,7 +107,7 @@ def lost_hip_height_m(features: MotionFeatures) -> Measurement:
     clear_m = features.with_surroundings(Surroundings()).clear_m
     rises_m = clear_m - np.percentile(clear_m, _LOW_PERCENTILE)
     height_m = features.positions_m[:, pelvis, 1]
-    usual_height_m = np.median(height_m[rises_m < HIGH_M])
+    usual_height_m = median(height_m[rises_m < HIGH_M])
     is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
     feet_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
     speeds_m_s = norms(np.gradient(feet_m[..., [0, 2]], 1 / features.fps, axis=0))

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..geometry.filters import median_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import norms
+from ..geometry.vectors import median, norms
 from .findings import Measurement
 from .motion_features import MotionFeatures
 
@@ -25,7 +25,7 @@ def noise_m(features: MotionFeatures) -> Measurement:
     second = _difference_level(features, 2)
     fourth = _difference_level(features, 4)
     level = np.where(fourth > _NOISE_RATIO * second, fourth / np.sqrt(70.0), 0.0)
-    level_of_median_joint = np.median(level, axis=1)
+    level_of_median_joint = median(level, axis=1)
     return Measurement.from_frames(np.pad(level_of_median_joint, (2, 2), mode="edge"))
 
 
@@ -74,9 +74,9 @@ def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
     for step, weight in enumerate((1.0, -4.0, 6.0, -4.0, 1.0)):
         start = step * stride
         fourth += weight * places_m[start : start + count]
-    shared_m = norms(np.median(fourth, axis=1))
+    shared_m = norms(median(fourth, axis=1))
     # A fourth difference of places is 1, −3, 3, −1 of the steps: 20 times their variance.
-    deviation_m = float(np.median(shared_m)) / (_MEDIAN_OF_TWO * np.sqrt(20.0))
+    deviation_m = float(median(shared_m)) / (_MEDIAN_OF_TWO * np.sqrt(20.0))
     return deviation_m * float(np.sqrt(features.fps / stride))
 
 
@@ -106,7 +106,7 @@ def jump_m(features: MotionFeatures) -> Measurement:
     """Distance by which the whole body jumps from one frame to the next: to stay there, or to come back at once."""
     if len(features) < 4:
         return Measurement.empty()
-    spike_of_median_joint_m = np.median(spike_m(features).values, axis=1)
+    spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return Measurement.from_frames(np.maximum(_splice_m(features), spike_of_median_joint_m))
 
 

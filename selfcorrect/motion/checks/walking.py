@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import normalize_safely, norms
+from ..geometry.vectors import median, normalize_safely, norms
 from .findings import Measurement
 from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
 from .motion_features import MotionFeatures
@@ -94,7 +94,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
-    leg_m = float(np.median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
+    leg_m = float(median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
     forwards = _forwards(left_hip_m - right_hip_m, features.fps)
     ahead_m = np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards)
     apart_m = _smooth(ahead_m, _STRIDE_S, features.fps)
@@ -185,7 +185,7 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
     places = places[int(walk.frames[0]) : int(walk.frames[-1]) + 1]
     trunk_m = places[:, 1] - places[:, 0]
     legs_m = places[:, 2:4] - places[:, 4:]
-    uprightness = np.median(trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9))
+    uprightness = median(trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9))
     straightness = np.percentile(norms(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
     lift = np.abs(places[:, 4, 1] - places[:, 5, 1]).max() / walk.leg_m
     return bool(uprightness > _UPRIGHT and straightness > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
@@ -196,13 +196,13 @@ def walk_ratio(walk: Walk, fps: float) -> float:
 
     Sekiya and Nagasaki 1998, "Reproducibility of the walking patterns of normal young adults".
     """
-    step_s = float(np.median(np.diff(walk.frames))) / fps
-    return float(np.median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
+    step_s = float(median(np.diff(walk.frames))) / fps
+    return float(median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
 
 
 def _is_noisy(features: MotionFeatures) -> bool:
     noise = noise_m(features).values
-    return noise.size > 0 and float(np.median(noise)) > _NOISY_M
+    return noise.size > 0 and float(median(noise)) > _NOISY_M
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:

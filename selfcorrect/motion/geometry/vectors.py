@@ -4,6 +4,8 @@ NumPy's own functions take several times as long: they work along the last axis,
 same.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 NEXT = np.array([1, 2, 0])
@@ -96,8 +98,9 @@ def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> n
     return low + (high - low) * share if share < 0.5 else high - (high - low) * (1 - share)
 
 
-def median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """Return the median along an axis, or of all values; NaN of no values."""
+def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.ndarray:
+    """Return the median along an axis, or of all values; NaN of no values, and where a value is NaN."""
+    values = np.asarray(values)
     if axis is None:
         values = values.reshape(-1)
         axis = 0
@@ -105,9 +108,11 @@ def median(values: np.ndarray, axis: int | None = None) -> np.ndarray:
     if not count:
         return np.full(np.delete(values.shape, axis), np.nan)
     middle = count // 2
-    ordered = np.partition(values, middle if count % 2 else (middle - 1, middle), axis)
+    ordered = np.partition(values, (max(middle - 1, 0), middle, -1), axis)
     high = ordered.take(middle, axis)
-    return high if count % 2 else (ordered.take(middle - 1, axis) + high) / 2
+    result = high if count % 2 else (ordered.take(middle - 1, axis) + high) / 2
+    largest = ordered.take(-1, axis)  # NaN come last
+    return np.where(np.isnan(largest), largest, result) if np.isnan(largest).any() else result
 
 
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:

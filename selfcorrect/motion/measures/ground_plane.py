@@ -23,6 +23,7 @@ from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import rotate
 from ..geometry.runs import find_runs
+from ..geometry.vectors import median, percentile
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES
@@ -195,13 +196,13 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     if is_left.all() or not is_left.any():
         return None
     places_m = np.array([stance.place_m for stance in stances])
-    across_m = places_m[:, [0, 2]] - np.median(places_m[:, [0, 2]], axis=0)
-    heights_m = places_m[:, 1] - np.median(places_m[:, 1])
+    across_m = places_m[:, [0, 2]] - median(places_m[:, [0, 2]], axis=0)
+    heights_m = places_m[:, 1] - median(places_m[:, 1])
     shown = np.zeros((0, 2))
     if min(is_left.sum(), (~is_left).sum()) >= _FEWEST_OF_FOOT:
         shown = _find_shown_directions(across_m, _HEIGHT_ERROR_M)
     fitted, off_m = _fit_along(across_m, heights_m, shown, slopes)
-    error_m = max(_HEIGHT_ERROR_M, _TO_DEVIATION * float(np.median(np.abs(off_m))))
+    error_m = max(_HEIGHT_ERROR_M, _TO_DEVIATION * float(median(np.abs(off_m))))
     surely_shown = _find_shown_directions(across_m, error_m)
     if len(surely_shown) < len(shown):
         shown = surely_shown
@@ -214,8 +215,8 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > contradicts
     if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
         return None
-    apart_m = float(np.median(off_m[is_left]) - np.median(off_m[~is_left]))
-    off_m = np.abs(off_m - np.median(off_m))
+    apart_m = float(median(off_m[is_left]) - median(off_m[~is_left]))
+    off_m = np.abs(off_m - median(off_m))
     distance_m = float(np.percentile(off_m, _NEAR_PERCENTILE))
     is_bent = distance_m >= _NEAR_M
     is_near_mean = len(shown) and not off_lean.any() and distance_m < _BENT * float(np.ptp(across_m @ fitted))
@@ -358,7 +359,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     velocity_m_s = np.gradient(centre_m, 1 / motion.fps, axis=0)
     leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
     heights_m = centre_m[:, 1] - np.min([positions_m[:, ankle, 1] for ankle in ankles], axis=0)
-    tall_m = _at_least(float(np.percentile(heights_m, 95)))
+    tall_m = _at_least(float(percentile(heights_m, 95)))
     stands = observe(motion).toes_stand
     stances = []
     for side, ankle in enumerate(ankles):

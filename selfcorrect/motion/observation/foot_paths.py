@@ -9,7 +9,7 @@ import numpy as np
 from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
-from ..geometry.vectors import median_of_known, norms
+from ..geometry.vectors import median, median_of_known, norms, percentile
 from . import thresholds as limits
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -64,7 +64,8 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
     if len(points_m) < 5:
         return np.zeros(points_m.shape[1])
     residual_m = points_m - smooth_parabolic(points_m, 5)
-    return 1.48 * np.median(np.abs(residual_m), axis=(0, 2)) / np.sqrt(1 - parabola_weights(5)[2])
+    deviations_m = np.abs(residual_m).swapaxes(0, 1).reshape(points_m.shape[1], -1)
+    return 1.48 * median(deviations_m, axis=1) / np.sqrt(1 - parabola_weights(5)[2])
 
 
 def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:
@@ -79,7 +80,7 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
     most = frames - (1 - frames % 2)
     windows = windows[windows <= frames] if shortest <= frames else np.array([most])
     noise_shares = fps * np.sqrt(12 / (windows * (windows**2.0 - 1)))
-    is_noisy = np.median(noise_m) * noise_shares > limits.NOISE_M_S
+    is_noisy = median(noise_m) * noise_shares > limits.NOISE_M_S
     chosen = min(int(is_noisy.sum()), len(windows) - 1)
     return int(windows[chosen]), float(noise_shares[chosen])
 
@@ -91,7 +92,7 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
     rises = velocities_m_s[..., 1] / limits.RISES_M_S
     weights = np.exp(-0.5 * (heights**2 + rises**2)).ravel()
     standing = weights @ np.exp(-0.5 * (level_m_s**2).sum(-1) / limits.GLIDES_M_S**2)
-    glide_m_s = np.median(level_m_s[weights >= np.quantile(weights, 0.8)], axis=0)
+    glide_m_s = median(level_m_s[weights >= percentile(weights, 80)], axis=0)
     near = weights
     for _ in range(6):
         distances = ((level_m_s - glide_m_s) ** 2).sum(-1) / limits.GLIDES_M_S**2
@@ -115,8 +116,8 @@ def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
     toes_m = joints_m[:, :, 1]
     lengths_m = np.maximum(norms(toes_m - ankles_m), 1e-6)
     steps_m = norms(np.gradient(joints_m, axis=0)).max(-1)
-    is_still = steps_m <= np.quantile(steps_m, 0.25, axis=0)
-    length_m = np.median(lengths_m, axis=0)
+    is_still = steps_m <= percentile(steps_m, 25, axis=0)
+    length_m = median(lengths_m, axis=0)
     rise_m = median_of_known(np.where(is_still, (ankles_m - toes_m)[..., 1], np.nan), axis=0)
     rise_m = np.clip(rise_m, 0.0, 0.8 * length_m)
     reach_m = np.sqrt(length_m**2 - rise_m**2)

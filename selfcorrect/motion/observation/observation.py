@@ -22,7 +22,7 @@ from ...runtime.content_cache import remember_by_content
 from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
-from ..geometry.vectors import norms
+from ..geometry.vectors import median, norms, percentile
 from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, Skeleton
 from . import thresholds as limits
@@ -150,7 +150,7 @@ class Observation:
             return -float(self._toe_offset_m[1])
         rises_m = (self.feet_m[:, :, 0] - self.feet_m[:, :, 1])[..., 1][self.stands_flat]
         is_shown = len(rises_m) > limits.FLAT_S * self.fps
-        return float(np.percentile(rises_m, 25)) if is_shown else limits.ANKLE_RISE_M
+        return float(percentile(rises_m, 25)) if is_shown else limits.ANKLE_RISE_M
 
     @cached_property
     def floor_m(self) -> float:
@@ -181,7 +181,7 @@ class Observation:
             flat_m = self.feet_m[self.stands_flat[:, foot], foot, -1, 1]
             if len(flat_m) <= limits.FLAT_S * self.fps:
                 return 0.0
-            heights_m.append(float(np.median(flat_m)))
+            heights_m.append(float(median(flat_m)))
         return float(np.clip((heights_m[0] - heights_m[1]) / 2, -limits.ALIKE_M, limits.ALIKE_M))
 
     @property
@@ -229,12 +229,12 @@ class Observation:
         """
         toes_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)[..., -1]
         above_m = toes_m + self._base_m - self.sole_depth_m - self.ground_m
-        tolerance_m = limits.OFF_M + 2 * float(np.median(self.noise_m))
+        tolerance_m = limits.OFF_M + 2 * float(median(self.noise_m))
         contradicts = above_m < -tolerance_m
         stands = self.standing[..., -1] > limits.LIKELY
         for foot in range(2):
             for start, stop in find_runs(stands[:, foot]):
-                if np.median(above_m[start:stop, foot]) > tolerance_m:
+                if median(above_m[start:stop, foot]) > tolerance_m:
                     contradicts[start:stop, foot] |= above_m[start:stop, foot] > tolerance_m
         return np.where(contradicts, above_m, 0.0)
 
@@ -266,7 +266,7 @@ class Observation:
         if not self.has_feet:
             return _perceive_nothing(*self.feet_m.shape[:3:2])
         joints_m = np.round(self.feet_m - np.array([0.0, self._base_m, 0.0]), 9)
-        return _perceive(find_heels_and_toes(joints_m), self.fps)
+        return _perceive(joints_m, self.fps)
 
 
 _OBSERVATIONS: WeakKeyDictionary[Motion, Observation] = WeakKeyDictionary()
@@ -323,8 +323,9 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
 
 
 @remember_by_content
-def _perceive(points_m: np.ndarray, fps: float) -> _Perception:
-    """Find stances and ground of points (T, 2, K, 3) of the feet."""
+def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
+    """Find stances and ground of ankles and toe joints (T, 2, K, 3)."""
+    points_m = find_heels_and_toes(joints_m)
     shape = points_m.shape[:3]
     paths = FootPaths.from_points(points_m.reshape(shape[0], -1, 3), fps)
     model = StanceModel(paths, fps, shape[2])
@@ -342,7 +343,7 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
     rises_m = np.array([float(slope.rises_m(stance.place_m, stance.middle / fps)) for stance in stances])
     votes_m = np.array([stance.place_m[1] for stance in stances]) - rises_m
     heights_m = paths.places_m[..., 1]
-    votes = count_votes(stances, votes_m, heights_m.reshape(shape).min(1), float(np.median(paths.noise_m)))
+    votes = count_votes(stances, votes_m, heights_m.reshape(shape).min(1), float(median(paths.noise_m)))
     believed = []
     for stance, vote_m in zip(stances, votes_m, strict=True):
         if stance.carries or vote_m < votes.floors_m[stance.part] + limits.SAME_LEVEL_M:

@@ -7,7 +7,7 @@ lasting. So feet that slide, that tremble or whose floor is elsewhere have stanc
 import numpy as np
 
 from ..geometry.compiled import KERNELS
-from ..geometry.vectors import percentile
+from ..geometry.vectors import median, percentile
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -23,9 +23,9 @@ class StanceModel:
         self._switch = 1 - np.exp(-1 / (fps * limits.SWITCH_S))
         # One of the feet stands nearly always: the slower one shows how fast stances slide.
         toes_m_s = paths.speeds_m_s[:, self._toes]
-        slower_m_s = np.median(toes_m_s.min(1)) / np.sqrt(2 * np.log(2))
+        slower_m_s = median(toes_m_s.min(1)) / np.sqrt(2 * np.log(2))
         self._stands_m_s = float(np.clip(slower_m_s, limits.STANDS_M_S, limits.SLIDES_M_S))
-        fast_m_s = float(np.percentile(toes_m_s, 90)) / 1.5
+        fast_m_s = float(percentile(toes_m_s, 90)) / 1.5
         self._swings_m_s = max(fast_m_s, 4 * self._stands_m_s, limits.GLIDES_M_S)
         self._rises_m_s = limits.RISES_M_S
         self._lifts_m_s = limits.LIFTS_M_S
@@ -65,7 +65,7 @@ class StanceModel:
         stands = standing[:, self._toes]
         along_m_s = self._paths.speeds_m_s[:, self._toes]
         up_m_s = self._paths.rises_m_s[:, self._toes]
-        noise_m_s = float(np.median(self._paths.speed_noise_m_s))
+        noise_m_s = float(median(self._paths.speed_noise_m_s))
         slides_m_s = min(self._scale(along_m_s, stands, limits.STANDS_M_S, 2), limits.SLIDES_M_S)
         self._stands_m_s = max(slides_m_s, 0.8 * limits.STANDS_M_S, noise_m_s)
         self._swings_m_s = max(self._scale(along_m_s, 1 - stands, limits.SWINGS_M_S, 2), 4 * self._stands_m_s)

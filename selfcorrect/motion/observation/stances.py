@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median
+from ..geometry.vectors import median, percentile
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -153,7 +153,7 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
         lowest_m: (T, K) height of each point of the lower foot.
         noise_m: Standard deviation of the heights, from joint noise.
     """
-    floors_m = np.percentile(lowest_m, 20, axis=0)
+    floors_m = percentile(lowest_m, 20, axis=0)
     error_m = limits.SAME_LEVEL_M
     levels_m = floors_m[[-1]]
     width_m = limits.VOTE_WIDTH_M + noise_m
@@ -203,7 +203,7 @@ def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> 
         if is_floor:
             levels_m.append(floor_m)
         elif weights[group].sum() > limits.LEVEL_WEIGHT:
-            levels_m.append(float(np.median(heights_m[group])))
+            levels_m.append(float(median(heights_m[group])))
     return np.array(levels_m or [floor_m])
 
 

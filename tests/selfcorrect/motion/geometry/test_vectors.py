@@ -27,6 +27,8 @@ def test_cross_products_have_the_bits_of_numpy(shapes: tuple[tuple[int, ...], tu
 def test_bits_are_those_of_numpy(shape: tuple[int, ...], axis: int | None) -> None:
     values = np.random.default_rng(0).normal(size=shape).round(2)  # some are equal
     np.testing.assert_array_equal(median(values, axis), np.median(values, axis=axis))
+    with_unknown = np.where(values == values.flat[0], np.nan, values)
+    np.testing.assert_array_equal(median(with_unknown, axis), np.median(with_unknown, axis=axis))
     for percent in (0, 5, 20, 25, 30, 40, 95, 100):
         np.testing.assert_array_equal(percentile(values, percent, axis), np.percentile(values, percent, axis=axis))
 
