@@ -202,7 +202,7 @@ def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> d
     """Return roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of a part at `starts` (n,)."""
     motion = part.motion
     last_frame = len(part.motion) - 1
-    if part.repeated:  # enough cycles that a window can begin at every frame of the first one
+    if part.repeated:  # enough cycles that a window can begin at every frame of the first
         motion = repeat_cycle(close_cycle(motion), 1 + -(-settings.frames // last_frame))
     stops = starts + settings.frames - 1
     wraps = part.repeated & (stops > last_frame)

@@ -144,7 +144,7 @@ def _check_environment() -> None:
     try:
         os.getcwd()
     except OSError:
-        raise SettingError("the current folder was removed; change to one that exists") from None
+        raise SettingError("the current folder was removed; change to a folder that exists") from None
     unpacked_limit_bytes()
 
 

@@ -510,7 +510,7 @@ def seeds_to_decide(
     if len(above) == 1 or not varies or not is_decided(MOST_SEEDS):
         return None
     counts = range(len(above), MOST_SEEDS + 1)
-    return counts[bisect_left(counts, True, key=is_decided)]  # intervals of more seeds lie within those of fewer
+    return counts[bisect_left(counts, True, key=is_decided)]  # intervals of more seeds lie within intervals of fewer
 
 
 def plan_looks(seeds: int) -> dict[int, float]:

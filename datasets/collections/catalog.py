@@ -20,7 +20,7 @@ DATASETS = Registry(
         Row("lafan1", f"{_HERE}.bvh_collections:LAFAN1", "Locomotion, fights and falls, for in-betweening."),
         Row("bandai-namco", f"{_HERE}.bvh_collections:BANDAI_NAMCO", "Actions in many styles."),
         Row("mixamo", f"{_HERE}.bvh_collections:MIXAMO", "Characters' animations."),
-        Row("amass", f"{_HERE}.amass:AMASS", "Most of the world's optical motion capture on one body model."),
+        Row("amass", f"{_HERE}.amass:AMASS", "Most of the world's optical motion capture on a common body model."),
     ],
     group="selfcorrect.datasets",
 )

@@ -72,7 +72,7 @@ def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.w
     for clip in clips:
         try:
             motions = [check_numbers(motion) for motion in clip.read()]
-        except Exception as error:  # whatever is wrong with one file, the others go on
+        except Exception as error:  # a bad file stops no other
             complain(describe_failure(clip.path, error))
         else:
             yield from motions

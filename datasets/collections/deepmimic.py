@@ -112,7 +112,7 @@ def _clip(path: Path, content: object, fps: float) -> Motion:
     bad = np.argwhere(np.linalg.norm(quaternions, axis=-1) < 1e-6)
     if len(bad):
         raise InputError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
-    # A frame's duration is the time to the next one, so the last one's counts for nothing.
+    # A frame's duration is the time to the next frame, so the last frame's duration counts for nothing.
     times_s = np.cumsum([0.0, *frames[:-1, 0]])
     check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
     label = path.stem.removeprefix(_PREFIX)

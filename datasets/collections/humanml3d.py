@@ -120,7 +120,7 @@ def columns_of(folder: Path) -> int | None:
 HUMANML3D = Dataset(
     name="humanml3d",
     title="HumanML3D",
-    holds="14,616 motions (29,232 with mirrored ones), 44,970 captions, 20 fps, SMPL's 22 joints",
+    holds="14,616 motions (29,232 with mirrored motions), 44,970 captions, 20 fps, SMPL's 22 joints",
     obtain="the repository EricGuo5513/HumanML3D on GitHub has the captions, the splits and the scripts that make the "
     "motions from AMASS, which needs an account at the Max Planck Institute for Intelligent Systems.",
     licence="captions and scripts MIT; the motions fall under AMASS' licence (non-commercial research) "

@@ -209,7 +209,7 @@ def rate_of(
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:
-        raise InputError(f"{path}: has no frame rate, as all files of {program}; say that of the video with --fps")
+        raise InputError(f"{path}: has no frame rate, as all files of {program}; give the video's with --fps")
     return usual, (f"{usual:g} fps assumed, as of {program} (--fps)",)
 
 

@@ -45,7 +45,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     file = _set_ground(file, reading)
     flaws = [find_flaw(motion) for motion in file.motions]
     flaw = next(filter(None, (*flaws, file.flaw, _describe_refusals(path, file))), "")
-    is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged one by one
+    is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged separately
     if is_useless and not any_body:
         raise InputError(flaw)
     for motion in file.motions:

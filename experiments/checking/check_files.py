@@ -96,7 +96,7 @@ def check_files(
         try:
             checked = _check_file(path, reading, choice, engine, explain)
             yield _measure_references(checked, reading) if as_references and not checked.flaw else checked
-        except Exception as error:  # whatever is wrong with one file, the others go on
+        except Exception as error:  # a bad file stops no other
             yield CheckedFile(path, error=describe_failure(path, error))
 
 

@@ -156,7 +156,7 @@ class CorrectCommand:
         """Refuse missing inputs and engines before the work begins."""
         files = [Path(name) for name in self.inputs if not is_address(name)]
         must_exist((*files, *self.options.reading.files, self.options.contacts))
-        if len(self.inputs) == 1:  # among several, the others go on
+        if len(self.inputs) == 1:  # among several, all others go on
             must_be_readable(files)
         is_one_file = len(files) == 1 and not files[0].is_dir()
         if self.contacts_out is not None and not is_one_file:

@@ -71,7 +71,7 @@ class CurateCommand:
         if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
             raise SettingError(f"{self.out}: the summary of choices is written as .json or .csv")
         if replace(self, sources=(), out=None, overwrite=False) != CurateCommand():
-            raise SettingError("saved choices take only out and overwrite; the other options are for pages")
+            raise SettingError("saved choices take only out and overwrite; all other options are for pages")
         must_exist(self.sources)
         check_output(self.out, self.overwrite, self.sources)
         from selfcorrect.storage.files.strict_json import to_json

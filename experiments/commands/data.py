@@ -212,7 +212,7 @@ class Convert:
                 check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER, all_targets)
             for target_path, motion in zip(targets, motion_file.motions, strict=True):
                 save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
-        except Exception as error:  # whatever is wrong with one file, the others go on
+        except Exception as error:  # a bad file stops no other
             if is_machine_failure(error):
                 raise InputError(f"{target}: could not be written ({error}); earlier files are complete") from error
             print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
@@ -304,7 +304,7 @@ class Profile:
         for file in files:
             try:
                 yield from open_motion(file, self.reading, any_body=True).motions
-            except Exception as error:  # whatever is wrong with one file, the others go on
+            except Exception as error:  # a bad file stops no other
                 unread.append(describe_failure(file, error))
 
 

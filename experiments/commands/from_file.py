@@ -102,7 +102,7 @@ def _refuse_repeated_keys(node: Any, path: Path, level: int) -> None:
         name = _option_name(key.value) if level == 0 else key.value
         line = key.start_mark.line + 1
         if name in lines:
-            raise InputError(f"{path}: {key.value} is given twice, in lines {lines[name]} and {line}; leave one out")
+            raise InputError(f"{path}: {key.value} is given twice, in lines {lines[name]} and {line}; leave either out")
         lines[name] = line
 
 

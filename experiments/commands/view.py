@@ -36,7 +36,7 @@ def _read_motions(path: Path, reading: Reading) -> tuple[Motion, ...]:
 
     try:
         file = open_motion(path, reading, any_body=True)
-    except Exception as error:  # whatever is wrong with one file, the others are shown
+    except Exception as error:  # a bad file stops no other
         print(f"selfcorrect: {describe_failure(path, error)}", file=sys.stderr)
         return ()
     if file.assumed:

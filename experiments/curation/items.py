@@ -79,7 +79,7 @@ def _read_files(paths: Sequence[Path], reading: Reading) -> Iterator[Item]:
     for title, file in zip(make_titles(files), files, strict=True):
         try:
             motions = open_motion(file, reading, any_body=True).motions
-        except Exception as error:  # whatever is wrong with one file, the others are shown
+        except Exception as error:  # a bad file stops no other
             print(f"selfcorrect: {describe_failure(file, error)}", file=sys.stderr)
             continue
         for number, motion in enumerate(motions):

@@ -68,7 +68,7 @@ class RatingSummary:
             ("common pairs", str(agreement["pairs"])),
             ("Krippendorff's alpha", _format_interval(agreement["krippendorff_alpha"])),
             ("same answer", _format_interval(agreement["same_answer"])),
-            ("left one won", f"{side['left_won']:.2f}"),
+            ("left sample won", f"{side['left_won']:.2f}"),
             ("pull to the left", f"{side['pull_left_logits']:+.2f} ± {reach:.2f} logits"),
             ("reward predicts", _format_interval(self.figures["reward_predicts_unseen"])),
         ]

@@ -311,7 +311,7 @@ def _read_part(part: Sequence[Recording], unread: list[str], progress: Progress)
         progress("read", index, len(part))
         try:
             motions = [_check(item) for item in recording.read()]
-        except Exception as error:  # whatever is wrong with one recording, the others go on
+        except Exception as error:  # a bad recording stops no other
             unread.append(describe_failure(recording.name, error))
         else:
             yield from motions

@@ -229,7 +229,7 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
         state = FileState(key, hash_sidecars(opened, task.source))
         blank = replace(blank, content=FileContent(file.assumed), state=state)
         return _InputFile(task, blank, file, prepared)
-    except Exception as error:  # whatever is wrong with one file, the others go on
+    except Exception as error:  # a bad file stops no other
         return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)
 
 
@@ -257,7 +257,7 @@ def correct_each(
             continue
         try:
             results.append(options.finish(motion, correction))
-        except Exception as error:  # whatever is wrong with one motion, the others go on
+        except Exception as error:  # a bad motion stops no other
             results.append(error)
     return results
 
@@ -331,7 +331,7 @@ def _write_products(
             else:
                 results.append(describe_correction(blank, notes, motion, outcome))
         return merge_results(results, file.names)
-    except Exception as error:  # whatever is wrong with one file, the others go on
+    except Exception as error:  # a bad file stops no other
         if is_machine_failure(error):
             raise
         return replace(blank, reason=describe_failure(task.source, error))

@@ -44,9 +44,9 @@ def measure_written(
         return list(corrections)
     reading = replace(options.reading, floor=None, drop=False)  # the floor of a written file is at zero
     read_again = partial(open_motion, path, reading, any_body=True)
-    file, failure = try_optional("figures are not those of the written file", read_again, None)
+    file, failure = try_optional("figures do not describe the written file", read_again, None)
     if file is None or len(file.motions) != len(corrections):
-        note = Note(words=failure or "figures are not those of the written file: it holds other motions")
+        note = Note(words=failure or "figures do not describe the written file: it holds other motions")
         return [replace(correction, notes=(*correction.notes, note)) for correction in corrections]
     measured = []
     for motion, correction, written in zip(motions, corrections, file.motions, strict=True):

@@ -62,7 +62,7 @@ class RunnerRow(Row):
 RUNNERS = Registry(
     "runner",
     [
-        RunnerRow("here", f"{__name__}:run_sequentially", "One job after the other, in this process."),
+        RunnerRow("here", f"{__name__}:run_sequentially", "Job by job, in this process."),
         RunnerRow("processes", f"{__name__}:processes", "Several jobs at once, in processes of this machine."),
         RunnerRow(
             "ray",

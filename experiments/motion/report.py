@@ -81,14 +81,14 @@ FIELD_DRAWN = ("field_fid", "field_precision_3", "field_matching")
 """Those of the field's evaluator."""
 
 NOTES = (
-    "λ is the number of synthetic samples per real one; fully synthetic means that no real sample trains the model "
+    "λ is the number of synthetic samples per real sample; fully synthetic means that no real sample trains the model "
     "after generation 0. γ is the correction strength: each sample is replaced by its corrected form with probability"
     " γ/(1+γ), so that γ = ∞, the default, corrects every sample.",
     "A Fréchet distance compares means and covariances of fixed motion features, no trained network. Precision and "
     "density say how many samples look real; recall and coverage how much of the real variety the samples reach. "
     "Penetration, floating and skate count what exceeds 5 mm; real motion has some of each, so compare with the first"
     " row.",
-    "The memoriser returns training windows, each as often as the other: a model that scores like it may have copied. "
+    "The memoriser returns training windows, all equally often: a model that scores like it may have copied. "
     "Novelty is the median distance of a sample to the nearest training window of its label, divided by the median "
     "distance between neighbouring training windows: 0 for copies, about 1 for other real windows. The training loss "
     "is the mean over the last quarter of the steps of each generation.",
@@ -345,7 +345,7 @@ def _sections(judged: MotionJudged, founders: Founders) -> list[Section]:
         Section(
             "Last generation",
             "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
-            "diversity belong together: a model can win one by losing the other.",
+            "diversity belong together: a model can win realism by losing diversity.",
             last_generation_table(outcome),
         ),
         Section(

@@ -115,7 +115,7 @@ REMEDIES = Registry(
         RemedyRow(
             "preferred",
             f"{_BUILT}:preference",
-            "Sampling bias: of four draws the one that people would choose; needs --ratings.",
+            "Sampling bias: of four draws the draw that people would choose; needs --ratings.",
             knows="choices of people, generalised by six features",
             cost="4 × samples",
             source="Ferbach et al. 2024 (arXiv 2407.09499)",

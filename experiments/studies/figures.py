@@ -201,7 +201,7 @@ class Picture:
 # --- the last generation by synthetic ratio ---------------------------------------------------------------------------
 #
 # Lines are ordered by synthetic share, λ / (1 + λ), because it is finite for the fully synthetic loop. Words and axes
-# name the ratio λ, as the literature does: "100 %" of Gillman et al. (2024) is λ = 1, which is a share of one half.
+# name the ratio λ, as the literature does: "100 %" of Gillman et al. (2024) is λ = 1, which is a share of half.
 
 
 @dataclass(frozen=True)

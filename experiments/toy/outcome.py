@@ -114,7 +114,7 @@ def group_arms(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
         return {group: name_arms(arms) for group, arms in toy.groups.items()}
     groups: dict[str, dict[str, str]] = {group: {} for group in toy.groups or ()}
     for arm in curves:
-        for group in sorted(groups, key=len, reverse=True):  # a longer name may begin with a shorter one
+        for group in sorted(groups, key=len, reverse=True):  # a longer name may begin with a shorter name
             if arm.startswith(f"{group}, "):
                 groups[group][arm.removeprefix(f"{group}, ")] = arm
                 break

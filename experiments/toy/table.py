@@ -47,7 +47,7 @@ TOYS = Registry(
         _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
     ],
     row_type=ToyRow,
-    also="all, or a Python file such as those in examples/loops",
+    also="all, or a Python file as in examples/loops",
 )
 
 

@@ -199,7 +199,7 @@ def _open_answer(kind: str, content: list[Any]) -> Any:
     raise error
 
 
-# --- in the other process --------------------------------------------------------------------------------------------
+# --- in the separate process -----------------------------------------------------------------------------------------
 
 
 def _serve(number: int) -> None:
@@ -255,6 +255,6 @@ def _to_sendable(error: Exception) -> Exception:
 def _end_with_the_other(number: int) -> None:
     """End this process and everything that it started when the other end is closed, whatever runs here."""
     watch = select.poll()
-    watch.register(number, 0)  # only that the other end is gone
+    watch.register(number, 0)  # only that the opposite end is gone
     watch.poll()
     os.killpg(0, signal.SIGKILL)

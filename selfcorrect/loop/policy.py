@@ -432,7 +432,7 @@ _MOST = 1e6
 
 
 def _check_ratio(policy: str, ratio: float) -> None:
-    _check_number(f"λ of {policy} (synthetic samples per real one)", ratio, least=0)
+    _check_number(f"λ of {policy} (synthetic samples per real sample)", ratio, least=0)
 
 
 def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:

@@ -29,11 +29,11 @@ POLICIES = Registry(
             "Fully synthetic, a share of the training set replaced in each generation, the oldest first.",
             "renew:SHARE",
         ),
-        _row("augment", "Augment", "All real data and λ fresh synthetic samples per real one.", "augment:RATIO"),
+        _row("augment", "Augment", "All real data and λ fresh synthetic samples per real sample.", "augment:RATIO"),
         _row(
             "augment_once",
             "AugmentOnce",
-            "All real data and λ synthetic samples per real one, always those of generation 1.",
+            "All real data and λ synthetic samples per real sample, always of generation 1.",
             "augment_once:RATIO",
         ),
         _row(
@@ -49,7 +49,12 @@ POLICIES = Registry(
             "accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO",
         ),
         _row("fresh", "Fresh", "New real data in every generation, and synthetic samples.", "fresh:COUNT:RATIO"),
-        _row("keep", "Keep", "A share of the original data, the rest replaced by synthetic samples.", "keep:FRACTION"),
+        _row(
+            "keep",
+            "Keep",
+            "A share of the original data, all other data replaced by synthetic samples.",
+            "keep:FRACTION",
+        ),
     ],
     row_type=PolicyRow,
 )

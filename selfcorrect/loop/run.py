@@ -102,7 +102,7 @@ class Arm:
     and corrections, e.g. `PreferCorrections()`."""
 
     def __post_init__(self) -> None:
-        hint = "; parse_policy makes one from text" if isinstance(self.policy, str) else ""
+        hint = "; parse_policy makes a policy from text" if isinstance(self.policy, str) else ""
         check_methods("policy", self.policy, ("count", "mix"), f"expected a policy such as Replace(){hint}")
         check_count("generations", self.generations, 1)
         check_count("steps", self.steps, 0)

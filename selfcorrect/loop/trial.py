@@ -90,7 +90,7 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
         if kind == "real" and not trial.accepted_count:
             warnings.warn(
                 f"corrector {name_of(corrector)!r} rejects all {trial.count} real samples that it was tried on; a run "
-                "stops if it rejects all generated ones too",
+                "stops if it rejects all generated samples too",
                 stacklevel=2,
             )
     return unrepeatable_kind
@@ -100,7 +100,7 @@ def describe_unrepeatable(title: str, kind: str) -> str:
     """Return the message about a corrector that gave two answers to the same kind of samples."""
     return (
         f"{title} gave two answers to the same {kind} samples and the same stream: it keeps state or draws numbers of "
-        "its own, so that a resumed run would differ from a whole one; draw from `stream`, give what it keeps to "
+        "its own, so that a resumed run would differ from a whole run; draw from `stream`, give what it keeps to "
         f"`state()` and `load_state()`, {_DECLARE}"
     )
 

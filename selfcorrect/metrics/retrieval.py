@@ -37,7 +37,7 @@ def retrieval_ranks(queries: np.ndarray, candidates: np.ndarray, target_rows: np
     ):
         raise InputError(f"retrieval needs one of {len(candidates)} candidates for each of {len(queries)} queries")
     if not (np.isfinite(queries).all() and np.isfinite(candidates).all()):
-        raise InputError("retrieval needs finite embeddings, got NaN or infinite ones")
+        raise InputError("retrieval needs finite embeddings, got NaN or infinite numbers")
     distances = cdist(queries, candidates)
     to_target = distances[np.arange(len(target_rows)), target_rows]
     return (distances <= to_target[:, None]).sum(axis=1) - 1

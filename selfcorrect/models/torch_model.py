@@ -25,7 +25,9 @@ def build_module(module: Module) -> nn.Module:
     """Return a copy of a module, or the module that a function makes; SettingError if it makes none."""
     network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
     if not isinstance(network, nn.Module):
-        raise SettingError(f"a model needs a torch module, or a function that makes one, got {type(network).__name__}")
+        raise SettingError(
+            f"a model needs a torch module, or a function that makes a module, got {type(network).__name__}"
+        )
     return network
 
 

@@ -176,7 +176,7 @@ def start_processes(
     is_console = warnings.formatwarning is format_for_console
     executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (is_console, initializer, *arguments))
     with _without_main_script():
-        for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: one process each
+        for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: a process each
             started.result()
     return executor
 

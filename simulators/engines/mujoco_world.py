@@ -280,7 +280,7 @@ class MuJoCoWorld:
             # The forces along the edges of the friction pyramid add up to the normal force.
             edges = contacts.efc_address[:, None] + _EDGES
             upward_n = data.efc_force[edges].sum(axis=1) * contacts.frame[:, 2]
-            lower_bodies, upper_bodies = model.geom_bodyid[contacts.geom].T  # the normal points to the latter
+            lower_bodies, upper_bodies = model.geom_bodyid[contacts.geom].T  # the normal points to the second geometry
             carried_n = np.bincount(upper_bodies, upward_n, model.nbody)
             pressed_n = np.bincount(lower_bodies, upward_n, model.nbody)
             self._loads_n[body] = (carried_n - pressed_n)[self._addresses.bodies]

@@ -97,7 +97,7 @@ def track_motions(
     Returns:
         The simulated motions of each plan.
     """
-    # Sorted by length, bodies that still go on are always the first ones.
+    # Sorted by length, bodies that still go on are always the first.
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)
     sorted_plans = [planned[index] for index in longest_first]
     sorted_motions = _track_longest_first(world, sorted_plans, settings, scene)
@@ -155,7 +155,7 @@ def _simulate(
                 world.show(body, presence[body][frame])
         for step in range(frame * substeps, (frame + 1) * substeps):
             record.wrench[step, remaining] = controller.step(world, step, remaining, running)
-            record.loads_n[frame + 1] += world.loads_n() / substeps  # those of one step chatter
+            record.loads_n[frame + 1] += world.loads_n() / substeps  # loads of a single step chatter
         record.record_frame(frame + 1, world)
         goals_m = controls.goal_m[(frame + 1) * substeps]
         errors_m = np.linalg.norm(record.centre_m[frame + 1] - goals_m, axis=-1)

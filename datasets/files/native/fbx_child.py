@@ -57,7 +57,7 @@ def answer_requests(requests: BinaryIO, answers: BinaryIO) -> None:
         except MemoryError:
             answer = {"error": "it takes too much memory"}
             values = array("d")
-        except Exception as error:  # whatever is wrong with one file, the others go on
+        except Exception as error:  # a bad file stops no other
             answer = {"error": f"{error}" or type(error).__name__}
             values = array("d")
         text = json.dumps(answer).encode()

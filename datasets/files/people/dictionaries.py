@@ -143,5 +143,5 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     nearest = "; ".join(f"{programs[keys]} ({', '.join(keys)})" for keys in layouts[:_NEAREST])
     return (
         f"{path}: unknown layout: it holds {', '.join(contents[:_LISTED]) or 'no arrays of numbers'}{more}; "
-        f"the nearest known ones are {nearest}"
+        f"the nearest known layouts are {nearest}"
     )

@@ -73,7 +73,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
 
 def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
     if places.ndim != 3 or places.shape[2] != 3 or places.shape[1] not in TABLES or not len(places):
-        robot = ": 34 joints are those of the robot Unitree G1" if places.shape[1:2] == (34,) else ""
+        robot = ": 34 joints belong to the robot Unitree G1" if places.shape[1:2] == (34,) else ""
         raise InputError(
             f"{path}: expected posed_joints (frames, one of {sorted(TABLES)}, 3), got {places.shape}{robot}"
         )

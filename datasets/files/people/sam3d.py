@@ -33,7 +33,7 @@ _POINTS = ("pred_keypoints_3d", "pred_vertices")
 _COUNT = 127
 _MOST_PEOPLE = 64
 _LARGEST = 1e6
-_PARTS = {  # the joint that is a body part, and those that it carries beside itself
+_PARTS = {  # the joint that is a body part, and joints that it carries beside itself
     "pelvis": (1, 0, 34), "spine1": (35,), "spine2": (36,), "spine3": (37,), "neck": (110, 111, 112),
     "head": (113, *range(114, 127)),
     "left_hip": (2, *range(13, 18)), "left_knee": (3, *range(9, 13)), "left_ankle": (4, 5, 6, 7), "left_foot": (8,),

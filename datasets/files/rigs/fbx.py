@@ -111,7 +111,7 @@ def _find_tree(
     others = set(bones) - set(tree)
     if len(others) < _LEAST_BODY:
         return tree, ()
-    note = f"{OTHER_SKELETONS} are left out ({len(others)} bones); the largest one is read ({len(tree)} nodes)"
+    note = f"{OTHER_SKELETONS} are left out ({len(others)} bones); the largest tree is read ({len(tree)} nodes)"
     return tree, (note,)
 
 

@@ -65,7 +65,7 @@ CORRECTORS = Registry(
         CorrectorRow(
             "residual-free-verifier",
             f"{_BUILT}:residual_free_verifier",
-            "Keeps what can be followed without root force as it is, and drops the rest.",
+            "Keeps what can be followed without root force as it is, and drops all else.",
             knows="none: mechanics and body tables",
             residual_free=True,
         ),
@@ -155,7 +155,7 @@ def corrector_row(name: str) -> CorrectorRow:
         if stage == "none" or ":" in stage or (stage in CORRECTORS.names and is_own(stage)):
             raise SettingError(
                 f"each stage of corrector {name!r} must be a built-in corrector, got {stage!r}; "
-                "a corrector of yours can call others itself (selfcorrect.chain)"
+                "a corrector of yours can call other correctors itself (selfcorrect.chain)"
             )
     rows = [CORRECTORS.row(stage) for stage in stage_names]
     summary = ", then ".join(row.name for row in rows)

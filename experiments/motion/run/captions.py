@@ -71,7 +71,7 @@ class CaptionJudge:
         )
         seen = loop_labels[np.isin(loop_labels, windows.labels)]
         if not len(seen):
-            raise InputError("retrieval needs a caption in common of the training windows and other real ones")
+            raise InputError("retrieval needs a caption in common of the training windows and other real windows")
         return cls(encoders, encoders.describe(vectors), thirds_by_count(seen, len(vectors)))
 
     def select_captions(self, count: int) -> np.ndarray:

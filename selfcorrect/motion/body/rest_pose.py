@@ -139,7 +139,7 @@ class _UprightTurnSearch:
                 return before
             from scipy.spatial.transform import Rotation  # takes long to import
 
-            quarter_turns = Rotation.create_group("O").as_quat()  # bodies that lie or look aside at rest need one
+            quarter_turns = Rotation.create_group("O").as_quat()  # bodies that lie or look aside at rest need a turn
             offs_deg = [_largest_angle_deg(rotate(invert(turn), bones_m), directions) for turn in quarter_turns]
             if min(offs_deg) <= tolerance_deg:
                 return quarter_turns[int(np.argmin(offs_deg))]

@@ -189,7 +189,7 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
 def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
     """(T, P, 3) points of the soles above the floor: their corners, and seven along the middle of each foot."""
     feet_m = features.soles_m.reshape(len(features), 2, -1, 3)
-    middle_m = feet_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)  # heel, ball if there is one, tip
+    middle_m = feet_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)  # heel, ball if the foot has one, tip
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
     before = np.minimum(positions.astype(int), middle_m.shape[2] - 2)
     share = (positions - before)[:, None]

@@ -320,7 +320,7 @@ class _Marks:
     @classmethod
     def from_panel(cls, panel: PicturePanel, figure: Figure, points_m: np.ndarray) -> _Marks:
         """Return the marks of a panel that is drawn as a figure with points (T, P, 3)."""
-        # The last column, number −1, is that of bones outside the feet, which never stand.
+        # The last column, number −1, belongs to bones outside the feet, which never stand.
         stands = np.pad(detect_standing(panel.motion, figure), ((0, 0), (0, 1)))
         planted = stands[:, figure.feet]
         moved = np.zeros(points_m.shape[:2], bool)
@@ -448,7 +448,7 @@ def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray
     """Draw discs at (2, 2) of radii (2,), pixels, and the area between them."""
     along = ends[1] - ends[0]
     length = float(np.linalg.norm(along))
-    if length > abs(radii[1] - radii[0]):  # else one disc is inside the other
+    if length > abs(radii[1] - radii[0]):  # else a disc is inside its neighbour
         along = along / length
         lean = (radii[0] - radii[1]) / length  # where the common tangents touch
         across = np.sqrt(1 - lean**2) * np.array([-along[1], along[0]])

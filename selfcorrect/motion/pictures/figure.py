@@ -166,7 +166,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
     for foot in (0, 1):
         joints = soles.joints[soles.side == foot]
         corners_m = soles.offsets_m[soles.side == foot]
-        for edge in (0, 1):  # corners come in pairs across the foot, the left one first
+        for edge in (0, 1):  # corners come in pairs across the foot, the left corner first
             line_m = corners_m[edge::2] + inward_m[edge]
             line = zip(joints[edge::2].tolist(), line_m, strict=True)
             edges.append((foot, list(line)))

@@ -118,7 +118,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             try:
                 with archive.open(entry) as file:
                     shape, dtype = _read_header(file)  # type: ignore[arg-type]
-            except Exception:  # the other arrays have shapes
+            except Exception:  # all other arrays have shapes
                 dtype = np.dtype(float)
             if dtype.kind in NUMERIC:
                 shapes[entry.filename.removesuffix(".npy")] = shape

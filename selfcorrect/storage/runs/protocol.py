@@ -10,7 +10,7 @@ from ...core.errors import RunFolderError
 from ...core.samples import Samples
 from ...correctors.loop_correction import CorrectedBatch
 
-Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds one value per replicate
+Metrics: TypeAlias = Mapping[str, float | Sequence[float]]  # a sequence holds a value per replicate
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def test_layouts_that_say_no_rate_are_known(tmp_path: Path) -> None:
         path = tmp_path / f"{kind.name}{kind.suffixes[0]}"
         save_motion(path, walking(), kind.name)
         if kind.needs_fps:
-            with pytest.raises(InputError, match="say that of the video with --fps"):
+            with pytest.raises(InputError, match="give the video's with --fps"):
                 open_motion(path)
         else:
             assert open_motion(path).motions
