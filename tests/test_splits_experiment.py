@@ -63,6 +63,27 @@ def test_the_exact_test_counts_signs(tools: Any) -> None:
     assert tools.sign_flip_p(mixed) == 4 / 8
 
 
+def test_the_page_of_places_is_that_of_its_splits(tools: Any) -> None:
+    pages = importlib.import_module("place_splits_page")
+    page = pages.PAGE.read_text(encoding="utf-8")
+    assert pages.fill_page(page, pages.read_results()) == page, "python docs/tools/place_splits_page.py"
+
+
+def test_more_recall_decides_where_physics_goes(tools: Any) -> None:
+    pages = importlib.import_module("place_splits_page")
+
+    def made(number: int, preferred: float) -> dict[str, Any]:
+        recalls = {pages.BASELINE.name: 0.5, pages.DATA.name: 0.4, pages.PREFERENCE.name: preferred}
+        return {"split": number, "scores": {arm: {"recall": recall} for arm, recall in recalls.items()}}
+
+    numbers = range(1, 9)
+    assert pages.primary_difference(made(1, 0.3)) == pytest.approx(-0.2)
+    assert "physics preferred keeps more recall" in pages.state_verdict([made(number, 0.45) for number in numbers])
+    assert "physics as data keeps more recall" in pages.state_verdict([made(number, 0.35) for number in numbers])
+    assert "Undecided" in pages.state_verdict([made(number, 0.4 + 0.1 * (-1) ** number) for number in numbers])
+    assert "p =" not in pages.state_verdict([made(number, 0.45) for number in numbers[:7]])
+
+
 def test_nearer_counts_and_not_lower(tools: Any) -> None:
     numbers = range(1, 9)
     nearer = [made_result(tools, number, 1.0, 0.9, 1.5) for number in numbers]

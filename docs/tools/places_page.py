@@ -1,4 +1,4 @@
-"""Fill tables and figure of docs/results/remedies.md from the kept seeds: `python docs/tools/places_page.py`."""
+"""Fill the tables of docs/results/remedies.md from the kept seeds: `python docs/tools/places_page.py`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import json
 import re
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from evidence import use_minus_signs
-from matplotlib.figure import Figure
 
-from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, STYLE, as_svg
 from selfcorrect.statistics import PairedComparison, compare_paired, holm, mean_interval
 
 DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "results" / "remedies.md"
 KEPT = DOCS / "results" / "places.jsonl"
-FIGURE = DOCS / "pictures" / "results" / "places.svg"
 MARKED = re.compile(r"(<!-- places: (planned|arms|exploratory) -->\n).*?(<!-- end of places -->)", re.DOTALL)
 
 REAL = "real against real"
@@ -132,29 +128,9 @@ def fill_page(page: str) -> str:
     return MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n\n{match[3]}", page)
 
 
-def draw_figure() -> str:
-    """Return recall and penetration of the arms, every seed a dot, as SVG text."""
-    scores = read_scores()
-    rows = np.arange(len(ARMS))[::-1]
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.4), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        for panel, score in zip(panels, ("recall", "penetration_mm"), strict=True):
-            for row, arm in zip(rows, ARMS, strict=True):
-                values = scores[arm][score]
-                panel.plot(values, np.full(len(values), row), "o", color=BLUE, alpha=0.4, markersize=5)
-                panel.plot(values.mean(), row, "|", color=INK, markersize=14, markeredgewidth=2)
-            panel.axvline(scores[REAL][score].mean(), color=GREY, linewidth=1, linestyle=":")
-            panel.set_xlabel(SCORES[score][0])
-            panel.grid(visible=False, axis="y")
-        panels[0].set_yticks(rows, list(ARMS.values()))
-        return as_svg(figure) + "\n"
-
-
 def main() -> None:
-    """Fill the page and draw its figure."""
+    """Fill the page."""
     PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    FIGURE.write_text(draw_figure(), encoding="utf-8")
 
 
 if __name__ == "__main__":
