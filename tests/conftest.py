@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tarfile
 from collections import Counter
@@ -43,6 +44,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     limit_s = item.config.getoption("--limit-s")
     if limit_s is not None and taken_s > limit_s and not any(map(item.get_closest_marker, MARKS_OF_TIME)):
         pytest.fail(f"took {taken_s:.1f} s of processor time; make it faster, or mark it as slow")
+
+
+LONG_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.long\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files of which every test is long if no long test runs: they import what costs time and memory."""
+    if "not long" not in config.getoption("markexpr") or collection_path.suffix != ".py":
+        return None
+    return True if LONG_FILE.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError
@@ -18,6 +17,8 @@ _MOST_AXES = 3
 
 def bundled_digits() -> tuple[Tensor, Tensor]:
     """Return 1797 images (1797, 8, 8) float32 in [−1, 1], ink high, and labels (1797,) int64, without a download."""
+    from sklearn.datasets import load_digits  # slow to import
+
     pixels, labels = load_digits(return_X_y=True)
     images = np.asarray(pixels).reshape(-1, 8, 8) / 8 - 1
     return torch.tensor(images, dtype=torch.float32), torch.tensor(np.asarray(labels), dtype=torch.int64)

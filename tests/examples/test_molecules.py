@@ -25,6 +25,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments.toy.table import load_toy_module
 
+pytestmark = pytest.mark.long  # imports what costs seconds and memory
 molecules = load_toy_module(LOOPS["molecules"])
 DRUGS = molecules.DRUGS
 FORMULAS = {
@@ -277,7 +278,6 @@ def run_and_measure(settings: Any, folder: Path) -> dict[str, dict[str, np.ndarr
     return {arm: {key: table[key] for key in keys} for arm, table in study.load_curves("molecules", folder).items()}
 
 
-@pytest.mark.slow
 def test_every_arm_and_floor_is_measured_on_every_seed(curves) -> None:
     tables = [table for arm in curves.values() for table in arm.values()]
     assert {table.shape for table in tables} == {(2, 2)}
@@ -292,7 +292,6 @@ def test_every_arm_and_floor_is_measured_on_every_seed(curves) -> None:
     assert (curves["real only"]["bond_A"][:, 0] > 3 * real["bond_A"][:, 0]).all()
 
 
-@pytest.mark.slow
 def test_a_seed_gives_the_same_again(curves, tmp_path: Path) -> None:
     repeated = run_and_measure(replace(TINY, seeds=1), tmp_path)
     assert all(np.array_equal(table[key][:1], repeated[arm][key]) for arm, table in curves.items() for key in table)

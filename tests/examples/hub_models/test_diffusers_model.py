@@ -27,6 +27,7 @@ from torch import Tensor, nn
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
 
+pytestmark = pytest.mark.long  # imports what costs seconds and memory
 STEPS = 40
 POINT = torch.linspace(-0.8, 0.8, 16).reshape(1, 4, 4)
 
@@ -107,7 +108,6 @@ LABELS = torch.arange(32) % 2
 REAL = sc.Samples.real((LABELS * 1.6 - 0.8).reshape(-1, 1, 1).expand(32, 4, 4).clone(), LABELS)
 
 
-@pytest.mark.slow
 def test_a_small_unet_learns_two_classes() -> None:
     model = tiny(learning_rate=1e-2).fit(REAL, 120, streams(0))
     means = model.sample(LABELS, streams(1)).mean((1, 2))

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 
+pytestmark = pytest.mark.long  # imports what costs seconds and memory
 HUB = REPOSITORY / "examples" / "hub"
 WORDS = ["a", "cat", "sat", "on", "the", "mat", "and", "dog", "ran", "far", "over", "hill", "to", "see", "it"]
 SMALL = "--seeds 1 --real-count 30 --generations 1 --initial-steps 2 --steps 1 --device cpu --out run".split()  # noqa: SIM905
@@ -72,7 +73,6 @@ def run(name: str, folder: Path, *options: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.long
 def test_cifar10_runs_from_end_to_end_and_resumes(images: Path, tmp_path: Path) -> None:
     options = ["--data", str(images), "--judged", "20", "--widths", "8", "8", "--sampling-steps", "3"]
     rows = run("cifar10", tmp_path, *options)
@@ -83,7 +83,6 @@ def test_cifar10_runs_from_end_to_end_and_resumes(images: Path, tmp_path: Path) 
     assert {path: path.read_bytes() for path in models} == models
 
 
-@pytest.mark.long
 def test_xsum_runs_from_end_to_end(texts: Path, model: Path, tmp_path: Path) -> None:
     files = ["--data", str(texts), "--model", str(model)]
     rows = run("xsum", tmp_path, *files, "--calibration", "5", "--judged", "5", "--length", "6")

@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
 
+pytestmark = pytest.mark.long  # imports what costs seconds and memory
 TEXTS = ["the cat sat", "the dog ran far", "a cat", "hopping ünïcode €"]
 TOKENIZER = byte_level_tokenizer(TEXTS, 280)
 SIZE = {"vocab_size": len(TOKENIZER), "bos_token_id": 0, "eos_token_id": 0}
