@@ -70,7 +70,8 @@ class CorrectionOptions:
     """Supports of the body. infer: the floor, and steps, rungs and seats that the motion shows. floor: only the floor.
     off: unknown; the body keeps its height."""
     engine: EngineName = AUTO
-    """Simulator. auto: PyBullet if it is installed, otherwise MuJoCo."""
+    """Simulator. auto: MuJoCo, which is faster; PyBullet, if it is installed, where simulated states come out of every
+    motion (`simulate always`, `raw`, a scene), in which engines differ."""
     mass_kg: float | None = None
     """Mass of every body (default: the mass of its shape with a body model, otherwise the average for its stature)."""
     keep_level: bool = False
@@ -232,7 +233,14 @@ class CorrectionOptions:
         """Return these options with the name of the engine, which is imported; kinematic options need none."""
         if self.kinematic:
             return self
-        return replace(self, engine=resolve_engine(self.engine, needs_compliant_joints=self.is_residual_free))
+        prefers_published = self._shows_simulation and not self.is_residual_free
+        return replace(self, engine=resolve_engine(self.engine, prefers_published=prefers_published))
+
+    @property
+    def _shows_simulation(self) -> bool:
+        """Return whether simulated states can come out of motions that their plan suits, so that engines differ."""
+        is_always = "always" in (self.simulate, find_preset(self.strength).simulate)
+        return is_always or self.raw or not self.scene.is_plain
 
     def corrector(self, workers: int = 1) -> KinematicCorrector | PhysicsCorrector:
         """Return the corrector with these options."""

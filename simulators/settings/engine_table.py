@@ -51,24 +51,25 @@ PUBLISHED_ENGINE = "pybullet"
 """Engine of the published figures; another engine gives other figures."""
 
 AUTO = "auto"
-"""Choice of PyBullet if it is installed, else of MuJoCo."""
+"""Choice of an engine by `resolve_engine`."""
 
 
-def resolve_engine(name: str, *, needs_compliant_joints: bool = False) -> str:
+def resolve_engine(name: str, *, prefers_published: bool = True) -> str:
     """Return the name of an engine, which `AUTO` leaves open.
 
     Args:
-        needs_compliant_joints: `AUTO` takes only an engine with compliant joints.
+        prefers_published: `AUTO` takes the engine of the published figures if it is installed. Otherwise it takes
+            MuJoCo, which is faster and has compliant joints.
 
     Raises:
         MissingExtraError: `AUTO`, and no engine is installed.
     """
     if name != AUTO:
         return name
-    if not needs_compliant_joints:
+    if prefers_published:
         try:
-            ENGINES.load("pybullet")
-            return "pybullet"
+            ENGINES.load(PUBLISHED_ENGINE)
+            return PUBLISHED_ENGINE
         except MissingExtraError:
             pass
     ENGINES.load("mujoco")

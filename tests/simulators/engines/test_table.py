@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 
 from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
+from selfcorrect.simulators.stages.scene import Scene
 
 LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
 
@@ -36,12 +38,17 @@ def test_mujoco_is_taken_elsewhere() -> None:
     assert PhysicsCorrector().tracker.engine.name == "mujoco"
 
 
-def test_bodies_without_help_are_simulated_where_joints_give_way() -> None:
-    assert resolve_engine(AUTO, needs_compliant_joints=True) == "mujoco"
+def test_the_faster_engine_is_taken_where_results_agree() -> None:
+    assert resolve_engine(AUTO, prefers_published=False) == "mujoco"
+    assert CorrectionOptions().resolve_engine().engine == "mujoco"
+    assert CorrectionOptions(strength="residual-free").resolve_engine().engine == "mujoco"
+    pytest.importorskip("pybullet")
+    for options in ({"simulate": "always"}, {"raw": True}, {"strength": "simulated"}, {"scene": Scene(slope_deg=4.0)}):
+        assert CorrectionOptions(**options).resolve_engine().engine == PUBLISHED_ENGINE
 
 
 def test_an_engine_that_is_named_is_the_one_that_is_taken() -> None:
-    assert resolve_engine("pybullet", needs_compliant_joints=True) == "pybullet"
+    assert resolve_engine("pybullet", prefers_published=False) == "pybullet"
     assert resolve_engine("of another package") == "of another package"
 
 
