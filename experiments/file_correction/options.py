@@ -77,7 +77,7 @@ class CorrectionOptions:
     keep_level: bool = False
     """Keep the level of a motion whose floor is more than 5 cm from zero, instead of moving its floor to zero."""
     level: bool = False
-    """Level a tilted floor, as of a tilted camera, instead of correcting the motion on the tilted plane."""
+    """Level a tilted or steadily rising floor, as of a tilted camera, instead of correcting the motion on it."""
     remove_drift: bool = False
     """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
     join_takes: bool = False
@@ -269,7 +269,7 @@ class CorrectionOptions:
         if find_preset(self.strength).is_for_samples:
             return presets.SAMPLES.cleanup
         preset = presets.RESIDUAL_FREE if self.is_residual_free else presets.FILES
-        stabilize = clean.StabilizeFloor(remove=self.remove_drift)
+        stabilize = clean.StabilizeFloor(remove=self.remove_drift, level=self.level)
         join = clean.JoinSplices(join_takes=self.join_takes)
         settings = replace(preset.cleanup, support=self.support, level=self.level, frame_times=self.frame_times)
         settings = settings.with_steps(stabilize, join)

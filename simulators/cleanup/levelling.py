@@ -36,8 +36,10 @@ class LevelFloor:
     """Ground that is lower by more than this may be another level."""
     worth_m: float = 0.3
     """Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
-    far_m: float = 0.12
-    """A body on supports that are further than this from y = 0 stays there, as the floor may be a step below them."""
+    far_above_m: float = 0.12
+    """A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
+    far_below_m: float = 0.2
+    """A body on supports that are further below y = 0 than this stays there."""
     kept_above_m: tuple[float, float] = (0.036, 0.042)
     """A body that is too high by less than the first distance keeps its height, as soles may be so much thicker than
     usual. From the second on its ground comes to y = 0."""
@@ -154,5 +156,7 @@ def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: f
     share = np.mean(is_on_level, axis=0)
     costs_m = np.abs(levels_m - raised_m) - settings.worth_m * share
     nearest_m = float(levels_m[np.argmin(costs_m)])
-    farthest_m = min(settings.far_m, settings.farthest_move_m) if supports else settings.farthest_move_m
-    return raised_m if abs(nearest_m - raised_m) > farthest_m else nearest_m
+    above_m = nearest_m - raised_m
+    far_m = settings.far_above_m if above_m > 0 else settings.far_below_m
+    farthest_m = min(far_m, settings.farthest_move_m) if supports else settings.farthest_move_m
+    return raised_m if abs(above_m) > farthest_m else nearest_m

@@ -162,6 +162,10 @@ class NoteKind(StrEnum):
     """Its correction would make standing feet faster by `value` metres per second; the motion was kept."""
     GLIDE_REMOVED = "glide removed"
     """It stood still and glided at `value` metres per second; the glide was removed."""
+    RISES = "rises"
+    """The ground beneath it rises steadily by `value` metres, or sinks; it was left."""
+    RISE_REMOVED = "rise removed"
+    """The ground beneath it rose steadily by `value` metres, or sank; that was removed."""
     REPEATED_FRAMES = "repeated frames"
     """Each frame stands `value` times in a row."""
     COPIES_REPLACED = "copies replaced"
@@ -205,6 +209,8 @@ _NOTES = {
     NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor",
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",
+    NoteKind.RISES: "its floor rises by {value:+.2f} m from beginning to end, which --level takes out",
+    NoteKind.RISE_REMOVED: "its floor rose by {value:+.2f} m from beginning to end; it is level now",
     NoteKind.REPEATED_FRAMES: "every frame stands {value:.0f} times in a row: corrected without copies, then repeated",
     NoteKind.COPIES_REPLACED: "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)",
     NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat other frames: corrected without them, then repeated",

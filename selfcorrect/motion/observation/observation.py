@@ -28,7 +28,17 @@ from ..skeleton import SIDES, Skeleton
 from . import thresholds as limits
 from .foot_paths import FootPaths, find_heels_and_toes
 from .stance_model import StanceModel
-from .stances import LEVEL, GroundSlope, Stance, Votes, count_votes, find_stances, fit_slope, interpolate_ground
+from .stances import (
+    LEVEL,
+    GroundSlope,
+    Stance,
+    Votes,
+    count_votes,
+    find_stances,
+    fit_rise,
+    fit_slope,
+    interpolate_ground,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +208,12 @@ class Observation:
     def slope(self) -> GroundSlope:
         """Slope of the ground in space and time; level unless stances show another far better."""
         return self._perception.ground.slope
+
+    @cached_property
+    def rise_m(self) -> np.ndarray:
+        """(T,) height of ground that rises or sinks steadily, from its middle; zeros unless stances show it clearly."""
+        rise = fit_rise(self.stances, self.feet_m.shape[2], self.fps)
+        return rise.slopes[2] * (np.arange(len(self)) / self.fps - rise.middle[2])
 
     @property
     def glide_m_s(self) -> np.ndarray:

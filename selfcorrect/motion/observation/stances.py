@@ -96,23 +96,53 @@ _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """Fit a slope to stances of `parts` points of each foot; a level one unless a slope explains them far better."""
-    stances = [stance for stance in stances if stance.weight > 0]
-    if len(stances) < limits.FEWEST_ON_SLOPE * parts:
+    rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
+    if len(rows) < limits.FEWEST_ON_SLOPE * parts:
         return LEVEL
-    places_m = np.array([stance.place_m for stance in stances])
-    times_s = np.array([stance.middle / fps for stance in stances])
-    along = np.column_stack([places_m[:, [0, 2]], times_s])
-    middle = along.mean(axis=0)
+    is_level = np.append(np.zeros(3), np.ones(1 + parts))
+    _, level_off_m = _fit_heights(rows, heights_m, weights, is_level)
+    solution, off_m = _fit_heights(rows, heights_m, weights, np.ones(4 + parts))
+    is_slope = _explains_better(off_m, level_off_m) and np.hypot(*solution[:2]) < limits.STEEPEST
+    return GroundSlope(middle, solution[:3]) if is_slope else LEVEL
+
+
+def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
+    """Fit ground that rises or sinks steadily in time and is level in space; level unless that explains far more.
+
+    Ground that slopes along a straight path is the same to its stances.
+    """
+    rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
+    if len(rows) < limits.FEWEST_ON_SLOPE * parts:
+        return LEVEL
+    is_level = np.append(np.zeros(3), np.ones(1 + parts))
+    _, level_off_m = _fit_heights(rows, heights_m, weights, is_level)
+    rises = is_level + (np.arange(4 + parts) == 2)
+    solution, off_m = _fit_heights(rows, heights_m, weights, rises)
+    least_m, most_m = limits.RISES_M
+    is_rise = _explains_better(off_m, level_off_m) and least_m < np.ptp(rows[:, 2]) * np.abs(solution[2]) < most_m
+    return GroundSlope(middle, solution[:3]) if is_rise else LEVEL
+
+
+def _arrange_votes(
+    stances: Sequence[Stance], parts: int, fps: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the heights of stances depend on, the heights (S,), their weights (S,), and the middle (3,).
+
+    Columns (S, 4 + parts): x, z and time from the middle, side of the body, and part of the foot.
+    """
+    stances = [stance for stance in stances if stance.weight > 0]
+    places_m = np.array([stance.place_m for stance in stances]).reshape(-1, 3)
+    along = np.column_stack([places_m[:, [0, 2]], [stance.middle / fps for stance in stances]])
+    middle = along.sum(axis=0) / max(len(along), 1)
     sides = np.array([stance.foot - 0.5 for stance in stances])
     is_part = np.array([stance.part for stance in stances])[:, None] == np.arange(parts)
     rows = np.column_stack([along - middle, sides, is_part])
-    weights = np.array([stance.weight for stance in stances])
-    is_level = np.append(np.zeros(3), np.ones(1 + parts))
-    _, level_off_m = _fit_heights(rows, places_m[:, 1], weights, is_level)
-    solution, off_m = _fit_heights(rows, places_m[:, 1], weights, np.ones(4 + parts))
-    is_better = off_m < min(0.6 * level_off_m - 0.003, limits.OFF_PLANE_M)
-    is_slope = is_better and np.hypot(*solution[:2]) < limits.STEEPEST
-    return GroundSlope(middle, solution[:3]) if is_slope else LEVEL
+    return rows, places_m[:, 1], np.array([stance.weight for stance in stances]), middle
+
+
+def _explains_better(off_m: float, level_off_m: float) -> bool:
+    """Return whether heights that deviate from a slope, and from level ground, speak for the slope."""
+    return off_m < min(0.6 * level_off_m - 0.003, limits.OFF_PLANE_M)
 
 
 def _fit_heights(
