@@ -30,7 +30,7 @@ from .verdict import WRITTEN
 FILES_TOGETHER = 64
 """Most files that are corrected together."""
 JOBS_PER_WORKER = 4
-"""Number of jobs per worker, because some take longer than others."""
+"""Number of jobs per worker, because some jobs take longer."""
 CLUSTER_JOBS = 256
 """Number of jobs on a cluster: as many as clusters have cores."""
 LISTED = 20
@@ -44,7 +44,7 @@ _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 def run_correction_command(
     inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where, quiet: bool = False
 ) -> int:
-    """Correct motion files, and those in folders, into `out`; print a table, problems first, and write the report.
+    """Correct motion files, also in folders, into `out`; print a table, problems first, and write the report.
 
     Args:
         where: Place and number of workers.
@@ -95,7 +95,7 @@ def print_results(
 def correct_into(
     inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where
 ) -> list[FileResult]:
-    """Correct motion files, and those in folders, into `out`, and write the report.
+    """Correct motion files, also in folders, into `out`, and write the report.
 
     Args:
         where: Place and number of workers.
@@ -130,7 +130,9 @@ def correct_into(
 
 
 def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
-    """Return a task for each motion file among files and folders; SettingError if one would overwrite a file."""
+    """Return a task for each motion file among files and folders; SettingError if a correction would overwrite a
+    file.
+    """
     tasks = [FileTask(source, name, out) for source, name in _name_outputs(inputs, out)]
     if not tasks:
         names = ", ".join(map(str, inputs)) or "no inputs"
@@ -205,7 +207,9 @@ def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str
 
 
 def _output_suffix(path: Path) -> str:
-    """Return the suffix of a file's correction: its own, or that of another format if its own cannot be written."""
+    """Return the suffix of a file's correction: its own, or the suffix of another format if its own cannot be
+    written.
+    """
     written = written_suffix(path)
     return path.suffix if written == path.suffix.lower() else written
 
@@ -224,7 +228,9 @@ def _load_or_correct(
 
 
 def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> None:
-    """Correct files, many together; if a worker dies, correct the rest one by one and record those that fail again."""
+    """Correct files, many together; if a worker dies, correct the remaining files separately and record files that fail
+    again.
+    """
     files_per_job = _count_files_per_job(tasks, options, where)
     if files_per_job > 1:
         try:
@@ -259,7 +265,7 @@ def _run_jobs(
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
     """Return the number of files in a job, so that every worker has several jobs.
 
-    Bodies without residual force are simulated one by one, and would only wait for each other. A set of motions is
+    Bodies without residual force are simulated separately, and would only wait for each other. A set of motions is
     large enough for a job.
     """
     if options.is_residual_free or any(task.source.suffix == ".parquet" for task in tasks):
@@ -274,7 +280,7 @@ def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, 
 
 
 def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str:
-    """Return one line of the summary with as many texts as fit, and the number of those that are left out."""
+    """Return a line of the summary with as many texts as fit, and the number of texts that are left out."""
     line = f"{head}: {texts[0]}"
     for index, text in enumerate(texts[1:], start=1):
         more = f"{separator}and {len(texts) - index} more, in the report"

@@ -46,7 +46,7 @@ LIMBS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Controls:
-    """Changes to a correction, none by default; the fields are those of `CorrectionOptions`."""
+    """Changes to a correction, none by default; the fields are fields of `CorrectionOptions`."""
 
     contacts: str | Path | Contacts | None = None
     frames: str = ""

@@ -44,7 +44,7 @@ _KINDS_LEFT = (
 
 @dataclass
 class _OptionalSteps:
-    """Steps that only describe a correction: one that fails leaves a note, and the others continue."""
+    """Steps that only describe a correction: a step that fails leaves a note, and all other steps continue."""
 
     notes: list[str] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class _OptionalSteps:
 def describe_correction(
     blank: FileResult, notes: tuple[str, ...], motion: Motion, correction: CorrectedMotion
 ) -> FileResult:
-    """Describe the correction of one motion.
+    """Describe the correction of a motion.
 
     Args:
         blank: The result of its file before the correction.
@@ -133,10 +133,9 @@ _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
 def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check an input for signs that the file, its reading, its floor or its time is wrong; one finding per rule.
-
-    Frames that repeat others are left out. Motions that stand on several levels are not checked for the height and
-    tilt of their floor.
+    """Check an input for signs that the file, its reading, its floor or its time is wrong; a finding per rule. Frames
+    that repeat other frames are left out. Motions that stand on several levels are not checked for the height and tilt
+    of their floor.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
@@ -201,7 +200,7 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
 
 
 def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """Return the times in which parts of the body bear weight; without a simulation, those in which feet stand."""
+    """Return the times in which parts of the body bear weight; without a simulation, the times in which feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
@@ -218,7 +217,7 @@ _FITTED_FRAMES = 2000
 
 
 def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
-    """Film each motion and its correction side by side as MP4, one after the other."""
+    """Film each motion and its correction side by side as MP4, in a row."""
     with requires_extra("a film"):
         import imageio.v2 as imageio
     fps = min(pairs[0][0].fps, VIDEO_FPS)

@@ -54,7 +54,7 @@ class FileFigures:
     before: dict[str, float] = field(default_factory=dict)
     """Errors of the original motion by name."""
     after: dict[str, float] = field(default_factory=dict)
-    """The same of the corrected motion, in the stance and on the ground of the original one."""
+    """The same of the corrected motion, in the stance and on the ground of the original motion."""
     moved_m: float = 0.0
     """Distance from the input, mean over frames and joints."""
     raised_m: float = 0.0
@@ -116,11 +116,11 @@ class FileState:
     key: str = ""
     """A hash of the input and of all settings."""
     sidecar_digests: dict[str, str] = field(default_factory=dict)
-    """Hashes of the other files that were read for it, by their paths."""
+    """Hashes of all other files that were read for it, by their paths."""
     output_hash: str = ""
     """A hash of the output's content."""
     video_hash: str = ""
-    """A hash of the film's content, where there is one."""
+    """A hash of the film's content, if there is a film."""
     earlier: tuple[str, ...] = ()
     """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
     kept: dict[str, Any] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class FileState:
 
 @dataclass(frozen=True)
 class FileResult:
-    """Result of one file. Records and reports hold the fields of its parts beside its own."""
+    """Result of a file. Records and reports hold the fields of its parts beside its own."""
 
     source: str
     """The input file."""
@@ -137,7 +137,8 @@ class FileResult:
     """The output file, below the output folder."""
     verdict: Verdict
     stage: str = ""
-    """Stage that came out: the "cleaned" motion of kinematics, the "planned" one, or one with "simulated" states."""
+    """Stage that came out: the "cleaned" motion of kinematics, the "planned" motion, or a motion with "simulated"
+    states."""
     reason: str = ""
     """Reason for which it was not accepted."""
     frame: int | None = None
@@ -151,11 +152,13 @@ class FileResult:
     figures: FileFigures = FileFigures()
     state: FileState = FileState()
     motions: list[dict[str, Any]] = field(default_factory=list)
-    """Results of each motion of a file with several; the figures above are then means over the corrected ones."""
+    """Results of each motion of a file with several; the figures above are then means over the corrected motions."""
 
     @property
     def shown_name(self) -> str:
-        """Name on the console: that of the output, or of an input of another format of which nothing was written."""
+        """Name on the console: the name of the output, or of an input of another format of which nothing was
+        written.
+        """
         source = PurePath(self.source)
         is_written = self.output or self.verdict in WRITTEN
         if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
@@ -174,7 +177,7 @@ class FileResult:
 
     @property
     def worse(self) -> list[str]:
-        """Figures that the correction has made worse, before → after; of several motions those of each.
+        """Figures that the correction has made worse, before → after; of several motions for each.
 
         The input of a scene was recorded on a level floor without a load or push, so its figures are no standard there.
         """
@@ -198,7 +201,7 @@ class FileResult:
 
     @property
     def digests(self) -> set[str]:
-        """Hashes of what this run or an earlier one wrote."""
+        """Hashes of what this run or an earlier run wrote."""
         return {self.state.output_hash, self.state.video_hash, *self.state.earlier}
 
     @property
@@ -209,7 +212,7 @@ class FileResult:
         return None
 
     def keep_files_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
-        """Return this result, which has no files of its own, with the files of an earlier one, which stay.
+        """Return this result, which has no files of its own, with the files of an earlier result, which stay.
 
         A motion that an earlier run passed through unchanged stays only if this attempt failed.
 
@@ -231,7 +234,7 @@ class FileResult:
         return replace(self, output="earlier", state=state, content=replace(self.content, notes=notes))
 
     def to_values(self) -> dict[str, Any]:
-        """Return its fields and those of its parts by name."""
+        """Return its fields and the fields of its parts by name."""
         values = {}
         for name, value in vars(self).items():
             values |= vars(value) if name in _PARTS else {name: value}
@@ -281,7 +284,9 @@ _MOTION_KEYS = (
 
 
 def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
-    """Return the result of a file from those of its motions, which may have names: means over the corrected frames."""
+    """Return the result of a file from the results of its motions, which may have names: means over the corrected
+    frames.
+    """
     if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict in WRITTEN]
@@ -362,6 +367,6 @@ def encode_text(text: str) -> bytes:
 
 
 def to_json_text(value: object) -> str:
-    """Return indented JSON, with lists of numbers on one line."""
+    """Return indented JSON, with lists of numbers on a single line."""
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)

@@ -100,7 +100,7 @@ def final_difference(arm: str, than: str, key: str) -> Quantity:
 
 
 def loss_ratio(arm: str, than: str) -> Quantity:
-    """Return the last training loss of an arm over that of another, such as the baseline on real data only.
+    """Return the last training loss of an arm over another's, such as the baseline on real data only.
 
     Samples that a model fits ever better vary less and less: a falling ratio is an early sign of collapse, and
     comes free with training.
@@ -237,5 +237,5 @@ def expect_below(statement: str, measure: Measure, threshold: float = 0.0) -> Cl
 
 
 def mark_unpublished(*claims: Claim) -> list[Claim]:
-    """Return claims as those that no cited paper makes."""
+    """Return claims marked as claims that no cited paper makes."""
     return [replace(claim, published=False) for claim in claims]

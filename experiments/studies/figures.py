@@ -47,9 +47,9 @@ COLOURS = {
 }
 """Colours of the arms of most figures, by corrector or remedy: the same in the whole project."""
 OTHERS = (WINE, PURPLE, INK, SKY, OLIVE)
-"""One after the other for all others."""
+"""In order for all other arms."""
 MOST_LINES = 8
-"""In one panel; more become small multiples."""
+"""In a panel; more become small multiples."""
 
 Look: TypeAlias = tuple[str, str]  # colour, stroke
 Levels: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -82,7 +82,7 @@ _TITLE_CHARACTER_IN = 0.082
 """Room for a character of a panel's title."""
 
 STROKES = ("-", ":", "-.")
-"""One after the other as colours begin again; dashes are for predictions and baselines."""
+"""In order as colours begin again; dashes are for predictions and baselines."""
 
 
 def looks(titles: Sequence[str]) -> dict[str, Look]:
@@ -111,7 +111,7 @@ def curve_grid(
     metrics: Sequence[Metric],
     levels: Levels,
 ) -> str:
-    """One row of panels per metric, one column per group of arms; returns SVG text.
+    """One row of panels per metric, a column per group of arms; returns SVG text.
 
     The panels of a single group stand in two columns. Groups of more than `MOST_LINES` arms become small multiples:
     rows of their own, with few arms in each panel. Lines are means over seeds, bands their 95 % intervals; of two seeds
@@ -141,7 +141,7 @@ def curve_grid(
 
 
 def _multiples(group: str, arms: Sequence[ArmCurves]) -> dict[str, list[ArmCurves]]:
-    """Panels of a group: three arms each, beside those that all others are compared with."""
+    """Panels of a group: three arms each, beside the arms that all other arms are compared with."""
     beside = [arm for arm in arms if COLOURS.get(arm.title) in (GREY, VERMILION)]
     others = [arm for arm in arms if arm not in beside]
     parts = [others[start : start + 3] for start in range(0, len(others), 3)] or [[]]
@@ -216,7 +216,7 @@ class ShareLine:
 
 
 def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
-    """Lines by synthetic share, from real data only to fully synthetic; none of those with too few ratios.
+    """Lines by synthetic share, from real data only to fully synthetic; none with too few ratios.
 
     judged: the lines that a study asks about.
     """
@@ -282,9 +282,9 @@ def share_grid(
 ) -> str:
     """Draw the last generation by synthetic ratio, from real data only to fully synthetic; returns SVG text.
 
-    One row of panels per metric with a common vertical axis, one column per denoiser. Bands are 95 % intervals over
-    seeds. The horizontal axis is spaced by the synthetic share of the
-    training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real one.
+    One row of panels per metric with a common vertical axis, a column per denoiser. Bands are 95 % intervals over
+    seeds. The horizontal axis is spaced by the synthetic share of the training set, λ / (1 + λ), and labelled by λ, the
+    number of synthetic samples per real sample.
 
     Args:
         columns: Title of a denoiser → its lines.
@@ -350,7 +350,7 @@ def short_curves(
     levels: Levels,
     palette: Mapping[str, Look] | None = None,
 ) -> str:
-    """Draw metrics over generations, as wide as a page, those of a single group side by side; returns SVG text.
+    """Draw metrics over generations, as wide as a page, metrics of a single group side by side; returns SVG text.
 
     Args:
         columns: Title of a group → its arms.

@@ -18,7 +18,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True)
 class Pair:
-    """An arm and the one that it is compared with."""
+    """An arm and the arm that it is compared with."""
 
     task: str
     arm: ArmSettings
@@ -38,7 +38,7 @@ class Outcome(Generic[S]):
     floor_of: Mapping[str, str] = field(default_factory=dict)
     """Task → the title of what its real data score, where tasks have real data of their own."""
     titles: Mapping[str, str] = field(default_factory=dict)
-    """Tasks in words, where they are not their names; "" for one that needs none."""
+    """Tasks in words, where they are not their names; "" for a task that needs none."""
     gaps: Sequence[str] = ()
     """Missing results, a sentence each."""
     aims: Mapping[str, float] = field(default_factory=dict)
@@ -96,9 +96,9 @@ class Judged(Generic[S]):
     pairs: Sequence[Pair]
     """Those first that the answer rests on."""
     questions: Sequence[Sequence[Metric]]
-    """Metrics of each question. The tests of a question are one family."""
+    """Metrics of each question. The tests of a question are a family."""
     count: int | None = None
-    """Number of pairs that the answer rests on, by default all: they are judged together, all others apart."""
+    """Number of pairs that the answer rests on, by default all: they are judged together, all other pairs apart."""
 
     @property
     def metrics(self) -> list[Metric]:
@@ -132,7 +132,7 @@ def _mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class CorrectedLine:
-    """A corrected line against the uncorrected one, share by share."""
+    """A corrected line against the uncorrected line, share by share."""
 
     task: str
     line: str

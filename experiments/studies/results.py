@@ -21,7 +21,7 @@ FEWEST_RATIOS = 3
 
 @dataclass(frozen=True)
 class ArmCurves:
-    """All that was measured in one arm, over S seeds and generations 0 … G."""
+    """All that was measured in an arm, over S seeds and generations 0 … G."""
 
     name: str
     group: str
@@ -49,7 +49,7 @@ def collect(
     generations: int | None = None,
     seeds: Iterable[int] = (),
 ) -> ArmCurves:
-    """Arrange the metric rows of one arm as curves.
+    """Arrange the metric rows of an arm as curves.
 
     Args:
         rows: A row for each `seed` and `generation`.
@@ -133,7 +133,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grey images (count, height, width) in [0, 1], shown in rows of `columns` with one caption per row."""
+    """Grey images (count, height, width) in [0, 1], shown in rows of `columns` with a caption per row."""
 
     title: str
     images: np.ndarray

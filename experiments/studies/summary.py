@@ -1,4 +1,4 @@
-"""A finished experiment in one small file: every arm's curves, what real data score, and how it was made.
+"""A finished experiment in a small file: every arm's curves, what real data score, and how it was made.
 
 Run folders take hundreds of megabytes; a summary takes some hundred kilobytes, can be kept beside a text, and holds all
 that tables and figures are made from.
@@ -170,10 +170,9 @@ class _Stored:
 
 
 def join_summaries(summaries: Sequence[Summary]) -> Summary:
-    """The summary of all seeds of runs that differ in nothing else, such as one run on each of several machines.
-
-    Dates are of the last, hours those of all, the rest is as in the first. InputError where settings or what was
-    measured differ, or seeds do not follow each other.
+    """The summary of all seeds of runs that differ in nothing else, such as a run on each of several machines. Dates
+    are of the last run, hours of all runs, all else is as in the first. InputError where settings or what was measured
+    differ, or seeds do not follow each other.
     """
     runs = sorted(summaries, key=lambda summary: summary.first_seed)
     first = runs[0]

@@ -35,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class PageRow:
-    """A row of a table; one without cells is a heading."""
+    """A row of a table; a row without cells is a heading."""
 
     title: str
     cells: Sequence[Cell]
@@ -308,7 +308,9 @@ _HEAD_CHARACTERS = 11
 
 
 def csv_of(table: Table) -> str:
-    """A table as CSV: a column for the group of rows, and one or two for each column, its value and its interval."""
+    """A table as CSV: a column for the group of rows, and a column or two for each column, its value and its
+    interval.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     bounded = [any(row.cells[place].interval for row in table.rows if row.cells) for place in range(len(table.columns))]

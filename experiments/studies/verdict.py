@@ -33,7 +33,7 @@ JUDGEMENT = (
 
 @dataclass(frozen=True)
 class Effect:
-    """The difference that an arm made against its reference in one metric, at the last generation."""
+    """The difference that an arm made against its reference in a metric, at the last generation."""
 
     arm: ArmCurves
     reference: ArmCurves
@@ -41,8 +41,8 @@ class Effect:
     aim: float
     """Value of real data, or the number that is the aim; NaN if the metric has no aim."""
     change: Interval
-    """Paired difference (arm − reference), or that of the distances to `aim`, with the 95 % interval of this
-    difference, which is not adjusted for other tests."""
+    """Paired difference (arm − reference), or of the distances to `aim`, with the 95 % interval of this difference,
+    which is not adjusted for other tests."""
     p_value: float
     """P-value, adjusted for all effects that are tested together."""
     word: str
@@ -133,7 +133,7 @@ def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_a
 
 
 def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
-    """Return the number of seeds in which most changes have one direction, such as "3 of 3 seeds lower"."""
+    """Return the number of seeds in which most changes have the same direction, such as "3 of 3 seeds lower"."""
     lower_count = int((changes < 0).sum())
     higher_count = int((changes > 0).sum())
     if not lower_count and not higher_count:
@@ -177,7 +177,7 @@ ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machi
 
 
 def headline(results: Sequence[Effect]) -> str:
-    """Return one sentence: in how many comparisons each metric became better and worse; "" without comparisons."""
+    """Return a sentence: in how many comparisons each metric became better and worse; "" without comparisons."""
     if not results:
         return ""
     seeds = min(len(effect.arm.last(effect.metric.key)) for effect in results)

@@ -1,4 +1,4 @@
-"""The arguments of `sc.compare`, checked before anything runs: one sentence says what is wrong and what is expected."""
+"""The arguments of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def wandb_target(wandb: Any, project: Any = "", entity: Any = "") -> WandbTarget
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:
-    """Return arms by name, those in a list by what they are; SettingError where that is neither."""
+    """Return arms by name, arms in a list by what they are; SettingError where that is neither."""
     if isinstance(arms, Mapping):
         return arms
     if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):
@@ -114,7 +114,7 @@ def name_arms(arms: Any) -> Mapping[str, Any]:
 def choose_references(
     usual: Mapping[str, str], arms: Sequence[str], reference: str | Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the reference of each arm that has one, by name.
+    """Return the reference of each arm with a reference, by name.
 
     Args:
         usual: References without the user's choice.

@@ -1,6 +1,6 @@
 """Measure how far the samples that an evaluation draws lie from the training data.
 
-The samples are those that the evaluation draws anyway, so the measure costs no sampling and changes no other score.
+The evaluation draws the samples anyway, so the measure costs no sampling and changes no other score.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,8 +26,9 @@ def measure_novelty_of(task: Task) -> Task:
     """Return the task with an evaluation that also measures the novelty of the samples that it draws.
 
     Novelty is the median distance of a sample to the nearest training sample, divided by the median distance of a
-    training sample to the nearest other one: 0 for copies, about 1 for new samples of the same distribution. An
-    evaluation that draws no samples, or gives a number per replicate, measures only what it did before.
+    training sample to the nearest other training sample: 0 for copies, about 1 for new samples of the same
+    distribution. An evaluation that draws no samples, or gives a number per replicate, measures only what it did
+    before.
     """
     if isinstance(task.evaluate, NoveltyEvaluation):
         return task
@@ -71,13 +72,13 @@ class NoveltyEvaluation:
 
     @cached_property
     def _spacing(self) -> float:
-        """The median distance of a training sample to the nearest other one, NaN for fewer than two."""
+        """The median distance of a training sample to the nearest other training sample, NaN for fewer than two."""
         if len(self.training) < 2:
             return float("nan")
         return float(self._distances_to_training(_select_evenly(self.training.values), rank=2).median())
 
     def _distances_to_training(self, values: Tensor, rank: int) -> Tensor:
-        """Return the distance of each value to the nearest training sample, or to that of another rank, (N,)."""
+        """Return the distance of each value to the nearest training sample, or to a sample of another rank, (N,)."""
         vectors = values.flatten(1).double().cpu()
         nearest = torch.full((len(vectors), rank), torch.inf, dtype=torch.float64)
         for start in range(0, len(self.training), _PIECE):

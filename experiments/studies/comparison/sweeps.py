@@ -15,7 +15,7 @@ from .inputs import ArmSource, TaskSource, make_arm, make_task
 
 @dataclass(frozen=True)
 class TaskOfSize:
-    """A task with fewer real training samples; those of a smaller size are among those of a larger one."""
+    """A task with fewer real training samples; samples of a smaller size are among the samples of a larger size."""
 
     source: TaskSource
     name: str
@@ -69,7 +69,7 @@ def expand_tasks(tasks: Mapping[str, TaskSource], real_counts: Sequence[int]) ->
 
 
 def expand_arms(arms: Mapping[str, ArmSource], gammas: Sequence[float]) -> dict[str, ArmSource]:
-    """Return each arm with a correction once for each strength γ, by name; others stay as they are.
+    """Return each arm with a correction once for each strength γ, by name; other arms stay as they are.
 
     Args:
         arms: Arms by name, or functions that make them.

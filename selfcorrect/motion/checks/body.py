@@ -66,7 +66,7 @@ def _leg_m(features: MotionFeatures) -> float:
 
 
 def _leg_places_m(features: MotionFeatures, side: str) -> np.ndarray | None:
-    """(T, 3, 3) positions of hip, knee and ankle; None if the skeleton lacks one."""
+    """(T, 3, 3) positions of hip, knee and ankle; None if the skeleton lacks a joint of the limb."""
     return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
 
 
@@ -113,7 +113,7 @@ _MIN_MEAN_LENGTH = 0.05
 """Least length of the mean of unit vectors that determines an axis."""
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
-"""Angle from which folding counts, chosen so that one threshold serves for folding and for bending backwards."""
+"""Angle from which folding counts, chosen so that a single threshold serves for folding and for bending backwards."""
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
@@ -175,7 +175,7 @@ def neck_twist_deg(features: MotionFeatures) -> Measurement:
 def t_pose_deg(features: MotionFeatures) -> Measurement:
     """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames in which people pose so.
 
-    People lower their arms from a T that opens a take, and dancers raise them to one. A rig's T-pose is different: the
+    People lower their arms from a T that opens a take, and dancers raise them to a T. A rig's T-pose is different: the
     body jumps into it or out of it, never leaves it, or stays rigid for a while in the middle of the take.
     """
     deviation_deg = _t_pose_deviation_deg(features)
@@ -256,7 +256,7 @@ T_POSE_DEG = 20.0
 _FASTEST_M_S = 14.0
 """Speed of a joint that no person reaches, as in the rule of speed."""
 _FAST_M_S = 5.0
-"""Speed that no arm reaches within one step if it was slow before."""
+"""Speed that no arm reaches within a step if it was slow before."""
 _SUDDEN_FACTOR = 3.0
 """A joint that is this many times faster than in the steps before and after is suddenly fast."""
 
@@ -272,7 +272,7 @@ _T_BONES = (
     ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "right_elbow"),
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
-"""Legs, which hang from their upper joints along the trunk, and arms, which point away from the other side."""
+"""Legs, which hang from their upper joints along the trunk, and arms, which point away from the opposite side."""
 
 _USUAL_M = 1.35
 """Distance from the head's joint to the ankle along an adult's bones."""

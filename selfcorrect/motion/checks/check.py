@@ -28,7 +28,7 @@ class RuleChoice:
     ignore: tuple[str, ...] = ()
     """The rules to leave out."""
     thresholds: Mapping[str, float] = field(default_factory=dict)
-    """Thresholds that replace those of the table, by rule."""
+    """Thresholds in place of the table's, by rule."""
 
     def __post_init__(self) -> None:
         for word in (*self.select, *self.ignore, *self.thresholds):
@@ -40,7 +40,7 @@ class RuleChoice:
                 raise SettingError(f"the threshold of {word} must be a finite number, got {value}")
 
     def narrow(self, select: Sequence[str], ignore: Sequence[str]) -> Self:
-        """Return the choice with another selection, if one is given, and with more rules ignored."""
+        """Return the choice with another selection, if given, and with more rules ignored."""
         return replace(self, select=tuple(select) or self.select, ignore=(*self.ignore, *ignore))
 
     def tolerate_height(self, error_m: float) -> Self:
@@ -113,7 +113,7 @@ def check_with(
 def check_features(
     features: MotionFeatures, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
 ) -> CheckResult:
-    """Apply the chosen rules to a motion, except those of physics.
+    """Apply the chosen rules to a motion, except the rules of physics.
 
     Args:
         features: Features of a motion of T frames.

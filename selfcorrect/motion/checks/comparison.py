@@ -1,4 +1,4 @@
-"""Comparison of a motion with its correction: in the stance of the motion, on one ground, with one pair of soles.
+"""Comparison of a motion with its correction: in the stance of the motion, on a common ground, with the same soles.
 
 Feet that a correction lifts neither slide nor sink, so figures in the frames of the corrected stance look cured
 although nothing was. Here the given motion decides which feet stand in which frames. A standing foot that hangs in the
@@ -31,13 +31,13 @@ from .motion_features import MotionFeatures
 _IN_AIR_M = 0.03
 """A sole whose lowest point is higher than this does not touch the ground: heels and toes roll below it."""
 _RISE_M = 0.02
-"""Least rise of a sole that was lifted; one that was as high before has lost nothing."""
+"""Least rise of a sole that was lifted; a sole that was as high before has lost nothing."""
 _BODY_IN_AIR_M = 0.02
 """A body whose lowest point is higher than this is in the air."""
 _SAME_LEVEL_M = 0.01
 """A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
 _IN_PLACE = 0.5
-"""A body on a belt travels at less than this share of the belt's speed; a faster one glides along with its feet."""
+"""A body on a belt travels at less than this share of the belt's speed; a faster body glides along with its feet."""
 _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
 
@@ -111,7 +111,7 @@ class Comparison:
         return self._measure_errors(self.before), self._measure_errors(self.after)
 
     def _measure_errors(self, features: MotionFeatures) -> dict[str, float]:
-        """Return the errors of one of the motions, whose feet should stand where those of the given one do."""
+        """Return the errors of one of the motions, whose feet should stand where the feet of the given motion do."""
         depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
         heights_m = features.sole_heights_m[self.stands]
         speeds_m_s = sole_speeds_m_s(features)[self.stands[1:] & self.stands[:-1]]
@@ -176,7 +176,9 @@ class Comparison:
 
 
 def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion with its figures; a rejected one, or one that cannot be measured, as it is."""
+    """Return the correction of a motion with its figures; a rejected motion, or a motion that cannot be measured, as it
+    is.
+    """
     if not correction.accepted or len(motion) < 2:
         return correction
     step = "errors are not reported"
@@ -202,7 +204,7 @@ def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
     """Return foot frames for a motion and its correction.
 
     Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths and
-    of the usual one hides neither.
+    of the usual depth hides neither.
     """
     feet = get_foot_frames(before)
     corrected_feet = get_foot_frames(after)
@@ -238,7 +240,7 @@ def _count_frames(note: Note | None) -> int:
 def sole_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     """Return the horizontal speed (T − 1, 2) of the slowest point of each sole: its heel, its ball or its tip.
 
-    A foot that rolls over heel and toe has one point that stands still; a foot that slides or swings has none.
+    A foot that rolls over heel and toe has a point that stands still; a foot that slides or swings has none.
     """
     feet_m = features.soles_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)
     return norms(np.diff(feet_m[..., [0, 2]], axis=0)).min(axis=-1) * features.fps

@@ -15,7 +15,7 @@ from .motion_features import MotionFeatures
 class Measurement:
     """Values (T, K) of a rule per frame and thing, and the names of the K things (joints, bones, feet).
 
-    NaN means that nothing can be said. A measurement of a motion as a whole has one row.
+    NaN means that nothing can be said. A measurement of a motion as a whole has a single row.
     """
 
     values: np.ndarray
@@ -28,12 +28,12 @@ class Measurement:
 
     @classmethod
     def from_frames(cls, values: np.ndarray, thing: str = "body") -> Measurement:
-        """Return values (T,) of one thing, one for each frame."""
+        """Return values (T,) of a thing, a value for each frame."""
         return cls(values[:, None], (thing,))
 
     @classmethod
     def from_scalar(cls, value: float, thing: str = "body") -> Measurement:
-        """Return one value for the motion as a whole."""
+        """Return a single value for the motion as a whole."""
         return cls(np.array([[value]]), (thing,))
 
 
@@ -45,7 +45,7 @@ class Rule:
     """Stable identifier, by which rules are chosen."""
     name: str
     summary: str
-    """Description of the fault, in one sentence."""
+    """Description of the fault, in a sentence."""
     threshold: float
     unit: str
     message: str

@@ -47,7 +47,7 @@ _FLIGHT_M = 0.04
 """A body above this height may be in flight."""
 
 _DEEPER_SOLES_M = 0.02
-"""Soles may be deeper than usual ones by this, which looks like a higher floor."""
+"""Soles may be deeper than usual soles by this, which looks like a higher floor."""
 
 _LEVEL_FLOAT_M = 0.15
 """A body whose height varies by more than this does not float above a level floor."""
@@ -117,10 +117,10 @@ def lost_hip_height_m(features: MotionFeatures) -> Measurement:
 
 
 def slide_m_s(features: MotionFeatures) -> Measurement:
-    """Least speed, within a while, of the slowest point of the soles: a standing foot has one that does not move.
+    """Least speed, within a while, of the slowest point of the soles: a standing foot has a point that does not move.
 
-    A foot that turns on its ball, rolls, or is drawn along while the other stands does not slide. While soles are not
-    the only support, in flight or with hands or knees down, nothing can be said.
+    A foot that turns on its ball, rolls, or is drawn along while its neighbour stands does not slide. While soles are
+    not the only support, in flight or with hands or knees down, nothing can be said.
     """
     window = max(round(_WHILE_S * features.fps), 1)
     if not features.has_feet or len(features) < max(window, 5):
@@ -144,7 +144,7 @@ def low_hover_m(features: MotionFeatures) -> Measurement:
     """Height of the body above where it rests before and after, while a foot rests in the air as if it stood there.
 
     Feet of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts
-    only against the lowest ones within a second before and after it, of which the higher one is taken.
+    only against the lowest heights within a second before and after it, of which the higher height is taken.
     """
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
@@ -200,7 +200,8 @@ def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
 def is_lifted(features: MotionFeatures) -> bool:
     """Return whether a body comes onto its inferred supports, or leaves them, with both feet at once without falling.
 
-    People step onto a stool with one foot, or jump. If the body of a file is lifted, the inferred supports are wrong.
+    People step onto a stool with a single foot, or jump. If the body of a file is lifted, the inferred supports are
+    wrong.
     """
     if not features.has_feet or len(features) < 2:
         return False

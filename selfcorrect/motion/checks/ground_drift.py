@@ -13,7 +13,7 @@ _GLIDE_S = 2.0
 _PARTS = 4
 """Parts of that time, in each of which both feet glide the same way: shuffles come in bursts."""
 _APART = 0.5
-"""Largest share of that way by which feet move against each other: those of dancers do."""
+"""Largest share of that way by which feet move against each other, as dancers' feet do."""
 
 
 def gliding_m_s(features: MotionFeatures) -> Measurement:

@@ -37,7 +37,7 @@ _OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surf
 
 
 class MotionFeatures:
-    """Features of a motion of T frames, J joints and B body joints, which are those with an anatomical part."""
+    """Features of a motion of T frames, J joints and B body joints, which have an anatomical part."""
 
     def __init__(
         self, motion: Motion, around: Surroundings | None = None, floor_plane: GroundPlane | None = None
@@ -72,7 +72,7 @@ class MotionFeatures:
         return len(self.motion)
 
     def with_surroundings(self, around: Surroundings) -> Self:
-        """Return the features of the same motion with other supports; those of poses that are known stay so."""
+        """Return the features of the same motion with other supports; supports of poses that are known stay so."""
         features = copy(self)
         for name in _OF_SURROUNDINGS:
             vars(features).pop(name, None)
@@ -109,7 +109,7 @@ class MotionFeatures:
         return np.diff(self.body_m, axis=0)
 
     def places(self, *parts: str) -> np.ndarray | None:
-        """Return the positions (T, P, 3) of parts; None if the skeleton lacks one.
+        """Return the positions (T, P, 3) of parts; None if the skeleton lacks a part.
 
         A missing neck is between the shoulders.
         """
@@ -133,7 +133,9 @@ class MotionFeatures:
 
     @cached_property
     def ground_m(self) -> float:
-        """Height of the floor: 0, unless the feet show one that is far from there or stays there, or supports do."""
+        """Height of the floor: 0, unless the feet show a floor that is far from there or stays there, or supports
+        do.
+        """
         if self.motion.ground is not None:
             return 0.0
         if self.around.ground_m is not None:

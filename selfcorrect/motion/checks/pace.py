@@ -18,7 +18,7 @@ _FEWEST_FRAMES = 6
 """Least number of frames of a flight."""
 
 _LEAST_ARC_M = 0.08
-"""Least height of a flight's parabola. In lower ones toes or hands still touch something."""
+"""Least height of a flight's parabola. In lower flights toes or hands still touch something."""
 _ROUGH = 0.055
 """Largest distance of the centre of mass from the parabola, over its height."""
 

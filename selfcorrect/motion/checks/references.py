@@ -1,7 +1,7 @@
 """Figures of motions as references: what policies and characters that train on them will feel.
 
-Programs that make references shift each clip by one height, start episodes at its first frame, and reward contacts by
-labels that they derive from the height and speed of toes. So these figures are heights and speeds of standing feet,
+Programs that make references shift each clip by a single height, start episodes at its first frame, and reward contacts
+by labels that they derive from the height and speed of toes. So these figures are heights and speeds of standing feet,
 noise, and labels that get lost while a foot stands. The observation says which foot stands, and how high the floor is.
 """
 
@@ -40,7 +40,7 @@ LABEL_SPEED_M_S = 0.15
 
 
 def measure_reference(motion: Motion) -> dict[str, float]:
-    """Return the `REFERENCE_FIGURES` of a motion; NaN for those that it does not show.
+    """Return the `REFERENCE_FIGURES` of a motion; NaN for figures that it does not show.
 
     * `stance_height_m`: height of standing soles above y = 0.
     * `slide_m_s`: mean speed of standing feet along the ground.

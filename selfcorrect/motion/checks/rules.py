@@ -1,4 +1,4 @@
-"""The table of rules. Thresholds were set on CMU's clips so that about one clean clip in fifty breaks a rule.
+"""The table of rules. Thresholds were set on CMU's clips so that about 2 % of clean clips break a rule.
 
 `benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
 """

@@ -18,7 +18,7 @@ def noise_m(features: MotionFeatures) -> Measurement:
     """Standard deviation, per axis, of white noise on the median joint's position, over half a second.
 
     Fourth differences of positions measure it. There is no noise unless they are much larger than second differences,
-    as those of noise are and those of fast motion are not.
+    as in noise, but not in fast motion.
     """
     if len(features) < 9:
         return Measurement.empty()
@@ -52,9 +52,10 @@ _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 def wandering_m(features: MotionFeatures) -> Measurement:
     """Distance that a random walk along the floor takes the whole body within a second.
 
-    Steps of such a walk are independent of each other and common to all joints, those of standing feet included. A
+    Steps of such a walk are independent of each other and common to all joints, steps of standing feet included. A
     body's motion moves its joints apart, so fourth differences of positions leave little in common. That remainder
-    grows with the time between positions, but that of a random walk does not. So the part that grows is the body's.
+    grows with the time between positions, but the remainder of a random walk does not. So the part that grows is the
+    body's.
     """
     short_stride = max(1, round(_STEP_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
@@ -89,7 +90,7 @@ def speed_m_s(features: MotionFeatures) -> Measurement:
 
 
 def spike_m(features: MotionFeatures) -> Measurement:
-    """Distance of a joint from its positions one frame before and after, if it goes there and back.
+    """Distance of a joint from its positions a frame before and after, if it goes there and back.
 
     Only the share of the way out that is also the way back counts, so that fast limbs do not.
     """
@@ -103,7 +104,7 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> Measurement:
-    """Distance by which the whole body jumps from one frame to the next: to stay there, or to come back at once."""
+    """Distance by which the whole body jumps between neighbouring frames: to stay there, or to come back at once."""
     if len(features) < 4:
         return Measurement.empty()
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
@@ -111,7 +112,7 @@ def jump_m(features: MotionFeatures) -> Measurement:
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
-    """Mean distance (T,) by which joints go further in one step than in the longer one of the steps around it."""
+    """Mean distance (T,) by which joints go further in a step than in the longer of the steps around it."""
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
     excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])

@@ -53,7 +53,7 @@ _OUTSIDE = 0.045
 _FURTHEST_M = 0.15
 """Largest distance from the soles that counts."""
 _USUAL = 0.726
-"""Pace, over the recorded one, at which CMU's walking training clips tip over: 40 of 41 within 10 %, at any speed."""
+"""Pace, over the recorded pace, at which CMU's walking training clips tip over: 40 of 41 within 10 %, at any speed."""
 
 _USUAL_RATIOS = (1.19, 1.65)
 """5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
@@ -61,9 +61,10 @@ _USUAL_RATIOS = (1.19, 1.65)
 _UPRIGHT = 0.94
 """Least cosine of the trunk's angle to the vertical in a walk of usual style."""
 _STRAIGHT = 0.935
-"""Least length of the longer leg over that of a straight one in three quarters of the frames; CMU's is above 0.945."""
+"""Least length of the longer leg over the length of a straight leg in three quarters of the frames; CMU's is above
+0.945."""
 _LIFTS = (0.12, 0.32)
-"""Range of the largest height of one ankle above the other, in lengths of a leg; CMU's is 0.17 to 0.24."""
+"""Range of the largest height of an ankle above its neighbour, in lengths of a leg; CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
@@ -208,7 +209,7 @@ def _is_noisy(features: MotionFeatures) -> bool:
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     """(P, F) distance of the zero moment point from the convex hull of the soles on the floor.
 
-    It is that of each of the P `_PACES`, in the F frames of a span in which only feet touch the floor.
+    It is given for each of the P `_PACES`, in the F frames of a span in which only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)

@@ -22,7 +22,7 @@ from ..skeleton import Skeleton
 TIME_BLOCKS = 8
 
 FeatureGroups = Sequence[np.ndarray]
-"""Arrays (N, F_g), one per kind of quantity; each kind weighs the same in the embedding."""
+"""Arrays (N, F_g), an array per kind of quantity; each kind weighs the same in the embedding."""
 
 Features = Callable[[MotionBatch], FeatureGroups]
 
@@ -80,7 +80,8 @@ def block_means(values: np.ndarray) -> np.ndarray:
 class MotionEmbedding:
     """Map from motions to vectors with a meaningful Euclidean distance; fitted on a reference, then frozen.
 
-    The reference has mean 0 and total variance 100, so a Fréchet distance of 100 is that of a single average motion.
+    The reference has mean 0 and total variance 100, so a Fréchet distance of 100 is the distance of a single average
+    motion.
     """
 
     features: Features

@@ -1,4 +1,4 @@
-"""Realism and diversity of motions against a reference of real ones, always reported together."""
+"""Realism and diversity of motions against a reference of real motions, always reported together."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,9 @@ from .physical import physical_errors
 
 @dataclass(frozen=True, eq=False)
 class MotionEvaluator:
-    """Comparison of motions with a reference of real ones, through embeddings that were fitted on it and are frozen."""
+    """Comparison of motions with a reference of real motions, through embeddings that were fitted on it and are
+    frozen.
+    """
 
     kinematic: MotionEmbedding
     geometric: MotionEmbedding
@@ -21,7 +23,7 @@ class MotionEvaluator:
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
-        """Fit the evaluator to canonical real windows of one length, with labels (N,) int64."""
+        """Fit the evaluator to canonical real windows of equal length, with labels (N,) int64."""
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
         return cls(kinematic, geometric, describe(kinematic, geometric, reference, labels))

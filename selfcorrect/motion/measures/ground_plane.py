@@ -1,10 +1,10 @@
 """The plane on which feet stand: the tilt of a world whose floor is not level.
 
-Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. Its feet stand near one plane all the
+Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. Its feet stand near a plane all the
 same. Two sources show it:
 
 * Places. The plane is fitted to the places of stances, robustly. It is believed only along directions in which they are
-  far enough apart, and only if nearly all of them are near it: those on steps and curbs are not.
+  far enough apart, and only if nearly all of them are near it: feet on steps and curbs are not.
 * Posture. Gravity acts on the centre of mass, so on average it is above the middle between the stances of both feet,
   but for the acceleration from their beginning to their end; and standing soles are flat. In a world that is tilted
   by an angle, both lean by that angle. The posture shows the tilt along directions in which places do not, and is
@@ -65,7 +65,7 @@ _LONGEST_S = 1.0
 _FORWARD_LEAN = 0.02
 """Usual forward lean of people, as a slope: 0.045 for CMU's walkers, less while they stand."""
 _FORWARD_SOLE = 0.03
-"""Usual forward slope of soles against the rest pose: 0.07 in CMU's recordings, 0 if the rest pose stands flat."""
+"""Usual forward slope of soles against their rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands flat."""
 _LEAST_SIDEWAYS = 0.03
 """Smallest slope to the side that a posture shows."""
 _LEAST_FORWARD = 0.09
@@ -81,9 +81,10 @@ _SOLES_AGREE = 0.22
 _STEP_LEAN = 0.23
 """Largest half difference of the body's leans over both feet, sideways: half the width of a step over the height."""
 _FEET_AGREE_M = 0.02
-"""Largest distance of one foot's mean place from a plane through the other's."""
+"""Largest distance of a foot's mean place from a plane through its neighbour's."""
 _LONG_M = 0.8
-"""Stances that are this far apart show a slope also against the body: that of a ramp, on which soles are inclined."""
+"""Stances that are this far apart show a slope also against the body: the slope of a ramp, on which soles are
+inclined."""
 _MANY_STANCES = 10
 """So do this many stances."""
 _CONTRADICTS = 0.08
@@ -93,8 +94,8 @@ _LEAN_SHARE = 0.7
 _FORWARD_STANCE_S = 0.8
 """A foot that shows a tilt forwards stands for so long."""
 _TALL = 0.92
-"""Least height of a body's centre above its feet, as a share of its usual largest one, that shows a tilt forwards: who
-crouches leans forwards and lifts the heels."""
+"""Least height of a body's centre above its feet, as a share of its usual largest height, that shows a tilt forwards:
+who crouches leans forwards and lifts the heels."""
 
 
 @dataclass(frozen=True)
@@ -148,20 +149,20 @@ class _Stance:
     """0 is left, 1 is right."""
     seconds: float
     place_m: np.ndarray
-    """(3,) mean place of its toe joint, or of its ankle without one."""
+    """(3,) mean place of its toe joint, or of its ankle without a toe joint."""
     lean: np.ndarray
     """Mean slope against the vertical of the line from the foot to the centre of mass, less that by which the body
     accelerates."""
     sole: np.ndarray
-    """The same of the ankle joint's upward axis in the rest pose."""
+    """The same of the ankle joint's upward axis at rest."""
     leftward: np.ndarray
-    """Direction from the right hip to the left one."""
+    """Direction from the right hip to the left."""
     tallness: float
     """Height of the centre of mass above the foot, as a share of the usual largest one of the motion."""
 
     @property
     def weight(self) -> float:
-        """Weight of the stance among those of its foot."""
+        """Weight of the stance among the stances of its foot."""
         return min(self.seconds, _LONGEST_S)
 
 
@@ -228,7 +229,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
 def _fit_along(
     across_m: np.ndarray, heights_m: np.ndarray, shown: np.ndarray, slopes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit slopes (2,) that differ from given ones along directions (D, 2); return them and distances (K,) from it."""
+    """Fit slopes (2,) that differ from given slopes along directions (D, 2); return them and distances (K,) from it."""
     off_m = heights_m - across_m @ slopes
     if not len(shown):
         return slopes, off_m
@@ -387,7 +388,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
 
 
 def _at_least(height: float) -> float:
-    """Return a height by which slopes are divided; those of bodies that lie or stand on their heads are steep."""
+    """Return a height by which slopes are divided; slopes of bodies that lie or stand on their heads are steep."""
     return max(height, 0.05)
 
 

@@ -1,4 +1,4 @@
-"""Table of the metrics of motions, one row each: name, unit, function, and which direction is better.
+"""Table of the metrics of motions, a row each: name, unit, function, and which direction is better.
 
 Loops, reports, the tables of the documentation, W&B and CSV files read their metrics from here; `physical.FIGURES`
 lists the figures of single motions. A new metric is a function and a row. Functions return SI units; only this module
@@ -40,7 +40,7 @@ class MotionDescription:
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
-    """Candidate motions, and the real ones that they are compared with."""
+    """Candidate motions, and the real motions that they are compared with."""
 
     reference: MotionDescription
     candidate: MotionDescription
@@ -81,13 +81,13 @@ class Metric:
     bounds: tuple[float, float] = (0.0, inf)
     """Least and greatest value, in the shown unit."""
     measure: Callable[[MetricInputs], float | np.ndarray] | None = None
-    """Function that returns the value, or that of each candidate (N,), in SI units; None if loops do not measure it in
-    each generation."""
+    """Function that returns the value, or the value of each candidate (N,), in SI units; None if loops do not measure
+    it in each generation."""
 
     def interval(self, values: np.ndarray) -> Interval:
         """Return the mean over seeds (S,), with an interval that stays within the bounds; NaN if any seed has no value.
 
-        Seeds without a value are often those that collapsed, so a mean of the others would flatter.
+        Seeds without a value have often collapsed, so a mean of all other seeds would flatter.
         """
         if np.isnan(values).any():
             return UNMEASURED

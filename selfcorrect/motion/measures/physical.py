@@ -2,7 +2,7 @@
 
 The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4. They use
 the soles' corners and spheres of the body surface in place of a mesh, and PhysDiff's tolerance of 5 mm. They are
-averages over all frames; those without an error count 0. Real motion capture is not free of them (jumps float, soft
+averages over all frames; frames without an error count 0. Real motion capture is not free of them (jumps float, soft
 soles sink), so compare with real motion, never with zero.
 """
 
@@ -154,7 +154,7 @@ class Unit:
     si: str = ""
     """The SI unit in which the figure is computed."""
     per_si: float = 1.0
-    """Number of this unit in one SI unit."""
+    """Number of this unit in an SI unit."""
 
     def convert(self, value_si: Value) -> Value:
         """Convert a figure from the SI unit to this unit."""

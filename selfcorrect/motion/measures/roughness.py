@@ -1,4 +1,4 @@
-"""Roughness that one motion has more of than another: faster turns of joints, more jerk of body parts."""
+"""Roughness that a motion has more of than another: faster turns of joints, more jerk of body parts."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def angular_speeds_rad_s(moving: Motion | MotionBatch) -> np.ndarray:
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
-    """Largest angular speed (..., J) that each joint gained in any frame from one motion to the other, rad/s, or 0.
+    """Largest angular speed (..., J) that each joint gained in any frame from motion to motion, rad/s, or 0.
 
     Both share skeleton, frame rate and frames.
     """

@@ -22,9 +22,9 @@ class FootPaths:
     places_m: np.ndarray
     """(T, P, 3) places, as smooth as their velocities."""
     above_m: np.ndarray
-    """(T, P) heights above the point's lowest one around each frame."""
+    """(T, P) heights above the point's lowest height around each frame."""
     speeds_m_s: np.ndarray
-    """(T, P) speeds along the ground, seen from a belt if there is one."""
+    """(T, P) speeds along the ground, seen from a belt, if any."""
     rises_m_s: np.ndarray
     """(T, P) speeds up or down."""
     noise_m: np.ndarray
@@ -32,7 +32,7 @@ class FootPaths:
     speed_noise_m_s: np.ndarray
     """(P,) standard deviation of the noise that is left in speeds."""
     glide_m_s: np.ndarray
-    """(2,) velocity along x and z of a belt beneath the body; 0 without one."""
+    """(2,) velocity along x and z of a belt beneath the body; 0 without a belt."""
 
     @classmethod
     def from_points(cls, points_m: np.ndarray, fps: float) -> FootPaths:
@@ -69,7 +69,8 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
 
 
 def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:
-    """Return the shortest window whose velocities have little noise, and their noise as a multiple of that of places.
+    """Return the shortest window whose velocities have little noise, and their noise as a multiple of the noise of
+    places.
 
     The window is 0 for motions that are too short to have velocities.
     """

@@ -1,4 +1,4 @@
-"""Observation of the feet of one motion: which foot stands when, how high the floor is, and what contradicts it.
+"""Observation of the feet of a motion: which foot stands when, how high the floor is, and what contradicts it.
 
 `observe` returns the observation of a motion, made once. Nothing in it depends on where y = 0 is: heights move with the
 motion, probabilities stay.
@@ -67,7 +67,7 @@ class _Perception:
 
 
 class Observation:
-    """Feet, floor and stance of one motion of T frames; each answer is computed once, when it is asked for.
+    """Feet, floor and stance of a motion of T frames; each answer is computed once, when it is asked for.
 
     Points are K for each foot: heel and toe joint, or the ankle of feet without toe joints. On a ground that is known,
     heights are those above it.
@@ -103,7 +103,7 @@ class Observation:
     def stands_firmly(self) -> np.ndarray:
         """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide.
 
-        Labels of the motion's file are evidence, too; infinite ones decide.
+        Labels of the motion's file are evidence, too; infinite labels decide.
         """
         stands = (self._labelled_standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
         return stands if self._labels is None else np.where(np.isinf(self._labels), self._labels > 0, stands)
@@ -120,7 +120,9 @@ class Observation:
 
     @property
     def toes_stand(self) -> np.ndarray:
-        """(T, 2) whether the toe joint of each foot, or the ankle of feet without one, surely stands in its place."""
+        """(T, 2) whether the toe joint of each foot, or the ankle of feet without a toe joint, surely stands in its
+        place.
+        """
         return self.standing[..., -1] > limits.SURE
 
     @cached_property
@@ -154,7 +156,7 @@ class Observation:
 
     @property
     def _ankle_rise_m(self) -> float:
-        """Height of ankles above toe joints in flat feet; the usual one if nothing shows it."""
+        """Height of ankles above toe joints in flat feet; the usual height if nothing shows it."""
         reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
         if 0 <= -self._toe_offset_m[1] < limits.STEEPEST_FOOT * reach_m:
             return -float(self._toe_offset_m[1])
@@ -185,7 +187,7 @@ class Observation:
 
     @cached_property
     def left_deeper_m(self) -> float:
-        """Half difference of the depths of both soles: that of the foot whose joint stands higher is deeper."""
+        """Half difference of the depths of both soles: the sole of the foot whose joint stands higher is deeper."""
         heights_m = []
         for foot in range(2):
             flat_m = self.feet_m[self.stands_flat[:, foot], foot, -1, 1]
@@ -201,7 +203,7 @@ class Observation:
 
     @cached_property
     def levels_m(self) -> np.ndarray:
-        """(L,) heights of all levels on which feet stand, from the lowest one."""
+        """(L,) heights of all levels on which feet stand, from the lowest level."""
         return self._perception.ground.votes.levels_m + self._base_m - self.sole_depth_m
 
     @property
@@ -257,7 +259,7 @@ class Observation:
     def speeds_of(self, other: Motion) -> np.ndarray:
         """Return the speeds (T, 2) along the ground at which the feet of another motion of the same frames move.
 
-        Each foot's speed is that of the point that more likely stands in this motion, seen from its belt.
+        Each foot's speed is the speed of the point that more likely stands in this motion, seen from its belt.
         """
         points_m = find_feet_m(other)
         velocities_m_s = np.zeros_like(points_m)
@@ -268,7 +270,9 @@ class Observation:
         return np.take_along_axis(speeds_m_s, likeliest, axis=-1)[..., 0]
 
     def standing_speed_m_s(self, other: Motion) -> float:
-        """Return the mean speed of another motion's feet along the ground in the stances of this one; 0 without any."""
+        """Return the mean speed of another motion's feet along the ground in the stances of this motion; 0 without
+        any.
+        """
         weights = self.standing.max(-1)
         return float((weights * self.speeds_of(other)).sum() / max(weights.sum(), 1e-9)) if self.has_feet else 0.0
 
@@ -296,7 +300,8 @@ def observe(motion: Motion) -> Observation:
 
 
 def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.ndarray]) -> np.ndarray:
-    """Return in which frames something holds of the feet of N motions, (N, T, 2); padded frames are like the last one.
+    """Return in which frames something holds of the feet of N motions, (N, T, 2); padded frames are like the last
+    frame.
 
     find_frames: Returns (T, 2) of the observation of a motion of T frames.
     """
@@ -323,7 +328,7 @@ def find_feet_m(motion: Motion) -> np.ndarray:
 
 
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
-    """Return the mean place (3,) of toe joints, seen from the ankles, in the rest pose; zeros without toe joints."""
+    """Return the mean place (3,) of toe joints, seen from the ankles, at rest; zeros without toe joints."""
     joints = find_foot_joints(skeleton)
     if len(joints) < 4:
         return np.zeros(3)

@@ -16,7 +16,7 @@ class StanceModel:
     """Model of the P points of `FootPaths` over T frames, with the scales that it has learned so far."""
 
     def __init__(self, paths: FootPaths, fps: float, parts: int) -> None:
-        """Take paths of points, `parts` of each foot, of which the last one shows the scales."""
+        """Take paths of points, `parts` of each foot, of which the last shows the scales."""
         self._paths = paths
         self._toes = slice(parts - 1, None, parts)
         self._share = min(1.0, 1 / (fps * limits.REPEATS_S))
@@ -98,7 +98,7 @@ class StanceModel:
         return _forward_backward(evidence * self._share, self._switch)
 
     def _scale(self, values: np.ndarray, weights: np.ndarray, usual: float, degrees: int) -> float:
-        """Return the scale of weighted values without their largest tenth, drawn to the usual one.
+        """Return the scale of weighted values without their largest tenth, drawn to the usual scale.
 
         degrees: 1 for normal, 2 for Rayleigh distributions.
         """

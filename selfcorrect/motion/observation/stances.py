@@ -1,4 +1,6 @@
-"""Stances of the feet, and the ground that they show: each stance has one vote on the floor's height, however long."""
+"""Stances of the feet, and the ground that they show: each stance has a single vote on the floor's height, however
+long.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +18,9 @@ class Stance:
     """A point of a foot that stands."""
 
     foot: int
-    """0 for the left foot, 1 for the right one."""
+    """0 for the left foot, 1 for the right foot."""
     part: int
-    """The point: 0 for the heel, 1 for the toe joint; 0 for the ankle of feet without one."""
+    """The point: 0 for the heel, 1 for the toe joint; 0 for the ankle of feet without a toe joint."""
     first: int
     last: int
     """The last frame, inclusive."""
@@ -95,7 +97,9 @@ _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
-    """Fit a slope to stances of `parts` points of each foot; a level one unless a slope explains them far better."""
+    """Fit a slope to stances of `parts` points of each foot; a level slope unless another slope explains them far
+    better.
+    """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < limits.FEWEST_ON_SLOPE * parts:
         return LEVEL
@@ -170,7 +174,7 @@ class Votes:
     floors_m: np.ndarray
     """(K,) height at which each point stands on the floor."""
     error_m: float
-    """Standard error of that of the last point."""
+    """Standard error of the height of the last point."""
     levels_m: np.ndarray
     """(L,) heights at which the last point stands, from the lowest level of the ground."""
 
@@ -224,7 +228,9 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
 
 
 def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> np.ndarray:
-    """Return the levels (L,) of heights (S,), from the lowest; those with little weight count if they are the floor."""
+    """Return the levels (L,) of heights (S,), from the lowest; levels with little weight count if they are the
+    floor.
+    """
     order = np.argsort(heights_m)
     starts = np.flatnonzero(np.diff(heights_m[order]) > limits.SAME_LEVEL_M) + 1
     levels_m = []

@@ -1,7 +1,8 @@
 """All numbers by which an observation decides what stands and where the floor is.
 
 Speeds and heights are scales of distributions, not bounds: the stance model learns its own from each motion, and is
-drawn to these where a motion shows little. Scales of stances were chosen on CMU's training clips, the others by hand.
+drawn to these where a motion shows little. Scales of stances were chosen on CMU's training clips, all other scales by
+hand.
 """
 
 REPEATS_S = 1 / 30
@@ -34,9 +35,10 @@ HEIGHT_M = 0.015
 HIGH_M = 0.08
 """Usual height above the ground of points that swing."""
 PRIOR_S = 0.5
-"""Weight of these scales against those that a motion shows, as a time in which they were observed."""
+"""Weight of these scales against the scales that a motion shows, as a time in which they were observed."""
 TRIMMED = {1: 0.62, 2: 0.74}
-"""Mean square of normal (1) and Rayleigh (2) distributions without their largest tenth, as a share of the full one."""
+"""Mean square of normal (1) and Rayleigh (2) distributions without their largest tenth, as a share of the full mean
+square."""
 
 SURE = 0.9
 """Probability from which on a stance is sure enough to set targets of a plan."""
