@@ -397,13 +397,12 @@ def api_overview() -> str:
 
 def public_names() -> Iterator[tuple[str, str]]:
     """Yield each name of `import selfcorrect as sc` as a link to its entry, and the first line of its docstring."""
-    for name in dir(selfcorrect):
-        if name.startswith("_"):
-            continue
-        module = selfcorrect._MODULES.get(name)
-        entry = f"{module}.{name}" if module else selfcorrect._SUBMODULES[name]
-        package = (module or entry).rpartition(".")[0]
-        summary = (inspect.getdoc(getattr(selfcorrect, name)) or "").split("\n")[0]
+    for name, module in sorted(selfcorrect._MODULES.items()):
+        value = getattr(selfcorrect, name)
+        entry = f"{module}.{name}"
+        owner = entry if inspect.ismodule(value) else module
+        package = owner.rpartition(".")[0]
+        summary = (inspect.getdoc(value) or "").split("\n")[0]
         yield f"[`sc.{name}`]({package}.md#{entry})", summary
 
 
