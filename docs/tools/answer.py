@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from evidence import arms_by_name, average_late, change_cell, measure_change
+from evidence import arms_by_name, average_late, change_cell, measure_change, use_minus_signs
 from tables import table_lines
 
 from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.statistics import mean_interval
 
 CORRECTORS = {
     "none": "uncorrected",
@@ -17,6 +18,8 @@ CORRECTORS = {
     "low-pass": "low-pass filter",
 }
 REAL_ONLY = "real+none"
+OWN = "replace+my_module:moving_average"
+"""The corrector of the README's example."""
 MAIN_JOB = "small-dct-mlp"
 """Denoiser of the preset `short`."""
 DISTANCE = "fid_kinematic"
@@ -60,7 +63,7 @@ def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[st
             arm = arms.get(f"{loop.policy}+{corrector}")
             cells.append("not run" if arm is None else change_cell(measure_change(arm, arms[REAL_ONLY], key), digits))
         rows.append(cells)
-    heads = [f"{TITLES[key]} minus that of the real-data baseline", "real-data baseline", *CORRECTORS.values()]
+    heads = [f"{TITLES[key]}, minus the real-data baseline", "real-data baseline", *CORRECTORS.values()]
     yield from table_lines(heads, rows)
 
 
@@ -91,4 +94,18 @@ def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
     yield (
         f"* **A remedy does**: with `--remedy lineages`, recall is {last(lineages, 'recall')}, but feet slide at "
         f"{last(lineages, 'skate_m_s')} m/s."
+    )
+
+
+def own_corrector_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield what the README's own corrector changed after the last generation, paired by seed."""
+    summary = summaries["own-corrector"]
+    arms = arms_by_name(summary, "patch-mixer")
+    own, plain, real = (arms[name].last(DISTANCE) for name in (OWN, "replace+none", REAL_ONLY))
+    change = mean_interval(own - plain)
+    interval = use_minus_signs(f"{change.estimate:+.0f} [{change.low:+.0f}, {change.high:+.0f}]")
+    yield (
+        f"Over {summary.seeds} seeds, the Fréchet distance ends at "
+        f"{own.mean():.0f} with the moving average and {plain.mean():.0f} without correction (difference {interval}). "
+        f"The real-data baseline has {real.mean():.0f}."
     )

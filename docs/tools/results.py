@@ -22,7 +22,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import MAIN_JOB, answer_tables, collapse_sentences
+from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_sentence
 from captions import captions_table
 from claims import CLAIMS, TITLES, claims_table
 from dilution import KEPT, coverage_table, coverage_tests, dilution_figure, form_table
@@ -66,7 +66,10 @@ CAPTIONED = ("r_precision_3", "coverage")
 
 DRAWN_ON = re.compile(r"pictures/results/([\w-]+)\.svg")
 """A figure that a page shows."""
-KINDS = "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence|answer|collapse|recipe|contrasts"
+KINDS = (
+    "table|shares|claims|worth|new-seeds|captions|dilution|coverage|evidence|answer|collapse|own-corrector"
+    "|recipe|contrasts"
+)
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 
 
@@ -91,6 +94,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "new-seeds": new_seeds_table,
         "answer": answer_tables,
         "collapse": collapse_sentences,
+        "own-corrector": own_corrector_sentence,
     }
 
     def make_table(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""`selfcorrect demo`: a walk that ships, spoiled and corrected, to look at."""
+"""`selfcorrect demo`: show a walk that comes with the package, damaged and corrected."""
 
 import os
 import sys

@@ -112,7 +112,7 @@ class Study(ABC):
         return {}
 
     def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
-        """Try code of users that the run folder does not know, by those names; returns what became known of it."""
+        """Try user code that the run folder has not recorded yet, by its names. Return the identities found."""
         return {}
 
     def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:  # noqa: B027

@@ -273,9 +273,9 @@ def extrapolation_scatter(n: int, extrapolation: float) -> float:
 
         1 + w² (1 − 1/n).
 
-    What extrapolation takes off of the learner's bias grows with w, what it adds in scatter with w². Half a step takes
-    off half of the bias for a quarter of the scatter. The scatter is of a mean only here; in a network it is of all
-    weights, and shows as roughness of the samples.
+    Extrapolation reduces the learner's bias in proportion to w and adds scatter in proportion to w². Half a step
+    removes half of the bias for a quarter of the scatter. Here only a mean scatters. In a network all weights scatter,
+    which shows as roughness of the samples.
     """
     return 1 + extrapolation**2 * (1 - 1 / n)
 

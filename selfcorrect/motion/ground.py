@@ -129,7 +129,7 @@ class _BoxTable:
         return np.asarray((inside_m >= 0) & on_top & (deep_m <= np.minimum(2 * half_y, DEEPEST_M)))
 
     def highest_m(self, points_m: np.ndarray) -> np.ndarray:
-        """(...) height of the highest box beneath each of points (..., 3); −∞ for those beneath which is none."""
+        """Return the height (...) of the highest box beneath each of points (..., 3), −∞ for points without a box."""
         flat_m = points_m.reshape(-1, 3)
         table = self.select(self.find_near(flat_m))
         highest_m = np.full(len(flat_m), -np.inf)

@@ -133,7 +133,7 @@ def split_names(names: Sequence[str]) -> list[JointName]:
 def remove_shared_affixes(names: Sequence[str]) -> list[str]:
     """Return the names without namespaces, and without the beginning, end and numbers that most of them have.
 
-    An end site keeps its `_end`: what its parent's name loses, it loses too.
+    An end site keeps its `_end`. The same prefix is removed from the parent's name and from the end site's name.
     """
     shortened = [_NAMESPACE.sub("", name) for name in names]
     ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]

@@ -93,7 +93,7 @@ def test_runs_that_cannot_be_shown_are_refused(tmp_path: Path, clips: Path) -> N
     run = run_of(tmp_path / "run", (4, 5))
     with pytest.raises(ValueError, match="has generations 0 to 2, asked for 7"):
         read(run, generation=7)
-    with pytest.raises(ValueError, match="a run is curated alone"):
+    with pytest.raises(ValueError, match="curate one run at a time"):
         read(run, clips)
     with pytest.raises(ValueError, match="no two samples have the same label"):
         read(run, samples=2)
