@@ -11,6 +11,9 @@ from ...remedies.table import PLACES, REMEDIES
 from ...studies.arms import BASELINE, TAKES_RATIO, ArmSettings
 from ..correctors.table import THEN, UNKNOWN, corrector_row, is_own
 
+PREFERENCES = ("preference", "shuffled-preference")
+"""Places in which arms on real data only draw samples, too."""
+
 
 def check_names(arm: ArmSettings) -> None:
     """Raise SettingError for an unknown corrector or remedy, or a remedy that the arm cannot have."""
@@ -77,10 +80,10 @@ def refine_arms(
         arms = _replace_correctors(arms, correctors)
     if strengths:
         arms = _replace_strengths(arms, strengths)
-    if remedies:
-        arms = _add_remedies(arms, remedies)
     if places:
         arms = _replace_places(arms, places)
+    if remedies:
+        arms = _add_remedies(arms, remedies)
     arms = _add_sampling_variants(arms, sampling)
     with_comparisons = dict[ArmSettings, None]()
     for arm in arms:
@@ -135,7 +138,8 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
     for arm in arms:
         if arm.remedy != "none":
             continue
-        candidates = dict.fromkeys(("none", *remedies)) if _is_loop(arm) else ("none",)
+        draws_samples = _is_loop(arm) or arm.place in PREFERENCES
+        candidates = dict.fromkeys(("none", *remedies)) if draws_samples else ("none",)
         for remedy in candidates:
             if arm.corrector != "none" or not REMEDIES.row(remedy).needs_corrector:
                 extended.append(replace(arm, remedy=remedy))

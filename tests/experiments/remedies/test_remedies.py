@@ -15,7 +15,7 @@ from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_place, with_remedy
 from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.fitting import fit_plainly
-from selfcorrect.loop.policy import RealOnly, Replace
+from selfcorrect.loop.policy import Policy, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -94,16 +94,17 @@ def test_pairs_beside_real_data_train_on_real_data_only(small) -> None:
     assert len(store.batch(2).samples) == 24
 
 
+@pytest.mark.parametrize("policy", [Replace(), RealOnly()])
 @pytest.mark.parametrize("remedy", ["matched", "lineages"])
 def test_a_preference_goes_with_lineages_and_not_with_another_training(
-    small, remedy: str, monkeypatch: pytest.MonkeyPatch
+    small, remedy: str, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train_plainly(task: Task, arm: Arm, inputs: RemedyInputs) -> tuple[Task, Arm]:
         return task, replace(arm, fitting=fit_plainly)
 
     load = REMEDIES.load
     monkeypatch.setattr(REMEDIES, "load", lambda name: train_plainly if name == "plain-training" else load(name))
-    arm = Arm(Replace(), 2, steps=3, correction=Correction(halve))
+    arm = Arm(policy, 2, steps=3, correction=Correction(halve))
     both = run_in_place(small, arm, "preference", remedy).state(2)
     for single in (("preference", "none"), ("data", remedy)):
         state = run_in_place(small, arm, *single).state(2)

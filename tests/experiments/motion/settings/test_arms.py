@@ -254,3 +254,10 @@ def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
         DenoiserArms("dct-mlp", (ArmSettings("replace", place="preference"),))
     with pytest.raises(SettingError, match="nowhere"):
         DenoiserArms("dct-mlp", (ArmSettings("replace", "physics", place="nowhere"),))
+
+
+def test_pairs_beside_real_data_are_drawn_and_can_have_a_remedy():
+    places = ("data", "preference")
+    arms = refine_arms(QUICK, ("real", "augment:1"), correctors=("physics",), remedies=("lineages",), places=places)
+    remedied = [(arm.policy, arm.place) for arm in arms if arm.remedy == "lineages" and arm.corrector == "physics"]
+    assert remedied == [("real", "preference"), ("augment:1", "data"), ("augment:1", "preference")]
