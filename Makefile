@@ -40,8 +40,10 @@ motion: $(INSTALLED_FOR_LOOPS)
 
 # A process takes whole files, whose tests share what is costly to make, and in their order: long ones come early. With
 # SHUFFLE=SEED, files and tests come in a random order that the seed gives. Global generators are left as they are.
+# With LIMIT_S=3, a test without a mark fails if it takes more than 3 s of processor time.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
-	--no-loadscope-reorder $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE) --randomly-dont-reset-seed)
+	--no-loadscope-reorder $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE) --randomly-dont-reset-seed) \
+	$(if $(LIMIT_S),--limit-s $(LIMIT_S))
 
 # MARKS picks some of the tests, such as MARKS=slow; so it does for test-all.
 test: tests $(INSTALLED_FOR_TESTS)

@@ -26,7 +26,7 @@ def angular_speeds_rad_s(moving: Motion | MotionBatch) -> np.ndarray:
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
-    """Largest angular speed (..., J) that each joint gained in any frame from motion to motion, rad/s, or 0.
+    """Return the largest gain in angular speed (..., J) of each joint in any frame of `after`, rad/s, or 0.
 
     Both share skeleton, frame rate and frames.
     """
