@@ -117,11 +117,6 @@ def remove_short_runs(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
     return dilate(erode(is_set, size, axis), size, axis)
 
 
-def fill_short_gaps(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Set gaps of fewer than `size` frames; beyond the ends no frame is set."""
-    return erode(dilate(is_set, size, axis), size, axis)
-
-
 def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solve a positive definite system of upper bands (K, T), the diagonal last, for right sides (T, …).
 
