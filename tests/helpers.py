@@ -10,6 +10,8 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
     from selfcorrect.core.randomness import Stream
     from selfcorrect.core.samples import Samples
+    from selfcorrect.experiments.studies.study import Study
     from selfcorrect.experiments.toy.outcome import Result
-    from selfcorrect.experiments.toy.report import ToyView
+    from selfcorrect.experiments.toy.study import LoadedToy
     from selfcorrect.loop.run import Arm, Task
     from selfcorrect.models.protocol import GenerativeModel
     from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions
@@ -54,18 +57,40 @@ LOOPS = {path.stem.replace("_", "-"): str(path) for path in sorted((REPOSITORY /
 """Toy loops that are examples: name → path of the file."""
 
 
-def run_toy(name: str, settings: object, folder: Path) -> ToyView:
+@dataclass(frozen=True)
+class RunToy:
     """A toy that was run in this process; the folder has what was measured, no figures."""
+
+    toy: LoadedToy
+    study: Study[Task]
+    folder: Path
+
+    @cached_property
+    def curves(self) -> dict[str, dict[str, np.ndarray]]:
+        """The curves of all arms."""
+        from selfcorrect.experiments.toy.study import load_curves
+
+        return load_curves(self.study, self.toy, self.folder)
+
+    @cached_property
+    def result(self) -> Result:
+        """The outcome."""
+        from selfcorrect.experiments.toy.study import derive_result
+
+        return derive_result(self.study, self.toy, self.folder)
+
+
+def run_toy(name: str, settings: object, folder: Path) -> RunToy:
+    """Run a toy in this process."""
     from selfcorrect.experiments.jobs.run import run_jobs
     from selfcorrect.experiments.jobs.where import Where
     from selfcorrect.experiments.studies.jobs import jobs_of
-    from selfcorrect.experiments.toy.report import ToyView
-    from selfcorrect.experiments.toy.study import ToyStudy, draw_figures
+    from selfcorrect.experiments.toy.study import load_toys, make_toy_study
 
-    view = ToyView(ToyStudy([(LOOPS.get(name, name), settings)]))
-    jobs = [job for job in jobs_of(view.study, folder) if job.function is not draw_figures]
-    run_jobs(jobs, Where(), name, folder=folder)
-    return view
+    toys = load_toys([(LOOPS.get(name, name), settings)])
+    study = make_toy_study(toys)
+    run_jobs(jobs_of(study, folder), Where(), name, folder=folder)
+    return RunToy(toys[name], study, folder)
 
 
 def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:

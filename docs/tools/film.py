@@ -13,10 +13,9 @@ import torch
 import tyro
 
 from selfcorrect.experiments.motion.media import draw_samples
-from selfcorrect.experiments.motion.run.seed_runs import seed_runs
+from selfcorrect.experiments.motion.run.study import motion_runs
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import settings_from_config
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.motion.editing.transforms import resample
@@ -32,8 +31,8 @@ SIZE_PX = 132
 def main(run: Annotated[Path, tyro.conf.Positional]) -> None:
     """Draw the samples of the first seed."""
     settings = settings_from_config(read_summary(run / "summary.json").settings)
-    first = seed_runs(settings, run, RunOptions())[0]
-    task = motion_task(first.settings, first.comparison, first.stream)
+    first = motion_runs(settings, run)[0]
+    task = motion_task(settings, settings.comparisons[0], first.stream)
     labels = torch.zeros(COLUMNS, dtype=torch.long)
     label = task.data.training.label_names[0]
     last = settings.generations

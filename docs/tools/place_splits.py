@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import tyro
 from cone_residual import mean_residual_force
-from splits import DATA_SET, RESULTS, SPLITS, LoopsOnly, choose_settings, draw_windows
+from splits import DATA_SET, RESULTS, SPLITS, choose_settings, draw_windows, make_loops
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
@@ -33,13 +33,13 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.correctors.builtin import build_corrector
 from selfcorrect.experiments.motion.run.models import trained_model
 from selfcorrect.experiments.motion.run.parts import JudgedTask
-from selfcorrect.experiments.motion.run.seed_runs import MotionRun
-from selfcorrect.experiments.motion.run.study import MotionStudy, corrector_inputs
+from selfcorrect.experiments.motion.run.study import corrector_inputs
 from selfcorrect.experiments.motion.run.task import as_samples
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.motion.settings.run_options import DEFAULTS
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.study import SeedRun, Study
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -89,11 +89,11 @@ def choose_place_settings(number: int, folder: Path, arms: Sequence[ArmSettings]
 def run_split(number: int, settings: MotionSettings, runs: Path) -> dict[str, object]:
     """Run the loops of a split, or what is left of them, and return what the page needs of it."""
     started_s = time.process_time()
-    study = LoopsOnly(settings, f"split {number}", RunOptions(device="cpu", keep="sampling"))
+    study = make_loops(settings, f"split {number}")
     out = runs / f"split-{number}"
-    run_jobs(jobs_of(study, out), Where(runner="here"), study.title, folder=out)
+    run_jobs(jobs_of(study, out), Where(runner="here"), study.name, folder=out)
     (run,) = study.runs(out)
-    scores = measure_split(study, run)
+    scores = measure_split(study, settings, run)
     return {
         "split": number,
         "seed": run.seed,
@@ -106,15 +106,15 @@ def run_split(number: int, settings: MotionSettings, runs: Path) -> dict[str, ob
     }
 
 
-def measure_split(study: MotionStudy, run: MotionRun) -> dict[str, object]:
+def measure_split(study: Study[JudgedTask], settings: MotionSettings, run: SeedRun) -> dict[str, object]:
     """Return the scores of real windows of the held-out subjects, and of samples of each arm's last model.
 
     Samples have the labels of these windows, and all arms have the same random numbers.
     """
-    task = study._task(run, silent)
+    task = study.tasks[run.task].make(run, silent)
     stream = run.stream.child("places")
     held_out = as_samples(task.data.reference, task.codec)
-    is_known = torch.isin(held_out.labels, task.task.real.labels)
+    is_known = torch.isin(held_out.labels, task.real.labels)
     real = draw_windows(held_out.take(torch.nonzero(is_known).ravel()), stream.child("held out"))
     scores = {"real": score(task, [real]), "real_of_training_subjects": score(task, [draw_windows(task.fresh, stream)])}
     loops = {}
@@ -128,15 +128,17 @@ def measure_split(study: MotionStudy, run: MotionRun) -> dict[str, object]:
         scores[arm.name] = score(task, draws)
         loops[arm.name] = dict(FolderReader(folder).metrics(study.generations))
         if arm == BASELINE:
-            corrected = correct_afterwards(run, task, draws[0], stream.child("correct"))
+            corrected = correct_afterwards(settings, run, task, draws[0], stream.child("correct"))
             scores[AFTERWARDS] = score(task, [corrected])
     return {"windows": len(real), "scores": scores, "loops": loops}
 
 
-def correct_afterwards(run: MotionRun, task: JudgedTask, samples: Samples, stream: Stream) -> Samples:
+def correct_afterwards(
+    settings: MotionSettings, run: SeedRun, task: JudgedTask, samples: Samples, stream: Stream
+) -> Samples:
     """Return samples after the physics corrector, without the rejected ones."""
-    first = task.task.model.load_state(FolderReader(run.first_folder).state(0))
-    corrector = build_corrector("physics", corrector_inputs(run, task, first, silent))
+    first = task.model.load_state(FolderReader(run.first_folder).state(0))
+    corrector = build_corrector("physics", corrector_inputs(settings, DEFAULTS, run, task, first, silent))
     assert corrector is not None
     return apply_corrector(samples, Correction(corrector, on_rejection="drop"), stream).samples
 

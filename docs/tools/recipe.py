@@ -156,7 +156,7 @@ def page_tests(policy: str, static: str) -> dict[str, Test]:
         ),
         Test("matching + physics needs less root force than matching", "less", FORCE, recipe, matched),
         *(
-            Test(f"{arm.words} keeps {key} of the real-data baseline", "keeps", key, arm, BASELINE, 0.10)
+            Test(f"{arm.title} keeps {key} of the real-data baseline", "keeps", key, arm, BASELINE, 0.10)
             for arm in lineages_arms(policy)
             for key in DIVERSITY
         ),

@@ -192,7 +192,7 @@ def _head(key: str) -> str:
 
 def _words(arm: ArmSettings) -> str:
     """Return an arm in the words of the page, which calls the remedy "matching"."""
-    return "real-data baseline" if arm == BASELINE else arm.words.replace("matched", "matching")
+    return "real-data baseline" if arm == BASELINE else arm.title.replace("matched", "matching")
 
 
 # --- sentences -------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -25,17 +26,17 @@ from cone_residual import mean_residual_force
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.jobs.run import Job, run_jobs, use_one_thread
+from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.seed_runs import MotionRun
-from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.run.parts import JudgedTask
+from selfcorrect.experiments.motion.run.study import make_motion_study
 from selfcorrect.experiments.motion.run.task import as_samples
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
-from selfcorrect.experiments.studies.study import SeedRun
+from selfcorrect.experiments.studies.study import SeedRun, Study
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -59,11 +60,9 @@ LOW_PASS = ArmSettings("augment:1", "low-pass")
 ARMS = (BASELINE, PHYSICS, LOW_PASS)
 
 
-class LoopsOnly(MotionStudy):
-    """A motion experiment whose jobs train loops; forces are measured here."""
-
-    def more_jobs(self, run: SeedRun) -> list[Job]:
-        return []
+def make_loops(settings: MotionSettings, name: str) -> Study[JudgedTask]:
+    """Return a motion experiment whose jobs only train loops; forces are measured here."""
+    return replace(make_motion_study(settings, name, RunOptions(device="cpu", keep="sampling")), measures=())
 
 
 def deal_subjects(index: Path) -> list[list[int]]:
@@ -118,9 +117,9 @@ def run_split(number: int, folder: Path, runs: Path) -> dict[str, object]:
     """Run the loops of a split, or what is left of them, and return what the page needs of it."""
     started_s = time.process_time()
     settings = choose_settings(number, folder)
-    study = LoopsOnly(settings, f"split {number}", RunOptions(device="cpu", keep="sampling"))
+    study = make_loops(settings, f"split {number}")
     out = runs / f"split-{number}"
-    run_jobs(jobs_of(study, out), Where(runner="here"), study.title, folder=out)
+    run_jobs(jobs_of(study, out), Where(runner="here"), study.name, folder=out)
     (run,) = study.runs(out)
     result = measure_split(study, run)
     digest = hashlib.sha256(REGISTRATION.read_bytes()).hexdigest()
@@ -136,15 +135,15 @@ def run_split(number: int, folder: Path, runs: Path) -> dict[str, object]:
     }
 
 
-def measure_split(study: MotionStudy, run: MotionRun) -> dict[str, object]:
+def measure_split(study: Study[JudgedTask], run: SeedRun) -> dict[str, object]:
     """Return the residual force of real windows and of all arms, and the other scores of the last generation.
 
     Samples have the labels of the real windows of held-out subjects, and all arms have the same random numbers.
     """
-    task = study._task(run, silent)
+    task = study.tasks[run.task].make(run, silent)
     stream = run.stream.child("cone")
     held_out = as_samples(task.data.reference, task.codec)
-    is_known = torch.isin(held_out.labels, task.task.real.labels)
+    is_known = torch.isin(held_out.labels, task.real.labels)
     known = held_out.take(torch.nonzero(is_known).ravel())
     real = draw_windows(known, stream.child("held out"))
     force = {}

@@ -18,9 +18,18 @@ import tyro
 
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.run import run_study
-from selfcorrect.experiments.toy.report import ToyView, to_json_row
-from selfcorrect.experiments.toy.study import ToyStudy, load_settings
+from selfcorrect.experiments.studies.study import Study
+from selfcorrect.experiments.toy.report import present_toys, to_json_row
+from selfcorrect.experiments.toy.study import (
+    LoadedToy,
+    derive_result,
+    load_figures,
+    load_settings,
+    load_toys,
+    make_toy_study,
+)
 from selfcorrect.experiments.toy.table import TOYS, name_toy
+from selfcorrect.loop.run import Task
 from selfcorrect.runtime.processes import default_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,17 +66,17 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
     return MARKED.sub(fill_mark, page)
 
 
-def keep(name: str, view: ToyView, folder: Path) -> dict[str, object]:
+def keep(toy: LoadedToy, study: Study[Task], folder: Path) -> dict[str, object]:
     """Write a loop's pictures; return its outcome for the page."""
-    result = view.study.derive_result(name, folder)
-    row = view.study.rows[name]
+    result = derive_result(study, toy, folder)
+    name = toy.name
     figures = []
-    for index, (figure, svg) in enumerate(zip(result.figures, view.study.load_figures(name, folder), strict=True)):
+    for index, (figure, svg) in enumerate(zip(result.figures, load_figures(toy, result, folder), strict=True)):
         (PICTURES / f"{name}-{index}.svg").write_text(svg)
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    json_row = to_json_row(row, load_settings(LOOPS[name]), result, 0.0)
+    json_row = to_json_row(toy.row, load_settings(LOOPS[name]), result, 0.0)
     texts = {key: json_row[key] for key in ("source", "reading", "ends")}
-    return {"title": row.summary, **texts, "figures": figures, "checks": json_row["checks"]}
+    return {"title": toy.row.summary, **texts, "figures": figures, "checks": json_row["checks"]}
 
 
 def main(
@@ -78,9 +87,10 @@ def main(
     loops = () if page_only else names or tuple(LOOPS)
     results = {}
     if loops:
-        view = ToyView(ToyStudy([(LOOPS[name], load_settings(LOOPS[name])) for name in loops]))
-        run_study(view, out, Where(default_workers()))
-        results = {name: keep(name, view, out) for name in loops}
+        toys = load_toys([(LOOPS[name], load_settings(LOOPS[name])) for name in loops])
+        study = make_toy_study(toys)
+        run_study(study, present_toys(study, toys), out, Where(default_workers()))
+        results = {name: keep(toys[name], study, out) for name in loops}
     outcomes = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}  # read late: others may run some, too
     outcomes |= results
     shown = {name: outcome for name, outcome in outcomes.items() if name in LOOPS}

@@ -104,8 +104,8 @@ class MotionCommand(MotionOptions):
         from selfcorrect.models.diffusion.sharing import process_count, process_group
         from selfcorrect.storage.runs.tracking import wandb_mode
 
-        from ..motion.report import MotionView
-        from ..motion.run.study import MotionStudy
+        from ..motion.report import present_motion
+        from ..motion.run.study import check_motion_study, make_motion_study
         from ..studies.report import REPORT
         from ..studies.run import run_study
 
@@ -113,12 +113,17 @@ class MotionCommand(MotionOptions):
         where = Where(self._count_workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = replace(self.options, keep=self.options.keep or PRESET_ROWS[self.preset].keep)
-        study = MotionStudy(settings, self.preset, options, self.ratings)
-        view = MotionView(study, films=wandb_mode(self.log.wandb) != "off")
+        study = make_motion_study(settings, self.preset, options)
         with process_group(choose_device(options.device)) as leads:
             if leads:
+                is_on_cluster = bool(self.where.cluster)
+                study = check_motion_study(
+                    study, settings, options, folder, ratings=self.ratings, on_cluster=is_on_cluster
+                )
+                has_wandb = wandb_mode(self.log.wandb) != "off"
                 result = run_study(
-                    view,
+                    study,
+                    present_motion(study, settings, self.preset, options, films=has_wandb),
                     folder,
                     where,
                     command=command,

@@ -47,8 +47,8 @@ class ToyCommand:
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from ..studies.report import REPORT
         from ..studies.run import run_study
-        from ..toy.report import ToyView
-        from ..toy.study import ToyStudy, load_settings
+        from ..toy.report import present_toys
+        from ..toy.study import load_settings, load_toys, make_toy_study
 
         selection = []
         missing = []
@@ -57,9 +57,11 @@ class ToyCommand:
             selection.append((reference, settings))
             missing.append(lacking)
         check_missing(missing, references)
-        study = ToyStudy(selection)
+        toys = load_toys(selection)
+        study = make_toy_study(toys)
         folder = place_of(self.out)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        comparison = run_study(ToyView(study), folder, where, command=command, wandb=self.log.target)
+        presentation = present_toys(study, toys)
+        comparison = run_study(study, presentation, folder, where, command=command, wandb=self.log.target)
         print(f"\n{comparison}\n\nReport: {folder / REPORT}")
         return 1 if comparison.gaps else 0

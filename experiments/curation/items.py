@@ -120,14 +120,14 @@ def _generate_motions(
     from selfcorrect.storage.runs.folder_store import FolderReader
 
     from ..motion.run.models import trained_model
-    from ..motion.run.seed_runs import seed_runs
+    from ..motion.run.study import motion_runs
     from ..motion.run.task import motion_task
     from ..motion.settings.experiment import settings_from_config
 
-    config = read_sealed(root / CONFIG)
+    settings = settings_from_config(read_sealed(root / CONFIG))
     places = {}
-    for run in seed_runs(settings_from_config(config), root):
-        for arm in run.comparison.arms:
+    for run in motion_runs(settings, root):
+        for arm in settings.comparison(run.task).arms:
             places[run.arm_folder(arm)] = (run, arm)
     places = {folder: places[folder] for folder in arms if folder in places}
     if not places:
@@ -136,14 +136,14 @@ def _generate_motions(
     places = {folder: (run, arm) for folder, (run, arm) in places.items() if run.seed == seed}
     per_label = max(1, round(PER_LABEL / len(places)))
     for folder, (run, arm) in places.items():
-        task = motion_task(run.settings, run.comparison, run.stream)
+        task = motion_task(settings, settings.comparison(run.task), run.stream)
         names = task.data.training.label_names
         count = min(len(names), max(1, round(samples / len(places) / per_label)))
         labels = torch.linspace(0, len(names) - 1, count).round().long().repeat(per_label)
         number = _check_generation(FolderReader(folder).latest, generation, folder)
         model = trained_model(task, arm, folder, number)
-        batch = task.codec.decode(model.sample(labels, stream.child("curate", run.comparison.denoiser, arm.name)))
-        source = f"{run.comparison.denoiser} {arm.label}, generation {number}"
+        batch = task.codec.decode(model.sample(labels, stream.child("curate", run.task, arm.name)))
+        source = f"{run.task} {arm.label}, generation {number}"
         for row, label in enumerate(labels.tolist()):
             yield _make_motion_item(batch[row], f"{names[label]} {row}", source, names[label])
 

@@ -18,12 +18,13 @@ from selfcorrect.runtime.progress import silent
 
 from ..studies.arms import BASELINE, ArmSettings
 from ..studies.outcome import Pair
+from ..studies.study import SeedRun
 from .correctors.builtin import build_corrector
 from .run.models import trained_model
 from .run.parts import MotionTask
-from .run.seed_runs import MotionRun, seed_runs
-from .run.study import corrector_inputs
+from .run.study import corrector_inputs, motion_runs
 from .run.task import motion_task
+from .settings.experiment import DenoiserArms, MotionSettings
 from .settings.run_options import RunOptions
 from .tables import MotionOutcome
 
@@ -61,6 +62,20 @@ class ShownClip:
         return self.motions if self.film is None else (*self.motions, self.film)
 
 
+@dataclass(frozen=True)
+class MediaPlace:
+    """A denoiser and seed whose motions are shown."""
+
+    settings: MotionSettings
+    options: RunOptions
+    run: SeedRun
+
+    @property
+    def denoiser(self) -> DenoiserArms:
+        """The denoiser with its arms."""
+        return self.settings.comparison(self.run.task)
+
+
 def shown_clips(
     outcome: MotionOutcome,
     root: Path,
@@ -78,39 +93,39 @@ def shown_clips(
         films: Draw short films, too.
     """
     settings = outcome.settings
-    first = [run for run in seed_runs(settings, root, options) if run.seed == settings.first_seed]
     clips = []
-    for run in first:
-        if run.task in outcome.curves:
-            clips += _clips_of(run, outcome.curves[run.task], pairs, side_by_side.get(run.task, ()), films)
+    for run in motion_runs(settings, root):
+        if run.seed == settings.first_seed and run.task in outcome.curves:
+            place = MediaPlace(settings, options, run)
+            clips += _clips_of(place, outcome.curves[run.task], pairs, side_by_side.get(run.task, ()), films)
     return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
 
 
 def _clips_of(
-    run: MotionRun,
+    place: MediaPlace,
     arms: Iterable[ArmSettings],
     pairs: Sequence[Pair],
     side_by_side: Collection[ArmSettings],
     films: bool,
 ) -> list[ShownClip]:
-    task = motion_task(run.settings, run.comparison, run.stream)
+    task = motion_task(place.settings, place.denoiser, place.run.stream)
     count = len(task.data.training.label_names)
     labels = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()  # the same in every clip
-    last = run.settings.generations
-    clips = [_samples_clip(run, task, labels, BASELINE, 0, run.first_folder, side_by_side=bool(side_by_side))]
+    last = place.settings.generations
+    clips = [_samples_clip(place, task, labels, BASELINE, 0, place.run.first_folder, side_by_side=bool(side_by_side))]
     for arm in arms:
-        folder = run.arm_folder(arm)
-        clips.append(_samples_clip(run, task, labels, arm, last, folder, side_by_side=arm in side_by_side))
-    shown = (pair.arm for pair in pairs if pair.task == run.comparison.denoiser and pair.arm.corrector != "none")
+        folder = place.run.arm_folder(arm)
+        clips.append(_samples_clip(place, task, labels, arm, last, folder, side_by_side=arm in side_by_side))
+    shown = (pair.arm for pair in pairs if pair.task == place.run.task and pair.arm.corrector != "none")
     corrected = next(shown, None)
     if corrected is not None:
         labels = labels[: SHOWN // 2]
-        clips += [_correction_clip(run, task, labels, corrected, generation, films) for generation in (last, 0)]
+        clips += [_correction_clip(place, task, labels, corrected, generation, films) for generation in (last, 0)]
     return clips
 
 
 def draw_samples(
-    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
+    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
 ) -> list[Motion]:
     """Sample the model of a generation for fixed labels with fixed noise."""
     model = trained_model(task, arm, folder, generation)
@@ -119,7 +134,7 @@ def draw_samples(
 
 
 def _samples_clip(
-    run: MotionRun,
+    place: MediaPlace,
     task: MotionTask,
     labels: torch.Tensor,
     arm: ArmSettings,
@@ -129,18 +144,18 @@ def _samples_clip(
     side_by_side: bool,
 ) -> ShownClip:
     draws = DRAWS if side_by_side else 1
-    motions = draw_samples(run, task, labels.repeat_interleave(draws), arm, generation, folder)
+    motions = draw_samples(place.run, task, labels.repeat_interleave(draws), arm, generation, folder)
     title = "all arms start here" if generation == 0 else arm.label
     name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
     names = _names(task, labels)
-    files = tuple(_media_folder(run) / f"{name}-{file_name(text)}.bvh" for text in names)
+    files = tuple(_media_folder(place.run) / f"{name}-{file_name(text)}.bvh" for text in names)
     for file, motion in zip(files, motions[::draws], strict=True):
         write_bvh(file, clip_of(motion))
-    section = f"Samples of the {run.comparison.preset.character} denoiser ({run.comparison.denoiser})"
+    section = f"Samples of the {place.denoiser.preset.character} denoiser ({place.run.task})"
     caption = f"Generation {generation}: {title}"
     if side_by_side:
-        if len(run.settings.comparisons) > 1:
-            caption = f"{run.settings.words(run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
+        if len(place.settings.comparisons) > 1:
+            caption = f"{place.settings.words(place.run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
         panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
         titles = ["" if index % draws else names[index // draws].replace("_", " ") for index in range(len(panels))]
         scene = encode_scene(panels, titles, together=False, marked=False)
@@ -150,7 +165,7 @@ def _samples_clip(
         section,
         caption,
         scene,
-        run.comparison.denoiser,
+        place.run.task,
         arm.name,
         generation,
         motions=files,
@@ -162,16 +177,18 @@ _CORRECTION = "Before and after correction"
 
 
 def _correction_clip(
-    run: MotionRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, films: bool
+    place: MediaPlace, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, films: bool
 ) -> ShownClip:
     """Samples of a generation of an arm beside what its corrector makes of them."""
-    folder = run.arm_folder(arm) if generation else run.first_folder
-    before = draw_samples(run, task, labels, arm if generation else BASELINE, generation, folder)
-    inputs = corrector_inputs(run, task, trained_model(task, BASELINE, run.first_folder, 0), silent)
+    folder = place.run.arm_folder(arm) if generation else place.run.first_folder
+    before = draw_samples(place.run, task, labels, arm if generation else BASELINE, generation, folder)
+    inputs = corrector_inputs(
+        place.settings, place.options, place.run, task, trained_model(task, BASELINE, place.run.first_folder, 0), silent
+    )
     corrector = build_corrector(arm.corrector, inputs)
     assert corrector is not None, "an arm with a corrector"
     samples = Samples.synthetic(task.codec.encode(MotionBatch.stack(before)), labels, generation)
-    corrected = call_corrector(corrector, samples, run.stream.child("media", "correct"))
+    corrected = call_corrector(corrector, samples, place.run.stream.child("media", "correct"))
     after: MotionBatch = task.codec.decode(corrected.samples.values)
     panels = []
     for index, text in enumerate(_names(task, labels)):
@@ -179,11 +196,11 @@ def _correction_clip(
         panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
     film = None
     if films:
-        film = _media_folder(run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
+        film = _media_folder(place.run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
         _save_film(film, panels)
-    caption = f"{run.settings.words(run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
+    caption = f"{place.settings.words(place.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
     scene = encode_scene(panels, [panel.title for panel in panels], together=False)
-    return ShownClip(_CORRECTION, caption, scene, run.comparison.denoiser, arm.name, generation, film=film)
+    return ShownClip(_CORRECTION, caption, scene, place.run.task, arm.name, generation, film=film)
 
 
 def _names(task: MotionTask, labels: torch.Tensor) -> list[str]:
@@ -195,8 +212,8 @@ def file_name(label: str) -> str:
     return re.sub(r"[^\w.-]+", "-", label)
 
 
-def _media_folder(run: MotionRun) -> Path:
-    folder = run.root / "samples" / f"{run.comparison.denoiser}-seed-{run.seed}"
+def _media_folder(run: SeedRun) -> Path:
+    folder = run.root / "samples" / f"{run.task}-seed-{run.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

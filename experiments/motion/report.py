@@ -2,26 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
-from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, find_metric
+from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 from selfcorrect.storage.runs.tracking import Row
 
 from ..studies import verdict
 from ..studies.arms import BASELINE, ArmSettings
 from ..studies.figures import Levels, Picture, curve_grid, looks, opening_curves, share_picture
 from ..studies.outcome import Outcome, corrected_by_share
-from ..studies.report import Page, PageClip, Section, StudyReport, View, seconds_by_phase, share_section
+from ..studies.report import (
+    FinishedRun,
+    Page,
+    PageClip,
+    Presentation,
+    Section,
+    StudyReport,
+    count_facts,
+    list_warnings,
+    make_sections,
+    seconds_by_phase,
+    share_section,
+)
 from ..studies.results import ArmCurves
-from ..studies.study import SeedRun
+from ..studies.study import SeedRun, Study
+from ..studies.study_rows import collect_curves
 from ..studies.tables import overview_table
 from .answer import (
     JUDGED,
@@ -33,14 +47,13 @@ from .answer import (
     select_shown_pairs,
 )
 from .media import shown_clips
-from .run.feasibility import read_feasibility
-from .run.references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL, has_references, read_references
-from .run.study import MotionStudy
+from .run.parts import JudgedTask
+from .run.references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .run.task import MotionData, motion_data
 from .settings.experiment import MotionSettings
 from .settings.presets import PRESET_ROWS
+from .settings.run_options import DEFAULTS, RunOptions
 from .tables import (
-    Founders,
     MotionJudged,
     MotionOutcome,
     budgets_table,
@@ -111,144 +124,113 @@ FIELD_NOTE = (
 )
 
 
-class MotionView(View):
-    """A motion experiment."""
+def present_motion(
+    study: Study[JudgedTask],
+    settings: MotionSettings,
+    name: str,
+    options: RunOptions = DEFAULTS,
+    *,
+    films: bool = False,
+) -> Presentation[MotionSettings]:
+    """Return how a motion experiment is shown.
 
-    task_word: ClassVar[str] = "denoiser"
+    Args:
+        name: Name of its preset.
+        films: Draw short films for W&B.
+    """
+    row = PRESET_ROWS.get(name)
+    return Presentation(
+        title=format_question(settings),
+        settings=as_json(settings.config()),
+        choose_metrics=lambda root: [find_metric(key) for key in JUDGED],
+        collect=partial(collect_motion, study, settings),
+        make_report=partial(make_report, study, options, closing=row.closing if row else "", films=films),
+        tags=lambda run, arm: (name, run.task, arm.policy, arm.corrector, arm.remedy),
+        opening=row.opening if row else "",
+    )
 
-    def __init__(self, study: MotionStudy, *, films: bool = False) -> None:
-        """films: draw what W&B takes."""
-        self.study: MotionStudy = study
-        self._films = films
-        self.title = format_question(study.settings)
-        row = PRESET_ROWS.get(study.name)
-        self.opening: str = row.opening if row else ""
-        self._closing = row.closing if row else ""
 
-    def select_metrics(self, root: Path) -> list[Metric]:
-        return [find_metric(key) for key in JUDGED]
+def collect_motion(
+    study: Study[JudgedTask], settings: MotionSettings, root: Path, gaps: Sequence[str] = ()
+) -> MotionOutcome:
+    """Collect what a run folder holds, without arms that stopped and denoisers whose arm on real data alone did.
 
-    def rows(self, run: SeedRun, arm: Any) -> list[dict[str, Any]]:
-        """One row per generation of an arm: who it is, its metrics, its timings; none where generation 0 is missing.
+    Raises:
+        RunFolderError: No denoiser is left.
+    """
+    runs = study.runs(root)
+    curves = collect_curves(study, runs)
+    for run in runs:
+        for arm in study.arms(run.task):
+            if study.latest(run, arm) < settings.generations:
+                curves.get(run.task, {}).pop(arm, None)
+    lacking = [task for task in study.tasks if BASELINE not in curves.get(task, {})]
+    if len(lacking) == len(study.tasks):
+        raise RunFolderError(f"no report of {root}: the arm on real data alone is missing. {' '.join(gaps)}")
+    left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
+    complete = {task: arms for task, arms in curves.items() if task not in lacking}
+    return Outcome(settings, complete, _read_floors(study, runs), titles=study.titles, gaps=[*gaps, *left_out])
 
-        All arms share generation 0, whose time only the first of them has, so that times may be added up.
-        """
-        store = FolderReader(run.arm_folder(arm))
-        first = FolderReader(run.first_folder)
-        if first.latest < 0:
-            return []
-        feasibility = read_feasibility(run.arm_folder(arm))
-        shared = first.timings(0) if arm == self.study.arms(run.task)[0] else {}
-        rows = []
-        for row in super().rows(run, arm):
-            generation = row["generation"]
-            timings = store.timings(generation) if generation else shared
-            seconds = {f"seconds_{phase}": value for phase, value in timings.items()}
-            rows.append({**row, **feasibility.get(generation, {}), **seconds})
-        return rows
 
-    def group(self, task: str, arm: Any) -> str:
-        return f"{self.study.settings.words(task)}, {arm.group}"
+def _read_floors(study: Study[JudgedTask], runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
+    """Return what real data score, or nothing where that is missing for a seed, which a job reports."""
+    first = next(iter(study.tasks))
+    files = [run.data_folder / REFERENCES_FILE for run in runs if run.task == first]
+    return floors_of([read_sealed(file) for file in files]) if all(file.exists() for file in files) else {}
 
-    def titles(self) -> dict[str, str]:
-        tasks = (comparison.denoiser for comparison in self.study.settings.comparisons)
-        return {task: f"{preset(task).character} ({task})" for task in tasks}
 
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
-        """Collect what a run folder holds, without arms that stopped and denoisers whose arm on real data alone did.
-
-        Raises:
-            RunFolderError: No denoiser is left.
-        """
-        runs = self.study.runs(root)
-        settings = self.study.settings
-        curves = self.curves(runs)
-        for run in runs:
-            for arm in self.study.arms(run.task):
-                if self.study.latest(run, arm) < settings.generations:
-                    curves.get(run.task, {}).pop(arm, None)
-        tasks = dict.fromkeys(run.task for run in runs)
-        lacking = [task for task in tasks if BASELINE not in curves.get(task, {})]
-        if len(lacking) == len(tasks):
-            raise RunFolderError(f"no report of {root}: the arm on real data alone is missing. {' '.join(gaps)}")
-        left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
-        complete = {task: arms for task, arms in curves.items() if task not in lacking}
-        return Outcome(settings, complete, self._floors(root), titles=self.titles(), gaps=[*gaps, *left_out])
-
-    def _floors(self, root: Path) -> dict[str, dict[str, np.ndarray]]:
-        """Return what real data score, or nothing where that is missing for a seed, which a job reports."""
-        first = self.study.settings.comparisons[0]
-        folders = [run.seed_folder for run in self.study.runs(root) if run.comparison == first]
-        if not all(has_references(folder) for folder in folders):
-            return {}
-        return floors_of([read_references(folder) for folder in folders])
-
-    def settings(self, outcome: MotionOutcome) -> Mapping[str, Any]:
-        return as_json(self.study.settings.config())
-
-    def make_report(
-        self, outcome: MotionOutcome, root: Path, rows: Sequence[Row], seconds: float, command: str
-    ) -> StudyReport:
-        settings = outcome.settings
-        judged = judge_outcome(outcome)
-        pairs = select_shown_pairs(judged)
-        pictured = select_pictured_arms(judged)
-        clips = shown_clips(outcome, root, pairs, pictured, self.study.options, films=self._films)
-        clips_by_section: dict[str, list[PageClip]] = {}
-        scenes: list[PageClip] = []
-        videos: list[Row] = []
-        for clip in clips:
-            page_clip = PageClip(clip.caption, clip.scene)
-            if clip.side_by_side:
-                scenes.append(page_clip)
-            else:
-                clips_by_section.setdefault(clip.section, []).append(page_clip)
-            if clip.film:
-                place = {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation}
-                videos.append({**place, "words": clip.caption, "video": clip.film})
-        founders = founders_of(settings)
-        answer = "\n".join(filter(None, (format_answer(judged), self._closing)))
-        overview = overview_table(judged)
-        notes: list[str] = list(NOTES)
-        if settings.captions:
-            notes.append(RETRIEVAL_NOTE)
-        if settings.published:
-            notes.append(FIELD_NOTE)
-        page = Page(
-            title=self.title,
-            subtitle=command,
-            answer=answer,
-            picture=_picture(judged),
-            warnings=self.warnings(outcome, format_answer(judged)),
-            curves=_curves_svg(outcome),
-            sections=_sections(judged, founders),
-            clips=clips_by_section,
-            scenes=scenes,
-            overview=overview,
-            facts=_facts(outcome, self.counts(), rows, seconds),
-            notes=notes,
-        )
-        media = [path for clip in clips for path in clip.files]
-        return StudyReport(
-            page=page,
-            sentences=[*page.answer.splitlines(), *outcome.gaps],
-            overview=overview,
-            media=media,
-            tables={"videos": videos} if videos else {},
-            summary=_final(judged),
-            differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
-        )
-
-    # --- Weights & Biases ---
-
-    def arm_config(self, run: SeedRun, arm: Any) -> dict[str, Any]:
-        settings = self.study.settings.arm_settings(run.task)
-        plain = {name: value for name, value in settings.items() if isinstance(value, str | bool | int | float)}
-        sources = {name: ", ".join(settings[name]) for name in ("data", "reference")}
-        return {**super().arm_config(run, arm), "generations": self.study.generations, **plain, **sources}
-
-    def tags(self, run: SeedRun, arm: Any) -> tuple[str, ...]:
-        return (self.study.name, run.task, arm.policy, arm.corrector, arm.remedy)
+def make_report(
+    study: Study[JudgedTask],
+    options: RunOptions,
+    outcome: MotionOutcome,
+    run: FinishedRun,
+    *,
+    closing: str,
+    films: bool,
+) -> StudyReport:
+    """Return the report of a motion experiment, with motions beside it."""
+    settings = outcome.settings
+    judged = judge_outcome(outcome)
+    pairs = select_shown_pairs(judged)
+    clips = shown_clips(outcome, run.root, pairs, select_pictured_arms(judged), options, films=films)
+    clips_by_section: dict[str, list[PageClip]] = {}
+    scenes: list[PageClip] = []
+    videos: list[Row] = []
+    for clip in clips:
+        page_clip = PageClip(clip.caption, clip.scene)
+        if clip.side_by_side:
+            scenes.append(page_clip)
+        else:
+            clips_by_section.setdefault(clip.section, []).append(page_clip)
+        if clip.film:
+            place = {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation}
+            videos.append({**place, "words": clip.caption, "video": clip.film})
+    sentences = format_answer(judged)
+    lines = corrected_by_share(judged)
+    overview = overview_table(judged)
+    page = Page(
+        title=format_question(settings),
+        subtitle=run.command,
+        answer="\n".join(filter(None, (sentences, closing))),
+        picture=_picture(judged),
+        warnings=list_warnings(study, outcome, sentences),
+        curves=_curves_svg(outcome),
+        sections=[*([share_section(outcome, lines)] if lines else []), *make_sections(SECTIONS, judged)],
+        clips=clips_by_section,
+        scenes=scenes,
+        overview=overview,
+        facts=_facts(outcome, count_facts(study), run.rows, run.seconds),
+        notes=[*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published)],
+    )
+    return StudyReport(
+        page=page,
+        sentences=[*page.answer.splitlines(), *outcome.gaps],
+        overview=overview,
+        media=[path for clip in clips for path in clip.files],
+        tables={"videos": videos} if videos else {},
+        summary=_final(judged),
+        differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
+    )
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
@@ -339,65 +321,96 @@ def _curves_svg(outcome: MotionOutcome) -> str:
     return curve_grid(outcome.columns(), drawn, outcome.levels)
 
 
-def _sections(judged: MotionJudged, founders: Founders) -> list[Section]:
-    outcome = judged.outcome
-    sections = [
-        Section(
-            "Last generation",
-            "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
-            "diversity belong together: a model can win realism by losing diversity.",
-            last_generation_table(outcome),
-        ),
-        Section(
-            "Corrected against uncorrected",
-            "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
-            f"noise. {verdict.JUDGEMENT} Realism and diversity of the arms that the answer speaks of are one such "
-            "family, their feet and root force another; all other arms have two families of their own.",
-            differences_table(judged),
-        ),
-        Section(
-            "How fast diversity goes",
-            "Half-lives are medians over seeds, in generations, with their 95 % intervals. The factor is that of an "
-            "exponential through the first and the last generation, with its interval; 1 is no loss. The contraction "
-            "rates of theory are for models near their optimum and are not claimed for these.",
-            speed_table(outcome),
-        ),
-        Section(
-            "Collapse profile",
-            "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
-            "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
-            "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
-            "or that needs what was not varied, is left out.",
-            profile_table(outcome),
-        ),
-        Section(
-            "What each arm was given",
-            "A corrector that knows more about real motion than the training data do brings new information into the "
-            "loop; stability and new information must not be confused.",
-            budgets_table(outcome),
-        ),
-        Section(
-            "Lines of descent",
-            "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
-            "training data. Drift alone would leave the share of founders that population genetics predicts from the "
-            "label sizes and the offspring variance of generation 1; the rest of the loss is the learner's bias, which "
-            "also shows where that variance grows. What drift alone leaves of coverage follows from the same numbers "
-            "and the founders near each reference window. Novelty is the distance to the nearest of them, in median "
-            "distances between neighbouring real samples; persistence is 1 for lines that walk at random and grows for "
-            "lines that walk in one direction.",
-            descent_table(outcome, founders),
-        ),
-        Section(
-            "Remedies of the fully synthetic loop",
-            "Without information from outside, no remedy is better than to train for ever on the first synthetic "
-            "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
-            "time of sampling and training, in units of a generation without remedy.",
-            remedies_table(outcome.curves),
-        ),
-    ]
-    lines = corrected_by_share(judged)
-    first = [share_section(outcome, lines)] if lines else []
-    return [*first, *(section for section in sections if section.table.rows)]
+def last_generation_section(judged: MotionJudged) -> Section:
+    """Return a section with all metrics of all arms."""
+    return Section(
+        "Last generation",
+        "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
+        "diversity belong together: a model can win realism by losing diversity.",
+        last_generation_table(judged.outcome),
+    )
+
+
+def difference_section(judged: MotionJudged) -> Section:
+    """Return a section with the paired differences."""
+    return Section(
+        "Corrected against uncorrected",
+        "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
+        f"noise. {verdict.JUDGEMENT} Realism and diversity of the arms that the answer speaks of are one such "
+        "family, their feet and root force another; all other arms have two families of their own.",
+        differences_table(judged),
+    )
+
+
+def speed_section(judged: MotionJudged) -> Section:
+    """Return a section with half-lives of diversity."""
+    return Section(
+        "How fast diversity goes",
+        "Half-lives are medians over seeds, in generations, with their 95 % intervals. The factor is that of an "
+        "exponential through the first and the last generation, with its interval; 1 is no loss. The contraction "
+        "rates of theory are for models near their optimum and are not claimed for these.",
+        speed_table(judged.outcome),
+    )
+
+
+def profile_section(judged: MotionJudged) -> Section:
+    """Return a section with published definitions of collapse."""
+    return Section(
+        "Collapse profile",
+        "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
+        "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
+        "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
+        "or that needs what was not varied, is left out.",
+        profile_table(judged.outcome),
+    )
+
+
+def budget_section(judged: MotionJudged) -> Section:
+    """Return a section with the knowledge of correctors."""
+    return Section(
+        "What each arm was given",
+        "A corrector that knows more about real motion than the training data do brings new information into the "
+        "loop; stability and new information must not be confused.",
+        budgets_table(judged.outcome),
+    )
+
+
+def descent_section(judged: MotionJudged) -> Section:
+    """Return a section with surviving lines of descent."""
+    return Section(
+        "Lines of descent",
+        "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
+        "training data. Drift alone would leave the share of founders that population genetics predicts from the "
+        "label sizes and the offspring variance of generation 1; the rest of the loss is the learner's bias, which "
+        "also shows where that variance grows. What drift alone leaves of coverage follows from the same numbers "
+        "and the founders near each reference window. Novelty is the distance to the nearest of them, in median "
+        "distances between neighbouring real samples; persistence is 1 for lines that walk at random and grows for "
+        "lines that walk in one direction.",
+        descent_table(judged.outcome, founders_of(judged.outcome.settings)),
+    )
+
+
+def remedy_section(judged: MotionJudged) -> Section:
+    """Return a section with remedies side by side."""
+    return Section(
+        "Remedies of the fully synthetic loop",
+        "Without information from outside, no remedy is better than to train for ever on the first synthetic "
+        "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
+        "time of sampling and training, in units of a generation without remedy.",
+        remedies_table(judged.outcome.curves),
+    )
+
+
+SECTIONS = (
+    last_generation_section,
+    difference_section,
+    speed_section,
+    profile_section,
+    budget_section,
+    descent_section,
+    remedy_section,
+)
+"""Sections of the page, each a function of the judged results."""
 
 
 def _facts(

@@ -43,7 +43,7 @@ PLACE_WORDS = {
 
 @dataclass(frozen=True)
 class ArmSettings:
-    """One loop of a study, which prints itself as the name of its folder.
+    """One loop of a study.
 
     Code of your own is named package.module:attribute. What is suppressed is no option of the arms of `compare`.
     """
@@ -143,11 +143,15 @@ class ArmSettings:
         )
 
     @property
+    def key(self) -> str:
+        """The arm in rows and mappings of a study."""
+        return self.called or self.name
+
+    @property
     def name(self) -> str:
         """A folder name that no other arm has."""
-        return folder_name(self.called) if self.called else str(self)
-
-    def __str__(self) -> str:
+        if self.called:
+            return folder_name(self.called)
         parts = [self.policy.replace(":", "-"), self.corrector.replace(":", ".").replace("+", "-then-")]
         if self.correct_real:
             parts.append("real-corrected")
@@ -226,10 +230,10 @@ class ArmSettings:
     @property
     def title(self) -> str:
         """Its name, or remedy and corrector in words."""
-        return self.called or ("baseline (real data only)" if self.is_baseline else self.words)
+        return self.called or ("baseline (real data only)" if self.is_baseline else self._words)
 
     @property
-    def words(self) -> str:
+    def _words(self) -> str:
         """Return all but its data policy, in words."""
         names = [name for name in (self.remedy, self.corrector) if name != "none"]
         words = [" + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"]
@@ -250,7 +254,7 @@ class ArmSettings:
     def line(self) -> str:
         """Return all but its synthetic share, "" for an arm that has no place on a line by share."""
         kind, _, value = self.policy.partition(":")
-        return self.words if kind == "augment" or (kind == "replace" and not value) else ""
+        return self._words if kind == "augment" or (kind == "replace" and not value) else ""
 
     @property
     def is_baseline(self) -> bool:

@@ -1,15 +1,24 @@
-"""The jobs of a study: generation 0 of each task and seed, then its arms, each from where it stands.
+"""The jobs of a study: generation 0 of each task and seed, its arms, each from where it stands, and measurements.
 
 Worker processes import this file, so it imports nothing from the report.
 """
 
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
+
+import numpy as np
+from torch import Tensor
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, run_loop, train_first_generation
+from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
+from selfcorrect.storage.files.digests import encode_sealed, read_sealed
+from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
@@ -17,10 +26,14 @@ from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
 from .arms import ArmSettings
-from .study import SeedRun, Study
+from .measured_store import MEASURED, MeasuredStore
+from .study import ACCEPT, Measure, SeedRun, Study, T
+
+DRAWS = "draws.npy"
+"""Drawings of all generations of an arm from 1 on, by `Study.draw`."""
 
 
-def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
+def jobs_of(study: Study[Any], root: Path, *, accept_changed: bool = False) -> list[Job]:
     """Return all jobs of a study in an order in which they can run one after the other.
 
     Args:
@@ -30,68 +43,150 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
         The jobs. Those of arms have the arguments study, run and arm.
     """
     jobs: list[Job] = []
+    first_task = next(iter(study.tasks))
     for run in study.runs(root):
         label = f"{study.words(run.task)} seed {run.seed}"
+        length = study.tasks[run.task].generations
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
-        jobs.append(first)
-        jobs += [
-            Job(job_of(study, run, arm), run_arm, (study, run, arm), study.generations_of(run.task), (first.name,))
+        arm_jobs = {
+            arm: Job(f"{label} {arm.label}", run_arm, (study, run, arm), length, (first.name,))
             for arm in study.arms(run.task)
-        ]
-        jobs += study.more_jobs(run)
+        }
+        jobs += [first, *arm_jobs.values()]
+        for measure in study.measures:
+            if measure.when == "seed" and run.task == first_task:
+                jobs.append(Job(f"{measure.name} seed {run.seed}", run_measure, (study, run, None, measure), 1))
+            if measure.when == "arm":
+                for arm, job in arm_jobs.items():
+                    name = f"{job.name} {measure.name}"
+                    jobs.append(Job(name, run_measure, (study, run, arm, measure), 0, (job.name,)))
     return jobs
 
 
-def job_of(study: Study, run: SeedRun, arm: ArmSettings) -> str:
-    """Return the name of an arm's job."""
-    return f"{study.words(run.task)} seed {run.seed} {arm.label}"
-
-
-def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
-    """Train and commit the generation 0 that all arms of a task and seed share.
+def run_first_generation(study: Study[T], run: SeedRun, accept_changed: bool, progress: Progress) -> None:
+    """Train and commit the generation 0 that all arms of a task and seed share, and measure beside it.
 
     Args:
         accept_changed: Resume although data were changed.
         progress: Function that gets the committed generation.
     """
+    length = study.tasks[run.task].generations
     if study.is_done(run):
-        progress("start", 0, study.generations_of(run.task))
-        progress("generation", 0, study.generations_of(run.task))
+        progress("start", 0, length)
+        progress("generation", 0, length)
         return
-    ready = study.prepare(run, progress, first=True)
+    task = study.tasks[run.task].make(run, progress)
     run.folder.mkdir(parents=True, exist_ok=True)
-    IdentityFile(run.folder / IDENTITIES_FILE, study.accept).record(
-        study.data(run, ready), accept_changed=accept_changed
-    )
-    with FolderStore(run.first_folder, study.first_config(run, ready), keep_models=False, repair=study.repair) as store:
-        train_first_generation(ready.task, store, run.stream)
-    study.after_first(run, ready)
-    progress("generation", 0, study.generations_of(run.task))
+    data = study.identify_data(run, task) if study.identify_data else {}
+    IdentityFile(run.folder / IDENTITIES_FILE, ACCEPT).record(data, accept_changed=accept_changed)
+    config = study.describe(run, None, task, None)
+    with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
+        train_first_generation(task, store, run.stream)
+    for measure in study.measures:
+        if measure.when == "first":
+            write_measure(study, measure, run, None, lambda: task, progress)
+    progress("generation", 0, length)
 
 
-def run_arm(study: Study, run: SeedRun, arm: Any, progress: Progress) -> None:
+def run_arm(study: Study[T], run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation.
 
     Args:
         progress: Function that gets each committed generation.
     """
-    length = study.generations_of(run.task)
+    study_task = study.tasks[run.task]
+    length = study_task.generations
     if study.is_done(run, arm):
         _tell_done(progress, length, length)
         return
-    ready = study.prepare(run, progress, first=False)
+    task = study_task.make(run, progress)
+    made = study_task.arms[arm](task, run, progress)
+    loop_task, loop_arm = made if isinstance(made, tuple) else (task, made)
+    draws: list[np.ndarray] = []
+
+    def observe(generation: Generation) -> None:
+        progress("generation", generation.number, length)
+        if study.draw is not None and study.keep == "measured":
+            drawing = study.draw(run, loop_task.model.load_state(dict(generation.state)))
+            draws.extend([] if drawing is None else [drawing])
+
     first = FolderReader(run.first_folder)
-    task, loop_arm = study.loop_arm(run, arm, ready, first, progress)
-    with study.store(run, arm, loop_arm) as store:
-        if isinstance(store, FolderStore):
-            _require_kept(store, loop_arm)
+    if study.keep == "measured":
+        _tell_done(progress, 0, length)
+        measured = MeasuredStore(run.arm_folder(arm) / MEASURED, loop_arm.generations)
+        run_loop(loop_task, loop_arm, measured, first, run.stream, observe)
+        _write_draws(run.arm_folder(arm), draws)
+        measured.write()
+        return
+    config = study.describe(run, arm, task, loop_arm)
+    keep_samples = study.keep == "all" or reads_past(loop_arm.policy)
+    with FolderStore(
+        run.arm_folder(arm), config, keep_models=False, keep_samples=keep_samples, repair=study.repair
+    ) as store:
+        _require_kept(store, loop_arm)
         _tell_done(progress, store.latest, length)
+        model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
+        if study.keep != "all":
+            store.finish(_sampling_state(model) if study.keep == "sampling" else None)
 
-        def observe(generation: Generation) -> None:
-            progress("generation", generation.number, length)
 
-        model = run_loop(task, loop_arm, store, first, run.stream, observe)
-        study.after_arm(run, arm, ready, store, model)
+def run_measure(
+    study: Study[T], run: SeedRun, arm: ArmSettings | None, measure: Measure[T], progress: Progress
+) -> None:
+    """Make a measurement in a job of its own; a failure after an arm costs only the figures."""
+    make_task = partial(study.tasks[run.task].make, run, progress)
+    try:
+        write_measure(study, measure, run, arm, make_task, progress)
+    except Exception as error:
+        if arm is None:
+            raise
+        warnings.warn(f"the {measure.name} of {arm.label}, seed {run.seed}, was not measured: {error}", stacklevel=2)
+    if arm is None:
+        progress("generation", 0, study.generations)
+
+
+def write_measure(
+    study: Study[T],
+    measure: Measure[T],
+    run: SeedRun,
+    arm: ArmSettings | None,
+    make_task: Callable[[], T],
+    progress: Progress,
+) -> None:
+    """Measure and keep the result, unless an intact file has it and nothing is to be repaired.
+
+    Args:
+        arm: The arm, whose last generation is measured; None for a measurement of real data or of generation 0.
+        make_task: Function that returns the task.
+
+    Raises:
+        DamagedError: The file is damaged.
+    """
+    path = measure.path(run, arm)
+    of_generation = {} if arm is None else {"generation": study.tasks[run.task].generations}
+    if path.exists() and not study.repair and of_generation.items() <= read_sealed(path).items():
+        return
+    values = measure.function(run, arm, make_task, progress)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, encode_sealed({**of_generation, **values}))
+
+
+class SamplingModel(Protocol):
+    """A model that can be reduced to the part that draws samples."""
+
+    def for_sampling(self) -> GenerativeModel: ...
+
+
+def _sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
+    """Return the part of a model's state that sampling needs."""
+    return dict(cast(SamplingModel, model).for_sampling().state())
+
+
+def _write_draws(folder: Path, draws: list[np.ndarray]) -> None:
+    if draws:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / DRAWS).open("wb") as file:
+            np.save(file, np.stack(draws))
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:

@@ -1,20 +1,18 @@
 """The report of a study: one HTML page, and the same results as tables, figures, JSON lines and a W&B run.
 
-A `View` says what a study's page has; there is one for comparisons, one for motion experiments and one for toys. While
-a study is under way, report.html has its progress.
+A `Presentation` says what a study's page has; there is one for comparisons, one for motion experiments and one for
+toys. While a study is under way, report.html has its progress.
 """
 
 import time
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Generic, TypeVar
 
 import jinja2
-import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.motion.pictures.player import SCENE_MARK
@@ -23,19 +21,21 @@ from selfcorrect.storage.files.digests import check_listing, find_listing, write
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import describe_environment
-from selfcorrect.storage.runs.tracking import Row, make_rows, write_rows
+from selfcorrect.storage.runs.tracking import Row, write_rows
 
 from ..jobs.progress_bars import Event
 from .arms import ArmSettings
 from .figures import Picture, short_curves
 from .outcome import CorrectedLine, Outcome
-from .results import ArmCurves, collect
-from .study import SeedRun
+from .results import ArmCurves
+from .study import SeedRun, Study
+from .study_rows import collect_arm, make_rows
 from .summary import SUMMARY, Summary, machine, write_summary
 from .tables import MARKS_LEGEND, Cell, PageRow, Table, format_text, share_table, write_tables
 from .verdict import JUDGEMENT, ONE_SEED
 
 TEMPLATE = Path(__file__).with_name("report.html")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -126,127 +126,54 @@ class StudyReport:
     """Rows of `verdict.tabulate`."""
 
 
-class View(ABC):
-    """Presentation of a study. It stays in the process that runs the study."""
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run folder, and how the call went that finished it."""
 
-    study: Any
-    """The `Study`."""
+    root: Path
+    rows: Sequence[Row]
+    """Rows of all arms of the study."""
+    seconds: float = 0.0
+    """Seconds that the call took."""
+    command: str = ""
+    """Command that does the study again."""
+
+
+@dataclass(frozen=True)
+class Presentation(Generic[S]):
+    """How a study is shown. It stays in the process that runs the study."""
+
     title: str
     """Question of the study."""
-    task_word: ClassVar[str] = "task"
-    """Word for its tasks, a column of its rows."""
+    settings: Mapping[str, Any]
+    """Settings in the summary, as JSON values."""
+    choose_metrics: Callable[[Path], Sequence[Metric]]
+    """Run folder → the metrics that the verdict rests on, as far as they are known there."""
+    collect: Callable[[Path, Sequence[str]], Outcome[S]]
+    """(run folder, sentences about missing results) → the results of a finished study."""
+    make_report: Callable[[Outcome[S], FinishedRun], StudyReport]
+    tags: Callable[[SeedRun, ArmSettings], Sequence[str]] = lambda run, arm: (run.task, arm.title)
+    """Words by which the W&B runs of an arm can be filtered."""
     opening: str = ""
     """Line that is printed when a run begins."""
 
-    @abstractmethod
-    def select_metrics(self, root: Path) -> Sequence[Metric]:
-        """The metrics that the verdict rests on, as far as they are known in the run folder."""
 
-    @abstractmethod
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[Any]:
-        """Collect the results in a finished run folder."""
+def make_sections(rows: Sequence[Callable[[S], Section]], results: S) -> list[Section]:
+    """Return the sections that have something to show."""
+    sections = [make_section(results) for make_section in rows]
+    return [section for section in sections if section.table.rows and section.table.columns]
 
-    @abstractmethod
-    def make_report(
-        self, outcome: Outcome[Any], root: Path, rows: Sequence[Row], seconds: float, command: str
-    ) -> StudyReport:
-        """Return the report; rows: all of the study; seconds: that the call took."""
 
-    @abstractmethod
-    def settings(self, outcome: Outcome[Any]) -> Mapping[str, Any]:
-        """The settings in the summary, as JSON values."""
+def list_warnings(study: Study[Any], outcome: Outcome[Any], answer: str) -> list[str]:
+    """Return missing results, and that one seed proves nothing, unless the answer says it."""
+    is_single = len({run.seed for run in study.seeds}) == 1
+    return [*outcome.gaps, *([ONE_SEED] if is_single and answer != ONE_SEED else [])]
 
-    # --- what all pages say ---
 
-    def warnings(self, outcome: Outcome[Any], answer: str) -> list[str]:
-        """Return warnings: missing results, and that one seed proves nothing, unless the answer says it."""
-        lines = list(outcome.gaps)
-        if len(self._seeds) == 1 and answer != ONE_SEED:
-            lines.append(ONE_SEED)
-        return lines
-
-    def counts(self) -> dict[str, str]:
-        """Seeds and generations, as facts of a page."""
-        seeds = self._seeds
-        return {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(self.study.generations)}
-
-    @property
-    def _seeds(self) -> list[int]:
-        return list(dict.fromkeys(run.seed for run in self.study.runs(Path())))
-
-    # --- rows and curves ---
-
-    def arm_word(self, arm: ArmSettings) -> str:
-        """An arm in its rows."""
-        return arm.name
-
-    def rows(self, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
-        """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
-
-        There is none where generation 0 is missing, on which the others rest.
-        """
-        first = FolderReader(run.first_folder)
-        if first.latest < 0:
-            return []
-        who = {self.task_word: run.task, "arm": self.arm_word(arm), "seed": run.seed}
-        rows = make_rows(self.study.record(run, arm), first)[: self.study.generations_of(run.task) + 1]
-        means = []
-        for row in rows:
-            values = dict(who)
-            for key, value in row.items():
-                values[key] = value if isinstance(value, int | float) else float(np.mean(value))
-            means.append(values)
-        return means
-
-    def group(self, task: str, arm: ArmSettings) -> str:
-        """The group of an arm's curves in tables and sentences."""
-        return arm.group
-
-    def titles(self) -> Mapping[str, str]:
-        """Tasks in words, "" for one that needs none."""
-        return {}
-
-    def curves(self, runs: Sequence[SeedRun]) -> dict[str, dict[Any, ArmCurves]]:
-        """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
-        curves_by_task: dict[str, dict[Any, ArmCurves]] = {}
-        for task in dict.fromkeys(run.task for run in runs):
-            task_runs = [run for run in runs if run.task == task]
-            if all(FolderReader(run.first_folder).latest < 0 for run in task_runs):
-                continue
-            curves_by_task[task] = {arm: self.curves_of(arm, task_runs) for arm in self.study.arms(task)}
-        return curves_by_task
-
-    def curves_of(self, arm: ArmSettings, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
-        """Return the curves of an arm.
-
-        Args:
-            runs: Seeds of one task.
-            whole: Cover all generations, with NaN for missing ones.
-        """
-        rows = [row for run in runs for row in self.rows(run, arm)]
-        count = self.study.generations_of(runs[0].task) if whole else None
-        seeds = [run.seed for run in runs] if whole else []
-        curves = collect(rows, arm.name, self.group(runs[0].task, arm), arm.title, count, seeds)
-        return replace(curves, axes=self.axes_of(runs[0].task, arm))
-
-    def real_count(self, task: str, arm: ArmSettings) -> int | None:
-        """Return the number n of real training samples, None if it is not known."""
-        return None
-
-    def axes_of(self, task: str, arm: ArmSettings) -> dict[str, Any]:
-        """Return an arm's axes, and the number of real training samples where it is known."""
-        count = self.real_count(task, arm)
-        return arm.axes if count is None else {**arm.axes, "real_count": count}
-
-    # --- Weights & Biases ---
-
-    def arm_config(self, run: SeedRun, arm: ArmSettings) -> Mapping[str, Any]:
-        """All that an arm of one seed depends on, as flat fields."""
-        return {self.task_word: run.task, **self.axes_of(run.task, arm), "seed": run.seed, "arm": self.arm_word(arm)}
-
-    def tags(self, run: SeedRun, arm: ArmSettings) -> Sequence[str]:
-        """Words by which an arm's runs can be filtered."""
-        return (run.task, arm.title)
+def count_facts(study: Study[Any]) -> dict[str, str]:
+    """Return seeds and generations, as facts of a page."""
+    seeds = list(dict.fromkeys(run.seed for run in study.seeds))
+    return {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
 
 
 @dataclass(frozen=True)
@@ -287,7 +214,8 @@ METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 
 def write_report(
-    view: View,
+    study: Study[Any],
+    presentation: Presentation[Any],
     folder: Path,
     *,
     command: str = "",
@@ -306,14 +234,13 @@ def write_report(
     earlier_media = _list_media(folder)
     if listing := find_listing(folder):
         listing.unlink()  # of an earlier call: what is written now may differ
-    runs = view.study.runs(folder)
-    rows = [row for run in runs for arm in view.study.arms(run.task) for row in view.rows(run, arm)]
-    outcome = view.outcome(folder, failed)
-    summary = _summary(outcome, view.settings(outcome), rows, command)
+    rows = [row for run in study.runs(folder) for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
+    outcome = presentation.collect(folder, failed)
+    summary = _summary(outcome, presentation.settings, rows, command)
     write_rows(folder / METRICS, rows)
     write_summary(folder / SUMMARY, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
-    report = view.make_report(outcome, folder, rows, seconds, command)
+    report = presentation.make_report(outcome, FinishedRun(folder, rows, seconds, command))
     write_atomically(folder / REPORT, render_page(report.page))
     tables = {section.table.id: section.table for section in report.page.sections}
     files = [folder / METRICS, folder / "metrics.csv", folder / REPORT, *write_tables(folder, tables.values())]
@@ -380,8 +307,9 @@ class RunningReport:
     A page that cannot be written is a warning, once.
     """
 
-    def __init__(self, view: View, folder: Path, command: str) -> None:
-        self._view, self._folder, self._command = view, folder, command
+    def __init__(self, study: Study[Any], presentation: Presentation[Any], folder: Path, command: str) -> None:
+        self._study, self._presentation = study, presentation
+        self._folder, self._command = folder, command
         self._due_s = 0.0
         self._failed = False
 
@@ -390,24 +318,23 @@ class RunningReport:
             return
         try:
             if find_listing(self._folder) is None:
-                write_running_report(self._view, self._folder, self._command)
+                write_running_report(self._study, self._presentation, self._folder, self._command)
         except Exception as error:
             self._failed = True
             warnings.warn(f"the report of the run under way was not written: {error}", stacklevel=2)
         self._due_s = time.monotonic() + PACE_S
 
 
-def write_running_report(view: View, folder: Path, command: str) -> None:
+def write_running_report(study: Study[Any], presentation: Presentation[Any], folder: Path, command: str) -> None:
     """Write report.html about the generations that are committed; a browser that shows it loads it again and again.
 
     Args:
         command: Command that does it again.
     """
-    study = view.study
     runs = study.runs(folder)
-    judged = view.select_metrics(folder)
+    judged = presentation.choose_metrics(folder)
     curves_by_task: dict[str, dict[Any, ArmCurves]] = {task: {} for task in dict.fromkeys(run.task for run in runs)}
-    outcome = Outcome(None, curves_by_task, titles=view.titles())
+    outcome = Outcome(None, curves_by_task, titles=study.titles)
     table = Table("progress", "Arm", ["Generations", *(metric.title for metric in judged)])
     done_count = 0
     for task, curves in curves_by_task.items():
@@ -416,11 +343,11 @@ def write_running_report(view: View, folder: Path, command: str) -> None:
             table.rows.append(PageRow(title, []))
         for arm in study.arms(task):
             reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in task_runs]
-            done_count += sum(min(max(generation, 0), study.generations_of(task)) for generation in reached)
+            done_count += sum(min(max(generation, 0), study.tasks[task].generations) for generation in reached)
             cells = [Cell(", ".join("–" if generation < 0 else str(generation) for generation in reached))]
             if judged and max(reached) >= 0:
                 furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]
-                curves[arm] = view.curves_of(arm, furthest, whole=False)
+                curves[arm] = collect_arm(study, arm, furthest, whole=False)
                 cells += [Cell(f"{curves[arm].last(metric.key).mean():.{metric.digits}f}") for metric in judged]
             else:
                 cells += [Cell("") for _ in judged]
@@ -429,9 +356,9 @@ def write_running_report(view: View, folder: Path, command: str) -> None:
     if done_count and judged:
         words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
         picture = Picture(short_curves(outcome.columns(), judged, {}), words)
-    total = sum(study.generations_of(run.task) * len(study.arms(run.task)) for run in runs)
+    total = sum(study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)
     page = Page(
-        title=view.title,
+        title=presentation.title,
         subtitle=command,
         answer=f"Under way: {done_count} of {total} generations are done. This page loads itself again.",
         picture=picture,

@@ -17,7 +17,9 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .jobs import jobs_of, run_arm, run_first_generation
-from .report import REPORT, Comparison, RunningReport, View, write_report
+from .report import REPORT, Comparison, Presentation, RunningReport, write_report
+from .study import ACCEPT, Study
+from .study_rows import make_rows
 from .wandb_runs import LiveRuns, study_run
 
 Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
@@ -25,7 +27,8 @@ Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
 
 
 def run_study(
-    view: View,
+    study: Study[Any],
+    presentation: Presentation[Any],
     folder: Path,
     where: Where,
     *,
@@ -37,8 +40,7 @@ def run_study(
 ) -> Comparison:
     """Run a study, or what is left of it in its run folder, and write its report.
 
-    Mistakes in settings, data or code of users are raised before anything is written. If the study isolates its arms,
-    one that fails ends no other and is a gap of the result.
+    An arm that fails ends no other and is a gap of the result.
 
     Args:
         command: Command that does it again, for the report.
@@ -47,21 +49,21 @@ def run_study(
         observe: Function that gets the row of each committed generation.
         kept: The folder stays after the call.
     """
-    study = view.study
-    use_one_thread()  # before an evaluation is fitted, which jobs in this process share
+    use_one_thread()
     require_runner(where)
-    study.check(folder, on_cluster=bool(where.cluster.cluster))
-    identities = study.identities()
-    ledger = IdentityFile(folder / IDENTITIES_FILE, study.accept)
-    identities = {**identities, **study.try_out(ledger.list_unrecorded(identities))}
+    ledger = IdentityFile(folder / IDENTITIES_FILE, ACCEPT)
+    unknown = ledger.list_unrecorded(study.code)
+    code = {**study.code, **(study.try_code(unknown) if study.try_code and unknown else {})}
     started = time.monotonic()
-    with claim_folder(folder, study.config(), study.extends), WandbLog(folder, wandb) as log:
-        ledger.record(identities, accept_changed=accept_changed)
-        study.begin(ledger, accept_changed=accept_changed)
+    with claim_folder(folder, study.config, study.extends or _extends_never), WandbLog(folder, wandb) as log:
+        ledger.record(code, accept_changed=accept_changed)
+        if study.begin is not None:
+            study.begin(ledger, accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
-        live = LiveRuns(log, jobs, view)
-        running = RunningReport(view, folder, command)
-        watched = [running, live, *([] if observe is None else [_Observer(jobs, view, observe)])]
+        live = LiveRuns(log, jobs, study, presentation)
+        watched: list[Callable[[Event], None]] = [RunningReport(study, presentation, folder, command), live]
+        if observe is not None:
+            watched.append(_Observer(jobs, study, observe))
 
         def show(event: Event) -> None:
             for observer in watched:
@@ -69,41 +71,45 @@ def run_study(
 
         if kept:
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
-            if view.opening:
-                print(view.opening, file=sys.stderr)
-        failed = _run_all(jobs, where, study.title, folder, show, each_alone=study.each_alone)
+            if presentation.opening:
+                print(presentation.opening, file=sys.stderr)
+        failed: Mapping[str, Exception] = {}
+        try:
+            run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True)
+        except JobsError as error:
+            failed = _require_some(jobs, error)
         live.complete()
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
-        report, comparison = write_report(view, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
+        report, comparison = write_report(
+            study, presentation, folder, command=command, seconds=seconds, failed=sentences, kept=kept
+        )
         if kept:
             print("all generations are done; the report is written", file=sys.stderr)
-        log.attempt(lambda: log.log(study_run(view, report, study.runs(folder), folder, command)))
+        log.attempt(lambda: log.log(study_run(study, presentation, report, folder, command)))
     if words := log.words:
         print(f"{words}; --wandb off leaves it out" if command else words)
     return comparison
 
 
-def _run_all(
-    jobs: list[Job], where: Where, title: str, folder: Path, observe: Callable[[Event], None], *, each_alone: bool
-) -> Mapping[str, Exception]:
-    """Run all jobs and return the errors of those that failed, by name.
+def _extends_never(recorded: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    return False
 
-    Raises that of a folder that belongs to another run, and the first where no generation 0 is left for any arm.
+
+def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:
+    """Return the errors of the jobs that failed, by name.
+
+    Raises:
+        RunFolderError: A folder belongs to another run.
+        Exception: No generation 0 is left for any arm; the first error is raised.
     """
-    try:
-        run_jobs(jobs, where, title, folder=folder, observe=observe, each_alone=each_alone)
-    except JobsError as error:
-        if not each_alone:
-            raise
-        failed = {job.name: error.failed[job.name] for job in jobs if job.name in error.failed}
-        for reason in failed.values():
-            if isinstance(reason, RunFolderError):
-                raise reason from error
-        if all(job.name in failed for job in jobs if job.function is run_first_generation):
-            raise next(iter(failed.values())) from error
-        return failed
-    return {}
+    failed = {job.name: error.failed[job.name] for job in jobs if job.name in error.failed}
+    for reason in failed.values():
+        if isinstance(reason, RunFolderError):
+            raise reason from error
+    if all(job.name in failed for job in jobs if job.function is run_first_generation):
+        raise next(iter(failed.values())) from error
+    return failed
 
 
 def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
@@ -119,8 +125,8 @@ class _Observer:
     What it raises is a warning, once, and ends no run.
     """
 
-    def __init__(self, jobs: list[Job], view: View, observe: Observe) -> None:
-        self._view, self._observe = view, observe
+    def __init__(self, jobs: list[Job], study: Study[Any], observe: Observe) -> None:
+        self._study, self._observe = study, observe
         self._arms = {job.name: job.arguments[1:] for job in jobs if job.function is run_arm}
         self._seen: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
@@ -130,7 +136,7 @@ class _Observer:
         if event.phase not in ("start", "generation") or event.job not in self._arms:
             return
         with self._lock:
-            for row in self._view.rows(*self._arms[event.job])[: event.done + 1]:
+            for row in make_rows(self._study, *self._arms[event.job])[: event.done + 1]:
                 if (place := (event.job, row["generation"])) not in self._seen and not self._failed:
                     self._seen.add(place)
                     self._tell(row)

@@ -1,177 +1,214 @@
-"""A study, which one engine runs: tasks, arms and seeds. Every arm of a seed starts from the same generation 0."""
+"""An experiment as a value: tasks, their arms, seeds, and the rows of what is measured beside the loop.
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+`jobs.jobs_of` makes the jobs of a `Study`, and `run.run_study` runs, resumes, logs and reports it. Every arm of a seed
+starts from the same generation 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
-from selfcorrect.storage.runs.protocol import Record, Store
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.protocol import Record
 
-from ..jobs.identities import IdentityFile
-from ..jobs.run import Job
 from .arms import ArmSettings, folder_name
+from .measured_store import MEASURED, MeasuredStore
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..jobs.identities import IdentityFile
+
+T = TypeVar("T", bound=Task)
+
+Keep: TypeAlias = Literal["all", "needed", "sampling", "measured"]
+"""Models and samples of a finished arm to keep: all; needed, the last ones, from which the arm can be extended;
+sampling, the part of the last model that draws samples; measured, none of them, only what was measured."""
+
+ACCEPT = "accept_changed=True (--accept-changed)"
+"""The option that lets a run resume with code or data that were changed."""
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """A task and seed of a study: where its runs are."""
+    """A task and seed of a study: where its results are."""
 
     task: str
     seed: int
     root: Path
     """The run folder of the study."""
+    own_stream: Stream | None = None
+    """Root stream if it is not the seed's."""
+    own_place: str = ""
+    """Folder of the task below the root if it is not the task's name."""
 
     @property
     def stream(self) -> Stream:
-        """The root stream of the seed, the same for all arms."""
-        return streams(self.seed)
-
-    @property
-    def place(self) -> str:
-        """The folder of the task below the root."""
-        return folder_name(self.task)
+        """The root stream, the same for all arms."""
+        return streams(self.seed) if self.own_stream is None else self.own_stream
 
     @property
     def folder(self) -> Path:
         """All that belongs to this task and seed."""
-        return self.root / self.place / f"seed-{self.seed}"
+        return self.root / (self.own_place or folder_name(self.task)) / f"seed-{self.seed}"
 
     @property
     def first_folder(self) -> Path:
         """Folder of generation 0, which all arms share."""
         return self.folder / "first-generation"
 
+    @property
+    def data_folder(self) -> Path:
+        """Folder of results that depend only on the seed's data."""
+        return self.root / "real" / f"seed-{self.seed}"
+
     def arm_folder(self, arm: ArmSettings) -> Path:
         """Return the folder of an arm's other generations."""
         return self.folder / arm.name
 
 
-class Study(ABC):
-    """Tasks × arms × seeds. It travels to other processes, so it holds what can be pickled.
+class MakeArm(Protocol[T]):
+    """Function that makes an arm of a seed, with a task of its own if the arm changes it."""
 
-    A subclass says what is run; `run.run_study` runs, resumes, logs and reports it. Hooks without a body are for
-    studies that need them.
-    """
+    def __call__(self, task: T, run: SeedRun, progress: Progress, /) -> Arm | tuple[Task, Arm]: ...
 
-    accept = "--accept-changed"
-    """The option that lets a run resume with code or data that were changed."""
-    each_alone = False
-    """True if an arm that fails ends no other."""
-    repair = False
+
+@dataclass(frozen=True)
+class StudyTask(Generic[T]):
+    """A task of a study with its arms. Functions travel to other processes."""
+
+    make: Callable[[SeedRun, Progress], T]
+    """Makes the task of a seed."""
+    arms: Mapping[ArmSettings, MakeArm[T]]
+    generations: int
+    """Generations after generation 0."""
+    words: str = ""
+    """The task in messages, by default its name."""
+    group: str = ""
+    """The task in the names of groups of curves, "" for one that needs none."""
+    title: str = ""
+    """The task in tables, "" for one that needs none."""
+    real_counts: Mapping[str, int] = field(default_factory=dict)
+    """Key of each arm → number n of real training samples, where it is known."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Further settings on which the results depend, as flat fields for W&B."""
+
+
+@dataclass(frozen=True)
+class Measure(Generic[T]):
+    """A measurement beside the loop, which is made once and kept as a JSON file with its digest."""
+
+    name: str
+    """Name in jobs and messages."""
+    when: Literal["first", "seed", "arm"]
+    """first: after generation 0 of each task and seed; seed: in a job of its own for each seed, with the first task;
+    arm: in a job of its own after each arm, whose rows have the figures. An arm is not lost if that job fails."""
+    file: str
+    """File in the folder of the task and seed, of the seed's data, or of the arm."""
+    function: Callable[[SeedRun, ArmSettings | None, Callable[[], T], Progress], Mapping[str, object]]
+    """(run, arm, function that returns the task, progress) → JSON values."""
+
+    def path(self, run: SeedRun, arm: ArmSettings | None = None) -> Path:
+        """Return the file of the result."""
+        if arm is not None:
+            return run.arm_folder(arm) / self.file
+        return (run.data_folder if self.when == "seed" else run.folder) / self.file
+
+
+@dataclass(frozen=True)
+class Study(Generic[T]):
+    """Tasks × arms × seeds. It travels to other processes, so it holds what can be pickled."""
+
+    name: str
+    """Name on a terminal."""
+    tasks: Mapping[str, StudyTask[T]]
+    seeds: Sequence[SeedRun]
+    """All tasks and seeds, below no root."""
+    config: Mapping[str, object]
+    """Record in the run folder, as JSON values."""
+    describe: Callable[[SeedRun, ArmSettings | None, T, Arm | None], Mapping[str, object]]
+    """(run, arm, task, arm as the loop takes it) → all that the results of the arm depend on, as JSON values; without
+    an arm those of generation 0."""
+    identify_data: Callable[[SeedRun, T], Mapping[str, Identity]] | None = None
+    """Returns identities of the data of a seed, by a name for messages."""
+    task_word: str = "task"
+    """Word for its tasks, a column of its rows."""
+    keep: Keep = "all"
+    measures: Sequence[Measure[T]] = ()
+    draw: Callable[[SeedRun, GenerativeModel], np.ndarray | None] | None = None
+    """Draws something of each generation to look at, None for seeds that are not drawn; only where nothing else is kept
+    (`keep="measured"`)."""
+    repair: bool = False
     """True if damaged generations are done again."""
+    has_timings: bool = False
+    """True if rows have the seconds of each phase."""
+    extends: Callable[[Mapping[str, object], Mapping[str, object]], bool] | None = None
+    """Returns True if a config asks for all that a recorded one does, and for more."""
+    code: Mapping[str, Identity] = field(default_factory=dict)
+    """Identities of users' code, by a name for messages."""
+    try_code: Callable[[Sequence[str]], Mapping[str, Identity]] | None = None
+    """Tries code of users that the run folder does not know, by those names; returns what became known of it."""
+    begin: Callable[[IdentityFile, bool], None] | None = None
+    """Checks a run folder and keeps what jobs need there: (its identities, whether changes are accepted) → nothing."""
+
+    def runs(self, root: Path) -> list[SeedRun]:
+        """Return all tasks and seeds below a run folder."""
+        return [replace(run, root=root) for run in self.seeds]
+
+    def arms(self, task: str) -> list[ArmSettings]:
+        """Return the arms of a task."""
+        return list(self.tasks[task].arms)
 
     @property
-    @abstractmethod
-    def title(self) -> str:
-        """Its name on a terminal."""
-
-    @property
-    @abstractmethod
     def generations(self) -> int:
-        """Generations after generation 0, the most of all tasks."""
+        """The most generations after generation 0 of all tasks."""
+        return max(task.generations for task in self.tasks.values())
 
-    def generations_of(self, task: str) -> int:
-        """Generations after generation 0 of a task."""
-        return self.generations
-
-    @abstractmethod
-    def runs(self, root: Path) -> Sequence[SeedRun]:
-        """All tasks and seeds."""
-
-    @abstractmethod
-    def arms(self, task: str) -> Sequence[ArmSettings]:
-        """The arms of a task."""
-
-    @abstractmethod
-    def config(self) -> Mapping[str, object]:
-        """Return the record in the run folder, as JSON values."""
-
-    def extends(self, recorded: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-        """Return True if a config asks for all that a recorded one does, and for more."""
-        return False
+    @property
+    def titles(self) -> dict[str, str]:
+        """Tasks in tables, "" for a task that needs no title."""
+        return {name: task.title for name, task in self.tasks.items()}
 
     def words(self, task: str) -> str:
-        """A task in messages."""
-        return task
+        """Return a task in messages."""
+        return self.tasks[task].words or task
 
-    # --- before anything runs ---
-
-    def check(self, folder: Path, *, on_cluster: bool) -> None:  # noqa: B027
-        """Raise what would end the run later."""
-
-    def identities(self) -> Mapping[str, Identity]:
-        """Return identities of users' code, by a name for messages."""
-        return {}
-
-    def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
-        """Try user code that the run folder has not recorded yet, by its names. Return the identities found."""
-        return {}
-
-    def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:  # noqa: B027
-        """Keep in the run folder what the jobs need."""
-
-    def more_jobs(self, run: SeedRun) -> Sequence[Job]:
-        """Jobs of a task and seed beside generation 0 and the arms."""
-        return ()
-
-    # --- what is kept of an arm ---
+    def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
+        """Return True if an arm, by default generation 0, is done so that nothing is prepared for it."""
+        if self.keep != "measured":
+            return False
+        if arm is not None:
+            return self.latest(run, arm) > 0
+        files = [measure.path(run) for measure in self.measures if measure.when == "first"]
+        return FolderReader(run.first_folder).latest >= 0 and all(path.exists() for path in files)
 
     def record(self, run: SeedRun, arm: ArmSettings) -> Record:
-        """The generations of an arm that are committed."""
+        """Return the generations of an arm that are committed."""
+        if self.keep == "measured":
+            return MeasuredStore(run.arm_folder(arm) / MEASURED, self.tasks[run.task].generations)
         return FolderReader(run.arm_folder(arm))
 
     def latest(self, run: SeedRun, arm: ArmSettings) -> int:
-        """The last committed generation of an arm, -1 where it has none."""
+        """Return the last committed generation of an arm, −1 for none."""
         return self.record(run, arm).latest
 
-    def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
-        """Return True if an arm, by default generation 0, is complete, so that nothing is prepared for it."""
-        return False
 
-    def store(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> AbstractContextManager[Store]:
-        """Return the store into which an arm commits its generations."""
-        config = self.arm_config(run, arm, loop_arm)
-        keep = self.keeps_samples(loop_arm)
-        return FolderStore(run.arm_folder(arm), config, keep_models=False, keep_samples=keep, repair=self.repair)
+def seed_runs(
+    tasks: Sequence[str], first_seed: int, count: int, root: Path = Path(), *, has_plain_places: bool = False
+) -> list[SeedRun]:
+    """Return all seeds of each task.
 
-    # --- in jobs ---
-
-    @abstractmethod
-    def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Any:
-        """Return the input of a job's other hooks, with the loop's task as `task`; first: for generation 0."""
-
-    @abstractmethod
-    def data(self, run: SeedRun, ready: Any) -> Mapping[str, Identity]:
-        """Return identities of the data of a seed, by a name for messages."""
-
-    @abstractmethod
-    def loop_arm(
-        self, run: SeedRun, arm: ArmSettings, ready: Any, first: FolderReader, progress: Progress
-    ) -> tuple[Task, Arm]:
-        """The loop's task, and an arm as the loop takes it; first: generation 0."""
-
-    @abstractmethod
-    def first_config(self, run: SeedRun, ready: Any) -> Mapping[str, object]:
-        """Return the record in the folder of generation 0, as JSON values."""
-
-    @abstractmethod
-    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
-        """Return the record in the folder of an arm, as JSON values."""
-
-    def keeps_samples(self, loop_arm: Arm) -> bool:
-        """Return True if the samples of all generations of an arm stay."""
-        return True
-
-    def after_first(self, run: SeedRun, ready: Any) -> None:  # noqa: B027
-        """Measure more beside generation 0."""
-
-    def after_arm(self, run: SeedRun, arm: ArmSettings, ready: Any, store: Any, model: GenerativeModel) -> None:  # noqa: B027
-        """Measure and keep more of a finished arm."""
+    Args:
+        count: Number of seeds.
+        has_plain_places: The folders of tasks have exactly the tasks' names.
+    """
+    seeds = range(first_seed, first_seed + count)
+    return [SeedRun(task, seed, root, own_place=task * has_plain_places) for seed in seeds for task in tasks]

@@ -13,8 +13,9 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job
 from .arms import ArmSettings
 from .jobs import run_arm
-from .report import FIGURES, StudyReport, View
-from .study import SeedRun
+from .report import FIGURES, Presentation, StudyReport
+from .study import SeedRun, Study
+from .study_rows import axes_of, make_rows
 from .summary import realised_name
 
 
@@ -23,16 +24,24 @@ def group_of(folder: Path) -> str:
     return f"{folder.name}-{experiment_id(folder)[:8]}"
 
 
-def arm_run(view: View, run: SeedRun, arm: ArmSettings, rows: Sequence[Row] = ()) -> TrackedRun:
+def arm_run(
+    study: Study[Any], presentation: Presentation[Any], run: SeedRun, arm: ArmSettings, rows: Sequence[Row] = ()
+) -> TrackedRun:
     """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
     return TrackedRun(
-        name=f"{run.task} {view.arm_word(arm)} seed {run.seed}",
+        name=f"{run.task} {arm.key} seed {run.seed}",
         group=group_of(run.root),
-        config=finite({**view.arm_config(run, arm), "version": version("selfcorrect")}),
+        config=finite({**_describe_arm(study, run, arm), "version": version("selfcorrect")}),
         rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
-        tags=view.tags(run, arm),
+        tags=presentation.tags(run, arm),
         job_type="arm",
     )
+
+
+def _describe_arm(study: Study[Any], run: SeedRun, arm: ArmSettings) -> dict[str, Any]:
+    """Return all that an arm of one seed depends on, as flat fields."""
+    who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
+    return {**who, **study.tasks[run.task].settings}
 
 
 def finite(value: Any) -> Any:
@@ -47,8 +56,8 @@ def finite(value: Any) -> Any:
 class LiveRuns:
     """Logs each generation of an arm when its job reports that it is committed, from the job's start on."""
 
-    def __init__(self, log: WandbLog, jobs: Sequence[Job], view: View) -> None:
-        self._log, self._view = log, view
+    def __init__(self, log: WandbLog, jobs: Sequence[Job], study: Study[Any], presentation: Presentation[Any]) -> None:
+        self._log, self._study, self._presentation = log, study, presentation
         self._arms: dict[str, tuple[SeedRun, ArmSettings]] = {
             job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm
         }
@@ -60,7 +69,8 @@ class LiveRuns:
             self._log.attempt(lambda: self._update(run, arm, last=last))
 
     def _update(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-        tracked = arm_run(self._view, run, arm, self._view.rows(run, arm))
+        rows = make_rows(self._study, run, arm)
+        tracked = arm_run(self._study, self._presentation, run, arm, rows)
         self._log.log(tracked)
         if last:
             self._log.finish(tracked.name)
@@ -71,7 +81,9 @@ class LiveRuns:
             self._log.attempt(lambda run=run, arm=arm: self._update(run, arm, last=True))
 
 
-def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: Path, command: str) -> TrackedRun:
+def study_run(
+    study: Study[Any], presentation: Presentation[Any], report: StudyReport, folder: Path, command: str
+) -> TrackedRun:
     """Return the W&B run of the whole: a table of all arms and seeds, and the report with its media and pictures.
 
     Of a study with several synthetic ratios, the picture `answer` shows scores over the ratio.
@@ -82,26 +94,26 @@ def study_run(view: View, report: StudyReport, runs: Sequence[SeedRun], folder: 
     return TrackedRun(
         name=f"{folder.name} report",
         group=group_of(folder),
-        config=finite({**view.study.config(), "command": command, "version": version("selfcorrect")}),
+        config=finite({**study.config, "command": command, "version": version("selfcorrect")}),
         tags=("report",),
         job_type="report",
         summary=report.summary,
-        tables={"results": _results(view, runs), **report.tables},
+        tables={"results": _results(study, folder), **report.tables},
         pictures=sorted((folder / FIGURES).glob("*.svg")),
         report=folder / "report.html",
         is_of_sweep=True,
     )
 
 
-def _results(view: View, runs: Sequence[SeedRun]) -> list[Row]:
+def _results(study: Study[Any], folder: Path) -> list[Row]:
     """Return a row for each arm and seed: its axes, and the measurements of its last generation."""
     rows = []
-    for run in runs:
-        for arm in view.study.arms(run.task):
-            config = view.arm_config(run, arm)
-            axes = {name: config[name] for name in (view.task_word, *AXES, "seed") if name in config}
+    for run in study.runs(folder):
+        for arm in study.arms(run.task):
+            config = _describe_arm(study, run, arm)
+            axes = {name: config[name] for name in (study.task_word, *AXES, "seed") if name in config}
             cells = {name: str(value) if name in RATIOS else finite(value) for name, value in axes.items()}
-            last = next(reversed(view.rows(run, arm)), {})
+            last = next(reversed(make_rows(study, run, arm)), {})
             rows.append(cells | {key: value for key, value in last.items() if isinstance(value, int | float)})
     columns = dict.fromkeys(key for row in rows for key in row)
     return [{key: row.get(key) for key in columns} for row in rows]

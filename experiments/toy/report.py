@@ -6,28 +6,41 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from selfcorrect.loop.run import Task
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import Row
 
 from ..studies.arms import ArmSettings
 from ..studies.claims import Check
 from ..studies.outcome import Outcome
-from ..studies.report import Page, Section, StudyReport, View
+from ..studies.report import FinishedRun, Page, Presentation, Section, StudyReport
 from ..studies.results import ArmCurves
+from ..studies.study import SeedRun, Study
+from ..studies.study_rows import collect_curves
 from ..studies.summary import format_rows, realised_name
 from ..studies.tables import CLAIMS_TEXT, Cell, PageRow, Table, claims_table
 from .outcome import Result
-from .study import ToyRun, ToyStudy
+from .study import (
+    LoadedToy,
+    derive_result,
+    list_unfinished,
+    load_curves,
+    load_figures,
+    load_run,
+    split_arms,
+    sum_seconds,
+)
 from .table import ToyRow
 
+TITLE = "Self-consuming loops at toy scale"
 RESULTS = "results.json"
 SEEDS = "seeds.csv"
 """A row for each arm and seed: axes, and what the last generation measured."""
@@ -37,120 +50,134 @@ NOTES = (
 )
 
 
-class ToyView(View):
-    """Some toys."""
+def present_toys(study: Study[Task], toys: Mapping[str, LoadedToy]) -> Presentation[Mapping[str, Result]]:
+    """Return how toys are shown."""
+    settings = {
+        "seeds": max(run.seed for run in study.seeds) + 1,
+        "first_seed": 0,
+        "generations": study.generations,
+        "toys": {name: repr(toy.settings) for name, toy in toys.items()},
+    }
+    return Presentation(
+        title=TITLE,
+        settings=settings,
+        choose_metrics=partial(_choose_metrics, study, toys),
+        collect=partial(collect_toys, study, toys),
+        make_report=partial(make_report, study, toys),
+    )
 
-    def __init__(self, study: ToyStudy) -> None:
-        self.study: ToyStudy = study
-        self.title = "Self-consuming loops at toy scale"
 
-    def select_metrics(self, root: Path) -> Sequence[Metric]:
-        """Return the first quantity of the table, for the page about a run under way; nothing for several toys."""
-        toys = list(self.study.toys.values())
-        first = FolderReader(self.study.runs(root)[0].first_folder)
-        if len(toys) > 1 or len(toys[0].bundles) > 1 or first.latest < 0:
-            return ()
-        columns = [column for column in toys[0].columns if column.key in first.metrics(0)][:1]
-        return [Metric(column.key, column.title, "", "neutral", 3, bounds=(-math.inf, math.inf)) for column in columns]
+def _choose_metrics(study: Study[Task], toys: Mapping[str, LoadedToy], root: Path) -> list[Metric]:
+    """Return the first quantity of the table, for the page about a run under way; nothing for several toys."""
+    toy = next(iter(toys.values())).toy
+    first = FolderReader(study.runs(root)[0].first_folder)
+    if len(study.tasks) > 1 or first.latest < 0:
+        return []
+    columns = [column for column in toy.columns if column.key in first.metrics(0)][:1]
+    return [Metric(column.key, column.title, "", "neutral", 3, bounds=(-math.inf, math.inf)) for column in columns]
 
-    def arm_word(self, arm: Any) -> str:
-        return arm.title
 
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Outcome[None]:
-        """Collect the means over replicates of all arms, with arms that are parts of another apart."""
-        runs = self.study.runs(root)
-        curves: dict[str, dict[ArmSettings, ArmCurves]] = {}
-        for task, arms in self.curves(runs).items():
-            curves[task] = {}
-            task_runs = [run for run in runs if run.task == task]
-            for arm, arm_curves in arms.items():
-                parts = self.study.split_arms(task, arm)
-                is_done = all(self.study.is_done(run, arm) for run in task_runs)
-                if parts == [arm] or not is_done:
-                    curves[task][arm] = arm_curves
-                else:
-                    curves[task] |= self._average_parts(task_runs, parts)
-        return Outcome(None, curves, gaps=gaps)
+def collect_toys(
+    study: Study[Task], toys: Mapping[str, LoadedToy], root: Path, gaps: Sequence[str] = ()
+) -> Outcome[Mapping[str, Result]]:
+    """Collect the means over replicates of all arms, with arms that are parts of another apart, and draw figures."""
+    curves_by_task = collect_curves(study, study.runs(root))
+    results = {}
+    failures = []
+    for name, toy in toys.items():
+        for task, source in toy.sources.items():
+            if task in curves_by_task and source.bundle.split:
+                runs = [run for run in toy.runs(root) if run.task == task]
+                curves_by_task[task] = _split_curves(study, toy, runs, curves_by_task[task])
+        if list_unfinished(study, toy, root):
+            continue
+        results[name] = derive_result(study, toy, root)
+        try:
+            load_figures(toy, results[name], root)
+        except Exception as error:  # tables need no figures
+            failures.append(f"{name} figures stopped: {error}")
+    return Outcome(results, curves_by_task, gaps=[*gaps, *failures])
 
-    def _average_parts(self, runs: Sequence[ToyRun], parts: Sequence[ArmSettings]) -> dict[ArmSettings, ArmCurves]:
-        """Return the means over replicates of arms that are parts of another."""
-        loaded = [self.study.load_run(run) for run in runs]
-        curves = {}
+
+def _split_curves(
+    study: Study[Task], toy: LoadedToy, runs: Sequence[SeedRun], curves: Mapping[ArmSettings, ArmCurves]
+) -> dict[ArmSettings, ArmCurves]:
+    """Return curves with the parts of an arm, as means over replicates, in the place of a finished arm."""
+    bundle = toy.sources[runs[0].task].bundle
+    split: dict[ArmSettings, ArmCurves] = {}
+    for arm, arm_curves in curves.items():
+        parts = split_arms(bundle, arm)
+        if parts == [arm] or not all(study.is_done(run, arm) for run in runs):
+            split[arm] = arm_curves
+            continue
+        loaded = [load_run(study, toy, run) for run in runs]
         for part in parts:
             values = {}
             for key in loaded[0][part.title]:
                 values[key] = np.stack([curves_of_run[part.title][key].mean(0) for curves_of_run in loaded])
-            curves[part] = ArmCurves(part.name, self.group(runs[0].task, part), part.title, values, part.axes)
-        return curves
+            split[part] = ArmCurves(part.name, "", part.title, values, part.axes)
+    return split
 
-    def real_count(self, task: str, arm: ArmSettings) -> int:
-        return self.study.real_count(task, arm)
 
-    def _seed_rows(self, root: Path, toys: Sequence[str]) -> list[dict[str, Any]]:
-        """Return a row for each arm and seed with its axes and what its last generation measured."""
-        rows: list[dict[str, Any]] = []
-        for toy in toys:
-            axes = {}
-            for task in dict.fromkeys(run.task for run in self.study.runs(root) if run.toy == toy):
-                for arm in self.study.arms(task):
-                    for part in self.study.split_arms(task, arm):
-                        axes[part.title] = {**part.axes, "real_count": self.study.real_count(task, arm)}
-            for title, table in self.study.load_curves(toy, root).items():
-                count = max(len(values) for values in table.values())
-                values_by_key = {
-                    key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()
-                }
-                for seed in range(count):
-                    last = {key: float(values[seed, -1]) for key, values in values_by_key.items()}
-                    named = {realised_name(key, axes.get(title, {})): value for key, value in last.items()}
-                    rows.append({"toy": toy, "arm": title, "seed": seed, **axes.get(title, {}), **named})
-        return rows
+def _list_seed_rows(study: Study[Task], toys: Sequence[LoadedToy], root: Path) -> list[dict[str, Any]]:
+    """Return a row for each arm and seed with its axes and what its last generation measured."""
+    rows: list[dict[str, Any]] = []
+    for toy in toys:
+        axes = {}
+        for task, source in toy.sources.items():
+            for arm in study.arms(task):
+                for part in split_arms(source.bundle, arm):
+                    axes[part.title] = {**part.axes, "real_count": study.tasks[task].real_counts[arm.key]}
+        for title, table in load_curves(study, toy, root).items():
+            count = max(len(values) for values in table.values())
+            values_by_key = {key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()}
+            for seed in range(count):
+                last = {key: float(values[seed, -1]) for key, values in values_by_key.items()}
+                named = {realised_name(key, axes.get(title, {})): value for key, value in last.items()}
+                rows.append({"toy": toy.name, "arm": title, "seed": seed, **axes.get(title, {}), **named})
+    return rows
 
-    def settings(self, outcome: Outcome[None]) -> Mapping[str, Any]:
-        seeds = max(run.seed for run in self.study.runs(Path())) + 1
-        toys = {name: repr(settings) for name, settings in self.study.own_settings.items()}
-        return {"seeds": seeds, "first_seed": 0, "generations": self.study.generations, "toys": toys}
 
-    def make_report(
-        self, outcome: Outcome[None], root: Path, rows: Sequence[Row], seconds: float, command: str
-    ) -> StudyReport:
-        """Return the page; results.json has the outcomes beside it."""
-        toys = [name for name in self.study.toys if not self.study.list_unfinished(name, root)]
-        results = {name: self.study.derive_result(name, root) for name in toys}
-        toy_seconds = {name: self.study.sum_seconds(name, root) for name in toys}
-        settings = self.study.own_settings
-        json_rows = []
-        lines = []
-        notes = [*NOTES]
-        overview = Table("toys", "Loop", ["Source", "Statements that hold", "Seconds"])
-        words = "Each loop with its source, and how many of its statements hold."
-        sections = [Section("At a glance", words, overview)]
-        for name, result in results.items():
-            row = self.study.rows[name]
-            json_rows.append(to_json_row(row, settings[name], result, toy_seconds[name]))
-            lines.append(summarize(name, result.checks, toy_seconds[name]))
-            hold_count = sum(check.outcome == "holds" for check in result.checks)
-            cells = [row.source, f"{hold_count} of {len(result.checks)}", f"{toy_seconds[name]:.1f}"]
-            overview.rows.append(PageRow(name, [*map(Cell, cells)]))
-            notes += result.notes
-            try:
-                figures = self.study.load_figures(name, root)
-            except Exception:  # the job that drew them has said why, and tables need no figures
-                figures = []
-            sections += _make_sections(row, result, figures)
-        write_atomically(root / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
-        write_atomically(root / SEEDS, format_rows(self._seed_rows(root, toys)))
-        checks = [check for result in results.values() for check in result.checks]
-        page = Page(
-            title=self.title,
-            subtitle=command,
-            answer=f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold.",
-            warnings=outcome.gaps,
-            sections=sections,
-            facts={name: str(settings[name]) for name in toys},
-            notes=notes,
-        )
-        return StudyReport(page, [*lines, *outcome.gaps], media=[root / RESULTS, root / SEEDS])
+def make_report(
+    study: Study[Task], toys: Mapping[str, LoadedToy], outcome: Outcome[Mapping[str, Result]], run: FinishedRun
+) -> StudyReport:
+    """Return the page; results.json has the outcomes beside it."""
+    results = outcome.settings
+    finished = [toys[name] for name in results]
+    toy_seconds = {toy.name: sum_seconds(study, toy, run.root) for toy in finished}
+    json_rows = []
+    lines = []
+    notes = [*NOTES]
+    overview = Table("toys", "Loop", ["Source", "Statements that hold", "Seconds"])
+    words = "Each loop with its source, and how many of its statements hold."
+    sections = [Section("At a glance", words, overview)]
+    for toy in finished:
+        result = results[toy.name]
+        seconds = toy_seconds[toy.name]
+        json_rows.append(to_json_row(toy.row, toy.settings, result, seconds))
+        lines.append(summarize(toy.name, result.checks, seconds))
+        hold_count = sum(check.outcome == "holds" for check in result.checks)
+        cells = [toy.row.source, f"{hold_count} of {len(result.checks)}", f"{seconds:.1f}"]
+        overview.rows.append(PageRow(toy.name, [*map(Cell, cells)]))
+        notes += result.notes
+        try:
+            figures = load_figures(toy, result, run.root)
+        except Exception:  # a gap of the outcome says why
+            figures = []
+        sections += _make_sections(toy.row, result, figures)
+    write_atomically(run.root / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
+    write_atomically(run.root / SEEDS, format_rows(_list_seed_rows(study, finished, run.root)))
+    checks = [check for result in results.values() for check in result.checks]
+    page = Page(
+        title=TITLE,
+        subtitle=run.command,
+        answer=f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold.",
+        warnings=outcome.gaps,
+        sections=sections,
+        facts={toy.name: str(toy.settings) for toy in finished},
+        notes=notes,
+    )
+    return StudyReport(page, [*lines, *outcome.gaps], media=[run.root / RESULTS, run.root / SEEDS])
 
 
 def to_json_row(row: ToyRow, settings: Any, result: Result, seconds: float) -> dict[str, Any]:

@@ -273,9 +273,9 @@ def _curves(tmp_path_factory: pytest.TempPathFactory):
 
 def run_and_measure(settings: Any, folder: Path) -> dict[str, dict[str, np.ndarray]]:
     """What the toy shows of each arm and floor."""
-    study = run_toy("molecules", settings, folder).study
-    keys = [column.key for column in study.toys["molecules"].columns]
-    return {arm: {key: table[key] for key in keys} for arm, table in study.load_curves("molecules", folder).items()}
+    run = run_toy("molecules", settings, folder)
+    keys = [column.key for column in run.toy.toy.columns]
+    return {arm: {key: table[key] for key in keys} for arm, table in run.curves.items()}
 
 
 def test_every_arm_and_floor_is_measured_on_every_seed(curves) -> None:

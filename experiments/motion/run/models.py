@@ -4,8 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from torch import Tensor
-
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -20,15 +18,10 @@ from .parts import MotionTask
 
 def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:
     """The loop's task with the arm's way of sampling."""
-    model = cast(MotionDiffusion, task.task.model)
+    model = cast(MotionDiffusion, task.model)
     config = arm.change_config(model.config)
     model = replace(model, config=config, on_sampling_step=lambda step: progress("sample", step, config.sampling_steps))
-    return replace(task.task, model=model)
-
-
-def sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
-    """Return the part of an arm's model state that sampling needs."""
-    return cast(MotionDiffusion, model).for_sampling().state()
+    return replace(task, model=model)
 
 
 def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:

@@ -38,11 +38,10 @@ class MotionData:
     """Material that only the reference shows: other times of the same clips, or other sources."""
 
 
-@dataclass(frozen=True, eq=False)
-class MotionTask:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MotionTask(Task):
     """The loop's task with what is needed to read its values as motions."""
 
-    task: Task
     codec: FeatureCodec
     data: MotionData
     fresh: Samples
@@ -65,7 +64,7 @@ class FieldJudge(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class JudgedTask(MotionTask):
     """The same with its evaluators."""
 

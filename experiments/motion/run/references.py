@@ -1,7 +1,6 @@
 """Scores of real data: the floor under every arm, and the fidelity of the corrector on real motion."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 
@@ -9,9 +8,6 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import correct_real_data
-from selfcorrect.storage.files.digests import encode_sealed, read_sealed
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
 from ...studies.results import MEMORISER, REAL_AGAINST_REAL
 from ..correctors.builtin import CorrectorInputs, physics
@@ -25,16 +21,14 @@ SHUFFLED = "real, captions shuffled"
 TEST_SET = "real, the test set itself"
 
 
-def write_references(
-    folder: Path,
+def score_references(
     task: JudgedTask,
     inputs: CorrectorInputs,
     stream: Stream,
     *,
     feasibility_count: int = SAMPLES,
     corrected: bool = False,
-    repair: bool = False,
-) -> None:
+) -> dict[str, Mapping[str, float]]:
     """Score fresh real windows as if a model had made them, and a memoriser.
 
     The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
@@ -46,14 +40,7 @@ def write_references(
         stream: Random numbers of the seed.
         feasibility_count: Number of windows of which the root force is measured.
         corrected: Score the windows after the physics corrector, too, which shows what it changes in real motion.
-        repair: Score again although the file exists.
-
-    Raises:
-        DamagedError: The file exists and is damaged.
     """
-    if has_references(folder) and not repair:
-        read_references(folder)
-        return
     real = {REAL_AGAINST_REAL: task.fresh}
     if corrected:
         real[CORRECTED_REAL] = correct_real_data(task.fresh, Correction(physics(inputs)), stream)
@@ -67,24 +54,13 @@ def write_references(
     if task.field is not None:
         test_scores = task.field.score_real(stream.child("field"))
         scores[TEST_SET] = {key: float(values.mean()) for key, values in test_scores.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / REFERENCES_FILE, encode_sealed(scores))
-
-
-def has_references(folder: Path) -> bool:
-    """Return whether real data of one seed have been scored."""
-    return (folder / REFERENCES_FILE).exists()
-
-
-def read_references(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the scores of a seed's real data by name, those of `REAL_AGAINST_REAL` first."""
-    return read_sealed(folder / REFERENCES_FILE)
+    return scores
 
 
 def resample_training(task: JudgedTask, stream: Stream) -> Samples:
     """Return as many training windows as there are fresh ones, drawn with replacement."""
-    draws = stream.child("memoriser").numpy().integers(len(task.task.real), size=len(task.fresh))
-    return task.task.real.take(torch.from_numpy(draws))
+    draws = stream.child("memoriser").numpy().integers(len(task.real), size=len(task.fresh))
+    return task.real.take(torch.from_numpy(draws))
 
 
 def _score(task: JudgedTask, samples: Samples) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The motion experiment as a study: denoisers × arms × seeds on real motions, and what real data score."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,181 +15,140 @@ from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.identity import Identity, identity_of
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.models.diffusion.acceleration import EXACT, FAST
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
+from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.preferences.reward import Reward
 from selfcorrect.remedies.spectrum import restore_energy
 from selfcorrect.runtime.progress import Progress, silent
-from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
 from ...jobs.identities import IdentityFile, identity_of_data
-from ...jobs.run import Job
+from ...jobs.run import use_one_thread
 from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ...remedies.remedies import RemedyInputs, with_place, with_remedy
 from ...studies.arms import ArmSettings
-from ...studies.jobs import job_of
-from ...studies.study import SeedRun, Study
+from ...studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from ..correctors.builtin import CorrectorInputs, build_corrector
 from ..correctors.own import own_identity, try_corrector
 from ..correctors.table import corrector_row, is_own
 from ..settings.arms import rated_components
-from ..settings.experiment import MotionSettings, extends
+from ..settings.experiment import DenoiserArms, MotionSettings, extends
 from ..settings.run_options import DEFAULTS, RunOptions
-from .feasibility import is_measured, write_feasibility
-from .models import sampled_task, sampling_state
+from .feasibility import measure_feasibility
+from .models import sampled_task
 from .parts import JudgedTask, MotionTask
-from .references import write_references
-from .seed_runs import MotionRun, seed_runs
+from .references import score_references
 from .task import as_samples, caption_vectors, motion_data, motion_task
 
 
-@dataclass(frozen=True)
-class MotionStudy(Study):
-    """A motion experiment."""
+def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study[JudgedTask]:
+    """Return a motion experiment.
 
-    settings: MotionSettings
-    name: str = ""
-    """Name of its preset."""
-    options: RunOptions = DEFAULTS
-    ratings: Path | None = None
-    """A database of `selfcorrect curate`, for arms that need what people preferred."""
+    Args:
+        name: Name of its preset.
+    """
+    return Study(
+        name=f"motion {name}",
+        task_word="denoiser",
+        tasks={
+            comparison.denoiser: _make_study_task(settings, options, comparison) for comparison in settings.comparisons
+        },
+        seeds=motion_runs(settings),
+        config=settings.config(),
+        extends=extends,
+        describe=partial(_describe_job, settings, options),
+        identify_data=_identify_data,
+        keep=options.keep or "all",
+        measures=[
+            Measure("real data", "seed", REFERENCES_FILE, partial(_score_real_data, settings, options)),
+            Measure("feasibility", "arm", FEASIBILITY_FILE, partial(measure_feasibility, settings)),
+        ],
+        repair=options.repair,
+        has_timings=True,
+    )
 
-    each_alone = True
 
-    @property
-    def title(self) -> str:
-        return f"motion {self.name}"
+def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
+    """Return all seeds and denoisers of an experiment."""
+    denoisers = [comparison.denoiser for comparison in settings.comparisons]
+    return seed_runs(denoisers, settings.first_seed, settings.seeds, root, has_plain_places=True)
 
-    @property
-    def generations(self) -> int:
-        return self.settings.generations
 
-    @property
-    def repair(self) -> bool:  # type: ignore[override]
-        return self.options.repair
+def _make_study_task(settings: MotionSettings, options: RunOptions, comparison: DenoiserArms) -> StudyTask[JudgedTask]:
+    denoiser = comparison.denoiser
+    arm_settings = settings.arm_settings(denoiser)
+    plain = {name: value for name, value in arm_settings.items() if isinstance(value, str | bool | int | float)}
+    sources = {name: ", ".join(arm_settings[name]) for name in ("data", "reference")}
+    return StudyTask(
+        make=partial(make_motion_task, settings, options),
+        arms={arm: partial(make_motion_arm, settings, options, arm) for arm in comparison.arms},
+        generations=settings.generations,
+        words=settings.words(denoiser),
+        group=settings.words(denoiser),
+        title=f"{preset(denoiser).character} ({denoiser})",
+        settings={"generations": settings.generations, **plain, **sources},
+    )
 
-    def runs(self, root: Path) -> list[MotionRun]:
-        return seed_runs(self.settings, root, self.options)
 
-    def arms(self, task: str) -> tuple[ArmSettings, ...]:
-        return self.settings.comparison(task).arms
+def make_motion_task(
+    settings: MotionSettings, options: RunOptions, run: SeedRun, progress: Progress = silent
+) -> JudgedTask:
+    """Return the task that the arms of a denoiser and seed share."""
+    has_first = FolderReader(run.first_folder).latest >= 0
+    return motion_task(
+        settings,
+        settings.comparison(run.task),
+        run.stream,
+        device=options.device,
+        progress=progress,
+        training_steps=(settings.steps if has_first else settings.initial_steps)[run.task],
+        acceleration=FAST if options.accelerated else EXACT,
+    )
 
-    def config(self) -> Mapping[str, object]:
-        return self.settings.config()
 
-    def extends(self, recorded: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-        return extends(recorded, wanted)
+def make_motion_arm(
+    settings: MotionSettings,
+    options: RunOptions,
+    arm: ArmSettings,
+    task: MotionTask,
+    run: SeedRun,
+    progress: Progress,
+) -> tuple[Task, Arm]:
+    """Return the loop's task and an arm as the loop takes it, with corrector, place and remedy."""
+    first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
+    inputs = corrector_inputs(settings, options, run, task, first_model, progress)
+    corrector = build_corrector(arm.corrector, inputs)
+    correction = None if corrector is None else _correction(corrector, arm)
+    loop_arm = arm.make_arm(settings.generations, settings.steps[run.task], correction, task.fresh_source)
+    placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)
+    return with_remedy(placed_task, loop_arm, arm.remedy, _remedy_inputs(task.codec, inputs.reward))
 
-    def words(self, task: str) -> str:
-        return self.settings.words(task)
 
-    # --- before anything runs ---
+def _describe_job(
+    settings: MotionSettings,
+    options: RunOptions,
+    run: SeedRun,
+    arm: ArmSettings | None,
+    task: MotionTask,
+    loop_arm: Arm | None,
+) -> Mapping[str, object]:
+    config = {
+        "arm": "first generation" if arm is None else arm.name,
+        "seed": run.seed,
+        "experiment": settings.arm_settings(run.task),
+        "device": options.device,
+    }
+    return {**config, "accelerated": True} if options.accelerated else config
 
-    def check(self, folder: Path, *, on_cluster: bool) -> None:
-        """Raise what would end the run later; bad data are found by `identities`."""
-        reward_for(self.settings, folder, self.ratings)
-        if not on_cluster:
-            choose_device(self.options.device)
 
-    def identities(self) -> Mapping[str, Identity]:
-        """Return the identity of each user's corrector and denoiser; SettingError for one without a source.
-
-        Real data are read, too, which raises what is wrong with them before anything is written.
-        """
-        identities = own_identities(self.settings, self.options.corrector_timeout_s)
-        data = motion_data(self.settings, streams(self.settings.first_seed))
-        if self.settings.captions:
-            caption_vectors(data.training.label_names)
-        return identities
-
-    def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
-        names = [name for name in own_correctors(self.settings) if _corrector_named(name) in unknown]
-        return try_correctors(self.settings, names, self.options.corrector_timeout_s)
-
-    def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:
-        """Keep what people preferred: a run that was begun with a reward keeps it."""
-        folder = ledger.path.parent
-        reward = reward_for(self.settings, folder, self.ratings)
-        if reward is not None:
-            ledger.record({WHO: identity_of_reward(reward)}, accept_changed=accept_changed)
-            keep_reward(folder, reward)
-
-    def more_jobs(self, run: SeedRun) -> list[Job]:
-        """Score real data, once for all denoisers, and measure the feasibility of each arm that is done."""
-        first = run.task == self.settings.comparisons[0].denoiser
-        jobs = [Job(f"real data seed {run.seed}", run_references, (self, run), 1)] if first else []
-        for arm in self.arms(run.task):
-            name = job_of(self, run, arm)
-            jobs.append(Job(f"{name} feasibility", run_feasibility, (self, run, arm), 0, (name,)))
-        return jobs
-
-    # --- in jobs ---
-
-    def prepare(self, run: MotionRun, progress: Progress, *, first: bool) -> MotionTask:  # type: ignore[override]
-        steps = self.settings.initial_steps if first else self.settings.steps
-        return self._task(run, progress, steps[run.task])
-
-    def _task(self, run: MotionRun, progress: Progress, steps: int = 0) -> JudgedTask:
-        return motion_task(
-            self.settings,
-            run.comparison,
-            run.stream,
-            device=self.options.device,
-            progress=progress,
-            training_steps=steps,
-            acceleration=run.acceleration,
-        )
-
-    def data(self, run: SeedRun, ready: MotionTask) -> Mapping[str, Identity]:
-        return data_identities(run.seed, ready.task.real, as_samples(ready.data.reference, ready.codec))
-
-    def loop_arm(  # type: ignore[override]
-        self, run: MotionRun, arm: ArmSettings, ready: MotionTask, first: FolderReader, progress: Progress
-    ) -> tuple[Task, Arm]:
-        inputs = corrector_inputs(run, ready, ready.task.model.load_state(first.state(0)), progress)
-        corrector = build_corrector(arm.corrector, inputs)
-        correction = None if corrector is None else _correction(corrector, arm)
-        loop_arm = arm.make_arm(
-            self.settings.generations, self.settings.steps[run.task], correction, ready.fresh_source
-        )
-        remedy_inputs = _remedy_inputs(ready.codec, inputs.reward)
-        task, loop_arm = with_place(sampled_task(ready, arm, progress), loop_arm, arm.place)
-        return with_remedy(task, loop_arm, arm.remedy, remedy_inputs)
-
-    def first_config(self, run: SeedRun, ready: MotionTask) -> Mapping[str, object]:
-        return self._config(run, "first generation")
-
-    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
-        return self._config(run, arm.name)
-
-    def _config(self, run: SeedRun, arm: str) -> dict[str, object]:
-        """All that the results of an arm depend on."""
-        config = {
-            "arm": arm,
-            "seed": run.seed,
-            "experiment": self.settings.arm_settings(run.task),
-            "device": self.options.device,
-        }
-        if self.options.accelerated:
-            config["accelerated"] = True
-        return config
-
-    def keeps_samples(self, loop_arm: Arm) -> bool:
-        return self._keep == "all" or reads_past(loop_arm.policy)
-
-    @property
-    def _keep(self) -> str:
-        return self.options.keep or "all"
-
-    def after_arm(  # type: ignore[override]
-        self, run: MotionRun, arm: ArmSettings, ready: MotionTask, store: FolderStore, model: GenerativeModel
-    ) -> None:
-        if self._keep != "all":
-            store.finish(sampling_state(model) if self._keep == "sampling" else None)
+def _identify_data(run: SeedRun, task: MotionTask) -> dict[str, Identity]:
+    return data_identities(run.seed, task.real, as_samples(task.data.reference, task.codec))
 
 
 def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, Identity]:
@@ -200,26 +159,20 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
     }
 
 
-def run_references(study: MotionStudy, run: MotionRun, progress: Progress) -> None:
+def _score_real_data(
+    settings: MotionSettings,
+    options: RunOptions,
+    run: SeedRun,
+    arm: ArmSettings | None,
+    make_task: Callable[[], JudgedTask],
+    progress: Progress,
+) -> Mapping[str, object]:
     """Score real data, and corrected if arms or their evaluation correct real data."""
-    task = study._task(run, progress)
-    inputs = corrector_inputs(run, task, task.task.model, progress)
-    write_references(
-        run.seed_folder,
-        task,
-        inputs,
-        run.stream,
-        feasibility_count=run.settings.feasibility_count,
-        corrected=run.settings.corrects_real,
-        repair=study.repair,
+    task = make_task()
+    inputs = corrector_inputs(settings, options, run, task, task.model, progress)
+    return score_references(
+        task, inputs, run.stream, feasibility_count=settings.feasibility_count, corrected=settings.corrects_real
     )
-    progress("generation", 0, study.generations)
-
-
-def run_feasibility(study: MotionStudy, run: MotionRun, arm: ArmSettings, progress: Progress) -> None:
-    """Measure the feasibility of what an arm's last model makes, unless that was done."""
-    if not is_measured(run, arm):
-        write_feasibility(run, study._task(run, progress), arm)
 
 
 def _correction(corrector: Corrector, arm: ArmSettings) -> Correction:
@@ -242,25 +195,74 @@ def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labe
 
 
 def corrector_inputs(
-    run: MotionRun, task: MotionTask, first_model: GenerativeModel, progress: Progress
+    settings: MotionSettings,
+    options: RunOptions,
+    run: SeedRun,
+    task: MotionTask,
+    first_model: GenerativeModel,
+    progress: Progress,
 ) -> CorrectorInputs:
     """Return the inputs of a seed's correctors; first_model: of generation 0."""
     stream = run.stream.child("corrector")
-    options = run.options
     return CorrectorInputs(
         task.codec,
-        task.task.real,
+        task.real,
         first_model,
         stream,
         progress,
         limit_s=options.corrector_timeout_s,
         in_process=options.corrector_in_process,
-        engine=run.settings.engine,
+        engine=settings.engine,
         reward=kept_reward(run.root),
     )
 
 
 # --- before anything runs ---
+
+
+def check_motion_study(
+    study: Study[JudgedTask],
+    settings: MotionSettings,
+    options: RunOptions,
+    folder: Path,
+    *,
+    ratings: Path | None = None,
+    on_cluster: bool = False,
+) -> Study[JudgedTask]:
+    """Return a study that knows the users' code in it; raise what would end the run later.
+
+    Real data are read, which raises what is wrong with them before anything is written.
+
+    Args:
+        folder: Run folder.
+        ratings: Choices of people, for arms that need what people preferred.
+
+    Raises:
+        SettingError: Code of users has no source, or ratings are missing.
+    """
+    use_one_thread()  # before an evaluation is fitted, which jobs in this process share
+    reward_for(settings, folder, ratings)
+    if not on_cluster:
+        choose_device(options.device)
+    code = own_identities(settings, options.corrector_timeout_s)
+    data = motion_data(settings, streams(settings.first_seed))
+    if settings.captions:
+        caption_vectors(data.training.label_names)
+    return replace(
+        study,
+        code=code,
+        try_code=partial(try_correctors, settings, limit_s=options.corrector_timeout_s),
+        begin=partial(_keep_reward, settings, ratings),
+    )
+
+
+def _keep_reward(settings: MotionSettings, ratings: Path | None, ledger: IdentityFile, accept_changed: bool) -> None:
+    """Keep what people preferred: a run that was begun with a reward keeps it."""
+    folder = ledger.path.parent
+    reward = reward_for(settings, folder, ratings)
+    if reward is not None:
+        ledger.record({WHO: identity_of_reward(reward)}, accept_changed=accept_changed)
+        keep_reward(folder, reward)
 
 
 def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
@@ -298,19 +300,28 @@ def _corrector_named(corrector: str) -> str:
     return f"corrector {corrector!r}"
 
 
-def try_correctors(settings: MotionSettings, names: Sequence[str], limit_s: float | None = None) -> dict[str, Identity]:
+def try_correctors(
+    settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None
+) -> dict[str, Identity]:
     """Call correctors of users on two real samples and on two of a network that has seen a single training step.
 
-    Returns what each is, with the files that it opened, by a name for messages.
-    Raises CorrectorError for one that fails; one that answers differently each time is warned of.
+    Args:
+        unknown: Names of correctors for messages.
+
+    Returns:
+        What each is, with the files that it opened, by a name for messages.
+
+    Raises:
+        CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.
     """
+    names = [name for name in own_correctors(settings) if _corrector_named(name) in unknown]
     if not names:
         return {}
     stream = streams(settings.first_seed)
     task = motion_task(settings, settings.comparisons[0], stream)
-    real = task.task.real
+    real = task.real
     trial = stream.child("trial")
-    model = task.task.model.fit(real, 1, trial.child("train"))
+    model = task.model.fit(real, 1, trial.child("train"))
     inputs = CorrectorInputs(task.codec, real, model, trial, silent, limit_s, engine=settings.engine)
     identities = dict[str, Identity]()
     for name in names:

@@ -18,7 +18,7 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.loop.ancestry import novelty
 from selfcorrect.loop.policy import fresh_blocks
-from selfcorrect.loop.run import Candidate, Task
+from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
@@ -200,14 +200,19 @@ def motion_task(
     )
     captions = caption_judge(settings, seed_stream)
     fresh = as_samples(data.fresh, codec)
-    task = Task(
+    return JudgedTask(
         model=model,
         real=as_samples(data.training, codec),
         evaluate=_judge(settings, codec, evaluator, captions, data.training),
         initial_steps=initial_steps,
         space=lambda values: evaluator.geometric(codec.decode(values)),
+        codec=codec,
+        data=data,
+        fresh=fresh,
+        fresh_source=fresh_blocks(fresh),
+        evaluator=evaluator,
+        captions=captions,
     )
-    return JudgedTask(task, codec, data, fresh, fresh_blocks(fresh), evaluator, captions)
 
 
 def novelty_of_samples(

@@ -4,9 +4,10 @@ import math
 import pickle
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,9 +25,6 @@ from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.statistics import Bounds
-from selfcorrect.storage.files.digests import encode_sealed
-from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import CONFIG
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mode
 
@@ -36,11 +34,11 @@ from ..arms import ArmSettings
 from ..claims import Statement
 from ..report import Comparison
 from ..run import Observe, run_study
-from ..study import SeedRun, Study
+from ..study import ACCEPT, Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import check_arguments, check_qualities, choose_references, name_arms, wandb_target
-from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users
+from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
-from .report import ComparisonView, Direction, check_measured, real_scores
+from .report import REAL_SCORES_FILE, Direction, Questions, check_measured, present_comparison
 from .sweeps import expand_arms, expand_tasks
 
 
@@ -132,27 +130,42 @@ def compare(
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
     inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_arms(inputs.arms, gammas))
-    packed = inputs.pack()
     first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
     arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
-    references = choose_references(references, [arm.title for arm in arm_settings], reference)
+    references = choose_references(references, [arm.key for arm in arm_settings], reference)
     named = {"better": [*better], "bounds": [*bounds], "primary": [primary] if primary else []}
     _check_evaluations(named, first, first_seed)
-    identities = inputs.identities(first)
-    study = ComparisonStudy(
-        packed=packed,
-        arm_settings=arm_settings,
-        length=generations,
-        real_counts={name: len(task.real) for name, task in first.items()},
-        seeds=seeds,
-        first_seed=first_seed,
-        given_title=title,
-        of_users=identities,
+    packed_tasks = pack(dict(inputs.tasks))
+    packed_arms = pack(dict(inputs.arms))
+    make_arms = {arm: PackedArm(packed_arms, arm.key) for arm in arm_settings}
+    study = Study(
+        name=title or "compare",
+        tasks={
+            name: StudyTask(
+                make=PackedTask(packed_tasks, name),
+                arms=make_arms,
+                generations=generations,
+                group=name if len(first) > 1 else "",
+                title=name if len(first) > 1 else "",
+                real_counts={arm.key: len(task.real) for arm in make_arms},
+            )
+            for name, task in first.items()
+        },
+        seeds=seed_runs([*first], first_seed, seeds),
+        config={"comparison": 1, "tasks": [*first]},
+        describe=_describe_job,
+        identify_data=_identify_data,
+        measures=[Measure("scores of real data", "first", REAL_SCORES_FILE, _score_real_data)],
+        code=inputs.identities(first),
+        try_code=partial(_try_code, inputs, first_seed),
+        begin=partial(_refuse_fewer_arms, seed_runs([*first], first_seed, seeds), arm_settings),
     )
+    questions = Questions(references, better, claims, primary, bounds)
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
         return run_study(
-            ComparisonView(study, arm_settings, references, better, title, claims, primary, bounds),
+            study,
+            present_comparison(study, questions, title, first_seed),
             folder,
             where,
             command=command,
@@ -217,111 +230,79 @@ def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, T
 
 
 @dataclass(frozen=True)
-class Ready:
-    """A seed's task, and what made it, which no other job shares."""
+class PackedTask:
+    """A task, packed for other processes: each job works on a copy, so that none changes another."""
 
-    task: Task
-    given: ComparisonInputs
+    packed: bytes
+    """All tasks by name, which are packed once."""
+    name: str
+
+    def __call__(self, run: SeedRun, progress: Progress) -> Task:
+        return measure_novelty_of(make_task(pickle.loads(self.packed)[self.name], self.name, run.stream))
 
 
 @dataclass(frozen=True)
-class ComparisonStudy(Study):
-    """Users' tasks and arms, packed for other processes; each job works on a copy, so that none changes another."""
+class PackedArm:
+    """An arm, packed for other processes likewise."""
 
     packed: bytes
-    """`ComparisonInputs` as bytes."""
-    arm_settings: Sequence[ArmSettings]
-    length: int
-    """Generations after generation 0."""
-    real_counts: Mapping[str, int]
-    """Name of each task → number of its real training samples."""
-    seeds: int
-    first_seed: int
-    given_title: str
-    of_users: Mapping[str, Identity]
-    """Identities of users' code, by a name for messages."""
+    name: str
 
-    accept = "accept_changed=True (--accept-changed)"
-    each_alone = True
+    def __call__(self, task: Task, run: SeedRun, progress: Progress) -> Arm:
+        return make_arm(pickle.loads(self.packed)[self.name], self.name, task, run.stream)
 
-    @property
-    def title(self) -> str:
-        return self.given_title or "compare"
 
-    @property
-    def generations(self) -> int:
-        return self.length
+def _describe_job(run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
+    if arm is None or loop_arm is None:
+        return {"task": run.task, "seed": run.seed, "initial_steps": task.initial_steps}
+    return {"arm": arm.title, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
 
-    def runs(self, root: Path) -> list[SeedRun]:
-        seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return [SeedRun(name, seed, root) for seed in seeds for name in self.real_counts]
 
-    def arms(self, task: str) -> Sequence[ArmSettings]:
-        return self.arm_settings
+def _identify_data(run: SeedRun, task: Task) -> Mapping[str, Identity]:
+    return {f"the real training data of seed {run.seed}": identity_of_data(task.real)}
 
-    def config(self) -> Mapping[str, object]:
-        return {"comparison": 1, "tasks": [*self.real_counts]}
 
-    def identities(self) -> Mapping[str, Identity]:
-        return self.of_users
+def _try_code(inputs: ComparisonInputs, seed: int, unknown: Sequence[str]) -> Mapping[str, Identity]:
+    """Try models and correctors of users on two real and on two generated samples."""
+    stream = streams(seed).child("trial")
+    inputs = pickle.loads(pack(inputs))
+    for task_name in inputs.tasks:
+        task = inputs.task(task_name, seed)
+        model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
+        for arm_name in inputs.arms:
+            loop_arm = inputs.arm(arm_name, task, seed)
+            if loop_arm.correction is not None and has_user_code(loop_arm.correction):
+                model = model or task.model.fit(task.real, 1, stream.child("train"))
+                try_correction(loop_arm.correction, model, task.real, stream)
+    return {}
 
-    def try_out(self, unknown: Sequence[str]) -> Mapping[str, Identity]:
-        """Try models and correctors of users on two real and on two generated samples."""
-        if not unknown:
-            return {}
-        inputs: ComparisonInputs = pickle.loads(self.packed)
-        stream = streams(self.first_seed).child("trial")
-        for task_name in inputs.tasks:
-            task = inputs.task(task_name, self.first_seed)
-            model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
-            for arm_name in inputs.arms:
-                loop_arm = inputs.arm(arm_name, task, self.first_seed)
-                if loop_arm.correction is not None and has_user_code(loop_arm.correction):
-                    model = model or task.model.fit(task.real, 1, stream.child("train"))
-                    try_correction(loop_arm.correction, model, task.real, stream)
-        return {}
 
-    def begin(self, ledger: IdentityFile, *, accept_changed: bool) -> None:
-        """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
-        names = {arm.name for arm in self.arm_settings}
-        left_out: dict[str, None] = {}
-        for run in self.runs(ledger.path.parent):
-            folders = run.folder.iterdir() if run.folder.is_dir() else ()
-            for folder in sorted(folders):
-                if (folder / CONFIG).is_file() and folder != run.first_folder and folder.name not in names:
-                    left_out[folder.name] = None
-        if not left_out:
-            return
-        message = f"the arms of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
-        if not accept_changed:
-            raise RunFolderError(
-                f"{message}, so that others may be compared with another arm than before; give all arms again, or "
-                f"another folder; {self.accept} reports without them"
-            )
-        print(f"selfcorrect: {message}", file=sys.stderr)
+def _refuse_fewer_arms(
+    runs: Sequence[SeedRun], arms: Sequence[ArmSettings], ledger: IdentityFile, accept_changed: bool
+) -> None:
+    """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
+    names = {arm.name for arm in arms}
+    left_out: dict[str, None] = {}
+    for run in (replace(run, root=ledger.path.parent) for run in runs):
+        folders = run.folder.iterdir() if run.folder.is_dir() else ()
+        for folder in sorted(folders):
+            if (folder / CONFIG).is_file() and folder != run.first_folder and folder.name not in names:
+                left_out[folder.name] = None
+    if not left_out:
+        return
+    message = f"the arms of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
+    if not accept_changed:
+        raise RunFolderError(
+            f"{message}, so that others may be compared with another arm than before; give all arms again, or "
+            f"another folder; {ACCEPT} reports without them"
+        )
+    print(f"selfcorrect: {message}", file=sys.stderr)
 
-    def prepare(self, run: SeedRun, progress: Progress, *, first: bool) -> Ready:
-        inputs: ComparisonInputs = pickle.loads(self.packed)
-        return Ready(measure_novelty_of(inputs.task(run.task, run.seed)), inputs)
 
-    def data(self, run: SeedRun, ready: Ready) -> Mapping[str, Identity]:
-        return {f"the real training data of seed {run.seed}": identity_of_data(ready.task.real)}
-
-    def loop_arm(
-        self, run: SeedRun, arm: ArmSettings, ready: Ready, first: FolderReader, progress: Progress
-    ) -> tuple[Task, Arm]:
-        return ready.task, ready.given.arm(arm.title, ready.task, run.seed)
-
-    def first_config(self, run: SeedRun, ready: Ready) -> Mapping[str, object]:
-        return {"task": run.task, "seed": run.seed, "initial_steps": ready.task.initial_steps}
-
-    def arm_config(self, run: SeedRun, arm: ArmSettings, loop_arm: Arm) -> Mapping[str, object]:
-        return {"arm": arm.title, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
-
-    def after_first(self, run: SeedRun, ready: Ready) -> None:
-        """Score real data."""
-        if not (path := real_scores(run)).exists():
-            write_atomically(path, encode_sealed(score_real_data(ready.task, run.stream.child("real"))))
+def _score_real_data(
+    run: SeedRun, arm: ArmSettings | None, make_task: Callable[[], Task], progress: Progress
+) -> Mapping[str, object]:
+    return score_real_data(make_task(), run.stream.child("real"))
 
 
 def score_real_data(task: Task, stream: Stream) -> dict[str, object]:

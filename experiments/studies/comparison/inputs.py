@@ -1,5 +1,7 @@
 """Inputs of a comparison: tasks and arms, ready or made for each seed, and how they reach other processes."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -56,15 +58,6 @@ class ComparisonInputs:
         """Return an arm for a seed's task."""
         return make_arm(self.arms[name], name, task, streams(seed))
 
-    def pack(self) -> bytes:
-        """The same for other processes; each run works on a copy, so that none changes another."""
-        try:
-            return cloudpickle.dumps(self)
-        except Exception as error:  # whatever an object raises that is not made to be copied
-            raise SettingError(
-                f"the tasks and arms cannot be sent to other processes: {error}; give a function that makes them"
-            ) from error
-
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
         """Return the identities of users' code, by a name for messages; first: the tasks of the first seed."""
         codes: dict[str, Any] = {}
@@ -93,6 +86,16 @@ class ComparisonInputs:
         code[f"the sampling bias of arm {name!r}"] = arm.bias
         code[f"the fitting of arm {name!r}"] = arm.fitting
         return code
+
+
+def pack(source: object) -> bytes:
+    """Return tasks or arms for other processes; SettingError if they cannot be copied."""
+    try:
+        return cloudpickle.dumps(source)
+    except Exception as error:  # whatever an object raises that is not made to be copied
+        raise SettingError(
+            f"the tasks and arms cannot be sent to other processes: {error}; give a function that makes them"
+        ) from error
 
 
 def _unwrap_source(source: Any) -> Any:

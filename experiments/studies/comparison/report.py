@@ -3,15 +3,15 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.ancestry import ENTROPY
-from selfcorrect.loop.run import TRAINING_LOSS
+from selfcorrect.loop.run import TRAINING_LOSS, Task
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.runtime.bugs import describe
 from selfcorrect.statistics import UNBOUNDED, Bounds
@@ -23,12 +23,24 @@ from ..arms import ArmSettings
 from ..claims import Check, Curves, Statement
 from ..figures import Levels, Picture, curve_grid, share_picture
 from ..outcome import Judged, Outcome, Pair, corrected_by_share
-from ..report import Page, Section, StudyReport, View, share_section
+from ..report import (
+    FinishedRun,
+    Page,
+    Presentation,
+    Section,
+    StudyReport,
+    count_facts,
+    list_warnings,
+    make_sections,
+    share_section,
+)
 from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import SeedRun, Study
+from ..study_rows import collect_curves
 from ..tables import (
     CLAIMS_TEXT,
     LOOP_COLUMNS,
+    Cell,
     arm_table,
     claims_table,
     effects_table,
@@ -54,6 +66,8 @@ PRIMARY_NOTE = "The primary score is {}: its differences are one family of tests
 
 UNASKED = (NOVELTY, TRAINING_LOSS, ENTROPY)
 """Keys of what is measured beside the evaluation: reported, and judged only if the user asks."""
+REAL_SCORES_FILE = "real.json"
+"""What the evaluation says of real data, in the folder of each task and seed."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
 
@@ -73,167 +87,166 @@ class ComparisonFacts:
 Measured: TypeAlias = Outcome[ComparisonFacts]
 
 
-class ComparisonView(View):
-    """A comparison of users' arms."""
+@dataclass(frozen=True)
+class Questions:
+    """What a comparison asks of its qualities."""
 
-    def __init__(
-        self,
-        study: Study,
-        arms: Sequence[ArmSettings],
-        references: Mapping[str, str],
-        better: Mapping[str, Direction],
-        title: str,
-        claims: Sequence[Statement] = (),
-        primary: str = "",
-        bounds: Mapping[str, Bounds] = MappingProxyType({}),
-    ) -> None:
-        self.study = study
-        self.title = title or _question(arms)
-        self._references, self._better, self._claims = references, better, claims
-        self._primary = primary
-        self._bounds = bounds
+    references: Mapping[str, str]
+    """Name of each arm → name of the arm that it is compared with."""
+    better: Mapping[str, Direction]
+    claims: Sequence[Statement]
+    primary: str
+    bounds: Mapping[str, Bounds]
 
-    def select_metrics(self, root: Path) -> Sequence[Metric]:
-        return self._select_judged(self._metrics(self.study.runs(root), []))
-
-    def real_count(self, task: str, arm: ArmSettings) -> int | None:
-        return self.study.real_counts.get(task)
-
-    def arm_word(self, arm: Any) -> str:
-        return arm.title
-
-    def group(self, task: str, arm: Any) -> str:
-        return self.titles().get(task, task)
-
-    def titles(self) -> Mapping[str, str]:
-        tasks = dict.fromkeys(run.task for run in self.study.runs(Path()))
-        return {task: task if len(tasks) > 1 else "" for task in tasks}
-
-    def outcome(self, root: Path, gaps: Sequence[str] = ()) -> Measured:
-        """Collect a finished comparison; SettingError for a direction of a quality that was not measured."""
-        runs = self.study.runs(root)
-        curves = self.curves(runs)
-        metrics = self._metrics(runs, [arm.values for arms in curves.values() for arm in arms.values()])
-        measured = [metric.key for metric in metrics]
-        check_measured("better", self._better, measured)
-        check_measured("bounds", self._bounds, measured)
-        check_measured("primary", [self._primary] if self._primary else [], measured)
-        titles = self.titles()
-        floors: dict[str, Mapping[str, np.ndarray]] = {}
-        floor_of: dict[str, str] = {}
-        missing = ""
-        for task in curves:
-            contents = [_read_real_scores(run) for run in runs if run.task == task and real_scores(run).exists()]
-            missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
-            for key, words in REAL_SCORES.items():
-                scores = [content[key] for content in contents if key in content]
-                if scores and len(scores) == len(contents):
-                    title = ", ".join(filter(None, (words, titles[task])))
-                    floors[title] = {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
-                    floor_of.setdefault(task, title)
-        return Outcome(
-            settings=ComparisonFacts(metrics, self._select_judged(metrics), missing),
-            curves=curves,
-            floors={} if missing else floors,
-            floor_of={} if missing else floor_of,
-            titles=titles,
-            gaps=[*gaps, *_list_unmeasured(curves, titles, metrics)],
-            aims={key: float(aim) for key, aim in self._better.items() if not isinstance(aim, str)},
-        )
-
-    def _metrics(self, runs: Sequence[SeedRun], values: Sequence[Mapping[str, np.ndarray]]) -> list[Metric]:
-        """Return the metrics in the evaluation's order, none before there is a generation 0."""
-        firsts = [FolderReader(run.first_folder) for run in runs]
-        keys = [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
-        if any(ENTROPY in curves for curves in values):  # training sets are compared from generation 1 on
-            keys.append(ENTROPY)
-        metrics = []
-        for key in keys:
-            curves_of_key = [curves[key] for curves in values if key in curves]
-            bounds = self._bounds.get(key, UNBOUNDED)
-            _check_bounds(key, bounds, curves_of_key)
-            metric = Metric(
-                key=key,
-                name="novelty" if key == NOVELTY else key.replace("_", " "),
-                axis="",
-                better=self._better_word(key),
-                digits=_count_digits(curves_of_key),
-                bounds=bounds,
-            )
-            metrics.append(metric)
-        return metrics
-
-    def _better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
-        if key not in self._better:
+    def better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
+        """Return the better direction of a quality."""
+        if key not in self.better:
             return "neutral"
-        direction = self._better[key]
+        direction = self.better[key]
         return "aim" if isinstance(direction, int | float) else direction
 
-    def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
+    def select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
         """Return the metrics that `better` or `primary` name, else all that users measure; the primary one first."""
-        named = [metric for metric in metrics if metric.key in self._better]
+        named = [metric for metric in metrics if metric.key in self.better]
         judged = named or [metric for metric in metrics if metric.key not in UNASKED]
-        primary = [metric for metric in metrics if metric.key == self._primary]
+        primary = [metric for metric in metrics if metric.key == self.primary]
         return primary + [metric for metric in judged if metric not in primary]
 
-    def settings(self, outcome: Measured) -> Mapping[str, Any]:
-        return {
-            "seeds": self.study.seeds,
-            "first_seed": self.study.first_seed,
-            "generations": self.study.generations,
-            "better": dict(self._better),
-            **({"primary": self._primary} if self._primary else {}),
-        }
 
-    def make_report(
-        self, outcome: Measured, root: Path, rows: Sequence[Mapping[str, Any]], seconds: float, command: str
-    ) -> StudyReport:
-        pairs = []
-        for task, arms in outcome.curves.items():
-            for arm in arms:
-                references = [other for other in arms if other.title == self._references.get(arm.title)]
-                pairs += [Pair(task, arm, reference) for reference in references]
-        scores = outcome.settings.judged
-        count = 1 if self._primary else 0
-        families = [family for family in (scores[:count], scores[count:]) if family]
-        judged = Judged(outcome, pairs, families)
-        lines = corrected_by_share(judged)
-        of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
-        answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
-        curves_by_name = _by_name(outcome)
-        checks = [_check_claim(claim, curves_by_name) for claim in self._claims]
-        sections = []
-        if checks:
-            sections.append(Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks)))
-        if lines:
-            sections.append(share_section(outcome, lines))
-        page = Page(
-            title=self.title,
-            subtitle=command,
-            answer=answer,
-            picture=_picture(outcome),
-            warnings=[*self.warnings(outcome, answer), *_list_warnings(outcome)],
-            curves=curve_grid(outcome.columns(), outcome.settings.metrics, outcome.levels),
-            sections=[*sections, *_sections(outcome, judged.effects)],
-            facts=self._facts(outcome),
-            notes=[*NOTES, *([PRIMARY_NOTE.format(families[0][0].name)] if self._primary else [])],
-        )
-        return StudyReport(
-            page=page,
-            sentences=[answer, *outcome.gaps],
-            overview=overview_table(judged),
-            summary=_final(outcome),
-            differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
-        )
+def present_comparison(
+    study: Study[Task], questions: Questions, title: str, first_seed: int
+) -> Presentation[ComparisonFacts]:
+    """Return how a comparison of users' arms is shown."""
+    settings = {
+        "seeds": len({run.seed for run in study.seeds}),
+        "first_seed": first_seed,
+        "generations": study.generations,
+        "better": dict(questions.better),
+        **({"primary": questions.primary} if questions.primary else {}),
+    }
+    title = title or _question(study.arms(next(iter(study.tasks))))
+    return Presentation(
+        title=title,
+        settings=settings,
+        choose_metrics=partial(_choose_metrics, study, questions),
+        collect=partial(collect_comparison, study, questions),
+        make_report=partial(make_report, study, questions, title),
+    )
 
-    def _facts(self, outcome: Measured) -> Mapping[str, str]:
-        arms = _arms(outcome)
-        return {
-            "Tasks": ", ".join(outcome.curves),
-            "Arms": ", ".join(arm.title for arm in arms),
-            **self.counts(),
-            "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
-        }
+
+def _choose_metrics(study: Study[Task], questions: Questions, root: Path) -> list[Metric]:
+    return questions.select_judged(_list_metrics(study.runs(root), questions, []))
+
+
+def collect_comparison(study: Study[Task], questions: Questions, root: Path, gaps: Sequence[str] = ()) -> Measured:
+    """Collect a finished comparison; SettingError for a direction of a quality that was not measured."""
+    runs = study.runs(root)
+    curves = collect_curves(study, runs)
+    metrics = _list_metrics(runs, questions, [arm.values for arms in curves.values() for arm in arms.values()])
+    measured = [metric.key for metric in metrics]
+    check_measured("better", questions.better, measured)
+    check_measured("bounds", questions.bounds, measured)
+    check_measured("primary", [questions.primary] if questions.primary else [], measured)
+    floors: dict[str, Mapping[str, np.ndarray]] = {}
+    floor_of: dict[str, str] = {}
+    missing = ""
+    for task in curves:
+        files = [run.folder / REAL_SCORES_FILE for run in runs if run.task == task]
+        contents = [read_sealed(file) for file in files if file.exists()]
+        missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
+        for key, words in REAL_SCORES.items():
+            scores = [content[key] for content in contents if key in content]
+            if scores and len(scores) == len(contents):
+                title = ", ".join(filter(None, (words, study.titles[task])))
+                floors[title] = {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
+                floor_of.setdefault(task, title)
+    return Outcome(
+        settings=ComparisonFacts(metrics, questions.select_judged(metrics), missing),
+        curves=curves,
+        floors={} if missing else floors,
+        floor_of={} if missing else floor_of,
+        titles=study.titles,
+        gaps=[*gaps, *_list_unmeasured(curves, study.titles, metrics)],
+        aims={key: float(aim) for key, aim in questions.better.items() if not isinstance(aim, str)},
+    )
+
+
+def _list_metrics(
+    runs: Sequence[SeedRun], questions: Questions, values: Sequence[Mapping[str, np.ndarray]]
+) -> list[Metric]:
+    """Return the metrics in the evaluation's order, none before there is a generation 0."""
+    firsts = [FolderReader(run.first_folder) for run in runs]
+    keys = [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
+    if any(ENTROPY in curves for curves in values):  # training sets are compared from generation 1 on
+        keys.append(ENTROPY)
+    metrics = []
+    for key in keys:
+        curves_of_key = [curves[key] for curves in values if key in curves]
+        bounds = questions.bounds.get(key, UNBOUNDED)
+        _check_bounds(key, bounds, curves_of_key)
+        metric = Metric(
+            key=key,
+            name="novelty" if key == NOVELTY else key.replace("_", " "),
+            axis="",
+            better=questions.better_word(key),
+            digits=_count_digits(curves_of_key),
+            bounds=bounds,
+        )
+        metrics.append(metric)
+    return metrics
+
+
+def make_report(
+    study: Study[Task], questions: Questions, title: str, outcome: Measured, run: FinishedRun
+) -> StudyReport:
+    """Return the report of a comparison."""
+    pairs = []
+    for task, arms in outcome.curves.items():
+        for arm in arms:
+            references = [other for other in arms if other.title == questions.references.get(arm.title)]
+            pairs += [Pair(task, arm, reference) for reference in references]
+    scores = outcome.settings.judged
+    count = 1 if questions.primary else 0
+    families = [family for family in (scores[:count], scores[count:]) if family]
+    judged = Judged(outcome, pairs, families)
+    lines = corrected_by_share(judged)
+    of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
+    answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
+    curves_by_name = _by_name(outcome)
+    checks = [_check_claim(claim, curves_by_name) for claim in questions.claims]
+    sections = []
+    if checks:
+        sections.append(Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks)))
+    if lines:
+        sections.append(share_section(outcome, lines))
+    page = Page(
+        title=title,
+        subtitle=run.command,
+        answer=answer,
+        picture=_picture(outcome),
+        warnings=[*list_warnings(study, outcome, answer), *_list_warnings(outcome)],
+        curves=curve_grid(outcome.columns(), outcome.settings.metrics, outcome.levels),
+        sections=[*sections, *make_sections(SECTIONS, judged)],
+        facts=_list_facts(study, outcome),
+        notes=[*NOTES, *([PRIMARY_NOTE.format(families[0][0].name)] if questions.primary else [])],
+    )
+    return StudyReport(
+        page=page,
+        sentences=[answer, *outcome.gaps],
+        overview=overview_table(judged),
+        summary=_final(outcome),
+        differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
+    )
+
+
+def _list_facts(study: Study[Task], outcome: Measured) -> Mapping[str, str]:
+    arms = _arms(outcome)
+    return {
+        "Tasks": ", ".join(outcome.curves),
+        "Arms": ", ".join(arm.title for arm in arms),
+        **count_facts(study),
+        "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
+    }
 
 
 def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
@@ -274,16 +287,6 @@ def describe_levels(levels: Levels) -> str:
     if HELD_OUT in levels:
         return f"The dotted line is held-out real data, on which no model is trained. {words}"
     return f"{words} The tasks have no held-out data (`held_out`), so the level of new real data is not known."
-
-
-def _read_real_scores(run: SeedRun) -> dict[str, Any]:
-    """Return what the evaluation says of real data."""
-    return read_sealed(real_scores(run))
-
-
-def real_scores(run: SeedRun) -> Path:
-    """The file with what the evaluation says of real data."""
-    return run.folder / "real.json"
 
 
 def check_measured(argument: str, names: Iterable[str], measured: Sequence[str]) -> None:
@@ -347,39 +350,54 @@ def _list_warnings(outcome: Measured) -> list[str]:
     return warnings
 
 
-def _sections(outcome: Measured, effects: Sequence[Sequence[verdict.Effect]]) -> list[Section]:
-    judged_titles = [metric.title for metric in outcome.settings.judged]
-    falling = [metric for metric in outcome.settings.metrics if metric.better == "higher"]
-    heads = [f"Half-life, {metric.title}" for metric in falling]
-    half_lives = arm_table(
-        "speed", heads, outcome, lambda arm, curves: [half_life_cell(curves.values[metric.key]) for metric in falling]
+def last_generation_section(judged: Judged[ComparisonFacts]) -> Section:
+    """Return a section with all metrics of all arms."""
+    outcome = judged.outcome
+    return Section(
+        "Last generation",
+        "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds).",
+        last_generation_table(outcome.columns().items(), outcome.settings.metrics, outcome.floors),
     )
-    sections = [
-        Section(
-            "Last generation",
-            "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds).",
-            last_generation_table(outcome.columns().items(), outcome.settings.metrics, outcome.floors),
-        ),
-        Section(
-            "Against the reference",
-            "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is "
-            f"compared with the same arm without, any other with the one on real data alone. {verdict.JUDGEMENT}",
-            effects_table(effects, "Arm", judged_titles),
-        ),
-        Section(
-            "How fast it falls",
-            "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
-            "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
-            half_lives,
-        ),
-        Section(
-            "What the loop did",
-            "The realised mixture of the last training set, and what the corrector rejected and moved over all "
-            "generations.",
-            arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves)),
-        ),
-    ]
-    return [section for section in sections if section.table.rows and section.table.columns]
+
+
+def reference_section(judged: Judged[ComparisonFacts]) -> Section:
+    """Return a section with the paired differences from references."""
+    return Section(
+        "Against the reference",
+        "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is "
+        f"compared with the same arm without, any other with the one on real data alone. {verdict.JUDGEMENT}",
+        effects_table(judged.effects, "Arm", [metric.title for metric in judged.outcome.settings.judged]),
+    )
+
+
+def half_life_section(judged: Judged[ComparisonFacts]) -> Section:
+    """Return a section with the half-lives of what is good when high."""
+    falling = [metric for metric in judged.outcome.settings.metrics if metric.better == "higher"]
+    heads = [f"Half-life, {metric.title}" for metric in falling]
+
+    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
+        return [half_life_cell(curves.values[metric.key]) for metric in falling]
+
+    return Section(
+        "How fast it falls",
+        "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
+        "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
+        arm_table("speed", heads, judged.outcome, cells),
+    )
+
+
+def loop_section(judged: Judged[ComparisonFacts]) -> Section:
+    """Return a section with the mixtures and corrections of the loops."""
+    return Section(
+        "What the loop did",
+        "The realised mixture of the last training set, and what the corrector rejected and moved over all "
+        "generations.",
+        arm_table("loop", LOOP_COLUMNS, judged.outcome, lambda arm, curves: loop_cells(curves)),
+    )
+
+
+SECTIONS = (last_generation_section, reference_section, half_life_section, loop_section)
+"""Sections of the page, each a function of the judged results."""
 
 
 def _arms(outcome: Measured) -> list[ArmSettings]:

@@ -115,16 +115,16 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     )
     parts = load_parts(command.settings(), streams(0))
     task = parts.make_task(0, "cpu", silent, 0, EXACT)
-    model = task.task.model.fit(task.task.real, 0, streams(0))
-    real = task.task.real
+    model = task.model.fit(task.real, 0, streams(0))
+    real = task.real
     assert torch.equal(measure_lengths(model.sample(real.labels, streams(1))), measure_lengths(real.values))
     assert parts.prompts.labels == 48, "fresh motions have prompts, too"
     assert not np.isin(task.data.fresh.clips, task.data.training.clips).any()
     assert not np.isin(task.data.reference.clips, task.data.training.clips).any()
     assert [int(count) for count in parts.prompts.first[1:] - parts.prompts.first[:-1]].count(2) > 20
-    scores = task.task.evaluate(Candidate(0, model, None, real, streams(2)))
+    scores = task.evaluate(Candidate(0, model, None, real, streams(2)))
     assert {"field_fid", "fid_kinematic", "recall", "penetration_mm"} <= scores.keys()
-    assert scores == task.task.evaluate(Candidate(0, model, None, real, streams(2)))
+    assert scores == task.evaluate(Candidate(0, model, None, real, streams(2)))
     assert task.field is not None
     real_scores = task.field.score_real(streams(3))
     assert real_scores["field_fid"].mean() < scores["field_fid"], "real motions are nearer to real ones than noise is"

@@ -224,9 +224,9 @@ def test_an_arms_ecosystem_is_read_back_as_one(tmp_path: Path) -> None:
     settings = MotionSettings((comparison,), 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
     task = motion_task(settings, comparison, streams(0))
     with FolderStore(tmp_path / "first", {}) as store:
-        train_first_generation(task.task, store, streams(0))
+        train_first_generation(task, store, streams(0))
     model = trained_model(task, arm, tmp_path / "first", 0)
     assert isinstance(model, Ecosystem)
-    grown = Ecosystem.replicate(task.task.model, 4).load_state(model.state())
+    grown = Ecosystem.replicate(task.model, 4).load_state(model.state())
     labels = torch.zeros(5, dtype=torch.long)
     assert torch.equal(grown.sample(labels, streams(1)), model.sample(labels, streams(1)))

@@ -91,9 +91,6 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 def _describe(value: object) -> object:
-    study = getattr(value, "study", None)
-    if study is not None:
-        return vars(study)
     return (
         {name: vars(item) for name, item in value.items()}
         if isinstance(value, Mapping) and value and all(hasattr(item, "__dict__") for item in value.values())

@@ -22,7 +22,7 @@ from selfcorrect.experiments.file_correction.batch import correct_into
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.run.study import make_motion_study
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.arms import ArmSettings
@@ -150,7 +150,7 @@ def run_motion(folder: Path, where: Where, gate: Path) -> dict[str, bytes]:
     with claim_folder(folder, SETTINGS.config()):
         loops = [
             replace(job, function=pass_gate, arguments=(gate, job.function, *job.arguments))
-            for job in jobs_of(MotionStudy(SETTINGS, options=RunOptions(device="cpu")), folder)
+            for job in jobs_of(make_motion_study(SETTINGS, options=RunOptions(device="cpu")), folder)
             if not job.name.startswith("real data")
         ]
         run_jobs(loops, where, "motion", folder=folder)

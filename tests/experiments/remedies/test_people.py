@@ -20,7 +20,7 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
-from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.run.study import make_motion_study
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.remedies.people import (
@@ -153,12 +153,11 @@ def test_choices_about_other_features_or_too_few_are_refused(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("selfcorrect.experiments.motion.run.study.write_feasibility", lambda *_: None)
     arms = ArmSettings("replace", "people"), ArmSettings("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
     comparison = DenoiserArms("dct-mlp", (BASELINE, *arms))
     settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, evaluated_count=16, **few)
-    study = MotionStudy(settings)
+    study = make_motion_study(settings)
     (run,) = study.runs(tmp_path)
     run_first_generation(study, run, False, silent)
     for arm in arms:

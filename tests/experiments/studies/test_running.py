@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.experiments.jobs.progress_bars import Event
-from selfcorrect.experiments.motion.report import MotionView
-from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.report import present_motion
+from selfcorrect.experiments.motion.run.study import make_motion_study
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
@@ -25,14 +25,14 @@ TINY = MotionSettings(
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
 )
-STUDY = MotionStudy(TINY)
-VIEW = MotionView(STUDY)
+STUDY = make_motion_study(TINY)
+PRESENTATION = present_motion(STUDY, TINY, "")
 DONE = Event("some job", "generation", 1, 1)
 
 
 def page_after(folder: Path) -> str:
     """The report that a job's progress leaves, "" for none."""
-    RunningReport(VIEW, folder, "selfcorrect motion")(DONE)
+    RunningReport(STUDY, PRESENTATION, folder, "selfcorrect motion")(DONE)
     page = folder / "report.html"
     return page.read_text() if page.is_file() else ""
 
@@ -58,7 +58,7 @@ def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> 
 
 
 def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> None:
-    report = RunningReport(VIEW, tmp_path, "selfcorrect motion")
+    report = RunningReport(STUDY, PRESENTATION, tmp_path, "selfcorrect motion")
     report(Event("some job", "train", 1, 2))
     assert not (tmp_path / "report.html").exists()
     report(DONE)
@@ -67,4 +67,4 @@ def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> No
     assert not (tmp_path / "report.html").exists()
     (tmp_path / "report.html").mkdir()
     with pytest.warns(UserWarning, match="the report of the run under way was not written"):
-        RunningReport(VIEW, tmp_path, "")(DONE)
+        RunningReport(STUDY, PRESENTATION, tmp_path, "")(DONE)

@@ -9,11 +9,11 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.report import MotionView
-from selfcorrect.experiments.motion.run.seed_runs import MotionRun
-from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.report import present_motion
+from selfcorrect.experiments.motion.run.study import make_motion_study
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.study import SeedRun
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.storage.runs.run_folder import claim_folder
@@ -22,11 +22,12 @@ from selfcorrect.storage.runs.tracking import TrackedRun
 SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 
 
-VIEW = MotionView(MotionStudy(PRESETS["demo"], "demo"))
+STUDY = make_motion_study(PRESETS["demo"], "demo")
+PRESENTATION = present_motion(STUDY, PRESETS["demo"], "demo")
 
 
 def describe_run(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:
-    return arm_run(VIEW, MotionRun("patch-mixer", seed, folder, PRESETS["demo"]), arm)
+    return arm_run(STUDY, PRESENTATION, SeedRun("patch-mixer", seed, folder), arm)
 
 
 def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
@@ -53,9 +54,13 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
 
 def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
-        run = MotionRun("patch-mixer", 0, tmp_path / "run", PRESETS["demo"])
+        run = SeedRun("patch-mixer", 0, tmp_path / "run")
         tracked = arm_run(
-            VIEW, run, ArmSettings("augment:0.5"), [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}]
+            STUDY,
+            PRESENTATION,
+            run,
+            ArmSettings("augment:0.5"),
+            [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}],
         )
     assert tracked.config["synthetic_ratio"] == 0.5
     assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]

@@ -131,5 +131,5 @@ def test_without_its_cause_a_statement_does_not_hold(
         owner = getattr(owner, part)
     monkeypatch.setattr(owner, name, cause.instead)
     settings = replace(load_settings(reference, quick=True), **cause.settings)
-    verdicts = outcomes(run_toy(cause.toy, settings, tmp_path).study.derive_result(cause.toy, tmp_path))
+    verdicts = outcomes(run_toy(cause.toy, settings, tmp_path).result)
     assert {verdicts[statement] for statement in cause.statements} <= {"fails", "undecided"}

@@ -56,8 +56,7 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
 @pytest.mark.long
 def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(tmp_path: Path) -> None:
     settings = gaussian_correct.GaussianCorrect(strengths=(0.0, 5.0), seeds=2, authors_seeds=12)
-    view = run_toy("gaussian-correct", settings, tmp_path)
-    result = outcomes(view.study.derive_result("gaussian-correct", tmp_path))
+    result = outcomes(run_toy("gaussian-correct", settings, tmp_path).result)
     authors = {statement: outcome for statement, outcome in result.items() if "authors" in statement}
     assert len(authors) == 9
     assert set(authors.values()) == {"holds"}

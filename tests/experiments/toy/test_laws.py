@@ -18,7 +18,7 @@ from selfcorrect.experiments.studies.claims import Claim, Curves, Statement
 from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.toy.outcome import group_arms
 from selfcorrect.experiments.toy.report import to_json_row
-from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.experiments.toy.study import list_unfinished, load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.experiments.toy.toys import START, Toy
 
@@ -129,13 +129,13 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
-    view = run_toy(name, small(name), tmp_path)
-    toy = view.study.toys[name]
-    curves = view.study.load_curves(name, tmp_path)
-    result = view.study.derive_result(name, tmp_path)
-    assert not view.study.list_unfinished(name, tmp_path)
-    for task in {run.task for run in view.study.runs(tmp_path)}:
-        names = [arm.name for arm in view.study.arms(task)]
+    run = run_toy(name, small(name), tmp_path)
+    toy = run.toy.toy
+    curves = run.curves
+    result = run.result
+    assert not list_unfinished(run.study, run.toy, tmp_path)
+    for task in run.study.tasks:
+        names = [arm.name for arm in run.study.arms(task)]
         assert len({*names}) == len(names)
     for column in toy.columns:
         assert any(column.key in table for table in curves.values()), column.title
@@ -148,7 +148,7 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
-    json.dumps(to_json_row(view.study.rows[name], small(name), result, 0.0))
+    json.dumps(to_json_row(run.toy.row, small(name), result, 0.0))
 
 
 @pytest.mark.parametrize("name", EACH)

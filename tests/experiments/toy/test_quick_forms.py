@@ -23,10 +23,9 @@ HOLDING = (
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOLDING)
 def test_every_statement_holds_in_the_quick_form(name: str, tmp_path: Path) -> None:
-    view = run_toy(name, load_settings(LOOPS.get(name, name), quick=True), tmp_path)
-    result = view.study.derive_result(name, tmp_path)
-    assert all(check.outcome == "holds" for check in result.checks), outcomes(result)
-    assert_exchanged_arms_are_noticed(view.study.toys[name], view.study.load_curves(name, tmp_path))
+    run = run_toy(name, load_settings(LOOPS.get(name, name), quick=True), tmp_path)
+    assert all(check.outcome == "holds" for check in run.result.checks), outcomes(run.result)
+    assert_exchanged_arms_are_noticed(run.toy.toy, run.curves)
 
 
 def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:

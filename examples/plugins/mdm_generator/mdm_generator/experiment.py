@@ -22,7 +22,7 @@ from selfcorrect.experiments.motion.run.parts import JudgedTask, MotionData
 from selfcorrect.experiments.motion.settings.experiment import MotionSettings
 from selfcorrect.experiments.motion.settings.published import PublishedModel
 from selfcorrect.loop.policy import fresh_blocks
-from selfcorrect.loop.run import Candidate, Task
+from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import Acceleration
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
@@ -86,15 +86,19 @@ class PublishedParts:
             acceleration=acceleration,
         )
         field = replace(self.field, evaluator=self.field.evaluator.on_device(place))
-        task = Task(
+        return JudgedTask(
             model=model,
             real=self.real,
             evaluate=partial(_evaluate, self, field),
             initial_steps=initial_steps,
             space=lambda values: self.evaluator.geometric(field.cut_beginnings(self.codec.decode(values))),
+            codec=self.codec,
+            data=self.data,
+            fresh=self.fresh,
+            fresh_source=fresh_blocks(self.fresh),
+            evaluator=replace(self.evaluator, frames_of=field),
+            field=field,
         )
-        evaluator = replace(self.evaluator, frames_of=field)
-        return JudgedTask(task, self.codec, self.data, self.fresh, fresh_blocks(self.fresh), evaluator, field=field)
 
 
 def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,8 +23,7 @@ from selfcorrect.experiments.motion.run.references import (
     MEMORISER,
     REAL_AGAINST_REAL,
     SHUFFLED,
-    read_references,
-    write_references,
+    score_references,
 )
 from selfcorrect.experiments.motion.run.task import motion_task
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, settings_from_config
@@ -145,29 +143,27 @@ def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_caption_encoder")
-def test_a_loop_keeps_captions_and_is_judged_by_them(tmp_path: Path) -> None:
+def test_a_loop_keeps_captions_and_is_judged_by_them() -> None:
     task = motion_task(SETTINGS, COMPARISON, streams(0), "cpu")
-    assert isinstance(task.task.model, DescribedDiffusion)
+    assert isinstance(task.model, DescribedDiffusion)
     first = MemoryStore()
     store = MemoryStore()
-    train_first_generation(task.task, first, streams(0))
-    run_loop(task.task, Arm(Replace(), generations=1, steps=2), store, first, streams(0))
+    train_first_generation(task, first, streams(0))
+    run_loop(task, Arm(Replace(), generations=1, steps=2), store, first, streams(0))
     samples = store.batch(1).samples
-    assert sorted(samples.labels.tolist()) == sorted(task.task.real.labels.tolist())
-    assert not torch.equal(samples.values, task.task.real.values)
+    assert sorted(samples.labels.tolist()) == sorted(task.real.labels.tolist())
+    assert not torch.equal(samples.values, task.real.values)
     for metrics in (first.metrics(0), store.metrics(1)):
         assert {metric.key for metric in RETRIEVED} <= metrics.keys()
         assert isinstance(match := metrics["r_precision_3"], float)
         assert 0 <= match <= 1
-    inputs = CorrectorInputs(task.codec, task.task.real, task.task.model, streams(0), silent)
-    write_references(tmp_path, task, inputs, streams(0), feasibility_count=4)
-    references = read_references(tmp_path)
+    inputs = CorrectorInputs(task.codec, task.real, task.model, streams(0), silent)
+    references = score_references(task, inputs, streams(0), feasibility_count=4)
     assert references[REAL_AGAINST_REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
     assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
     assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
     held_out = replace(task, data=replace(task.data, held_out="times"))
-    write_references(tmp_path / "more", held_out, inputs, streams(0), feasibility_count=4, corrected=True)
-    assert list(read_references(tmp_path / "more")) == [
+    assert list(score_references(held_out, inputs, streams(0), feasibility_count=4, corrected=True)) == [
         REAL_AGAINST_REAL,
         CORRECTED_REAL,
         MEMORISER,

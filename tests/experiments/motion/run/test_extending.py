@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.jobs.identities import IdentityFile
-from selfcorrect.experiments.motion.run.study import MotionStudy, data_identities
+from selfcorrect.experiments.motion.run.study import data_identities, make_motion_study
 from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, extends
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
@@ -39,7 +39,7 @@ MORE = replace(
 def run_settings(settings: MotionSettings, folder: Path, options: RunOptions) -> Path:
     """All jobs of an experiment, one after the other."""
     with claim_folder(folder, settings.config(), extends):
-        for job in jobs_of(MotionStudy(settings, options=options), folder):
+        for job in jobs_of(make_motion_study(settings, options=options), folder):
             job.function(*job.arguments, silent)
     return folder
 

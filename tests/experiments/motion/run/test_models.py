@@ -26,7 +26,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     task = motion_task(settings, comparison, streams(0))
     folder = tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:
-        train_first_generation(task.task, store, streams(0))
+        train_first_generation(task, store, streams(0))
     return task, folder
 
 

@@ -10,13 +10,14 @@ from helpers import SHORT_WINDOWS
 from selfcorrect.core.errors import TrainingDivergedError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
-from selfcorrect.experiments.motion.report import MotionView
+from selfcorrect.experiments.motion.report import present_motion
 from selfcorrect.experiments.motion.run import study as motion_study
-from selfcorrect.experiments.motion.run.study import MotionStudy
+from selfcorrect.experiments.motion.run.study import make_motion_study
 from selfcorrect.experiments.motion.settings.experiment import MotionOptions
 from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.loop.policy_table import POLICIES
@@ -52,16 +53,17 @@ def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
     names, options = ROWS[kind]
     with claim_folder(tmp_path / "run", {}):
         for pair in combinations(names, 2):
-            study = MotionStudy(options(*pair).apply_to(PRESETS["quick"]), "quick")
-            view = MotionView(study)
+            settings = options(*pair).apply_to(PRESETS["quick"])
+            study = make_motion_study(settings, "quick")
+            presentation = present_motion(study, settings, "quick")
             arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
             asked = {run.task for run, _ in arms} if kind == "denoiser" else {getattr(arm, kind) for _, arm in arms}
             assert {name.partition(":")[0] for name in pair} <= {name.partition(":")[0] for name in asked | {"none"}}
             assert_unique([job.name for job in jobs_of(study, tmp_path / "run")], "jobs")
             assert_unique([str(run.arm_folder(arm)) for run, arm in arms], "folders")
-            assert_unique([arm_run(view, run, arm).name for run, arm in arms], "runs of W&B")
-            first_seed = [(run, arm) for run, arm in arms if run.seed == study.settings.first_seed]
-            assert_unique([f"{view.group(run.task, arm)}, {arm.title}" for run, arm in first_seed], "curves")
+            assert_unique([arm_run(study, presentation, run, arm).name for run, arm in arms], "runs of W&B")
+            first_seed = [(run, arm) for run, arm in arms if run.seed == settings.first_seed]
+            assert_unique([f"{group_of(study, run.task, arm)}, {arm.title}" for run, arm in first_seed], "curves")
             assert_unique([study.words(task) for task in {run.task for run, _ in arms}], "words")
 
 

@@ -221,7 +221,7 @@ def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(tex
     given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
     arm = given.make_arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
     made = ArmSettings.from_arm(arm)
-    assert str(made) == str(arm)
+    assert made.name == str(arm)
     assert made == replace(given, corrector="moved", steps=7)
     assert ArmSettings.from_arm(arm, "My arm!").name == "my-arm"
 

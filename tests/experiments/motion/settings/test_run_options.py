@@ -1,18 +1,13 @@
 """How an experiment runs is one object, from the command line to every run."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.run.seed_runs import MotionRun
-from selfcorrect.experiments.motion.run.study import MotionStudy
-from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.motion.settings.run_options import RunOptions
-from selfcorrect.experiments.studies.jobs import jobs_of
 
 LINE = "--corrector-in-process --accept-changed --keep needed --repair --accelerated --device cpu"
 SAME = RunOptions(
@@ -33,13 +28,6 @@ def test_the_command_line_says_the_same_under_the_same_names() -> None:
     default = asdict(RunOptions())
     tried = {name for name, value in asdict(SAME).items() if value != default[name]} | {"corrector_timeout_s"}
     assert tried == default.keys(), "an option that the line does not try"
-
-
-def test_every_job_carries_the_options(tmp_path: Path) -> None:
-    jobs = jobs_of(MotionStudy(PRESETS["quick"], options=SAME), tmp_path)
-    runs = [run for job in jobs for run in job.arguments if isinstance(run, MotionRun)]
-    assert len(runs) > 2
-    assert {run.options for run in runs} == {SAME}
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e7])

@@ -16,6 +16,7 @@ from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.studies.claims import final_difference
 from selfcorrect.experiments.toy.networks import digits
+from selfcorrect.experiments.toy.study import load_drawings
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
@@ -44,9 +45,9 @@ def test_judge_knows_digits_and_tells_noise_from_them() -> None:
 def test_correction_pulls_samples_together(tmp_path: Path) -> None:
     settings = replace(digits.QUICK, ratios=(1.5,), initial_steps=250, steps=40, strength=20.0, generations=2,
                        judged=200, real_count=400, seeds=2)  # fmt: skip
-    study = run_toy("digits", settings, tmp_path).study
-    curves = study.load_curves("digits", tmp_path)
-    shown = study.load_drawings("digits", tmp_path)
+    run = run_toy("digits", settings, tmp_path)
+    curves = run.curves
+    shown = load_drawings(run.study, run.toy, tmp_path)
     assert final_difference("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
     assert {arm: draws.shape for arm, draws in shown.items()} == dict.fromkeys(
         ("real only", "λ = 1.5", "λ = 1.5, corrected"), (2, 10, 8, 8)

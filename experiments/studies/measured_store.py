@@ -1,0 +1,42 @@
+"""A store for loops whose generations take milliseconds: to commit one would take longer than to do it again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from selfcorrect.core.errors import DamagedError
+from selfcorrect.storage.files.digests import append_seal, read_sealed
+from selfcorrect.storage.files.strict_json import from_json, to_json
+from selfcorrect.storage.files.writing import explain_write_error, write_atomically
+from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.storage.runs.protocol import Generation
+
+MEASURED = "measured.json"
+
+
+class MeasuredStore(MemoryStore):
+    """Generations in memory; a file keeps what was measured of them once all are there."""
+
+    def __init__(self, path: Path, generations: int) -> None:
+        super().__init__()
+        self._path = path
+        self._length = generations
+        self.seconds = 0.0
+        try:
+            content: dict[str, Any] = read_sealed(path) if path.exists() else {"generations": []}
+        except DamagedError:
+            return  # it is done again
+        if len(content["generations"]) == generations:
+            self.seconds = content["seconds"]
+            for number, metrics in enumerate(from_json(content["generations"]), start=1):
+                self.commit(Generation(number, {}, None, metrics, {}))
+
+    def write(self) -> None:
+        """Write what was measured to the file."""
+        numbers = range(1, self._length + 1)
+        seconds = sum(sum(self.timings(number).values()) for number in numbers)
+        metrics = [self.metrics(number) for number in numbers]
+        content = json.dumps({"generations": to_json(metrics), "seconds": seconds})
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with explain_write_error(self._path.parent):
+            write_atomically(self._path, append_seal(content.encode()))

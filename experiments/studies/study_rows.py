@@ -1,0 +1,88 @@
+"""Rows and curves of a study, read from its run folder."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.runs.folder_store import FolderReader
+from selfcorrect.storage.runs.tracking import make_rows as make_generation_rows
+
+from .arms import ArmSettings
+from .results import ArmCurves, collect
+from .study import SeedRun, Study
+
+
+def make_rows(study: Study[Any], run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
+    """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
+
+    There is none where generation 0 is missing, on which the others rest. All arms share generation 0, whose seconds
+    only the first arm has, so that seconds may be added up.
+    """
+    first = FolderReader(run.first_folder)
+    if first.latest < 0:
+        return []
+    record = study.record(run, arm)
+    figures = _read_figures(study, run, arm)
+    who = {study.task_word: run.task, "arm": arm.key, "seed": run.seed}
+    rows = []
+    for row in make_generation_rows(record, first)[: study.tasks[run.task].generations + 1]:
+        values = dict(who)
+        for key, value in row.items():
+            values[key] = value if isinstance(value, int | float) else float(np.mean(value))
+        generation = row["generation"]
+        values |= figures.get(generation, {})
+        if study.has_timings and (generation or arm == study.arms(run.task)[0]):
+            timings = (record if generation else first).timings(generation)
+            values |= {f"seconds_{phase}": seconds for phase, seconds in timings.items()}
+        rows.append(values)
+    return rows
+
+
+def _read_figures(study: Study[Any], run: SeedRun, arm: ArmSettings) -> dict[int, dict[str, Any]]:
+    """Return what was measured beside the loop: generation → figures."""
+    figures: dict[int, dict[str, Any]] = {}
+    for measure in study.measures:
+        path = measure.path(run, arm)
+        if measure.when == "arm" and path.is_file():
+            content = read_sealed(path)
+            figures.setdefault(content.pop("generation"), {}).update(content)
+    return figures
+
+
+def collect_curves(study: Study[Any], runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
+    """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
+    curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}
+    for task in dict.fromkeys(run.task for run in runs):
+        task_runs = [run for run in runs if run.task == task]
+        if any(FolderReader(run.first_folder).latest >= 0 for run in task_runs):
+            curves_by_task[task] = {arm: collect_arm(study, arm, task_runs) for arm in study.arms(task)}
+    return curves_by_task
+
+
+def collect_arm(study: Study[Any], arm: ArmSettings, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+    """Return the curves of an arm.
+
+    Args:
+        runs: Seeds of one task.
+        whole: Cover all generations, with NaN for missing ones.
+    """
+    task = runs[0].task
+    rows = [row for run in runs for row in make_rows(study, run, arm)]
+    count = study.tasks[task].generations if whole else None
+    seeds = [run.seed for run in runs] if whole else []
+    curves = collect(rows, arm.name, group_of(study, task, arm), arm.title, count, seeds)
+    return replace(curves, axes=axes_of(study, task, arm))
+
+
+def group_of(study: Study[Any], task: str, arm: ArmSettings) -> str:
+    """Return the group of an arm's curves in tables and sentences."""
+    return ", ".join(filter(None, (study.tasks[task].group, arm.group)))
+
+
+def axes_of(study: Study[Any], task: str, arm: ArmSettings) -> dict[str, Any]:
+    """Return an arm's axes, and the number of real training samples where it is known."""
+    counts = study.tasks[task].real_counts
+    return {**arm.axes, "real_count": counts[arm.key]} if arm.key in counts else arm.axes

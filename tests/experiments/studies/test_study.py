@@ -1,0 +1,142 @@
+"""A study is a value: functions make its tasks and arms, and rows say what is measured beside the loop."""
+
+import pickle
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+
+import selfcorrect as sc
+from selfcorrect.core.errors import DamagedError
+from selfcorrect.experiments.jobs.run import run_jobs
+from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.experiments.motion.run.study import make_motion_study
+from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.jobs import DRAWS, jobs_of
+from selfcorrect.experiments.studies.study import Keep, Measure, SeedRun, Study, StudyTask, seed_runs
+from selfcorrect.experiments.studies.study_rows import make_rows
+from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.runtime.progress import Progress
+from selfcorrect.storage.files.digests import read_sealed
+
+REAL, LOOP = ArmSettings("real"), ArmSettings("replace")
+CALLS: list[str] = []
+
+
+def make_task(run: SeedRun, progress: Progress) -> sc.Task:
+    real = sc.Samples.real(torch.randn((20, 2), generator=run.stream.child("data").generator(), dtype=torch.float64))
+    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
+
+
+def make_real(task: sc.Task, run: SeedRun, progress: Progress) -> sc.Arm:
+    return REAL.make_arm(2, 0)
+
+
+def make_loop(task: sc.Task, run: SeedRun, progress: Progress) -> tuple[sc.Task, sc.Arm]:
+    return replace(task, evaluate=lambda candidate: {"spread": 0.0}), LOOP.make_arm(2, 0)
+
+
+def count_real(
+    when: str, run: SeedRun, arm: ArmSettings | None, task_of: Callable[[], sc.Task], progress: Progress
+) -> Mapping[str, object]:
+    where = "data" if arm is None else arm.name
+    CALLS.append(f"{when} {run.task} {run.seed} {where}")
+    return {"count": len(task_of().real)}
+
+
+def fail(*arguments: Any) -> Mapping[str, object]:
+    raise ArithmeticError("no figure")
+
+
+def draw(run: SeedRun, model: GenerativeModel) -> np.ndarray | None:
+    return np.zeros(3) if run.seed == 4 else None
+
+
+def describe(run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.Arm | None) -> Mapping[str, object]:
+    return {"seed": run.seed}
+
+
+def make_study(keep: Keep = "all", **changes: Any) -> Study[sc.Task]:
+    task = StudyTask(make_task, {REAL: make_real, LOOP: make_loop}, generations=2)
+    tasks = {"one": task, "two": task}
+    usual = Study("study", tasks, seed_runs([*tasks], 4, 2), {"study": 1}, describe, keep=keep)
+    return replace(usual, **changes)
+
+
+def run_here(study: Study[sc.Task], folder: Path) -> None:
+    run_jobs(jobs_of(study, folder), Where(), "study", folder=folder)
+
+
+@pytest.mark.parametrize("keep", ["all", "measured"])
+def test_each_measure_is_made_once_where_its_row_says(keep: Keep, tmp_path: Path) -> None:
+    expected = {
+        *("first one 4 data", "first two 4 data", "seed one 4 data"),
+        *(f"arm {task} 4 {arm.name}" for task in ("one", "two") for arm in (REAL, LOOP)),
+    }
+    whens: tuple[Literal["first", "seed", "arm"], ...] = ("first", "seed", "arm")
+    rows = [Measure("count", when, f"{when}.json", partial(count_real, when)) for when in whens]
+    study = make_study(keep, measures=rows, seeds=seed_runs(["one", "two"], 4, 1))
+    CALLS.clear()
+    run_here(study, tmp_path)
+    assert sorted(CALLS) == sorted(expected)
+    run_here(study, tmp_path)
+    assert len(CALLS) == len(expected), "the second call has nothing to do"
+    run_here(replace(study, repair=True), tmp_path)
+    assert len(CALLS) > len(expected)
+
+
+def test_figures_of_an_arm_stand_in_the_row_of_its_last_generation(tmp_path: Path) -> None:
+    study = make_study(measures=[Measure("count", "arm", "count.json", partial(count_real, ""))])
+    run_here(study, tmp_path)
+    run = study.runs(tmp_path)[0]
+    assert [row.get("count") for row in make_rows(study, run, LOOP)] == [None, None, 20]
+    assert make_rows(study, run, LOOP)[1]["spread"] == 0.0, "an arm may change its task"
+    assert make_rows(study, run, REAL)[1]["spread"] != 0.0
+
+
+def test_a_failing_figure_of_an_arm_costs_only_itself_and_a_failing_first_measure_is_raised(tmp_path: Path) -> None:
+    failing = make_study(measures=[Measure("count", "arm", "count.json", fail)])
+    with pytest.warns(UserWarning, match=r"the count of .*, seed \d, was not measured: no figure"):
+        run_here(failing, tmp_path / "arm")
+    assert len(make_rows(failing, failing.runs(tmp_path / "arm")[0], LOOP)) == 3
+    with pytest.raises(ArithmeticError, match="no figure"):
+        run_here(make_study(measures=[Measure("count", "first", "count.json", fail)]), tmp_path / "first")
+
+
+def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
+    measure = Measure("count", "first", "count.json", partial(count_real, ""))
+    study = make_study(measures=[measure])
+    run_here(study, tmp_path)
+    path = measure.path(study.runs(tmp_path)[0])
+    path.write_bytes(path.read_bytes().replace(b"20", b"21"))
+    with pytest.raises(DamagedError, match=r"count\.json"):
+        run_here(study, tmp_path)
+    run_here(replace(study, repair=True), tmp_path)
+    assert read_sealed(path) == {"count": 20}
+
+
+def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path) -> None:
+    study = make_study("measured", draw=draw)
+    run_here(study, tmp_path)
+    for run in study.runs(tmp_path):
+        path = run.arm_folder(LOOP) / DRAWS
+        assert path.exists() == (run.seed == 4)
+        assert run.seed != 4 or np.load(path).shape == (2, 3)
+
+
+def test_studies_of_motion_and_toys_travel_to_other_processes() -> None:
+    motion = make_motion_study(PRESETS["quick"], "quick")
+    toys = make_toy_study(load_toys([("curation", load_settings("curation", quick=True))]))
+    for study in (motion, toys):
+        copy = pickle.loads(pickle.dumps(study))
+        assert copy.seeds == study.seeds
+        assert {name: [*task.arms] for name, task in copy.tasks.items()} == {
+            name: [*task.arms] for name, task in study.tasks.items()
+        }
