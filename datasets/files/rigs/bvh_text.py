@@ -8,7 +8,8 @@ or in milliseconds.
 import codecs
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -140,8 +141,13 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     Raises:
         InputError: The text is malformed; names the line and what was expected there.
     """
-    scanner = _Scanner(text.replace("\r\n", "\n").replace("\r", "\n"), source)
-    joints = _parse_hierarchy(scanner)
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    try:
+        after_hierarchy, joints = _scan_hierarchy(text[: max(text.find("\nMOTION"), 0)])
+        scanner = replace(after_hierarchy, text=text, source=source, notes=list(after_hierarchy.notes))
+    except InputError:  # the whole text shows what is wrong, or that only the next keyword is written otherwise
+        scanner = _Scanner(text, source)
+        joints = _parse_hierarchy(scanner)
     names = _number_ends(joints, source)
     frames, fps = _parse_motion_head(scanner, fps)
     channels = sum(len(joint.channels or ()) for joint in joints)
@@ -255,6 +261,14 @@ def _number(word: str) -> float:
 
 
 # --- hierarchy -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=16)
+def _scan_hierarchy(beginning: str) -> tuple[_Scanner, list[BvhJoint]]:
+    """Return the joints of the lines that many files of one body begin with, and the place after them; read-only."""
+    scanner = _Scanner(beginning, "")
+    joints = _parse_hierarchy(scanner)
+    return scanner, joints
 
 
 def _parse_hierarchy(scanner: _Scanner) -> list[BvhJoint]:

@@ -12,7 +12,7 @@ from made_rigs import base_walk
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import parse_bvh, read_bvh, write_bvh
-from selfcorrect.datasets.files.rigs.bvh_text import parse_text
+from selfcorrect.datasets.files.rigs.bvh_text import _scan_hierarchy, parse_text
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -248,3 +248,17 @@ def test_a_frame_time_of_a_second_is_believed_of_poses_that_lie_far_apart(
 def test_five_frames_per_second_stay_as_they_are(walker: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=5.0))
     assert open_motion(tmp_path / "a.bvh").motion.fps == 5
+
+
+def test_a_hierarchy_that_is_known_changes_nothing_about_what_follows(bvh_text: str) -> None:
+    head, _, motion = bvh_text.partition("\nMOTION")
+    _scan_hierarchy.cache_clear()
+    for text in (bvh_text, f"{head}\nMotion{motion}", bvh_text):  # known, read as a whole, known
+        clip = parse_text(text, "a.bvh")
+        assert clip.joints == parse_text(bvh_text, "a.bvh").joints
+        np.testing.assert_array_equal(clip.values, parse_text(bvh_text, "a.bvh").values)
+    assert _scan_hierarchy.cache_info().hits > 3
+    damaged = bvh_text.replace("Frames: 3", "Frames: many")
+    for name in ("b.bvh", "c.bvh"):
+        with pytest.raises(sc.InputError, match=f"{name}, line {1 + damaged[: damaged.index('many')].count(chr(10))}:"):
+            parse_text(damaged, name)
