@@ -22,12 +22,13 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.pipeline import Physics, correct_cleaned
-from selfcorrect.simulators.settings.plan import SUPPORT_MODES
+from selfcorrect.simulators.pipeline import Pipeline, correct_cleaned
+from selfcorrect.simulators.postprocess import POSTPROCESS
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 from selfcorrect.simulators.stages.values import CleanedMotions
 
 FEET = ("left foot", "right foot")
+ON_FLOOR = CleanupSettings(support="floor")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def judge(clip: Motion, corrector: TrackerSettings, other: TrackerSettings) -> V
         The verdict, or the failure of an engine in words.
     """
     cleaned = clean_motions(MotionBatch.stack([clip]), CleanupSettings())
-    ((corrected,),) = correct_cleaned(Physics(corrector, SUPPORT_MODES["floor"]), [cleaned])
+    ((corrected,),) = correct_cleaned(Pipeline(ON_FLOOR, corrector, postprocess=POSTPROCESS), [cleaned])
     if corrected.failure:
         return f"{corrector.engine.name}: {corrected.failure}"
     replayed = replay(cleaned, corrected, other)
@@ -74,8 +75,8 @@ def replay(cleaned: CleanedMotions, corrected: CorrectedMotion, other: TrackerSe
     batch = MotionBatch.stack([corrected.motion])
     original = replace(cleaned.original, root_m=batch.root_m + up_m, rotations=batch.rotations)
     uncleaned = replace(cleaned, original=original, motions=original)
-    physics = Physics(replace(other, filter_dynamics=False), SUPPORT_MODES["floor"], postprocess=())
-    ((replayed,),) = correct_cleaned(physics, [uncleaned])
+    pipeline = Pipeline(ON_FLOOR, replace(other, filter_dynamics=False))
+    ((replayed,),) = correct_cleaned(pipeline, [uncleaned])
     return replayed
 
 

@@ -20,8 +20,7 @@ from benchmarks.tracking import run_clocked
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.corrector_interface.results import CorrectMotions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
 FRAMES = 48
@@ -74,9 +73,8 @@ def main(arguments: Arguments) -> None:
     workers = arguments.workers
     print(f"{len(motions)} motions of {FRAMES} frames, {sum(motion.seconds for motion in motions):.0f} s")
     tracker = TrackerSettings.at_strength(STRENGTHS["balanced"], arguments.engine)
-    cleanup = CleanupSettings.for_samples()
-    physics = PhysicsCorrector(tracker, cleanup)
-    kinematic_s = measure("kinematics alone", KinematicCorrector(cleanup), motions, 1)
+    physics = replace(SAMPLES.corrector(), tracker=tracker)
+    kinematic_s = measure("kinematics alone", SAMPLES.kinematic_corrector, motions, 1)
     single_s = measure("physics, 1 process", physics, motions, 1)
     several_s = measure(f"physics, {workers} at once", replace(physics, workers=workers), motions, workers)
     _, speed = run_clocked(physics, motions)

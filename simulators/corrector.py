@@ -1,6 +1,6 @@
 """Correctors by kinematics and physics: motions in, corrected motions out.
 
-`correct_motions` corrects motions of files, of any length, through `views.VIEWS`.
+`correct_through_views` corrects motions of files, of any length, through `views.VIEWS`.
 `correct_samples` corrects a model's samples, which have one length and stand on a known floor.
 """
 
@@ -19,6 +19,7 @@ from .batching import BATCH_SIZE, find_flaw, make_batches
 from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles
 from .pipeline import Pipeline, correct_batches
+from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_settings, place_on_slope
@@ -35,10 +36,12 @@ class KinematicCorrector:
 
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
+    postprocess: tuple[PostprocessStep, ...] = KINEMATIC_POSTPROCESS
+    """Steps after the clean-up."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
-        return correct_motions(motions, self.pipeline, self.workers)
+        return correct_through_views(motions, self.pipeline, self.workers)
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, as they are; see `PhysicsCorrector.correct_batches`."""
@@ -47,7 +50,7 @@ class KinematicCorrector:
     @property
     def pipeline(self) -> Pipeline:
         """The stages that a batch passes."""
-        return Pipeline(self.cleanup)
+        return Pipeline(self.cleanup, postprocess=self.postprocess)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class PhysicsCorrector:
     simulate: SimulateChoice = "always"
     """Selection of the motions to simulate. With "auto" a motion comes out as planned if a simulation cannot gain
     anything over its plan. Raw simulated states always take a simulation."""
+    postprocess: tuple[PostprocessStep, ...] = POSTPROCESS
+    """Steps after the simulation; without steps, in a scene, or without residual force simulated states come out
+    unchanged."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
         """Correct motions of any skeletons, frame rates and lengths, in their order; long ones piece by piece.
@@ -82,7 +88,7 @@ class PhysicsCorrector:
             SettingError: A motion has a ground, and so has the scene.
             WorkerError: A worker process died.
         """
-        return correct_motions(motions, self.pipeline, self.workers)
+        return correct_through_views(motions, self.pipeline, self.workers)
 
     def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
         """Correct batches of motions of one length, all simulated together, as a model's samples need it.
@@ -101,7 +107,9 @@ class PhysicsCorrector:
             cleanup = replace(cleanup, close_loops=False)
         if self.scene.slope_deg:
             cleanup = replace(cleanup, support="floor")
-        return Pipeline(cleanup, adapt_settings(self.scene, self.tracker), self.scene, self.simulate)
+        is_raw = self.tracker.residual_free is not None or not self.scene.is_plain
+        postprocess = () if is_raw else self.postprocess
+        return Pipeline(cleanup, adapt_settings(self.scene, self.tracker), self.scene, self.simulate, postprocess)
 
 
 def correct_samples(
@@ -129,7 +137,7 @@ def correct_samples(
         yield corrections
 
 
-def correct_motions(
+def correct_through_views(
     motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[SeeMotion] = VIEWS
 ) -> list[CorrectedMotion]:
     """Correct motions of any lengths through views: in their order, in batches, and back through the views in reverse.
@@ -156,7 +164,7 @@ def correct_motions(
         corrections = _correct_in_batches(parts, pipeline, workers)
     with part_of_work(_FIRST_SHARE, 1.0):
         for level in reversed(range(len(views))):
-            below = partial(correct_motions, pipeline=pipeline, workers=workers, views=views[level + 1 :])
+            below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[level + 1 :])
             corrections = restore_views(levels[level], corrections, below)
     return corrections
 

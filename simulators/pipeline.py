@@ -26,9 +26,8 @@ from .cleanup.clean import CleanupSettings, clean_motions
 from .engines.world import World
 from .evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .planning import plan_motions
-from .postprocess import BLEND_SIMULATION, KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessState, PostprocessStep
+from .postprocess import BLEND_SIMULATION, PostprocessState, PostprocessStep
 from .settings.engine_table import ENGINES
-from .settings.plan import SupportMode
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_body, enter_scene, leave_scene
@@ -48,33 +47,13 @@ class Pipeline:
     simulate: SimulateChoice = "always"
     """Selection of the motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
 
+    postprocess: tuple[PostprocessStep, ...] = ()
+    """Steps after the simulation, or after the clean-up; without steps, simulated states are returned."""
+
     @property
     def bodies_together(self) -> int:
         """Most motions that are corrected together."""
         return BATCH_SIZE if self.tracker is None else ENGINES.row(self.tracker.engine.name).bodies_together
-
-    @property
-    def postprocess(self) -> tuple[PostprocessStep, ...]:
-        """Steps after the simulation; none to return simulated states, as in a scene or without residual force."""
-        if self.tracker is None:
-            return KINEMATIC_POSTPROCESS if self.cleanup.polish else ()
-        is_raw = not self.cleanup.polish or self.tracker.residual_free is not None or not self.scene.is_plain
-        return () if is_raw else POSTPROCESS
-
-
-@dataclass(frozen=True)
-class Physics:
-    """Settings of planning, tracking and post-processing."""
-
-    tracker: TrackerSettings
-    mode: SupportMode
-    """Support of the body."""
-    scene: Scene = PLAIN
-    """World and body with which motions are followed."""
-    simulate: SimulateChoice = "always"
-    """Selection of the motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
-    postprocess: tuple[PostprocessStep, ...] = POSTPROCESS
-    """Steps after the simulation; without steps, simulated states are returned."""
 
 
 def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
@@ -88,15 +67,15 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
         A correction of each motion of each batch; rejected motions are returned unchanged.
     """
     orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
-    ordered = [order.view(motions) for motions, order in zip(batches, orders, strict=True)]
-    if pipeline.tracker is None:
-        corrections = [_correct_kinematically(pipeline, motions) for motions in ordered]
-    else:
-        corrections = _correct_physically(pipeline, pipeline.tracker, ordered)
-    restored = []
-    for motions, of_batch, order in zip(batches, corrections, orders, strict=True):
-        restored.append([_restore_order(motions[index], order, result) for index, result in enumerate(of_batch)])
-    return restored
+    cleaned = []
+    for order, motions in zip(orders, batches, strict=True):
+        in_scene = enter_scene(pipeline.scene, order.view(motions))
+        cleaned.append(clean_motions(in_scene, pipeline.cleanup))
+    corrections = correct_cleaned(pipeline, cleaned)
+    for motions, order, of_batch in zip(batches, orders, corrections, strict=True):
+        for index, correction in enumerate(of_batch):
+            of_batch[index] = _restore_order(motions[index], order, leave_scene(pipeline.scene, correction))
+    return corrections
 
 
 def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotion) -> CorrectedMotion:
@@ -105,38 +84,28 @@ def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotio
     return replace(correction, motion=order.restore(correction.motion))
 
 
-def _correct_kinematically(pipeline: Pipeline, motions: MotionBatch) -> list[CorrectedMotion]:
-    """Correct a batch by kinematics only."""
-    cleaned = clean_motions(motions, pipeline.cleanup)
+def correct_cleaned(pipeline: Pipeline, cleaned: Sequence[CleanedMotions]) -> list[list[CorrectedMotion]]:
+    """Correct batches of cleaned motions by physics, or finish them if the pipeline has no tracker."""
+    if pipeline.tracker is None:
+        return [_finish_cleaned(pipeline, motions) for motions in cleaned]
+    simulator = _thread_simulator(pipeline.tracker, pipeline.scene)
+    plans = []
+    for motions in cleaned:
+        plans.append(plan_motions(motions, simulator.get_body(motions), pipeline.tracker))
+    tracked = track_plans(pipeline, simulator, cleaned, plans)
+    return [postprocess(pipeline, pipeline.tracker, results) for results in tracked]
+
+
+def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[CorrectedMotion]:
+    """Postprocess and evaluate a batch that is corrected by kinematics only."""
     corrected = cleaned.motions
     if pipeline.postprocess:
         corrected = PostprocessState.from_stages(cleaned).apply_steps(pipeline.postprocess).motions
     return evaluate_kinematic(cleaned, corrected, pipeline.cleanup.mode)
 
 
-def _correct_physically(
-    pipeline: Pipeline, tracker: TrackerSettings, batches: Sequence[MotionBatch]
-) -> list[list[CorrectedMotion]]:
-    """Correct batches by kinematics and physics, in a scene."""
-    cleanup = pipeline.cleanup
-    scene = pipeline.scene
-    physics = Physics(tracker, cleanup.mode, scene, pipeline.simulate, pipeline.postprocess)
-    in_scene = [enter_scene(scene, motions) for motions in batches]
-    corrections = correct_cleaned(physics, [clean_motions(motions, cleanup) for motions in in_scene])
-    return [[leave_scene(scene, correction) for correction in of_batch] for of_batch in corrections]
-
-
-def correct_cleaned(physics: Physics, cleaned: Sequence[CleanedMotions]) -> list[list[CorrectedMotion]]:
-    """Correct batches of cleaned motions by physics."""
-    simulator = _thread_simulator(physics.tracker, physics.scene)
-    plans = []
-    for motions in cleaned:
-        plans.append(plan_motions(motions, simulator.get_body(motions), physics.tracker))
-    return [postprocess(physics, tracked) for tracked in track_plans(physics, simulator, cleaned, plans)]
-
-
 def track_plans(
-    physics: Physics, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
+    pipeline: Pipeline, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
 ) -> list[TrackingResult]:
     """Simulate together the motions of all plans that need it.
 
@@ -146,35 +115,35 @@ def track_plans(
     Returns:
         A result of each batch.
     """
-    selections = [_select_for_simulation(physics, plan) for plan in plans]
+    selections = [_select_for_simulation(pipeline, plan) for plan in plans]
     selected_plans = []
     for plan, indices in zip(plans, selections, strict=True):
         if indices:
             selected_plans.append(plan.select(indices))
-    simulated = iter(_simulate(physics, simulator, selected_plans))
+    simulated = iter(_simulate(pipeline, simulator, selected_plans))
     results = []
     for motions, plan, indices in zip(cleaned, plans, selections, strict=True):
         results.append(_make_tracking_result(motions, plan, indices, next(simulated) if indices else []))
     return results
 
 
-def _select_for_simulation(physics: Physics, plan: MotionPlan) -> list[int]:
+def _select_for_simulation(pipeline: Pipeline, plan: MotionPlan) -> list[int]:
     """Return the indices of the motions that are simulated."""
-    if physics.simulate == "always" or not physics.postprocess:
+    if pipeline.simulate == "always" or not pipeline.postprocess:
         return list(range(len(plan)))
     return np.flatnonzero(BLEND_SIMULATION.can_gain(plan)).tolist()
 
 
-def _simulate(physics: Physics, simulator: Simulator, plans: Sequence[MotionPlan]) -> list[list[SimulatedMotion]]:
+def _simulate(pipeline: Pipeline, simulator: Simulator, plans: Sequence[MotionPlan]) -> list[list[SimulatedMotion]]:
     """Simulate the motions of plans."""
     if not plans:
         return []
-    settings = replace(physics.tracker, drive=physics.tracker.drive.for_support_mode(physics.mode))
+    settings = replace(simulator.tracker, drive=simulator.tracker.drive.for_support_mode(pipeline.cleanup.mode))
     if settings.residual_free is None:
-        return track_motions(simulator.world, plans, settings, physics.scene)
+        return track_motions(simulator.world, plans, settings, pipeline.scene)
     from .tracking.sampling_search import track_residual_free  # slow to import, and rarely needed
 
-    return track_residual_free(simulator.world, plans, settings, physics.scene)
+    return track_residual_free(simulator.world, plans, settings, pipeline.scene)
 
 
 def _make_tracking_result(
@@ -191,29 +160,29 @@ def _make_tracking_result(
     return TrackingResult(cleaned, planned, tracks, states)
 
 
-def postprocess(physics: Physics, tracked: TrackingResult) -> list[CorrectedMotion]:
+def postprocess(pipeline: Pipeline, tracker: TrackerSettings, tracked: TrackingResult) -> list[CorrectedMotion]:
     """Blend plan and simulation, or take simulated states as they are, and evaluate the result."""
-    if physics.postprocess:
-        tracked, failed = drop_failed_tracks(tracked, physics.tracker)
-        state = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(physics.postprocess)
-        return evaluate(tracked, state.motions, state.shares, physics.tracker, physics.mode, failed)
+    mode = pipeline.cleanup.mode
+    if pipeline.postprocess:
+        tracked, failed = drop_failed_tracks(tracked, tracker)
+        state = PostprocessState.from_stages(tracked.cleaned, tracked).apply_steps(pipeline.postprocess)
+        return evaluate(tracked, state.motions, state.shares, tracker, mode, failed)
     assert tracked.states is not None
     full_share = np.ones(tracked.states.root_m.shape[:2])
-    return evaluate(tracked, tracked.states, full_share, physics.tracker, physics.mode)
+    return evaluate(tracked, tracked.states, full_share, tracker, mode)
 
 
 class Simulator:
     """A world, made when it is first needed, and the latest bodies, kept for motions of like skeletons."""
 
     def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
-        self._engine = settings.engine
-        self._settings = settings.body
+        self.tracker = settings
         self._scene = scene
         self._bodies: deque[tuple[Skeleton, SolePoints, Humanoid]] = deque(maxlen=16)
 
     @cached_property
     def world(self) -> World:
-        return ENGINES.load(self._engine.name)(self._engine)
+        return ENGINES.load(self.tracker.engine.name)(self.tracker.engine)
 
     def get_body(self, cleaned: CleanedMotions) -> Humanoid:
         """Return the body of some motions, upright as their ground demands."""
@@ -223,8 +192,8 @@ class Simulator:
         for body_skeleton, body_soles, body in self._bodies:
             if skeleton.same_as(body_skeleton) and np.array_equal(soles.offsets_m, body_soles.offsets_m):
                 return body
-        body = adapt_body(self._scene, build_humanoid(skeleton, self._settings.mass_kg, soles))
-        body = body.with_minimum_inertia(self._settings.minimum_inertia_kgm2)
+        body = adapt_body(self._scene, build_humanoid(skeleton, self.tracker.body.mass_kg, soles))
+        body = body.with_minimum_inertia(self.tracker.body.minimum_inertia_kgm2)
         self._bodies.append((skeleton, soles, body))
         return body
 

@@ -1,18 +1,18 @@
-"""Presets of the corrector: clean-up, tracker and post-processing of files, samples and motions without residual force.
+"""Presets of the corrector: clean-up, tracker and post-processing by name, as `selfcorrect correct` and loops use them.
 
 Each row names all that differs between them. `FILES` estimates floor, soles and supports, and blends the simulation
 with the plan. `RESIDUAL_FREE` does the same for bodies that fall if a support is missed, and returns simulated states.
 `SAMPLES` expects a known, level floor, and returns simulated states too, as the loops need them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .cleanup import clean
 from .cleanup.clean import CleanupSettings
-from .corrector import PhysicsCorrector
-from .postprocess import POSTPROCESS, PostprocessStep
+from .corrector import KinematicCorrector, PhysicsCorrector
+from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
 from .settings import tracker as strengths
-from .settings.tracker import FallbackChoice, Preset, find_preset
+from .settings.tracker import DriveSettings, FallbackChoice, SimulateChoice, TrackerSettings, parse_strength
 from .stages.scene import PLAIN, Scene
 
 
@@ -22,55 +22,85 @@ class CorrectorPreset:
 
     cleanup: CleanupSettings
     """Kinematic clean-up."""
-    strength: str
-    """Name of the tracker's settings in `settings.tracker.PRESETS`."""
+    drive: DriveSettings | None
+    """Drive of the root; None for no residual force."""
+    simulate: SimulateChoice
+    """Default selection of the motions to simulate."""
     postprocess: tuple[PostprocessStep, ...]
     """Steps after the simulation in a plain scene; without steps, simulated states are returned."""
+    kinematic_postprocess: tuple[PostprocessStep, ...]
+    """Steps after the clean-up if nothing is simulated."""
 
-    @property
-    def tracker(self) -> Preset:
-        """Settings of the tracker in any engine."""
-        return find_preset(self.strength)
-
-    def corrector(
-        self,
-        engine: str = "pybullet",
-        mass_kg: float | None = None,
-        fallback: FallbackChoice = "none",
-        workers: int = 1,
-        scene: Scene = PLAIN,
-    ) -> PhysicsCorrector:
-        """Make the corrector of this preset.
+    def tracker(
+        self, engine: str = "pybullet", mass_kg: float | None = None, fallback: FallbackChoice = "none"
+    ) -> TrackerSettings:
+        """Return the settings of the tracker.
 
         Args:
             mass_kg: Mass of the body; None for the usual one at its stature.
             fallback: Treatment of a body that falls without residual force.
-            scene: Scene in which motions are followed.
 
         Raises:
             SettingError: The preset needs an engine with compliant joints, and this one has none.
         """
-        settings = self.tracker.tracker(engine, mass_kg, fallback)
-        return PhysicsCorrector(settings, self.cleanup, workers, scene, self.tracker.simulate)
+        if self.drive is None:
+            return TrackerSettings.without_residual(engine, mass_kg, fallback)
+        return TrackerSettings.with_drive(self.drive, engine, mass_kg)
+
+    def corrector(self, engine: str = "pybullet", scene: Scene = PLAIN) -> PhysicsCorrector:
+        """Make the corrector of this preset; see `tracker`."""
+        tracker = self.tracker(engine)
+        return PhysicsCorrector(tracker, self.cleanup, 1, scene, self.simulate, self.postprocess)
+
+    @property
+    def kinematic_corrector(self) -> KinematicCorrector:
+        """The corrector of this preset that simulates nothing."""
+        return KinematicCorrector(self.cleanup, postprocess=self.kinematic_postprocess)
 
 
 FILES = CorrectorPreset(
     cleanup=CleanupSettings(clean.FILES),
-    strength="balanced",
+    drive=DriveSettings(),
+    simulate="auto",
     postprocess=POSTPROCESS,
+    kinematic_postprocess=KINEMATIC_POSTPROCESS,
 )
-"""Motions of files."""
+"""Motions of files, at the strength "balanced"."""
 
 RESIDUAL_FREE = CorrectorPreset(
     cleanup=CleanupSettings(clean.RESIDUAL_FREE),
-    strength=strengths.RESIDUAL_FREE,
+    drive=None,
+    simulate="always",
     postprocess=(),
+    kinematic_postprocess=KINEMATIC_POSTPROCESS,
 )
 """Motions of files, which only muscles and contacts hold up."""
 
 SAMPLES = CorrectorPreset(
     cleanup=CleanupSettings.for_samples(),
-    strength=strengths.SIMULATED,
+    drive=DriveSettings(  # near "balanced": values of the published loops
+        horizontal_rad_s=12.5,
+        vertical_rad_s=8.5,
+        angular_rad_s=14.0,
+        yaw_rad_s=16.0,
+        linear_damping=0.4,
+        angular_damping=0.35,
+    ),
+    simulate="always",
     postprocess=(),
+    kinematic_postprocess=(),
 )
 """Samples of a model on a known, level floor."""
+
+
+def find_preset(strength: str | float) -> CorrectorPreset:
+    """Return the preset with a name, or at a point on the dial between "faithful" (0) and "physical" (1).
+
+    Raises:
+        SettingError: There is none.
+    """
+    beyond_dial = {strengths.RESIDUAL_FREE: RESIDUAL_FREE, strengths.SIMULATED: SAMPLES}
+    if isinstance(strength, str) and strength in beyond_dial:
+        return beyond_dial[strength]
+    dial = parse_strength(strength)
+    return FILES if dial == strengths.STRENGTHS["balanced"] else replace(FILES, drive=DriveSettings.at_strength(dial))

@@ -28,6 +28,7 @@ from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_inpu
 from ..jobs.targets import FOREIGN
 from .describe import describe_correction, film
 from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
+from .motions import correct_prepared, finish_correction, prepare_motion
 from .options import CorrectionOptions
 from .verdict import WRITTEN
 from .written_motion import measure_written
@@ -215,7 +216,7 @@ def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) 
     """
     if options.contacts is not None and len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; contacts belong to one motion")
-    return tuple(map(options.prepare, file.motions))
+    return tuple(prepare_motion(motion, options) for motion in file.motions)
 
 
 def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
@@ -247,7 +248,7 @@ def correct_each(
     prepared = prepared or motions
     corrections: Sequence[CorrectedMotion | Exception]
     try:
-        corrections = options.correct(prepared)
+        corrections = correct_prepared(prepared, options)
     except Exception:  # the results below name the motion that it comes from
         corrections = _correct_one_by_one(options, prepared)
     results = list[CorrectedMotion | Exception]()
@@ -256,7 +257,7 @@ def correct_each(
             results.append(correction)
             continue
         try:
-            results.append(options.finish(motion, correction))
+            results.append(finish_correction(motion, correction, options))
         except Exception as error:  # a bad motion stops no other
             results.append(error)
     return results
@@ -268,7 +269,7 @@ def _correct_one_by_one(options: CorrectionOptions, motions: Sequence[Motion]) -
     for motion, (first, last) in zip(motions, split_work(list(map(len, motions))), strict=True):
         with part_of_work(first, last):
             try:
-                results.append(options.correct([motion])[0])
+                results.append(correct_prepared([motion], options)[0])
             except Exception as error:
                 results.append(error)
     return results

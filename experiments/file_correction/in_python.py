@@ -16,6 +16,7 @@ from ..jobs.where import Where
 from .batch import correct_into
 from .correct_file import find_wrong_pace, open_input, play_at_gravity, prepare_motions
 from .file_result import FileResult
+from .motions import correct_prepared, finish_correction, prepare_motion
 from .options import DEFAULTS, CorrectionOptions
 from .report import REPORT
 from .written_motion import measure_written
@@ -66,9 +67,10 @@ def correct_motions(
     if options.retime:
         motions = [play_at_gravity(motion, find_wrong_pace(motion)) for motion in motions]
     workers = _count_workers(motions, options) if workers is None else workers
-    prepared = [options.prepare(motion) for motion in motions]
-    corrections = options.correct(prepared, workers)
-    return [options.finish(motion, correction) for motion, correction in zip(motions, corrections, strict=True)]
+    prepared = [prepare_motion(motion, options) for motion in motions]
+    corrections = correct_prepared(prepared, options, workers)
+    pairs = zip(motions, corrections, strict=True)
+    return [finish_correction(motion, correction, options) for motion, correction in pairs]
 
 
 def correct_file(
@@ -107,8 +109,8 @@ def correct_file(
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
     prepared = prepare_motions(source, file, options)
-    (corrected,) = options.correct(prepared, _count_workers(file.motions, options))
-    correction = options.finish(file.motion, corrected)
+    (corrected,) = correct_prepared(prepared, options, _count_workers(file.motions, options))
+    correction = finish_correction(file.motion, corrected, options)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
@@ -22,16 +22,15 @@ from selfcorrect.simulators.settings.tracker import (
     SIMULATED,
     FallbackChoice,
     SimulateChoice,
-    find_preset,
+    TrackerSettings,
     normalize_strength,
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure
-    from selfcorrect.motion.motion import Motion
     from selfcorrect.simulators.cleanup.clean import CleanupSettings
-    from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+    from selfcorrect.simulators.pipeline import Pipeline
+    from selfcorrect.simulators.presets import CorrectorPreset
 
     from .controls import Controls
 
@@ -41,10 +40,6 @@ else:
 
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
-_ON_FLOOR_M = 0.02
-"""Height of a floor up to which another floor does not help a motion."""
-_DROPPED_M = 0.05
-"""Largest distance from the floor on which a motion would stand, up to which the option `drop` helps."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video")
 """Options that are on or off."""
 KEPT_LEVEL_M = 0.05
@@ -137,7 +132,7 @@ class CorrectionOptions:
         if self.frames or self.amount:
             _ = self.controls  # checks the values
         if self.is_residual_free and self.engine != AUTO:
-            find_preset(self.strength).tracker(self.engine)  # checks that the engine can do it
+            TrackerSettings.without_residual(self.engine)  # checks that the engine can do it
 
     def _check_kinds(self) -> None:
         """Raise SettingError for a value of the wrong kind, such as a single text instead of several."""
@@ -187,48 +182,6 @@ class CorrectionOptions:
         check_option_files(self.reading)
         self.controls.edited_contacts()
 
-    def prepare(self, motion: Motion) -> Motion:
-        """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
-        from selfcorrect.simulators.corrector import KinematicCorrector
-
-        return self.controls.prepare(motion, KinematicCorrector(self._cleanup))
-
-    def finish(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a correction with the changes that people made to it.
-
-        Args:
-            motion: Motion of T frames before its correction.
-
-        Raises:
-            CorrectorError: The result is not finite.
-        """
-        if correction.failure is not None:
-            correction = replace(correction, failure=self._advise(motion, correction.failure))
-        return self.controls.apply(motion, correction)
-
-    def _advise(self, motion: Motion, failure: Failure) -> Failure:
-        """Return a failure with the remedies that were used already or cannot help, and the floor that would help."""
-        from selfcorrect.motion.checks.floor import find_level_under
-        from selfcorrect.motion.checks.motion_features import MotionFeatures
-        from selfcorrect.motion.corrector_interface.results import FailureKind
-        from selfcorrect.motion.observation.observation import observe
-
-        is_tried = {
-            "drop": True,
-            "support": self.support == "off",
-            "faithful": self.strength == 0.0,
-            "kinematic": self.kinematic,
-            "fallback": self.fallback != "none",
-        }
-        if failure.kind is FailureKind.FLOATING and not self.reading.drop:
-            features = MotionFeatures(motion)
-            level_m = find_level_under(features, failure.frame or 0, failure.last_frame)
-            if level_m is not None and abs(level_m) > _ON_FLOOR_M:
-                failure = replace(failure, value=level_m + (self.reading.floor or 0.0))
-                is_off = abs(observe(features.motion).floor_m - level_m) > _DROPPED_M
-                is_tried["drop"] = self.reading.floor is not None or is_off
-        return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
-
     def resolve_engine(self) -> CorrectionOptions:
         """Return these options with the name of the engine, which is imported; kinematic options need none."""
         if self.kinematic:
@@ -239,44 +192,50 @@ class CorrectionOptions:
     @property
     def _shows_simulation(self) -> bool:
         """Return whether simulated states can come out of motions that their plan suits, so that engines differ."""
-        is_always = "always" in (self.simulate, find_preset(self.strength).simulate)
+        is_always = "always" in (self.simulate, self._preset.simulate)
         return is_always or self.raw or not self.scene.is_plain
 
-    def corrector(self, workers: int = 1) -> KinematicCorrector | PhysicsCorrector:
-        """Return the corrector with these options."""
-        from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+    @property
+    def pipeline(self) -> Pipeline:
+        """Return the stages that prepared motions pass; the engine is imported."""
+        from selfcorrect.simulators.corrector import PhysicsCorrector
 
-        preset = find_preset(self.strength)
-        cleanup = self._cleanup
         if self.kinematic:
-            return KinematicCorrector(cleanup, workers)
+            return self.kinematic_pipeline
+        preset = self._preset
         tracker = preset.tracker(self.resolve_engine().engine, self.mass_kg, self.fallback)
         simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
-        return PhysicsCorrector(tracker, cleanup, workers, self.scene, simulate)
+        postprocess = () if self.raw else preset.postprocess
+        return PhysicsCorrector(tracker, self._cleanup, 1, self.scene, simulate, postprocess).pipeline
 
-    def correct(self, motions: Sequence[Motion], workers: int = 1) -> list[CorrectedMotion]:
-        """Correct prepared motions in so many processes; see `finish` for what follows."""
-        from selfcorrect.simulators.corrector import correct_motions
+    @property
+    def kinematic_pipeline(self) -> Pipeline:
+        """Return the stages that motions pass if nothing is simulated."""
+        from selfcorrect.simulators.pipeline import Pipeline
 
-        return correct_motions(motions, self.corrector(workers).pipeline, workers)
+        return Pipeline(self._cleanup, postprocess=() if self.raw else self._preset.kinematic_postprocess)
+
+    @property
+    def _preset(self) -> CorrectorPreset:
+        from selfcorrect.simulators.presets import FILES, find_preset
+
+        return FILES if self.kinematic and self.strength == RESIDUAL_FREE else find_preset(self.strength)
 
     @property
     def _cleanup(self) -> CleanupSettings:
         """Return the settings of the kinematic clean-up."""
-        from selfcorrect.simulators import presets
-        from selfcorrect.simulators.cleanup import clean
+        from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
 
-        if find_preset(self.strength).is_for_samples:
-            return presets.SAMPLES.cleanup
-        preset = presets.RESIDUAL_FREE if self.is_residual_free else presets.FILES
-        stabilize = clean.StabilizeFloor(remove=self.remove_drift, level=self.level)
-        join = clean.JoinSplices(join_takes=self.join_takes)
-        settings = replace(preset.cleanup, support=self.support, level=self.level, frame_times=self.frame_times)
+        settings = self._preset.cleanup
+        if self.strength == SIMULATED:
+            return settings
+        stabilize = StabilizeFloor(remove=self.remove_drift, level=self.level)
+        join = JoinSplices(join_takes=self.join_takes)
+        settings = replace(settings, support=self.support, level=self.level, frame_times=self.frame_times)
         settings = settings.with_steps(stabilize, join)
         if self.keep_level:
-            settings = settings.with_steps(clean.LevelFloor(farthest_move_m=KEPT_LEVEL_M))
-        settings = replace(settings, polish=False) if self.raw else settings
-        return settings if self.reading.floor is None else settings.without_steps(clean.LevelFloor)
+            settings = settings.with_steps(LevelFloor(farthest_move_m=KEPT_LEVEL_M))
+        return settings if self.reading.floor is None else settings.without_steps(LevelFloor)
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """Return these options with other values by name; SettingError for an unknown name."""

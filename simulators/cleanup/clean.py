@@ -83,9 +83,6 @@ class CleanupSettings:
     """Treatment of frames that only repeat others: see `FrameRepeats`."""
     close_loops: bool = True
     """Correct a motion that ends in its first pose as a cycle, so that it closes."""
-    polish: bool = True
-    """Blend the simulation with the plan where it gains nothing or roughens a motion: the steps of
-    `postprocess.POSTPROCESS`. Otherwise simulated states come out unchanged."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:
@@ -96,8 +93,8 @@ class CleanupSettings:
 
     @classmethod
     def for_samples(cls) -> Self:
-        """Return the settings for samples of a model: see `SAMPLES`. Simulated states come out unchanged."""
-        return cls(SAMPLES, support="floor", close_loops=False, polish=False)
+        """Return the settings for samples of a model: see `SAMPLES`."""
+        return cls(SAMPLES, support="floor", close_loops=False)
 
     @property
     def mode(self) -> SupportMode:

@@ -1,4 +1,4 @@
-"""Settings of the tracker: body, engine, drive of the root, search without residual force, acceptance, presets."""
+"""Settings of the tracker: body, engine, drive of the root, search without residual force, acceptance."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ RESIDUAL_FREE = "residual-free"
 """Preset without residual force, which is beyond the dial: see `TrackerSettings.without_residual`."""
 
 SIMULATED = "simulated"
-"""Preset of raw simulated states, which has another drive."""
+"""Preset of raw simulated states of samples, which has another drive: see `presets.SAMPLES`."""
 
 _DRIVE_ENDS = {
     "horizontal_rad_s": (22.0, 10.0),
@@ -344,57 +344,6 @@ def default_tracker() -> TrackerSettings:
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named way to correct motions by physics."""
-
-    summary: str
-    """Purpose of the preset."""
-    drive: DriveSettings | None
-    """Drive of the root; None for no residual force."""
-    simulate: SimulateChoice = "auto"
-    """Default selection of the motions to simulate."""
-    is_for_samples: bool = False
-    """True for samples of a model: on a known, level floor, cleaned up only for a simulation, and returned as raw
-    simulated states. See `CleanupSettings.for_samples`."""
-
-    def tracker(
-        self, engine: str = "pybullet", mass_kg: float | None = None, fallback: FallbackChoice = "none"
-    ) -> TrackerSettings:
-        """Return the settings of the tracker.
-
-        Args:
-            mass_kg: Mass of the body; None for the usual one at its stature.
-            fallback: Treatment of a body that falls without residual force.
-        """
-        if self.drive is None:
-            return TrackerSettings.without_residual(engine, mass_kg, fallback)
-        return TrackerSettings.with_drive(self.drive, engine, mass_kg)
-
-
-PRESETS = {
-    "faithful": Preset("closest to the motion", DriveSettings.at_strength(STRENGTHS["faithful"])),
-    "balanced": Preset("the default", DriveSettings.at_strength(STRENGTHS["balanced"])),
-    "physical": Preset("least residual force", DriveSettings.at_strength(STRENGTHS["physical"])),
-    RESIDUAL_FREE: Preset("no residual force: only muscles and contacts hold the body up", None, simulate="always"),
-    SIMULATED: Preset(
-        "raw simulated states of model samples on a known floor, as loops use them",
-        # Near "balanced": values of the published loops.
-        DriveSettings(
-            horizontal_rad_s=12.5,
-            vertical_rad_s=8.5,
-            angular_rad_s=14.0,
-            yaw_rad_s=16.0,
-            linear_damping=0.4,
-            angular_damping=0.35,
-        ),
-        simulate="always",
-        is_for_samples=True,
-    ),
-}
-"""Presets by name. A number from 0 to 1 is a point on the dial between "faithful" and "physical"."""
-
-
 def parse_strength(word: str | float) -> float:
     """Return the point on the dial of a name of `STRENGTHS` or a number.
 
@@ -406,16 +355,9 @@ def parse_strength(word: str | float) -> float:
     except (TypeError, ValueError, OverflowError):
         strength = -1.0
     if isinstance(word, bool) or not 0 <= strength <= 1:
-        names = ", ".join(PRESETS)
+        names = ", ".join((*STRENGTHS, RESIDUAL_FREE, SIMULATED))
         raise SettingError(f"strength must be one of {names} or a number from 0 to 1, got {describe_value(word)}")
     return strength
-
-
-def find_preset(strength: str | float) -> Preset:
-    """Return the preset with a name, or at a point on the dial; SettingError for other words."""
-    if isinstance(strength, str) and strength in PRESETS:
-        return PRESETS[strength]
-    return Preset("a point on the dial", DriveSettings.at_strength(parse_strength(strength)))
 
 
 def normalize_strength(strength: str | float) -> str | float:

@@ -12,8 +12,8 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime import processes
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.pipeline import Physics, correct_cleaned
-from selfcorrect.simulators.settings.plan import SUPPORT_MODES
+from selfcorrect.simulators.pipeline import Pipeline, correct_cleaned
+from selfcorrect.simulators.postprocess import POSTPROCESS
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
 
@@ -119,14 +119,15 @@ def test_the_other_engine_catches_a_floating_motion(walk):
     """A walk 8 cm above the floor, which its maker believes in, has no contacts in another engine."""
     pytest.importorskip("mujoco")
     batch = MotionBatch.stack([walk])
-    as_it_is = SUPPORT_MODES["off"]
+    as_it_is = CleanupSettings(support="off")
     cleaned = clean_motions(batch, CleanupSettings())
     raised = replace(cleaned.motions, root_m=cleaned.motions.root_m + np.array([0.0, 0.08, 0.0]))
-    physics = Physics(TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False), as_it_is)
-    stands = correct_cleaned(physics, [replace(cleaned, original=cleaned.motions, motions=cleaned.motions)])[0][
+    tracker = TrackerSettings(engine=EngineSettings(name="mujoco"), filter_dynamics=False)
+    pipeline = Pipeline(as_it_is, tracker, postprocess=POSTPROCESS)
+    stands = correct_cleaned(pipeline, [replace(cleaned, original=cleaned.motions, motions=cleaned.motions)])[0][
         0
     ].timeline
-    floats = correct_cleaned(physics, [replace(cleaned, original=raised, motions=raised)])[0][0].timeline
+    floats = correct_cleaned(pipeline, [replace(cleaned, original=raised, motions=raised)])[0][0].timeline
     assert stands.loads_bodyweights.sum(axis=1).mean() > 0.7
     assert judge.find_loaded_feet(floats).mean() < 0.7 * judge.find_loaded_feet(stands).mean()
     assert floats.residual_force_bodyweights.mean() > 2 * stands.residual_force_bodyweights.mean()

@@ -159,9 +159,8 @@ def test_what_was_removed_is_reported(walk):
 
 
 def test_strength_trades_closeness_for_independence(walk):
-    raw = CleanupSettings(polish=False)
     corrections = [
-        PhysicsCorrector(TrackerSettings.at_strength(strength), raw)([walk])[0].diagnostics
+        PhysicsCorrector(TrackerSettings.at_strength(strength), postprocess=())([walk])[0].diagnostics
         for strength in (0.0, 0.7, 1.0)
     ]
     help_needed = [figures["residual_force_bodyweights"] for figures in corrections]
@@ -248,7 +247,7 @@ def test_a_rigs_pose_that_blends_into_a_motion_stays_and_changes_little_of_it(is
 @pytest.mark.parametrize("kind", [KinematicCorrector, PhysicsCorrector])
 def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind):
     """And one of a model that diverged is rejected without the others."""
-    corrector = kind(cleanup=CleanupSettings.for_samples())
+    corrector = kind(cleanup=CleanupSettings.for_samples(), postprocess=())
     windows = [walk.frames(start, start + 12) for start in range(0, 10, 2)]
     broken = replace(windows[2], root_m=np.full_like(windows[2].root_m, np.nan))
     batch = MotionBatch.stack([*windows[:2], broken, *windows[3:]])

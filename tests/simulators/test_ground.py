@@ -146,7 +146,7 @@ def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted_walk: Mo
     if place == "slope":
         motion = replace(on_slope(planted_walk, 10.0), ground=sc.Ground(slope_deg=10.0))
     settings = TrackerSettings(engine=EngineSettings(name=engine))
-    raw = PhysicsCorrector(settings, CleanupSettings(polish=False))([motion])[0]
+    raw = PhysicsCorrector(settings, postprocess=())([motion])[0]
     assert raw.accepted, raw.reason
     assert raw.after["penetration_m"] < 0.01
     assert mean_distance_m(raw.motion, motion) < 0.06

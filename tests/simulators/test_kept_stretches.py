@@ -92,8 +92,6 @@ def test_a_simulation_that_is_off_gives_way_to_the_plan() -> None:
     (followed,) = PhysicsCorrector(never)([walk])
     assert followed.accepted
     assert NoteKind.NOT_FOLLOWED in {note.kind for note in followed.notes}
-    raw = PhysicsCorrector(never)
-    raw = replace(raw, cleanup=replace(raw.cleanup, polish=False))
-    (rejected,) = raw([walk])
+    (rejected,) = PhysicsCorrector(never, postprocess=())([walk])
     assert rejected.failure is not None
     assert rejected.failure.kind is FailureKind.OFF

@@ -108,7 +108,7 @@ def test_a_plan_that_is_not_finite_is_simulated(walk):
 
 @pytest.mark.parametrize("scene", [Scene(load_kg=10.0), None], ids=["load", "raw"])
 def test_states_that_come_out_as_simulated_are_always_simulated(walk, scene):
-    settings = {"cleanup": replace(KNOWN_FLOOR, polish=False)} if scene is None else {"scene": scene}
+    settings = {"postprocess": ()} if scene is None else {"scene": scene}
     correction = replace(AUTO, **settings)([walk])[0]
     assert correction.stage is Stage.SIMULATED
     assert correction.residual["simulated_share"] == 1.0

@@ -19,7 +19,6 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.postprocess import (
     BLEND_SIMULATION,
@@ -173,8 +172,8 @@ def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps
 
 
 def test_raw_states_are_those_of_the_simulation(walk: Motion) -> None:
-    raw = PhysicsCorrector(cleanup=CleanupSettings(polish=False))([walk])[0]
-    simulated = PhysicsCorrector(cleanup=CleanupSettings(polish=True))([walk])[0]
+    raw = PhysicsCorrector(postprocess=())([walk])[0]
+    simulated = PhysicsCorrector()([walk])[0]
     assert raw.diagnostics["polished_m"] == 0.0
     assert 0.0 < simulated.diagnostics["polished_m"] < 0.008
     assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(simulated.motion), axis=-1).mean() < 8

@@ -21,7 +21,7 @@ from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
-from selfcorrect.simulators.corrector import correct_motions
+from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.views import VIEWS, SeeMotion
 
@@ -128,7 +128,7 @@ def test_a_pipeline_that_keeps_its_batches_keeps_the_motion(disguise: str, monke
 
     monkeypatch.setattr("selfcorrect.simulators.corrector.correct_batches", keep_batches)
     motion = DISGUISES[disguise](made_motion("walk"))
-    (correction,) = correct_motions([motion], FILES)
+    (correction,) = correct_through_views([motion], FILES)
     assert_same(correction.motion, motion)
     assert calls == [2 if disguise == "takes" else 1]
     parts = [motion]

@@ -24,17 +24,15 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
 from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
-    PRESETS,
-    RESIDUAL_FREE,
     WITHOUT_RESIDUAL,
     FallbackChoice,
+    TrackerSettings,
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import select_motions
@@ -90,12 +88,12 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
 
     fallback: treatment of bodies that fall.
     """
-    tracker = PRESETS[RESIDUAL_FREE].tracker(engine, fallback=fallback)
+    tracker = TrackerSettings.without_residual(engine, fallback=fallback)
     search = FALLBACK if tracker.has_fallback else WITHOUT_RESIDUAL
     # Fewer copies than for files: of 16 real windows 11 were followed so; with 64 more copies 13, in almost three times
     # the time.
     shorter = replace(search, particle_counts=(16,), beam_width=8, window_s=0.1, backtrack_windows=(8,))
-    return PhysicsCorrector(replace(tracker, residual_free=shorter), CleanupSettings.for_samples())
+    return PhysicsCorrector(replace(tracker, residual_free=shorter), SAMPLES.cleanup)
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
@@ -167,8 +165,7 @@ def randomized_dynamics(inputs: CorrectorInputs) -> Corrector:
 
 def kinematic(inputs: CorrectorInputs) -> Corrector:
     """Make the kinematic clean-up of the physics corrector, without simulation."""
-    corrector = KinematicCorrector(CleanupSettings.for_samples())
-    return SampleCorrector(corrector, inputs.codec, inputs.progress, "kinematic")
+    return SampleCorrector(SAMPLES.kinematic_corrector, inputs.codec, inputs.progress, "kinematic")
 
 
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:

@@ -14,7 +14,7 @@ from selfcorrect.experiments.file_correction.in_python import correct_files, cor
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 
@@ -132,30 +132,27 @@ def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_
 
 
 def test_the_command_makes_of_samples_what_loops_make() -> None:
-    from_command = CorrectionOptions(strength="simulated", engine="pybullet").corrector()
-    assert from_command == sample_corrector()
-    alone = CorrectionOptions(strength="simulated", kinematic=True).corrector()
-    assert alone == KinematicCorrector(CleanupSettings.for_samples())
+    from_command = CorrectionOptions(strength="simulated", engine="pybullet").pipeline
+    assert from_command == sample_corrector().pipeline
+    alone = CorrectionOptions(strength="simulated", kinematic=True).pipeline
+    assert alone == Pipeline(CleanupSettings.for_samples())
 
 
 @pytest.mark.parametrize("strength", ["balanced", "residual-free", "simulated"])
 def test_all_motions_are_simulated_where_that_is_asked_for_or_the_preset_needs_it(strength: str) -> None:
-    auto = CorrectionOptions(strength=strength, engine="mujoco").corrector()
-    always = CorrectionOptions(strength=strength, engine="mujoco", simulate="always").corrector()
-    assert isinstance(auto, PhysicsCorrector)
-    assert isinstance(always, PhysicsCorrector)
+    auto = CorrectionOptions(strength=strength, engine="mujoco").pipeline
+    always = CorrectionOptions(strength=strength, engine="mujoco", simulate="always").pipeline
     assert auto.simulate == ("auto" if strength == "balanced" else "always")
     assert always.simulate == "always"
 
 
 def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
-    corrector = CorrectionOptions(strength="residual-free", fallback="balanced").corrector()
-    alone = CorrectionOptions(strength="residual-free").corrector()
-    assert isinstance(corrector, PhysicsCorrector)
-    assert isinstance(alone, PhysicsCorrector)
-    assert corrector.tracker == TrackerSettings.without_residual(fallback="balanced")
-    assert corrector.tracker.has_fallback
-    assert not alone.tracker.has_fallback
+    tracker = CorrectionOptions(strength="residual-free", fallback="balanced").pipeline.tracker
+    alone = CorrectionOptions(strength="residual-free").pipeline.tracker
+    assert tracker == TrackerSettings.without_residual(fallback="balanced")
+    assert tracker.has_fallback
+    assert alone is not None
+    assert not alone.has_fallback
 
 
 @pytest.mark.parametrize(

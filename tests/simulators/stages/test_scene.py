@@ -46,7 +46,7 @@ NEARLY_PLAIN = Scene(push_n=(0.0, 0.0, 1e-6))
 def follow_clip(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
     """What a body that is helped as little as the dial has it makes of a motion."""
     corrector = PhysicsCorrector(
-        TrackerSettings.at_strength(1.0, engine), CleanupSettings(close_loops=False, polish=False), scene=scene
+        TrackerSettings.at_strength(1.0, engine), CleanupSettings(close_loops=False), scene=scene, postprocess=()
     )
     correction = corrector([motion_of(name)])[0]
     assert correction.accepted, correction.reason

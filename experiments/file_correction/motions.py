@@ -1,0 +1,68 @@
+"""Correct motions with the options of people: each is prepared, many are corrected together, each is finished."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from selfcorrect.motion.checks.floor import find_level_under
+from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
+
+from .options import CorrectionOptions
+
+_ON_FLOOR_M = 0.02
+"""Height of a floor up to which another floor does not help a motion."""
+_DROPPED_M = 0.05
+"""Largest distance from the floor on which a motion would stand, up to which the option `drop` helps."""
+
+
+def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
+    """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
+    from selfcorrect.simulators.corrector import correct_through_views
+
+    return options.controls.prepare(motion, partial(correct_through_views, pipeline=options.kinematic_pipeline))
+
+
+def correct_prepared(
+    motions: Sequence[Motion], options: CorrectionOptions, workers: int = 1
+) -> Sequence[CorrectedMotion]:
+    """Correct prepared motions in so many processes; see `finish_correction` for what follows."""
+    from selfcorrect.simulators.corrector import correct_through_views
+
+    return correct_through_views(motions, options.pipeline, workers)
+
+
+def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
+    """Return a correction with the changes that people made to it.
+
+    Args:
+        motion: Motion of T frames before its correction.
+
+    Raises:
+        CorrectorError: The result is not finite.
+    """
+    if correction.failure is not None:
+        correction = replace(correction, failure=_advise(motion, correction.failure, options))
+    return options.controls.apply(motion, correction)
+
+
+def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Failure:
+    """Return a failure with the remedies that were used already or cannot help, and the floor that would help."""
+    floor_m = options.reading.floor
+    is_tried = {
+        "drop": True,
+        "support": options.support == "off",
+        "faithful": options.strength == 0.0,
+        "kinematic": options.kinematic,
+        "fallback": options.fallback != "none",
+    }
+    if failure.kind is FailureKind.FLOATING and not options.reading.drop:
+        features = MotionFeatures(motion)
+        level_m = find_level_under(features, failure.frame or 0, failure.last_frame)
+        if level_m is not None and abs(level_m) > _ON_FLOOR_M:
+            failure = replace(failure, value=level_m + (floor_m or 0.0))
+            is_off = abs(observe(features.motion).floor_m - level_m) > _DROPPED_M
+            is_tried["drop"] = floor_m is not None or is_off
+    return replace(failure, tried=tuple(remedy for remedy, is_used in is_tried.items() if is_used))
