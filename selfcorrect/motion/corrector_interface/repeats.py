@@ -5,7 +5,9 @@ show each frame twice, 25 in 30 every fifth frame twice. The recording was even,
 the file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Its samples keep their
 frames, and only the copies are wrong.
 
-Steps are compared with the largest steps beside them, so that noise on top of copies does not hide them.
+Steps are compared with the largest steps beside them. Noise on top of copies makes all steps large, but not in the
+direction in which the body moves: the mean step onto copies along this direction is zero. So if nothing else shows a
+pattern, the means of all regular patterns are compared in relation to their noise.
 """
 
 from __future__ import annotations
@@ -35,6 +37,20 @@ _HIGH = 0.7
 """Other steps are larger than this share."""
 _LOW_OF_PART = 0.8
 """Steps of the root and of most joints onto copies are smaller than this share of their own steps beside them."""
+_COPY = 0.3
+"""Steps onto copies go less far along the way than this share of the mean step, in the median of their place."""
+_SAMPLE = 0.4
+"""Steps onto samples go further than this."""
+_AS_SPACED = 0.7
+"""Steps onto samples go further than this share of the samples' spacing, in the median of all."""
+_CLEARLY = 10.0
+"""Least difference of the medians of both kinds of steps, in standard errors."""
+_WINDOW = 6
+"""Number of frames before and after a step that show the way, for long periods; for others, it is a whole period."""
+_ALIKE = 0.3
+"""Smaller mean steps on one side than this share of those on the other are those of a body that starts or stops."""
+_SEARCHED = 4096
+"""Number of frames in which patterns are sought."""
 _STRAY = 0.1
 """Largest share of copies that may be outside a pattern, and of frames in it that are no copies."""
 _LINEAR = 0.05
@@ -79,8 +95,19 @@ class FrameRepeats:
             return cls(np.cumsum(~is_linear) - 1, np.flatnonzero(~is_linear).astype(float), spacing, is_linear=True)
         ratios = _compare_with_neighbours(steps)
         is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
-        is_lost = is_copy.sum() >= _FEWEST_COPIES and _measure_catching_up(is_copy, ratios) > _LOST
+        if is_copy.sum() < _FEWEST_COPIES:
+            return cls._from_noisy_copies(motion)
+        is_lost = _measure_catching_up(is_copy, ratios) > _LOST
         return cls._from_copies(is_copy, 0.0) if is_lost else cls()
+
+    @classmethod
+    def _from_noisy_copies(cls, motion: Motion) -> FrameRepeats:
+        """Return the samples of a motion with noise on top, which leaves no exact copies."""
+        is_copy, spacing, shares = _find_noisy_pattern(motion)
+        if not spacing:
+            return cls()
+        is_lost = _measure_catching_up(is_copy, shares) > _LOST
+        return cls._from_copies(is_copy, 0.0 if is_lost else spacing)
 
     @classmethod
     def _from_copies(cls, is_copy: np.ndarray, spacing: float) -> FrameRepeats:
@@ -284,22 +311,115 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
     """
     is_rare = np.mean(ratios < low) < 0.5 / _LONGEST_PERIOD
     for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
-        rows = -(-len(ratios) // period)
-        folded = np.full(rows * period, np.nan)
-        folded[: len(ratios)] = ratios
-        folded = folded.reshape(rows, period)
-        known = np.isfinite(folded)
-        if known.sum(0).min() < _FEWEST_PERIODS:
+        folded = _fold(ratios, period)
+        if np.isfinite(folded).sum(0).min() < _FEWEST_PERIODS:
             break
         typical = median_of_known(folded, axis=0)
         is_low = typical < low
         is_clear = np.logical_or(is_low, typical > high).all()
         if is_clear and is_low.any() and not is_low.all() and _is_rhythm(~is_low):
-            repeated = np.tile(is_low, rows)[: len(ratios)]
+            repeated = np.resize(is_low, len(ratios))
             strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
             if strays <= _STRAY * repeated.sum():
                 return np.append(False, repeated), period / int(np.sum(~is_low))
     return np.zeros(len(ratios) + 1, dtype=bool), 0.0
+
+
+def _fold(values: np.ndarray, period: int) -> np.ndarray:
+    """Return values (S,) as rows of a period, the last one filled with NaN."""
+    folded = np.full((-(-len(values) // period), period), np.nan)
+    folded.flat[: len(values)] = values
+    return folded
+
+
+def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
+    """Return as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps."""
+    part = motion.frames(0, _SEARCHED)
+    part = replace(part, rotations=make_continuous(part.rotations))
+    shares_by_window: dict[int, np.ndarray] = {}
+    for period in range(2, _LONGEST_PERIOD + 1):
+        window = _WINDOW if period > 2 * _WINDOW else period * max(1, round(4 / period))
+        if window not in shares_by_window:
+            shares_by_window[window] = _measure_shares(part, window)
+        folded = _fold(shares_by_window[window], period)
+        counts = np.isfinite(folded).sum(axis=0)
+        if counts.min() < _FEWEST_PERIODS:
+            continue
+        typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
+        is_low = typical < _COPY
+        is_clear = np.logical_or(is_low, typical > _SAMPLE).all() and is_low.any() and not is_low.all()
+        if not is_clear or not _is_rhythm(~is_low):
+            continue
+        shares = shares_by_window[window]
+        if len(part) < len(motion):
+            shares = _measure_shares(replace(motion, rotations=make_continuous(motion.rotations)), window)
+        is_copy = np.append(False, np.resize(is_low, len(shares)))
+        spacing = period / int(np.sum(~is_low))
+        if _has_copies(shares, is_copy, spacing) and _stands_as_whole(part, is_copy, window):
+            return is_copy, spacing, shares
+    return np.zeros(len(motion), dtype=bool), 0.0, np.zeros(0)
+
+
+def _measure_shares(motion: Motion, window: int) -> np.ndarray:
+    """Return each step (S,) along the way of the frames around it, over their mean step; NaN at ends and at rest.
+
+    Args:
+        motion: Motion whose rotations are continuous.
+        window: Number of frames before and after the step; the frames of the step itself are none of them.
+    """
+    steps = len(motion) - 1
+    shares = np.full(steps, np.nan)
+    for start in range(window + 1, steps - window - 1, SLAB):
+        stop = min(start + SLAB, steps - window - 1)
+        frames = slice(start - window - 1, stop + window + 2)
+        rotations = motion.rotations[frames].reshape(len(motion.root_m[frames]), -1)
+        poses = np.concatenate([motion.root_m[frames], rotations / np.sqrt(len(motion.skeleton))], axis=1)
+        shares[start:stop] = _measure_shares_of(poses, window)
+    return shares
+
+
+def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
+    """Return as `_measure_shares` (T − 3 − 2 · window,) of values (T, …, D), without the ends."""
+    means = (poses[window:] - poses[:-window]) / window
+    before = means[: -window - 3]
+    after = means[window + 3 :]
+    way = (before + after) / 2
+    step = np.diff(poses[window + 1 : -window - 1], axis=0)
+    before_squares = np.einsum("...i,...i", before, before)
+    after_squares = np.einsum("...i,...i", after, after)
+    larger = np.maximum(before_squares, after_squares)
+    is_moving = np.minimum(before_squares, after_squares) > np.maximum(100 * _UNCHANGED**2, _ALIKE**2 * larger)
+    along = np.einsum("...i,...i", step, way) / np.maximum(np.einsum("...i,...i", way, way), _UNCHANGED**2)
+    return np.where(is_moving, along, np.nan)
+
+
+def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
+    """Return whether the root and most joints step less far along their ways onto copies, not only one of them."""
+    onto_copies = is_copy[window + 2 : len(motion) - window - 1]
+    root = _measure_shares_of(motion.root_m, window)[onto_copies]
+    joints = _measure_shares_of(motion.rotations, window)[onto_copies]
+    is_turning = np.isfinite(joints).sum(axis=0) >= _FEWEST_COPIES
+    is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
+    if not is_turning.any():
+        return False
+    typical = float(np.median(np.nanmedian(joints[:, is_turning], axis=0)))
+    return (is_root_still or float(np.nanmedian(root)) < _LOW_OF_PART) and typical < _LOW_OF_PART / 2
+
+
+def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
+    """Return whether steps onto copies (S + 1,) are zero but for their noise, which steps backwards show."""
+    is_known = np.isfinite(shares)
+    copies = shares[is_copy[1:] & is_known]
+    samples = shares[~is_copy[1:] & is_known]
+    backward = -copies[copies < 0]
+    noise = float(np.median(backward)) / 0.6745 if len(backward) > _FEWEST_COPIES else 0.0
+    typical = float(np.median(samples))
+    return (
+        float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
+        and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
+        and typical > _AS_SPACED * spacing
+        and typical * np.sqrt(len(copies)) > _CLEARLY * noise
+    )
 
 
 def _is_rhythm(is_start: np.ndarray) -> bool:

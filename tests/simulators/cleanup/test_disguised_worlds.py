@@ -219,7 +219,7 @@ def add_noise(motion: Motion, noise_m: float, noise_rad: float) -> Motion:
     rates=st.sampled_from([(25, 30), (24, 60), (50, 60), (24, 30), (30, 60), (12, 60)]),
     kind=st.sampled_from(["walk", "run", "turn"]),
     phase=st.sampled_from([0.0, 0.3, 0.7]),
-    noise=st.sampled_from([0.0, 1.0]),
+    noise=st.sampled_from([0.0, 1.0, 3.0]),
 )
 def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
     rates: tuple[int, int], kind: Kind, phase: float, noise: float
@@ -242,6 +242,13 @@ def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
     kept = repeats.restore(noisy, CorrectedMotion(samples), "keep").motion
     np.testing.assert_array_equal(kept.root_m, samples.root_m[repeats.sources])
     assert np.abs(kept.root_m - noisy.root_m).max() < 0.01 * noise + 1e-9
+
+
+@pytest.mark.parametrize("fps", [30.0, 60.0])
+@pytest.mark.parametrize("kind", ["walk", "run", "turn", "idle"])
+def test_noise_alone_repeats_no_frames(kind: Kind, fps: float) -> None:
+    noisy = add_noise(made_motion(kind, fps=fps, frames=round(5 * fps)), 0.005, np.radians(0.5))
+    assert not FrameRepeats.from_motion(noisy).has_repeats
 
 
 @settings(max_examples=20, deadline=None)
