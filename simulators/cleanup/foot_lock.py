@@ -30,8 +30,8 @@ class FootSettings:
     held_rad: tuple[float, float] = (float(np.radians(8.0)), float(np.radians(14.0)))
     """Angles between which such a sole becomes tilted."""
     furthest_slide_m: float = 0.3
-    """Feet on a floor that drifts are planted as on one that stands still if no stance slides as far as this. Of longer
-    slides legs take so much, and of those beyond three times as long nothing: the body glides."""
+    """Feet on a drifting floor are planted as on a still floor if no stance slides as far as this. The legs absorb this
+    much of longer slides, and nothing of slides more than three times as long: the body glides."""
     flat_rad: float = float(np.radians(2.0))
     """A standing foot tilted by less is laid flat."""
     tilted_rad: float = float(np.radians(6.0))
