@@ -57,13 +57,20 @@ class RunnerRow(Row):
     tries: int = 1
     """Number of times that a job may fail at the same place before all other jobs go on without it; with 1, the first
     failure ends all."""
+    is_local: bool = False
+    """True for a runner of as many jobs at once as there are workers, which gets no more jobs than that."""
 
 
 RUNNERS = Registry(
     "runner",
     [
-        RunnerRow("here", f"{__name__}:run_sequentially", "Job by job, in this process."),
-        RunnerRow("processes", f"{__name__}:processes", "Several jobs at once, in processes of this machine."),
+        RunnerRow("here", f"{__name__}:run_sequentially", "Job by job, in this process.", is_local=True),
+        RunnerRow(
+            "processes",
+            f"{__name__}:processes",
+            "Several jobs at once, in processes of this machine.",
+            is_local=True,
+        ),
         RunnerRow(
             "ray",
             "selfcorrect.experiments.jobs.ray_cluster:ray_cluster",
@@ -114,7 +121,7 @@ def run_jobs(
             observe(event)
 
         with start(where, folder, show) as submit:
-            _Schedule(jobs, submit, RUNNERS.row(where.chosen).tries, bars, each_alone).run()
+            _Schedule(jobs, submit, RUNNERS.row(where.chosen), where.workers, bars, each_alone).run()
 
 
 def require_runner(where: Where) -> None:
@@ -138,7 +145,9 @@ def use_one_thread() -> None:
 class _Schedule:
     """Jobs that are waiting, running and failed."""
 
-    def __init__(self, jobs: Sequence[Job], submit: Submit, tries: int, bars: Bars, each_alone: bool) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], submit: Submit, runner: RunnerRow, workers: int, bars: Bars, each_alone: bool
+    ) -> None:
         self._jobs = {job.name: job for job in jobs}
         if len(self._jobs) < len(jobs):
             name, _ = Counter(job.name for job in jobs).most_common(1)[0]
@@ -150,7 +159,8 @@ class _Schedule:
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
         self._path_lengths = _measure_paths(self._jobs)
         self._submit = submit
-        self._tries = tries
+        self._tries = runner.tries
+        self._capacity = workers if runner.is_local else len(jobs)
         self._bars = bars
         self._each_alone = each_alone
         self._running: dict[Future[None], str] = {}
@@ -159,9 +169,11 @@ class _Schedule:
 
     def run(self) -> None:
         self._graph.prepare()
-        while (ready := self._graph.get_ready()) or self._running:
-            for name in sorted(ready, key=self._path_lengths.__getitem__, reverse=True):
-                self._start(name)
+        waiting: list[str] = []
+        while (ready := self._graph.get_ready()) or waiting or self._running:
+            waiting = sorted([*waiting, *ready], key=self._path_lengths.__getitem__, reverse=True)
+            while waiting and len(self._running) < self._capacity:
+                self._start(waiting.pop(0))
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._settle(self._running.pop(future), future)

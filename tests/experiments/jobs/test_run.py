@@ -56,6 +56,7 @@ def test_the_longest_path_starts_first(tmp_path: Path):
     run_jobs(jobs, Where(1), "test", observe=lambda event: started.append(event.job))
     first_of_each = [name for name in dict.fromkeys(started) if name.endswith("-0")]
     assert first_of_each == ["late-0", "long-0", "short-0", "alone-0"]
+    assert [*dict.fromkeys(started)].index("late-1") < [*dict.fromkeys(started)].index("short-0"), "the longer path"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
