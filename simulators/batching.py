@@ -67,7 +67,7 @@ def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[li
     return list(groups.values())
 
 
-def find_flaw(motion: Motion) -> Failure | None:
+def find_input_failure(motion: Motion) -> Failure | None:
     """Return why a motion cannot be worked on, None if it can."""
     if len(motion) < SHORTEST_FRAMES:
         return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)

@@ -15,7 +15,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.processes import map_tasks, require_workers
 from selfcorrect.runtime.progress import part_of_work
 
-from .batching import BATCH_SIZE, find_flaw, make_batches
+from .batching import BATCH_SIZE, find_input_failure, make_batches
 from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles
 from .pipeline import Pipeline, correct_batches
@@ -122,7 +122,7 @@ def correct_samples(
     bodies_together = corrector.pipeline.bodies_together
     for start in range(0, len(motions), bodies_together):
         together = range(start, min(start + bodies_together, len(motions)))
-        flaws = {index: flaw for index in together if (flaw := find_flaw(motions[index]))}
+        flaws = {index: flaw for index in together if (flaw := find_input_failure(motions[index]))}
         sound = [index for index in together if index not in flaws]
         batches = []
         for first in range(0, len(sound), BATCH_SIZE):
@@ -157,7 +157,7 @@ def correct_through_views(
     levels = []
     parts = list(motions)
     for see in views:
-        seen = [CorrectionView.of_one(part) if find_flaw(part) else see(part, pipeline) for part in parts]
+        seen = [CorrectionView.of_one(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
         levels.append(seen)
         parts = [part for view in seen for part in view.parts]
     with part_of_work(0.0, _FIRST_SHARE):
@@ -171,7 +171,7 @@ def correct_through_views(
 
 def _correct_in_batches(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
     """Correct like motions in batches, of which some go together, and reject those that nothing could work on."""
-    flaws = [find_flaw(motion) for motion in motions]
+    flaws = [find_input_failure(motion) for motion in motions]
     sound = [index for index, flaw in enumerate(flaws) if flaw is None]
     batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
     tasks = make_batches(motions, sound, batch_size, pipeline.bodies_together, workers)

@@ -157,7 +157,7 @@ class Planner:
         rise_m, turns_rad = solve_foot_moves(heights_m, arms_m, load, fps, placement)
         turns = quaternions(turns_rad)
         targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
-        targets_m[..., [0, 2]] += hold_contacts(points_m, load, fps, placement)
+        targets_m[..., [0, 2]] += hold_corners(points_m, load, fps, placement)
         no_shift_m = np.zeros_like(motions.root_m)
         rotations = solve_leg_ik(
             body.tree, plan.needs.positions_m, plan.needs.orientations, no_shift_m, targets_m, turns
@@ -237,7 +237,7 @@ def heel_load_share(
     return gaussian_filter1d(widest, around / 4, axis=1)
 
 
-def hold_contacts(
+def hold_corners(
     points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings = PLAN.placement
 ) -> np.ndarray:
     """Return horizontal displacements with which loaded corners of soles stay where they are.

@@ -7,8 +7,7 @@ with the plan. `RESIDUAL_FREE` does the same for bodies that fall if a support i
 
 from dataclasses import dataclass, replace
 
-from .cleanup import clean
-from .cleanup.clean import CleanupSettings
+from .cleanup.clean import FILE_STEPS, RESIDUAL_FREE_STEPS, CleanupSettings
 from .corrector import KinematicCorrector, PhysicsCorrector
 from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
 from .settings import tracker as strengths
@@ -59,7 +58,7 @@ class CorrectorPreset:
 
 
 FILES = CorrectorPreset(
-    cleanup=CleanupSettings(clean.FILES),
+    cleanup=CleanupSettings(FILE_STEPS),
     drive=DriveSettings(),
     simulate="auto",
     postprocess=POSTPROCESS,
@@ -68,7 +67,7 @@ FILES = CorrectorPreset(
 """Motions of files, at the strength "balanced"."""
 
 RESIDUAL_FREE = CorrectorPreset(
-    cleanup=CleanupSettings(clean.RESIDUAL_FREE),
+    cleanup=CleanupSettings(RESIDUAL_FREE_STEPS),
     drive=None,
     simulate="always",
     postprocess=(),

@@ -22,7 +22,7 @@ from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
-from .batching import SHORTEST_FRAMES, find_flaw
+from .batching import SHORTEST_FRAMES
 from .body.curves import smoothstep
 from .cleanup.drift import StabilizeFloor
 from .cleanup.splices import JoinSplices, find_takes
@@ -117,12 +117,12 @@ def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
     count = 0
     while count < len(motion) - 1:
         rest = motion.frames(count, len(motion))
-        frames = 0 if find_flaw(rest) else count_t_pose_frames(rest)
+        frames = 0 if len(rest) < SHORTEST_FRAMES else count_t_pose_frames(rest)
         if not frames:
             break
         count += frames
     rest = motion.frames(count, len(motion))
-    held_count = 0 if find_flaw(rest) else count_held_t_pose_frames(rest)
+    held_count = 0 if len(rest) < SHORTEST_FRAMES else count_held_t_pose_frames(rest)
     return count + held_count, held_count > 0
 
 

@@ -21,7 +21,7 @@ from selfcorrect.storage.files.writing import explain_write_error, is_stream, re
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
 from ..jobs.where import Where
-from .correct_file import FileTask, correct_files, is_finished, record_failure
+from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
 from .report import format_table, is_report, relative_folder, write_report
@@ -258,7 +258,7 @@ def _run_jobs(
     for start in range(0, len(tasks), files_per_job):
         job_tasks = tasks[start : start + files_per_job]
         others = f" and {len(job_tasks) - 1} more" if len(job_tasks) > 1 else ""
-        jobs.append(Job(f"{job_tasks[0].name}{others}", correct_files, (job_tasks, options), len(job_tasks)))
+        jobs.append(Job(f"{job_tasks[0].name}{others}", correct_tasks, (job_tasks, options), len(job_tasks)))
     run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
 
 

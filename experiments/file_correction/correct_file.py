@@ -137,7 +137,7 @@ def record_failure(task: FileTask, reason: str) -> None:
     failure.keep_files_of(earlier, output_hash).save(task.record)
 
 
-def correct_files(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
+def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
     """Correct files, many together, and record the result of each, also of one that cannot be read.
 
     The results have the same bytes whichever files are together.

@@ -14,7 +14,7 @@ from selfcorrect.storage.files.places import Place
 
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.where import Where
-from .correct_file import RECORDS, FileTask, correct_files, is_finished
+from .correct_file import RECORDS, FileTask, correct_tasks, is_finished
 from .file_result import FileResult, read_record
 from .options import CorrectionOptions
 from .report import REPORT, write_report
@@ -84,7 +84,7 @@ def _correct_copy(task: RemoteTask, file: FileTask, out: Place) -> None:
     """Correct the copy of a file, unless an earlier result is whole; send the record first, then the output."""
     is_done = is_finished(file, task.options)
     if not is_done:
-        correct_files([file], task.options, silent)
+        correct_tasks([file], task.options, silent)
         address = f"{task.source}/{file.name}"
         result = read_record(file.record)
         replace(result, source=address, reason=result.reason.replace(str(file.source), address)).save(file.record)

@@ -1,6 +1,6 @@
 """Kinematic clean-up: repairs of errors that a simulation should not have to fight.
 
-Order of the steps and settings: `clean` (`CleanupSettings`, `clean_motions`; `FILES`, `RESIDUAL_FREE`, `SAMPLES`).
+Order of the steps and settings: `clean` (`CleanupSettings`, `clean_motions`; `FILE_STEPS`, `SAMPLE_STEPS`).
 State between two steps, and their protocol: `cleaning` (`CleanupState`, `CleanupStep`).
 Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`), `splices` (`JoinSplices`), `seams` (`JoinBlocks`), `knees`
 (`TurnKnees`).

@@ -1,8 +1,9 @@
 """Kinematic clean-up: repair by kinematics, step by step, errors that a simulation should not have to fight.
 
-`FILES`, `RESIDUAL_FREE` and `SAMPLES` list the steps. Each step is a dataclass beside its functions: its fields are the
-thresholds, its docstring states the objective. All steps are vectorised over frames. Together they take
-about 6 thousandths of the duration of clips of 10 s on one core, and about 10 thousandths without the compiled kernels.
+`FILE_STEPS`, `RESIDUAL_FREE_STEPS` and `SAMPLE_STEPS` list the steps. Each step is a dataclass beside its functions:
+its fields are the thresholds, its docstring states the objective. All steps are vectorised over frames. Together they
+take about 6 thousandths of the duration of clips of 10 s on one core, and about 10 thousandths without the compiled
+kernels.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from .splices import JoinSplices
 from .stretches import RepairStretches
 from .supports import FindSupports
 
-FILES: tuple[CleanupStep, ...] = (
+FILE_STEPS: tuple[CleanupStep, ...] = (
     TurnKnees(),
     JoinBlocks(),
     Denoise(),
@@ -50,11 +51,13 @@ FILES: tuple[CleanupStep, ...] = (
 """Steps for motions of files: floor, soles and supports are estimated."""
 
 
-RESIDUAL_FREE = tuple(FindSupports(lowest_m=0.03) if isinstance(step, FindSupports) else step for step in FILES)
+RESIDUAL_FREE_STEPS = tuple(
+    FindSupports(lowest_m=0.03) if isinstance(step, FindSupports) else step for step in FILE_STEPS
+)
 """The same steps for bodies without residual force, which fall if a support is missed."""
 
 
-SAMPLES: tuple[CleanupStep, ...] = (
+SAMPLE_STEPS: tuple[CleanupStep, ...] = (
     Denoise(must_calm=False),
     JoinSplices(join_takes=True),
     RepairStretches(),
@@ -72,7 +75,7 @@ Estimates of floor and drift would displace them.
 class CleanupSettings:
     """Settings of the kinematic clean-up: its steps, and what carries the body."""
 
-    steps: tuple[CleanupStep, ...] = FILES
+    steps: tuple[CleanupStep, ...] = FILE_STEPS
     """Steps in their order; `PlantFeet` is always one of them."""
     support: SupportChoice = "infer"
     """Support of the body. "infer": steps, rungs and seats that the motion shows. "floor": only the floor. "off":
@@ -93,8 +96,8 @@ class CleanupSettings:
 
     @classmethod
     def for_samples(cls) -> Self:
-        """Return the settings for samples of a model: see `SAMPLES`."""
-        return cls(SAMPLES, support="floor", close_loops=False)
+        """Return the settings for samples of a model: see `SAMPLE_STEPS`."""
+        return cls(SAMPLE_STEPS, support="floor", close_loops=False)
 
     @property
     def mode(self) -> SupportMode:

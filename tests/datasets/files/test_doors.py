@@ -222,7 +222,7 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
     monkeypatch.setattr(correct_file, "correct_prepared", lambda motions, options: corrector(motions))
     out = path.parent.parent / "out"
     task = correct_file.FileTask(path, path.name, out)
-    correct_file.correct_files([task], CorrectionOptions(kinematic=True), lambda *progress: None)
+    correct_file.correct_tasks([task], CorrectionOptions(kinematic=True), lambda *progress: None)
     before = joint_positions(read_bvh(path).motion)
     after = joint_positions(read_bvh(out / path.name).motion)
     np.testing.assert_allclose(after, before, atol=TOLERANCE_M)

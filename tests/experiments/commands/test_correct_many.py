@@ -202,7 +202,7 @@ def test_files_of_one_name_and_several_formats_end_no_run(tmp_path: Path, suffix
 def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions, least: int) -> None:
     tasks = batch.make_tasks([Path("clips")], Path("out"))
     messages: list[tuple[str, int, int]] = []
-    correct_file.correct_files(tasks, options.resolve_engine(), lambda *message: messages.append(message))
+    correct_file.correct_tasks(tasks, options.resolve_engine(), lambda *message: messages.append(message))
     frames = sum(len(motion) for task in tasks for motion in open_motion(task.source).motions)
     correct = [message for message in messages if message[0] == "correct"]
     assert correct[0] == ("correct", 0, frames)
