@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 
@@ -10,7 +11,7 @@ from .motion_file import MotionFile
 from .skeletons.naming import parts_from_names
 from .skeletons.reading import Reading
 from .skeletons.units import measure_limbs, measure_stature
-from .skeletons.vertical import WORDS
+from .skeletons.vertical import WORDS, UpAxis
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,15 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     limbs = measure_limbs(motion.skeleton)
     lengths = tuple(f"{limb} {length_m:.2f} m" for limb, (length_m, _) in limbs.items())
     size = Conclusion("size", f"a stature of {measure_stature(motion):.2f} m", lengths or ("the motion's extent",))
-    up = WORDS[0] if file.up is None else WORDS[file.up.axis]
-    evidence = ("by the format",) if file.up is None else file.up.evidence
     unit_m = reading.metres_per_unit
     unit = "metres" if unit_m is None else f"{unit_m:g} m (--metres-per-unit)"
     notes = {option: _find_note(file.notes, option) for option in ("--metres-per-unit", "--up", "--fps")}
     return (
         size,
-        Conclusion("up", up, (*evidence, *notes["--up"])),
-        Conclusion("unit", next(iter(notes["--metres-per-unit"]), unit)),
+        _conclude_up(file.up, notes["--up"]),
+        Conclusion("unit", next(iter(notes["--metres-per-unit"]), unit).removeprefix("unit ")),
         _conclude_names(motion),
-        Conclusion("rate", f"{motion.fps:g} frames per second", notes["--fps"]),
+        Conclusion("rate", f"{motion.fps:g} frames per second", (*notes["--fps"], *_describe_samples(motion))),
         _conclude_floor(motion),
     )
 
@@ -51,6 +50,27 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
 def _find_note(notes: Sequence[str], option: str) -> tuple[str, ...]:
     """Return the first note that names an option, without the option."""
     return tuple(note.partition(" (--")[0] for note in notes if option in note)[:1]
+
+
+def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
+    """Return the vertical axis with the log-odds of each witness for it, and the witnesses against it."""
+    if up is None:
+        return Conclusion("up", WORDS[0], ("by the format",))
+    word = WORDS[up.axis]
+    witnesses = [evidence.removeprefix(f"{word} ") for evidence in up.evidence if evidence.startswith(word)]
+    contrary = [f"against it: {evidence}" for evidence in up.evidence if " by " in evidence and word not in evidence]
+    others = [evidence for evidence in up.evidence if " by " not in evidence]
+    return Conclusion("up", word, (*witnesses, *contrary, *others) or notes)
+
+
+def _describe_samples(motion: Motion) -> tuple[str, ...]:
+    """Return the frame rate of the recording if frames are repeated at regular intervals."""
+    repeats = FrameRepeats.from_motion(motion)
+    if not repeats.has_repeats:
+        return ()
+    copies = len(repeats.sources) - len(repeats.times)
+    rate = f"recorded at {motion.fps / repeats.spacing:g}" if repeats.spacing else "frames were lost"
+    return (f"{rate}: {copies} of {len(motion)} frames repeat the frame before",)
 
 
 def _conclude_names(motion: Motion) -> Conclusion:
@@ -61,7 +81,7 @@ def _conclude_names(motion: Motion) -> Conclusion:
     by_structure = []
     for name, part, named in zip(skeleton.names, skeleton.parts, named_parts, strict=True):
         if part:
-            joints.append(f"{part} {name}")
+            joints.append(f"{part} = {name}")
         if part and part != named:
             by_structure.append(name)
     evidence = [f"{len(joints) - len(by_structure)} of {len(joints)} parts by name"]

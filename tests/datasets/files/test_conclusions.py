@@ -1,5 +1,6 @@
 """What a file was read as is said with its evidence, and follows the file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from made_rigs import base_walk, rename_joints, resting
 import selfcorrect as sc
 from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.vertical import UpAxis
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, to_y_up
 
@@ -29,10 +31,29 @@ def test_conclusions_follow_the_file(tmp_path: Path, stature: float, unit_m: flo
     assert conclusions["up"].answer == "z up"
     assert any("how the body stands" in evidence for evidence in conclusions["up"].evidence)
     assert f"{unit_m:g} m" in conclusions["unit"].answer
-    assert "left_shoulder LeftUpperArm" in conclusions["names"].answer
+    assert "left_shoulder = LeftUpperArm" in conclusions["names"].answer
     assert all(conclusion.evidence for question, conclusion in conclusions.items() if question not in ("unit", "rate"))
     floor_m = float(conclusions["floor"].answer.split()[1])
     assert np.isclose(floor_m, 0.0, atol=0.03)
+
+
+def test_a_rate_is_that_of_the_recording(tmp_path: Path) -> None:
+    walk = base_walk(3)
+    sources = np.arange(len(walk) * 5 // 4) * 4 // 5
+    write_bvh(tmp_path / "a.bvh", clip_of(walk.select_frames(sources)))
+    (evidence,) = conclude(tmp_path / "a.bvh")["rate"].evidence
+    assert evidence.startswith("recorded at 24: ")
+    write_bvh(tmp_path / "b.bvh", clip_of(walk))
+    assert conclude(tmp_path / "b.bvh")["rate"].evidence == ()
+
+
+def test_witnesses_against_the_vertical_axis_are_named(tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(base_walk(2)))
+    up = UpAxis(0, ("y up by how the body stands (+4.0)", "y down by flights (+2.2)"), "y up inferred (--up)")
+    file = replace(sc.open_motion(tmp_path / "a.bvh"), up=up)
+    (conclusion,) = [found for found in draw_conclusions(file, sc.Reading()) if found.question == "up"]
+    assert conclusion.answer == "y up"
+    assert conclusion.evidence == ("by how the body stands (+4.0)", "against it: y down by flights (+2.2)")
 
 
 def test_check_says_them_if_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
