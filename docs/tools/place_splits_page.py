@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,13 @@ from place_splits import (
 )
 from splits import SPLITS
 from splits_page import LEVEL, interval_cell, sign_flip_p
+from tables import fill_marked, make_table
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.studies.figures import BLUE, GREY, ORANGE
 
 PAGE = RESULTS / "remedies.md"
 FIGURE = RESULTS.parent / "pictures" / "results" / "place-splits.svg"
-MARKED = re.compile(r"(<!-- place-splits: (\w+) -->\n).*?(<!-- end of place-splits -->)", re.DOTALL)
 
 REAL = "real"
 LINEAGES = tuple(arm.name for arm in STAGES[2])
@@ -123,22 +122,18 @@ def state_verdict(results: list[Result]) -> str:
 def splits_table(results: list[Result]) -> str:
     """Return the table of recalls of the primary test, a row for each split."""
     arms = (BASELINE.name, DATA.name, PREFERENCE.name)
-    lines = [
-        f"| split | held out | {' | '.join(ARMS[arm] for arm in arms)} | primary difference |",
-        "| --- " * (3 + len(arms)) + "|",
-    ]
+    rows = []
     for result in results:
-        recalls = " | ".join(f"{result['scores'][arm]['recall']:.3f}" for arm in arms)
+        recalls = [f"{result['scores'][arm]['recall']:.3f}" for arm in arms]
         held_out = result["held_out"].partition("=")[2].replace(",", ", ")
         primary = f"{100 * primary_difference(result):+.1f} %".replace("-", "−")
-        lines.append(f"| {result['split']} | {held_out} | {recalls} | {primary} |")
-    return "\n".join(lines)
+        rows.append([result["split"], held_out, *recalls, primary])
+    return make_table(["split", "held out", *(ARMS[arm] for arm in arms), "primary difference"], rows)
 
 
 def arms_table(results: list[Result]) -> str:
     """Return the table of the arms' means over the splits that have them."""
-    columns = [title for title, _ in SCORES.values()]
-    lines = [f"| arm | splits | {' | '.join(columns)} |", "| --- " * (2 + len(columns)) + "|"]
+    rows = []
     for arm, title in ARMS.items():
         having = [result["scores"][arm] for result in results if arm in result["scores"]]
         if not having:
@@ -146,14 +141,14 @@ def arms_table(results: list[Result]) -> str:
         means = [f"{np.mean([scores[key] for scores in having]):.{digits}f}" for key, (_, digits) in SCORES.items()]
         if arm == REAL:
             means[: len(DIVERSITY)] = ["–"] * len(DIVERSITY)
-        lines.append(f"| {title} | {len(having)} | {' | '.join(means)} |")
-    return "\n".join(lines)
+        rows.append([title, len(having), *means])
+    return make_table(["arm", "splits", *(title for title, _ in SCORES.values())], rows)
 
 
 def exploratory_table(results: list[Result]) -> str:
     """Return the table of exploratory differences; all scores but those of diversity are distances from real motion."""
     columns = [title.partition(" (")[0] for title, _ in SCORES.values()]
-    lines = [f"| exploratory | splits | {' | '.join(columns)} |", "| --- " * (2 + len(columns)) + "|"]
+    rows = []
     for arm, other in PAIRED:
         having = [result for result in results if arm in result["scores"] and other in result["scores"]]
         if len(having) < 2:
@@ -163,8 +158,8 @@ def exploratory_table(results: list[Result]) -> str:
             is_distance = key not in DIVERSITY
             differences = [share(result, arm, other, key, from_real=is_distance) for result in having]
             cells.append(interval_cell(np.array(differences)))
-        lines.append(f"| {ARMS[arm]} − {ARMS[other]} | {len(having)} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([f"{ARMS[arm]} − {ARMS[other]}", len(having), *cells])
+    return make_table(["exploratory", "splits", *columns], rows)
 
 
 def fill_page(page: str, results: list[Result]) -> str:
@@ -175,7 +170,7 @@ def fill_page(page: str, results: list[Result]) -> str:
         "arms": arms_table(results),
         "exploratory": exploratory_table(results),
     }
-    return MARKED.sub(lambda match: f"{match[1]}\n{parts[match[2]]}\n\n{match[3]}", page)
+    return fill_marked(page, "place-splits", parts)
 
 
 def draw(results: list[Result]) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 from evidence import use_minus_signs
+from tables import fill_marked, make_table
 
 from selfcorrect.statistics import PairedComparison, compare_paired, holm, mean_interval
 
 DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "results" / "remedies.md"
 KEPT = DOCS / "results" / "places.jsonl"
-MARKED = re.compile(r"(<!-- places: (planned|arms|exploratory) -->\n).*?(<!-- end of places -->)", re.DOTALL)
 
 REAL = "real against real"
 ARMS = {
@@ -81,23 +80,23 @@ def planned_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
     """Return the table of the planned tests."""
     comparisons = compare_as_planned(scores)
     adjusted = holm({name: comparison.p_value for name, comparison in comparisons.items()})
-    lines = ["| test | expected | difference, 95 % interval | p, adjusted |", "| --- | --- | --- | --- |"]
+    rows = []
     for name, comparison in comparisons.items():
         first, second, score, expected = PLANNED[name]
         title = "recall" if score == "recall" else f"distance to real motion in {SCORES[score][0].lower()}"
         interval = interval_cell(comparison, score)
         p_value = f"{adjusted[name]:.3f}" if adjusted[name] >= 0.001 else "< 0.001"
-        lines.append(f"| {name}, {title}: {ARMS[first]} − {ARMS[second]} | {expected} | {interval} | {p_value} |")
-    return "\n".join(lines)
+        rows.append([f"{name}, {title}: {ARMS[first]} − {ARMS[second]}", expected, interval, p_value])
+    return make_table(["test", "expected", "difference, 95 % interval", "p, adjusted"], rows)
 
 
 def exploratory_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
     """Return the table of the exploratory differences, paired by seed."""
-    lines = ["| exploratory | difference, 95 % interval |", "| --- | --- |"]
+    rows = []
     for name, (first, second, score) in EXPLORATORY.items():
         comparison = compare_paired(scores[first][score], scores[second][score])
-        lines.append(f"| {name} | {interval_cell(comparison, score)} |")
-    return "\n".join(lines)
+        rows.append([name, interval_cell(comparison, score)])
+    return make_table(["exploratory", "difference, 95 % interval"], rows)
 
 
 def interval_cell(comparison: PairedComparison, score: str) -> str:
@@ -110,22 +109,21 @@ def interval_cell(comparison: PairedComparison, score: str) -> str:
 
 def arms_table(scores: dict[str, dict[str, np.ndarray]]) -> str:
     """Return the table of the arms' means, with single intervals."""
-    titles = [title for title, _ in SCORES.values()]
-    lines = [f"| after three generations | {' | '.join(titles)} |", "| --- " * (1 + len(titles)) + "|"]
+    rows = []
     for arm, title in ARMS.items():
         cells = []
         for score, (_, digits) in SCORES.items():
             interval = mean_interval(scores[arm][score])
             cells.append(f"{interval.estimate:.{digits}f} ± {(interval.high - interval.low) / 2:.{digits}f}")
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([title, *cells])
+    return make_table(["after three generations", *(title for title, _ in SCORES.values())], rows)
 
 
 def fill_page(page: str) -> str:
     """Return the page with its tables."""
     scores = read_scores()
     tables = {"planned": planned_table(scores), "arms": arms_table(scores), "exploratory": exploratory_table(scores)}
-    return MARKED.sub(lambda match: f"{match[1]}\n{tables[match[2]]}\n\n{match[3]}", page)
+    return fill_marked(page, "places", tables)
 
 
 def main() -> None:

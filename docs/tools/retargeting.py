@@ -17,7 +17,6 @@ files whose shape is left out, so that the feet of the average body come to zero
 from __future__ import annotations
 
 import csv
-import re
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from tables import fill_marked, make_table
 
 from selfcorrect import correct_file, correct_files
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -43,7 +43,6 @@ from selfcorrect.motion.observation.observation import Observation, find_feet_m,
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "docs" / "results" / "retargeting.csv"
 PAGE = ROOT / "docs" / "retargeting.md"
-MARKED = re.compile(r"(<!-- table: (programs|persons|sample) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 NOT_LEVEL = ("terrain", "climb", "playground")
 """Words in descriptions of clips that are not on level ground."""
 FIRST_FRAMES = 30
@@ -155,10 +154,10 @@ def measure_clips(data: Path) -> Iterator[dict[str, object]]:
         yield from measure_persons([data / clip["file"] for clip in level], Path(folder))
 
 
-def make_table(rows: list[dict[str, str]]) -> str:
+def make_program_table(rows: list[dict[str, str]]) -> str:
     """Return the table of the page."""
     clips = len({row["clip"] for row in rows if row["program"] in SHIFTS_M})
-    lines = [f"| {clips} clips | before | after |", "| --- | --- | --- |"]
+    lines = []
     for program in SHIFTS_M:
         of_program = [row for row in rows if row["program"] == program]
         lines.append(_row(f"{program}: heights of standing soles, 5 to 95 % of clips", of_program, _describe_heights))
@@ -168,35 +167,34 @@ def make_table(rows: list[dict[str, str]]) -> str:
         _row("ProtoMotions: labels lost while a foot stands", labelled, _describe_losses),
         _row("all: slide of standing feet", labelled, _describe_slides),
     ]
-    return "\n".join(lines) + "\n"
+    return make_table([f"{clips} clips", "before", "after"], lines)
 
 
 def make_person_table(rows: list[dict[str, str]]) -> str:
     """Return the table of persons."""
-    lines = ["| feet of persons | distance from zero, median | 95 % of clips within |", "| --- | --- | --- |"]
+    lines = []
     for when in ("before", "after", "after, without shape"):
         of_persons = [row for row in rows if row["program"] == "person" and row["when"] == when]
         median_mm, most_mm = 1000 * np.percentile(np.abs(_values(of_persons, "stance_height_m")), (50, 95))
-        lines.append(f"| {when} | {median_mm:.0f} mm | {most_mm:.0f} mm |")
-    return "\n".join(lines) + "\n"
+        lines.append([when, f"{median_mm:.0f} mm", f"{most_mm:.0f} mm"])
+    return make_table(["feet of persons", "distance from zero, median", "95 % of clips within"], lines)
 
 
 def make_sample_table(rows: list[dict[str, str]]) -> str:
     """Return the table of the spoiled walk."""
-    lines = ["| spoiled walk | stance feet | slide | jitter | first frame in air |", "| --- | --- | --- | --- | --- |"]
+    lines = []
     for row in rows:
         if row["program"] == "sample":
             height_mm, slide_mm_s, noise_mm, air_mm = (
                 1000 * float(row[key]) + 0.0 for key in ("stance_height_m", "slide_m_s", "noise_m", "first_frame_m")
             )
-            cells = f"{height_mm:+.0f} mm | {slide_mm_s:.0f} mm/s | {noise_mm:.1f} mm | {air_mm:.0f} mm"
-            lines.append(f"| {row['when']} | {cells} |")
-    return "\n".join(lines) + "\n"
+            cells = [f"{height_mm:+.0f} mm", f"{slide_mm_s:.0f} mm/s", f"{noise_mm:.1f} mm", f"{air_mm:.0f} mm"]
+            lines.append([row["when"], *cells])
+    return make_table(["spoiled walk", "stance feet", "slide", "jitter", "first frame in air"], lines)
 
 
-def _row(title: str, rows: list[dict[str, str]], describe: Callable[[list[dict[str, str]]], str]) -> str:
-    cells = [describe([row for row in rows if row["when"] == when]) for when in ("before", "after")]
-    return f"| {title} | {' | '.join(cells)} |"
+def _row(title: str, rows: list[dict[str, str]], describe: Callable[[list[dict[str, str]]], str]) -> list[str]:
+    return [title, *(describe([row for row in rows if row["when"] == when]) for when in ("before", "after"))]
 
 
 def _values(rows: list[dict[str, str]], key: str) -> np.ndarray:
@@ -224,8 +222,12 @@ def fill_page(page: str) -> str:
     """Return the text of the page with the table of the kept rows."""
     with KEPT.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    tables = {"programs": make_table(rows), "persons": make_person_table(rows), "sample": make_sample_table(rows)}
-    return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n{found[3]}", page)
+    tables = {
+        "programs": make_program_table(rows),
+        "persons": make_person_table(rows),
+        "sample": make_sample_table(rows),
+    }
+    return fill_marked(page, "table", tables)
 
 
 def main(data: Annotated[Path | None, tyro.conf.Positional] = None) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from splits import BASELINE, KEPT, LOW_PASS, PHYSICS, REGISTERED_SHA256, RESULTS, SPLITS
+from tables import fill_marked, make_table
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.statistics import mean_interval
@@ -18,7 +18,6 @@ from selfcorrect.statistics import mean_interval
 PAGE = RESULTS / "recipe.md"
 FIGURE = RESULTS.parent / "pictures" / "results" / "splits.svg"
 LEVEL = 0.05
-MARKED = re.compile(r"(<!-- splits: (\w+) -->\n).*?(<!-- end of splits -->)", re.DOTALL)
 
 TITLES = {
     BASELINE.name: "real-data baseline",
@@ -95,26 +94,23 @@ def interval_cell(differences: np.ndarray) -> str:
 
 def splits_table(results: list[Result]) -> str:
     """Return the table of forces, a row for each split."""
-    lines = [
-        f"| split | held out | real | {' | '.join(TITLES.values())} | primary difference |",
-        "| --- " * (4 + len(TITLES)) + "|",
-    ]
+    rows = []
     for result in results:
-        forces = " | ".join(f"{result['force'][arm]:.3f}" for arm in TITLES)
+        forces = [f"{result['force'][arm]:.3f}" for arm in TITLES]
         held_out = result["held_out"].partition("=")[2].replace(",", ", ")
         primary = f"{100 * difference(result):+.1f} %".replace("-", "−")
-        lines.append(f"| {result['split']} | {held_out} | {result['real']:.3f} | {forces} | {primary} |")
-    return "\n".join(lines)
+        rows.append([result["split"], held_out, f"{result['real']:.3f}", *forces, primary])
+    return make_table(["split", "held out", "real", *TITLES.values(), "primary difference"], rows)
 
 
 def exploratory_table(results: list[Result]) -> str:
     """Return the table of exploratory differences over splits."""
-    lines = ["| exploratory | mean difference, 95 % interval | splits below 0 |", "| --- | --- | --- |"]
+    rows = []
 
     def add(words: str, compute: Callable[[Result], float]) -> None:
         differences = np.array([compute(result) for result in results])
         below = int((differences < 0).sum())
-        lines.append(f"| {words} | {interval_cell(differences)} | {below} of {len(differences)} |")
+        rows.append([words, interval_cell(differences), f"{below} of {len(differences)}"])
 
     for arm, other in ((PHYSICS.name, BASELINE.name), (LOW_PASS.name, BASELINE.name)):
         add(f"distance of the force: {TITLES[arm]} − {TITLES[other]}", lambda r, a=arm, o=other: difference(r, a, o))
@@ -134,7 +130,7 @@ def exploratory_table(results: list[Result]) -> str:
                 (r["scores"][PHYSICS.name][k] - r["scores"][LOW_PASS.name][k]) / r["scores"][BASELINE.name][k]
             ),
         )
-    return "\n".join(lines)
+    return make_table(["exploratory", "mean difference, 95 % interval", "splits below 0"], rows)
 
 
 def fill_page(page: str, results: list[Result]) -> str:
@@ -144,7 +140,7 @@ def fill_page(page: str, results: list[Result]) -> str:
         "splits": splits_table(results),
         "exploratory": exploratory_table(results),
     }
-    return MARKED.sub(lambda match: f"{match[1]}\n{parts[match[2]]}\n\n{match[3]}", page)
+    return fill_marked(page, "splits", parts)
 
 
 def draw(results: list[Result]) -> None:

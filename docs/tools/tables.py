@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -11,6 +12,17 @@ def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Itera
     yield _line(["---"] * len(heads))
     for row in rows:
         yield _line(["✓" if cell is True else str(cell or "").replace("|", "\\|") for cell in row])
+
+
+def make_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return the text of a table."""
+    return "\n".join(table_lines(heads, rows))
+
+
+def fill_marked(page: str, kind: str, parts: Mapping[str, str]) -> str:
+    """Return a page with new text between each `<!-- KIND: NAME -->` and `<!-- end of KIND -->`."""
+    marked = re.compile(rf"(<!-- {kind}: (\w+) -->\n).*?(<!-- end of {kind} -->)", re.DOTALL)
+    return marked.sub(lambda match: f"{match[1]}\n{parts[match[2]]}\n\n{match[3]}", page)
 
 
 def fold(title: str, lines: Iterable[str]) -> Iterator[str]:
