@@ -40,10 +40,10 @@ class LevelFloor:
     """A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
     far_below_m: float = 0.2
     """A body on supports that are further below y = 0 than this stays there."""
-    kept_above_m: tuple[float, float] = (0.036, 0.042)
+    kept_above_m: tuple[float, float] = (0.034, 0.046)
     """A body that is too high by less than the first distance keeps its height, as soles may be so much thicker than
     usual. From the second on its ground comes to y = 0."""
-    kept_below_m: tuple[float, float] = (0.016, 0.020)
+    kept_below_m: tuple[float, float] = (0.016, 0.024)
     """The same distances of bodies that are too low."""
     farthest_move_m: float = float("inf")
     """A floor further from y = 0 than this stays at its height."""
@@ -121,9 +121,8 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
-    Bodies whose ground is at y = 0 within the thickness of soles keep their heights, and so do bodies whose observed
-    floor and modelled soles lie on two sides of y = 0. Other bodies move by the mean of both, so that the result does
-    not depend on their height; bodies on supports move by the smaller of both.
+    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. No other body moves further than
+    both the observed floor and its modelled soles ask for.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
@@ -135,8 +134,6 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
         soles_m = ground_m - raised_m
         floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
         height_m = float(median([0.0, soles_m, floor_m]))
-        if height_m != 0.0 and not supports:
-            height_m = (soles_m + floor_m) / 2
         kept_m = settings.kept_above_m if height_m > 0 else settings.kept_below_m
         origins_m.append(raised_m + shrink_small(height_m, kept_m))
     return np.array(origins_m)
