@@ -15,7 +15,6 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.experiments.file_correction.correct_file import FileTask
 from selfcorrect.experiments.file_correction.file_result import FileResult
-from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
@@ -198,7 +197,7 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
         return KinematicCorrector()(motions)
 
     with monkeypatch.context() as patch:
-        patch.setattr(CorrectionOptions, "correct", lambda _, motions, workers=1: corrector(motions))
+        patch.setattr(correct_file, "correct_prepared", lambda motions, options: corrector(motions))
         assert main(["correct", "clips"]) == 1
     assert Path("corrected/steps.bvh").read_bytes() == THEIRS
     entries = report_of(folder / "corrected")

@@ -25,7 +25,7 @@ from selfcorrect.datasets.files.rigs import gltf_document
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.sharding import cut_shards
-from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -334,7 +334,7 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
             for correction in corrections
         ]
 
-    monkeypatch.setattr(CorrectionOptions, "correct", lambda _, motions, workers=1: breaking(motions))
+    monkeypatch.setattr(correct_file, "correct_prepared", lambda motions, options: breaking(motions))
     assert main(["correct", "shards", "-o", "broken", "--kinematic"]) == 1
     monkeypatch.undo()
     monkeypatch.chdir(folder)
