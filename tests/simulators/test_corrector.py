@@ -283,6 +283,7 @@ def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kin
             assert len({len(motions[index]) for index in batch}) == 1
 
 
+@pytest.mark.slow
 def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
     def half_way(pipeline, batches):
         report_progress(0.5)

@@ -27,6 +27,7 @@ LOOP = sc.Arm(sc.Augment(0.5), 2)
 ARMS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.Correction(halve, 1.0))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path, workers: int) -> None:
     rows: list[Mapping[str, Any]] = []
