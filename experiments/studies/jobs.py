@@ -5,6 +5,7 @@ Worker processes import this file, so it imports nothing from the report.
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -42,6 +43,7 @@ def jobs_of(study: Study[Any], root: Path, *, accept_changed: bool = False) -> l
     Returns:
         The jobs. Those of arms have the arguments study, run and arm.
     """
+    study = replace(study, code={}, try_code=None, begin=None)  # of this process, and may hold what cannot travel
     jobs: list[Job] = []
     first_task = next(iter(study.tasks))
     for run in study.runs(root):
