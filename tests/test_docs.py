@@ -185,6 +185,7 @@ def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
     """The synthetic loop loses variety, and a second call of the same script computes nothing."""
     monkeypatch.chdir(tmp_path)
     page = REPOSITORY / "docs" / "own-model.md"
+    assert "pandas" not in list_missing(page.read_text()), "the page prints a table of pandas"
     names: dict[str, Any] = {"__name__": "__main__"}
     blocks = BLOCK.findall(page.read_text())
     for block in blocks:
