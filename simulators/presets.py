@@ -96,7 +96,7 @@ def find_preset(strength: str | float) -> CorrectorPreset:
     """Return the preset with a name, or at a point on the dial between "faithful" (0) and "physical" (1).
 
     Raises:
-        SettingError: There is none.
+        SettingError: No preset has the name.
     """
     beyond_dial = {strengths.RESIDUAL_FREE: RESIDUAL_FREE, strengths.SIMULATED: SAMPLES}
     if isinstance(strength, str) and strength in beyond_dial:

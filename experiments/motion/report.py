@@ -135,7 +135,6 @@ def present_motion(
     """Return how a motion experiment is shown.
 
     Args:
-        name: Name of its preset.
         films: Draw short films for W&B.
     """
     row = PRESET_ROWS.get(name)

@@ -159,7 +159,6 @@ def write_measure(
 
     Args:
         arm: The arm, whose last generation is measured; None for a measurement of real data or of generation 0.
-        make_task: Function that returns the task.
 
     Raises:
         DamagedError: The file is damaged.

@@ -141,7 +141,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Presentation(Generic[S]):
-    """How a study is shown. It stays in the process that runs the study."""
+    """Title, settings and sections of a study's page. A presentation stays in the process that runs the study."""
 
     title: str
     """Question of the study."""

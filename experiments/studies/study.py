@@ -207,7 +207,6 @@ def seed_runs(
     """Return all seeds of each task.
 
     Args:
-        count: Number of seeds.
         has_plain_places: The folders of tasks have exactly the tasks' names.
     """
     seeds = range(first_seed, first_seed + count)

@@ -48,11 +48,7 @@ from .task import as_samples, caption_vectors, motion_data, motion_task
 
 
 def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study[JudgedTask]:
-    """Return a motion experiment.
-
-    Args:
-        name: Name of its preset.
-    """
+    """Return a motion experiment, named like its preset."""
     return Study(
         name=f"motion {name}",
         task_word="denoiser",

@@ -67,7 +67,7 @@ PRIMARY_NOTE = "The primary score is {}: its differences are one family of tests
 UNASKED = (NOVELTY, TRAINING_LOSS, ENTROPY)
 """Keys of what is measured beside the evaluation: reported, and judged only if the user asks."""
 REAL_SCORES_FILE = "real.json"
-"""What the evaluation says of real data, in the folder of each task and seed."""
+"""File of the evaluation of real data, in the folder of each task and seed."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
 
@@ -89,7 +89,7 @@ Measured: TypeAlias = Outcome[ComparisonFacts]
 
 @dataclass(frozen=True)
 class Questions:
-    """What a comparison asks of its qualities."""
+    """Questions of a comparison about its qualities."""
 
     references: Mapping[str, str]
     """Name of each arm → name of the arm that it is compared with."""
