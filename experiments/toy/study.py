@@ -126,13 +126,12 @@ def load_toys(selection: Sequence[tuple[str, Any]]) -> dict[str, LoadedToy]:
     Raises:
         SettingError: Two toys have one name.
     """
-    toys: dict[str, LoadedToy] = {}
-    for reference, settings in selection:
-        name = name_toy(reference)
-        if name in toys:
+    names = [name_toy(reference) for reference, _ in selection]
+    for name in names:
+        if names.count(name) > 1:
             raise SettingError(f"two toy loops are named {name!r}; run them in separate folders")
-        toys[name] = LoadedToy.load(reference, settings)
-    return toys
+    toys = [LoadedToy.load(reference, settings) for reference, settings in selection]
+    return dict(zip(names, toys, strict=True))
 
 
 def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study[Task]:

@@ -77,7 +77,7 @@ HEEL_BEHIND_ANKLE_M = 0.045
 """Distance from ankle to heel along the sole."""
 FEWEST_ON_SLOPE = 5
 """Least number of stances of each point that show a slope."""
-RISES_M = (0.04, 0.15)
+RISES_M = (0.04, 0.5)
 """Least and largest way by which ground rises or sinks steadily in time beneath a motion. Captures are off by less, and
 people climb more."""
 STEEPEST = 0.36

@@ -17,7 +17,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.clean import (
-    FILES,
+    FILE_STEPS,
     CleanupSettings,
     Denoise,
     FindSupports,
@@ -163,14 +163,15 @@ def test_motions_that_travel_rightly_do_not_drift(clips, label):
 )
 def test_steps_that_a_support_rules_out_are_left_out(support: SupportChoice, left_out: set[type]) -> None:
     steps = list(CleanupSettings(support=support).enabled_steps)
-    assert steps == [step for step in FILES if type(step) not in left_out]
+    assert steps == [step for step in FILE_STEPS if type(step) not in left_out]
 
 
 def test_a_step_is_left_out_or_replaced_by_its_kind() -> None:
     changed = CleanupSettings().without_steps(Denoise).with_steps(StabilizeFloor(remove=True))
     assert changed.find_step(Denoise) is None
     assert changed.find_step(StabilizeFloor) == StabilizeFloor(remove=True)
-    assert [type(step) for step in changed.steps] == [type(step) for step in FILES if not isinstance(step, Denoise)]
+    kinds = [type(step) for step in FILE_STEPS if not isinstance(step, Denoise)]
+    assert [type(step) for step in changed.steps] == kinds
 
 
 def test_the_page_on_the_corrector_lists_the_steps_in_their_order() -> None:
@@ -178,4 +179,4 @@ def test_the_page_on_the_corrector_lists_the_steps_in_their_order() -> None:
     names = re.findall(
         r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE))
     )
-    assert names == [type(step).__name__ for step in (*FILES, *POSTPROCESS)]
+    assert names == [type(step).__name__ for step in (*FILE_STEPS, *POSTPROCESS)]
