@@ -59,6 +59,8 @@ _FEWEST_PERIODS = 3
 """Smallest number of periods that show a pattern."""
 _FEWEST_COPIES = 3
 """Smallest number of copies that show a pattern, or that a recorder misses frames."""
+_FEW = 12
+"""Fewer copies do not show their noise themselves."""
 _UNCHANGED = 1e-6
 """Exact copies differ by less, metres and components of quaternions."""
 _LOST = 1.4
@@ -407,18 +409,22 @@ def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
-    """Return whether steps onto copies (S + 1,) are zero but for their noise, which steps backwards show."""
+    """Return whether steps onto copies (S + 1,) are zero but for their noise.
+
+    Steps backwards show the noise, or the spread of steps onto samples if few copies step backwards.
+    """
     is_known = np.isfinite(shares)
     copies = shares[is_copy[1:] & is_known]
     samples = shares[~is_copy[1:] & is_known]
     backward = -copies[copies < 0]
     noise = float(np.median(backward)) / 0.6745 if len(backward) > _FEWEST_COPIES else 0.0
     typical = float(np.median(samples))
+    spread = float(np.median(np.abs(samples - typical))) / 0.6745
     return (
         float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
         and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
         and typical > _AS_SPACED * spacing
-        and typical * np.sqrt(len(copies)) > _CLEARLY * noise
+        and typical * np.sqrt(len(copies)) > _CLEARLY * max(noise, spread if len(copies) < _FEW else 0.0)
     )
 
 
