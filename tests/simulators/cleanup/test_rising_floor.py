@@ -15,7 +15,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 
 from ...made_motions import walk_with_stances
 
-LEVELLER = KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(level=True)))
+LEVELLER = KinematicCorrector(CleanupSettings(level=True).with_steps(StabilizeFloor(level=True)))
 
 
 def rising(motion: Motion, rise_m: float) -> Motion:
@@ -32,6 +32,7 @@ def test_a_rise_is_measured_and_level_on_request(rise_m: float) -> None:
     (levelled,) = LEVELLER([risen])
     assert [note.kind for note in kept.notes if note.kind.name.startswith("RISE")] == [NoteKind.RISES]
     assert [note.kind for note in levelled.notes if note.kind.name.startswith("RISE")] == [NoteKind.RISE_REMOVED]
+    assert NoteKind.NOT_LEVELLED not in [note.kind for note in levelled.notes]
     off_m = levelled.motion.root_m[:, 1] - walk.root_m[:, 1]
     assert np.ptp(off_m) < 0.02
     assert abs(np.median(off_m)) < LevelFloor.kept_above_m[1]
