@@ -66,13 +66,20 @@ UNCORRECTED = ArmSettings("augment:1")
 DATA = ArmSettings("augment:1", "physics")
 FILTER = replace(DATA, place="filter")
 PREFERENCE = replace(DATA, place="preference")
+SYNTHETIC = ArmSettings("replace")
+SYNTHETIC_DATA = ArmSettings("replace", "physics")
+SYNTHETIC_PREFERENCE = replace(SYNTHETIC_DATA, place="preference")
+SAMPLER = replace(DATA, place="sampler")
 STAGES = (
     (BASELINE, DATA, PREFERENCE),
     (PAIRS, KINEMATIC_PAIRS, UNCORRECTED),
     (replace(DATA, remedy="lineages"), replace(PREFERENCE, remedy="lineages")),
     (SHUFFLED_PAIRS, FILTER),
+    (SYNTHETIC, SYNTHETIC_DATA, SYNTHETIC_PREFERENCE),
+    (SAMPLER,),
 )
-"""Arms in the order in which they are run: all splits of a stage before the next stage."""
+"""Arms in the order in which they are run: all splits of a stage before the next stage. The registration names
+the first four stages; stages 5 and 6 were added when the first four were complete."""
 
 
 def choose_place_settings(number: int, folder: Path, arms: Sequence[ArmSettings]) -> MotionSettings:

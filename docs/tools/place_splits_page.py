@@ -18,8 +18,12 @@ from place_splits import (
     PREFERENCE,
     REGISTERED_SHA256,
     RESULTS,
+    SAMPLER,
     SHUFFLED_PAIRS,
     STAGES,
+    SYNTHETIC,
+    SYNTHETIC_DATA,
+    SYNTHETIC_PREFERENCE,
     UNCORRECTED,
 )
 from splits import SPLITS
@@ -46,6 +50,10 @@ ARMS = {
     LINEAGES[1]: "λ = 1, physics preferred, `lineages`",
     SHUFFLED_PAIRS.name: "real data + shuffled pairs",
     FILTER.name: "λ = 1, physics as a filter",
+    SYNTHETIC.name: "fully synthetic, uncorrected",
+    SYNTHETIC_DATA.name: "fully synthetic, physics as data",
+    SYNTHETIC_PREFERENCE.name: "fully synthetic, physics preferred",
+    SAMPLER.name: "λ = 1, physics in the sampler",
     REAL: "real motion of held-out subjects",
 }
 SCORES = {
@@ -69,6 +77,13 @@ PAIRED = (
     (LINEAGES[1], PREFERENCE.name),
     (SHUFFLED_PAIRS.name, BASELINE.name),
     (FILTER.name, UNCORRECTED.name),
+    (FILTER.name, PREFERENCE.name),
+    (PAIRS.name, SHUFFLED_PAIRS.name),
+    (SYNTHETIC_DATA.name, SYNTHETIC.name),
+    (SYNTHETIC_PREFERENCE.name, SYNTHETIC.name),
+    (SYNTHETIC_PREFERENCE.name, SYNTHETIC_DATA.name),
+    (SAMPLER.name, DATA.name),
+    (SAMPLER.name, PREFERENCE.name),
 )
 """Arms of exploratory differences, first − second."""
 
