@@ -30,13 +30,14 @@ from selfcorrect.correctors.contract import chain, lift
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.studies.figures import BLUE, GREY, INK, ORANGE, SKY, VERMILION, as_svg
 from selfcorrect.experiments.studies.figures import STYLE as REPORT_STYLE
-from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
+from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from selfcorrect.statistics import band, compare_paired, half_life_interval
 from selfcorrect.storage.runs.memory import MemoryStore
 
 OUT = Path(__file__).resolve().parents[1] / "pictures"
+LOOPS = Path(__file__).resolve().parents[2] / "examples" / "loops"
 SOFT = GREY
 TINTS = {BLUE: "#dbeafe", VERMILION: "#fde8da", SKY: "#e3f3fc", ORANGE: "#fdf1d6", SOFT: "#f3f4f6"}
 STYLE: dict[Any, Any] = {
@@ -199,7 +200,12 @@ def snapshots(correction: Correction | None) -> list[np.ndarray]:
             seen[candidate.generation] = candidate.samples(COUNT).values.numpy()
         return {}
 
-    task = Task(KernelDensity.empty(2, scale=BLUR), Samples.real(ring(COUNT, SEED)), evaluate)
+    kernel_density = load_toy_module(str(LOOPS / "shapes.py")).KernelDensity
+    task = Task(
+        kernel_density.empty(2, scale=BLUR),
+        Samples.real(ring(COUNT, SEED)),
+        evaluate,
+    )
     first, stream = MemoryStore(), streams(SEED)
     train_first_generation(task, first, stream)
     run_loop(task, Arm(Replace(), max(SHOWN), correction=correction), MemoryStore(), first, stream)

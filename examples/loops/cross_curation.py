@@ -17,11 +17,11 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.special import expit
 from torch import Tensor
+from toy_models.words import word_task
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.text.tasks import word_task
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Arm

@@ -17,11 +17,11 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.kernel_density import KernelDensity
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
-from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 
 REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
 TEST_POINTS = torch.special.ndtri((torch.arange(32, dtype=torch.float64) + 0.5) / 32)

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from toy_models.words import entropy, make_rater, word_task
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.toy.text.tasks import entropy, make_rater, word_task
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm

@@ -6,12 +6,14 @@ import hashlib
 import inspect
 import json
 import pickle
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -305,8 +307,21 @@ def _digest(reference: str, settings: Any) -> str:
     values = [getattr(settings, field.name) for field in fields(settings)]
     paths = [value for value in values if isinstance(value, Path)]
     files = list_file_states(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
-    code = inspect.getsource(load_toy_module(reference))
+    module = load_toy_module(reference)
+    code = [inspect.getsource(module), *_read_sources_beside(module)]
     return hashlib.sha256(repr((settings, files, code, describe_environment())).encode()).hexdigest()[:8]
+
+
+def _read_sources_beside(module: ModuleType) -> list[str]:
+    """Return the code of the modules below the folder of a toy's file from which the toy takes names."""
+    folder = Path(inspect.getfile(module)).parent
+    names = {getattr(value, "__module__", "") for value in vars(module).values()}
+    others = [sys.modules[name] for name in sorted(names & sys.modules.keys()) if name != module.__name__]
+    return [
+        inspect.getsource(other)
+        for other in others
+        if Path(getattr(other, "__file__", None) or "").is_relative_to(folder)
+    ]
 
 
 def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:

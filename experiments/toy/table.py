@@ -26,25 +26,21 @@ class ToyRow(Row):
     """The papers it is taken from."""
 
 
-def _toy(group: str, name: str, title: str, source: str) -> ToyRow:
-    module = f"selfcorrect.experiments.toy.{group}.{name.replace('-', '_')}"
+def _toy(name: str, title: str, source: str) -> ToyRow:
+    module = f"selfcorrect.experiments.toy.gaussian.{name.replace('-', '_')}"
     return ToyRow(name=name, reference=module, summary=title, source=source)
 
 
 TOYS = Registry(
     "toy loop",
     [
-        _toy("gaussian", "gaussian-correct", "A Gaussian, corrected towards the truth", "Gillman et al. 2024"),
+        _toy("gaussian-correct", "A Gaussian, corrected towards the truth", "Gillman et al. 2024"),
         _toy(
-            "gaussian",
             "gaussian-collapse",
             "A Gaussian under each data policy",
             "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
         ),
-        _toy("gaussian", "stability", "Where augmented loops are stable", "Bertrand et al. 2024; Gillman et al. 2024"),
-        _toy("gaussian", "linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
-        _toy("text", "curation", "Human curation", "Ferbach et al. 2024"),
-        _toy("networks", "digits", "Digits, corrected by k-means", "Gillman et al. 2024"),
+        _toy("linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
     ],
     row_type=ToyRow,
     also="all, or a Python file as in examples/loops",
@@ -87,7 +83,10 @@ def _is_file(reference: str) -> bool:
 
 
 def _import_file(path: Path) -> ModuleType:
-    """Import a file once; worker processes do it again, so it is known by the same name there."""
+    """Import a file once; worker processes do it again, so it is known by the same name there.
+
+    As in a script, modules beside the file can be imported.
+    """
     name = f"toy_loop_{path.stem}"
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(path):
@@ -97,6 +96,8 @@ def _import_file(path: Path) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
     try:
         with forbid_exit():
             spec.loader.exec_module(module)

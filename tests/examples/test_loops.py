@@ -16,6 +16,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import eight_gaussians
 from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.toy.study import load_settings, load_toys
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
@@ -109,6 +110,19 @@ def test_a_file_that_is_changed_is_run_again(tmp_path: Path) -> None:
     (tmp_path / "changed_loop.py").write_text(LOOP.replace("candidate.samples(50)", "candidate.samples(51)"))
     command.run()
     assert {path.parent for path in (tmp_path / "run").rglob("measured.json")} - first
+
+
+def test_a_module_beside_a_file_is_imported_and_counts_as_its_code(tmp_path: Path) -> None:
+    file = tmp_path / "loop_with_module.py"
+    beside = tmp_path / "spread_beside.py"
+    definition = LOOP[LOOP.index("def measure") : LOOP.index("def toy")]
+    file.write_text(LOOP.replace(definition, "from spread_beside import measure\n\n\n"))
+    digests = []
+    for text in (definition, definition, definition.replace("50", "51")):
+        beside.write_text(text)
+        (toy,) = load_toys([(str(file), load_settings(str(file)))]).values()
+        digests.append(toy.digest)
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize(

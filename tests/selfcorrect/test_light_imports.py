@@ -11,7 +11,7 @@ from selfcorrect.motion.motion import Motion
 
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
 STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
-TOYS = "selfcorrect.experiments.toy.models"
+MODELS = "selfcorrect.models"
 STUDIES = "selfcorrect.experiments.studies"
 LOADED = {
     "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
@@ -20,7 +20,7 @@ LOADED = {
         "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
     ),
     "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
-    f"import {TOYS}.language": (f"{TOYS}.language", {"selfcorrect.models.diffusion"}),
+    f"import {MODELS}.network": (f"{MODELS}.network", {"selfcorrect.models.diffusion"}),
     f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
         f"{STUDIES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
     ),

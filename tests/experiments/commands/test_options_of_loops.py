@@ -39,7 +39,7 @@ VALUES: dict[type, dict[str, object]] = {
         "workers": 3, "runs": (Path("run"), Path("other")),
     },
     ToyCommand: TRACKING | CLUSTER | {
-        "names": ("stability",), "out": Path("elsewhere"), "quick": True, "workers": 3, "n": (30,),
+        "names": ("gaussian-correct",), "out": Path("elsewhere"), "quick": True, "workers": 3, "n": (30,),
         "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
         "text": FILE, "mnist": Path("run"),
     },
@@ -53,7 +53,7 @@ COMMANDS = {
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
     "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
     "one toy": ToyCommand(("gaussian-correct",)),
-    "a toy with networks": ToyCommand(("digits",)),
+    "a toy with networks": ToyCommand(("digits.py",)),
 }
 
 

@@ -91,7 +91,7 @@ def without_samples(*_: object) -> None:
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
     assert select_toys(["all"]) == select_toys(["linear", "all"]) == TOYS.names
-    assert select_toys(["curation", "linear", "curation"]) == ["linear", "curation"]
+    assert select_toys(["linear", "gaussian-correct", "linear"]) == ["gaussian-correct", "linear"]
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
@@ -99,7 +99,7 @@ def test_options_reach_the_settings_that_have_them() -> None:
     settings, missing = change_settings("language", load_settings(LOOPS["language"], quick=True), options)
     assert (settings.text, settings.generations) == (Path("words.txt"), 7)
     assert missing == ["n", "synthetic_ratio", "gamma"]
-    settings, missing = change_settings("stability", load_settings("stability"), replace(options, n=(30,)))
+    settings, missing = change_settings("stability", load_settings(LOOPS["stability"]), replace(options, n=(30,)))
     assert (settings.real_count, settings.strengths, settings.ratios) == (30, (0.0, 1.0), (2.0,))
     assert missing == ["text"]
     settings, _ = change_settings("gaussian-collapse", load_settings("gaussian-collapse"), options)
@@ -107,8 +107,8 @@ def test_options_reach_the_settings_that_have_them() -> None:
 
 
 def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["toy", "curation", "linear", "--gamma", "1", "--quick"]) == 2
-    assert "--gamma is no setting of linear, curation" in capsys.readouterr().err
+    assert main(["toy", "linear", LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
+    assert f"--gamma is no setting of linear, {LOOPS['curation']}" in capsys.readouterr().err
     assert main(["toy", "gaussian-correct", "--n", "10", "20", "--quick"]) == 2
     assert "toy gaussian-correct takes one --n, got 10, 20" in capsys.readouterr().err
     assert main(["toy", "gaussian-correct", "--gamma", "1", "--quick"]) == 2

@@ -7,13 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import run_in_memory
+from helpers import load_loop, run_in_memory
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, StoredSamples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction
-from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
 from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
@@ -125,7 +124,7 @@ def halved_if_positive(samples: Samples) -> Corrected:
 
 def memoriser_task() -> Task:
     real = Samples.real(torch.randn((40, 2), generator=STREAM.generator()).double())
-    return Task(KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
+    return Task(load_loop("shapes").KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
 
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0), Accumulate(0.5)])
@@ -173,7 +172,7 @@ def test_copies_lower_the_entropy_and_a_loop_that_makes_them_reports_it() -> Non
     few = Samples.real(values[:30].repeat(2, 1))
     assert family.entropy_change(few) < -5
     assert math.isnan(family.entropy_change(real.take(torch.arange(1))))
-    task = Task(KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
+    task = Task(load_loop("shapes").KernelDensity.empty(2, scale=0.01), real, lambda candidate: {}, space=flat)
     real_only = run_in_memory(task, Arm(RealOnly(), 2), STREAM)
     assert real_only.metrics(2)["training_entropy"] == 0
     resampled = run_in_memory(task, Arm(Replace(), 3), STREAM)

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import run_in_memory
+from helpers import load_loop, run_in_memory
 
 from selfcorrect.core.errors import CorrectorError, LoopError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, chain, lift
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.experiments.toy.models.language import LanguageModel
 from selfcorrect.loop.bias import sample_plainly, sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, correct_real_data, run_loop, train_first_generation
@@ -277,7 +276,7 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
 
 def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: Path):
     values = torch.randint(5, (30, 6), generator=STREAM.child("real").generator()).float()
-    model = LanguageModel(vocabulary=5, length=6, width=8, depth=1, heads=2, batch_size=16)
+    model = load_loop("language").LanguageModel(vocabulary=5, length=6, width=8, depth=1, heads=2, batch_size=16)
     task = Task(model, Samples.real(values), lambda candidate: {}, initial_steps=4)
     arm = Arm(Accumulate(), generations=4, steps=6, from_scratch=True)
     first = MemoryStore()

@@ -7,25 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import LOOPS, assert_is_a_model_for_loops
+from helpers import assert_is_a_model_for_loops, load_loop
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.datasets.toy.draws import SHAPES, eight_gaussians, zipf
-from selfcorrect.experiments.toy.models.categorical import Categorical
-from selfcorrect.experiments.toy.models.kernel_density import KernelDensity
-from selfcorrect.experiments.toy.models.language import LanguageModel
 from selfcorrect.experiments.toy.models.regression import LinearRegression
-from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.models.training import batches
 
-AdversarialNetwork = load_toy_module(LOOPS["shapes"]).AdversarialNetwork
-Flow = load_toy_module(LOOPS["shapes"]).Flow
-VariationalAutoencoder = load_toy_module(LOOPS["shapes"]).VariationalAutoencoder
-MarkovChain = load_toy_module(LOOPS["language"]).MarkovChain
-Mixture = load_toy_module(LOOPS["mixture"]).Mixture
+AdversarialNetwork = load_loop("shapes").AdversarialNetwork
+Flow = load_loop("shapes").Flow
+VariationalAutoencoder = load_loop("shapes").VariationalAutoencoder
+KernelDensity = load_loop("shapes").KernelDensity
+MarkovChain = load_loop("language").MarkovChain
+LanguageModel = load_loop("language").LanguageModel
+Categorical = load_loop("biased-corrector").Categorical
+Mixture = load_loop("mixture").Mixture
 STREAM = streams(5)
 PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
 WORDS = Samples.real(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import run_toy
+from helpers import load_loop, run_toy
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -15,9 +15,9 @@ from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.studies.claims import final_difference
-from selfcorrect.experiments.toy.networks import digits
 from selfcorrect.experiments.toy.study import load_drawings
 
+digits = load_loop("digits")
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
 

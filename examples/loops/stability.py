@@ -2,6 +2,8 @@
 
 The contraction is measured by twin runs: two loops that share every random draw and differ only in the variance of
 generation 0. Their difference shrinks or grows by the contraction rate, free of sampling noise to first order.
+
+`selfcorrect toy examples/loops/stability.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -15,31 +17,20 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
+from selfcorrect.experiments.studies.results import Map
+from selfcorrect.experiments.toy.gaussian.tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Arm
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
-from ...studies.claims import (
-    Check,
-    Claim,
-    Curves,
-    expect_agreement,
-    final_difference,
-    initial_value,
-    mark_unpublished,
-    ratio_of_means,
-)
-from ...studies.results import Map
-from ..toys import Setup, Toy, ToySettings, bundle_replicates
-from .tasks import DIMENSION, draw_truth, gaussian_task, per_seed
-
 
 @dataclass(frozen=True)
-class StabilityLoop(ToySettings):
+class StabilityLoop(toys.ToySettings):
     """The grid, and two samplers: a faithful sampler and a sampler that multiplies the variance by `spread`."""
 
     ratios: tuple[float, ...] = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.5, 6.0, 8.0)
@@ -62,14 +53,14 @@ class InAllCells:
     """A claim about every cell of the map."""
 
     statement: str
-    test_cells: Callable[[Curves], np.ndarray]
+    test_cells: Callable[[claims.Curves], np.ndarray]
     """Curves → whether the claim is true, a bool per cell that it is about."""
     published: bool = False
 
-    def check(self, curves: Curves) -> Check:
+    def check(self, curves: claims.Curves) -> claims.Check:
         """Hold the claim against curves."""
         is_true = self.test_cells(curves)
-        return Check(
+        return claims.Check(
             statement=self.statement,
             outcome="holds" if is_true.all() else "fails",
             measured=f"{is_true.sum()} of {is_true.size} cells",
@@ -78,7 +69,7 @@ class InAllCells:
         )
 
 
-def toy(settings: StabilityLoop) -> Toy:
+def toy(settings: StabilityLoop) -> toys.Toy:
     """Declare the maps of both samplers."""
     ratios, strengths = np.meshgrid(settings.ratios, settings.strengths)
     is_guaranteed = np.vectorize(theory.is_guaranteed_stable)(ratios, strengths)
@@ -87,18 +78,18 @@ def toy(settings: StabilityLoop) -> Toy:
     def claim_exact_rate(spread: float) -> InAllCells:
         law = theory.linear_contraction(ratios, strengths, spread)
 
-        def agrees(curves: Curves) -> np.ndarray:
+        def agrees(curves: claims.Curves) -> np.ndarray:
             rate, low, high = measure_contraction(settings, curves, spread)
             is_inside = (low <= law) & (law <= high)
             return is_inside | (np.abs(rate / law - 1) <= TOLERANCE)
 
         return InAllCells(f"sampler with spread {spread:g}: contraction is spread · λ / ((1 + λ)(1 + γ))", agrees)
 
-    def is_within_bound(curves: Curves) -> np.ndarray:
+    def is_within_bound(curves: claims.Curves) -> np.ndarray:
         _, low, _ = measure_contraction(settings, curves, 1.0)
         return (low <= bound)[is_guaranteed]
 
-    def contracts_without_guarantee(curves: Curves) -> np.ndarray:
+    def contracts_without_guarantee(curves: claims.Curves) -> np.ndarray:
         _, _, high = measure_contraction(settings, curves, 1.0)
         return (high < 1)[~is_guaranteed]
 
@@ -108,24 +99,26 @@ def toy(settings: StabilityLoop) -> Toy:
         if settings.ratios[0] < critical < settings.ratios[-1]:
             boundaries.append(_claim_boundary(settings, row, critical))
     spreads = (1.0, settings.spread)
-    claims = [
+    statements = [
         claim_exact_rate(1.0),
         InAllCells("where stability is guaranteed, the rate is within ρ/(1 + γ)", is_within_bound, published=True),
         InAllCells("the loop contracts also where the theorem is silent", contracts_without_guarantee),
         claim_exact_rate(settings.spread),
-        *mark_unpublished(*boundaries),
+        *claims.mark_unpublished(*boundaries),
     ]
-    return Toy(
+    return toys.Toy(
         bundles=[
-            bundle_replicates("stability", settings.seed, partial(set_up, settings, spread)) for spread in spreads
+            toys.bundle_replicates("stability", settings.seed, partial(set_up, settings, spread)) for spread in spreads
         ],
-        claims=claims,
+        claims=statements,
         figures=[partial(_make_map, settings, spread, is_guaranteed) for spread in spreads],
         notes=(
             "Crosses: the published condition λ(1 + εL/α) < (1 + γ)/(2 + γ), here with ε = 0, does not hold, so the "
             "theorem is silent there.",
             "The erring sampler is far outside the theorem's small ε; its boundary is λ = (1 + γ)/(spread − 1 − γ).",
         ),
+        title="Where augmented loops are stable",
+        source="Bertrand et al. 2024; Gillman et al. 2024",
     )
 
 
@@ -134,7 +127,7 @@ def _name_cell(spread: float, ratio: float, strength: float, *, is_twin: bool = 
     return f"{cell}, twin" if is_twin else cell
 
 
-def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
+def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> toys.Setup:
     """All cells of the map of a sampler, each with its twin."""
     sampling = sampling_settings(temperature=spread)
     task = gaussian_task(settings.real_count, settings.seeds, stream)
@@ -146,7 +139,7 @@ def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> Setup:
             arm = Arm(Augment(ratio), settings.generations, bias=sampling, correction=correction)
             cell = _name_cell(spread, ratio, strength, is_twin=is_twin)
             arms[cell] = (twin_task if is_twin else task, arm)
-    return Setup(task, arms)
+    return toys.Setup(task, arms)
 
 
 class Widened(Gaussian):
@@ -156,7 +149,7 @@ class Widened(Gaussian):
         return super().load_state({**state, "covariance": WIDENING * state["covariance"]})
 
 
-def measure_contraction(settings: StabilityLoop, curves: Curves, spread: float) -> np.ndarray:
+def measure_contraction(settings: StabilityLoop, curves: claims.Curves, spread: float) -> np.ndarray:
     """Return the contraction per generation, from the difference in variance between twins.
 
     Args:
@@ -171,19 +164,19 @@ def measure_contraction(settings: StabilityLoop, curves: Curves, spread: float) 
     for strength, ratio in itertools.product(settings.strengths, settings.ratios):
         plain = _name_cell(spread, ratio, strength)
         twin = _name_cell(spread, ratio, strength, is_twin=True)
-        difference = final_difference(twin, plain, "variance")
-        first_difference = initial_value(plain, "variance") * (WIDENING - 1)
-        shrinkage = ratio_of_means(difference, first_difference)(curves)
+        difference = claims.final_difference(twin, plain, "variance")
+        first_difference = claims.initial_value(plain, "variance") * (WIDENING - 1)
+        shrinkage = claims.ratio_of_means(difference, first_difference)(curves)
         cells.append([max(value, 0.0) for value in (shrinkage.estimate, shrinkage.low, shrinkage.high)])
     shape = (3, len(settings.strengths), len(settings.ratios))
     return (np.array(cells) ** (1 / settings.generations)).T.reshape(shape)
 
 
-def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> Claim:
+def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claims.Claim:
     """Claim the λ at which rates reach 1, interpolated in the synthetic share. A higher rate is there sooner."""
     shares = np.array(settings.ratios) / (1 + np.array(settings.ratios))
 
-    def find_boundary(curves: Curves) -> Interval:
+    def find_boundary(curves: claims.Curves) -> Interval:
         ends = []
         for rates in measure_contraction(settings, curves, settings.spread)[:, row]:
             share = float(np.interp(1.0, rates, shares))
@@ -192,10 +185,10 @@ def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> Claim
         return Interval(estimate, low, high, settings.seeds, "Fieller")
 
     statement = f"spread {settings.spread:g}, γ = {settings.strengths[row]:g}: stability ends at λ"
-    return expect_agreement(statement, find_boundary, critical, 0.1)
+    return claims.expect_agreement(statement, find_boundary, critical, 0.1)
 
 
-def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray, curves: Curves) -> Map:
+def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray, curves: claims.Curves) -> Map:
     strengths = np.linspace(settings.strengths[0], settings.strengths[-1], 200)
     lines = {"published sufficient condition": ((1 + strengths) / (2 + strengths), strengths)}
     if spread > 1:

@@ -1,4 +1,7 @@
-"""Ferbach et al. 2024: people keep the sample they prefer, and the loop optimises their reward."""
+"""Ferbach et al. 2024: people keep the sample they prefer, and the loop optimises their reward.
+
+`selfcorrect toy examples/loops/curation.py --quick` runs the loop.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,14 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.words import entropy, make_rater, word_task
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Arm
-
-from ...studies.claims import (
-    expect_above,
-    expect_below,
-    expect_predictions,
-    final_change,
-    final_difference,
-    final_value,
-    mark_unpublished,
-)
-from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
-from .tasks import entropy, make_rater, word_task
 
 NONE = "no curation"
 CURATED = "curated"
@@ -34,7 +27,7 @@ MIXED = "heterogeneous raters"
 
 
 @dataclass(frozen=True)
-class Curation(ToySettings):
+class Curation(toys.ToySettings):
     """Categories with the truth's probabilities and rewards; either of two samples is kept by Bradley–Terry choice."""
 
     probabilities: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
@@ -48,7 +41,7 @@ class Curation(ToySettings):
 QUICK = Curation(generations=16, seeds=20)
 
 
-def toy(settings: Curation) -> Toy:
+def toy(settings: Curation) -> toys.Toy:
     """Declare all arms."""
     rewards = np.array(settings.rewards)
     both_rewards = np.array([settings.rewards, settings.rival_rewards])
@@ -61,26 +54,30 @@ def toy(settings: Curation) -> Toy:
     reward = {arm: law @ rewards for arm, law in laws.items()}
     variety = {arm: entropy(torch.from_numpy(law)).exp().numpy() for arm, law in laws.items()}
     half = settings.generations // 2
-    favourite = final_value(CURATED, "favourite")
-    variety_gain = final_difference(MIXED, CURATED, "variety")
-    claims = [
-        *expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
-        expect_above("curated: mean reward rises", final_change(CURATED, "reward")),
-        expect_below("curated: the reward's variance falls", final_change(CURATED, "reward_variance")),
-        expect_above("curated: nearly all mass is on the reward's maximiser", favourite, 0.9),
-        expect_below("real data kept: the drift is bounded", final_value(KEPT, "favourite"), 0.6),
-        *mark_unpublished(expect_above("heterogeneous raters keep more variety than one kind", variety_gain)),
+    favourite = claims.final_value(CURATED, "favourite")
+    variety_gain = claims.final_difference(MIXED, CURATED, "variety")
+    statements = [
+        *claims.expect_predictions("{arm}: mean reward at generation {t}", "reward", reward, 0.03, (half,)),
+        claims.expect_above("curated: mean reward rises", claims.final_change(CURATED, "reward")),
+        claims.expect_below("curated: the reward's variance falls", claims.final_change(CURATED, "reward_variance")),
+        claims.expect_above("curated: nearly all mass is on the reward's maximiser", favourite, 0.9),
+        claims.expect_below("real data kept: the drift is bounded", claims.final_value(KEPT, "favourite"), 0.6),
+        *claims.mark_unpublished(
+            claims.expect_above("heterogeneous raters keep more variety than one kind", variety_gain)
+        ),
     ]
     columns = [
-        Column("reward", "mean reward", predicted=reward),
-        Column("variety", "effective categories", ".1f", predicted=variety),
+        toys.Column("reward", "mean reward", predicted=reward),
+        toys.Column("variety", "effective categories", ".1f", predicted=variety),
     ]
-    return Toy(
-        bundles=[bundle_replicates("curation", settings.seed, partial(set_up, settings))],
-        claims=claims,
+    return toys.Toy(
+        bundles=[toys.bundle_replicates("curation", settings.seed, partial(set_up, settings))],
+        claims=statements,
         columns=columns,
         notes=("Two groups of raters are nearly balanced: in the end the drift of finite samples decides.",),
         caveat=f"predicted for infinitely many samples, here {settings.real_count}",
+        title="Human curation",
+        source="Ferbach et al. 2024",
     )
 
 
@@ -89,7 +86,7 @@ def _predict_categories(settings: Curation, rewards: np.ndarray, real_share: flo
     return theory.curated_categories(settings.probabilities, rewards, real_share, settings.generations)
 
 
-def set_up(settings: Curation, stream: Stream) -> Setup:
+def set_up(settings: Curation, stream: Stream) -> toys.Setup:
     """All arms with the same words."""
     rater = make_rater(settings.rewards)
     rival = make_rater(settings.rival_rewards)
@@ -112,4 +109,4 @@ def set_up(settings: Curation, stream: Stream) -> Setup:
             "variety": entropy(probabilities).exp(),
         }
 
-    return Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)
+    return toys.Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)

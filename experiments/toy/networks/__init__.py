@@ -1,1 +1,0 @@
-"""Toy loops of mixtures, planar data and digits."""

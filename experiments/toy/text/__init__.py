@@ -1,1 +1,0 @@
-"""Toy loops of words and text."""
