@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.distance import cdist
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
+from selfcorrect.motion.geometry.rotations import invert, quaternions
 from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, TurnedFrames, TurnedWorld, to_y_up
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
@@ -102,13 +102,13 @@ def read_from_rig(motion: Motion, rig: Rig, folder: Path) -> Motion:
 def disguise(motion: Motion, rig: Rig) -> Motion:
     """Give a motion the names, size and frames of a rig, and remove the body parts of its joints."""
     parts = motion.skeleton.parts
-    turns = Rotation.from_rotvec([rig.turned_rad.get(part, (0.0, 0.0, 0.0)) for part in parts])
+    turns = quaternions(np.array([rig.turned_rad.get(part, (0.0, 0.0, 0.0)) for part in parts]))
     scaled = ScaledBody(rig.stature).view(motion)
     motion = TurnedFrames(turns).view(scaled)
     if rig.z_up:  # and the body rests facing −y
-        turn = to_y_up(Z_UP).turn.inv()
+        turn = invert(to_y_up(Z_UP).turn)
         turned = TurnedWorld(turn).view(motion)
-        frames = TurnedFrames(Rotation.concatenate([turn.inv()] * len(parts)))
+        frames = TurnedFrames(np.tile(invert(turn), (len(parts), 1)))
         motion = frames.view(turned)
     names = tuple(rig.name(index, part) for index, part in enumerate(parts))
     skeleton = replace(motion.skeleton, names=names, parts=("",) * len(parts))

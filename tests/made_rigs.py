@@ -422,7 +422,7 @@ def _along_y(bone_m: np.ndarray) -> Rotation:
 
 def resting(motion: Motion, pose: str) -> Motion:
     """The motion on the same body with another rest pose."""
-    return TurnedFrames(REST_POSES[pose](motion.skeleton)).view(motion)
+    return TurnedFrames(REST_POSES[pose](motion.skeleton).as_quat()).view(motion)
 
 
 assert set(_TRUNK) | {f"{side}_{limb}" for side in SIDES for limb in _LIMBS} == set(SMPL_22)

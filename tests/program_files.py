@@ -130,8 +130,8 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
     """As the camera sees it, which turns about its vertical axis and walks on: camera.npy says how."""
     turns = Rotation.from_euler("y", np.linspace(0, 0.8, len(motion))[:, None])
     shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
-    camera = FrameChanges((TurnedWorld(turns), ShiftedWorld(shifts_m)))
-    vectors, trans = parameters(camera.restore(TurnedWorld(Y_DOWN).view(motion)), 24)
+    camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
+    vectors, trans = parameters(camera.restore(TurnedWorld(Y_DOWN.as_quat()).view(motion)), 24)
     matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(len(motion), 24, 3, 3)
     content = {
         "pred_cam": np.zeros((len(motion), 3), np.float32), "pred_pose": np.zeros((len(motion), 144), np.float32),

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
+from selfcorrect.motion.geometry.rotations import compose, quaternions
 from selfcorrect.motion.measures.physical import JERK, METRES_PER_SECOND, MILLIMETRES, MotionFigure, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -41,8 +41,7 @@ def spoil(motion: Motion, random: np.random.Generator) -> Motion:
     root_m = motion.root_m + (FASTER - 1) * travel_m * (1.0, 0.0, 1.0) - (0.0, SUNK_M, 0.0)
     root_m[:, 0] += SWAY_M * np.sin(2 * np.pi * SWAYS_PER_S * seconds)
     shake_rad = random.normal(0.0, SHAKE_RAD, (*motion.rotations.shape[:2], 3))
-    turns = Rotation.from_rotvec(shake_rad) * Rotation.from_quat(motion.rotations)
-    return replace(motion, root_m=root_m, rotations=turns.as_quat())
+    return replace(motion, root_m=root_m, rotations=compose(quaternions(shake_rad), motion.rotations))
 
 
 @dataclass(frozen=True, eq=False)

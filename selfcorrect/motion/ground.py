@@ -6,18 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import InputError
 from ..storage.files.strict_json import read_file_as
-from .geometry.rotations import compose
+from .geometry.rotations import compose, invert, quaternions, rotate, to_matrices
 from .support import level_corners_m
-
-if TYPE_CHECKING:
-    from scipy.spatial.transform import Rotation
-
 
 STEEPEST_DEG = 30.0
 """Largest slope of a floor that people walk on."""
@@ -173,15 +168,11 @@ class Ground:
         return read_file_as(cls, Path(path))
 
     @cached_property
-    def to_floor(self) -> Rotation:
-        """Rotation of the world that makes y the floor's normal."""
-        from scipy.spatial.transform import Rotation  # takes long to import
-
-        if not self.slope_deg:
-            return Rotation.identity()
+    def to_floor(self) -> np.ndarray:
+        """Quaternion (4,) of the turn of the world that makes y the floor's normal."""
         heading_rad = np.deg2rad(self.uphill_deg)
         across = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
-        return Rotation.from_rotvec(np.deg2rad(self.slope_deg) * across)
+        return quaternions(np.deg2rad(self.slope_deg) * across)
 
     @property
     def is_level(self) -> bool:
@@ -192,25 +183,25 @@ class Ground:
     def up(self) -> np.ndarray:
         """(3,) up direction in the frame of this ground."""
         up = np.array([0.0, 1.0, 0.0])
-        return self.to_floor.apply(up) if self.in_floor_frame else up
+        return rotate(self.to_floor, up) if self.in_floor_frame else up
 
     @property
     def normal(self) -> np.ndarray:
         """(3,) normal of the floor in the frame of this ground."""
         normal = np.array([0.0, 1.0, 0.0])
-        return normal if self.in_floor_frame else self.to_floor.inv().apply(normal)
+        return normal if self.in_floor_frame else rotate(invert(self.to_floor), normal)
 
     def to_floor_frame(self, points_m: np.ndarray) -> np.ndarray:
         """Convert points (..., 3) to the floor's frame."""
         if self.is_level:
             return points_m
-        return points_m @ self.to_floor.as_matrix().T
+        return points_m @ to_matrices(self.to_floor).T
 
     def orientations_to_floor_frame(self, orientations: np.ndarray) -> np.ndarray:
         """Convert world orientations (..., 4) to the floor's frame."""
         if self.is_level:
             return orientations
-        return compose(self.to_floor.as_quat(), orientations)
+        return compose(self.to_floor, orientations)
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
         """Heights (...) of the box or floor beneath points (..., 3), along the floor's normal."""
@@ -263,12 +254,12 @@ class Ground:
             x_m, _, z_m = high_m - low_m
             corners_m = level_corners_m((x_m, z_m), turn_deg=0.0) + (low_m + high_m) / 2
             corners_m[:, 1] = self.in_own_frame.floor_m
-            yield corners_m if self.is_level else self.to_floor.inv().apply(corners_m)
+            yield corners_m if self.is_level else rotate(invert(self.to_floor), corners_m)
 
     def tops_m(self) -> Iterator[np.ndarray]:
         """Yield the corners (4, 3) of each box's upper side, world."""
         for box in self.boxes:
             x_m, y_m, z_m = box.size_m
             corners_m = level_corners_m((x_m, z_m), box.turn_deg) + np.array([0.0, y_m / 2, 0.0])
-            upright_m = corners_m if self.is_level else self.to_floor.inv().apply(corners_m)
+            upright_m = corners_m if self.is_level else rotate(invert(self.to_floor), corners_m)
             yield upright_m + box.centre_m

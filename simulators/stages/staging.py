@@ -109,12 +109,8 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
         return correction
     to_upright = _slope_to_upright(scene)
     x, y, z = rotate(invert(to_upright), np.array([0.0, 1.0, 0.0])).tolist()
-    from scipy.spatial.transform import Rotation  # takes long to import
-
     slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
-    return replace(
-        correction, motion=TurnedWorld(Rotation.from_quat(to_upright)).restore(correction.motion), slope=slope
-    )
+    return replace(correction, motion=TurnedWorld(to_upright).restore(correction.motion), slope=slope)
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def t_posed(motion: Motion) -> Motion:
 def cut_in_two(motion: Motion) -> Motion:
     """A take, and another elsewhere that faces elsewhere."""
     half = len(motion) // 2
-    other = TurnedWorld(Rotation.from_euler("y", 2.0)).view(motion.frames(half, len(motion)))
+    other = TurnedWorld(Rotation.from_euler("y", 2.0).as_quat()).view(motion.frames(half, len(motion)))
     root_m = np.concatenate([motion.root_m[:half], other.root_m + AWAY_M])
     return replace(motion, root_m=root_m, rotations=np.concatenate([motion.rotations[:half], other.rotations]))
 
@@ -67,7 +67,7 @@ DISGUISES: dict[str, Callable[[Motion], Motion]] = {
     "plain": lambda motion: motion,
     "on twos": lambda motion: motion.select_frames(np.repeat(np.arange(len(motion) // 2), 2)),
     "ride": ride_up,
-    "tilted": lambda motion: TurnedWorld(Rotation.from_euler("zx", [5.0, 4.0], degrees=True)).view(motion),
+    "tilted": lambda motion: TurnedWorld(Rotation.from_euler("zx", [5.0, 4.0], degrees=True).as_quat()).view(motion),
     "on a slope": lambda motion: replace(motion, ground=Ground(floor_m=0.2, slope_deg=5.0, uphill_deg=30.0)),
     "raised": lambda motion: replace(motion, root_m=motion.root_m + 0.3 * UP),
     "T-poses": t_posed,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
@@ -29,6 +28,7 @@ from selfcorrect.motion.encodings.humanml3d import (
     encode,
 )
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
+from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, swap_sides
@@ -120,7 +120,8 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
 class JointsWorld:
     """World of files that hold joints y up, in metres, at 20 fps, unless the options name another."""
 
-    turn: Rotation
+    turn: np.ndarray
+    """Quaternion (4,) to a world with y up."""
     metres_per_unit: float
     fps: float
     notes: tuple[str, ...]
@@ -129,21 +130,18 @@ class JointsWorld:
         """Return joints (T, J, 3) of a file, y up, in metres."""
         if self.is_usual:
             return joints
-        turned = self.turn.apply(joints.reshape(-1, 3))
-        return turned.reshape(joints.shape) * self.metres_per_unit
+        return rotate(self.turn, joints) * self.metres_per_unit
 
     def to_file(self, joints_m: np.ndarray) -> np.ndarray:
         """Return joints (T, J, 3) as the file has them."""
         if self.is_usual:
             return joints_m
-        file_joints = joints_m / self.metres_per_unit
-        turned = self.turn.inv().apply(file_joints.reshape(-1, 3))
-        return turned.reshape(joints_m.shape)
+        return rotate(invert(self.turn), joints_m / self.metres_per_unit)
 
     @property
     def is_usual(self) -> bool:
         """True for joints with y up and in metres."""
-        return self.metres_per_unit == 1.0 and not self.turn.magnitude() > 0
+        return self.metres_per_unit == 1.0 and bool(self.turn[3] == 1.0)
 
 
 def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:

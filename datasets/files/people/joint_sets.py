@@ -16,6 +16,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
@@ -229,15 +230,13 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     notes += up.notes
     if not reading.fps:
         notes.append(f"{fps:g} fps assumed (--fps)")
-    joints_m = turn.apply(positions.reshape(-1, 3)).reshape(positions.shape) * unit_m
+    joints_m = rotate(turn, positions) * unit_m
     fitted = fit_body(joints_m, fps, joints.template)
     notes += fit_notes([(joints_m, joint_positions(fitted))])
 
     def write(target: Path, changed: Motion) -> None:
-        changed_m = joint_positions(changed).reshape(-1, 3)
-        turned = turn.inv().apply(changed_m) / unit_m
         written = np.empty(array.shape)
-        written[:, joints.order] = turned.reshape(positions.shape)
+        written[:, joints.order] = rotate(invert(turn), joint_positions(changed)) / unit_m
         write_npy(target, written.astype(array.dtype))
 
     motion = replace(fitted, source=str(path))

@@ -16,6 +16,7 @@ from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import raise_motion, resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
@@ -142,6 +143,6 @@ def write(path: Path, motion: Motion) -> None:
     yaw_rad = np.arctan2(first[0, 2], first[2, 2])
     lowest_m = body_joints(motion)[..., 1].min()
     centred = ShiftedWorld(motion.root_m[0] * [-1.0, 0.0, -1.0]).view(motion)
-    facing = TurnedWorld(Rotation.from_euler("y", -yaw_rad)).view(centred)
+    facing = TurnedWorld(quaternions(np.array([0.0, -yaw_rad, 0.0]))).view(centred)
     rows = rows_of(raise_motion(facing, -lowest_m))
     write_npy(path, rows.astype(np.float32))

@@ -18,6 +18,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.rotations import compose, rotate, to_matrices
 from selfcorrect.motion.geometry.views import Y_DOWN, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.results import Results
@@ -127,7 +128,7 @@ class _Person:
         self.joints_m = joints_m + self.place_m[:, None]
         body_joints = [_PARTS[part][0] for part in SMPL_BODY.names]
         body_m = self.joints_m[:, body_joints]
-        standing_m = _TURN.apply(body_m.reshape(-1, 3)).reshape(body_m.shape)  # a template that stands fits best
+        standing_m = rotate(_TURN, body_m)  # a template that stands fits best
         skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
         fitted = _SEEN.restore(fit_motion(standing_m, fps, skeleton))
         camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
@@ -166,7 +167,7 @@ class _Person:
             changes |= self.track.name_arrays(PLACE, shifted.astype(place.dtype))
         orientations = self.track.get(ROTATIONS)
         if orientations is not None and orientations.shape[1:] == (_COUNT, 3, 3):
-            to_rotations = _TURN.as_matrix()
+            to_rotations = to_matrices(_TURN)
             joint_turns = to_rotations @ matrices[:, joint_parts] @ to_rotations.T
             is_kept = is_still[:, joint_parts, None, None]
             turned = np.where(is_kept, orientations, joint_turns @ orientations)
@@ -223,8 +224,7 @@ def frames_of(motion: Motion) -> list[dict[str, Any]]:
     body = to_smpl(motion)
     places_m, world = world_poses(body)
     parts = _part_of_joint()
-    rotations = _TURN * Rotation.from_quat(world[:, parts])
-    matrices = rotations.as_matrix().astype(np.float32)
+    matrices = to_matrices(compose(_TURN, world[:, parts])).astype(np.float32)
     from_root_m = places_m[:, parts] - body.root_m[:, None]
     joints_m = from_root_m.astype(np.float32)
     root_m = body.root_m.astype(np.float32)

@@ -227,7 +227,7 @@ def _camera_of(
             "camera moved the body does",
         )  # fmt: skip
     turns, shifts_m, up = _camera(file, _frames(results, prefix, frames))
-    camera = FrameChanges((TurnedWorld(turns), ShiftedWorld(shifts_m)))
+    camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
     return camera, up, (f"placed in the world by {file.name}",)
 
 

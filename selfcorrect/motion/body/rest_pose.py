@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import permutations, product
 
 import numpy as np
 
 from ..geometry.inverse_kinematics import aligning_turns
 from ..geometry.kinematics import forward_kinematics
-from ..geometry.rotations import compose, identity_rotations, invert, rotate, turn_angles
+from ..geometry.rotations import compose, from_matrices, identity_rotations, invert, rotate, turn_angles
 from ..geometry.vectors import angles_rad, norms
 from ..motion import Motion
 from ..skeleton import UNTURNED
 from .smpl import fit_body_parts
-
-if TYPE_CHECKING:
-    from scipy.spatial.transform import Rotation
-
 
 LEFT = np.array([1.0, 0, 0])
 UP = np.array([0, 1.0, 0])
@@ -46,17 +42,15 @@ _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512
 
 
-def find_upright_turns(motion: Motion) -> Rotation | None:
-    """Return constant turns (J,) of the joints' frames that make a rest pose upright; None if it already is.
+def find_upright_turns(motion: Motion) -> np.ndarray | None:
+    """Return constant turns (J, 4) of the joints' frames that make a rest pose upright; None if it already is.
 
     Raises InputError if the skeleton lacks a part that every body has.
     """
     turns = _UprightTurnSearch(motion).solve()
     if turn_angles(identity_rotations(1), turns).max() < 1e-9:
         return None
-    from scipy.spatial.transform import Rotation  # takes long to import
-
-    return Rotation.from_quat(turns)
+    return turns
 
 
 class _UprightTurnSearch:
@@ -137,9 +131,7 @@ class _UprightTurnSearch:
         if len(bones_m) > 1:
             if is_aligned:
                 return before
-            from scipy.spatial.transform import Rotation  # takes long to import
-
-            quarter_turns = Rotation.create_group("O").as_quat()  # bodies that lie or look aside at rest need a turn
+            quarter_turns = _make_quarter_turns()  # bodies that lie or look aside at rest need a turn
             offs_deg = [_largest_angle_deg(rotate(invert(turn), bones_m), directions) for turn in quarter_turns]
             if min(offs_deg) <= tolerance_deg:
                 return quarter_turns[int(np.argmin(offs_deg))]
@@ -172,18 +164,25 @@ class _UprightTurnSearch:
     @cached_property
     def _mean_turns(self) -> np.ndarray:
         """(J, 4) means of `_frames_to_body` over the motion."""
-        from scipy.spatial.transform import Rotation  # takes long to import
-
-        means = []
-        for turns in np.moveaxis(self._frames_to_body, 1, 0):
-            means.append(Rotation.from_quat(turns).mean().as_quat())
-        return np.array(means)
+        of_joints = np.moveaxis(self._frames_to_body, 1, 0)
+        # The mean maximizes the sum of squared cosines of the half angles to it (Markley et al. 2007).
+        return np.linalg.eigh(of_joints.transpose(0, 2, 1) @ of_joints).eigenvectors[..., -1]
 
     @cached_property
     def _spreads_deg(self) -> np.ndarray:
         """(J,) median angles between `_frames_to_body` and their means."""
         deviations_rad = turn_angles(self._mean_turns, self._frames_to_body)
         return np.degrees(np.median(deviations_rad, axis=0))
+
+
+def _make_quarter_turns() -> np.ndarray:
+    """Return the quaternions (24, 4) of the turns of a cube onto itself."""
+    matrices = []
+    for order in permutations(np.eye(3)):
+        for signs in product((1.0, -1.0), repeat=3):
+            matrices.append(np.array(signs)[:, None] * order)
+    turns = [matrix for matrix in matrices if np.linalg.det(matrix) > 0]
+    return from_matrices(np.array(turns))
 
 
 def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> np.ndarray:

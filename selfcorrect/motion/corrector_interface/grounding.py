@@ -10,6 +10,7 @@ from ..body.foot_frames import estimate_feet_on_any_floor
 from ..body.surface import sole_corners_m
 from ..editing.transforms import raise_motion
 from ..geometry.kinematics import in_chunks
+from ..geometry.rotations import invert, rotate
 from ..geometry.views import TurnedWorld
 from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane, estimate_ground_plane
 from ..motion import Motion
@@ -156,5 +157,5 @@ class MotionOnFloor:
         raised = support.shift((0.0, self.lowest_m, 0.0))
         if turned is None:
             return raised
-        x, y, z = turned.turn.inv().apply(raised.top_m).tolist()
+        x, y, z = rotate(invert(turned.turn), np.array(raised.top_m)).tolist()
         return replace(raised, top_m=(x, y, z))

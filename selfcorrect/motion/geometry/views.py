@@ -14,18 +14,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import TYPE_CHECKING, Generic, Protocol, Self
+from typing import Generic, Protocol, Self
 
 import numpy as np
 
 from ..motion import Motion, Moving
 from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous, pose_joints
-from .rotations import compose, invert, normalize, rotate
-
-if TYPE_CHECKING:
-    from scipy.spatial.transform import Rotation
-
+from .rotations import compose, from_euler_angles, invert, normalize, rotate
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by their vertical axis."""
@@ -60,47 +56,43 @@ class FrameChanges:
 class TurnedWorld:
     """The world turned about its origin."""
 
-    turn: Rotation
+    turn: np.ndarray
+    """Quaternion (4,) or, if the turn changes with time, (T, 4)."""
 
     def view(self, motion: Motion) -> Motion:
-        from scipy.spatial.transform import Rotation  # takes long to import
-
         rotations = motion.rotations.copy()
-        rotations[:, 0] = (self.turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-        return replace(motion, root_m=self.turn.apply(motion.root_m), rotations=rotations)
+        rotations[:, 0] = compose(self.turn, normalize(rotations[:, 0]))
+        return replace(motion, root_m=rotate(self.turn, motion.root_m), rotations=rotations)
 
     def restore(self, motion: Motion) -> Motion:
-        return TurnedWorld(self.turn.inv()).view(motion)
+        return TurnedWorld(invert(self.turn)).view(motion)
 
 
 def to_y_up(axis: int) -> TurnedWorld:
     """Return the change to a world with y up from a world whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or
     `Z_DOWN`.
     """
-    from scipy.spatial.transform import Rotation  # takes long to import
-
-    return TurnedWorld(Rotation.from_euler("x", (0, -90, 180, 90)[axis], degrees=True))
+    return TurnedWorld(from_euler_angles("X", np.array([(0.0, -90.0, 180.0, 90.0)[axis]])))
 
 
 @dataclass(frozen=True, eq=False)
 class TurnedFrames:
-    """Joints' frames turned in themselves, each by its own of `turns` (J,), so that zero rotation is another pose.
+    """Joints' frames turned in themselves, so that zero rotation is another pose. No joint moves."""
 
-    No joint moves.
-    """
-
-    turns: Rotation
+    turns: np.ndarray
+    """(J, 4) quaternions, one per joint."""
 
     def view(self, motion: Motion) -> Motion:
         skeleton = motion.skeleton
-        turns = self.turns.as_quat()
-        to_parents = invert(_parent_turns(skeleton, turns))
+        to_parents = invert(_parent_turns(skeleton, self.turns))
         turned = replace(skeleton, offsets_m=rotate(to_parents, skeleton.offsets_m))
-        local = in_chunks(lambda rotations: _compose_sparse(to_parents, normalize(rotations), turns), motion.rotations)
+        local = in_chunks(
+            lambda rotations: _compose_sparse(to_parents, normalize(rotations), self.turns), motion.rotations
+        )
         return replace(motion, skeleton=turned, rotations=make_continuous(local))
 
     def restore(self, motion: Motion) -> Motion:
-        return TurnedFrames(self.turns.inv()).view(motion)
+        return TurnedFrames(invert(self.turns)).view(motion)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,22 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
-from ..geometry.rotations import rotate
+from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, percentile
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES
-
-if TYPE_CHECKING:
-    from scipy.spatial.transform import Rotation
-
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
@@ -126,16 +121,14 @@ class GroundPlane:
         return self.tilt_deg >= TILTED_DEG
 
     @property
-    def to_level(self) -> Rotation:
-        """The smallest turn of the world that levels the plane."""
-        from scipy.spatial.transform import Rotation  # takes long to import
-
+    def to_level(self) -> np.ndarray:
+        """Quaternion (4,) of the smallest turn of the world that levels the plane."""
         x, y, z = self.normal
         axis = np.array([-z, 0.0, x])
         length = float(np.linalg.norm(axis))
         if length < 1e-12:
-            return Rotation.identity()
-        return Rotation.from_rotvec(np.arctan2(length, y) / length * axis)
+            return identity_rotations()
+        return quaternions(np.arctan2(length, y) / length * axis)
 
 
 LEVEL = GroundPlane(normal=(0.0, 1.0, 0.0), stances=0)

@@ -50,8 +50,8 @@ def rotations_before_positions(motion: Motion) -> RiggedMotion:
 
 def z_up(motion: Motion) -> RiggedMotion:
     """The world and all joint frames turned."""
-    frames = TurnedFrames(Rotation.concatenate([TO_Z_UP.inv()] * len(motion.skeleton)))
-    return clip_of(frames.view(TurnedWorld(TO_Z_UP).view(motion)))
+    frames = TurnedFrames(np.tile(TO_Z_UP.inv().as_quat(), (len(motion.skeleton), 1)))
+    return clip_of(frames.view(TurnedWorld(TO_Z_UP.as_quat()).view(motion)))
 
 
 def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion], RiggedMotion]:
@@ -59,7 +59,7 @@ def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion
 
     def disguise(motion: Motion) -> RiggedMotion:
         turns = [turn_of(motion.skeleton, joint) for joint in range(len(motion.skeleton))]
-        return clip_of(TurnedFrames(Rotation.concatenate(turns)).view(motion))
+        return clip_of(TurnedFrames(Rotation.concatenate(turns).as_quat()).view(motion))
 
     return disguise
 

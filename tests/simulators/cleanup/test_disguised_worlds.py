@@ -17,6 +17,7 @@ from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.geometry.views import TurnedFrames, TurnedWorld
 from selfcorrect.motion.measures.ground_plane import estimate_ground_plane
 from selfcorrect.motion.motion import Motion
@@ -38,7 +39,7 @@ def turning_walk() -> Motion:
 
 def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> Motion:
     axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
-    return TurnedWorld(Rotation.from_rotvec(np.radians(tilt_deg) * axis)).view(motion)
+    return TurnedWorld(quaternions(np.radians(tilt_deg) * axis)).view(motion)
 
 
 @settings(max_examples=40, deadline=None)
@@ -62,7 +63,7 @@ def with_pitched_feet(motion: Motion, pitch_rad: float) -> Motion:
     turns = Rotation.identity(len(motion.skeleton)).as_rotvec()
     for joint in (*(motion.skeleton.pair("ankle") or ()), *(motion.skeleton.pair("foot") or ())):
         turns[joint] = [pitch_rad, 0.0, 0.0]
-    return TurnedFrames(Rotation.from_rotvec(turns)).view(motion)
+    return TurnedFrames(quaternions(turns)).view(motion)
 
 
 def leaning(motion: Motion, angle_rad: float) -> Motion:
@@ -128,7 +129,7 @@ def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -
 def test_correction_commutes_with_the_tilt_of_the_world(
     tilt_deg: float, direction_rad: float, heading_rad: float
 ) -> None:
-    level = TurnedWorld(Rotation.from_rotvec([0.0, heading_rad, 0.0])).view(base_walk())
+    level = TurnedWorld(quaternions(np.array([0.0, heading_rad, 0.0]))).view(base_walk())
     (on_level,) = KinematicCorrector()([level])
     (on_plane,) = KinematicCorrector()([tilt_world(level, tilt_deg, direction_rad)])
     expected = tilt_world(on_level.motion, tilt_deg, direction_rad)

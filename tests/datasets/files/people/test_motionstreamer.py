@@ -18,7 +18,7 @@ def turning() -> sc.Motion:
     """Somebody who walks in a curve."""
     motion = walking()
     turn = Rotation.from_euler("y", np.linspace(0, 2, len(motion))[:, None])
-    return replace(TurnedWorld(turn).view(motion), root_m=motion.root_m)
+    return replace(TurnedWorld(turn.as_quat()).view(motion), root_m=motion.root_m)
 
 
 def places_m(rows: np.ndarray) -> np.ndarray:

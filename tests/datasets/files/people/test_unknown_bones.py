@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people import amass
@@ -17,6 +16,7 @@ from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.geometry.views import TurnedWorld
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
@@ -90,7 +90,7 @@ def test_a_floor_that_somebody_states_is_a_floor(
 
 @pytest.mark.parametrize("tilt_deg", [0.0, 8.0])
 def test_seeing_a_motion_on_its_floor_changes_nothing(walker: Motion, tilt_deg: float) -> None:
-    turned = TurnedWorld(Rotation.from_rotvec([0.0, 0.0, np.radians(tilt_deg)])).view(walker)
+    turned = TurnedWorld(quaternions(np.array([0.0, 0.0, np.radians(tilt_deg)]))).view(walker)
     given = replace(raise_motion(turned, 0.06), height_error_m=0.12, is_floor_trusted=True)
     view = MotionOnFloor.from_estimated_plane(given)
     assert abs(observe(view.motion).floor_m) < 1e-6

@@ -11,6 +11,7 @@ from made_rigs import NAMINGS, PROPS, REST_POSES, base_walk, rename_joints, rest
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.motion.geometry.rotations import invert
 from selfcorrect.motion.geometry.views import Rerooted, TurnedWorld, to_y_up
 
 PARTS = tuple(base_walk(1).skeleton.parts)
@@ -49,7 +50,7 @@ def write_disguised(path: Path, motion: sc.Motion, random: np.random.Generator) 
     disguised = rename_joints(resting(disguised, rest_pose), naming)
     if joint:
         disguised = Rerooted(disguised.skeleton, joint).view(disguised)
-    disguised = TurnedWorld(to_y_up(axis).turn.inv()).view(disguised)
+    disguised = TurnedWorld(invert(to_y_up(axis).turn)).view(disguised)
     write_bvh(path, clip_of(disguised, unit_m))
     return f"{rest_pose}, {naming}, axis {axis}, unit {unit_m}, root {root}, {list(more)[:1]}"
 

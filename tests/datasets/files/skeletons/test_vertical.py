@@ -19,15 +19,15 @@ from selfcorrect.motion.geometry.rotations import compose
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
-TO_Z_UP = to_y_up(Z_UP).turn.inv()
+TO_Z_UP = Rotation.from_quat(to_y_up(Z_UP).turn).inv()
 
 
 def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0) -> sc.Motion:
     """A motion as a file of that world has it, its rest pose standing along another axis or the same."""
-    motion = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(motion)
+    motion = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
     if world == "z":
-        motion = TurnedWorld(TO_Z_UP).view(motion)
-    return TurnedFrames(Rotation.concatenate([TO_Z_UP.inv()] * 22)).view(motion) if rest == "z" else motion
+        motion = TurnedWorld(TO_Z_UP.as_quat()).view(motion)
+    return TurnedFrames(np.tile(TO_Z_UP.inv().as_quat(), (22, 1))).view(motion) if rest == "z" else motion
 
 
 def by_name(motion: sc.Motion) -> np.ndarray:
@@ -53,7 +53,7 @@ def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
     """Whatever the motion: who lies or crawls seems to stand along another axis."""
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, world, yaw_deg)))
-    expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(motion)
+    expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
     assert verdict(tmp_path / "a.bvh", expected) == "right"
     gltf.write(tmp_path / "a.glb", in_world(motion, "y", "y", yaw_deg))
     assert verdict(tmp_path / "a.glb", expected) == "right"
@@ -67,7 +67,7 @@ def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
 ) -> None:
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, "z" if world == "y" else "y", yaw_deg)))
-    expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True)).view(motion)
+    expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
     assert verdict(tmp_path / "a.bvh", expected) in ("right", "refused")
 
 
@@ -135,11 +135,11 @@ def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path:
         joints = len(clip.motion.skeleton)
         yaw = Rotation.from_euler("y", random.uniform(0, 360), degrees=True)
         for world in ("y", "z"):
-            seen = TurnedWorld((TO_Z_UP if world == "z" else Rotation.identity()) * yaw).view(motion)
+            seen = TurnedWorld(((TO_Z_UP if world == "z" else Rotation.identity()) * yaw).as_quat()).view(motion)
             wanted_m = yaw.apply(sc.joint_positions(motion).reshape(-1, 3)).reshape(-1, joints, 3)
             for rest in ("y", "z"):
                 turns = Rotation.concatenate([TO_Z_UP.inv() if rest == "z" else Rotation.identity()] * joints)
-                disguised = TurnedFrames(turns).view(seen)
+                disguised = TurnedFrames(turns.as_quat()).view(seen)
                 offsets = disguised.skeleton.offsets_m / clip.metres_per_unit
                 write_bvh(tmp_path / "a.bvh", replace(clip, motion=disguised, offsets=offsets))
                 try:

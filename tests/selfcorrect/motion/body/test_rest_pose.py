@@ -35,9 +35,9 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
     spread = {"left_hip": Rotation.from_euler("z", -20, degrees=True),
               "right_hip": Rotation.from_euler("z", 20, degrees=True)}  # fmt: skip
     turns = turns_of(motion.skeleton, spread)
-    turns_to_upright = find_upright_turns(TurnedFrames(turns).view(motion))
+    turns_to_upright = find_upright_turns(TurnedFrames(turns.as_quat()).view(motion))
     assert turns_to_upright is not None
-    wrong_deg = np.degrees((turns * turns_to_upright).magnitude())
+    wrong_deg = np.degrees((turns * Rotation.from_quat(turns_to_upright)).magnitude())
     legs = [motion.skeleton.joint(f"{side}_{part}") for side in ("left", "right") for part in ("hip", "knee", "ankle")]
     assert wrong_deg[legs].max() < 8  # the skeleton's own legs are not exactly straight
     assert np.delete(wrong_deg, [*legs, 10, 11]).max() < 1e-6
@@ -46,9 +46,9 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_a_body_that_lies_or_looks_aside_at_rest_is_set_up(motion: Motion, axis: str) -> None:
     turns = Rotation.concatenate([Rotation.from_euler(axis, 90, degrees=True)] * 22)
-    turns_to_upright = find_upright_turns(TurnedFrames(turns).view(motion))
+    turns_to_upright = find_upright_turns(TurnedFrames(turns.as_quat()).view(motion))
     assert turns_to_upright is not None
-    assert np.degrees((turns * turns_to_upright).magnitude()).max() < 1e-5
+    assert np.degrees((turns * Rotation.from_quat(turns_to_upright)).magnitude()).max() < 1e-5
 
 
 def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) -> None:
@@ -58,7 +58,8 @@ def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) 
         for side in ("left", "right")
         for part in ("hip", "knee")
     }
-    turned = TurnedFrames(turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x})).view(motion)
+    turns = turns_of(motion.skeleton, legs | {"left_foot": along_x, "right_foot": along_x})
+    turned = TurnedFrames(turns.as_quat()).view(motion)
     turns_to_upright = find_upright_turns(turned)
     assert turns_to_upright is not None
     upright = TurnedFrames(turns_to_upright).view(turned)
@@ -77,7 +78,7 @@ def without_part(motion: Motion, missing: str) -> Motion:
     names = tuple(f"joint{index}" for index in range(22))
     parts = tuple("" if part == missing else part for part in motion.skeleton.parts)
     legs = dict.fromkeys(("left_hip", "right_hip"), Rotation.from_rotvec([0, 0, np.pi / 2]))
-    turned = TurnedFrames(turns_of(motion.skeleton, legs)).view(motion)
+    turned = TurnedFrames(turns_of(motion.skeleton, legs).as_quat()).view(motion)
     return replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts))
 
 

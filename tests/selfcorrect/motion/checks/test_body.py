@@ -24,7 +24,7 @@ def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right
     """The same motion of a rig whose joints on some sides have other frames."""
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion.skeleton), 1))
     turns[[part.startswith(sides) for part in motion.skeleton.parts]] = turn.as_quat()
-    return TurnedFrames(Rotation.from_quat(turns)).view(motion)
+    return TurnedFrames(turns).view(motion)
 
 
 def bend_joint(motion: Motion, part: str, degrees: float, span: slice) -> Motion:

@@ -68,7 +68,7 @@ def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) ->
     assert violation.value == pytest.approx(0.3, abs=0.01)
     turns = Rotation.from_rotvec(0.8 * np.arange(90)[:, None] / 30.0 * [0, 1, 0])  # about the left foot
     pivot = ShiftedWorld(np.array([-0.1, 0.0, -0.05]))
-    assert "F3" not in codes(pivot.restore(TurnedWorld(turns).view(pivot.view(motion))))
+    assert "F3" not in codes(pivot.restore(TurnedWorld(turns.as_quat()).view(pivot.view(motion))))
 
 
 @pytest.mark.parametrize("height_m", [0.3, -0.2])

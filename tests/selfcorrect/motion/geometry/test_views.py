@@ -51,9 +51,9 @@ def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
 
 
 VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
-    "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng)),
+    "turned world": lambda motion, rng: TurnedWorld(Rotation.random(rng=rng).as_quat()),
     "y up": lambda motion, rng: to_y_up(int(rng.integers(4))),
-    "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)),
+    "turned frames": lambda motion, rng: TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng).as_quat()),
     "root": lambda motion, rng: Rerooted(motion.skeleton, int(rng.integers(1, len(motion.skeleton)))),
     "usual order": lambda motion, rng: JointOrder.canonical(motion.skeleton),
     "level feet": lambda motion, rng: LevelFeet(FootFrames(draw_two_turns(rng), draw_two_turns(rng))),
@@ -61,7 +61,7 @@ VIEWS: dict[str, Callable[[Motion, np.random.Generator], FrameChange]] = {
     "scaled body": lambda motion, rng: ScaledBody(float(rng.uniform(0.3, 3.0))),
     "joints alone": some_joints,
     "several": lambda motion, rng: FrameChanges(
-        (to_y_up(1), TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng)))
+        (to_y_up(1), TurnedFrames(Rotation.random(len(motion.skeleton), rng=rng).as_quat()))
     ),
 }
 KEEP_JOINTS = {"turned frames", "level feet"}
