@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.vectors import norms
@@ -111,12 +111,21 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
 
 
 def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
-    """Return the joint called pelvis, or else the nearest joint above both hips that is part of no limb."""
+    """Return the joint called pelvis, or else the joint of no limb where the ways between hips and neck meet.
+
+    Any joint may be the root.
+    """
     if "pelvis" in part_joints or not {"left_hip", "right_hip"} <= set(part_joints):
         return part_joints.get("pelvis")
-    carrier = _find_carrier(part_joints["left_hip"], part_joints["right_hip"], skeleton)
+    tops = [joint for part, joint in part_joints.items() if part in ("neck", "head") or part.endswith("shoulder")]
+    ends = (part_joints["left_hip"], part_joints["right_hip"], tops[0] if tops else 0)
+    meetings = []
+    for first, second in combinations(ends, 2):
+        above_second = skeleton.path_to_root(second)
+        meetings.append(next(joint for joint in skeleton.path_to_root(first) if joint in above_second))
+    pelvis = max(meetings, key=lambda joint: len(skeleton.path_to_root(joint)))
     limbs = {joint for part, joint in part_joints.items() if "_" in part}
-    return None if carrier is None or carrier in limbs else carrier
+    return None if pelvis in limbs else pelvis
 
 
 def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+
+from .reading import Reading
 
 _CMU_UNIT_M = 0.0254 / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
@@ -39,16 +42,23 @@ _CHAINS = {
 _FRAMES = 48
 """Number of frames that are looked at."""
 
-_UNIT_RATIOS = (10.0, 0.1, 100.0, 0.01, 1000.0, 0.001, 39.37, 0.0254)
-"""Ratios of usual units."""
-_HEIGHT_OFF = 1.5
-"""Factor by which the ratio of heights may differ from the ratio of the units: people sit, and floors lie off 0."""
-_WAYS = (0.15, 2.0)
-"""Ratio of ways over the ratio of the units: feet that swing make it smaller."""
+_METRIC_M = 1.0, 0.01, 0.001
+_IMPERIAL_M = 0.0254, 0.3048
+_UNIT_RATIOS = tuple(
+    {first_m / second_m for first_m, second_m in permutations((*_METRIC_M, *_IMPERIAL_M), 2)}
+    - {first_m / second_m for first_m, second_m in permutations(_IMPERIAL_M, 2)}
+)
+"""Ratios of two usual units, at least one of them metric."""
+_ON_FLOOR = (-0.1, 0.2)
+"""Heights of the lowest part of a body on a floor at 0, in lengths of a leg."""
+_LIES = 0.2
+"""Height of the root above the lowest part, in lengths of a leg, below which the height tells nothing of the unit."""
+_SLIPS_LESS = 0.6
+"""Share of the standing feet's ways that is left in the right unit."""
 _STANDS = 0.1
-"""Way of the feet, in lengths of a leg, below which a body stands all the time."""
-_FAR_ABOVE = 30.0
-"""Ratio from which the height alone is believed of a body that stands."""
+"""Way of the feet, in lengths of a leg, below which a body stands all the time: its height alone is believed."""
+_STILL_M = 1e-4
+"""Way between two frames that counts as none."""
 _MOST_FRAMES = 2048
 
 
@@ -115,37 +125,54 @@ def infer_unit(motion: Motion) -> tuple[float, str]:
     return unit_m, note
 
 
-def check_units_agree(motion: Motion) -> None:
+def check_units_agree(motion: Motion, reading: Reading) -> None:
     """Refuse a motion, y up, whose root moves in another unit than its bones: it is as much too high as too fast.
 
-    The root's height over its height above the feet shows the ratio of the units. While a foot stands, the root moves
-    against the foot's way around the root; so the ratio of both ways shows it, too, less exactly.
+    In the right unit the body is on a floor at 0, and the foot that stands moves less. A floor that the reading names
+    may be anywhere.
 
     Raises:
-        InputError: Both ratios are that of two usual units; names it.
+        InputError: The positions fit the bones in another usual unit only; names it.
     """
-    ankles = motion.skeleton.pair("ankle")
-    if ankles is None or len(motion) < 2 or motion.skeleton.pair("hip") is None:
+    skeleton = motion.skeleton
+    is_floor_known = reading.floor is not None or reading.drop or reading.ground is not None
+    feet = [joint for limb in ("ankle", "foot") for joint in skeleton.pair(limb) or ()]
+    if is_floor_known or len(motion) < 2 or not feet or skeleton.pair("hip") is None:
         return
     positions_m = joint_positions(motion.frames(0, _MOST_FRAMES))
     root_m = positions_m[:, 0]
-    feet_m = positions_m[:, ankles] - root_m[:, None]
+    parts = [joint for joint, part in enumerate(skeleton.parts) if part]
+    depth_m = float(median((root_m[:, None] - positions_m[:, parts])[..., 1].max(axis=1)))
+    height_m = float(median(root_m[:, 1]))
+    leg_m, _ = measure_limbs(skeleton)["legs"]
+
+    def is_on_floor(ratio: float) -> bool:
+        return _ON_FLOOR[0] * leg_m < height_m / ratio - depth_m < _ON_FLOOR[1] * leg_m
+
+    likely_ratios = [ratio for ratio in _UNIT_RATIOS if is_on_floor(ratio)]
+    if is_on_floor(1.0) or not likely_ratios or depth_m < _LIES * leg_m:
+        return
+    feet_m = positions_m[:, feet] - root_m[:, None]
     lower = feet_m[1:, :, 1].argmin(axis=1)
-    foot_ways_m = -np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
+    foot_ways_m = np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
+    lowest_ways_m = np.diff(feet_m[..., 1].min(axis=1))
     root_ways_m = np.diff(root_m, axis=0)
-    way_ratio = float((root_ways_m * foot_ways_m).sum()) / max(float((foot_ways_m**2).sum()), 1e-12)
-    height_ratio = float(median(root_m[:, 1])) / max(-float(median(feet_m[..., 1].min(axis=1))), 1e-6)
-    leg_m, _ = measure_limbs(motion.skeleton)["legs"]
+
+    def measure_slips_m(ratio: float) -> np.ndarray:
+        """Return the mean change of the lowest foot's height, and the mean way of the lower foot."""
+        vertical_m = np.abs(root_ways_m[:, 1] / ratio + lowest_ways_m).mean()
+        return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
+
+    slips_m = measure_slips_m(1.0)
+    shares = [(measure_slips_m(ratio) / slips_m).min() for ratio in likely_ratios]
+    share, ratio = min(zip(shares, likely_ratios, strict=True))
     stands = float(norms(foot_ways_m).sum()) < _STANDS * leg_m
-    for ratio in _UNIT_RATIOS:
-        is_as_high = ratio / _HEIGHT_OFF < height_ratio < ratio * _HEIGHT_OFF
-        is_as_far = _WAYS[0] * ratio < way_ratio < _WAYS[1] * ratio
-        if is_as_high and (is_as_far or (stands and ratio > _FAR_ABOVE)):
-            raise InputError(
-                f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones: hips are "
-                f"{median(root_m[:, 1]):.3g} m high over legs of {leg_m:.2f} m, and move {way_ratio:.2g} times as "
-                f"far as the feet; multiply the bones or divide the positions by {ratio:g}"
-            )
+    if share < _SLIPS_LESS or (stands and share < 1 / _SLIPS_LESS):
+        raise InputError(
+            f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones: the hips are "
+            f"{height_m:.3g} m high over legs of {leg_m:.2f} m; multiply the bones or divide the positions by "
+            f"{ratio:.4g}, or name the floor (--floor)"
+        )
 
 
 def _is_human(size_m: float) -> bool:

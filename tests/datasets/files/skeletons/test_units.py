@@ -74,18 +74,27 @@ def test_a_note_says_how_sure_the_choice_is(tmp_path: Path) -> None:
     assert any("unsure" in note for note in sc.open_motion(tmp_path / "a.bvh").notes)
 
 
-@pytest.mark.parametrize("ratio", [100.0, 0.01, 10.0, 39.37, 0.001])
-@pytest.mark.parametrize("motion", [base_walk(2), crouching()], ids=["walking", "crouching"])
+def standing(frames: int = 30) -> sc.Motion:
+    """A body that does not move."""
+    walk = base_walk(1)
+    return walk.select_frames(np.zeros(frames, dtype=int))
+
+
+@pytest.mark.parametrize("ratio", [100.0, 0.01, 10.0, 39.37, 0.001, 1 / 2.54, 2.54, 3.281])
+@pytest.mark.parametrize("motion", [base_walk(2), crouching(), standing()], ids=["walking", "crouching", "standing"])
 def test_a_root_in_another_unit_than_the_bones_is_refused(tmp_path: Path, motion: sc.Motion, ratio: float) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(replace(motion, root_m=ratio * motion.root_m)))
-    with pytest.raises(sc.InputError, match=f"another unit than the bones.* by {ratio:g}"):
+    with pytest.raises(sc.InputError, match=f"another unit than the bones.* by {ratio:.4g}"):
         sc.load_motion(tmp_path / "a.bvh")
+    sc.load_motion(tmp_path / "a.bvh", sc.Reading(drop=True))
 
 
 def test_who_stands_far_above_the_floor_is_read(tmp_path: Path) -> None:
     """The negative control: the floor may be anywhere, and those who walk in place do not move at all."""
     walk = base_walk(2)
-    write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + np.array([0.0, 85.0, 0.0]))))
-    write_bvh(tmp_path / "still.bvh", clip_of(replace(walk, root_m=0.0 * walk.root_m)))
-    for name in ("high", "still"):
-        sc.load_motion(tmp_path / f"{name}.bvh")
+    for height_m in (85.0, 2.2, 1.3, -0.5):
+        write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + np.array([0.0, height_m, 0.0]))))
+        sc.load_motion(tmp_path / "high.bvh")
+    for motion in (walk, standing()):
+        write_bvh(tmp_path / "still.bvh", clip_of(replace(motion, root_m=0.0 * motion.root_m)))
+        sc.load_motion(tmp_path / "still.bvh")
