@@ -86,7 +86,7 @@ docs: $(INSTALLED_FOR_DOCS) types
 results: $(INSTALLED_FOR_DOCS)
 	$(BIN)/python docs/tools/results.py
 
-# The technical report as build/report.pdf.
+# The pages of results as build/report.pdf.
 report: results
 	$(BIN)/python docs/tools/report.py build/report.pdf
 

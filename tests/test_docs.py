@@ -13,10 +13,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import metadata
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from helpers import LOOPS, install_plugin
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from selfcorrect.analysis.theory import diluted_level
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
@@ -200,11 +198,6 @@ def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
     assert model.stat().st_mtime_ns == before
 
 
-def test_the_picture_of_the_statistics_guide_is_that_of_its_code() -> None:
-    pictures = tool("pictures")
-    assert pictures.draw_statistics() == (pictures.OUT / "statistics.svg").read_text(encoding="utf-8")
-
-
 def test_all_files_name_one_version() -> None:
     """The package's version; the last section of the changelog is about it."""
     places = {
@@ -213,7 +206,6 @@ def test_all_files_name_one_version() -> None:
         "CHANGELOG.md": r"^## (\S+) — ",
         "README.md": r"Software: selfcorrect ([\d.]+)",
         "blender/blender_manifest.toml": r'^version = "(.+)"',
-        "docs/tools/report.md": r"report of selfcorrect ([\d.]+\d)",
     }
     found = {}
     for name, pattern in places.items():
@@ -259,12 +251,6 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
         on_site = results.fill_page(page.read_text(), summaries, is_site=True)
         assert results.ON_SITE not in on_site
         assert on_site.count("\n| --- ") >= page.read_text().count("\n| --- ") + page.read_text().count(results.ON_SITE)
-
-
-def test_tables_of_places_are_those_of_the_kept_seeds() -> None:
-    places = tool("places_page")
-    page = places.PAGE.read_text(encoding="utf-8")
-    assert places.fill_page(page) == page, "python docs/tools/places_page.py"
 
 
 def test_the_table_of_references_is_that_of_the_kept_clips() -> None:
@@ -355,11 +341,13 @@ def tool(name: str) -> Any:
     return module
 
 
-def test_the_numbers_of_the_presets_are_listed_with_their_units() -> None:
+def test_every_number_of_the_presets_has_a_meaning_and_a_value() -> None:
     settings = tool("settings")
-    written = [row[:5] for row in csv.reader(settings.TABLE.read_text(encoding="utf-8").splitlines())]
-    current = [row[:5] for row in csv.reader(settings.table().splitlines())]
-    assert written == current, "python docs/tools/settings.py"
+    rows = list(csv.DictReader(settings.table().splitlines()))
+    assert {row["number"].partition(".")[0] for row in rows} >= {"tracker", "Denoise"}
+    for row in rows:
+        assert row["meaning"]
+        assert any(row[preset] for preset in settings.PIPELINES)
 
 
 def run_of(values: dict[str, list[float]]) -> Summary:
@@ -400,57 +388,6 @@ def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
     assert average_late(ArmCurves("", "", "", {"recall": values}), "recall").tolist() == [2.0, 6.0]
     measured_once = np.where(np.arange(4) == 3, values, np.nan)
     assert average_late(ArmCurves("", "", "", {"recall": measured_once}), "recall").tolist() == [3.0, 7.0]
-
-
-def test_a_correction_is_worth_the_real_samples_that_do_not_reach_it() -> None:
-    worth = tool("worth").worth
-    arms = run_of({
-        "corrected": [0.6, 0.62, 0.61], "poor": [0.4, 0.41, 0.42], "rich": [0.5, 0.52, 0.5], "noisy": [0.1, 0.9, 0.3],
-    }).arms["dct-mlp"]  # fmt: skip
-    corrected, poor, rich, noisy = arms
-    assert worth(64, corrected, {64: poor, 128: rich}, "recall") == "2 × or more"
-    assert worth(64, corrected, {64: poor, 128: rich, 512: noisy}, "recall") == "2 ×"
-    assert worth(128, corrected, {64: poor, 128: rich, 512: noisy}, "recall") == "1 ×"
-    assert worth(64, corrected, {64: noisy, 128: poor}, "recall") == "nothing"
-    assert worth(128, corrected, {64: noisy, 128: poor}, "recall") == "1 × or more"
-    assert worth(64, poor, {64: corrected}, "recall") == "nothing"
-
-
-def arms_by_ratio(level: Callable[[float, float, np.ndarray, np.ndarray], np.ndarray]) -> dict[str, ArmCurves]:
-    """Loops of eight seeds whose levels follow a form of λ, γ, r and c, with noise in each seed."""
-    dilution = tool("dilution")
-    noise = np.random.default_rng(0)
-    real_only = 15 + noise.normal(0, 1, 8)
-    corrected_only = 1 + noise.normal(0, 0.3, 8)
-    values = {"real+none": real_only, "replace+physics": corrected_only}
-    for ratio, strength in product(dilution.RATIOS, dilution.STRENGTHS):
-        name = ArmSettings(f"augment:{ratio:g}", "physics", strength).name
-        values[name] = level(ratio, strength, real_only, corrected_only) + noise.normal(0, 0.5, 8)
-    return {name: ArmCurves(name, "", name, {"penetration_mm": np.tile(of, (3, 1)).T}) for name, of in values.items()}
-
-
-def test_the_test_of_dilution_finds_the_form_and_refutes_another() -> None:
-    dilution = tool("dilution")
-    axes = ("physics", dilution.RATIOS, dilution.STRENGTHS, "penetration_mm")
-    law = dilution.fit(arms_by_ratio(lambda ratio, gamma, r, c: diluted_level(r, c, ratio, gamma)), *axes)
-    assert dilution.verdict(law.joint_p, law.error) == "not refuted"
-    assert all((rival > law.by_seed).all() for rival in law.rivals.values())
-    once = dilution.fit(
-        arms_by_ratio(lambda ratio, gamma, r, c: r + ratio / (1 + ratio) * (1 - 1 / (1 + gamma)) * (c - r)), *axes
-    )
-    assert once.joint_p == 2 / 2**8
-    assert once.error > 3 * law.error
-    assert (once.rivals["one pass"] < once.by_seed).all()
-    no_effect = dilution.fit(arms_by_ratio(lambda ratio, gamma, r, c: r), *axes)
-    assert dilution.verdict(no_effect.joint_p, no_effect.error) == "refuted"
-
-
-def test_the_joint_test_finds_larger_deviations_with_fewer_tests() -> None:
-    dilution = tool("dilution")
-    fit = next(iter(dilution.fit_all(read_summary(REPOSITORY / "docs" / "results" / "dilution.json")).values()))
-    alone = dilution.detectable_share(fit, tests=1, draws=40)
-    among_four = dilution.detectable_share(fit, tests=4, draws=40)
-    assert 0 < alone < among_four < 1
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

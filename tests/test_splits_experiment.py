@@ -22,7 +22,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def made_result(tools: Any, number: int, real: float, physics: float, low_pass: float) -> dict[str, Any]:
     force = {tools.BASELINE.name: 2.0, tools.PHYSICS.name: physics, tools.LOW_PASS.name: low_pass}
-    scores = dict.fromkeys(force, dict.fromkeys(tools.SCORES, 1.0))
+    scores = dict.fromkeys(force, dict.fromkeys(tools.FORCE_SCORES, 1.0))
     return {
         "split": number,
         "held_out": f"subjects={number}",
@@ -63,25 +63,24 @@ def test_the_exact_test_counts_signs(tools: Any) -> None:
     assert tools.sign_flip_p(mixed) == 4 / 8
 
 
-def test_the_page_of_places_is_that_of_its_splits(tools: Any) -> None:
-    pages = importlib.import_module("place_splits_page")
-    page = pages.PAGE.read_text(encoding="utf-8")
-    assert pages.fill_page(page, pages.read_results()) == page, "python docs/tools/place_splits_page.py"
+def test_the_pages_are_those_of_the_kept_splits(tools: Any) -> None:
+    for path, fill in ((tools.FORCE_PAGE, tools.fill_force_page), (tools.PLACE_PAGE, tools.fill_place_page)):
+        page = path.read_text(encoding="utf-8")
+        assert fill(page) == page, "python docs/tools/splits_page.py"
 
 
 def test_more_recall_decides_where_physics_goes(tools: Any) -> None:
-    pages = importlib.import_module("place_splits_page")
-
     def made(number: int, preferred: float) -> dict[str, Any]:
-        recalls = {pages.BASELINE.name: 0.5, pages.DATA.name: 0.4, pages.PREFERENCE.name: preferred}
+        recalls = {tools.BASELINE.name: 0.5, tools.DATA: 0.4, tools.PREFERENCE: preferred}
         return {"split": number, "scores": {arm: {"recall": recall} for arm, recall in recalls.items()}}
 
     numbers = range(1, 9)
-    assert pages.primary_difference(made(1, 0.3)) == pytest.approx(-0.2)
-    assert "physics preferred keeps more recall" in pages.state_verdict([made(number, 0.45) for number in numbers])
-    assert "physics as data keeps more recall" in pages.state_verdict([made(number, 0.35) for number in numbers])
-    assert "Undecided" in pages.state_verdict([made(number, 0.4 + 0.1 * (-1) ** number) for number in numbers])
-    assert "p =" not in pages.state_verdict([made(number, 0.45) for number in numbers[:7]])
+    assert tools.recall_difference(made(1, 0.3)) == pytest.approx(-0.2)
+    verdict = tools.state_place_verdict
+    assert "physics preferred keeps more recall" in verdict([made(number, 0.45) for number in numbers])
+    assert "physics as data keeps more recall" in verdict([made(number, 0.35) for number in numbers])
+    assert "Undecided" in verdict([made(number, 0.4 + 0.1 * (-1) ** number) for number in numbers])
+    assert "p =" not in verdict([made(number, 0.45) for number in numbers[:7]])
 
 
 def test_nearer_counts_and_not_lower(tools: Any) -> None:
@@ -89,7 +88,7 @@ def test_nearer_counts_and_not_lower(tools: Any) -> None:
     nearer = [made_result(tools, number, 1.0, 0.9, 1.5) for number in numbers]
     overshoot = [made_result(tools, number, 1.0, 0.3, 1.5) for number in numbers]
     mixed = [made_result(tools, number, 1.0, 1.5, 1.4 if number % 2 else 1.6) for number in numbers]
-    assert "Physics brings the root force nearer" in tools.state_verdict(nearer)
-    assert "The low-pass filter brings the root force nearer" in tools.state_verdict(overshoot)
-    assert "Undecided" in tools.state_verdict(mixed)
-    assert "p =" not in tools.state_verdict(nearer[:7])
+    assert "Physics brings the root force nearer" in tools.state_force_verdict(nearer)
+    assert "The low-pass filter brings the root force nearer" in tools.state_force_verdict(overshoot)
+    assert "Undecided" in tools.state_force_verdict(mixed)
+    assert "p =" not in tools.state_force_verdict(nearer[:7])

@@ -2,7 +2,7 @@
 
 DATA is a folder that holds the data set as the folder cmu-bvh. Splits are those of `splits.py`, and run one after the
 other. An interrupted run is resumed. Each complete split is kept in docs/results/place-splits/ and its results are not
-shown. Run it from a copy of the repository that does not change meanwhile. `place_splits_page.py` makes the page.
+shown. Run it from a copy of the repository that does not change meanwhile. `splits_page.py` makes the page.
 """
 
 from __future__ import annotations

@@ -295,16 +295,6 @@ def _judge(stage: Stage, summaries: Sequence[Summary]) -> dict[str, Judgement]:
     return {name: Judgement(result, adjusted[name], result.verdict(adjusted[name])) for name, result in results.items()}
 
 
-def judge_as_one_family(readings: Sequence[Reading]) -> dict[tuple[int, str], float]:
-    """Return p-values of the tests of several stages, adjusted by Holm over all of them; by stage and test."""
-    p_values = {}
-    for reading in readings:
-        for name, judgement in reading.judgements.items():
-            p_values[f"{reading.stage.number} {name}"] = judgement.result.p
-    adjusted = holm(p_values)
-    return {(int(key.split()[0]), key.split()[1]): p for key, p in adjusted.items()}
-
-
 def run_test(test: Test, denoiser: str, summaries: Sequence[Summary]) -> Result:
     """Return the paired differences of a test over seeds."""
     arm_values, other_values = (

@@ -1,18 +1,12 @@
-"""The results on docs/results/recipe-tables.md: tables, verdicts and a figure for each stage that has been read."""
+"""The results on docs/results/recipe-tables.md: tables and verdicts for each stage that has been read."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 
-import matplotlib as mpl
 import numpy as np
-from claims import TITLES
 from evidence import REAL, format_interval, use_minus_signs
 from keeping import SUMMARIES
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from recipe import (
     DIVERSITY,
     END_POINTS,
@@ -23,31 +17,22 @@ from recipe import (
     Reading,
     Stage,
     judge_claim,
-    read_end_point,
     read_kept,
     read_stage,
 )
 from tables import fold, table_lines
 
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.figures import GREY, INK, STYLE, as_svg, looks
 from selfcorrect.experiments.studies.results import MEMORISER
 from selfcorrect.experiments.studies.summary import Summary
-from selfcorrect.motion.measures.metrics import NOVELTY, find_metric
+from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 
-PAGES = (SUMMARIES / "recipe.md", SUMMARIES / "recipe-tables.md")
-PICTURES = SUMMARIES.parent / "pictures" / "results"
-DATA = SUMMARIES / "recipe.csv"
-COLUMNS = ("stage", "seed", "split", "arm", "measure", "value", "real")
+PAGE = SUMMARIES / "recipe-tables.md"
 CORRECTOR_CALLS = "corrector_calls"
 SIGNED = ("skate_m_s", "penetration_mm")
 """Artefacts, which are shown as x − real."""
-MEASURES = (*END_POINTS, NOVELTY, "training_loss")
-"""Measures of recipe.csv; tables have the end points."""
 INSIDE = ("inside-sampler", "inside-sampler-once")
-MARKERS = "os^Dv"
-"""Signs of arms in the figure, for arms that share a colour."""
 
 
 def stage_section(name: str, *, on_site: bool = False) -> Iterator[str]:
@@ -209,130 +194,8 @@ def describe_claim(reading: Reading) -> str:
     return ", ".join(words)
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
-def data_rows(reading: Reading) -> Iterator[tuple[object, ...]]:
-    """Yield rows of `COLUMNS`: each measure of each arm and seed of a reading; real: what real data score."""
-    stage = reading.stage
-    for summary, split in zip(reading.summaries, reading.splits, strict=True):
-        for arm in stage.arms:
-            for key in MEASURES:
-                value = float(read_end_point(summary, stage.denoiser, arm, key)[0])
-                real = summary.floors.get(REAL, {}).get(key)
-                real_value = "" if real is None else f"{float(real[0]):.6g}"
-                yield stage.number, summary.first_seed, split, arm.name, key, f"{value:.6g}", real_value
-
-
-def draw_figure(reading: Reading) -> str:
-    """Return the figure of a stage as SVG text."""
-    file = io.StringIO()
-    with mpl.rc_context(STYLE):
-        plot_changes(reading).savefig(file, format="svg", metadata={"Date": None})
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
-
-
-def plot_changes(reading: Reading) -> Figure:
-    """Return how each arm changes root force and diversity against the uncorrected loop, paired by seed."""
-    uncorrected = ArmSettings(reading.stage.policy)
-    arms = [arm for arm in reading.stage.arms if arm != uncorrected]
-    palette = looks([_words(arm) for arm in arms])
-    colours = [palette[_words(arm)][0] for arm in arms]
-    figure = Figure(figsize=(9.6, 4.8), layout="constrained")
-    panels = figure.subplots(1, len(DIVERSITY))
-    for panel, key in zip(panels, DIVERSITY, strict=True):
-        for number, (arm, colour) in enumerate(zip(arms, colours, strict=True)):
-            force = reading.end_point(arm, FORCE) - reading.end_point(uncorrected, FORCE)
-            diversity = reading.end_point(arm, key) - reading.end_point(uncorrected, key)
-            _draw_arm(panel, force, diversity, _words(arm), colour, MARKERS[colours[:number].count(colour)])
-        panel.axhline(0, color=GREY, linewidth=0.8)
-        panel.axvline(0, color=GREY, linewidth=0.8)
-        panel.set_xlabel("change of root force (body weights)")
-        panel.set_ylabel(f"change of {key}")
-    handles, labels = panels[0].get_legend_handles_labels()
-    title = f"{reading.stage.title}: changes against the uncorrected loop, {len(reading.seeds)} seeds, 95 % intervals"
-    figure.suptitle(title, fontsize=10)
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    return figure
-
-
-DRIFT = "recipe-drift.svg"
-DRIFTING = ("uncorrected", "physics", "low-pass")
-"""Arms of the figure of drift, the first at the top."""
-
-
-def draw_drift(readings: Sequence[Reading]) -> str:
-    """Return SVG text: distance to real motion minus the real-data baseline's, at λ = 1, a group per network."""
-    palette = looks(DRIFTING)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(5.4, 3.12), layout="constrained")
-        axes = figure.subplots()
-        places = []
-        names = []
-        for group, reading in enumerate(readings):
-            baseline = reading.end_point(BASELINE, "fid_kinematic")
-            names.append(TITLES[reading.stage.denoiser])
-            places.append(-4 * group - 1)
-            for row, corrector in enumerate(DRIFTING):
-                arm = ArmSettings(reading.stage.policy, "none" if corrector == "uncorrected" else corrector)
-                change = mean_interval(reading.end_point(arm, "fid_kinematic") - baseline)
-                bounds = [[change.estimate - change.low], [change.high - change.estimate]]
-                colour = palette[corrector][0]
-                axes.errorbar(change.estimate, -4 * group - row, xerr=bounds, fmt="o", color=colour, capsize=3)
-                axes.annotate(
-                    corrector,
-                    (change.high, -4 * group - row),
-                    xytext=(6, 0),
-                    textcoords="offset points",
-                    color=colour,
-                    va="center",
-                )
-        axes.axvline(0, color=GREY, linewidth=0.8)
-        low, high = axes.get_xlim()
-        axes.set_xlim(low, high + 0.25 * (high - low))
-        axes.set_yticks(places, names)
-        axes.grid(visible=False, axis="y")
-        axes.set_title("Fréchet distance minus the real-data baseline, λ = 1")
-        return as_svg(figure)
-
-
-def _draw_arm(axes: Axes, force: np.ndarray, diversity: np.ndarray, label: str, colour: str, sign: str) -> None:
-    """Draw a point with intervals in both directions."""
-    across, up = mean_interval(force), mean_interval(diversity)
-    axes.errorbar(
-        across.estimate,
-        up.estimate,
-        xerr=(across.high - across.low) / 2,
-        yerr=(up.high - up.low) / 2,
-        fmt=sign,
-        color=colour,
-        markeredgecolor=INK,
-        markeredgewidth=0.4,
-        linewidth=1.2,
-        label=label,
-    )
-
-
 def write_page() -> None:
-    """Write figures, data and page anew."""
+    """Write the page anew."""
     from results import fill_page
 
-    rows: list[tuple[object, ...]] = []
-    drifting: list[Reading] = []
-    for stage in STAGES:
-        reading = read_stage(stage, read_kept(stage))
-        if reading is None:
-            continue
-        rows.extend(data_rows(reading))
-        if stage.policy == "augment:1" and ArmSettings(stage.policy, "low-pass") in stage.arms:
-            drifting.append(reading)
-        (PICTURES / _name(stage)).write_text(draw_figure(reading) + "\n", encoding="utf-8")
-    if rows:
-        (PICTURES / DRIFT).write_text(draw_drift(drifting) + "\n", encoding="utf-8")
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-        DATA.write_text(text.getvalue(), encoding="utf-8")
-    for page in PAGES:
-        page.write_text(fill_page(page.read_text(encoding="utf-8"), {}), encoding="utf-8")
+    PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8"), {}), encoding="utf-8")

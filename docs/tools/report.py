@@ -1,6 +1,6 @@
-"""Write docs/tools/report.md as PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
+"""Write the pages of results as one PDF: `make report`, or `python docs/tools/report.py build/report.pdf`.
 
-Its tables come from `docs/tools/results.py`, which fills the marks of the text, its figures from docs/pictures.
+Their tables come from `docs/tools/results.py`, their figures from docs/pictures.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,8 @@ from results import fill_page, read_all
 from xhtml2pdf import pisa
 
 DOCS = Path(__file__).resolve().parents[1]
-PAGE = DOCS / "tools" / "report.md"
+PAGES = ("index", "claims", "recipe", "recipe-tables", "ratios", "feasibility", "remedies", "registration")
+"""Pages of results in the order of the report."""
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 FONT_FOLDER = DOCS.parent / "build" / "fonts"
 """In the repository: the converter reads nothing outside its working folder."""
@@ -38,12 +40,16 @@ th, td { padding: 1.5pt 3pt; border: 0.3pt solid #cccccc; vertical-align: top; t
 """
 
 
-def as_html(page: str, fonts: Path) -> str:
-    """The page as HTML that refers to its pictures by path; links to other pages become their words."""
-    text = re.sub(r"<!--.*?-->", "", page)
-    text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", text)
-    body = markdown.markdown(text, extensions=["tables"])
-    body = re.sub(r'<img alt="([^"]*)" src="([^"]+)" ?/>', rf'<img alt="\1" width="480" src="{DOCS}/\2"/><br/>', body)
+def as_html(pages: Iterable[str], fonts: Path) -> str:
+    """The pages as HTML that refers to their pictures by path; links to other pages become their words."""
+    bodies = []
+    for page in pages:
+        text = re.sub(r"<!--.*?-->", "", page)
+        text = re.sub(r"(?<!!)\[([^\]]+)\]\((?!http)[^)]*\)", r"\1", text)
+        bodies.append(markdown.markdown(text, extensions=["tables", "md_in_html"]))
+    body = '<div style="page-break-before: always"></div>'.join(bodies)
+    pictures = rf'<img alt="\1" width="480" src="{DOCS}/\2"/><br/>'
+    body = re.sub(r'<img alt="([^"]*)" src="\.\./([^"]+)" ?/>', pictures, body)
     body = body.replace("<tr>\n<th", '<tr>\n<th width="27%"')
     style = STYLE.replace("FONTS", str(fonts))
     return (
@@ -56,9 +62,13 @@ def make_report() -> bytes:
     FONT_FOLDER.mkdir(parents=True, exist_ok=True)
     for name in re.findall(r"FONTS/([\w-]+\.ttf)", STYLE):
         shutil.copy(FONTS / name, FONT_FOLDER)
-    page = as_html(fill_page(PAGE.read_text(encoding="utf-8"), read_all(), is_site=True), FONT_FOLDER)
+    summaries = read_all()
+    pages = []
+    for name in PAGES:
+        page = (DOCS / "results" / f"{name}.md").read_text(encoding="utf-8")
+        pages.append(fill_page(page, summaries, is_site=True))
     file = io.BytesIO()
-    if pisa.CreatePDF(page, dest=file).err:
+    if pisa.CreatePDF(as_html(pages, FONT_FOLDER), dest=file).err:
         raise SystemExit("the report could not be made")
     return file.getvalue()
 

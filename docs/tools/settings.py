@@ -1,4 +1,4 @@
-"""Write docs/results/settings.csv: every number of three presets, its unit, its meaning and how it was chosen."""
+"""Table of every number of three presets, its unit, meaning and origin: results/settings.csv of the site."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from itertools import chain, pairwise
-from pathlib import Path
 
 from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE, SAMPLES
 
-TABLE = Path(__file__).resolve().parents[1] / "results" / "settings.csv"
 PIPELINES = {
     "files": FILES.corrector().pipeline,
     "residual-free": RESIDUAL_FREE.corrector("mujoco").pipeline,
@@ -116,7 +114,3 @@ def table() -> str:
         values = [f"{numbers[name].value:.6g}" if name in numbers else "" for numbers in presets]
         writer.writerow([name, first.unit, *values, first.meaning, first.choice])
     return text.getvalue()
-
-
-if __name__ == "__main__":
-    TABLE.write_text(table(), encoding="utf-8")

@@ -24,11 +24,6 @@ ROWS = (
     ("needed_force_bodyweights", "patch mixer", "ratios-force", "patch-mixer"),
 )
 """Metric, denoiser in words, summary, denoiser."""
-NEW_SEEDS = {"dct-mlp": ("DCT MLP", "ratios-smooth", "coverage-smooth"),
-             "patch-mixer": ("patch mixer", "ratios-jittery", "coverage-jittery")}  # fmt: skip
-"""Denoiser → words, the summary of seeds 0 to 4, the summary of seeds 5 to 9."""
-REPLICATED = ("fid_kinematic", "coverage", "recall", "penetration_mm", "skate_m_s", "needed_force_bodyweights")
-"""Metrics of the comparison of both."""
 COLUMNS = (("none", "real"), ("physics", "none"), ("kinematic", "none"), ("low-pass", "none"))
 """Corrector, and what it is compared with: training on real data only, or no correction."""
 
@@ -49,24 +44,6 @@ def shares_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
                 row.append(_nearer(arms, policies, metric, summaries[name]))
         last_head = [] if len(rows[0]) == len(heads) else ["physics, nearer to real by"]
         yield from (f"### {metric.title}, {words}{aim}", "", *table_lines([*heads, *last_head], rows), "")
-
-
-def new_seeds_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of a table: physics minus uncorrected, pooled over finite λ, in the first and in new seeds."""
-    rows = []
-    for key in REPLICATED:
-        metric = find_metric(key)
-        for denoiser, (words, *names) in NEW_SEEDS.items():
-            cells = []
-            for name in names:
-                arms = arms_by_name(summaries[name], denoiser)
-                if key in arms["real+none"].values:
-                    pairs = [(f"augment-{ratio}+physics", f"augment-{ratio}+none") for ratio in PARTIAL]
-                    cells.append(change_cell(mean_interval(average_differences(arms, pairs, key)), metric.digits + 1))
-                else:
-                    cells.append("not measured")
-            rows.append([f"{metric.title}, {words}", *cells])
-    yield from table_lines(["physics − uncorrected, mean over six λ", "seeds 0 to 4", "seeds 5 to 9"], rows)
 
 
 def _ratio_title(policy: str) -> str:

@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import settings
 from latex2mathml.converter import convert as mathml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -72,6 +73,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in pages.items():
         files.append(File.generated(config, path, content=text))
     files.append(File.generated(config, "results/results.csv", content=as_csv(kept_summaries())))
+    files.append(File.generated(config, "results/settings.csv", content=settings.table()))
     files.append(File.generated(config, "report.pdf", content=make_report()))
     demo = demonstration()
     player = show(demo.before, demo.after, titles=("before", "after")).html

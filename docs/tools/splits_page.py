@@ -1,30 +1,32 @@
-"""Fills docs/results/recipe.md and its figure from the kept splits: `python docs/tools/splits_page.py`."""
+"""Fills docs/results/recipe.md and remedies.md from the kept splits: `python docs/tools/splits_page.py`.
+
+Both experiments judge one primary difference by the exact test over splits, as their registrations say.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from splits import BASELINE, KEPT, LOW_PASS, PHYSICS, REGISTERED_SHA256, RESULTS, SPLITS
+import place_splits as places
+import splits as forces
+from splits import BASELINE, LOW_PASS, PHYSICS, RESULTS, SPLITS
 from tables import fill_marked, make_table
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.statistics import mean_interval
 
-PAGE = RESULTS / "recipe.md"
-FIGURE = RESULTS.parent / "pictures" / "results" / "splits.svg"
+FORCE_PAGE = RESULTS / "recipe.md"
+PLACE_PAGE = RESULTS / "remedies.md"
 LEVEL = 0.05
+REAL = "real"
 
-TITLES = {
-    BASELINE.name: "real-data baseline",
-    PHYSICS.name: "physics",
-    LOW_PASS.name: "low-pass",
-}
-SCORES = {
+FORCE_ARMS = {BASELINE.name: "real-data baseline", PHYSICS.name: "physics", LOW_PASS.name: "low-pass"}
+FORCE_SCORES = {
     "recall": "Recall",
     "coverage": "Coverage",
     "fid_kinematic": "Fréchet distance",
@@ -33,28 +35,73 @@ SCORES = {
 }
 """Exploratory scores of the last generation."""
 
+LINEAGES = tuple(arm.name for arm in places.STAGES[2])
+SYNTHETIC_ARMS = (places.SYNTHETIC.name, places.SYNTHETIC_DATA.name, places.SYNTHETIC_PREFERENCE.name)
+DATA = places.DATA.name
+PREFERENCE = places.PREFERENCE.name
+PAIRS = places.PAIRS.name
+PLACE_ARMS = {
+    BASELINE.name: "real-data baseline",
+    DATA: "λ = 1, physics as data",
+    PREFERENCE: "λ = 1, physics preferred",
+    places.AFTERWARDS: "real-data baseline, corrected afterwards",
+    PAIRS: "real data + physics pairs",
+    places.KINEMATIC_PAIRS.name: "real data + kinematic pairs",
+    places.UNCORRECTED.name: "λ = 1, uncorrected",
+    LINEAGES[0]: "λ = 1, physics as data, `lineages`",
+    LINEAGES[1]: "λ = 1, physics preferred, `lineages`",
+    places.SHUFFLED_PAIRS.name: "real data + shuffled pairs",
+    places.FILTER.name: "λ = 1, physics as a filter",
+    SYNTHETIC_ARMS[0]: "fully synthetic, uncorrected",
+    SYNTHETIC_ARMS[1]: "fully synthetic, physics as data",
+    SYNTHETIC_ARMS[2]: "fully synthetic, physics preferred",
+    places.SAMPLER.name: "λ = 1, physics in the sampler",
+    REAL: "real motion of held-out subjects",
+}
+PLACE_SCORES = {
+    "recall": ("Recall", 2),
+    "coverage": ("Coverage", 2),
+    "penetration_mm": ("Penetration (mm)", 1),
+    "skate_m_s": ("Skating (m/s)", 2),
+    "force_bodyweights": ("Residual root force (body weights)", 2),
+}
+DIVERSITY = ("recall", "coverage")
+PAIRED = (
+    (PREFERENCE, DATA),
+    (DATA, BASELINE.name),
+    (PREFERENCE, BASELINE.name),
+    (places.AFTERWARDS, BASELINE.name),
+    (PAIRS, BASELINE.name),
+    (PAIRS, DATA),
+    (PAIRS, places.KINEMATIC_PAIRS.name),
+    (PAIRS, places.AFTERWARDS),
+    (LINEAGES[1], LINEAGES[0]),
+    (LINEAGES[1], PREFERENCE),
+    (places.SHUFFLED_PAIRS.name, BASELINE.name),
+    (places.FILTER.name, places.UNCORRECTED.name),
+    (places.FILTER.name, PREFERENCE),
+    (PAIRS, places.SHUFFLED_PAIRS.name),
+    (SYNTHETIC_ARMS[1], SYNTHETIC_ARMS[0]),
+    (SYNTHETIC_ARMS[2], SYNTHETIC_ARMS[0]),
+    (SYNTHETIC_ARMS[2], SYNTHETIC_ARMS[1]),
+    (places.SAMPLER.name, DATA),
+    (places.SAMPLER.name, PREFERENCE),
+)
+"""Arms of exploratory differences, first − second."""
+
 Result = dict[str, Any]
 
 
-def read_results(folder: Path = KEPT) -> list[Result]:
-    """Return the kept splits in their order; InputError for one that follows another registration."""
-    results = []
-    for path in sorted(folder.glob("split-*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        if result["registration_sha256"] != REGISTERED_SHA256:
+def read_results(folder: Path, registered_sha256: str) -> list[Result]:
+    """Return the kept splits in their order, all stages together; InputError for a file of another registration."""
+    results: dict[int, Result] = {}
+    for path in sorted(folder.glob("*split-*.json")):
+        stage = json.loads(path.read_text(encoding="utf-8"))
+        if stage["registration_sha256"] != registered_sha256:
             raise InputError(f"{path.name} follows another registration")
-        results.append(result)
-    return results
-
-
-def distance(result: Result, arm: str, real: str = "real") -> float:
-    """Return how far the force of an arm's samples is from the force of real windows."""
-    return abs(result["force"][arm] - result[real])
-
-
-def difference(result: Result, arm: str = PHYSICS.name, other: str = LOW_PASS.name, real: str = "real") -> float:
-    """Return the difference of the distances of two arms, as a share of the force of the split's real-data baseline."""
-    return (distance(result, arm, real) - distance(result, other, real)) / result["force"][BASELINE.name]
+        result = results.setdefault(stage["split"], stage)
+        result["scores"] = stage["scores"] | result["scores"]
+    return [results[number] for number in sorted(results)]
 
 
 def sign_flip_p(differences: np.ndarray) -> float:
@@ -64,23 +111,17 @@ def sign_flip_p(differences: np.ndarray) -> float:
     return float((means >= abs(differences.mean()) * (1 - 1e-12)).mean())
 
 
-def state_verdict(results: list[Result]) -> str:
-    """Return the verdict on the primary test; none before all splits are complete."""
-    if len(results) < SPLITS:
-        numbers = ", ".join(str(result["split"]) for result in results) or "none"
+def state_verdict(differences: np.ndarray, undecided: str, below: str, above: str) -> str:
+    """Return the verdict on a primary test; none before all splits are complete."""
+    mean = f"mean difference {interval_cell(differences)}"
+    if len(differences) < SPLITS:
         return (
-            f"**{len(results)} of {SPLITS} splits are complete ({numbers}). By the registration, fewer than {SPLITS} "
+            f"**{len(differences)} of {SPLITS} splits are complete ({mean}). By the registration, fewer than {SPLITS} "
             "give no verdict and no p-value.**"
         )
-    differences = np.array([difference(result) for result in results])
     p_value = sign_flip_p(differences)
-    if p_value > LEVEL:
-        verdict = "Undecided: we found no difference between physics and the low-pass filter"
-    elif differences.mean() < 0:
-        verdict = "Physics brings the root force nearer to real motion than the low-pass filter does"
-    else:
-        verdict = "The low-pass filter brings the root force nearer to real motion than physics does"
-    return f"**{verdict} (exact test, p = {p_value:.3f}; mean difference {interval_cell(differences)}).**"
+    verdict = f"Undecided: {undecided}" if p_value > LEVEL else below if differences.mean() < 0 else above
+    return f"**{verdict} (exact test, p = {p_value:.3f}; {mean}).**"
 
 
 def interval_cell(differences: np.ndarray) -> str:
@@ -92,90 +133,159 @@ def interval_cell(differences: np.ndarray) -> str:
     return cell.replace("-", "−")
 
 
-def splits_table(results: list[Result]) -> str:
-    """Return the table of forces, a row for each split."""
+def splits_table(
+    results: Sequence[Result],
+    heads: Iterable[str],
+    list_values: Callable[[Result], Sequence[float]],
+    primary: Callable[[Result], float],
+) -> str:
+    """Return the table of a primary test, a row for each split."""
     rows = []
     for result in results:
-        forces = [f"{result['force'][arm]:.3f}" for arm in TITLES]
+        values = [f"{value:.3f}" for value in list_values(result)]
         held_out = result["held_out"].partition("=")[2].replace(",", ", ")
-        primary = f"{100 * difference(result):+.1f} %".replace("-", "−")
-        rows.append([result["split"], held_out, f"{result['real']:.3f}", *forces, primary])
-    return make_table(["split", "held out", "real", *TITLES.values(), "primary difference"], rows)
+        rows.append([result["split"], held_out, *values, f"{100 * primary(result):+.1f} %".replace("-", "−")])
+    return make_table(["split", "held out", *heads, "primary difference"], rows)
 
 
-def exploratory_table(results: list[Result]) -> str:
-    """Return the table of exploratory differences over splits."""
-    rows = []
+# --- is the force nearer? --------------------------------------------------------------------------------------------
 
-    def add(words: str, compute: Callable[[Result], float]) -> None:
-        differences = np.array([compute(result) for result in results])
-        below = int((differences < 0).sum())
-        rows.append([words, interval_cell(differences), f"{below} of {len(differences)}"])
 
-    for arm, other in ((PHYSICS.name, BASELINE.name), (LOW_PASS.name, BASELINE.name)):
-        add(f"distance of the force: {TITLES[arm]} − {TITLES[other]}", lambda r, a=arm, o=other: difference(r, a, o))
-    add(
-        "the primary difference, against windows of the training subjects",
-        lambda result: difference(result, real="real_of_training_subjects"),
+def force_difference(result: Result, arm: str = PHYSICS.name, other: str = LOW_PASS.name, real: str = REAL) -> float:
+    """Return a difference of the forces' distances to real motion, as a share of the real-data baseline's force."""
+    force = result["force"]
+    return (abs(force[arm] - result[real]) - abs(force[other] - result[real])) / force[BASELINE.name]
+
+
+def state_force_verdict(results: Sequence[Result]) -> str:
+    """Return the verdict on the registered difference of forces."""
+    return state_verdict(
+        np.array([force_difference(result) for result in results]),
+        undecided="we found no difference between physics and the low-pass filter",
+        below="Physics brings the root force nearer to real motion than the low-pass filter does",
+        above="The low-pass filter brings the root force nearer to real motion than physics does",
     )
-    for arm in TITLES:
-        add(
-            f"force, {TITLES[arm]} − real motion",
-            lambda r, a=arm: (r["force"][a] - r["real"]) / r["force"][BASELINE.name],
-        )
-    for key, title in SCORES.items():
-        add(
-            f"{title}: physics − low-pass",
-            lambda r, k=key: (
-                (r["scores"][PHYSICS.name][k] - r["scores"][LOW_PASS.name][k]) / r["scores"][BASELINE.name][k]
-            ),
-        )
-    return make_table(["exploratory", "mean difference, 95 % interval", "splits below 0"], rows)
 
 
-def fill_page(page: str, results: list[Result]) -> str:
-    """Return the page with its verdict and tables."""
+def list_force_differences(result: Result) -> dict[str, float]:
+    """Return the exploratory differences of a split by their words."""
+    force = result["force"]
+    scores = result["scores"]
+    differences = {}
+    for arm in (PHYSICS.name, LOW_PASS.name):
+        words = f"distance of the force: {FORCE_ARMS[arm]} − {FORCE_ARMS[BASELINE.name]}"
+        differences[words] = force_difference(result, arm, BASELINE.name)
+    against_training = force_difference(result, real="real_of_training_subjects")
+    differences["the primary difference, against windows of the training subjects"] = against_training
+    for arm, title in FORCE_ARMS.items():
+        differences[f"force, {title} − real motion"] = (force[arm] - result[REAL]) / force[BASELINE.name]
+    for key, title in FORCE_SCORES.items():
+        change = scores[PHYSICS.name][key] - scores[LOW_PASS.name][key]
+        differences[f"{title}: physics − low-pass"] = change / scores[BASELINE.name][key]
+    return differences
+
+
+def fill_force_page(page: str) -> str:
+    """Return the page with verdict and tables of the forces."""
+    results = read_results(forces.KEPT, forces.REGISTERED_SHA256)
+    differences = [list_force_differences(result) for result in results]
+    rows = []
+    for words in differences[0]:
+        values = np.array([split[words] for split in differences])
+        rows.append([words, interval_cell(values), f"{int((values < 0).sum())} of {len(values)}"])
     parts = {
-        "verdict": state_verdict(results),
-        "splits": splits_table(results),
-        "exploratory": exploratory_table(results),
+        "verdict": state_force_verdict(results),
+        "splits": splits_table(
+            results,
+            [REAL, *FORCE_ARMS.values()],
+            lambda result: [result[REAL], *(result["force"][arm] for arm in FORCE_ARMS)],
+            force_difference,
+        ),
+        "exploratory": make_table(["exploratory", "mean difference, 95 % interval", "splits below 0"], rows),
     }
     return fill_marked(page, "splits", parts)
 
 
-def draw(results: list[Result]) -> None:
-    """Draw the forces of every split, and the differences of the primary test."""
-    import matplotlib.pyplot as plt
+# --- where should physics go? ----------------------------------------------------------------------------------------
 
-    figure, (forces, differences) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(2, 1))
-    colors = dict(zip(TITLES, ("tab:gray", "tab:blue", "tab:orange"), strict=True))
-    for result in results:
-        row = result["split"]
-        forces.plot(result["real"], row, "|", color="black", markersize=16, markeredgewidth=2)
-        for arm, color in colors.items():
-            forces.plot(result["force"][arm], row, "o", color=color, alpha=0.8, markersize=5)
-        differences.plot(100 * difference(result), row, "o", color="black", markersize=5)
-    forces.plot([], [], "|", color="black", markersize=12, markeredgewidth=2, label="real, held-out subjects")
-    for arm, color in colors.items():
-        forces.plot([], [], "o", color=color, label=TITLES[arm])
-    differences.axvline(0, color="gray", linewidth=1)
-    for axis in (forces, differences):
-        axis.set_ylim(SPLITS + 0.5, 0.5)
-        axis.set_yticks(range(1, SPLITS + 1))
-        axis.spines[["top", "right"]].set_visible(False)
-    forces.set_ylabel("Split of the subjects")
-    forces.set_xlabel("Residual root force (body weights)")
-    differences.set_xlabel("Physics − low-pass, distance to real\n(% of the split's baseline)")
-    figure.legend(loc="upper center", ncols=1 + len(TITLES), frameon=False)
-    figure.tight_layout(rect=(0, 0, 1, 0.92))
-    figure.savefig(FIGURE, metadata={"Date": None})
+
+def share(result: Result, arm: str, other: str, score: str, *, from_real: bool = False) -> float:
+    """Return a difference of two arms, or of their distances from real motion, as a share of the baseline's score."""
+    scores = result["scores"]
+    target = scores[REAL][score] if from_real else 0.0
+    difference = abs(scores[arm][score] - target) - abs(scores[other][score] - target)
+    return difference / scores[BASELINE.name][score]
+
+
+def recall_difference(result: Result) -> float:
+    """Return the registered difference of a split: recall, preferred − data, as a share of the baseline's."""
+    return share(result, PREFERENCE, DATA, "recall")
+
+
+def state_place_verdict(results: Sequence[Result]) -> str:
+    """Return the verdict on the registered difference of recalls."""
+    return state_verdict(
+        np.array([recall_difference(result) for result in results]),
+        undecided="at λ = 1 we found no difference in recall between physics preferred and physics as data",
+        below="At λ = 1, physics as data keeps more recall than physics preferred",
+        above="At λ = 1, physics preferred keeps more recall than physics as data",
+    )
+
+
+def arms_table(results: Sequence[Result]) -> str:
+    """Return the table of the arms' means over the splits that have them."""
+    rows = []
+    for arm, title in PLACE_ARMS.items():
+        measured = [result["scores"][arm] for result in results if arm in result["scores"]]
+        if not measured:
+            continue
+        means = []
+        for key, (_, digits) in PLACE_SCORES.items():
+            is_shown = arm != REAL or key not in DIVERSITY
+            means.append(f"{np.mean([scores[key] for scores in measured]):.{digits}f}" if is_shown else "–")
+        rows.append([title, len(measured), *means])
+    return make_table(["arm", "splits", *(title for title, _ in PLACE_SCORES.values())], rows)
+
+
+def exploratory_table(results: Sequence[Result]) -> str:
+    """Return the table of exploratory differences; all scores but those of diversity are distances from real motion."""
+    rows = []
+    for arm, other in PAIRED:
+        measured = [result for result in results if {arm, other} <= result["scores"].keys()]
+        if len(measured) < 2:
+            continue
+        cells = []
+        for key in PLACE_SCORES:
+            is_distance = key not in DIVERSITY
+            differences = [share(result, arm, other, key, from_real=is_distance) for result in measured]
+            cells.append(interval_cell(np.array(differences)))
+        rows.append([f"{PLACE_ARMS[arm]} − {PLACE_ARMS[other]}", len(measured), *cells])
+    columns = [title.partition(" (")[0] for title, _ in PLACE_SCORES.values()]
+    return make_table(["exploratory", "splits", *columns], rows)
+
+
+def fill_place_page(page: str) -> str:
+    """Return the page with verdict and tables of the places."""
+    results = read_results(places.KEPT, places.REGISTERED_SHA256)
+    arms = (BASELINE.name, DATA, PREFERENCE)
+    parts = {
+        "verdict": state_place_verdict(results),
+        "splits": splits_table(
+            results,
+            [PLACE_ARMS[arm] for arm in arms],
+            lambda result: [result["scores"][arm]["recall"] for arm in arms],
+            recall_difference,
+        ),
+        "arms": arms_table(results),
+        "exploratory": exploratory_table(results),
+    }
+    return fill_marked(page, "place-splits", parts)
 
 
 def main() -> None:
-    """Fill the page and draw its figure."""
-    results = read_results()
-    PAGE.write_text(fill_page(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
-    draw(results)
+    """Fill both pages."""
+    for path, fill in ((FORCE_PAGE, fill_force_page), (PLACE_PAGE, fill_place_page)):
+        path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

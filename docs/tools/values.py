@@ -24,18 +24,16 @@ COLUMNS = ("experiment", "denoiser", "policy", "lambda", "corrector", "strength"
 KEYS = tuple(metric.key for metric in METRICS)
 
 
-def rows(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> Iterator[tuple[object, ...]]:
-    """Yield rows of `COLUMNS` for all kept summaries: of the last generation, or of all."""
+def rows(summaries: Mapping[str, Summary]) -> Iterator[tuple[object, ...]]:
+    """Yield rows of `COLUMNS` for the last generation of all kept summaries."""
     for name, summary in summaries.items():
         for denoiser in summary.arms:
             for arm, curves, _ in arms_of(summary, denoiser):
                 for key in KEYS:
                     for seed, values in enumerate(curves.values.get(key, ())):
-                        chosen = range(len(values)) if every_generation else (len(values) - 1,)
-                        for generation in chosen:
-                            if np.isfinite(values[generation]):
-                                place = summary.first_seed + seed, generation, key, f"{values[generation]:.6g}"
-                                yield name, denoiser, *_arm_cells(arm), *place
+                        if np.isfinite(values[-1]):
+                            place = summary.first_seed + seed, len(values) - 1, key, f"{values[-1]:.6g}"
+                            yield name, denoiser, *_arm_cells(arm), *place
 
 
 def _arm_cells(arm: ArmSettings) -> tuple[object, ...]:
@@ -46,12 +44,12 @@ def _arm_cells(arm: ArmSettings) -> tuple[object, ...]:
     return policy, ratio, corrector, strength, arm.remedy, sampling
 
 
-def as_csv(summaries: Mapping[str, Summary], *, every_generation: bool = False) -> str:
-    """Return all values as text of comma-separated values."""
+def as_csv(summaries: Mapping[str, Summary]) -> str:
+    """Return the values of the last generation as text of comma-separated values."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(rows(summaries, every_generation=every_generation))
+    writer.writerows(rows(summaries))
     return text.getvalue()
 
 
