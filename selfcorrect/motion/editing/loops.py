@@ -9,7 +9,7 @@ from math import ceil
 
 import numpy as np
 
-from ..geometry.kinematics import joint_positions, make_continuous
+from ..geometry.kinematics import joint_positions, make_continuous, world_poses
 from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp, turn_angles
 from ..geometry.vectors import norms
 from ..motion import Motion
@@ -19,7 +19,7 @@ GAP_M = 0.04
 """Largest distance of joints of a loop's last frame from its first frame. With these bounds one of CMU's 159 training
 clips is a loop; cycles cut from captures miss their start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
-"""Largest turn of joints from a loop's first to its last frame."""
+"""Largest turn of joints in the world from a loop's first to its last frame, by whichever joints a limb is twisted."""
 
 GAP_SHARE = 0.1
 """Largest distance of a loop's ends over the way that its joints go in between. A standing body is near every pose that
@@ -41,10 +41,7 @@ def is_loop(motion: Motion) -> bool:
     """Return whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
     if len(motion) < FEWEST_FRAMES or not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
         return False
-    if not _may_be_loop(motion):
-        return False
-    first, last = _ends(motion)
-    if turn_angles(first.rotations[0], last.rotations[0]).max() > GAP_RAD:
+    if not _turns_are_alike(motion):
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
     extent_m = norms(body_m - body_m[0]).max()  # of joints from where they begin
@@ -70,7 +67,7 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     Both ends are then changed alike, towards the mean of their changes. The edited motion is returned as it is if the
     gap did not grow. A body that glides away while its feet stand has other poses at the ends.
     """
-    if len(original) < FEWEST_FRAMES or not _may_be_loop(original):
+    if len(original) < FEWEST_FRAMES or not _turns_are_alike(original):
         return edited
     if np.linalg.norm((original.root_m[-1] - original.root_m[0])[[0, 2]]) > _IN_PLACE_M:
         return edited
@@ -91,15 +88,21 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     return replace(edited, root_m=root_m, rotations=rotations)
 
 
-def _may_be_loop(motion: Motion) -> bool:
-    """Return whether the root's height and the turns of all other joints are the same at both ends, a cheap test."""
+def _turns_are_alike(motion: Motion) -> bool:
+    """Return whether the root's height and the turns of all joints in the world are the same at both ends.
+
+    Most motions fail a cheap test first: in its parent's frame a joint turns by no more than both turn in the world.
+    """
     first = motion.rotations[0, 1:]
     last = motion.rotations[-1, 1:]
     cosines = np.abs(np.einsum("ji,ji->j", first, last))
     lengths = norms(first) * norms(last)
-    least_cosine = np.cos(0.5 * GAP_RAD) - 1e-6
+    least_cosine = np.cos(GAP_RAD) - 1e-6
     rise_m = abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1]))
-    return bool((cosines > least_cosine * lengths).all()) and rise_m < GAP_M + 1e-6
+    if rise_m >= GAP_M + 1e-6 or not (cosines > least_cosine * lengths).all():
+        return False
+    ends = [world_poses(end)[1] for end in _ends(motion)]
+    return bool(turn_angles(*ends).max() <= GAP_RAD)
 
 
 def unroll_loop(motion: Motion, margin: int) -> Motion:

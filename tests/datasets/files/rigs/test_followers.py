@@ -13,6 +13,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.rigs.stretching import world_poses_of
+from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, turn_angles
 from selfcorrect.motion.skeleton import Skeleton
@@ -233,3 +234,16 @@ def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_p
         turn = written.rotations[:, written.skeleton.names.index(name)]
         link_rad = 2 * np.arctan2(turn[:, :3] @ axis / np.linalg.norm(axis), turn[:, 3])
         np.testing.assert_allclose(link_rad, share * (link_rad + twist_rad), atol=0.01, err_msg=name)
+
+
+@pytest.mark.parametrize("last_deg", [0.0, 5.0, 12.0, 20.0])
+def test_twist_bones_within_limbs_make_no_loop_of_a_motion(last_deg: float) -> None:
+    """Each of two joints turns by half of what a single joint would, and so looks closed earlier."""
+    walk = base_walk(2)
+    wrist = walk.skeleton.parts.index("left_wrist")
+    bone_m = walk.skeleton.offsets_m[wrist] / np.linalg.norm(walk.skeleton.offsets_m[wrist])
+    rotations = walk.rotations.copy()
+    twists_rad = np.linspace(0.0, np.radians(last_deg), len(walk))
+    rotations[:, wrist] = compose(quaternions(twists_rad[:, None] * bone_m), rotations[:, wrist])
+    plain = replace(walk, rotations=rotations)
+    assert is_loop(plain) == is_loop(insert_twist_bones(plain, 0.5)) == (last_deg < 8.0)
