@@ -35,14 +35,19 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     lengths = tuple(f"{limb} {length_m:.2f} m" for limb, (length_m, _) in limbs.items())
     size = Conclusion("size", f"a stature of {measure_stature(motion):.2f} m", lengths or ("the motion's extent",))
     unit_m = reading.metres_per_unit
-    unit = "metres" if unit_m is None else f"{unit_m:g} m (--metres-per-unit)"
-    notes = {option: _find_note(file.notes, option) for option in ("--metres-per-unit", "--up", "--fps")}
+    unit = Conclusion("unit", "metres", ("by the format",))
+    if unit_m is not None:
+        unit = Conclusion("unit", f"{unit_m:g} m", ("--metres-per-unit",))
+    for note in _find_note(file.notes, "--metres-per-unit"):
+        unit = Conclusion("unit", note.removeprefix("unit "), ("a person's stature in it",))
+    rate_evidence = _find_note(file.notes, "--fps") or ("by the file" if reading.fps is None else "--fps",)
+    rate_evidence = (*rate_evidence, *_describe_samples(motion))
     return (
         size,
-        _conclude_up(file.up, notes["--up"]),
-        Conclusion("unit", next(iter(notes["--metres-per-unit"]), unit).removeprefix("unit ")),
+        _conclude_up(file.up, _find_note(file.notes, "--up")),
+        unit,
         _conclude_names(motion),
-        Conclusion("rate", f"{motion.fps:g} frames per second", (*notes["--fps"], *_describe_samples(motion))),
+        Conclusion("rate", f"{motion.fps:g} frames per second", rate_evidence),
         _conclude_floor(motion),
     )
 

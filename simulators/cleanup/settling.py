@@ -19,9 +19,9 @@ from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.runs import holds_throughout
-from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.observation.observation import find_feet_m, observe
 
 from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
@@ -51,10 +51,15 @@ class SettleBody:
     is none."""
     hips_follow: float = 0.33
     """Hips that rise or sink by less than this share of a rise of the lowest point do not follow the rise."""
+    over_feet_m: float = 0.15
+    """Hips that sink have lost height, too, if the centre of mass is no further than this from above the feet: who sits
+    has the feet ahead."""
     lost_m: float = 0.07
-    """Least height of the lowest point above the floor by which hips have lost their height."""
+    """Least height that hips have lost somewhere."""
     lost_s: float = 0.3
     """Least time for which they have."""
+    lowest_percentile: float = 5.0
+    """Percentile of the lowest point's heights at which such a body stands: stances in the air mislead the floor."""
     smooth_s: float = 0.04
     """Standard deviation of the Gaussian that smooths the shift."""
 
@@ -68,10 +73,8 @@ class SettleBody:
         for index, heights_m in enumerate(lowest_m):
             if (heights_m > self.clear_m).any():
                 motion = posed.motions[index]
-                rise_m = np.maximum(
-                    self.estimate_rise_m(motion, heights_m), self.estimate_lost_height_m(motion, heights_m)
-                )
-                shift_m[index, :, 1] = -rise_m
+                lost_m = self.estimate_lost_height_m(motion, heights_m)
+                shift_m[index, :, 1] = -(lost_m if lost_m.any() else self.estimate_rise_m(motion, heights_m))
         return cleaning.with_posed_motions(posed.shift(shift_m))
 
     def estimate_rise_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
@@ -89,7 +92,7 @@ class SettleBody:
         return smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
 
     def estimate_lost_height_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
-        """Return by how much (T,) hips are too high that stay at their height while the feet rise.
+        """Return by how much (T,) hips are too high that stay at their height, or sink over the feet, while these rise.
 
         Bodies that may hang from their hands or stand on them are left.
 
@@ -97,20 +100,26 @@ class SettleBody:
             heights_m: (T,) height of its lowest point.
         """
         lost_m = np.zeros(len(heights_m))
-        places_m = MotionFeatures.of_joints(motion).places("pelvis", "neck", "left_wrist", "right_wrist")
-        is_low = heights_m < self.clear_m
-        if places_m is None or not is_low.any():
+        features = MotionFeatures.of_joints(motion)
+        places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
+        if places_m is None:
             return lost_m
+        lowest_m = float(percentile(heights_m, self.lowest_percentile))
+        rises_m = heights_m - lowest_m
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
-        hips_rise_m = np.abs(pelvis_m - median(pelvis_m[is_low]))
+        hips_rise_m = pelvis_m - median(pelvis_m[rises_m < self.clear_m])
         is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
-        does_follow = (hips_rise_m > self.hips_follow * heights_m) | is_on_hands
-        for frames in self._find_unsupported_spans(motion, heights_m):
-            is_up = heights_m[frames] > self.clear_m
+        feet_m = find_feet_m(motion).mean(axis=(1, 2))
+        may_sit = (hips_rise_m < 0) & (norms((features.centre_m - feet_m)[:, [0, 2]]) > self.over_feet_m)
+        does_follow = (np.where(may_sit, -hips_rise_m, hips_rise_m) > self.hips_follow * rises_m) | is_on_hands
+        for frames in self._find_unsupported_spans(motion, rises_m):
+            is_up = rises_m[frames] > self.clear_m
             is_long = is_up.sum() >= self.lost_s * motion.fps
-            if is_long and heights_m[frames].max() > self.lost_m and not does_follow[frames][is_up].any():
-                lost_m[frames] = heights_m[frames]
-        return smooth_gaussian(lost_m[None], self.smooth_s * motion.fps)[0]
+            if is_long and not does_follow[frames][is_up].any():
+                lost_m[frames] = rises_m[frames]
+        if lost_m.max() <= self.lost_m:
+            return np.zeros(len(heights_m))
+        return lowest_m + smooth_gaussian(lost_m[None], self.smooth_s * motion.fps)[0]
 
     def _find_unsupported_spans(self, motion: Motion, heights_m: np.ndarray) -> Iterator[slice]:
         """Yield the frames in which a body is off the floor without falling.

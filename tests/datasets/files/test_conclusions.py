@@ -32,7 +32,7 @@ def test_conclusions_follow_the_file(tmp_path: Path, stature: float, unit_m: flo
     assert any("how the body stands" in evidence for evidence in conclusions["up"].evidence)
     assert f"{unit_m:g} m" in conclusions["unit"].answer
     assert "left_shoulder = LeftUpperArm" in conclusions["names"].answer
-    assert all(conclusion.evidence for question, conclusion in conclusions.items() if question not in ("unit", "rate"))
+    assert all(conclusion.evidence for conclusion in conclusions.values())
     floor_m = float(conclusions["floor"].answer.split()[1])
     assert np.isclose(floor_m, 0.0, atol=0.03)
 
@@ -41,10 +41,16 @@ def test_a_rate_is_that_of_the_recording(tmp_path: Path) -> None:
     walk = base_walk(3)
     sources = np.arange(len(walk) * 5 // 4) * 4 // 5
     write_bvh(tmp_path / "a.bvh", clip_of(walk.select_frames(sources)))
-    (evidence,) = conclude(tmp_path / "a.bvh")["rate"].evidence
+    *_, evidence = conclude(tmp_path / "a.bvh")["rate"].evidence
     assert evidence.startswith("recorded at 24: ")
     write_bvh(tmp_path / "b.bvh", clip_of(walk))
-    assert conclude(tmp_path / "b.bvh")["rate"].evidence == ()
+    assert conclude(tmp_path / "b.bvh")["rate"].evidence == ("by the file",)
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".npz", ".vrma"])
+def test_files_of_every_kind_are_concluded_with_evidence(tmp_path: Path, suffix: str) -> None:
+    sc.save_motion(tmp_path / f"a{suffix}", base_walk(1))
+    assert all(conclusion.evidence for conclusion in conclude(tmp_path / f"a{suffix}").values())
 
 
 def test_witnesses_against_the_vertical_axis_are_named(tmp_path: Path) -> None:

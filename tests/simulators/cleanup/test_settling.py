@@ -84,6 +84,39 @@ def test_hips_that_lost_their_height_come_down_with_the_feet_on_the_floor(depth_
     assert correction.after["floating_m"] < 0.01
 
 
+@pytest.mark.parametrize(("depth_m", "share"), [(0.4, 0.6), (0.4, 0.4), (0.15, 0.4)])
+def test_hips_that_lost_a_part_of_their_height_come_down_in_every_squat(depth_m: float, share: float) -> None:
+    squats = squatting(depth_m, hips_follow=True)
+    lost = squatting(depth_m, hips_follow=False)
+    settled = settle(replace(lost, root_m=share * squats.root_m + (1 - share) * lost.root_m))
+    off_m = settled.root_m - squats.root_m
+    assert np.ptp(off_m[:, 1]) < 0.25 * (1 - share) * depth_m
+    assert np.abs(off_m).max() < 0.04
+
+
+def sitting_down(lift_deg: float) -> Motion:
+    """A body that sits down on something, its feet in place and ahead, and then lifts them."""
+    motion = made_motion("idle", frames=200)
+    skeleton = motion.skeleton
+    frames = np.arange(200)
+    bends_rad = np.radians(
+        np.interp(frames, [40, 80, 110, 140, 160, 180], [0, 90, 90, 90 + lift_deg, 90 + lift_deg, 90])
+    )
+    rotations = motion.rotations.copy()
+    for part, sign in (("hip", -1.0), ("knee", 1.0)):
+        for joint in skeleton.pair(part) or ():
+            rotations[:, joint] = Rotation.from_rotvec(sign * bends_rad[:, None] * [1.0, 0.0, 0.0]).as_quat()
+    seated_rad = np.minimum(bends_rad, np.pi / 2)
+    thigh_m = np.linalg.norm(skeleton.offsets_m[skeleton.parts.index("left_knee")])
+    way_m = thigh_m * np.stack([0 * frames, np.cos(seated_rad) - 1, -np.sin(seated_rad)], axis=1)
+    return replace(motion, root_m=motion.root_m + way_m, rotations=rotations)
+
+
+def test_who_sits_and_lifts_the_feet_is_left() -> None:
+    sitting = sitting_down(20.0)
+    np.testing.assert_array_equal(settle(sitting).root_m, sitting.root_m)
+
+
 def test_who_hangs_by_the_hands_is_left() -> None:
     hanging = squatting(0.3, hips_follow=False, arms_rad=-1.3)
     np.testing.assert_array_equal(settle(hanging).root_m, hanging.root_m)
