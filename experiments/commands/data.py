@@ -425,14 +425,15 @@ def _make_title(motion: Motion) -> str:
 class MakeShards:
     """Pack motion files or datasets into a set of shards: parquet files of many motions, a unit of work each.
 
-    Motions of the same skeleton share shards. The same command again makes what is missing or changed. A file that
-    cannot be read is reported and skipped, and the exit code is 2. docs/motion-data.md describes the schema.
+    Motions of the same skeleton share shards. The same command again makes the set anew, with the same bytes for the
+    same files. A file that cannot be read is reported and skipped, and the exit code is 2. docs/motion-data.md
+    describes the schema.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Folders of datasets, folders of motion files, and files; also shards, to pack them again."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
-    """Folder of the shards, or an address such as s3://bucket/folder (extra `remote`)."""
+    """Folder of the shards, or an address such as s3://bucket/folder."""
     dataset: str | None = None
     """Dataset of the sources, a name of `selfcorrect data list` (default: inferred from their layout)."""
     split: str | None = None
@@ -453,11 +454,12 @@ class MakeShards:
         must_be_usable(self.reading, without=("profile", "ground"))
         options = SourceOptions(self.dataset, self.split, self.reading)
         task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
-        shards, unread = make_shards(task, default_workers() if self.workers is None else self.workers)
-        motions = sum(shard.motions for shard in shards)
-        print(f"{count_noun(motions, 'motion')} in {count_noun(len(shards), 'shard')} → {self.out}")
-        _print_list("unreadable", unread)
-        _raise_if_unread(", ".join(self.sources), unread)
+        made, kept = make_shards(task, default_workers() if self.workers is None else self.workers)
+        count = len(made.digests) - len(kept)
+        print(f"{count_noun(made.motions, 'motion')} in {count_noun(count, 'shard')} → {self.out}")
+        _print_list("kept, because nothing of their sources could be read", kept)
+        _print_list("unreadable", made.unread)
+        _raise_if_unread(", ".join(self.sources), made.unread)
 
 
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)

@@ -35,10 +35,20 @@ from ..file_correction.report import REPORT
 from ..jobs.input_keys import hash_file
 from ..studies.summary import SUMMARY
 
-_OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, PREFERENCES_FILE, SUMMARY, REPORT)
+SET_TASK = "set-task.json"
+"""File in a set of shards with what the set was made from."""
+_OURS = (
+    CONFIG,
+    ENVIRONMENT,
+    REFERENCES_FILE,
+    FEASIBILITY_FILE,
+    IDENTITIES_FILE,
+    PREFERENCES_FILE,
+    SUMMARY,
+    REPORT,
+    SET_TASK,
+)
 """JSON files that hold their digests, by their names; other files may be anybody's."""
-_PARTS = ".parts"
-"""Folder with records of the parts of a set."""
 _MISSING = " is missing"
 _LISTED = 20
 
@@ -126,8 +136,7 @@ def _check_file(path: Path) -> Iterator[FileCheck]:
         yield from _check_record(path, out)
     elif path.suffix == ".json" and path.is_file():
         fault = describe_sealed_damage(path)
-        is_ours = path.name in _OURS or path.parent.name == _PARTS
-        if (is_ours and not fault.endswith(NO_CHECKSUM)) or has_seal_ending(read_bytes(path)):
+        if (path.name in _OURS and not fault.endswith(NO_CHECKSUM)) or has_seal_ending(read_bytes(path)):
             yield str(path), fault, ""
 
 

@@ -44,10 +44,7 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
     require_runner(where)
     task.options.check_files()
     out = Place(task.out)
-    names = [name for name in Place(task.source).list_names() if Path(name).suffix == ".parquet"]
-    no_sets = InputError(f"{task.source}: no sets of motions are here; `selfcorrect data shard` makes them")
-    if not names:
-        raise no_sets
+    names = Place(task.source).list_sets()
     existing = out.list_names()
     if existing and not any(name.startswith(f"{RECORDS}/") for name in existing):
         raise RunFolderError(f"{task.out}: holds other files ({', '.join(existing[:3])}); choose another place")
@@ -59,7 +56,7 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
             if out.fetch(_record_name(file), file.record) and (result := FileResult.load(file.record)):
                 results.append(result)
         if not results:
-            raise no_sets
+            raise InputError(f"{task.source}: holds no motions")
         report = Path(folder, REPORT)
         write_report(report, ".", asdict(task.options), [result.verdict for result in results], results)
         out.send(report, REPORT)

@@ -16,8 +16,6 @@ EXTRA_OF = {
     "imageio": "video",
     "ufbx": "fbx",
     "pxr": "usd",
-    "fsspec": "remote",
-    "s3fs": "remote",
     "ray": "ray",
     "accelerate": "train",
     "transformers": "text",

@@ -3,5 +3,5 @@
 Writing: `writing` (`write_atomically`, `replacing`, `write_folder`), `locks` (`FolderLock`), `digests`.
 Reading: `limits` (`open_file`, `check_unpacked`, `path_below`), `strict_json` (`read_json`), `arrays` (NumPy),
 `tensors` (PyTorch).
-Elsewhere: `places` (buckets and other addresses of fsspec).
+Elsewhere: `places` (buckets and other addresses).
 """

@@ -12,12 +12,12 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 from helpers import killed_at_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow.fs import FileSelector, FileSystem
 
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.parquet import NamedMotion, read_named, write_named
@@ -52,7 +52,6 @@ def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An address in a bucket, with nothing there, on a server of this machine that speaks S3."""
     server_module = pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
     server = server_module.ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -63,11 +62,9 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    system = fsspec.filesystem("s3", skip_instance_cache=True)
-    system.makedirs("motions", exist_ok=True)
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    system, name = FileSystem.from_uri("s3://motions?allow_bucket_creation=true")
+    system.create_dir(name)
     yield f"s3://motions/{tmp_path.name}"
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
     server.stop()
 
 
@@ -78,10 +75,11 @@ def motions_in(folder: str) -> dict[str, Motion]:
 
 def contents(address: str) -> dict[str, bytes]:
     """All files below a folder or an address but locks."""
-    system, root = fsspec.core.url_to_fs(address)
-    system.invalidate_cache()
-    paths = [path for path in system.find(root) if not path.endswith(".lock")]
-    return {path.removeprefix(root): system.cat_file(path) for path in paths}
+    uri = address if "://" in address else Path(address).absolute().as_uri()
+    system, root = FileSystem.from_uri(uri)
+    infos = [info for info in system.get_file_info(FileSelector(root, recursive=True)) if info.is_file]
+    paths = [info.path for info in infos if info.extension != "lock"]
+    return {path.removeprefix(root): system.open_input_stream(path).read() for path in paths}
 
 
 def shard(*options: str, out: str = "shards") -> int:
@@ -291,10 +289,9 @@ def test_a_server_that_does_not_answer_ends_in_a_sentence(
 def test_without_the_extra_a_sentence_names_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.setattr(sys.modules["fsspec.registry"], "registry", {})
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["correct", "s3://motions/shards"]) == 2
-    assert "s3://motions/shards needs the extra `remote`" in capsys.readouterr().err
+    assert "needs the extra `loops`" in capsys.readouterr().err
 
 
 def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
