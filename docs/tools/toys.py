@@ -17,13 +17,13 @@ from typing import Annotated, Any
 import tyro
 
 from selfcorrect.experiments.jobs.where import Where
+from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import Study
 from selfcorrect.experiments.toy.report import present_toys, to_json_row
 from selfcorrect.experiments.toy.study import (
     LoadedToy,
     derive_result,
-    load_figures,
     load_settings,
     load_toys,
     make_toy_study,
@@ -71,10 +71,10 @@ def keep(toy: LoadedToy, study: Study[Task], folder: Path) -> dict[str, object]:
     result = derive_result(study, toy, folder)
     name = toy.name
     figures = []
-    for index, (figure, svg) in enumerate(zip(result.figures, load_figures(toy, result, folder), strict=True)):
-        (PICTURES / f"{name}-{index}.svg").write_text(svg)
+    for index, figure in enumerate(result.figures):
+        (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    json_row = to_json_row(toy.row, load_settings(LOOPS[name]), result, 0.0)
+    json_row = to_json_row(toy.row, load_settings(LOOPS[name]), result)
     texts = {key: json_row[key] for key in ("source", "reading", "ends")}
     return {"title": toy.row.summary, **texts, "figures": figures, "checks": json_row["checks"]}
 

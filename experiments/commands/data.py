@@ -7,10 +7,9 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import tyro
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
+Pairs: TypeAlias = list[tuple[Path, Path]]
+"""Sources and targets."""
 MOST_LISTED = 20
 """Most files of a kind that are listed."""
 
@@ -165,31 +166,14 @@ class Convert:
         if not places:
             raise InputError(f"{', '.join(map(str, self.sources))}: no motion files found")
         check_targets(places, lambda _: self.overwrite, ANOTHER)
-        self._check_takes(places, kind)
-        all_targets = [path for place in places for path in place]
-        failed = sum(not self._convert(file, target, kind, all_targets) for file, target in places)
+        pairs = {file: [(file, target)] for file, target in places}
+        failed = sum(not self._convert(file, target, kind, pairs) for file, target in places)
         if failed:
             raise InputError(f"{failed} of {len(places)} files could not be converted")
 
     def _target(self, root: Path, file: Path, kind: formats.Format) -> Path:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
         return (self.out / below).with_suffix(kind.suffixes[0])
-
-    def _check_takes(self, places: Sequence[tuple[Path, Path]], kind: formats.Format) -> None:
-        """Check that no two files have takes that would become the same file; only files of which two could are
-        read.
-        """
-        from selfcorrect.datasets.files.open import open_motion
-
-        suspects = _find_suspects(places)
-        pairs = []
-        for file, target in places:
-            targets = [target]
-            if file in suspects:
-                with suppress(Exception):  # the conversion reports what is wrong with a file
-                    targets = self._list_targets(file, target, open_motion(file, self.reading, any_body=True), kind)
-            pairs += [(file, path) for path in targets]
-        check_targets(pairs, lambda _: self.overwrite, ANOTHER)
 
     def _list_targets(self, file: Path, target: Path, motion_file: MotionFile, kind: formats.Format) -> list[Path]:
         """Return the path of each motion of a file; the takes of a file get their names or numbers."""
@@ -199,8 +183,12 @@ class Convert:
             return _number_targets(target, motion_file.names, len(motion_file.motions))
         return [target]
 
-    def _convert(self, file: Path, target: Path, kind: formats.Format, all_targets: Sequence[Path]) -> bool:
-        """Convert a file and return True if that worked; the paths of several motions avoid `all_targets`."""
+    def _convert(self, file: Path, target: Path, kind: formats.Format, pairs: dict[Path, Pairs]) -> bool:
+        """Convert a file and return True if that worked.
+
+        Args:
+            pairs: File → sources and targets, as far as they are known; the pairs of several motions are added.
+        """
         from selfcorrect.datasets.files.open import open_motion, save_motion
 
         try:
@@ -209,7 +197,10 @@ class Convert:
             if targets != [target]:
                 is_set = file.suffix.lower() == ".parquet"
                 sources = [Path(name) for name in motion_file.names] if is_set else [file] * len(targets)
-                check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER, all_targets)
+                others = [pair for other, pairs_of_file in pairs.items() if other != file for pair in pairs_of_file]
+                pairs[file] = list(zip(sources, targets, strict=True))
+                earlier = {path for _, path in others}
+                check_targets([*others, *pairs[file]], lambda path: self.overwrite or path in earlier, ANOTHER, [file])
             for target_path, motion in zip(targets, motion_file.motions, strict=True):
                 save_motion(target_path, motion, kind.name, overwrite=self.overwrite)
         except Exception as error:  # a bad file stops no other
@@ -220,30 +211,6 @@ class Convert:
         for target_path in targets:
             print(f"{file} → {target_path}")
         return True
-
-
-_ONE_MOTION = (".bvh",)
-"""Suffixes of files that hold only a single motion."""
-
-
-def _find_suspects(places: Sequence[tuple[Path, Path]]) -> set[Path]:
-    """Return the files of which two could have takes of the same name, as `a` with take `b_c` and `a_b` with take `c`.
-
-    Args:
-        places: Each file, and what it becomes if it holds one motion.
-    """
-    several = [(file, target.with_suffix("")) for file, target in places if file.suffix.lower() not in _ONE_MOTION]
-    if len(several) > 1 and any(file.suffix.lower() == ".parquet" for file, _ in several):
-        return {file for file, _ in several}  # the motions of a set have any names
-    file_by_stem = {stem: file for file, stem in several}
-    suspects: set[Path] = set()
-    for file, stem in several:
-        words = stem.name.split("_")
-        for count in range(1, len(words)):
-            other = file_by_stem.get(stem.with_name("_".join(words[:count]) or "_"))
-            if other is not None:
-                suspects |= {file, other}
-    return suspects
 
 
 def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from selfcorrect.loop.run import TRAINING_LOSS
+from selfcorrect.runtime.bugs import describe
 from selfcorrect.statistics import Interval, mean_interval, ratio_interval
 
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
@@ -239,3 +240,15 @@ def expect_below(statement: str, measure: Measure, threshold: float = 0.0) -> Cl
 def mark_unpublished(*claims: Claim) -> list[Claim]:
     """Return claims marked as claims that no cited paper makes."""
     return [replace(claim, published=False) for claim in claims]
+
+
+def check_claims(claims: Sequence[Statement], curves: Curves) -> list[Check]:
+    """Check claims; a claim that fails to be checked is undecided, such as a claim about an arm that is missing."""
+    checks = []
+    for claim in claims:
+        try:
+            checks.append(claim.check(curves))
+        except Exception as error:  # whatever a user's statement raises, all else is reported
+            reason = f"no arm {error}" if isinstance(error, KeyError) else describe(error)
+            checks.append(Check(claim.statement, "undecided", f"could not be checked: {reason}"))
+    return checks

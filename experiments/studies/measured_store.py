@@ -21,22 +21,19 @@ class MeasuredStore(MemoryStore):
         super().__init__()
         self._path = path
         self._length = generations
-        self.seconds = 0.0
         try:
             content: dict[str, Any] = read_sealed(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
         if len(content["generations"]) == generations:
-            self.seconds = content["seconds"]
             for number, metrics in enumerate(from_json(content["generations"]), start=1):
                 self.commit(Generation(number, {}, None, metrics, {}))
 
     def write(self) -> None:
         """Write what was measured to the file."""
         numbers = range(1, self._length + 1)
-        seconds = sum(sum(self.timings(number).values()) for number in numbers)
         metrics = [self.metrics(number) for number in numbers]
-        content = json.dumps({"generations": to_json(metrics), "seconds": seconds})
+        content = json.dumps({"generations": to_json(metrics)})
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with explain_write_error(self._path.parent):
             write_atomically(self._path, append_seal(content.encode()))

@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
-from ..studies.claims import Check, Curves
+from ..studies.claims import Check, Curves, check_claims
 from ..studies.results import Line, Map, Panel, Pictures, Scatter
 from .toys import START, ArmTitles, Column, Sweep, Toy
 
@@ -57,7 +57,7 @@ def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
         curves: Arm → quantity → (S, T + 1).
         drawings: Arm → what was drawn of each generation.
     """
-    checks = [claim.check(curves) for claim in toy.claims]
+    checks = check_claims(toy.claims, curves)
     ends = tabulate_ends(toy, curves, checks)
     figures = []
     for figure in toy.figures:

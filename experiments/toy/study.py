@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import pickle
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -18,28 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.core.errors import DamagedError, SelfcorrectError, SettingError
+from selfcorrect.core.errors import SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.files.digests import append_seal, list_file_states, read_sealed
+from selfcorrect.storage.files.digests import list_file_states, read_sealed
 from selfcorrect.storage.files.strict_json import from_json, to_json
-from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.protocol import Record
 from selfcorrect.storage.runs.run_folder import describe_environment
 
 from ..studies.arms import ArmSettings, folder_name
 from ..studies.jobs import DRAWS
-from ..studies.measured_store import MEASURED, MeasuredStore
 from ..studies.study import Measure, SeedRun, Study, StudyTask
 from .outcome import Drawings, Result, describe
 from .table import TOYS, ToyRow, load_toy_module, name_toy
 from .toys import Bundle, Setup, Toy
 
-FLOORS, FIGURES = "floors.json", "figures"
+FLOORS = "floors.json"
 
 
 @dataclass(frozen=True)
@@ -207,21 +203,11 @@ def load_run(study: Study[Task], toy: LoadedToy, run: SeedRun) -> dict[str, dict
     """Return the curves (replicates, T + 1) of a run's arms and parts of arms, by name."""
     first = FolderReader(run.first_folder)
     curves = {arm.title: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
-    for arm, names in toy.sources[run.task].bundle.split.items():
-        curves |= _split_replicates(curves.pop(arm), names)
     floors = from_json(read_sealed(run.folder / FLOORS)["floors"])
     shape = (1, study.tasks[run.task].generations + 1)
     for name, floor in floors.items():
         curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
     return curves
-
-
-def split_arms(bundle: Bundle, arm: ArmSettings) -> list[ArmSettings]:
-    """Return the arms that parts of an arm's replicates are, or the arm itself."""
-    parts = []
-    for name in bundle.split.get(arm.title, ()):
-        parts.append(replace(arm, called=name, strength=bundle.split_strengths.get(name, arm.strength)))
-    return parts or [arm]
 
 
 def load_drawings(study: Study[Task], toy: LoadedToy, root: Path) -> Drawings:
@@ -238,31 +224,6 @@ def load_drawings(study: Study[Task], toy: LoadedToy, root: Path) -> Drawings:
 def derive_result(study: Study[Task], toy: LoadedToy, root: Path) -> Result:
     """Return the outcome of a finished toy."""
     return describe(toy.toy, load_curves(study, toy, root), load_drawings(study, toy, root))
-
-
-def load_figures(toy: LoadedToy, result: Result, root: Path) -> list[str]:
-    """Return the figures of a finished toy as SVG text; they are drawn once."""
-    path = root / FIGURES / f"{toy.name}-{toy.digest}.json"
-    if path.exists():
-        with suppress(DamagedError):
-            return read_sealed(path)["figures"]
-    from ..studies.figures import draw
-
-    figures = [draw(figure) for figure in result.figures]
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, append_seal(json.dumps({"figures": figures}).encode()))
-    return figures
-
-
-def sum_seconds(study: Study[Task], toy: LoadedToy, root: Path) -> float:
-    """Return the time that all phases of a finished toy took together; see `list_unfinished`."""
-    seconds: list[float] = []
-    for run in toy.runs(root):
-        seconds += FolderReader(run.first_folder).timings(0).values()
-        for arm in study.arms(run.task):
-            length = study.tasks[run.task].generations
-            seconds.append(MeasuredStore(run.arm_folder(arm) / MEASURED, length).seconds)
-    return sum(seconds)
 
 
 def list_unfinished(study: Study[Task], toy: LoadedToy, root: Path) -> list[str]:
@@ -322,17 +283,6 @@ def _read_sources_beside(module: ModuleType) -> list[str]:
         for other in others
         if Path(getattr(other, "__file__", None) or "").is_relative_to(folder)
     ]
-
-
-def _split_replicates(table: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """Split the replicates of an arm into equal parts, which are arms of their own."""
-    replicates = max(len(values) for values in table.values())  # some quantities are the same for all
-    arms: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
-    for key, values in table.items():
-        every_replicate = np.broadcast_to(values, (replicates, values.shape[1]))
-        for name, part in zip(names, np.split(every_replicate, len(names)), strict=True):
-            arms[name][key] = part
-    return arms
 
 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:

@@ -48,10 +48,6 @@ class Bundle:
     streams: Sequence[Stream]
     show: Show | None = None
     """Draws something of each generation to look at, in the first seed."""
-    split: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Arms of which equal parts of the replicates are arms of their own, with the names of these."""
-    split_strengths: Mapping[str, float] = field(default_factory=dict)
-    """Name of such an arm → its strength γ."""
 
 
 def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:

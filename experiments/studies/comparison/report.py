@@ -13,14 +13,13 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.ancestry import ENTROPY
 from selfcorrect.loop.run import TRAINING_LOSS, Task
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
-from selfcorrect.runtime.bugs import describe
 from selfcorrect.statistics import UNBOUNDED, Bounds
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from .. import verdict
 from ..arms import ArmSettings
-from ..claims import Check, Curves, Statement
+from ..claims import Statement, check_claims
 from ..figures import Levels, Picture, curve_grid, share_picture
 from ..outcome import Judged, Outcome, Pair, corrected_by_share
 from ..report import (
@@ -212,8 +211,7 @@ def make_report(
     lines = corrected_by_share(judged)
     of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
     answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
-    curves_by_name = _by_name(outcome)
-    checks = [_check_claim(claim, curves_by_name) for claim in questions.claims]
+    checks = check_claims(questions.claims, _by_name(outcome))
     sections = []
     if checks:
         sections.append(Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks)))
@@ -257,15 +255,6 @@ def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
             name = f"{task}, {arm.title}" if len(outcome.curves) > 1 else arm.title
             curves_by_name[name] = curves.values
     return curves_by_name
-
-
-def _check_claim(claim: Statement, curves: Curves) -> Check:
-    """Check a claim; one that fails is undecided, such as that about an arm that is missing."""
-    try:
-        return claim.check(curves)
-    except Exception as error:  # whatever a user's statement raises, all else is reported
-        reason = f"no arm {error}" if isinstance(error, KeyError) else describe(error)
-        return Check(claim.statement, "undecided", f"could not be checked: {reason}")
 
 
 def _picture(outcome: Measured) -> Picture:

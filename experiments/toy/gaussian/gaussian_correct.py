@@ -1,9 +1,8 @@
 """Gillman et al. 2024: a Gaussian in an augmented loop, corrected towards the truth with growing strength.
 
 Beside the ideal corrector, which knows the truth, stands an empirical corrector, which knows the training data. A
-control gets as many fresh real samples as the ideal corrector injects. The authors' program differs from their text in
-two ways and is reproduced as theirs. It redraws the samples from a histogram even at strength 0, and it keeps the
-synthetic data of former generations.
+control gets as many fresh real samples as the ideal corrector injects. The authors' program, which differs from their
+text, is `examples/loops/gillman_program.py`.
 """
 
 from __future__ import annotations
@@ -34,7 +33,6 @@ from ...studies.claims import (
     mark_unpublished,
 )
 from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
-from .authors import AUTHORS, PAPER_STRENGTHS, authors_bundle, authors_claims
 from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed
 
 DISTANCE = "2-Wasserstein distance to the truth"
@@ -62,10 +60,9 @@ class GaussianCorrect(ToySettings):
 
     real_count: int = 50
     ratio: float = 0.5
-    strengths: tuple[float, ...] = PAPER_STRENGTHS
+    strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
     generations: int = 500
     seeds: int = 100
-    authors_seeds: int = 20
 
     def __post_init__(self) -> None:
         is_ascending = all(low < high for low, high in pairwise(self.strengths))
@@ -73,22 +70,17 @@ class GaussianCorrect(ToySettings):
             got = ", ".join(f"{strength:g}" for strength in self.strengths)
             raise SettingError(f"gaussian-correct needs two or more strengths γ in ascending order, got {got}")
 
-    @property
-    def is_published(self) -> bool:
-        """True for the setting in which the authors' program was run again."""
-        return (self.real_count, self.ratio, self.generations) == (50, 0.5, 500)
-
     def count_injected(self, strength: float) -> int:
         """Return the fresh samples per generation that a mixture correction of this strength injects."""
         share = 1.0 if math.isinf(strength) else strength / (1 + strength)
         return round(round(self.ratio * self.real_count) * share)
 
 
-QUICK = GaussianCorrect(strengths=(0.0, 0.3, 2.0), generations=60, seeds=200, authors_seeds=0)
+QUICK = GaussianCorrect(strengths=(0.0, 0.3, 2.0), generations=60, seeds=200)
 
 
 def toy(settings: GaussianCorrect) -> Toy:
-    """Declare the three kinds of corrector, and the authors' program."""
+    """Declare the three kinds of corrector."""
     strengths = settings.strengths
     weak = strengths[0]
     strong = strengths[-1]
@@ -97,17 +89,7 @@ def toy(settings: GaussianCorrect) -> Toy:
     for strength in strengths:
         error = theory.augment_error(settings.real_count, settings.ratio, strength, settings.generations)
         laws[name_ideal(strength)] = theory.expected_wasserstein(error, DIMENSION)
-    bundles = [bundle_replicates("gaussian-correct", settings.seed, partial(set_up, settings))]
-    bundles += authors_bundle(
-        settings.real_count, settings.ratio, settings.generations, settings.authors_seeds, settings.seed
-    )
-    claims = _make_claims(settings, laws, late_count)
-    groups = {
-        "measured (lines) and predicted (dashes)": {f"γ = {strength:g}": name_ideal(strength) for strength in strengths}
-    }
-    if settings.authors_seeds:
-        claims += authors_claims() if settings.is_published else []
-        groups["the authors' variant"] = {arm.partition(": ")[2]: arm for arm in AUTHORS}
+    ideal_arms = {f"γ = {strength:g}": name_ideal(strength) for strength in strengths}
     injecting = [strength for strength in strengths if settings.count_injected(strength)]
     rows = {
         "uncorrected": name_ideal(weak),
@@ -135,18 +117,15 @@ def toy(settings: GaussianCorrect) -> Toy:
         log=True,
     )
     return Toy(
-        bundles=bundles,
-        claims=claims,
+        bundles=[bundle_replicates("gaussian-correct", settings.seed, partial(set_up, settings))],
+        claims=_make_claims(settings, laws, late_count),
         columns=[Column("distance", DISTANCE, format_settled, predicted=laws)],
         rows=rows,
-        groups=groups,
+        groups={"measured (lines) and predicted (dashes)": ideal_arms},
         figures=[sweep],
         risk="distance",
         profiled=[arm for arm in (name_ideal(0.0), name_ideal(1.0)) if arm in laws],
-        notes=(
-            "The prediction has no fitted constant; it is first order in 1/n.",
-            "Authors' variant: histogram resampling and a growing share of old synthetic data, also at γ = 0.",
-        ),
+        notes=("The prediction has no fitted constant; it is first order in 1/n.",),
     )
 
 

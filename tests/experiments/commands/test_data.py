@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import tyro
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections import catalog
 from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
@@ -116,8 +117,8 @@ def test_takes_of_different_files_do_not_replace_each_other(
 
 
 @pytest.mark.parametrize("other", ["a_b.glb", "set.parquet"])
-def test_takes_that_would_become_one_file_are_refused_before_any_is_written(
-    folder: Path, tmp_path: Path, other: str
+def test_takes_that_would_become_one_file_are_refused_and_the_first_file_stays(
+    folder: Path, tmp_path: Path, other: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     motions = [open_motion(folder / name).motion for name in ("a.bvh", "below/leaps.bvh")]
     rigs = tmp_path / "rigs"
@@ -126,9 +127,13 @@ def test_takes_that_would_become_one_file_are_refused_before_any_is_written(
         write_gltf(rigs / other, replace(motions[0], label="c"), replace(motions[1], label="e"))
     else:
         write_named(rigs / other, [NamedMotion("a_b_c.bvh", motions[1])])
-    with pytest.raises(SettingError, match=r"would both become .*a_b_c\.bvh"):
+    with pytest.raises(InputError, match="1 of 2 files could not be converted"):
         run("convert", rigs, "--to", "bvh", "--out", tmp_path / "out", "--overwrite")
-    assert not (tmp_path / "out").exists()
+    assert re.search(r"would both become .*a_b_c\.bvh", capsys.readouterr().err)
+    alone = tmp_path / "alone"
+    run("convert", rigs / "a.glb", "--to", "bvh", "--out", alone)
+    for path in alone.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
     (rigs / other).rename(rigs / other.replace("a_b", "z").replace("set", "a_b"))
     if other.endswith(".glb"):
         run("convert", rigs, "--to", "bvh", "--out", tmp_path / "out", "--overwrite")

@@ -63,7 +63,7 @@ def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp
     command.run()
     assert json.loads(gone.read_text())["generations"] == measured
     (repeated,) = json.loads((tmp_path / "results.json").read_text())
-    assert {**repeated, "seconds": 0.0} == {**results[0], "seconds": 0.0}
+    assert repeated == results[0]
 
 
 @pytest.mark.slow
@@ -126,13 +126,10 @@ def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_se
     assert strengths == {"ideal γ = 0": "0.0", "ideal γ = 0.3": "0.3", "ideal γ = 2": "2.0"}
     assert [row["seed"] for row in rows if row["arm"] == "ideal γ = 2"] == ["0", "1", "2", "3"]
     assert {row["real_count"] for row in rows} == {"100"}
-    authors = {row["arm"]: row["gamma"] for row in rows if row["arm"].startswith("authors")}
-    assert authors["authors: γ = 0.3"] == "0.3"
-    assert len(authors) == 9
     metrics = csv.DictReader((tmp_path / "metrics.csv").open())
     means = {row["arm"]: float(row["distance"]) for row in metrics if row["generation"] == "5"}
-    ends = [float(row["distance"]) for row in rows if row["arm"] == "authors: γ = 5"]
-    assert means["authors: γ = 5"] == pytest.approx(sum(ends) / len(ends), rel=1e-3)
+    ends = [float(row["distance"]) for row in rows if row["arm"] == "ideal γ = 2"]
+    assert means["ideal γ = 2"] == pytest.approx(sum(ends) / len(ends), rel=1e-3)
 
 
 def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,8 +158,8 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
     checks = [Check(outcome, outcome, "") for outcome in get_args(Outcome)]
-    line = summarize("remedies", checks, 1.0)
-    assert line == "remedies: 1 of 3 statements hold, 1.0 s; fails: fails; undecided: undecided"
+    line = summarize("remedies", checks)
+    assert line == "remedies: 1 of 3 statements hold; fails: fails; undecided: undecided"
 
 
 def test_drawing_refuses_what_it_does_not_know() -> None:

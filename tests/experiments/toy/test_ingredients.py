@@ -14,14 +14,13 @@ from scipy import stats
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.toy.draws import CELL_MEANS, people
-from selfcorrect.experiments.toy.gaussian import gaussian_correct
-from selfcorrect.experiments.toy.gaussian.authors import TaperedAccumulate, histogram_corrector
 from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
 cross_curation = load_toy_module(LOOPS["cross-curation"])
+gillman_program = load_toy_module(LOOPS["gillman-program"])
 fairness = load_toy_module(LOOPS["fairness"])
 language = load_toy_module(LOOPS["language"])
 mixture = load_toy_module(LOOPS["mixture"])
@@ -32,7 +31,7 @@ shapes = load_toy_module(LOOPS["shapes"])
 def test_histogram_corrector_keeps_untouched_replicates_and_draws_the_truth_at_infinite_strength() -> None:
     strengths = torch.tensor([torch.nan, 1e9, 0.0], dtype=torch.float64)
     values = torch.randn((4000, 3, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.3 + 1
-    redrawn = histogram_corrector(strengths)(Samples.real(values), streams(1)).values
+    redrawn = gillman_program.histogram_corrector(strengths)(Samples.real(values), streams(1)).values
     assert torch.equal(redrawn[:, 0], values[:, 0])
     assert redrawn[:, 1].mean(0).numpy() == pytest.approx([0, 0], abs=0.06)
     assert redrawn[:, 1].std(0).numpy() == pytest.approx([1, 1], abs=0.04)
@@ -46,7 +45,7 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
         def batch(self, generation: int) -> Samples:
             return batches[generation]
 
-    mixed = TaperedAccumulate(1.0).mix(
+    mixed = gillman_program.TaperedAccumulate(1.0).mix(
         Samples.real(torch.zeros(4, 1)), History(MemoryStore(), 3, batches[3]), 3, streams(0)
     )
     assert mixed.values.flatten().tolist() == [0.0] * 4 + [1.0] + [2.0] * 2 + [3.0] * 4
@@ -55,11 +54,10 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
 @pytest.mark.slow
 @pytest.mark.long
 def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(tmp_path: Path) -> None:
-    settings = gaussian_correct.GaussianCorrect(strengths=(0.0, 5.0), seeds=2, authors_seeds=12)
-    result = outcomes(run_toy("gaussian-correct", settings, tmp_path).result)
-    authors = {statement: outcome for statement, outcome in result.items() if "authors" in statement}
-    assert len(authors) == 9
-    assert set(authors.values()) == {"holds"}
+    settings = gillman_program.GillmanProgram(seeds=12)
+    result = outcomes(run_toy("gillman-program", settings, tmp_path).result)
+    assert len(result) == 9
+    assert set(result.values()) == {"holds"}
 
 
 def test_detector_removes_the_stated_shares() -> None:

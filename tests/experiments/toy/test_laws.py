@@ -27,7 +27,8 @@ SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "initial_steps": 3, "steps": 2}
 CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}
 TINY = {
-    "gaussian-correct": {"seeds": 3, "generations": 20, "authors_seeds": 2},
+    "gaussian-correct": {"seeds": 3, "generations": 20},
+    "gillman-program": {"seeds": 2, "generations": 20},
     "gaussian-collapse": {"seeds": 3, "generations": 12},
     "stability": {"seeds": 3, "ratios": (0.5, 1.0)},
     "linear": {"seeds": 3},
@@ -148,7 +149,7 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
-    json.dumps(to_json_row(run.toy.row, small(name), result, 0.0))
+    json.dumps(to_json_row(run.toy.row, small(name), result))
 
 
 @pytest.mark.parametrize("name", EACH)

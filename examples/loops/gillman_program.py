@@ -1,65 +1,96 @@
-"""The program of Gillman et al. 2024, as the authors wrote it: its corrector, and what it trains on."""
+"""The program of Gillman et al. 2024, as the authors wrote it: its corrector, and what it trains on.
+
+It differs from their text in two ways. It redraws the samples from a histogram even at strength 0, and it keeps a
+growing share of old synthetic data. `selfcorrect toy gaussian-correct` has the loop of their text.
+
+`selfcorrect toy examples/loops/gillman_program.py --quick` runs the loop.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrector
+from selfcorrect.experiments.toy.gaussian.tasks import distance_to_truth, gaussian_task, per_seed
 from selfcorrect.loop.policy import History
-from selfcorrect.loop.run import Arm
+from selfcorrect.loop.run import Arm, Candidate
 
-from ...studies.claims import Claim, expect_above, expect_agreement, final_difference, final_value, mark_unpublished
-from ..toys import Bundle, Setup
-from .tasks import gaussian_task, per_seed
-
-PAPER_STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
-AUTHORS = ("authors: true identity", *(f"authors: γ = {g:g}" for g in PAPER_STRENGTHS))
-"""Arms. Their γ = 0 differs from doing nothing."""
-AUTHORS_REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)  # their program, mean over 12 seeds
+STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
+REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)
+"""Distance at the end of their program with each strength, mean over 12 seeds."""
+ARM = "the authors' program"
+UNTOUCHED = "no correction"
 
 
-def authors_bundle(real_count: int, ratio: float, generations: int, seeds: int, seed: int) -> list[Bundle]:
-    """Return all strengths as replicates of an arm; nothing for no seeds.
+@dataclass(frozen=True)
+class GillmanProgram(toys.ToySettings):
+    """The paper's setting: 50 real points in the plane, λ = 0.5, 500 generations; seeds for each strength."""
 
-    Args:
-        ratio: Synthetic samples per real one.
-        generations: Generations after generation 0.
-        seeds: Number of loops for each strength.
-    """
-    strengths = torch.tensor([torch.nan, *PAPER_STRENGTHS], dtype=torch.float64).repeat_interleave(seeds)
-
-    def setup(stream: Stream) -> Setup:
-        arm = Arm(TaperedAccumulate(ratio), generations, correction=per_seed(histogram_corrector(strengths), math.inf))
-        return Setup(gaussian_task(real_count, len(strengths), stream), {"authors": arm})
-
-    stream = streams(seed).child("gaussian-correct", "authors")
-    if not seeds:
-        return []
-    split_strengths = dict(zip(AUTHORS, (0.0, *PAPER_STRENGTHS), strict=True))
-    return [Bundle(setup, [stream], split={"authors": AUTHORS}, split_strengths=split_strengths)]
+    real_count: int = 50
+    ratio: float = 0.5
+    generations: int = 500
+    seeds: int = 20
 
 
-def authors_claims() -> list[Claim]:
-    """Return claims that each strength ends as it did in a run of their program, with its departure from the paper."""
-    nothing, *corrected = AUTHORS
-    return [
-        *(
-            expect_agreement(f"authors' variant at γ = {g:g}", final_value(arm, "distance"), repeated, 0.15)
-            for g, arm, repeated in zip(PAPER_STRENGTHS, corrected, AUTHORS_REPEATED, strict=True)
-        ),
-        *mark_unpublished(
-            expect_above(
-                "the authors' program departs from its text: γ = 0 redraws all samples, which adds to the distance",
-                final_difference(corrected[0], nothing, "distance"),
-            )
-        ),
+QUICK = GillmanProgram(seeds=6)
+
+
+def toy(settings: GillmanProgram) -> toys.Toy:
+    """Declare all strengths, as replicates of an arm, against what their program gave."""
+    distances = {strength: claims.final_value(ARM, name_distance(strength)) for strength in STRENGTHS}
+    statements = [
+        claims.expect_agreement(f"authors' variant at γ = {strength:g}", distances[strength], repeated, 0.15)
+        for strength, repeated in zip(STRENGTHS, REPEATED, strict=True)
     ]
+    departure = claims.expect_above(
+        "the authors' program departs from its text: γ = 0 redraws all samples, which adds to the distance",
+        distances[0.0] - claims.final_value(ARM, UNTOUCHED),
+    )
+    sweep = toys.Sweep(
+        title="The authors' program: distance at the end",
+        x_label="γ",
+        y_label="2-Wasserstein distance to the truth",
+        x=STRENGTHS[1:],
+        lines={ARM: [distances[strength] for strength in STRENGTHS[1:]]},
+        predicted={"their own run": np.array(REPEATED[1:])},
+        log=True,
+    )
+    return toys.Toy(
+        bundles=[toys.Bundle(partial(set_up, settings), [streams(settings.seed).child("gaussian-correct", "authors")])],
+        claims=[*statements, *claims.mark_unpublished(departure)],
+        figures=[sweep],
+        notes=("Histogram resampling and a growing share of old synthetic data, also at γ = 0.",),
+        title="A Gaussian, corrected by the authors' program",
+        source="Gillman et al. 2024",
+    )
+
+
+def name_distance(strength: float) -> str:
+    """Return the name of the distance in loops of this strength."""
+    return f"γ = {strength:g}"
+
+
+def set_up(settings: GillmanProgram, stream: Stream) -> toys.Setup:
+    """Loops without correction, then loops of each strength, as replicates of an arm."""
+    each_loop = torch.tensor([torch.nan, *STRENGTHS], dtype=torch.float64).repeat_interleave(settings.seeds)
+    correction = per_seed(histogram_corrector(each_loop), math.inf)
+    arm = Arm(TaperedAccumulate(settings.ratio), settings.generations, correction=correction)
+
+    def measure(candidate: Candidate) -> Mapping[str, Tensor]:
+        parts = distance_to_truth(candidate)["distance"].chunk(1 + len(STRENGTHS))
+        return dict(zip((UNTOUCHED, *map(name_distance, STRENGTHS)), parts, strict=True))
+
+    return toys.Setup(gaussian_task(settings.real_count, len(each_loop), stream, measure), {ARM: arm})
 
 
 @dataclass(frozen=True)
