@@ -54,7 +54,7 @@ class SettleBody:
     over_feet_m: float = 0.15
     """Hips that sink have lost height, too, if the centre of mass is no further than this from above the feet: who sits
     has the feet ahead."""
-    lost_m: float = 0.07
+    lost_m: float = 0.1
     """Least height that hips have lost somewhere."""
     lost_s: float = 0.3
     """Least time for which they have."""
