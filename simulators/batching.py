@@ -71,9 +71,9 @@ def find_input_failure(motion: Motion) -> Failure | None:
     """Return why a motion cannot be worked on, None if it can."""
     if len(motion) < SHORTEST_FRAMES:
         return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
+    if np.isfinite(motion.rotations).all() and np.isfinite(motion.root_m).all():
+        return None
     broken = np.array(~np.isfinite(motion.rotations).all(axis=2))
     broken[:, 0] |= ~np.isfinite(motion.root_m).all(axis=1)
-    if not broken.any():
-        return None
     frame, joint = np.unravel_index(broken.argmax(), broken.shape)
     return Failure(FailureKind.NOT_FINITE, int(frame), joint=motion.skeleton.names[joint])

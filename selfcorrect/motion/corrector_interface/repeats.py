@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..checks.check import CheckResult
+from ..geometry.compiled import KERNELS
 from ..geometry.kinematics import joint_positions, make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import median_of_known, norms
@@ -84,7 +86,13 @@ class FrameRepeats:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
-        """Find the samples of a motion."""
+        """Return the samples of a motion, found once for each motion."""
+        if (repeats := _REPEATS.get(motion)) is None:
+            repeats = _REPEATS[motion] = cls._find(motion)
+        return repeats
+
+    @classmethod
+    def _find(cls, motion: Motion) -> FrameRepeats:
         steps = _measure_steps(motion)
         for beside in _BESIDE:
             ratios = _compare_with_neighbours(steps, beside)
@@ -256,6 +264,9 @@ class FrameRepeats:
         return replace(correction, motion=motion, failure=failure, timeline=timeline, supports=tuple(supports))
 
 
+_REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
+
+
 def _measure_furthest_m(before: Motion, after: Motion) -> float:
     """Return the largest distance between the same joints of two motions of equal length."""
     furthest_m = 0.0
@@ -338,11 +349,12 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
     """Return as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps."""
     part = motion.frames(0, _SEARCHED)
     part = replace(part, rotations=make_continuous(part.rotations))
+    poses = _stack_poses(part)
     shares_by_window: dict[int, np.ndarray] = {}
     for period in range(2, _LONGEST_PERIOD + 1):
         window = _WINDOW if period > 2 * _WINDOW else period * max(1, round(4 / period))
         if window not in shares_by_window:
-            shares_by_window[window] = _measure_shares(part, window)
+            shares_by_window[window] = _measure_shares(poses, window)
         folded = _fold(shares_by_window[window], period)
         counts = np.isfinite(folded).sum(axis=0)
         if counts.min() < _FEWEST_PERIODS:
@@ -354,7 +366,8 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
             continue
         shares = shares_by_window[window]
         if len(part) < len(motion):
-            shares = _measure_shares(replace(motion, rotations=make_continuous(motion.rotations)), window)
+            poses = _stack_poses(replace(motion, rotations=make_continuous(motion.rotations)))
+            shares = _measure_shares(poses, window)
         is_copy = np.append(False, np.resize(is_low, len(shares)))
         spacing = period / int(np.sum(~is_low))
         if _has_copies(shares, is_copy, spacing) and _stands_as_whole(part, is_copy, window):
@@ -362,26 +375,35 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
     return np.zeros(len(motion), dtype=bool), 0.0, np.zeros(0)
 
 
-def _measure_shares(motion: Motion, window: int) -> np.ndarray:
+def _stack_poses(motion: Motion) -> np.ndarray:
+    """Return root and rotations (T, D) of a motion, in which all joints together weigh as much as the root."""
+    rotations = motion.rotations.reshape(len(motion), -1)
+    return np.concatenate([motion.root_m, rotations / np.sqrt(len(motion.skeleton))], axis=1)
+
+
+def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
     """Return each step (S,) along the way of the frames around it, over their mean step; NaN at ends and at rest.
 
     Args:
-        motion: Motion whose rotations are continuous.
+        poses: (T, D) of a motion whose rotations are continuous.
         window: Number of frames before and after the step; the frames of the step itself are none of them.
     """
-    steps = len(motion) - 1
+    steps = len(poses) - 1
     shares = np.full(steps, np.nan)
     for start in range(window + 1, steps - window - 1, SLAB):
         stop = min(start + SLAB, steps - window - 1)
-        frames = slice(start - window - 1, stop + window + 2)
-        rotations = motion.rotations[frames].reshape(len(motion.root_m[frames]), -1)
-        poses = np.concatenate([motion.root_m[frames], rotations / np.sqrt(len(motion.skeleton))], axis=1)
-        shares[start:stop] = _measure_shares_of(poses, window)
+        shares[start:stop] = _measure_shares_of(poses[start - window - 1 : stop + window + 2], window)
     return shares
 
 
 def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     """Return as `_measure_shares` (T − 3 − 2 · window,) of values (T, …, D), without the ends."""
+    still = 100 * _UNCHANGED**2
+    if KERNELS is not None:
+        rows = np.ascontiguousarray(poses).reshape(len(poses), -1, poses.shape[-1])
+        shares = np.empty((len(poses) - 3 - 2 * window, rows.shape[1]))
+        KERNELS.measure_shares(rows, window, still, _ALIKE**2, _UNCHANGED**2, shares)
+        return shares.reshape(len(shares), *poses.shape[1:-1])
     means = (poses[window:] - poses[:-window]) / window
     before = means[: -window - 3]
     after = means[window + 3 :]
@@ -390,7 +412,7 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     before_squares = np.einsum("...i,...i", before, before)
     after_squares = np.einsum("...i,...i", after, after)
     larger = np.maximum(before_squares, after_squares)
-    is_moving = np.minimum(before_squares, after_squares) > np.maximum(100 * _UNCHANGED**2, _ALIKE**2 * larger)
+    is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _ALIKE**2 * larger)
     along = np.einsum("...i,...i", step, way) / np.maximum(np.einsum("...i,...i", way, way), _UNCHANGED**2)
     return np.where(is_moving, along, np.nan)
 

@@ -1,8 +1,8 @@
 /* Products of quaternions, forward kinematics, contact forces, chains of transitions, filters over time, banded systems,
- * and rows of text.
+ * medians, steps along the way, and rows of text.
  *
  * Each function does the sums of its counterpart in NumPy or SciPy, in their order, so that both give the same bits; only
- * banded systems, which LAPACK solves in blocks, differ in the last digits. Build without
+ * banded systems, which LAPACK solves in blocks, and steps along the way differ in the last digits. Build without
  * fused multiply-add (-ffp-contract=off). Arrays come through the buffer protocol: double precision, "C-contiguous"
  * unless a comment says otherwise. */
 #define PY_SSIZE_T_CLEAN
@@ -583,6 +583,156 @@ done:
     return result;
 }
 
+/* --- medians ------------------------------------------------------------------------------------------------------- */
+
+static inline void swap(double *first, double *second) {
+    double value = *first;
+    *first = *second;
+    *second = value;
+}
+
+/* Returns the number that would be at `place` of sorted numbers, and moves all smaller ones before it. */
+static double select_place(double *numbers, Py_ssize_t count, Py_ssize_t place) {
+    Py_ssize_t low = 0, high = count - 1;
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (numbers[middle] < numbers[low]) swap(&numbers[middle], &numbers[low]);
+        if (numbers[high] < numbers[low]) swap(&numbers[high], &numbers[low]);
+        if (numbers[high] < numbers[middle]) swap(&numbers[high], &numbers[middle]);
+        double pivot = numbers[middle];
+        Py_ssize_t i = low, j = high;
+        while (i <= j) {
+            while (numbers[i] < pivot) i++;
+            while (numbers[j] > pivot) j--;
+            if (i <= j) swap(&numbers[i++], &numbers[j--]);
+        }
+        if (place <= j) high = j;
+        else if (place >= i) low = i;
+        else break;
+    }
+    return numbers[place];
+}
+
+/* Numbers that are not NaN, one at least; their order changes. */
+static double find_median(double *numbers, Py_ssize_t count) {
+    double high = select_place(numbers, count, count / 2);
+    if (count % 2) return high;
+    double low = numbers[0];
+    for (Py_ssize_t i = 1; i < count / 2; i++) low = numbers[i] > low ? numbers[i] : low;
+    return (low + high) / 2;
+}
+
+/* Copies a column; returns whether it has no NaN. */
+static int copy_column(const double *values, Py_ssize_t count, Py_ssize_t stride, double *to) {
+    int is_known = 1;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        to[i] = values[i * stride];
+        is_known &= to[i] == to[i];
+    }
+    return is_known;
+}
+
+/* Arguments: values (T, K), T > 0; result: the median of each column (K,), NaN if it has any. */
+static PyObject *find_medians(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    double *column = NULL;
+    if (!count_arguments(given, 2)) return NULL;
+    READ(input, 0, 2);
+    WRITE(medians, 1, 1);
+    Py_ssize_t count = input->shape[0], width = input->shape[1];
+    REQUIRE(count > 0 && medians->shape[0] == width, "shapes of medians differ");
+    column = PyMem_Malloc(count * sizeof(double));
+    if (column == NULL) { PyErr_NoMemory(); goto done; }
+    for (Py_ssize_t k = 0; k < width; k++) {
+        int is_known = copy_column((double *)input->buf + k, count, width, column);
+        ((double *)medians->buf)[k] = is_known ? find_median(column, count) : NAN;
+    }
+    result = Py_NewRef(Py_None);
+done:
+    PyMem_Free(column);
+    release(&arrays);
+    return result;
+}
+
+/* Arguments: values (T, K) and speeds (T,) without NaN, starts and stops (2 R,) of runs of frames; result: the medians
+ * (R, K) of the values in the frames of a run whose speed is its median or less. */
+static PyObject *find_slow_medians(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    double *memory = NULL;
+    if (!count_arguments(given, 4)) return NULL;
+    READ(input, 0, 2);
+    READ(speeds, 1, 1);
+    INDICES(bounds, 2);
+    WRITE(medians, 3, 2);
+    Py_ssize_t frames = input->shape[0], width = input->shape[1], runs = bounds->shape[0] / 2;
+    const int *bound = bounds->buf;
+    REQUIRE(speeds->shape[0] == frames && bounds->shape[0] == 2 * runs && medians->shape[0] == runs
+            && medians->shape[1] == width, "shapes of medians differ");
+    for (Py_ssize_t r = 0; r < runs; r++)
+        REQUIRE(bound[2 * r] >= 0 && bound[2 * r] < bound[2 * r + 1] && bound[2 * r + 1] <= frames, "no such frames");
+    memory = PyMem_Malloc((2 * frames + 1) * sizeof(double));
+    if (memory == NULL) { PyErr_NoMemory(); goto done; }
+    for (Py_ssize_t r = 0; r < runs; r++) {
+        Py_ssize_t first = bound[2 * r], count = bound[2 * r + 1] - first;
+        const double *speed = (double *)speeds->buf + first, *rows = (double *)input->buf + first * width;
+        copy_column(speed, count, 1, memory);
+        double typical = find_median(memory, count);
+        for (Py_ssize_t k = 0; k < width; k++) {
+            Py_ssize_t slow = 0;
+            for (Py_ssize_t i = 0; i < count; i++)
+                if (speed[i] <= typical) memory[slow++] = rows[i * width + k];
+            ((double *)medians->buf)[r * width + k] = find_median(memory, slow);
+        }
+    }
+    result = Py_NewRef(Py_None);
+done:
+    PyMem_Free(memory);
+    release(&arrays);
+    return result;
+}
+
+/* --- steps along the way ------------------------------------------------------------------------------------------- */
+
+/* Arguments: values (T, G, D), the number W of frames before and after a step that show the way, and squares of the
+ * least mean step, of its least share of the mean step on the other side, and of the least way; result (T - 3 - 2 W, G):
+ * each step along the way over the mean step, NaN at rest. */
+static PyObject *measure_shares(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 6)) return NULL;
+    READ(input, 0, 3);
+    Py_ssize_t window = PyLong_AsSsize_t(values[1]);
+    double least = PyFloat_AsDouble(values[2]), alike = PyFloat_AsDouble(values[3]), floor = PyFloat_AsDouble(values[4]);
+    if (PyErr_Occurred()) goto done;
+    WRITE(shares, 5, 2);
+    Py_ssize_t groups = input->shape[1], width = input->shape[2], row = groups * width, steps = shares->shape[0];
+    REQUIRE(window > 0 && steps + 3 + 2 * window == input->shape[0] && shares->shape[1] == groups, "shapes differ");
+    for (Py_ssize_t i = 0; i < steps * groups; i++) {
+        const double *before = (double *)input->buf + i / groups * row + i % groups * width;
+        const double *onto = before + window * row, *from = onto + row, *to = from + row, *next = to + row;
+        const double *after = next + window * row;
+        double before_square = 0, after_square = 0, along = 0, square = 0;
+        for (Py_ssize_t k = 0; k < width; k++) {
+            double mean_before = (onto[k] - before[k]) / window, mean_after = (after[k] - next[k]) / window;
+            double way = (mean_before + mean_after) / 2;
+            before_square += mean_before * mean_before;
+            after_square += mean_after * mean_after;
+            along += (to[k] - from[k]) * way;
+            square += way * way;
+        }
+        double smaller = before_square < after_square ? before_square : after_square;
+        double larger = before_square < after_square ? after_square : before_square;
+        double bound = alike * larger > least ? alike * larger : least;
+        ((double *)shares->buf)[i] = smaller > bound ? along / (square > floor ? square : floor) : NAN;
+    }
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
+}
+
 /* --- text ---------------------------------------------------------------------------------------------------------- */
 
 static char *write_number(char *to, double value) {
@@ -635,7 +785,7 @@ done:
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
     METHOD(compose), METHOD(rotate), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows),
-    METHOD(filter_frames), METHOD(solve_banded),
+    METHOD(filter_frames), METHOD(solve_banded), METHOD(find_medians), METHOD(find_slow_medians), METHOD(measure_shares),
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot SLOTS[] = {{0, NULL}};

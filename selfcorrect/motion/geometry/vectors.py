@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .compiled import KERNELS
+
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
 """Indices of the remaining two of three components."""
@@ -107,12 +109,35 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
     count = values.shape[axis]
     if not count:
         return np.full(np.delete(values.shape, axis), np.nan)
+    if KERNELS is not None and values.dtype == np.float64:
+        columns = np.ascontiguousarray(values if not axis else np.moveaxis(values, axis, 0))
+        medians = np.empty(columns.shape[1:])
+        KERNELS.find_medians(columns.reshape(count, -1), medians.reshape(-1))
+        return medians[()]
     middle = count // 2
     ordered = np.partition(values, (max(middle - 1, 0), middle, -1), axis)
     high = ordered.take(middle, axis)
     result = high if count % 2 else (ordered.take(middle - 1, axis) + high) / 2
     largest = ordered.take(-1, axis)  # NaN come last
     return np.where(np.isnan(largest), largest, result) if np.isnan(largest).any() else result
+
+
+def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the medians (R, K) of values (T, K) over the frames of each run whose speed (T,) is its median or less.
+
+    Args:
+        runs: Start and stop (exclusive) of R runs of frames; neither values nor speeds are NaN there.
+    """
+    medians = np.empty((len(runs), values.shape[1]))
+    if KERNELS is not None:
+        bounds = np.array(runs, dtype=np.intc).reshape(-1)
+        KERNELS.find_slow_medians(np.ascontiguousarray(values), np.ascontiguousarray(speeds), bounds, medians)
+        return medians
+    for index, (start, stop) in enumerate(runs):
+        run = slice(start, stop)
+        is_slow = speeds[run] <= median(speeds[run])
+        medians[index] = median(values[run][is_slow], axis=0)
+    return medians
 
 
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:

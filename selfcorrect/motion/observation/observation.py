@@ -361,8 +361,8 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
     """Find the ground on which points stand with a probability (T, 2 K); shape: T, 2 and K."""
     stances = find_stances(standing.reshape(shape), paths, fps)
     slope = fit_slope(stances, shape[2], fps)
-    rises_m = np.array([float(slope.rises_m(stance.place_m, stance.middle / fps)) for stance in stances])
-    votes_m = np.array([stance.place_m[1] for stance in stances]) - rises_m
+    places_m = np.array([stance.place_m for stance in stances]).reshape(-1, 3)
+    votes_m = places_m[:, 1] - slope.rises_m(places_m, np.array([stance.middle / fps for stance in stances]))
     heights_m = paths.places_m[..., 1]
     votes = count_votes(stances, votes_m, heights_m.reshape(shape).min(1), float(median(paths.noise_m)))
     believed = []

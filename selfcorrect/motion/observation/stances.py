@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, percentile
+from ..geometry.vectors import median, percentile, slow_medians
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -53,24 +53,38 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         is_lowest = np.all(other_swings | (above_m > -limits.SAME_LEVEL_M), axis=1)
         path_m = paths.places_m[:, foot * parts + part]
         speeds_m_s = paths.speeds_m_s[:, foot * parts + part]
-        for first, stop in find_runs(stands[:, foot, part]):
-            run = slice(first, stop)
-            is_slow = speeds_m_s[run] <= median(speeds_m_s[run])
-            carries_alone = is_alone[run].sum() >= limits.CARRIES_S * fps
-            weight = min((stop - first) / (limits.FULL_VOTE_S * fps), 1.0) * standing[run, foot, part].mean()
-            weight *= 1.0 - is_held[run].mean()
+        runs = find_runs(stands[:, foot, part])
+        if not runs:
+            continue
+        lengths = np.subtract(*np.transpose(runs)[::-1])
+        alone, held, lowest = _count_in_runs(np.stack([is_alone, is_held, is_lowest]), runs)
+        means = [standing[first:stop, foot, part].mean() for first, stop in runs]
+        weights = np.minimum(lengths / (limits.FULL_VOTE_S * fps), 1.0) * means * (1.0 - held / lengths)
+        weights = np.where(alone >= limits.CARRIES_S * fps, weights, weights / limits.ALONE_WEIGHS)
+        carries = lowest >= limits.CARRIES_S * fps
+        places_m = slow_medians(path_m, speeds_m_s, runs)
+        rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
+        for (first, stop), place_m, weight, is_carrying in rows:
             stances.append(
                 Stance(
                     foot=foot,
                     part=part,
                     first=first,
                     last=stop - 1,
-                    place_m=median(path_m[run][is_slow], axis=0),
-                    weight=float(weight) / (1.0 if carries_alone else limits.ALONE_WEIGHS),
-                    carries=bool(is_lowest[run].sum() >= limits.CARRIES_S * fps),
+                    place_m=place_m,
+                    weight=weight,
+                    carries=is_carrying,
                 )
             )
     return stances
+
+
+def _count_in_runs(holds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return the number (K, R) of frames of each run in which something, in (K, T), holds."""
+    counts = np.zeros((len(holds), holds.shape[1] + 1), dtype=int)
+    np.cumsum(holds, axis=1, out=counts[:, 1:])
+    starts, stops = np.transpose(runs)
+    return counts[:, stops] - counts[:, starts]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from selfcorrect.datasets.files.rigs import bvh
-from selfcorrect.motion.geometry import compiled, kinematics, rotations
+from selfcorrect.motion.corrector_interface import repeats
+from selfcorrect.motion.geometry import compiled, kinematics, rotations, vectors
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import stance_model
 from selfcorrect.simulators.contacts import contact_plan
@@ -29,7 +30,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def compare(function, *arguments) -> None:
         results = []
         for kernels in (compiled.KERNELS, None):
-            for module in (bvh, kinematics, rotations, stance_model, contact_plan):
+            for module in (bvh, kinematics, rotations, vectors, stance_model, contact_plan):
                 monkeypatch.setattr(module, "KERNELS", kernels)
             result = function(*arguments)
             results.append(result if isinstance(result, tuple) else (result,))
@@ -83,6 +84,30 @@ def test_contact_forces(both, frames):
 @pytest.mark.parametrize("frames", [1, 2, 5, 64, 100])
 def test_probabilities_of_stances(both, frames):
     both(stance_model._forward_backward, GENERATOR.normal(size=(frames, 4)), 0.1)
+
+
+@needs_kernels
+@pytest.mark.parametrize("frames", [1, 2, 3, 40, 501])
+def test_medians(both, frames):
+    values = GENERATOR.normal(size=(frames, 3)).round(1)  # some are equal
+    for axis in (None, 0, 1):
+        both(vectors.median, values, axis)
+    both(vectors.median, np.where(values > 1, np.nan, values), 0)
+    speeds = GENERATOR.uniform(size=frames).round(1)
+    both(vectors.slow_medians, values, speeds, [(0, frames), (frames // 2, frames // 2 + 1), (frames // 3, frames)])
+    both(vectors.slow_medians, values, speeds, [])
+
+
+@needs_kernels
+@pytest.mark.parametrize("shape", [(9, 3), (40, 50), (40, 5, 4)])
+def test_steps_along_the_way(monkeypatch: pytest.MonkeyPatch, shape):
+    poses = GENERATOR.normal(size=shape).cumsum(axis=0)
+    poses[30:] = poses[29:30]  # at rest
+    shares = repeats._measure_shares_of(poses, 2)
+    monkeypatch.setattr(repeats, "KERNELS", None)
+    np.testing.assert_allclose(shares, repeats._measure_shares_of(poses, 2), rtol=1e-12, atol=1e-12)
+    assert np.isfinite(shares).any()
+    assert len(shape) == 2 or np.isnan(shares[-2:]).all()
 
 
 @needs_kernels
