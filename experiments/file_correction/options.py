@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
-from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch, describe_value
 from selfcorrect.core.errors import SettingError
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
     from selfcorrect.simulators.presets import CorrectorPreset
 
     from .controls import Controls
-
-    EngineName = str
-else:
-    EngineName = literal_type_from_choices([AUTO, *ENGINES.names])
 
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
@@ -64,8 +59,8 @@ class CorrectionOptions:
     support: SupportChoice = "infer"
     """Supports of the body. infer: the floor, and steps, rungs and seats that the motion shows. floor: only the floor.
     off: unknown; the body keeps its height."""
-    engine: EngineName = AUTO
-    """Simulator. auto: MuJoCo, which is faster; PyBullet, if it is installed, where simulated states come out of every
+    engine: str = AUTO
+    """Simulator: auto, mujoco, pybullet, or the name of one that another package adds. auto: MuJoCo, which is faster; PyBullet, if it is installed, where simulated states come out of every
     motion (`simulate always`, `raw`, a scene), in which engines differ."""
     mass_kg: float | None = None
     """Mass of every body (default: the mass of its shape with a body model, otherwise the average for its stature)."""
