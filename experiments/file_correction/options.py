@@ -60,8 +60,9 @@ class CorrectionOptions:
     """Supports of the body. infer: the floor, and steps, rungs and seats that the motion shows. floor: only the floor.
     off: unknown; the body keeps its height."""
     engine: str = AUTO
-    """Simulator: auto, mujoco, pybullet, or the name of one that another package adds. auto: MuJoCo, which is faster; PyBullet, if it is installed, where simulated states come out of every
-    motion (`simulate always`, `raw`, a scene), in which engines differ."""
+    """Simulator: auto, mujoco, pybullet, or one that another package adds. auto: MuJoCo, which is faster; PyBullet, if
+    installed, where simulated states come out of every motion (`simulate always`, `raw`, a scene), in which engines
+    differ."""
     mass_kg: float | None = None
     """Mass of every body (default: the mass of its shape with a body model, otherwise the average for its stature)."""
     keep_level: bool = False

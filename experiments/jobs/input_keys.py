@@ -11,7 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import selfcorrect
-from selfcorrect.storage.files.limits import read_bytes
 
 
 def make_input_key(source: Path, settings: object, named_files: Sequence[Path | None]) -> str:
@@ -55,7 +54,7 @@ def hash_code() -> str:
     """Return a hash of the code on which results depend, as it is when it is first needed."""
     code_hash = hashlib.blake2b(digest_size=16)
     for name, path in sorted(list_code().items()):
-        content = read_bytes(path)
+        content = path.read_bytes()
         code_hash.update(f"{name} {len(content)}\n".encode() + content)
     return code_hash.hexdigest()
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
-from selfcorrect.motion.geometry.vectors import cross, norms
+from selfcorrect.motion.geometry.vectors import cross, find_distinct, norms
 
 from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep
 
@@ -352,7 +352,7 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     furthest_m = np.zeros(len(moved_m))
     for motion, foot in np.ndindex(len(moved_m), 2):
         foot_numbers = numbers[motion, :, foot]
-        for number in np.unique(foot_numbers[foot_numbers > 0]):
+        for number in find_distinct(foot_numbers[foot_numbers > 0]):
             stance_m = moved_m[motion, foot_numbers == number]
             distance_m = float(norms(stance_m - stance_m[0]).max())
             furthest_m[motion] = max(furthest_m[motion], distance_m)
@@ -377,7 +377,7 @@ def confine_to_one_place(
     near_m, far_m = settings.one_place_m
     numbers = label_stances(stands)
     certainty = np.zeros(stands.shape)
-    for number in np.unique(numbers[locked > 0]):
+    for number in find_distinct(numbers[locked > 0]):
         is_in_stance = numbers == number
         extent_m = np.ptp(points_m[is_in_stance & (locked > 0)], axis=0)
         apart_m = norms(extent_m[[0, 2]])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import sole_depths_m
-from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.geometry.vectors import find_distinct, median
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.support import Support, ground_of_feet_m
@@ -148,7 +148,7 @@ def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: f
     `farthest_move_m`.
     """
     ground_m = ground_of_feet_m(supports, frames).max(1)
-    levels_m = np.unique(ground_m)
+    levels_m = find_distinct(ground_m)
     is_on_level = np.abs(ground_m[:, None] - levels_m) < settings.level_m / 2
     share = np.mean(is_on_level, axis=0)
     costs_m = np.abs(levels_m - raised_m) - settings.worth_m * share

@@ -18,7 +18,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert
-from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import dot, find_distinct, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
 
@@ -170,7 +170,7 @@ class _Graph:
         cls, motion: Motion, joint_names: Sequence[JointName] = (), named_parts: Sequence[str] = ()
     ) -> _Graph:
         skeleton = motion.skeleton
-        frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
+        frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
         rotations = motion.rotations[frames]
         places, _ = forward_kinematics(skeleton, motion.root_m[frames], rotations)
         since_first = compose(invert(rotations[:1]), rotations)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import cosines, median, norms
+from selfcorrect.motion.geometry.vectors import cosines, find_distinct, median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 
@@ -94,7 +94,7 @@ class _PartPlaces:
     def __init__(self, motion: Motion) -> None:
         frames = np.zeros(0, dtype=int)
         if len(motion):
-            frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
+            frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
         some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
         self.skeleton = motion.skeleton
         self.positions_m = joint_positions(some) if len(some) else np.zeros((0, len(motion.skeleton), 3))

@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.geometry.vectors import find_distinct, median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -71,7 +71,7 @@ def measure_stature(motion: Motion) -> float:
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
         return max(float(median(statures)), 1e-12)
-    frames = np.unique(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
+    frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
     some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
     sides = np.ptp(joint_positions(some), axis=1).max(axis=1) if len(motion) else np.zeros(1)
     return max(float(median(sides)), 1e-12)

@@ -17,7 +17,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.geometry.vectors import median, normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize_safely, norms
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
@@ -132,7 +132,7 @@ class TracedBody:
         """Frames that are looked at, never the last frame."""
         latest = max(len(self.joints_m) - 2, 0)
         frames = np.linspace(0, latest, _MOMENTS).round()
-        return np.unique(frames.astype(int))
+        return find_distinct(frames.astype(int))
 
 
 def axis_of(up: Up) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import invert, rotate
-from ..geometry.vectors import median, norms, percentile
+from ..geometry.vectors import find_distinct, median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
 from ..observation.observation import observe
@@ -260,7 +260,7 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
     if len(flat.clips) < _minimum_flat_frames(fps) or _is_tilted(normal) or not has_slope_of_flat_foot:
         return None
     toe_normal = _mean_direction(flat.toe_normals)
-    heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in np.unique(flat.clips)]
+    heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in find_distinct(flat.clips)]
     sole_m, confidence = _estimate_depth_m(np.array(heights_m), has_toe=has_toe)
     return _Foot(
         ankle=normal,

@@ -140,6 +140,12 @@ def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[in
     return medians
 
 
+def find_distinct(values: np.ndarray) -> np.ndarray:
+    """Return the distinct values, in order; NumPy's own function imports masked arrays, which takes 20 ms."""
+    ordered = np.sort(values, axis=None)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+
+
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
     """Return the median along an axis of the values that are not NaN; NaN where all are."""
     counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)

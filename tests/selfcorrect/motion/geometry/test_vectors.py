@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selfcorrect.motion.geometry.vectors import cross, dot, median, median_of_known, norms, percentile
+from selfcorrect.motion.geometry.vectors import cross, dot, find_distinct, median, median_of_known, norms, percentile
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -40,6 +40,13 @@ def test_medians_of_known_values_have_the_bits_of_numpy(shape: tuple[int, ...]) 
     values[1:][generator.random(size=values[1:].shape) < 0.4] = np.nan
     np.testing.assert_array_equal(median_of_known(values), np.nanmedian(values, axis=0))
     assert np.isnan(median_of_known(np.full(shape, np.nan))).all()
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (50,), (6, 9)])
+def test_distinct_values_are_numpys(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(3).integers(-5, 5, shape)
+    for typed in (values, values / 2.0, values > 0):
+        np.testing.assert_array_equal(find_distinct(typed), np.unique(typed), strict=True)
 
 
 def test_of_nothing_there_is_none() -> None:
