@@ -31,6 +31,8 @@ REAL = "real only"
 DIGIT_COUNT = 10
 NO_DIGIT = DIGIT_COUNT
 """Label of a sample whose digit is hidden, as guidance needs it."""
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
+"""What PyTorch's Adam stores of a parameter: the number of its steps, and two running means."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,13 @@ class GuidedDiffusion(sc.NetworkModel):
         times = torch.linspace(0, 1, self.levels + 1)[1:]
         return (torch.cos((times + 0.008) / 1.008 * torch.pi / 2) ** 2).clamp(1e-4, 0.9999)
 
+    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Return Adam on the moments of the network, which go from generation to generation with its weights."""
+        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        for index, parameter in enumerate(network.parameters()):
+            optimiser.state[parameter] = {name: network.get_buffer(f"{name}_{index}") for name in ADAM_STATE}
+        return optimiser
+
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         levels = torch.randint(self.levels, (len(values),), generator=generator)
         noise = torch.randn(len(values), self.size**2, generator=generator)
@@ -116,6 +125,10 @@ class NoisePredictor(nn.Module):
         self.digits = nn.Embedding(DIGIT_COUNT + 1, width)
         self.pixels = nn.Linear(pixels, width)
         self.body = sc.perceptron(width, width, 2, pixels)
+        for index, parameter in enumerate([*self.parameters()]):
+            self.register_buffer(f"step_{index}", torch.zeros(()))
+            for moment in ADAM_STATE[1:]:
+                self.register_buffer(f"{moment}_{index}", torch.zeros_like(parameter))
 
     def forward(self, values: Tensor, levels: Tensor, labels: Tensor) -> Tensor:
         return self.body(self.pixels(values) + self.levels(levels) + self.digits(labels))
@@ -176,7 +189,7 @@ def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: 
             "recall": sc.neighbour_metrics(reference, features)["recall"],
         }
 
-    model = GuidedDiffusion(size=images.shape[1], keep_optimiser=True)
+    model = GuidedDiffusion(size=images.shape[1])
     initial_steps = round(settings.initial_epochs * len(real) / model.batch_size)
     per_centre = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
     corrector = replace_by_centres(fit_anchors(real, per_centre, stream.child("clusters")))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WandbOptions:
-    """Options of Weights & Biases. Variables that W&B reads are honoured, but none of them sends anything."""
+    """Options of Weights & Biases. No variable of the environment sends anything."""
 
     wandb: Literal["auto", "off", "offline", "online"] = "auto"
     """Weights & Biases: offline writes its files into the run folder, online sends them, auto is off where WANDB_MODE

@@ -17,8 +17,8 @@ from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ..core.checks import check_count
-from ..core.errors import InputError, SettingError
+from ..core.checks import check_count, check_number
+from ..core.errors import InputError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 
@@ -118,8 +118,7 @@ class AnchoredCorrector:
     """True for the control that replaces every sample by its centroid."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise SettingError(f"strength must be from 0 to 1, got {self.strength}")
+        check_number("strength", self.strength, 0, 1)
 
     @property
     def name(self) -> str:

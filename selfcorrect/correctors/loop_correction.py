@@ -1,20 +1,20 @@
-"""Correction: a corrector applied with a strength, a rule for rejected samples and a rule for failures."""
+"""Correction: a corrector applied with a strength and a rule for rejected samples."""
 
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..core.checks import check_callable, explain_arguments
-from ..core.errors import CorrectorError, SampleError, SettingError
+from ..core.checks import check_callable, check_choice, check_number, explain_arguments
+from ..core.errors import CorrectorError, SampleError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
-from ..runtime.bugs import describe, describe_with_place
+from ..runtime.bugs import describe_with_place
 from ..runtime.supervision import EndedError
 from .contract import (
     LIFTED,
@@ -28,6 +28,7 @@ from .contract import (
 )
 
 Operator: TypeAlias = Literal["mixture", "interpolation"]
+OnRejection: TypeAlias = Literal["redraw", "drop"]
 Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in the batch, stream) → M raw samples
 
 
@@ -42,10 +43,8 @@ class Correction:
     operator: Operator = "mixture"
     """"mixture" of distributions, (p + γ p*)/(1 + γ), or "interpolation" of samples, (x + γ c(x))/(1 + γ). In a
     mixture, each sample takes its corrected form with probability γ/(1 + γ) (Gillman et al. 2024)."""
-    on_rejection: Literal["redraw", "drop"] = "redraw"
+    on_rejection: OnRejection = "redraw"
     """Rejected samples: "redraw" them until the target count is met, or "drop" them and use fewer."""
-    on_failure: Literal["stop", "reject"] = "stop"
-    """When the corrector raises or returns NaN: "stop" the run, or "reject" the sample at fault."""
     max_draws_per_sample: float = 20.0
     """Bound on raw draws per requested sample."""
     replicate_axes: int = 0
@@ -54,22 +53,12 @@ class Correction:
 
     def __post_init__(self) -> None:
         check_callable("a corrector", self.corrector)
-        if not isinstance(self.strength, int | float) or not self.strength >= 0:
-            raise SettingError(f"correction strength γ must be at least 0 (inf: full corrector), got {self.strength!r}")
-        if self.max_draws_per_sample < 1:
-            raise SettingError(f"max_draws_per_sample must be at least 1, got {self.max_draws_per_sample}")
-        for option, allowed in _OPTIONS.items():
-            if (value := getattr(self, option)) not in allowed:
-                raise SettingError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+        check_number("correction strength γ", self.strength, 0, math.inf)
+        check_number("max_draws_per_sample", self.max_draws_per_sample, 1, math.inf)
+        check_choice("operator", self.operator, get_args(Operator))
+        check_choice("on_rejection", self.on_rejection, get_args(OnRejection))
         if not self.name:
             object.__setattr__(self, "name", name_of(self.corrector))
-
-
-_OPTIONS = {
-    "operator": ("mixture", "interpolation"),
-    "on_rejection": ("redraw", "drop"),
-    "on_failure": ("stop", "reject"),
-}
 
 
 @dataclass(frozen=True)
@@ -96,7 +85,7 @@ class CorrectedBatch:
 def apply_corrector(
     raw: Samples, correction: Correction, stream: Stream, redraw: Redraw | None = None
 ) -> CorrectedBatch:
-    """Correct samples with a strength, rules for failures, and redraws.
+    """Correct samples with a strength and redraws.
 
     A rejected sample is redrawn with its label and its mixture coin. So the accepted corrected samples are the p* of
     the mixture, whatever share of draws is rejected.
@@ -195,7 +184,7 @@ def _assemble(attempts: Sequence[_Attempt], rows: Tensor) -> CorrectedBatch:
 def _describe_rejections(correction: Correction, attempts: Sequence[_Attempt], requested: int, drawn: int) -> str:
     accepted = sum(int(attempt.accepted.sum()) for attempt in attempts)
     info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
-    reasons = Counter(str(text) for key in ("exception", "reason") for text in info.get(key, ()) if str(text))
+    reasons = Counter(str(text) for text in info.get("reason", ()) if str(text))
     reason = f", most often for {reasons.most_common(1)[0][0]!r}" if reasons else ""
     return (
         f"corrector {correction.name!r} rejected {drawn - accepted} of {drawn} draws{reason}, so that only "
@@ -208,8 +197,6 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
     try:
         return call_corrector(correction.corrector, raw, stream)
     except Exception as error:
-        if correction.on_failure == "reject" and not isinstance(error, EndedError):
-            return _reject_failures(raw, correction.corrector, stream)
         sample = _sample_at_fault(error, raw, correction.corrector, stream)
         where = "" if sample is None else f" on sample {first_row + sample} (label {int(raw.labels[sample])})"
         hint = f"; {LIFTED}" if isinstance(error, TypeError | AttributeError) and "'Samples'" in str(error) else ""
@@ -218,35 +205,16 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
         ) from error
 
 
-def _single_failures(raw: Samples, corrector: Corrector, stream: Stream) -> list[Corrected | Exception]:
-    """Call the corrector on each sample alone, and return its answers or errors."""
-    outcomes: list[Corrected | Exception] = []
-    for row in range(len(raw)):
-        try:
-            outcomes.append(call_corrector(corrector, raw.take(torch.tensor([row])), stream.child("single", row)))
-        except Exception as error:
-            outcomes.append(error)
-    return outcomes
-
-
 def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, stream: Stream) -> int | None:
     """Return the first sample that fails alone; None if all or none do, so that the batch is at fault."""
     if isinstance(error, SampleError):
         return error.sample
     if isinstance(error, EndedError):  # each sample alone might end it again
         return None
-    failed = [isinstance(outcome, Exception) for outcome in _single_failures(raw, corrector, stream)]
-    return failed.index(True) if 0 < sum(failed) < len(failed) or len(failed) == 1 else None
-
-
-def _reject_failures(raw: Samples, corrector: Corrector, stream: Stream) -> Corrected:
-    answers: list[Corrected] = []
-    for row, outcome in enumerate(_single_failures(raw, corrector, stream)):
-        if isinstance(outcome, Exception):
-            info = {"exception": np.array([describe(outcome)])}
-            outcome = Corrected(raw.take(torch.tensor([row])), torch.zeros(1, dtype=torch.bool), info)
-        answers.append(outcome)
-    samples = concatenate([answer.samples for answer in answers])
-    accepted = torch.cat([answer.accepted for answer in answers])
-    info = merge_info([(1, answer.info) for answer in answers])
-    return Corrected(samples, accepted, info)
+    failed_rows = []
+    for row in range(len(raw)):
+        try:
+            call_corrector(corrector, raw.take(torch.tensor([row])), stream.child("single", row))
+        except Exception:
+            failed_rows.append(row)
+    return failed_rows[0] if 0 < len(failed_rows) < len(raw) or len(raw) == 1 else None

@@ -63,9 +63,15 @@ class Genealogy:
         measures["offspring_variance"] = offspring_variance(rows, len(parents))
         return _add_ancestry(batch, rows, founder, walk), measures
 
-    def surviving_share(self, members: Samples) -> float:
-        """Return the share of the founders that have a descendant among members."""
-        founder = members.provenance.founder
+    def measure_training(self, members: Samples, *, has_overlap: bool) -> dict[str, float]:
+        """Return the entropy of a training set, and the surviving founders if the set holds several generations."""
+        measures = {ENTROPY: self.entropy_change(members)}
+        if has_overlap:
+            measures["surviving_lineages"] = self._surviving_share(members.provenance.founder)
+        return measures
+
+    def _surviving_share(self, founder: np.ndarray) -> float:
+        """Return the share of the founders that have a descendant, from the founder of each sample."""
         return len(np.unique(founder[founder >= 0])) / len(self.founders)
 
     def entropy_change(self, members: Samples) -> float:
@@ -101,15 +107,14 @@ class Genealogy:
         distance from the founder, over the distance of a random walk of the same steps. It is 1 for neutral drift, √t
         for t steps in the same direction, and NaN where nothing has moved.
         """
-        has_founder = founder >= 0
-        has_moved = has_founder & (walk > 0)
+        has_moved = (founder >= 0) & (walk > 0)
         persistence = np.nan
         if has_moved.any():
             from_founder = np.linalg.norm(children - self.founders[founder], axis=1)[has_moved]
             persistence = float(np.median(from_founder / np.sqrt(walk[has_moved])))
         _, to_real = nearest_of_label(children, labels, [self.founders], self.labels)
         return {
-            "surviving_lineages": len(np.unique(founder[has_founder])) / len(self.founders),
+            "surviving_lineages": self._surviving_share(founder),
             "novelty": float(np.median(steps)) / self.unit,
             "novelty_to_real": float(np.median(to_real)) / self.unit,
             "lineage_persistence": persistence,

@@ -5,12 +5,14 @@ model and any policy. The parents' provenance shows which are synthetic and of w
 generation are as they were drawn, before any correction.
 """
 
+import math
 from collections.abc import Callable
 from typing import Protocol, Self, TypeAlias, cast
 
 import torch
 from torch import Tensor
 
+from ..core.checks import check_number
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
@@ -89,8 +91,7 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
     """
     if k < 1 or not raters:
         raise SettingError(f"best_of needs k ≥ 1 and at least one rater, got k = {k} and {len(raters)} raters")
-    if not choice_noise >= 0:
-        raise SettingError(f"choice_noise must be at least 0, got {choice_noise}")
+    check_number("choice_noise", choice_noise, 0, math.inf)
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         def draw(labels: Tensor, stream: Stream) -> Tensor:

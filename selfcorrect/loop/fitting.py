@@ -7,14 +7,15 @@ from typing import Protocol, TypeAlias, overload, runtime_checkable
 
 import torch
 
-from ..core.checks import check_count
+from ..core.checks import check_count, check_number
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..correctors.loop_correction import CorrectedBatch
 from ..models.pairs import PairModel, Pairs, swap_half
 from ..models.protocol import GenerativeModel
-from ..models.saving import OPTIMISER_PREFIX
+
+_LEAST, _MOST = 1e-6, 1e6
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""
@@ -68,8 +69,7 @@ class PreferCorrections:
 
     def __post_init__(self) -> None:
         for name in ("weight", "saturation"):
-            if not 0 < getattr(self, name) < 1e6:
-                raise SettingError(f"{name} of a preference must be positive and finite, got {getattr(self, name)}")
+            check_number(f"{name} of a preference", getattr(self, name), _LEAST, _MOST)
 
     @property
     def name(self) -> str:
@@ -107,8 +107,7 @@ class FitEpochs:
     """Samples of a batch, None for the model's own."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.epochs < 1e6:
-            raise SettingError(f"epochs must be above 0, got {self.epochs}")
+        check_number("epochs", self.epochs, _LEAST, _MOST)
         if self.batch_size is not None:
             check_count("batch_size", self.batch_size, 1)
 
@@ -154,8 +153,7 @@ def extrapolate(
     Raises:
         SettingError: The strength is not finite.
     """
-    if not -1e6 < strength < 1e6:
-        raise SettingError(f"the strength of an extrapolation must be finite, got {strength}")
+    check_number("the strength of an extrapolation", strength, -_MOST, _MOST)
     if isinstance(base, PairFitting):
         return _ExtrapolatedPairs(strength, rework, base)
 
@@ -186,11 +184,11 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return `model` with weight · its numbers + other_weight · `other`'s; counts and optimiser stay its own."""
+    """Return `model` with weight · its numbers + other_weight · `other`'s; counts stay its own."""
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():
-        if tensor.is_floating_point() and not name.startswith(OPTIMISER_PREFIX):
+        if tensor.is_floating_point():
             tensor = weight * tensor + other_weight * other_state[name]
         combined[name] = tensor
     return model.load_state(combined)

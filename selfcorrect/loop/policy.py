@@ -12,13 +12,18 @@ from typing import ClassVar, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from ..core.checks import check_count, describe_value, explain_arguments
+from ..core.checks import check_count, check_number, explain_arguments
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
 from .policy_table import POLICIES
 
 _explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
+
+
+_LEAST = 1e-6
+_MOST = 1e6
+"""Largest number of synthetic samples per real sample; far more than fits into memory."""
 
 
 class History(Protocol):
@@ -77,7 +82,7 @@ class RealOnly:
     """Samples drawn per real sample; they are no training data, and a fitting may see them in pairs."""
 
     def __post_init__(self) -> None:
-        _check_number("drawn ratio of real", self.drawn_ratio, least=0)
+        check_number("drawn ratio of real", self.drawn_ratio, 0, _MOST)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.drawn_ratio * real_count)
@@ -95,7 +100,7 @@ class Replace:
     size: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_number("size of replace", self.size, least=0, exclusive=True)
+        check_number("size of replace", self.size, _LEAST, _MOST)
 
     def count(self, real_count: int, generation: int) -> int:
         return round(self.size * real_count)
@@ -129,9 +134,7 @@ class Renew:
     share: float
 
     def __post_init__(self) -> None:
-        _check_number("share of renew", self.share, least=0, exclusive=True)
-        if self.share > 1:
-            raise SettingError(f"share of renew must be above 0 and at most 1, got {self.share}")
+        check_number("share of renew", self.share, _LEAST, 1)
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else max(1, round(self.share * real_count))
@@ -152,20 +155,27 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
     return concatenate([members.take((~replaced).nonzero().flatten()), born])
 
 
+class _DrawnPerRealSample:
+    """Base of policies that draw λ samples per real sample in each generation."""
+
+    synthetic_ratio: float
+
+    def __post_init__(self) -> None:
+        what = f"λ of {type(self).__name__} (synthetic samples per real sample)"
+        check_number(what, self.synthetic_ratio, 0, _MOST)
+
+    def count(self, real_count: int, generation: int) -> int:
+        return round(self.synthetic_ratio * real_count)
+
+
 @_explained
 @dataclass(frozen=True)
-class Augment:
+class Augment(_DrawnPerRealSample):
     """All real data and λ synthetic samples of the last model per real sample."""
 
     reads_past: ClassVar[bool] = False
 
     synthetic_ratio: float
-
-    def __post_init__(self) -> None:
-        _check_ratio("augment", self.synthetic_ratio)
-
-    def count(self, real_count: int, generation: int) -> int:
-        return round(self.synthetic_ratio * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         return concatenate([real, history.batch(generation)])
@@ -173,7 +183,7 @@ class Augment:
 
 @_explained
 @dataclass(frozen=True)
-class AugmentOnce:
+class AugmentOnce(_DrawnPerRealSample):
     """All real data and λ synthetic samples per real sample that are drawn once, in generation 1.
 
     The control of every remedy beside real data: whatever new samples add must be more than this static set has.
@@ -181,11 +191,8 @@ class AugmentOnce:
 
     synthetic_ratio: float
 
-    def __post_init__(self) -> None:
-        _check_ratio("augment_once", self.synthetic_ratio)
-
     def count(self, real_count: int, generation: int) -> int:
-        return round(self.synthetic_ratio * real_count) if generation == 1 else 0
+        return super().count(real_count, generation) if generation == 1 else 0
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         return concatenate([real, history.batch(1)])
@@ -193,34 +200,25 @@ class AugmentOnce:
 
 @_explained
 @dataclass(frozen=True)
-class Accumulate:
+class Accumulate(_DrawnPerRealSample):
     """All real data and all synthetic samples so far, λ more per real sample in each generation."""
 
     synthetic_ratio: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check_ratio("accumulate", self.synthetic_ratio)
-
-    def count(self, real_count: int, generation: int) -> int:
-        return round(self.synthetic_ratio * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         return concatenate([real, *(history.batch(past) for past in range(1, generation + 1))])
 
 
 @dataclass(frozen=True)
-class AccumulateSubsample:
+class AccumulateSubsample(_DrawnPerRealSample):
     """As `Accumulate`, but trained on at most `budget` of all samples, drawn without replacement."""
 
     budget: int
     synthetic_ratio: float = 1.0
 
     def __post_init__(self) -> None:
-        _check_ratio("accumulate_subsample", self.synthetic_ratio)
+        super().__post_init__()
         check_count("budget of accumulate_subsample", self.budget, 1)
-
-    def count(self, real_count: int, generation: int) -> int:
-        return round(self.synthetic_ratio * real_count)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         counts = [len(real), *(history.count(past) for past in range(1, generation + 1))]
@@ -237,7 +235,7 @@ class AccumulateSubsample:
 
 @_explained
 @dataclass(frozen=True)
-class Fresh:
+class Fresh(_DrawnPerRealSample):
     """`per_generation` new real samples in every generation, and λ synthetic samples per new real sample."""
 
     reads_past: ClassVar[bool] = False
@@ -247,11 +245,11 @@ class Fresh:
     synthetic_ratio: float
 
     def __post_init__(self) -> None:
-        _check_ratio("fresh", self.synthetic_ratio)
+        super().__post_init__()
         check_count("real samples per generation of fresh", self.per_generation, 1)
 
     def count(self, real_count: int, generation: int) -> int:
-        return round(self.synthetic_ratio * self.per_generation)
+        return super().count(self.per_generation, generation)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
         fresh = self.source(generation, self.per_generation, stream)
@@ -269,9 +267,7 @@ class Keep:
     fraction: float
 
     def __post_init__(self) -> None:
-        _check_number("fraction of keep", self.fraction, least=0)
-        if self.fraction > 1:
-            raise SettingError(f"fraction of keep must be in [0, 1], got {self.fraction}")
+        check_number("fraction of keep", self.fraction, 0, 1)
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count - round(self.fraction * real_count)
@@ -320,8 +316,8 @@ class Weighted(ModifiedPolicy):
     synthetic: float
 
     def __post_init__(self) -> None:
-        _check_number("weight of real samples", self.real, least=0)
-        _check_number("weight of synthetic samples", self.synthetic, least=0)
+        check_number("weight of real samples", self.real, 0, _MOST)
+        check_number("weight of synthetic samples", self.synthetic, 0, _MOST)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
         synthetic = torch.from_numpy(mixed.provenance.synthetic)
@@ -425,21 +421,3 @@ def format_policy(policy: Policy, digits: int = 6) -> str:
         if isinstance(value, int | float) and value != field.default:
             numbers.append(value)
     return ":".join([name, *(f"{number:.{digits}g}" for number in numbers)])
-
-
-_MOST = 1e6
-"""Largest number of synthetic samples per real sample; far more than fits into memory."""
-
-
-def _check_ratio(policy: str, ratio: float) -> None:
-    _check_number(f"λ of {policy} (synthetic samples per real sample)", ratio, least=0)
-
-
-def _check_number(what: str, value: float, least: float, *, exclusive: bool = False) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise SettingError(f"{what} must be a number, got {describe_value(value)}")
-    if math.isfinite(value) and value > _MOST:
-        raise SettingError(f"{what} must be at most {_MOST:g}, got {value:g}")
-    if not (math.isfinite(value) and (value > least if exclusive else value >= least)):
-        bound = f"above {least}" if exclusive else f"at least {least}"
-        raise SettingError(f"{what} must be finite and {bound}, got {value}")

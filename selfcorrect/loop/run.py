@@ -34,9 +34,8 @@ from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, sample_independently, sample_plainly
 from .fitting import Fitting, PairFitting, fit_plainly
-from .observers import CorrectorTrial, LineageTracer, LoopObserver, MutationGuard, Observers
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
-from .trial import warn_on_global_rng
+from .trial import DataGuard, has_user_code, try_correction, warn_on_global_rng
 
 TRAINING_LOSS = "training_loss"
 """Key of the loss of the last fit; models that report it have it as an attribute of that name."""
@@ -223,15 +222,16 @@ def run_loop(
     if latest >= arm.generations:
         return model
     watch = Stopwatch()
-    observers = _make_observers(task, arm, stream, watch)
-    if not latest:
+    guard = DataGuard(task.real, arm.correction)
+    genealogy = None if task.space is None else Genealogy.from_real(task.real, task.space)
+    if not latest and arm.correction is not None and has_user_code(arm.correction):
         with watch.phase("correct"):
-            observers.before_first_generation(model)
+            try_correction(arm.correction, model, task.real, stream)
     with _phase(watch, "correct", latest + 1, store):
         real = task.real
         if arm.correction is not None and arm.correct_real:
             real = correct_real_data(real, arm.correction, stream)
-            observers.after_user_code()
+            guard.check_real()
         if latest and arm.correction is not None:
             load_state(arm.correction.corrector, store.corrector_state(latest))
     with _phase(watch, "mix", latest + 1, store):
@@ -252,18 +252,25 @@ def run_loop(
         with _phase(watch, "correct", generation, store):
             redraw = _make_redraw(draw, labels, watch)
             batch = _correct(raw, arm.correction, generation_stream.child("correct"), redraw)
-            batch = observers.after_correct(batch, training)
+            guard.check_real()
+            guard.check_labels(batch)
+            ancestry = {}
+            if genealogy is not None:
+                with watch.phase("trace"):
+                    batch, ancestry = genealogy.trace(batch, training)
         with _phase(watch, "mix", generation, store):
             history = _make_history(arm, store, generation, batch)
             training = arm.policy.mix(real, history, generation, generation_stream.child("mix"))
-            observers.after_mix(training)
+            if genealogy is not None:
+                with watch.phase("trace"):
+                    ancestry |= genealogy.measure_training(training, has_overlap=overlapping(arm.policy))
         with _phase(watch, "train", generation, store):
             start = task.model if arm.from_scratch else model
             fitting = arm.fitting.with_pairs(batch, model) if isinstance(arm.fitting, PairFitting) else arm.fitting
             model = _fit(start, training, arm.steps, generation_stream.child("train"), fitting)
         with _phase(watch, "evaluate", generation, store):
             scores = _evaluate(task, model, arm.correction, generation, stream)
-            observers.after_user_code()
+            guard.check_real()
             corrector_state = state_of(arm.correction.corrector) if arm.correction else {}
         distance = batch.samples.provenance.distance
         calls = getattr(sampler, CORRECTOR_CALLS, 0)
@@ -277,24 +284,13 @@ def run_loop(
             "rejected_count": batch.rejected,
             "corrected_distance": float(distance.mean()) if len(distance) else 0.0,
             CORRECTOR_CALLS: calls,
-            **observers.metrics(),
+            **ancestry,
         }
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
         store.commit(finished)
         observe(finished)
         give_back_freed_memory()
     return model
-
-
-def _make_observers(task: Task, arm: Arm, stream: Stream, watch: Stopwatch) -> Observers:
-    """Return the guard of the real data, the trial of a corrector and the tracer of ancestry, as far as needed."""
-    members: list[LoopObserver] = [MutationGuard(task.real, arm.correction)]
-    if arm.correction is not None:
-        members.append(CorrectorTrial(arm.correction, task.real, stream))
-    if task.space is not None:
-        genealogy = Genealogy.from_real(task.real, task.space)
-        members.append(LineageTracer(genealogy, watch, has_overlap=overlapping(arm.policy)))
-    return Observers(members)
 
 
 def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:

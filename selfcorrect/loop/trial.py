@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -22,7 +21,7 @@ from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, content_hash
 from ..correctors.contract import Corrector, load_state, name_of, state_of
 from ..correctors.identity import is_of_users, place_of
-from ..correctors.loop_correction import Correction, apply_corrector
+from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from ..runtime import global_generators
 from ..runtime.process_state import preserve_global_state
 from ..runtime.supervision import EndedError
@@ -82,18 +81,18 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
     Raises:
         CorrectorError: The corrector fails. The message names the samples.
     """
-    unrepeatable_kind = ""
+    unrepeatable_kinds = []
     for kind in ("real", "generated"):
-        trial = _try_kind(corrector, kind, model, real, stream.child("trial", kind))
-        if not trial.repeats and not unrepeatable_kind:
-            unrepeatable_kind = kind
-        if kind == "real" and not trial.accepted_count:
+        first, second = _try_kind(corrector, kind, model, real, stream.child("trial", kind))
+        if content_hash(first.samples) != content_hash(second.samples):
+            unrepeatable_kinds.append(kind)
+        if kind == "real" and not len(second.samples):
             warnings.warn(
-                f"corrector {name_of(corrector)!r} rejects all {trial.count} real samples that it was tried on; a run "
-                "stops if it rejects all generated samples too",
+                f"corrector {name_of(corrector)!r} rejects all {len(second.drawn)} real samples that it was tried on; "
+                "a run stops if it rejects all generated samples too",
                 stacklevel=2,
             )
-    return unrepeatable_kind
+    return unrepeatable_kinds[0] if unrepeatable_kinds else ""
 
 
 def describe_unrepeatable(title: str, kind: str) -> str:
@@ -131,46 +130,64 @@ def _draw_samples(kind: str, count: int, model: GenerativeModel, real: Samples, 
     return Samples.synthetic(values, samples.labels, 0)
 
 
-@dataclass(frozen=True)
-class _Trial:
-    """Two calls of a corrector with the same samples."""
-
-    repeats: bool
-    """True if both calls gave the same."""
-    count: int
-    accepted_count: int
-
-
-def _try_kind(corrector: Corrector, kind: str, model: GenerativeModel, real: Samples, stream: Stream) -> _Trial:
+def _try_kind(
+    corrector: Corrector, kind: str, model: GenerativeModel, real: Samples, stream: Stream
+) -> list[CorrectedBatch]:
+    """Return two answers of a corrector to the same samples: a few, or a batch if it cannot use a few."""
     few, many = _TRIAL_SIZES
     try:
-        trial = _call_corrector_twice(corrector, kind, _draw_samples(kind, few, model, real, stream), stream)
-        if trial.accepted_count or kind == "generated":
-            return trial
+        batches = _call_corrector_twice(corrector, kind, _draw_samples(kind, few, model, real, stream), stream)
+        if len(batches[1].samples) or kind == "generated":
+            return batches
     except CorrectorError as error:
         if _has_ended_process(error):
             raise
     return _call_corrector_twice(corrector, kind, _draw_samples(kind, many, model, real, stream), stream)
 
 
-def _call_corrector_twice(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> _Trial:
+def _call_corrector_twice(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> list[CorrectedBatch]:
     """Call a corrector twice with the same samples and stream; CorrectorError names the kind of samples."""
-    hashes = set()
-    accepted_count = 0
+    batches = []
     try:
         start = state_of(corrector)
         for _ in range(2):
-            corrected = apply_corrector(samples, Correction(corrector), stream)
-            hashes.add(content_hash(corrected.samples))
-            accepted_count = len(corrected.samples)
+            batches.append(apply_corrector(samples, Correction(corrector), stream))
             load_state(corrector, start)
     except CorrectorError as error:
         raise CorrectorError(f"on {len(samples)} {kind} samples {error}") from error
-    return _Trial(len(hashes) == 1, len(samples), accepted_count)
+    return batches
 
 
 def _with_place(title: str, place: str) -> str:
     return f"{title} ({place})" if place else title
+
+
+class DataGuard:
+    """Notices what code of users did to the loop's own data, before it is trained on or committed."""
+
+    def __init__(self, real: Samples, correction: Correction | None) -> None:
+        self._real = real
+        self._hash = content_hash(real)
+        self._name = f"corrector {correction.name!r}" if correction else ""
+
+    def check_real(self) -> None:
+        """Raise CorrectorError if real data were changed in place."""
+        if content_hash(self._real) != self._hash:
+            suspect = f"{self._name} or the evaluation" if self._name else "the evaluation"
+            raise CorrectorError(
+                f"{suspect} changed the real training data in place; work on a copy (`values.clone()`)"
+            )
+
+    def check_labels(self, batch: CorrectedBatch) -> None:
+        """Raise CorrectorError if corrected samples have a label that no real sample has."""
+        labels = batch.samples.labels
+        real_labels = self._real.labels.unique()
+        new_labels = labels[~torch.isin(labels, real_labels)]
+        if len(new_labels):
+            raise CorrectorError(
+                f"{self._name} returned the label {int(new_labels[0])}, which no real sample has; "
+                f"real labels are from {int(real_labels[0])} to {int(real_labels[-1])}"
+            )
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

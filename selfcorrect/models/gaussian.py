@@ -1,5 +1,6 @@
 """A multivariate normal distribution, fitted by maximum likelihood: the model whose loops have closed forms."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -7,7 +8,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from ..core.errors import InputError, SettingError, TrainingDivergedError
+from ..core.checks import check_number
+from ..core.errors import InputError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from .pairs import Pairs
@@ -104,6 +106,5 @@ class Gaussian(TensorModel):
 
     def with_sampling(self, *, temperature: float) -> Self:
         """Return the same distribution, sampled with its covariance times `temperature`."""
-        if not temperature >= 0:
-            raise SettingError(f"temperature must be at least 0, got {temperature}")
+        check_number("temperature", temperature, 0, math.inf)
         return replace(self, temperature=temperature)

@@ -3,7 +3,7 @@
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Generic, Self, TypeVar
@@ -11,34 +11,15 @@ from typing import Generic, Self, TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError, SettingError
+from ..core.errors import InputError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from .saving import OPTIMISER_PREFIX, Saveable
-from .training import (
-    Batch,
-    batches,
-    check_optimiser_state,
-    descend,
-    layer_randomness,
-    mean_late_loss,
-    optimiser_state,
-    restore_optimiser,
-)
+from .saving import Saveable
+from .training import Batch, batches, descend, layer_randomness, mean_late_loss
 
 _CPU = torch.device("cpu")
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-@dataclass(frozen=True)
-class FitRecord:
-    """The outcome of a fit beside the weights."""
-
-    loss: float = math.nan
-    """Mean loss over the last quarter of the steps."""
-    optimiser: Mapping[str, Tensor] = field(default_factory=dict)
-    """State of the optimiser, if it is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +34,6 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
     batch_size: int = 128
     network: Network | None = field(default=None, repr=False)
     device: torch.device = _CPU
-    keep_optimiser: bool = field(default=False, kw_only=True)
-    """Carry Adam's state from fit to fit, and so over generations; otherwise each fit starts with a new optimiser."""
-    optimiser: Mapping[str, Tensor] = field(default_factory=dict, repr=False, kw_only=True)
-    """The optimiser's state after the last fit, if it is kept: parameter and quantity → tensor."""
     training_loss: float = field(default=math.nan, repr=False, kw_only=True)
     """Mean loss over the last quarter of the steps of the last fit; no part of the state."""
 
@@ -90,20 +67,19 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
         Raises:
             TrainingDivergedError: The loss is not finite; the message names the step.
-            SettingError: `keep_optimiser` is set, and the class trains without a record of it.
         """
         generator = stream.child("batches").generator()
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network is not None else self.build().to(self.device)
             drawn = batches(samples, self.batch_size, steps, generator)
-            record = self.train(network.train(), drawn, generator)
-        if record is None and self.keep_optimiser:
-            raise SettingError(f"{type(self).__name__} cannot keep its optimiser: its `train` returns no record of it")
-        record = record or FitRecord()
-        optimiser = record.optimiser if self.keep_optimiser else {}
-        return replace(self, network=network.eval(), optimiser=optimiser, training_loss=record.loss)
+            loss = self.train(network.train(), drawn, generator)
+        return replace(self, network=network.eval(), training_loss=math.nan if loss is None else loss)
 
-    def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> FitRecord | None:
+    def make_optimiser(self, network: Network) -> torch.optim.Optimizer:
+        """Return the optimiser of a fit; it starts anew in each fit unless it works on buffers of the network."""
+        return torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+
+    def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> float | None:
         """Minimise the loss on each batch in turn, in place.
 
         Args:
@@ -111,17 +87,15 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
             generator: Random numbers, on the CPU.
 
         Returns:
-            The loss and the optimiser's state; a subclass that records neither returns None.
+            The mean loss over the last quarter of the steps; a subclass that does not record the loss returns None.
         """
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        restore_optimiser(optimiser, network, self.optimiser)
+        optimiser = self.make_optimiser(network)
         losses: list[Tensor] = []
         for step, (values, labels) in enumerate(drawn):
             loss = self.loss(network, values.to(self.device), labels.to(self.device), generator)
             descend(optimiser, loss, step)
             losses.append(loss.detach())
-        state = optimiser_state(optimiser, network) if self.keep_optimiser else {}
-        return FitRecord(mean_late_loss(losses), state)
+        return mean_late_loss(losses)
 
     @property
     def trained(self) -> Network:
@@ -133,24 +107,15 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
     def state(self) -> dict[str, Tensor]:
         if self.network is None:
             return {}
-        weights = {name: value.to("cpu", copy=True) for name, value in self.network.state_dict().items()}
-        return weights | {f"{OPTIMISER_PREFIX}{name}": value for name, value in self.optimiser.items()}
+        return {name: value.to("cpu", copy=True) for name, value in self.network.state_dict().items()}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
         if not state:
-            return replace(self, network=None, optimiser={})
-        weights = {}
-        optimiser = {}
-        for name, value in state.items():
-            if name.startswith(OPTIMISER_PREFIX):
-                optimiser[name.removeprefix(OPTIMISER_PREFIX)] = value
-            else:
-                weights[name] = value
+            return replace(self, network=None)
         with layer_randomness(Stream(0), self.device):
             network = self.build().to(self.device)
-        network.load_state_dict(weights)
-        check_optimiser_state(network, optimiser)
-        return replace(self, network=network.eval(), optimiser=optimiser if self.keep_optimiser else {})
+        network.load_state_dict(state)
+        return replace(self, network=network.eval())
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:

@@ -11,9 +11,6 @@ from ..core.extras import requires_extra
 from ..storage.files.tensors import check_finite, check_tensors, read_safetensors
 from ..storage.files.writing import refuse_to_replace, replacing
 
-OPTIMISER_PREFIX = "optimiser:"
-"""Beginning of the names in a state that belong to an optimiser and not to the distribution that is sampled."""
-
 _MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
 """Errors that `load_state` raises at the state of another model."""
 
@@ -76,10 +73,4 @@ class Saveable:
         for name, tensor in self.state().items():
             if name in expected and name not in self.PER_SAMPLE:
                 expected[name] = tensor
-        what = f"the state of a {type(self).__name__}"
-        check_tensors(where, _without_optimiser(state), _without_optimiser(expected), what)
-
-
-def _without_optimiser(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state without the optimiser's, which a model may drop."""
-    return {name: tensor for name, tensor in state.items() if not name.startswith(OPTIMISER_PREFIX)}
+        check_tensors(where, state, expected, f"the state of a {type(self).__name__}")

@@ -1,7 +1,7 @@
-"""Training of any network: batches, descent that notices divergence, random layers, averages, optimiser state."""
+"""Training of any network: batches, descent that notices divergence, random layers, averages."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from ..core.errors import InputError, TrainingDivergedError
+from ..core.errors import TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 
@@ -125,59 +125,3 @@ def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int,
     """
     decay = min(decay, (1 + steps) / (10 + steps))
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)
-
-
-_NOT_NEGATIVE = ("step", "exp_avg_sq")
-"""Quantities of Adam that are never negative."""
-
-
-# --- the state of an optimiser ---------------------------------------------------------------------------------------
-
-
-def optimiser_state(optimiser: torch.optim.Optimizer, network: nn.Module) -> dict[str, Tensor]:
-    """Return an optimiser's state of each parameter on the CPU, such as Adam's moments and step count.
-
-    Names combine parameter and quantity, e.g. "0.weight/exp_avg".
-    """
-    state: dict[str, Tensor] = {}
-    for name, parameter in network.named_parameters():
-        for quantity, value in optimiser.state.get(parameter, {}).items():
-            state[f"{name}/{quantity}"] = value.detach().to("cpu", copy=True)
-    return state
-
-
-def check_optimiser_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Raise InputError for a state of an optimiser that belongs to another network; names as in `optimiser_state`."""
-    parameters = dict(network.named_parameters())
-    quantities: dict[str, set[str]] = {}
-    for name, value in state.items():
-        parameter_name, _, quantity = name.rpartition("/")
-        if parameter_name not in parameters:
-            raise InputError(f"the optimiser's {name} belongs to no parameter of this network")
-        shape = () if quantity == "step" else parameters[parameter_name].shape
-        if value.shape != shape or not value.is_floating_point():
-            raise InputError(
-                f"the optimiser's {name} must be real numbers of shape {tuple(shape)}, "
-                f"got {value.dtype} of shape {tuple(value.shape)}"
-            )
-        if quantity in _NOT_NEGATIVE and bool((value < 0).any()):
-            raise InputError(f"the optimiser's {name} must be at least 0")
-        quantities.setdefault(parameter_name, set()).add(quantity)
-    for parameter_name, own in quantities.items():
-        if missing := set().union(*quantities.values()) - own:
-            raise InputError(f"the optimiser's {parameter_name}/{min(missing)} is missing")
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Restore the state of an optimiser.
-
-    Args:
-        optimiser: A new optimiser of the network's parameters.
-        state: Tensors of `optimiser_state`; an empty state leaves the optimiser new.
-    """
-    parameters = dict(network.named_parameters())
-    for name, value in state.items():
-        parameter_name, _, quantity = name.rpartition("/")
-        parameter = parameters[parameter_name]
-        device = "cpu" if quantity == "step" else parameter.device
-        optimiser.state[parameter][quantity] = value.to(device, copy=True)

@@ -27,7 +27,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.runs.memory import MemoryStore
 
 USES: dict[str, dict[str, Any]] = {
-    "plain": {}, "reject": {"on_failure": "reject"}, "half": {"strength": 1.0},
+    "plain": {}, "half": {"strength": 1.0},
     "interpolation": {"strength": 1.0, "operator": "interpolation"},
 }  # fmt: skip
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import math
 import os
-import secrets
 import shutil
 import threading
 import warnings
@@ -109,23 +108,22 @@ class WandbLog:
         self.failed = False
         self._folder = folder
         self._target = target
+        self._project = target.project or os.environ.get("WANDB_PROJECT") or "selfcorrect"
         self._open: dict[str, Any] = {}
         self._logged: dict[str, int] = {}
         self._mode = wandb_mode(target.mode)
         self._unusable = self._mode == "off"
         self._lock = threading.RLock()
-        self._sweep = {name: os.environ[name] for name in SWEEP_SETTINGS if name in os.environ}
         self._environment: dict[str, str | None] = {}
 
     def __enter__(self) -> WandbLog:
         if not self._unusable:
             data = self._folder.absolute() / "wandb"
-            variables = {"WANDB_DATA_DIR": data, "WANDB_CACHE_DIR": data / "cache", "WANDB_ERROR_REPORTING": "false"}
-            self._environment = {name: os.environ.get(name) for name in (*variables, *self._sweep)}
-            for name, value in variables.items():  # read when wandb is imported, and when it stages a table
-                os.environ.setdefault(name, str(value))
-            for name in self._sweep:
-                del os.environ[name]
+            variables = {  # read when wandb is imported, and when it stages a table
+                "WANDB_DATA_DIR": str(data), "WANDB_CACHE_DIR": str(data / "cache"), "WANDB_ERROR_REPORTING": "false"
+            }  # fmt: skip
+            self._environment = {name: os.environ.pop(name, None) for name in (*variables, *SWEEP_SETTINGS)}
+            os.environ |= variables
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,22 +135,14 @@ class WandbLog:
                 os.environ[name] = value
 
     @property
-    def place(self) -> Path:
-        """Folder of W&B's files."""
-        return Path(os.environ.get("WANDB_DIR") or self._folder) / "wandb"
-
-    @property
     def words(self) -> str:
         """Line about the place of the runs and their use; "" if nothing is logged."""
         if self._unusable:
             return ""
         if self._mode == "online":
             return f"W&B: sent to project {self._project}"
-        return f"W&B: {self.place}, offline; `wandb sync {self.place}/offline-run-*` sends it"
-
-    @property
-    def _project(self) -> str:
-        return self._target.project or os.environ.get("WANDB_PROJECT") or "selfcorrect"
+        place = self._folder / "wandb"
+        return f"W&B: {place}, offline; `wandb sync {place}/offline-run-*` sends it"
 
     def log(self, run: TrackedRun) -> None:
         """Log the new rows, tables, pictures and page of a run."""
@@ -196,55 +186,37 @@ class WandbLog:
         for path in run.pictures:
             self.attempt(lambda path=path: opened.log({path.stem: _medium(path)}))
         if run.report is not None:
-            artifact = f"report-{hashlib.blake2b(run.group.encode(), digest_size=4).hexdigest()}"
+            artifact = f"report-{_hash(run.group)}"
             self.attempt(lambda: opened.log_artifact(str(run.report), artifact, "report"))
 
     def _init(self, run: TrackedRun) -> Any:
         import wandb
 
-        id = self._id(run)
-        environment_tags = filter(None, map(str.strip, os.environ.get("WANDB_TAGS", "").split(",")))
-        self.place.mkdir(parents=True, exist_ok=True)
-        self._remove_offline_runs(id)
-        sweep: dict[str, Any] = {
-            SWEEP_SETTINGS[name]: value for name, value in self._sweep.items() if name != "WANDB_RUN_ID"
-        }
-        private: dict[str, Any] = {
-            name: value for name, value in PRIVATE.items() if f"WANDB_{name.upper()}" not in os.environ
-        }
+        sweep = {name: self._environment[name] for name in SWEEP_SETTINGS if self._environment[name]}
+        if not run.is_of_sweep:
+            sweep = {}
+        id = sweep.get("WANDB_RUN_ID") or _hash(f"{experiment_id(self._folder)}\x1f{run.name}")
+        for path in (self._folder / "wandb").glob("offline-run-*"):  # committed generations are logged again, whole
+            if path.name.split("-", 3)[3:] == [id] and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+        settings: dict[str, Any] = PRIVATE | {SWEEP_SETTINGS[name]: value for name, value in sweep.items()}
         opened = wandb.init(
             project=self._project,
             entity=self._target.entity or os.environ.get("WANDB_ENTITY") or None,
-            group=os.environ.get("WANDB_RUN_GROUP") or run.group,
-            name=" ".join(filter(None, [os.environ.get("WANDB_NAME"), run.name])),
+            group=run.group,
+            name=run.name,
             id=id,
             config=dict(run.config),
-            tags=[tag[:_LONGEST_TAG] for tag in (*run.tags, *environment_tags)],
-            job_type=os.environ.get("WANDB_JOB_TYPE") or run.job_type or None,
-            dir=os.environ.get("WANDB_DIR") or self._folder,
+            tags=[tag[:_LONGEST_TAG] for tag in run.tags],
+            job_type=run.job_type or None,
+            dir=self._folder,
             mode="online" if self._mode == "online" else "offline",
             resume="allow" if self._mode == "online" else None,
             reinit="create_new",
-            settings=wandb.Settings(**private, **(sweep if run.is_of_sweep else {})),
+            settings=wandb.Settings(**settings),
         )
         opened.define_metric("*", step_metric="generation")
         return opened
-
-    def _remove_offline_runs(self, id: str) -> None:
-        """Remove earlier offline runs with an id from the run folder: committed generations are logged again, whole.
-
-        In a folder of `WANDB_DIR`, which programs share, nothing is removed.
-        """
-        for path in (self._folder / "wandb").glob("offline-run-*"):
-            _, _, *time_and_id = path.name.split("-", 3)
-            if time_and_id[1:] == [id] and path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-
-    def _id(self, run: TrackedRun) -> str:
-        if run.is_of_sweep and "WANDB_RUN_ID" in self._sweep:
-            return self._sweep["WANDB_RUN_ID"]
-        name = f"{experiment_id(self._folder)}\x1f{run.name}".encode()
-        return hashlib.blake2b(name, digest_size=8).hexdigest()
 
 
 SWEEP_SETTINGS = {
@@ -256,22 +228,21 @@ PRIVATE: dict[str, Any] = {
     "save_code": False, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
     "x_save_requirements": False, "login_timeout": 20.0, "init_timeout": 20.0,
 }  # fmt: skip
-"""Settings that record nothing about the machine, the console, the code or its repository, and wait 20 s for a server.
-
-Variables of W&B, such as `WANDB_SILENT`, take precedence.
+"""Settings that record nothing about the machine, the console, the code or its repository, and wait 20 s for a
+server.
 """
 _LONGEST_TAG = 64
 
 
 def experiment_id(folder: Path) -> str:
-    """Return the random name of the experiment in a run folder, which never changes."""
-    if identity := read_own_identity(folder):
-        return identity
-    path = folder / "wandb" / "experiment"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, secrets.token_hex(16))
-    return read_text(path)
+    """Return the name of the experiment in a run folder, which is random and never changes once the folder is
+    claimed.
+    """
+    return read_own_identity(folder) or _hash(str(folder.absolute()))
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _scalars(row: Row) -> dict[str, float]:

@@ -79,8 +79,11 @@ def test_raters_who_disagree_split_the_distribution():
     [
         (lambda: best_of(0, first_coordinate), "k ≥ 1 and at least one rater, got k = 0 and 1"),
         (lambda: best_of(3), "got k = 3 and 0 raters"),
-        (lambda: best_of(3, first_coordinate, choice_noise=-1), "choice_noise must be at least 0, got -1"),
-        (lambda: Gaussian.standard(1).with_sampling(temperature=-1), "temperature must be at least 0, got -1"),
+        (lambda: best_of(3, first_coordinate, choice_noise=-1), "choice_noise must be a number from 0 to inf, got -1"),
+        (
+            lambda: Gaussian.standard(1).with_sampling(temperature=-1),
+            "temperature must be a number from 0 to inf, got -1",
+        ),
     ],
 )
 def test_bad_settings_get_one_sentence(make, message):

@@ -203,14 +203,14 @@ def test_text_gives_the_policy_it_names():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("augment:-1", "λ of augment .* at least 0, got -1"),
-        ("augment:nan", "λ of augment .* got nan"),
+        ("augment:-1", "λ of Augment .* must be a number from 0 to .*, got -1"),
+        ("augment:nan", "λ of Augment .* got nan"),
         ("augment", "must have the form augment:RATIO"),
         ("augment:1:2", "must have the form augment:RATIO"),
         ("augment:half", "could not convert string to float: 'half'"),
-        ("accumulate:inf", "λ of accumulate .* finite"),
-        ("replace:0", "size of replace must be finite and above 0, got 0"),
-        ("keep:1.5", r"fraction of keep must be in \[0, 1\], got 1.5"),
+        ("accumulate:inf", "λ of Accumulate .* got inf"),
+        ("replace:0", "size of replace must be a number from 1e-06 to .*, got 0"),
+        ("keep:1.5", "fraction of keep must be a number from 0 to 1, got 1.5"),
         ("accumulate_subsample:0", "must be at least 1, got 0"),
         ("accumulate_subsample:7.5", "must be a whole number, got 7.5"),
         ("fresh:5:1", "needs a source of fresh real data"),
@@ -225,7 +225,7 @@ def test_bad_text_gets_one_sentence(text, message):
 
 
 def test_weights_must_not_be_negative():
-    with pytest.raises(ValueError, match="weight of synthetic samples must be finite and at least 0, got -1"):
+    with pytest.raises(ValueError, match="weight of synthetic samples must be a number from 0 to"):
         Weighted(Replace(), 1.0, -1.0)
 
 

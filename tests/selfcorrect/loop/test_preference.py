@@ -116,7 +116,7 @@ class Constant(TensorModel):
 def test_misuse_gets_one_sentence() -> None:
     with pytest.raises(SettingError, match="needs a correction, and this arm has none"):
         Arm(Replace(), 1, fitting=PreferCorrections())
-    with pytest.raises(SettingError, match="weight of a preference must be positive and finite, got 0"):
+    with pytest.raises(SettingError, match="weight of a preference must be a number from 1e-06"):
         PreferCorrections(0)
     task = Task(Constant(), Samples.real(torch.randn(9, 2)), lambda candidate: {})
     arm = Arm(Replace(), 1, correction=Correction(pull), fitting=PreferCorrections())

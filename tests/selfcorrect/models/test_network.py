@@ -1,10 +1,8 @@
-"""Networks as models: files of their state, the optimiser that goes on, and the loss that is reported."""
+"""Networks as models: files of their state, their optimiser, and the loss that is reported."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,9 +14,6 @@ from torch import Tensor, nn
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import streams
-from selfcorrect.loop.fitting import extrapolate
-from selfcorrect.models.network import FitRecord
-from selfcorrect.models.training import Batch
 
 REAL = sc.Samples.real(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
 STREAM = streams(5)
@@ -53,17 +48,15 @@ def are_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     "model",
     [
         Shift().fit(REAL, 3, STREAM),
-        Shift(keep_optimiser=True).fit(REAL, 3, STREAM),
         Shift(),
         sc.Gaussian.standard(3).fit(REAL, 0, STREAM),
     ],
-    ids=["network", "with its optimiser", "untrained", "Gaussian"],
+    ids=["network", "untrained", "Gaussian"],
 )
 def test_a_model_comes_back_from_its_file_bit_for_bit(model: sc.GenerativeModel, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "model.safetensors"
     model.save(path)  # type: ignore[attr-defined]
-    untrained = model if isinstance(model, sc.Gaussian) else Shift(keep_optimiser=model.keep_optimiser)  # type: ignore[attr-defined]
-    loaded = untrained.load(path)
+    loaded = type(model).load(sc.Gaussian.standard(3) if isinstance(model, sc.Gaussian) else Shift(), path)
     assert are_equal(loaded.state(), model.state())
     if not isinstance(model, Shift) or model.network is not None:
         labels = torch.zeros(5, dtype=torch.int64)
@@ -96,8 +89,8 @@ def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
 
 
 def spoil(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
-    """A state of which one tensor is not what the model needs; of the optimiser's, if there are any."""
-    name = max(state, key=lambda name: (name.startswith("optimiser:"), state[name].ndim, name))
+    """A state of which one tensor is not what the model needs."""
+    name = max(state, key=lambda name: (state[name].ndim, name))
     changes = {
         "NaN": state[name] * torch.nan,
         "infinity": state[name] / 0,
@@ -114,7 +107,6 @@ def spoil(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
 
 MODELS = {
     "network": (Shift(), Shift().fit(REAL, 2, STREAM)),
-    "optimiser": (Shift(keep_optimiser=True), Shift(keep_optimiser=True).fit(REAL, 2, STREAM)),
     "Gaussian": (sc.Gaussian.standard(3), sc.Gaussian.standard(3).fit(REAL, 0, STREAM)),
 }
 
@@ -170,49 +162,34 @@ def fit_by_hand(steps_per_fit: list[int]) -> nn.Module:
     return network
 
 
-def test_an_optimiser_that_is_kept_goes_on_as_one_adam_would() -> None:
-    model = Shift(keep_optimiser=True)
-    for index, steps in enumerate((7, 5)):
-        model = model.fit(REAL, steps, STREAM.child(index))
-    assert are_equal(model.trained.state_dict(), fit_by_hand([7, 5]).state_dict())
-    fresh = Shift()
-    for index, steps in enumerate((7, 5)):
-        fresh = fresh.fit(REAL, steps, STREAM.child(index))
-    assert not are_equal(fresh.trained.state_dict(), model.trained.state_dict())
-    assert not fresh.optimiser
+ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
 
 
-def test_a_loop_with_a_kept_optimiser_resumes_bit_for_bit() -> None:
-    task = sc.Task(Shift(keep_optimiser=True), REAL, lambda candidate: {}, initial_steps=4)
-    first = sc.MemoryStore()
-    uninterrupted = sc.MemoryStore()
-    halved = sc.MemoryStore()
-    sc.train_first_generation(task, first, STREAM)
-    arm = sc.Arm(sc.Augment(1.0), 4, steps=3)
-    last = sc.run_loop(task, arm, uninterrupted, first, STREAM)
-    sc.run_loop(task, replace(arm, generations=2), halved, first, STREAM)
-    resumed = sc.run_loop(task, arm, halved, first, STREAM)
-    assert are_equal(resumed.state(), last.state())
-    assert any(name.startswith("optimiser:") and name.endswith("/exp_avg") for name in last.state())
+class Continued(Shift):
+    """Its network holds the state of Adam."""
+
+    def build(self) -> nn.Module:
+        network = super().build()
+        for index, parameter in enumerate([*network.parameters()]):
+            for name in ADAM_STATE:
+                network.register_buffer(f"{name}_{index}", torch.zeros(() if name == "step" else parameter.shape))
+        return network
+
+    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        optimiser = super().make_optimiser(network)
+        for index, parameter in enumerate(network.parameters()):
+            optimiser.state[parameter] = {name: network.get_buffer(f"{name}_{index}") for name in ADAM_STATE}
+        return optimiser
 
 
-def test_extrapolation_moves_weights_and_leaves_moments() -> None:
-    model = Shift(keep_optimiser=True).fit(REAL, 4, STREAM)
-    plain = model.fit(REAL, 4, STREAM.child("next"))
-    moved = extrapolate(2.0)(model, REAL, 4, STREAM.child("next"))
-    assert are_equal(dict(moved.optimiser), dict(plain.optimiser))
-    assert not are_equal(moved.trained.state_dict(), plain.trained.state_dict())
-
-
-def test_a_class_that_trains_with_its_own_optimiser_cannot_keep_one() -> None:
-    class Own(Shift):
-        def train(self, network: nn.Module, drawn: Iterator[Batch], generator: torch.Generator) -> None:
-            for _ in drawn:
-                pass
-
-    assert math.isnan(Own().fit(REAL, 2, STREAM).training_loss)
-    with pytest.raises(SettingError, match="Own cannot keep its optimiser: its `train` returns no record"):
-        Own(keep_optimiser=True).fit(REAL, 2, STREAM)
+def test_an_optimiser_on_buffers_goes_on_as_one_adam_would_also_from_a_file(tmp_path: Path) -> None:
+    model = Continued().fit(REAL, 7, STREAM.child(0))
+    model.save(tmp_path / "model.safetensors")
+    model = Continued().load(tmp_path / "model.safetensors").fit(REAL, 5, STREAM.child(1))
+    weights = dict(fit_by_hand([7, 5]).named_parameters())
+    assert are_equal(dict(model.trained.named_parameters()), weights)
+    fresh = Shift().fit(REAL, 7, STREAM.child(0)).fit(REAL, 5, STREAM.child(1))
+    assert not are_equal(dict(fresh.trained.named_parameters()), weights)
 
 
 # --- the loss --------------------------------------------------------------------------------------------------------
@@ -229,7 +206,6 @@ def test_the_loss_of_the_last_quarter_is_reported_and_logged() -> None:
 
     seen: list[int] = []
     assert Counting().fit(REAL, 10, STREAM).training_loss == pytest.approx((7 + 8 + 9) / 3)
-    assert FitRecord().optimiser == {}
     store = sc.MemoryStore()
     sc.train_first_generation(sc.Task(Shift(), REAL, lambda candidate: {}, initial_steps=2), store, STREAM)
     assert store.metrics(0)["training_loss"] > 0

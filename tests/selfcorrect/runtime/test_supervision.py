@@ -61,7 +61,7 @@ def test_a_call_that_ended_its_process_is_not_tried_again_for_each_sample() -> N
         raise EndedError("its process was killed")
 
     with pytest.raises(CorrectorError, match="its process was killed"):
-        apply_corrector(RAW, Correction(ending, on_failure="reject"), streams(0))
+        apply_corrector(RAW, Correction(ending), streams(0))
     assert calls == [len(RAW)]
 
 

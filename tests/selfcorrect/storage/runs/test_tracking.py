@@ -269,23 +269,6 @@ def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: py
     assert runs["a"].sweep_id == ""
 
 
-@pytest.mark.parametrize("id", ["abc", "*"])
-def test_in_a_shared_folder_no_run_is_removed(id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("WANDB_DIR", str(tmp_path / "shared"))
-    monkeypatch.setenv("WANDB_RUN_ID", id)
-    other_run = tmp_path / "shared" / "wandb" / "offline-run-20200101_000000-abc"
-    other_run.mkdir(parents=True)
-    tracked = TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True)
-    written_runs = []
-    for _ in range(2):
-        with WandbLog(tmp_path / "run", WandbTarget()) as log:
-            log.log(tracked)
-        assert not log.failed
-        written_runs.append([path for path in other_run.parent.glob("offline-run-*") if path != other_run])
-    assert other_run.is_dir()
-    assert [len(runs) for runs in written_runs] == [1, 2]
-
-
 def test_in_the_run_folder_only_runs_with_the_same_id_are_replaced(tmp_path: Path):
     with WandbLog(tmp_path, WandbTarget()) as log:
         log.log(arm_of(0))
