@@ -1,6 +1,6 @@
 """Exclusive use of a folder by a lock file, whose lock the operating system releases when the process ends.
 
-The lock file also gives the folder an identity, which marks unfinished work in it (`writing`).
+The lock file also gives the folder an identity, by which an experiment keeps its runs in W&B.
 """
 
 import os
@@ -28,10 +28,8 @@ _LOCK_OFFSET = 2**30
 """Position of the byte that Windows locks, out of the way of content: other processes cannot read locked bytes."""
 
 
-def lock_file(descriptor: int, *, shared: bool = False) -> None:
+def lock_file(descriptor: int) -> None:
     """Lock an open file for this process; BlockingIOError if another process has locked it.
-
-    Shared locks exclude no other shared lock, except on Windows, where all locks are exclusive.
 
     The library `filelock` empties the file first and locks its first byte on Windows, which then nobody else can read.
     Here that byte belongs to the folder's identity, which the workers of the holder read.
@@ -39,7 +37,7 @@ def lock_file(descriptor: int, *, shared: bool = False) -> None:
     if sys.platform != "win32":
         import fcntl
 
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
     import msvcrt
 
@@ -51,40 +49,11 @@ def lock_file(descriptor: int, *, shared: bool = False) -> None:
 
 
 def read_identity(folder: Path) -> str:
-    """Return the identity of a folder: its own, or the identity of the folder above in which a run is at work; "" for
-    none.
-
-    A lock file that no process holds marks only its own folder, or a home folder would mark all folders of its user.
-    """
-    folder = Path(os.path.abspath(folder))
-    for place in (folder, *folder.parents):
-        identity = read_own_identity(place)
-        if identity and (place == folder or _is_held(place / LOCK)):
-            return identity
-    return ""
-
-
-def read_own_identity(folder: Path) -> str:
-    """Return the identity of a folder that was claimed itself, "" for other folders."""
+    """Return the identity of a folder that was claimed, "" for other folders."""
     with suppress(OSError):
         if match := _IDENTITY.match(_read_beginning(folder / LOCK)):
             return match[1].decode()
     return ""
-
-
-def _is_held(path: Path) -> bool:
-    """Return whether a process holds a lock file, also if the file system cannot tell."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
-        return True
-    try:
-        lock_file(descriptor, shared=True)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _read_beginning(path: Path) -> bytes:

@@ -1,9 +1,9 @@
 """Files and folders that are there whole or not at all.
 
 Unfinished files lie in a scratch folder beside their place, `.NAME-TOKEN-CHECK.tmp`. The check is a hash of the name
-before it and of the run, so no other program makes such a name. The writing process locks a file in the folder for as
-long as it lives. Scratch folders without a living process are removed when the run, or the next writer in that folder,
-begins. Where a file system does not lock files, they stay.
+before it, so no other program makes such a name. The writing process locks a file in the folder for as long as it
+lives. Scratch folders without a living process are removed when a run, or the next writer in that folder, begins. Where
+a file system does not lock files, they stay.
 """
 
 import errno
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ...core.errors import InputError, RunFolderError, SettingError
-from .locks import lock_file, read_identity
+from .locks import lock_file
 
 _UNFINISHED = ".tmp"
 _MAX_NAME_BYTES = 255
@@ -34,8 +34,8 @@ _LINKS_MISSING = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, err
 _LOCKS_MISSING = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 """Errors of file systems without locks, such as some NFS."""
 
-_cleared: set[tuple[Path, str]] = set()
-"""Folders, each with the identity of its run, that this process has cleared of leftovers."""
+_cleared: set[Path] = set()
+"""Folders that this process has cleared of leftovers."""
 
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
@@ -88,26 +88,24 @@ def _link_new(temporary: Path, path: Path) -> None:
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder of this process beside `path`, which is removed when the block ends."""
-    identity = read_identity(path.parent)
-    place = (path.parent, identity)
-    if place not in _cleared:
+    if path.parent not in _cleared:
         remove_leftovers(path.parent)
-    _cleared.discard(place)
-    folder, descriptor = _make_scratch(path, identity)
+    _cleared.discard(path.parent)
+    folder, descriptor = _make_scratch(path)
     try:
         yield folder
     finally:
         os.close(descriptor)  # Windows removes no open file
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
-            _cleared.add(place)
+            _cleared.add(path.parent)
 
 
-def _make_scratch(path: Path, identity: str) -> tuple[Path, int]:
+def _make_scratch(path: Path) -> tuple[Path, int]:
     """Return a new scratch folder beside a path, and the descriptor of the file in it that is locked."""
     while True:
         stem = f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{secrets.token_hex(4)}"
-        folder = path.with_name(f".{stem}-{_hash_name(stem + identity)}{_UNFINISHED}")
+        folder = path.with_name(f".{stem}-{_hash_name(stem)}{_UNFINISHED}")
         folder.mkdir()
         try:
             descriptor = os.open(folder / _ALIVE, os.O_RDWR | os.O_CREAT)
@@ -236,7 +234,7 @@ def remove_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove the leftovers of killed processes of this run in a folder, and in all folders `below` it."""
+    """Remove the leftovers of killed processes in a folder, and in all folders `below` it."""
     for path in find_leftovers(folder, below=below):
         with suppress(OSError):  # its process lives, or has just removed it, or the file system has no locks
             _remove_unless_alive(path)
@@ -254,13 +252,12 @@ def _remove_unless_alive(folder: Path) -> None:
 
 
 def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
-    """Return the scratch folders of this run in a folder, and in all folders `below` it."""
+    """Return the scratch folders in a folder, and in all folders `below` it."""
     pattern = f".*{_UNFINISHED}"
-    identity = read_identity(folder)
     leftovers = []
     for path in folder.rglob(pattern) if below else folder.glob(pattern):
         match = _SCRATCH_NAME.fullmatch(path.name)
-        is_ours = match is not None and match["check"] == _hash_name(match["stem"] + identity)
+        is_ours = match is not None and match["check"] == _hash_name(match["stem"])
         if is_ours and path.is_dir() and not path.is_symlink():
             leftovers.append(path)
     return leftovers

@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeAlias
 
 from ...core.errors import InputError
 from ..files.limits import read_text
-from ..files.locks import read_own_identity
+from ..files.locks import read_identity
 from ..files.strict_json import to_json
 from ..files.writing import write_atomically
 from .protocol import Record
@@ -238,7 +238,7 @@ def experiment_id(folder: Path) -> str:
     """Return the name of the experiment in a run folder, which is random and never changes once the folder is
     claimed.
     """
-    return read_own_identity(folder) or _hash(str(folder.absolute()))
+    return read_identity(folder) or _hash(str(folder.absolute()))
 
 
 def _hash(text: str) -> str:

@@ -81,19 +81,6 @@ def test_a_folder_keeps_its_identity(tmp_path: Path) -> None:
         assert read_identity(tmp_path) == identity
 
 
-def test_an_identity_reaches_below_its_folder_only_while_a_run_is_at_work(tmp_path: Path) -> None:
-    deep = tmp_path / "deep"
-    deep.mkdir()
-    with FolderLock(tmp_path) as first, FolderLock(tmp_path / "deep"):
-        own_identity = read_identity(deep)
-        assert own_identity not in ("", read_identity(tmp_path))
-        assert read_identity(deep / "deeper") == own_identity
-        (deep / LOCK).unlink()
-        assert read_identity(deep) == read_identity(tmp_path)
-        first.release()
-        assert read_identity(deep) == ""
-
-
 def test_who_lost_the_folder_is_told_who_has_it(tmp_path: Path) -> None:
     with FolderLock(tmp_path) as lock:
         first, _ = (tmp_path / LOCK).read_text().splitlines()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.storage.files.locks import LOCK, FolderLock
 from selfcorrect.storage.files.writing import (
     remove_leftovers,
     replacing,
@@ -193,20 +192,6 @@ def test_what_others_have_in_the_place_of_unfinished_work_stays(tmp_path: Path, 
     before.pop(tmp_path / "motion.bvh")
     assert after == before
     assert os.path.lexists(place)
-
-
-def test_what_another_run_has_not_finished_stays(tmp_path: Path) -> None:
-    ours = tmp_path / "ours"
-    theirs = tmp_path / "ours" / "theirs"
-    theirs.mkdir(parents=True)
-    with FolderLock(ours), FolderLock(theirs):
-        command = [sys.executable, "-c", KILLED, *(str(folder / "motion.bvh") for folder in (ours, theirs))]
-        subprocess.run(command, check=False)
-        remove_leftovers(ours, below=True)
-        assert set(os.listdir(ours)) == {"theirs", LOCK}
-        assert len(os.listdir(theirs)) == 2
-        remove_leftovers(theirs)
-        assert os.listdir(theirs) == [LOCK]
 
 
 @pytest.mark.parametrize("is_second", [True, False])
