@@ -253,8 +253,9 @@ PROGRAMS = {
     "WHAM": Program(save_wham, "wham_output.pkl", ("pose_world", "trans_world"), 30.0),
     "GVHMR": Program(save_gvhmr, "hmr4d_results.pt", tuple(f"smpl_params_global.{key}" for key in
                                                            ("body_pose", "global_orient", "transl"))),
-    "GVHMR, one tensor twice": Program(save_gvhmr_shared, "hmr4d_results.pt", tuple(
-        f"smpl_params_global.{key}" for key in ("body_pose", "global_orient", "transl"))),
+    "GVHMR, one tensor twice": Program(save_gvhmr_shared, "hmr4d_results.pt", (
+        "smpl_params_global.body_pose", "smpl_params_incam.body_pose", "smpl_params_global.global_orient",
+        "smpl_params_global.transl")),
     "SMPL-X's names": Program(save_gvhmr_npz, "a.npz", ("body_pose", "global_orient", "transl"), 30.0),
     "GEM-X": Program(save_gem_x, "hpe_results.pt", tuple(f"body_params_global.{key}" for key in
                                                          ("body_pose", "global_orient", "transl")), joints=SOMA_77),

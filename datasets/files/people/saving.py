@@ -16,7 +16,7 @@ from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npy, write_npz
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.pickles.results import torch_archive
+from selfcorrect.storage.pickles.torch_archive import encode_tensors
 
 from .average import put_on_average_body, put_on_body
 from .sam3d import frames_of
@@ -44,7 +44,7 @@ def write_gvhmr(path: Path, motion: Motion) -> None:
         }
     content["K_fullimg"] = _zeros(motion, 3, 3)
     content["net_outputs"] = {}
-    write_atomically(path, torch_archive(content))
+    write_atomically(path, encode_tensors(content))
 
 
 def write_gem_x(path: Path, motion: Motion) -> None:
@@ -65,7 +65,7 @@ def write_gem_x(path: Path, motion: Motion) -> None:
         "scale_params": _zeros(body, 68),
     }
     content = {"body_params_global": params, "K_fullimg": _zeros(body, 3, 3)}
-    write_atomically(path, torch_archive(content))
+    write_atomically(path, encode_tensors(content))
 
 
 def write_wham(path: Path, motion: Motion) -> None:

@@ -2,7 +2,7 @@
 
 A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary in it that has the
 keys of a row is a person. Rotations of the pelvis and the joints below it are rotation vectors or matrices, in an array
-or two. Other arrays of a file stay as they are.
+or two. Other arrays of a file stay as they are, unless the file stores the same numbers for them.
 """
 
 import math

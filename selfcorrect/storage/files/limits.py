@@ -1,6 +1,5 @@
 """Limits on users' files: only regular files are opened, only below their folder, up to a limit of memory."""
 
-import lzma
 import os
 import re
 import stat
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from ...core.checks import describe_value
 from ...core.errors import InputError, SettingError, shorten_message
@@ -127,47 +126,27 @@ def read_bytes(path: Path) -> bytes:
 def read_unpacked(path: Path) -> bytes:
     """Return the content of a regular file, unpacked within the limit on memory if its name ends in `.gz`."""
     content = read_bytes(path)
-    if path.suffix != ".gz":
-        return content
-    parts: list[bytes] = []
-    size = 0
-    packed = content
-    while packed:  # a file of gzip may have several parts
-        decompressor = zlib.decompressobj(31)
-        parts.append(unpack(path, packed, decompressor))
-        packed = decompressor.unused_data
-        size += len(parts[-1])
-        check_unpacked(path, size, stored=len(content))
-    return b"".join(parts)
+    return unpack(path, content) if path.suffix == ".gz" else content
 
 
-class Decompressor(Protocol):
-    """A decompressor of zlib, bz2 or lzma."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
-
-
-def unpack(what: object, content: bytes, decompressor: Decompressor, copies: int = 1) -> bytes:
-    """Return compressed content, unpacked.
+def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
+    """Return content that gzip or zlib compressed, unpacked.
 
     Args:
-        decompressor: Decompressor that has not been used yet.
         copies: Number of copies in memory that count against the limit.
 
     Raises:
         InputError: The content is damaged or cut off, or would take more memory than the limit.
     """
     most = max(unpacked_limit_bytes(), _MAX_GROWTH * len(content)) // copies
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
         unpacked = decompressor.decompress(content, most + 1)
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+    except zlib.error as error:
         raise InputError(f"{what}: cannot be unpacked ({shorten_message(error)})") from error
     check_unpacked(what, copies * len(unpacked), stored=len(content))
-    if not decompressor.eof:
-        raise InputError(f"{what}: cannot be unpacked, as it is cut off")
+    if not decompressor.eof or decompressor.unused_data:
+        raise InputError(f"{what}: cannot be unpacked, as it is cut off or continued by something else")
     return unpacked
 
 

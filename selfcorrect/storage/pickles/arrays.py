@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .trees import STORAGES, Call, Refused, Storage, Value, require_type
+from ..files.limits import Budget
+from .values import STORAGES, Call, Content, Refused, Storage, Text, Value, require_type
 
 _MAX_EMPTY_SIDE = 2**24
 _MAX_CODE_LENGTH = 20
@@ -15,15 +17,53 @@ _MAX_AXES = 32
 _NUMBERS_AND_TEXT = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|[SUa][1-9]\d{0,8}|\?|[bBhHiIlLqQefd])")
 
 
-def decode_value(call: Call) -> np.ndarray | np.generic | None:
-    """Return an array (read-only, a view of the file's bytes if possible) or number of NumPy; None for other calls."""
-    match call.meaning:
+@dataclass(frozen=True, eq=False, slots=True)
+class Array:
+    """An array as a window on bytes of a file."""
+
+    content: Content
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    """Steps along the axes, bytes."""
+    offset: int = 0
+    """Position of its first number in the content, bytes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Size of a copy, bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def view(self, buffer: bytes | bytearray | None = None) -> np.ndarray:
+        """Return a view of the content, which is read-only, or of a buffer in its place."""
+        buffer = self.content.payload if buffer is None else buffer
+        if not math.prod(self.shape):
+            return np.zeros(self.shape, self.dtype)
+        return np.ndarray(self.shape, self.dtype, buffer, self.offset, self.strides)
+
+
+def decode_leaf(leaf: Value, budget: Budget) -> Value:
+    """Return what a call describes, one level deep: an array, a number, bytes, or what it wraps; else the call."""
+    if isinstance(leaf, Content):
+        return leaf.payload
+    if not isinstance(leaf, Call):
+        return leaf
+    match leaf.meaning:
         case "_reconstruct" | "_frombuffer":
-            shape, dtype, fortran, content = _describe_array(call)
-            return _decode_array(decode_dtype(dtype), shape, decode_bytes(content), "F" if fortran else "C")
+            return _decode_objects(leaf) if _is_object_array(leaf) else _decode_numpy(leaf, budget)
         case "scalar":
-            return decode_scalar(call)
-    return None
+            return decode_scalar(leaf)
+        case "encode" | "bytes":
+            content = decode_bytes(leaf)
+            budget.take(len(content.payload))
+            return content.payload
+        case "tensor_v2":
+            return _decode_tensor(leaf)
+        case "parameter" | "tuple":
+            return leaf.args[0]
+        case "chumpy":  # None for an expression that was not computed
+            return require_type(leaf.state, dict).get("x")
+    return leaf
 
 
 def _describe_array(call: Call) -> tuple[Value, Call, bool, Value]:
@@ -35,12 +75,18 @@ def _describe_array(call: Call) -> tuple[Value, Call, bool, Value]:
     return shape, require_type(dtype, Call), bool(fortran), content
 
 
-def is_object_array(call: Call) -> bool:
-    """Return whether a call describes an array of objects."""
+def _decode_numpy(call: Call, budget: Budget) -> Array:
+    shape, dtype, fortran, value = _describe_array(call)
+    content = decode_bytes(value)
+    budget.take(len(content.payload))
+    return _make_array(content, decode_dtype(dtype), decode_shape(shape), "F" if fortran else "C")
+
+
+def _is_object_array(call: Call) -> bool:
     return call.meaning == "_reconstruct" and decode_dtype_code(_describe_array(call)[1])[-2:] in ("O8", "O")
 
 
-def decode_objects(call: Call) -> Value:
+def _decode_objects(call: Call) -> Value:
     """Return the content of an array of objects: the item of a 0-d array, the list of a 1-d array."""
     shape, _, _, items = _describe_array(call)
     items = require_type(items, list)
@@ -54,20 +100,25 @@ def decode_objects(call: Call) -> Value:
 def decode_scalar(call: Call) -> Any:
     """Return a number or text of NumPy."""
     dtype, content = call.args
-    return _decode_array(decode_dtype(dtype), (), decode_bytes(content))[()]
+    return _make_array(decode_bytes(content), decode_dtype(dtype), ()).view()[()]
 
 
-def _decode_array(dtype: np.dtype, shape: Value, content: bytes, order: Any = "C") -> np.ndarray:
-    """Return the array (read-only) of a type and shape in bytes, which it has to fill."""
-    sides = decode_shape(shape)
-    if max(sides, default=0) > max(len(content), _MAX_EMPTY_SIDE) or math.prod(sides) * dtype.itemsize != len(content):
-        raise Refused(f"{len(content)} bytes for an array of shape {sides[:8]} and type {dtype}")
-    array = np.frombuffer(content, dtype) if content else np.zeros(0, dtype)
-    if dtype.kind == "b" and array.view(np.uint8).max(initial=0) > 1:
+def _make_array(content: Content, dtype: np.dtype, shape: tuple[int, ...], order: str = "C") -> Array:
+    """Return the array of a type and shape in bytes, which it has to fill."""
+    size = len(content.payload)
+    if max(shape, default=0) > max(size, _MAX_EMPTY_SIDE) or math.prod(shape) * dtype.itemsize != size:
+        raise Refused(f"{size} bytes for an array of shape {shape[:8]} and type {dtype}")
+    _check_numbers(content.payload, dtype)
+    steps = row_major_strides(shape) if order == "C" else row_major_strides(shape[::-1])[::-1]
+    return Array(content, dtype, shape, tuple(step * dtype.itemsize for step in steps))
+
+
+def _check_numbers(payload: bytes | memoryview, dtype: np.dtype) -> None:
+    """Refuse bytes that are no truth values or no text."""
+    if dtype.kind == "b" and np.frombuffer(payload, np.uint8).max(initial=0) > 1:
         raise Refused("truth values that are neither true nor false")
-    if dtype.kind == "U" and array.view(dtype.byteorder + "u4").max(initial=0) > 0x10FFFF:
+    if dtype.kind == "U" and np.frombuffer(payload, dtype.byteorder + "u4").max(initial=0) > 0x10FFFF:
         raise Refused("text of characters that do not exist")
-    return array.reshape(sides, order=order)
 
 
 def decode_dtype(dtype: Value) -> np.dtype:
@@ -105,54 +156,47 @@ def _decode_length(side: Value) -> int:
     return side
 
 
-def decode_bytes(content: Value) -> bytes:
+def decode_bytes(value: Value) -> Content:
     """Return bytes, which Python 2 stored as text."""
-    if isinstance(content, Call) and content.meaning == "encode" and content.args[1:] == ("latin1",):
-        content = require_type(content.args[0], str)
-    if (
-        isinstance(content, Call) and content.meaning == "bytes" and not content.args
-    ):  # how Python 3 says b"" to Python 2
-        return b""
-    return content.encode("latin-1") if isinstance(content, str) else require_type(content, bytes)
-
-
-def encode_array(call: Call, array: np.ndarray) -> Call:
-    """Return the call of an array of the same name and type with other numbers."""
-    dtype = _describe_array(call)[1]
-    if call.meaning == "_frombuffer":
-        return Call(call.name, (array.tobytes(), dtype, array.shape, "C"))
-    return Call(call.name, call.args, call.is_new_object, (1, array.shape, dtype, False, array.tobytes()))
+    if isinstance(value, Call) and value.meaning == "encode" and value.args[1:] == ("latin1",):
+        value = require_type(value.args[0], Text)
+    if isinstance(value, Call) and value.meaning == "bytes" and not value.args:  # how Python 3 says b"" to Python 2
+        return Content(b"")
+    return Content(value.encode("latin-1"), value.place) if isinstance(value, Text) else require_type(value, Content)
 
 
 # --- PyTorch ---------------------------------------------------------------------------------------------------------
 
-TORCH = dict(zip(STORAGES, ("<f4", "<f8", "<f2", "", "<i8", "<i4", "<i2", "<i1", "<u1", "|b1"), strict=True))
+TORCH: dict[str, str] = dict(
+    zip(STORAGES, ("<f4", "<f8", "<f2", "", "<i8", "<i4", "<i2", "<i1", "<u1", "|b1"), strict=True)
+)
 """Type codes of PyTorch's storages, "" for a type that NumPy lacks."""
 
 
 def storage_code(storage: Storage) -> str:
     """Return the type code of the numbers in a storage."""
-    return TORCH[require_type(storage.description[1].meaning, str).removesuffix(" storage")]
+    return TORCH[storage.kind.meaning.removesuffix(" storage")]
 
 
-def decode_tensor(call: Call, storage: Storage) -> np.ndarray | None:
-    """Return a tensor as a read-only view of its storage, None for a type that NumPy lacks."""
+def _decode_tensor(call: Call) -> Array | Call:
+    """Return a tensor as a window on its storage; the call for a type that NumPy lacks."""
+    storage = require_type(call.args[0], Storage)
     if not (code := storage_code(storage)):
-        return None
+        return call
     dtype = np.dtype(code)
     offset = _decode_length(call.args[1])
     shape = decode_shape(call.args[2])
     strides = decode_shape(call.args[3])
     if len(shape) != len(strides):
         raise Refused("a shape that is none")
-    if storage.numbers is None:
-        storage.numbers = _decode_array(dtype, (len(storage.content) // dtype.itemsize,), storage.content)
-    numbers = storage.numbers
+    if storage.size % dtype.itemsize:
+        raise Refused(f"{storage.size} bytes for numbers of type {dtype}")
+    _check_numbers(memoryview(storage.content.payload)[storage.start : storage.start + storage.size], dtype)
     last = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True))
-    if math.prod(shape) and last >= len(numbers):
+    if math.prod(shape) and last >= storage.size // dtype.itemsize:
         raise Refused(f"an array of shape {shape[:8]} that reaches out of its numbers")
-    steps = [stride * dtype.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False)
+    steps = tuple(stride * dtype.itemsize for stride in strides)
+    return Array(storage.content, dtype, shape, steps, storage.start + offset * dtype.itemsize)
 
 
 def row_major_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

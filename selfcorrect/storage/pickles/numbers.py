@@ -1,18 +1,14 @@
 """Read numbers from pickle files of body models and datasets, without running code in them."""
 
-import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ...core.errors import InputError
 from ..files.arrays import skip_to_objects
 from ..files.limits import Budget, open_file, read_bytes
-from .arrays import decode_bytes, decode_objects, decode_sparse, decode_value, is_object_array
-from .reader import Reader, refuse_damage
-from .trees import Call, Refused, Value, map_leaves, require_type
+from .arrays import Array, decode_sparse
+from .reader import map_leaves, read_tree, refuse_damage
+from .values import SPARSE, Call, Name, Refused, Storage, Value
 
 
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
@@ -52,27 +48,18 @@ def read_pickled_npy(path: Path) -> Any:
 def _values_in(path: Path, content: bytes) -> Any:
     budget = Budget(path, stored=len(content))
 
-    def plain(_: str, value: Value, below: Callable[[Value], Any]) -> Any:
+    def copy_leaf(_: str, leaf: Value) -> Any:
         """Return the number, text or array that a leaf describes."""
-        if value is None or isinstance(value, bool | int | float | str | bytes):
-            return value
-        if not isinstance(value, Call):
-            raise Refused(f"a bare name ({value.meaning})")
-        if is_object_array(value):
-            return below(decode_objects(value))
-        if value.meaning == "chumpy":  # None for an expression that was not computed
-            return below(require_type(value.state, dict).get("x"))
-        if value.meaning in ("csc", "csr", "coo"):
-            return decode_sparse(value, below, budget.take)
-        if value.meaning in ("encode", "bytes"):
-            text = decode_bytes(value)
-            budget.take(len(text))
-            return text
-        decoded = decode_value(value)
-        if decoded is None:
-            raise Refused(f"a bare {value.meaning}")
-        budget.take(decoded.nbytes)
-        return decoded.copy(order="K") if isinstance(decoded, np.ndarray) else decoded
+        if isinstance(leaf, Array):
+            budget.take(leaf.nbytes)
+            return leaf.view().copy(order="K")
+        if isinstance(leaf, str):
+            return str(leaf)
+        if isinstance(leaf, Call) and leaf.meaning in SPARSE:
+            return decode_sparse(leaf, lambda part: map_leaves(part, copy_leaf, budget), budget.take)
+        if isinstance(leaf, Name | Call | Storage):
+            raise Refused(f"a bare {getattr(leaf, 'meaning', 'storage')}")
+        return leaf
 
     with refuse_damage(path):
-        return map_leaves(Reader(io.BytesIO(content), budget).load(), plain, budget)
+        return map_leaves(read_tree(content, 0, budget), copy_leaf, budget)

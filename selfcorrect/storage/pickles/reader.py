@@ -1,8 +1,8 @@
 """Read pickles as trees, without a call of anything that they name.
 
 `Reader` is Python's unpickler, which looks names up in a table and imports none. Each call in the file becomes a `Call`
-in the tree; `arrays` decodes those into numbers. Each step counts against the memory limit, so that a small file takes
-neither much time nor memory.
+in the tree; `arrays` decodes calls into arrays, which are windows on bytes of the file. Each step counts against the
+memory limit, so that a small file takes neither much time nor memory.
 
 It is the Python version of `pickle.Unpickler`, as joblib uses it: the version in C takes 64 GB of memory for a place
 that nine bytes name. A separate process with limits would take longer to start than most files take to read, and
@@ -12,23 +12,32 @@ Windows and macOS would not keep its limit of memory.
 import io
 import math
 import pickle
-from collections import OrderedDict, defaultdict
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from ...core.errors import InputError, shorten_message
 from ..files.limits import Budget
-from .arrays import decode_dtype, decode_dtype_code, decode_scalar, decode_shape
-from .trees import BYTES_PER_STEP, NAMES, Call, Name, Refused, Storage, Value, require_type
+from .arrays import (
+    decode_bytes,
+    decode_dtype,
+    decode_dtype_code,
+    decode_leaf,
+    decode_scalar,
+    decode_shape,
+    storage_code,
+)
+from .values import SPARSE, STORAGES, Call, Content, Name, Place, Refused, Storage, Text, Value, require_type
 
-_RECONSTRUCT = NAMES["numpy.core.multiarray", "_reconstruct"]
-_MAX_INDEX, _MAX_KEY_LENGTH = 2**31, 1000
-_CALLABLE_MEANINGS = (
-    "_reconstruct", "_frombuffer", "scalar", "dtype", "encode", "bytes", "tensor_v2", "parameter", "storage", "tuple",
-    "nothing",
-)  # fmt: skip
+BYTES_PER_STEP = 256
+"""Share of the memory limit that an opcode takes: 2,000,000 of them in 512 MB."""
+MAX_DEPTH = 64
+_MAX_INDEX = 2**31
+_MAX_KEY_LENGTH = 1000
 
 
 @contextmanager
@@ -46,6 +55,41 @@ def refuse_damage(path: Path) -> Iterator[None]:
         ) from error
 
 
+_NOTHING = {
+    "torch": ("device", "dtype", "float32", "float64", "float16", "bfloat16", "int64", "int32", "bool"),
+    **dict.fromkeys(("builtins", "__builtin__"), ("dict", "list", "int", "float", "set", "str")),
+    "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath"),
+    "pathlib._local": ("Path", "PosixPath", "WindowsPath"),
+}
+_MEANINGS = {
+    **{(f"numpy.{core}.multiarray", name): name for core in ("core", "_core") for name in ("_reconstruct", "scalar")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): "_frombuffer" for core in ("core", "_core")},
+    **{("numpy", name): name for name in ("ndarray", "dtype")},
+    **{(f"scipy.sparse.{at}{kind}", f"{kind}_{end}"): kind for kind in SPARSE for at in ("", "_")
+       for end in ("matrix", "array")},
+    ("_codecs", "encode"): "encode",
+    ("__builtin__", "bytes"): "bytes",
+    **{(module, "_reconstructor"): "_reconstructor" for module in ("copy_reg", "copyreg")},
+    **{(module, "object"): "object" for module in ("__builtin__", "builtins")},
+    **{("torch._utils", f"_rebuild_{name}"): name for name in ("tensor_v2", "parameter")},
+    **{("torch", f"{kind}Storage"): f"{kind} storage" for kind in STORAGES},
+    ("torch.storage", "_load_from_bytes"): "storage",
+    ("torch", "Size"): "tuple",
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"): "joblib",
+    **{("collections", name): "dict" for name in ("OrderedDict", "defaultdict")},
+    **{(module, name): "nothing" for module, names in _NOTHING.items() for name in names},
+}  # fmt: skip
+"""Names that a pickle may hold, with their meanings; old files name old modules of NumPy and SciPy. Values that are no
+numbers are skipped as "nothing"; other names are refused."""
+
+_CALLABLE_MEANINGS = (
+    "_reconstruct", "_frombuffer", "scalar", "dtype", "encode", "bytes", "tensor_v2", "parameter", "tuple",
+    "nothing",
+)  # fmt: skip
+
+
+# --- the reader ------------------------------------------------------------------------------------------------------
+
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
 _REFUSED_OPCODES = (
     pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EMPTY_SET,
@@ -57,11 +101,18 @@ _REFUSED_OPCODES = (
 class _Steps(dict[int, Callable[[Any], None]]):
     """Handlers of opcodes, each of which counts as a step."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, file: io.BytesIO, budget: Budget) -> None:
         super().__init__(_HANDLERS)
+        self.file = file
         self.take = budget.take
+        self.code = 0
+        """The latest opcode."""
+        self.start = 0
+        """Its position."""
 
     def __getitem__(self, code: int) -> Callable[[Any], None]:
+        self.code = code
+        self.start = self.file.tell() - 1
         self.take(BYTES_PER_STEP)
         return super().__getitem__(code)
 
@@ -76,7 +127,7 @@ class Reader(_UNPICKLER):
         self,
         file: io.BytesIO,
         budget: Budget,
-        beside: Mapping[str, bytes] | None = None,
+        storages: Mapping[str, Content] | None = None,
         *,
         nested: bool = False,
     ) -> None:
@@ -84,66 +135,96 @@ class Reader(_UNPICKLER):
 
         Args:
             budget: Limit on the memory of all content of the file.
-            beside: Contents of PyTorch's storages by key; None if they follow the pickle.
+            storages: Contents of PyTorch's storages by key; None if they follow the pickle.
             nested: Whether the pickle is in an array of another one.
         """
         super().__init__(file, encoding="latin-1")
         self.file = file
         self.budget = budget
-        self.beside = beside
+        self.contents = storages
         self.nested = nested
-        self.dispatch = _Steps(budget)
+        self.dispatch = _Steps(file, budget)
         self.storages: dict[str, Storage] = {}
 
     def find_class(self, module: str, name: str) -> Name:
         """Return the meaning of a name; nothing is imported."""
         if module == "chumpy" or module.startswith("chumpy."):
-            return Name(module, name, "chumpy")
-        if (module, name) not in NAMES:
+            return Name("chumpy")
+        if (module, name) not in _MEANINGS:
             raise Refused(f"{module}.{name}"[:200])
-        return NAMES[module, name]
+        return Name(_MEANINGS[module, name])
 
     def persistent_load(self, pid: Value) -> Storage:
         """Return a storage of PyTorch, the same storage for the same key."""
-        description = require_type(pid, tuple)[:5]
-        key = require_type(description[2], str)
-        if key not in self.storages:
-            self.storages[key] = Storage(description, b"" if self.beside is None else self.beside[key])
+        _, kind, key, *_ = require_type(pid, tuple)
+        if require_type(key, str) not in self.storages:
+            content = Content(b"") if self.contents is None else self.contents[key]
+            self.storages[key] = Storage(require_type(kind, Name), content, size=len(content.payload))
         return self.storages[key]
+
+    def _name(self) -> None:
+        name = require_type(self.stack.pop(), str)
+        self.stack.append(self.find_class(require_type(self.stack.pop(), str), name))
+
+    def _skip_frame(self) -> None:
+        """Read on in the file: a frame is only a hint of what to read at once."""
+        self.read(8)
+
+    def _read_bytes(self) -> None:
+        code = self.dispatch.code
+        _UNPICKLER.dispatch[pickle.BINBYTES8[0] if code == pickle.BYTEARRAY8[0] else code](self)
+        payload = self.stack[-1]
+        end = self.file.tell()
+        self.stack[-1] = Content(payload, Place(end - len(payload), end))
+
+    def _read_text(self) -> None:
+        opcode = bytes([self.dispatch.code])
+        _UNPICKLER.dispatch[opcode[0]](self)
+        text = Text(self.stack[-1])
+        end = self.file.tell()
+        if opcode in (pickle.BINSTRING, pickle.SHORT_BINSTRING):
+            text.place = Place(end - len(text), end)
+        else:
+            text.place = Place(self.dispatch.start, end, _encode_string if opcode == pickle.STRING else _encode_unicode)
+        self.stack[-1] = text
 
     def _reduce(self) -> None:
         args = require_type(self.stack.pop(), tuple)
         name = require_type(self.stack.pop(), Name)
         if name.meaning == "_reconstructor" and len(args) == 3 and getattr(args[1], "meaning", "") == "object":
-            self.stack.append(Call(require_type(args[0], Name), (), is_new_object=True))
-        elif name.meaning == "dict" and not args:
-            self.stack.append(OrderedDict())
-        elif (
-            name.meaning == "dict"
-            and args[1:] == ()
-            and (args[0] is None or require_type(args[0], Name).name in _FACTORIES)
-        ):
-            self.stack.append(defaultdict(None if args[0] is None else _FACTORIES[args[0].name]))
+            self.stack.append(Call(require_type(args[0], Name).meaning, ()))
+        elif name.meaning == "dict" and len(args) <= 1:  # a default is given as a function
+            if args and args[0] is not None:
+                require_type(args[0], Name)
+            self.stack.append({})
+        elif name.meaning == "storage":
+            self.stack.append(self._read_storage(*args))
         elif name.meaning in _CALLABLE_MEANINGS:
-            self.stack.append(Call(name, args))
+            self.stack.append(Call(name.meaning, args))
         else:
             raise Refused(f"a call of {name.meaning}")
 
+    def _read_storage(self, value: Value) -> Storage:
+        """Return the storage of a tensor that is in a file within this file."""
+        content = decode_bytes(value)
+        self.budget.take(len(content.payload))
+        inner = require_type(read_tree(content.payload, 0, self.budget), Storage)
+        assert inner.content.place is not None
+        return Storage(inner.kind, content, inner.content.place.start, inner.size)
+
     def _new_object(self) -> None:
         args = require_type(self.stack.pop(), tuple)
-        name = require_type(self.stack.pop(), Name)
-        self.stack.append(Call(name, args, is_new_object=True))
+        self.stack.append(Call(require_type(self.stack.pop(), Name).meaning, args))
 
     def _build(self) -> None:
         state = self.stack.pop()
         call = require_type(self.stack[-1], Call)
-        call.state = self._array_behind(require_type(state, dict)) if call.meaning == "joblib" else state
         if call.meaning == "joblib":
-            call.name = _RECONSTRUCT
-            call.args = (NAMES["numpy", "ndarray"], (0,), b"b")
-            call.is_new_object = False
+            state = self._read_joblib_state(require_type(state, dict))
+            call.meaning = "_reconstruct"
+        call.state = state
 
-    def _array_behind(self, wrapper: dict[str, Value]) -> Value:
+    def _read_joblib_state(self, wrapper: dict[str, Value]) -> Value:
         """Return the state of an array that joblib describes, whose bytes follow in the file."""
         if self.nested:
             raise Refused("joblib's arrays in arrays")
@@ -154,10 +235,7 @@ class Reader(_UNPICKLER):
         if isinstance(wrapper.get("numpy_array_alignment_bytes"), int):
             self.file.seek(self.file.read(1)[0], io.SEEK_CUR)
         size = math.prod(decode_shape(shape)) * decode_dtype(dtype).itemsize
-        content = self.file.read(size) if size <= self.file.getbuffer().nbytes else b""
-        if len(content) != size:
-            raise ValueError("an array ends before its numbers do")
-        return 1, shape, dtype, wrapper.get("order") == "F", content
+        return 1, shape, dtype, wrapper.get("order") == "F", read_content(self.file, size)
 
     def _dict(self) -> None:
         items = self.pop_mark()
@@ -175,6 +253,8 @@ class Reader(_UNPICKLER):
     def _set_pairs(self, items: list[Value]) -> None:
         target = require_type(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
+            if isinstance(key, Content):
+                key = key.payload
             if isinstance(key, Call) and key.meaning == "scalar":  # programs count people with NumPy's numbers
                 key = decode_scalar(key).item()
             if not isinstance(key, str | bytes | float) and not (isinstance(key, int) and abs(key) < _MAX_INDEX):
@@ -184,14 +264,100 @@ class Reader(_UNPICKLER):
             target[key] = value
 
 
-_FACTORIES: dict[str, Any] = {"dict": dict, "list": list, "int": int, "float": float, "set": set, "str": str}
+def read_content(file: io.BytesIO, size: int) -> Content:
+    """Return the next bytes of a file; ValueError if there are fewer."""
+    start = file.tell()
+    if not 0 <= size <= file.getbuffer().nbytes - start:
+        raise ValueError("an array ends before its numbers do")
+    return Content(file.read(size), Place(start, start + size))
+
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+"""First number of PyTorch's files before zip archives."""
+
+
+def read_tree(content: bytes, start: int, budget: Budget, storages: Mapping[str, Content] | None = None) -> Value:
+    """Return the tree of a pickle.
+
+    PyTorch's files before zip archives are several pickles, then the storages.
+
+    Args:
+        storages: Contents of the storages of PyTorch's archive by key.
+    """
+    file = io.BytesIO(content)
+    file.seek(start)
+    tree = Reader(file, budget, storages).load()
+    if tree != _LEGACY_MAGIC:
+        return tree
+    for _ in range(2):
+        Reader(file, budget).load()
+    reader = Reader(file, budget)
+    tree = reader.load()
+    for key in require_type(Reader(file, budget).load(), list):
+        storage = reader.storages[require_type(key, str)]
+        storage.size = struct.unpack("<q", file.read(8))[0] * np.dtype(storage_code(storage) or "<f2").itemsize
+        storage.content = read_content(file, storage.size)
+    return tree
+
+
+LeafFunction: TypeAlias = Callable[[str, Value], Value]
+"""Function that replaces a leaf, of its name and the leaf."""
+
+
+def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = MAX_DEPTH, name: str = "") -> Value:
+    """Return a tree with other leaves; their names are the keys that lead to them, joined by dots.
+
+    A part that the file uses in many places counts in each, so that a small file cannot become a large value.
+
+    Args:
+        act: Function that replaces a leaf.
+        budget: Limit on memory, against which each step counts.
+        deepest: Levels of nesting that are left.
+    """
+    budget.take(BYTES_PER_STEP + len(name))
+    if deepest < 0:
+        raise Refused("too much that is nested")
+
+    def map_item(key: object, item: Value) -> Value:
+        word = key.decode("latin-1") if isinstance(key, bytes) else str(key)
+        return map_leaves(item, act, budget, deepest - 1, f"{name}.{word}" if name else word)
+
+    if isinstance(tree, dict):
+        return {key: map_item(key, item) for key, item in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(map_item(index, item) for index, item in enumerate(tree))
+    leaf = decode_leaf(tree, budget)
+    if isinstance(leaf, dict | list | tuple) or (isinstance(leaf, Call) and leaf is not tree):
+        return map_leaves(leaf, act, budget, deepest - 1, name)
+    return act(name, leaf)
+
+
+def _encode_string(content: bytes) -> bytes:
+    """Encode a text of Python 2."""
+    return pickle.BINSTRING + struct.pack("<i", len(content)) + content
+
+
+def _encode_unicode(content: bytes) -> bytes:
+    """Encode bytes as Python 3 does for Python 2, as a text of Latin-1."""
+    text = content.decode("latin-1").encode()
+    return pickle.BINUNICODE + struct.pack("<I", len(text)) + text
+
+
+_BYTES = (pickle.SHORT_BINBYTES, pickle.BINBYTES, pickle.BINBYTES8, pickle.BYTEARRAY8)
+_TEXTS = (
+    pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
+    pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
+)  # fmt: skip
 _HANDLERS: dict[int, Callable[[Any], None]] = {
     **{code: action for code, action in _UNPICKLER.dispatch.items() if bytes([code]) not in _REFUSED_OPCODES},
+    **{opcode[0]: Reader._read_bytes for opcode in _BYTES},
+    **{opcode[0]: Reader._read_text for opcode in _TEXTS},
+    pickle.FRAME[0]: Reader._skip_frame,
+    pickle.STACK_GLOBAL[0]: Reader._name,
     pickle.REDUCE[0]: Reader._reduce,
     pickle.NEWOBJ[0]: Reader._new_object,
     pickle.BUILD[0]: Reader._build,
     pickle.DICT[0]: Reader._dict,
     pickle.SETITEM[0]: Reader._set_item,
     pickle.SETITEMS[0]: Reader._set_items,
-    pickle.BYTEARRAY8[0]: _UNPICKLER.dispatch[pickle.BINBYTES8[0]],
 }

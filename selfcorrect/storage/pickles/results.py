@@ -1,25 +1,19 @@
 """Results that programs save as named arrays: .npz, and nested dictionaries as .pkl, .pt and .npy of objects.
 
 They are read and written back. Nothing in the files is run (see `reader`); PyTorch and joblib are not needed. The name
-of an array is the keys that lead to it, joined by dots: "people.1.smplx_world.pose". Writing keeps everything except
-the numbers that changed. If two names share an array and the array changes under a name, the other name keeps the old
-array.
+of an array is the keys that lead to it, joined by dots: "people.1.smplx_world.pose". Writing keeps every byte
+except the numbers that changed. If two names share an array, it changes under both.
 """
 
-import bz2
 import gzip
 import io
-import lzma
 import math
-import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,38 +21,16 @@ from ...core.errors import InputError, shorten_message
 from ..files.arrays import NUMERIC, read_npz, read_shapes, skip_to_objects, write_npz
 from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpack
 from ..files.writing import replacing
-from .arrays import (
-    TORCH,
-    decode_bytes,
-    decode_objects,
-    decode_tensor,
-    decode_value,
-    encode_array,
-    is_object_array,
-    row_major_strides,
-    storage_code,
-)
-from .reader import Reader, refuse_damage
-from .trees import NAMES, Call, Storage, Value, map_leaves, require_type, write_pickle
+from .arrays import Array
+from .reader import map_leaves, read_tree, refuse_damage
+from .torch_archive import write_archive
+from .values import Content, Place, Value
 
-_UNPACKING_LZMA = partial(lzma.LZMADecompressor, memlimit=2**28)
-_COMPRESSIONS: dict[bytes, tuple[Callable[[], Any], Callable[[bytes], bytes]]] = {
-    b"\x1f\x8b": (partial(zlib.decompressobj, 31), gzip.compress),
-    b"\x78": (zlib.decompressobj, zlib.compress),
-    b"BZh": (bz2.BZ2Decompressor, bz2.compress),
-    b"\xfd7zXZ": (_UNPACKING_LZMA, lzma.compress),
-    b"\x5d\x00": (_UNPACKING_LZMA, partial(lzma.compress, format=lzma.FORMAT_ALONE)),
-}
-"""Compressions of joblib by the first bytes of a file: a function for a decompressor, and a function for a
-compressor."""
+_COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compress, b"\x78": zlib.compress}
+"""Functions that compress as joblib does, by the first bytes of a file."""
 
 _COPIES_IN_MEMORY = 3
 """Number of copies of compressed content in memory while it is read."""
-
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-"""First number of PyTorch's files before zip archives."""
-
-_ARCHIVE = {"archive/data.pkl": b"", "archive/byteorder": b"little", "archive/version": b"3\n"}
 
 
 class Results(ABC):
@@ -109,7 +81,10 @@ def open_results(path: Path) -> Results:
         with open_file(path) as file:
             skip_to_objects(path, file)
             return _PickledResults(path, content, file.tell())
-    return _PickledResults(path, *_decompress(path, content))
+    for start, pack in _COMPRESSIONS.items():
+        if content.startswith(start):
+            return _PickledResults(path, unpack(path, content, _COPIES_IN_MEMORY), pack=pack)
+    return _PickledResults(path, content)
 
 
 def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
@@ -123,15 +98,6 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
             return None
         check_unpacked(path, _COPIES_IN_MEMORY * sum(info.file_size for info in infos), stored=len(content))
         return {info.filename: archive.read(info) for info in infos}
-
-
-def _decompress(path: Path, content: bytes) -> tuple[bytes, int, Callable[[bytes], bytes]]:
-    """Decompress a file of joblib, within bounds; also returns the start of its pickle, and a function to compress."""
-    compression = next((pair for start, pair in _COMPRESSIONS.items() if content.startswith(start)), None)
-    if compression is None:
-        return content, 0, bytes
-    make_decompressor, pack = compression
-    return unpack(path, content, make_decompressor(), _COPIES_IN_MEMORY), 0, pack
 
 
 class _NpzResults(Results):
@@ -181,166 +147,81 @@ class _PickledResults(Results):
             entries: Entries of PyTorch's archive, the pickle first, instead of the content.
         """
         self.path = path
-        self._head = content[:start]
-        self._entries = entries
+        self._entries = {"": content} if entries is None else entries
         self._pack = pack
         self.numbers: dict[str, float] = {}
-        self._arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, Array] = {}
         self._budget = Budget(path, stored=path.stat().st_size)
         others: set[str] = set()
         with refuse_damage(path):
-            if entries is None:
-                self._budget.take(len(content))
-                self._tree, self._protocol, old = _read_tree(content, start, self._budget)
-                self._entries = _ARCHIVE if old else None
-            else:
-                self._budget.take(sum(map(len, entries.values())))
-                folder = next(iter(entries)).removesuffix("data.pkl") + "data/"
-                beside = {name.removeprefix(folder): entry for name, entry in entries.items() if folder in name}
-                pickle = next(iter(entries.values()))
-                self._tree, self._protocol, _ = _read_tree(pickle, 0, self._budget, beside)
-            map_leaves(self._tree, partial(self._note_leaf, others), self._budget)
+            self._budget.take(sum(map(len, self._entries.values())))
+            first = next(iter(self._entries))
+            storages = {}
+            for name, entry in self._entries.items():
+                if name.startswith(folder := _storage_folder(first)):
+                    storages[name.removeprefix(folder)] = Content(entry, Place(0, len(entry), entry=name))
+            tree = read_tree(self._entries[first], start, self._budget, None if entries is None else storages)
+            map_leaves(tree, partial(self._note_leaf, others), self._budget)
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
         self.others = frozenset(others)
 
     def array(self, name: str) -> np.ndarray:
         array = self._arrays[name]
         self._budget.take(array.nbytes)
-        return array.copy()
+        return array.view().copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this file with other numbers, of the same shapes, under some names."""
+        """Write a file like this file with other numbers, of the same shapes, under some names.
+
+        Raises:
+            InputError: A shape differs, or two names share numbers that are to differ.
+        """
         del frames
+        buffers: dict[Content, bytearray] = {}
         for name, array in changed.items():
-            if array.shape != (old := self.shapes[name]):
+            window = self._arrays[name]
+            if array.shape != window.shape:
                 raise InputError(
-                    f"{target}: {name} of {self.path.name} has shape {old}, and {array.shape} does not fit there"
+                    f"{target}: {name} of {self.path.name} has shape {window.shape}, "
+                    f"and {array.shape} does not fit there"
                 )
-        self._budget = Budget(self.path, stored=self._budget.stored)
-
-        def exchange(name: str, value: Value, below: Callable[[Value], Value]) -> Value:
-            if (
-                name not in changed
-                or not isinstance(value, Call)
-                or is_object_array(value)
-                or value.meaning == "parameter"
-            ):
-                return _map_inner(value, below)
-            new = np.ascontiguousarray(changed[name], self._arrays[name].dtype)
-            return self._tensor_like(value, new) if value.meaning == "tensor_v2" else encode_array(value, new)
-
-        with refuse_damage(self.path):
-            content, storages = write_pickle(map_leaves(self._tree, exchange, self._budget), self._protocol)
-        content = self._head + content if self._entries is None else _write_archive(self._entries, content, storages)
+            if window.content not in buffers:
+                buffers[window.content] = bytearray(window.content.payload)
+            window.view(buffers[window.content])[...] = array
+        for name, array in changed.items():
+            window = self._arrays[name]
+            written = window.view(buffers[window.content])
+            if not np.array_equal(written, array.astype(window.dtype), equal_nan=window.dtype.kind in "fc"):
+                raise InputError(f"{target}: {name} of {self.path.name} shares its numbers with another array")
+        content = self._replace_bytes({content: bytes(buffer) for content, buffer in buffers.items()})
         with replacing(target) as temporary:
             temporary.write_bytes(self._pack(content))
 
-    def _note_leaf(self, others: set[str], name: str, value: Value, below: Callable[[Value], Value]) -> Value:
+    def _replace_bytes(self, new_bytes: Mapping[Content, bytes]) -> bytes:
+        """Return the file with other bytes in some places."""
+        pieces = {name: [entry] for name, entry in self._entries.items()}
+        for content in sorted(new_bytes, key=lambda content: -_place_of(content).start):  # from the end
+            place = _place_of(content)
+            first, *rest = pieces[place.entry]
+            pieces[place.entry] = [first[: place.start], place.encode(new_bytes[content]), first[place.end :], *rest]
+        entries = {name: b"".join(parts) for name, parts in pieces.items()}
+        return entries[""] if "" in entries else write_archive(entries)
+
+    def _note_leaf(self, others: set[str], name: str, leaf: Value) -> None:
         """Record an array or a number, or the name of another value."""
-        leaf = value
-        if isinstance(value, Call) and not is_object_array(value):
-            leaf = decode_tensor(value, self._storage(value)) if value.meaning == "tensor_v2" else decode_value(value)
-        if isinstance(leaf, np.ndarray | np.generic) and value.meaning != "tensor_v2":
-            self._budget.take(leaf.nbytes)
-        if isinstance(leaf, np.ndarray) and leaf.dtype.kind in NUMERIC:
+        if isinstance(leaf, Array) and leaf.dtype.kind in NUMERIC:
             self._arrays[name] = leaf
         elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):
             self.numbers[name] = float(leaf) if not isinstance(leaf, int) or abs(leaf) < 2**1000 else math.inf
         else:
             others.add(name)
-        return _map_inner(value, below)
-
-    def _storage(self, tensor: Call) -> Storage:
-        """Return the storage of a tensor, which may be in a file within this file."""
-        storage = tensor.args[0]
-        if isinstance(storage, Call) and storage.meaning == "storage":
-            content = decode_bytes(storage.args[0])
-            self._budget.take(len(content))
-            storage = _read_tree(content, 0, self._budget)[0]
-        return require_type(storage, Storage)
-
-    def _tensor_like(self, tensor: Call, array: np.ndarray) -> Call:
-        """Return a tensor of the same name and type with other numbers."""
-        _, kind, _, device, _ = self._storage(tensor).description
-        storage: Value = Storage(("storage", kind, "0", device, array.size), array.tobytes())
-        if isinstance(tensor.args[0], Call):
-            storage = Call(tensor.args[0].name, (_write_legacy_storage(storage),))
-        return Call(tensor.name, (storage, 0, array.shape, row_major_strides(array.shape), *tensor.args[4:]))
 
 
-def _map_inner(value: Value, below: Callable[[Value], Value]) -> Value:
-    """Return a leaf with its inner value mapped, as arrays of objects and parameters of PyTorch have an inner value."""
-    if not isinstance(value, Call):
-        return value
-    if value.meaning in ("parameter", "tuple"):
-        return Call(value.name, (below(value.args[0]), *value.args[1:]), value.is_new_object, value.state)
-    if not is_object_array(value):
-        return value
-    items = decode_objects(value)
-    content = below(items) if items is value.state[-1] else [below(items)]
-    return Call(value.name, value.args, value.is_new_object, (*value.state[:-1], content))
+def _place_of(content: Content) -> Place:
+    """Return the place of bytes in the file; bytes without a place hold no numbers."""
+    return content.place or Place(0, 0)
 
 
-def _read_tree(
-    content: bytes, start: int, budget: Budget, beside: Mapping[str, bytes] | None = None
-) -> tuple[Value, int, bool]:
-    """Return the tree of a pickle, its protocol (2 or later), and whether it is of PyTorch before zip archives.
-
-    Such files are several pickles, then the storages.
-    """
-    file = io.BytesIO(content)
-    file.seek(start)
-    reader = Reader(file, budget, beside)
-    tree = reader.load()
-    if tree != _LEGACY_MAGIC:
-        return tree, max(reader.proto, 2), False
-    for _ in range(2):
-        Reader(file, budget).load()
-    reader = Reader(file, budget)
-    tree = reader.load()
-    for key in require_type(Reader(file, budget).load(), list):
-        storage = reader.storages[require_type(key, str)]
-        size = struct.unpack("<q", file.read(8))[0] * np.dtype(storage_code(storage) or "<f2").itemsize
-        if not 0 <= size <= len(content) - file.tell():
-            raise ValueError("a storage ends before its numbers do")
-        storage.content = file.read(size)
-    return tree, 2, True
-
-
-def _write_legacy_storage(storage: Storage) -> bytes:
-    """Return a file of a storage, as PyTorch puts it within pickles."""
-    system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
-    named = Storage((*storage.description, None))
-    values = (_LEGACY_MAGIC, 1001, system, named, [storage.description[2]])
-    parts = [write_pickle(value, 2)[0] for value in values]
-    return b"".join(parts) + struct.pack("<q", storage.description[-1]) + storage.content
-
-
-def _write_archive(entries: Mapping[str, bytes], content: bytes, storages: Mapping[str, bytes]) -> bytes:
-    """Return PyTorch's archive with another pickle and other storages; the pickle is its first entry."""
-    pickle = next(iter(entries))
-    folder = f"{pickle.removesuffix('data.pkl')}data/"
-    new_entries = {name: entry for name, entry in entries.items() if not name.startswith(folder)}
-    new_entries[pickle] = content
-    new_entries |= {f"{folder}{key}": storage for key, storage in storages.items()}
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, entry in new_entries.items():
-            archive.writestr(zipfile.ZipInfo(name), entry)
-    return file.getvalue()
-
-
-def torch_archive(content: Mapping[str, Any]) -> bytes:
-    """Return a file as PyTorch saves it, of nested dictionaries of arrays (as tensors), numbers and text."""
-    kinds = {np.dtype(code): NAMES["torch", f"{kind}Storage"] for kind, code in TORCH.items() if code}
-
-    def tree(value: Any) -> Value:
-        if isinstance(value, Mapping):
-            return {key: tree(item) for key, item in value.items()}
-        if not isinstance(value, np.ndarray):
-            return value
-        storage = Storage(("storage", kinds[value.dtype], "", "cpu", value.size), value.tobytes())
-        args = (storage, 0, value.shape, row_major_strides(value.shape), False, OrderedDict())
-        return Call(NAMES["torch._utils", "_rebuild_tensor_v2"], args)
-
-    return _write_archive(_ARCHIVE, *write_pickle(tree(content), 2))
+def _storage_folder(pickle: str) -> str:
+    """Return the beginning of the names of storages in PyTorch's archive, from the name of its pickle."""
+    return f"{pickle.removesuffix('data.pkl')}data/"
