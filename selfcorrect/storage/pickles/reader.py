@@ -253,7 +253,9 @@ class Reader(_UNPICKLER):
     def _set_pairs(self, items: list[Value]) -> None:
         target = require_type(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(key, Content):
+            if isinstance(key, Text):
+                key = str(key)
+            elif isinstance(key, Content):
                 key = key.payload
             if isinstance(key, Call) and key.meaning == "scalar":  # programs count people with NumPy's numbers
                 key = decode_scalar(key).item()

@@ -35,6 +35,7 @@ def test_arrays_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(NUMBERS, protocol=protocol))
     read = read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
     assert read.keys() == NUMBERS.keys()
+    assert {type(text) for text in (*read, read["name"])} == {str}
     for name, value in NUMBERS.items():
         np.testing.assert_equal(read[name], value)
 
