@@ -69,26 +69,43 @@ class KeptStretch:
         if len(motion) - stop >= shortest:
             starts.append(stop - fading)
             stops.append(len(motion))
-        corrected = sum(stops) - sum(starts)
-        if corrected < (1 - LARGEST_SHARE) * len(motion):
-            return None
-        return cls(motion, tuple(starts), tuple(stops), fading)
+        stretch = cls(motion, tuple(starts), tuple(stops), fading)
+        return stretch if stretch.leaves_enough else None
 
     @property
     def parts(self) -> list[Motion]:
         """The parts that are corrected."""
         return [self.motion.frames(start, stop) for start, stop in zip(self.starts, self.stops, strict=True)]
 
-    def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
-        """Return the correction of the motion from those of its parts; None if a part failed, or floors differ.
+    @property
+    def leaves_enough(self) -> bool:
+        """True if the parts that are corrected are most of the motion."""
+        return sum(self.stops) - sum(self.starts) >= (1 - LARGEST_SHARE) * len(self.motion)
 
-        The stretch keeps its poses and its path. It is raised as the parts beside it are.
+    def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
+        """Return the correction of the motion from those of its parts; None if too little of them is left.
+
+        A part that failed, or whose floor is another one than that of the longest part, is kept with the stretch. The
+        stretch keeps its poses and its path. It is raised as the parts beside it are.
         """
-        if not all(correction.accepted for correction in corrections):
+        raises_m = self._measure_raises_m(corrections)
+        lengths = [len(correction.motion) * correction.accepted for correction in corrections]
+        longest_m = raises_m[int(np.argmax(lengths))]
+        usable = []
+        for index, raise_m in enumerate(raises_m):
+            if lengths[index] and abs(raise_m - longest_m) <= SAME_FLOOR_M:
+                usable.append(index)
+        remaining = replace(
+            self,
+            starts=tuple(self.starts[index] for index in usable),
+            stops=tuple(self.stops[index] for index in usable),
+        )
+        if not remaining.leaves_enough:
             return None
-        raised_m = self._measure_raises_m(corrections)
-        if np.ptp(raised_m) > SAME_FLOOR_M:
-            return None
+        return remaining._merge([corrections[index] for index in usable], [raises_m[index] for index in usable])
+
+    def _merge(self, corrections: Sequence[CorrectedMotion], raised_m: Sequence[float]) -> CorrectedMotion:
+        """Return the correction of the motion from those of its parts and the heights by which these were raised."""
         base = self._raise_motion(raised_m)
         root_m = base.root_m.copy()
         rotations = base.rotations.copy()
@@ -108,7 +125,9 @@ class KeptStretch:
             supports += [support.shift(np.zeros(3), start) for support in correction.supports]
         kept_frames = np.flatnonzero(is_kept)
         weights = [stop - start for start, stop in zip(self.starts, self.stops, strict=True)]
-        notes = dict.fromkeys(note for correction in corrections for note in correction.notes)
+        notes: dict[Note, None] = {}
+        for start, correction in zip(self.starts, corrections, strict=True):
+            notes |= dict.fromkeys(note.later(start) for note in correction.notes)
         kept = Note(NoteKind.STRETCH_KEPT, words=f"{kept_frames[0]} to {kept_frames[-1]}")
         return CorrectedMotion(
             motion=replace(self.motion, root_m=root_m, rotations=rotations),

@@ -17,7 +17,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames
 from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor, find_feet_on_any_floor
-from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
+from selfcorrect.motion.corrector_interface.pieces import is_one_piece, see_in_pieces
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind
 from selfcorrect.motion.corrector_interface.rides import Ride
@@ -185,6 +185,11 @@ def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.of_one(motion, improve=partial(_keep_failures, motion))
 
 
+def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion of many pieces of which a stretch is kept if most of a piece cannot be corrected."""
+    return CorrectionView.of_one(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
+
+
 def _keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
     """Return a correction around stretches that failed, with the angular speed that it adds to joints."""
     kept = keep_failed_stretch(motion, correction, correct)
@@ -200,6 +205,7 @@ VIEWS: tuple[SeeMotion, ...] = (
     _see_samples,
     _see_from_ride,
     _see_on_floor,
+    _see_with_failing_pieces,
     _see_piece_by_piece,
     _see_between_t_poses,
     _see_on_level_feet,

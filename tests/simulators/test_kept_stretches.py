@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from made_motions import made_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.kept_stretches import KeptStretch
+from selfcorrect.simulators.kept_stretches import KeptStretch, keep_failed_stretch
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
 
 WALK = made_motion("walk", frames=240)
@@ -62,13 +63,52 @@ def test_other_failures_and_those_of_most_of_a_motion_reject_it(failure: Failure
     assert KeptStretch.from_failure(WALK, failure) is None
 
 
-def test_parts_that_fail_or_take_another_floor_reject_the_motion() -> None:
-    stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 120))
+def test_parts_that_fail_or_take_another_floor_are_kept_unless_they_are_most_of_the_motion() -> None:
+    halves = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 120))
+    assert halves is not None
+    before, after = halves.parts
+    assert halves.restore([move(before, 0.0), move(after, 0.05)]) is not None
+    assert halves.restore([move(before, 0.0), move(after, 0.5)]) is None
+    assert halves.restore([move(before, 0.0), CorrectedMotion(after, Failure(FailureKind.LOST, 3))]) is None
+    stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 60))
     assert stretch is not None
     before, after = stretch.parts
-    assert stretch.restore([move(before, 0.0), move(after, 0.05)]) is not None
-    assert stretch.restore([move(before, 0.0), move(after, 0.5)]) is None
-    assert stretch.restore([move(before, 0.0), CorrectedMotion(after, Failure(FailureKind.LOST, 3))]) is None
+    for correction in (move(before, 2.0), CorrectedMotion(before, Failure(FailureKind.LOST, 3))):
+        restored = stretch.restore([correction, move(after, 0.0)])
+        assert restored is not None
+        assert restored.notes[0].words.startswith("0 to ")
+        np.testing.assert_array_equal(restored.motion.root_m[:50], WALK.root_m[:50])
+        np.testing.assert_allclose(restored.motion.root_m[-50:], move(after, 0.0).motion.root_m[-50:])
+
+
+@pytest.mark.parametrize(("first", "frames"), [(100, 65), (70, 55), (5, 60), (190, 50)])
+def test_what_no_simulation_can_follow_is_kept_however_its_parts_fail(first: int, frames: int) -> None:
+    """A body that flies is lost where it takes off and lands, and is put onto the floor where it flies all the time."""
+    is_flying = (np.arange(len(WALK)) >= first) & (np.arange(len(WALK)) < first + frames)
+    numbered = replace(WALK, root_m=WALK.root_m + np.arange(len(WALK))[:, None] * [1.0, 0.0, 0.0])
+
+    def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        corrections = []
+        for motion in motions:
+            flies = is_flying[np.round(motion.root_m[:, 0] - WALK.root_m[:, 0].mean()).astype(int)]
+            changes = np.flatnonzero(np.diff(flies))
+            failure = Failure(FailureKind.LOST, int(changes[0])) if 12 < flies.sum() < len(flies) - 12 else None
+            correction = move(motion, -2.0 if flies.mean() > 0.5 else 0.0)
+            corrections.append(replace(correction, motion=motion, failure=failure) if failure else correction)
+        return corrections
+
+    (failed,) = correct([numbered])
+    kept = keep_failed_stretch(numbered, failed, correct)
+    assert kept.accepted
+    is_kept = np.zeros(len(WALK), dtype=bool)
+    for note in kept.notes:
+        kept_first, kept_last = map(int, note.words.split(" to "))
+        is_kept[kept_first : kept_last + 1] = True
+    assert is_kept[is_flying].mean() > 0.9
+    assert is_kept[~is_flying].sum() < 60
+    moved_m = np.abs(kept.motion.root_m - numbered.root_m)
+    np.testing.assert_allclose(moved_m[~is_kept, 0], 0.1)
+    assert moved_m[:, 1].max() < 1e-6
 
 
 @pytest.mark.slow

@@ -181,7 +181,7 @@ class CorrectionMerger:
         self.motion.root_m[start : self.stop] = root_m
         self.motion.rotations[start : self.stop] = make_continuous(rotations)
         self.supports += [support.shift(away_m, start) for support in correction.supports]
-        self.notes |= dict.fromkeys(correction.notes)
+        self.notes |= dict.fromkeys(note.later(start) for note in correction.notes)
         self.parts.append(replace(correction, motion=self.motion, timeline=None))  # whose figures alone are kept
         self.counts.append(len(piece) - max(shared, 0))
 

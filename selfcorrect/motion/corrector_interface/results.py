@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -242,6 +243,12 @@ class Note:
     def __str__(self) -> str:
         values = vars(self) if self.repair is None else vars(self) | {"words": _REPAIRS[self.repair]}
         return _NOTES[self.kind].format(**values)
+
+    def later(self, frames: int) -> Self:
+        """Return the note of a motion with `frames` more frames at its beginning."""
+        if self.kind not in (NoteKind.STRETCH_KEPT, NoteKind.TAKES):
+            return self
+        return replace(self, words=re.sub(r"\d+", lambda frame: str(int(frame[0]) + frames), self.words))
 
 
 UNCHANGED_M = 0.001
