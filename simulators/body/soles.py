@@ -63,7 +63,7 @@ def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
 
 def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     """Return horizontal velocities (N, T − 1, 2 feet, 2) in m/s, x and z, of each foot's lowest corners."""
-    weights = _lowness_weights(feet_m[..., 1])
+    weights = lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(np.diff(feet_m[..., [0, 2]], axis=1) * weights[..., None], axis=3) * fps
@@ -75,14 +75,14 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     It consists of the slowest of the lower corners. Soles are stiff here, unlike people's: if someone rolls over the
     ball of the foot, the tips of the toes seem to be lowest, and to slide.
     """
-    weights = _lowness_weights(feet_m[..., 1], HELD_M)
+    weights = lowness_weights(feet_m[..., 1], HELD_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
     weights = (weights[:, 1:] + weights[:, :-1]) / (HELD_M_S + norms(velocity_m_s)) ** 2
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(velocity_m_s * weights[..., None], axis=3)
 
 
-def _lowness_weights(heights_m: np.ndarray, within_m: float = LOWEST_M) -> np.ndarray:
+def lowness_weights(heights_m: np.ndarray, within_m: float = LOWEST_M) -> np.ndarray:
     """Return weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 

@@ -1,7 +1,7 @@
 """Remove drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
 
-Horizontal speed does not show here which point of a foot stands. So standing is inferred from cues that drift does not
-change: height, vertical speed, rotation. The drift is the horizontal velocity, constant or else smooth in time, that
+Horizontal speed does not show here which point of a foot stands. So the observation infers it from what drift does not
+change: height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time, that
 makes most of these points still. It is believed only if it leaves far fewer of them moving than no drift does.
 
 A body that walks or runs in place moves like one on a treadmill, whose belt is such a floor. Only the root's travel
@@ -18,17 +18,18 @@ import numpy as np
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import observe
 
 from ..body.curves import smooth_whittaker
 from ..body.leg_ik import Legs
+from ..body.soles import lowness_weights
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m
 from .gliding import GLIDES, GlideSettings, estimate_standing_glide
 from .planting import PlantFeet
-from .stance import CUES, CueSettings, PosedMotions, StanceEvidence, bell, collect_stance_evidence
+from .stance import PosedMotions
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,6 @@ class StabilizeFloor:
     drift is removed, and clean clips stay unchanged.
     """
 
-    cues: CueSettings = CUES
-    """Cues by which a point of a foot stands."""
     upright_m: float = 0.5
     """Height of the root above the soles beyond which feet carry the body."""
     often: float = 0.5
@@ -161,19 +160,9 @@ class StabilizeFloor:
 
     def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
         """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
-        motions = posed.motions
-        ankles = posed.orientations[:, :, Legs.from_skeleton(motions.skeleton).ankles]
         floor_motions = []
-        for index in range(len(motions)):
-            floor_motion = estimate_floor_motion(
-                posed.feet_m[index],
-                ankles[index],
-                motions.root_m[index],
-                motions.fps,
-                self,
-                noisy=noisy[index],
-            )
-            floor_motions.append(floor_motion)
+        for index, feet_m in enumerate(posed.feet_m):
+            floor_motions.append(estimate_floor_motion(posed.motions[index], feet_m, self, noisy=noisy[index]))
         return floor_motions
 
 
@@ -234,6 +223,52 @@ TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
 
 
 @dataclass(frozen=True, eq=False)
+class StanceEvidence:
+    """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of sole corners, weights (S, P)."""
+
+    velocity_m_s: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def from_motion(cls, motion: Motion, feet_m: np.ndarray, is_upright: np.ndarray) -> StanceEvidence:
+        """Weigh the lower sole corners of feet by how surely the feet stand on ground that may slide.
+
+        Args:
+            motion: Motion of T frames.
+            feet_m: (T, 2, K, 3) sole corners.
+            is_upright: (T,) whether feet carry the body.
+        """
+        steps = len(motion) - 1
+        weights = observe(motion).resting[..., None] * lowness_weights(feet_m[..., 1])
+        step_weights = 0.5 * (weights[1:] + weights[:-1]) * is_upright[1:, None, None]
+        velocities_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * motion.fps
+        return cls(velocities_m_s.reshape(steps, -1, 2), step_weights.reshape(steps, -1))
+
+    def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
+        """Return the share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is removed."""
+        stationarity = _bell(self._deviation_m_s(drift_m_s) / speed_m_s)
+        return float(np.sum(self.weights * stationarity) / self.weights.sum())
+
+    def mean_velocity(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
+        total = weights.sum(1)
+        weighted_m_s = np.sum(self.velocity_m_s * weights[..., None], axis=1)
+        return weighted_m_s / np.maximum(total, 1e-9)[:, None], total
+
+    def reject_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
+        """Return weights (S, P), lower for points that move otherwise than a drift (Geman and McClure 1987)."""
+        return self.weights / (1 + (self._deviation_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
+
+    def _deviation_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
+        return norms(self.velocity_m_s - drift_m_s[:, None])
+
+
+def _bell(values: np.ndarray) -> np.ndarray:
+    """Return a Gaussian of height and width 1."""
+    return np.exp(-0.5 * values**2)
+
+
+@dataclass(frozen=True, eq=False)
 class FloorMotion:
     """Motion of the floor beneath a body from frame to frame: velocities (T − 1, 2) in m/s, x and z."""
 
@@ -256,13 +291,7 @@ class FloorMotion:
 
 
 def estimate_floor_motion(
-    feet_m: np.ndarray,
-    ankles: np.ndarray,
-    root_m: np.ndarray,
-    fps: float,
-    settings: StabilizeFloor,
-    *,
-    noisy: bool = False,
+    motion: Motion, feet_m: np.ndarray, settings: StabilizeFloor, *, noisy: bool = False
 ) -> FloorMotion:
     """Return the floor's motion beneath one body, zero unless it is certain; see `estimate_floor_drift`.
 
@@ -270,12 +299,13 @@ def estimate_floor_motion(
     So the body ends where it did.
 
     Args:
+        motion: Motion of T frames.
         feet_m: (T, 2, K, 3) sole corners.
-        ankles: (T, 2, 4) orientations of the ankles, world.
-        root_m: (T, 3) path of the pelvis.
         noisy: Whether the joints are noisy; such a body must not run.
     """
-    drift_m_s = estimate_floor_drift(feet_m, ankles, root_m, fps, settings, noisy=noisy)
+    drift_m_s = estimate_floor_drift(motion, feet_m, settings, noisy=noisy)
+    root_m = motion.root_m
+    fps = motion.fps
     zero_m_s = np.zeros_like(drift_m_s)
     if settings.remove:
         return FloorMotion(drift_m_s, zero_m_s)
@@ -308,31 +338,26 @@ def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
 
 
 def estimate_floor_drift(
-    feet_m: np.ndarray,
-    ankles: np.ndarray,
-    root_m: np.ndarray,
-    fps: float,
-    settings: StabilizeFloor,
-    *,
-    noisy: bool = False,
+    motion: Motion, feet_m: np.ndarray, settings: StabilizeFloor, *, noisy: bool = False
 ) -> np.ndarray:
     """Return the drift of one motion, zero unless it is certain.
 
     Args:
+        motion: Motion of T frames.
         feet_m: (T, 2, K, 3) sole corners.
-        ankles: (T, 2, 4) orientations of the ankles, world.
-        root_m: (T, 3) path of the pelvis.
         noisy: Whether the joints are noisy; such a body must not run.
 
     Returns:
         (T − 1, 2) in m/s, x and z.
     """
+    root_m = motion.root_m
+    fps = motion.fps
     no_drift_m_s = np.zeros((len(root_m) - 1, 2))
     lowest_m = feet_m[..., 1].min((1, 2))
     upright = root_m[:, 1] - lowest_m > settings.upright_m
     if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
         return no_drift_m_s
-    standing = collect_stance_evidence(feet_m, ankles, upright[1:], fps, settings.cues)
+    standing = StanceEvidence.from_motion(motion, feet_m, upright)
     if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
         return no_drift_m_s
     required = NOISY if noisy else CALM
@@ -452,7 +477,7 @@ def _fit_steady_drift(standing: StanceEvidence, settings: StabilizeFloor) -> np.
     weights = all_weights[heavy]
     starts = points[:: max(1, len(points) // settings.most_starts)]
     distances_m_s = norms(starts[:, None] - points)
-    densities = bell(distances_m_s / settings.density_m_s) @ weights
+    densities = _bell(distances_m_s / settings.density_m_s) @ weights
     velocity_m_s = starts[densities.argmax()]
     for scale_m_s in (*settings.narrowing_m_s, *settings.narrowing_m_s[-1:] * 4):
         drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))

@@ -1,4 +1,4 @@
-"""Motions with their poses and soles, their observed stances, and evidence of feet that stand on a sliding floor.
+"""Motions with their poses and soles, their observed stances, and the boxes of a known ground under their feet.
 
 Arrays: (N, T, 2) for motions, frames, left and right foot.
 """
@@ -14,8 +14,7 @@ import numpy as np
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
-from selfcorrect.motion.geometry.rotations import rotate, steps_between
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation.observation import observe_feet
@@ -30,29 +29,6 @@ from ..body.soles import (
     split_by_foot,
 )
 from .foot_lock import FootSettings
-
-
-@dataclass(frozen=True)
-class CueSettings:
-    """Cues of a standing point that a horizontal drift of the floor does not change."""
-
-    low_m: float = 0.025
-    """Height above the floor of a standing point, as a standard deviation."""
-    vertical_m_s: float = 0.18
-    """Speed up or down of a standing point, likewise."""
-    turning_rad_s: float = 1.8
-    """Angular speed of a standing foot, likewise."""
-    widening: float = 1.6
-    """Factor by which the two speeds are widened for fast motions, again and again."""
-    widenings: int = 6
-    """Largest number of widenings, until feet stand long enough."""
-    enough_evidence: float = 0.15
-    """Share of the motion for which feet must then stand."""
-
-
-CUES = CueSettings()
-"""The defaults."""
-
 
 _NEAR_M = 0.08
 """Feet that are no further from the top of a box may stand on it."""
@@ -183,77 +159,3 @@ def _is_near_top(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
     """Return in which frames (T,) one of the points (T, K, 3) is near the top of a box."""
     is_near = box.contains(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
     return np.asarray(is_near.any(-1))
-
-
-@dataclass(frozen=True, eq=False)
-class StanceEvidence:
-    """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of points of the soles, weights (S, P)."""
-
-    velocity_m_s: np.ndarray
-    weights: np.ndarray
-
-    def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
-        """Return the share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is removed."""
-        stationarity = bell(self._deviation_m_s(drift_m_s) / speed_m_s)
-        return float(np.sum(self.weights * stationarity) / self.weights.sum())
-
-    def mean_velocity(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
-        total = weights.sum(1)
-        weighted_m_s = np.sum(self.velocity_m_s * weights[..., None], axis=1)
-        return weighted_m_s / np.maximum(total, 1e-9)[:, None], total
-
-    def reject_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
-        """Return weights (S, P), lower for points that move otherwise than a drift (Geman and McClure 1987)."""
-        return self.weights / (1 + (self._deviation_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
-
-    def _deviation_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
-        return norms(self.velocity_m_s - drift_m_s[:, None])
-
-
-def collect_stance_evidence(
-    feet_m: np.ndarray, ankles: np.ndarray, upright: np.ndarray, fps: float, settings: CueSettings = CUES
-) -> StanceEvidence:
-    """Weigh each point of one motion's soles by how surely it stands, by cues that a sliding floor does not change.
-
-    Args:
-        feet_m: (T, 2, K, 3) sole corners.
-        ankles: (T, 2, 4) orientations of the ankles, world.
-        upright: (T − 1,) whether feet carry the body from frame to frame.
-
-    Returns:
-        Velocities and weights of all 2 K points in T − 1 steps.
-    """
-    heights_m = 0.5 * (feet_m[1:, ..., 1] + feet_m[:-1, ..., 1])
-    vertical_m_s = np.diff(feet_m[..., 1], axis=0) * fps
-    turning_rad_s = norms(steps_between(ankles))[..., None] * fps
-    weights = np.zeros_like(heights_m)
-    for widening in settings.widening ** np.arange(settings.widenings):
-        vertical_cue = bell(vertical_m_s / (widening * settings.vertical_m_s))
-        turning_cue = bell(turning_rad_s / (widening * settings.turning_rad_s))
-        cue = vertical_cue * turning_cue
-        above_m = np.maximum(heights_m - _floor_under_drift_m(heights_m, cue), 0.0)
-        weights = cue * bell(above_m / settings.low_m)
-        if weights.max(2).sum() >= settings.enough_evidence * len(weights):
-            break
-    velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=0) * fps
-    steps = len(weights)
-    weights = weights * upright[:, None, None]
-    return StanceEvidence(velocity_m_s.reshape(steps, -1, 2), weights.reshape(steps, -1))
-
-
-def bell(values: np.ndarray) -> np.ndarray:
-    """Return a Gaussian of height and width 1."""
-    return np.exp(-0.5 * values**2)
-
-
-def _floor_under_drift_m(heights_m: np.ndarray, cue: np.ndarray) -> float:
-    """Return the 35th percentile of the lowest point's height, weighted by the best cue of its time.
-
-    Not `estimate_floor_height`, which asks which feet are still: under drift none is.
-    """
-    lowest_m = heights_m.min((1, 2))
-    order = np.argsort(lowest_m)
-    total = np.cumsum(cue.max((1, 2))[order])
-    index = min(np.searchsorted(total, 0.35 * total[-1]), len(order) - 1)
-    return float(lowest_m[order][index])

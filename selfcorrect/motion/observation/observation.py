@@ -118,6 +118,15 @@ class Observation:
         odds = np.repeat(np.log(shares / (1 - shares)), self.standing.shape[2], axis=1)
         return model.infer_standing(self._perception.ground.above_m, odds).reshape(self.standing.shape)
 
+    @cached_property
+    def resting(self) -> np.ndarray:
+        """(T, 2) probability that each foot stands with any point on ground that may slide beneath it."""
+        model = self._perception.model
+        if model is None:
+            return self.standing.max(-1)
+        resting = model.infer_resting(self._perception.ground.above_m)
+        return resting.reshape(self.standing.shape).max(-1)
+
     @property
     def toes_stand(self) -> np.ndarray:
         """(T, 2) whether the toe joint of each foot, or the ankle of feet without a toe joint, surely stands in its

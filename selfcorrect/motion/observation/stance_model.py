@@ -50,6 +50,10 @@ class StanceModel:
         heights = self._height_evidence(above_m, -6.0, 1.5)
         return self._infer(self._speed_evidence() + heights + evidence)
 
+    def infer_resting(self, above_m: np.ndarray) -> np.ndarray:
+        """Return the probability (T, P) of standing on ground that may slide: by heights (T, P) and vertical speeds."""
+        return self._infer(self._rise_evidence(self._rises_m_s) + self._height_evidence(above_m, -6.0, 1.5))
+
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
         """Return the probability (T, P) of touching the ground, also while feet roll; above_m: (T, P)."""
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
@@ -81,10 +85,14 @@ class StanceModel:
             along_m_s = max(limits.ROLLS_FASTER * along_m_s, limits.ROLLS_SHARE * self._swings_m_s)
             up_m_s = max(limits.ROLLS_FASTER * up_m_s, limits.ROLLS_SHARE * self._lifts_m_s)
         along = np.hypot(along_m_s, self._paths.speed_noise_m_s)
-        up = np.hypot(up_m_s, self._paths.speed_noise_m_s)
         evidence_along = _log_ratio(self._paths.speeds_m_s, along, np.maximum(self._swings_m_s, 3 * along), 2)
-        evidence_up = _log_ratio(self._paths.rises_m_s, up, np.maximum(self._lifts_m_s, 2 * up), 1)
-        return np.clip(evidence_along, -6.0, 3.0) + np.clip(evidence_up, -4.0, 1.0)
+        return np.clip(evidence_along, -6.0, 3.0) + self._rise_evidence(up_m_s)
+
+    def _rise_evidence(self, up_m_s: float) -> np.ndarray:
+        """Return bounded log ratios (T, P) of densities of vertical speeds, with a scale of points that stand."""
+        up = np.hypot(up_m_s, self._paths.speed_noise_m_s)
+        evidence = _log_ratio(self._paths.rises_m_s, up, np.maximum(self._lifts_m_s, 2 * up), 1)
+        return np.clip(evidence, -4.0, 1.0)
 
     def _height_evidence(self, above_m: np.ndarray, least: float, most: float) -> np.ndarray:
         """Return bounded log ratios (T, P) of densities of heights: with heavy tails below the ground, as toes dip."""

@@ -9,7 +9,6 @@ import pytest
 
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.cleanup import drift
 from selfcorrect.simulators.cleanup.drift import StabilizeFloor, _remove_mean_along_travel, estimate_floor_drift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
@@ -17,8 +16,7 @@ from selfcorrect.simulators.cleanup.stance import PosedMotions
 
 def drift_m_s(motion: Motion) -> np.ndarray:
     posed = PosedMotions.from_motions(MotionBatch.stack([motion]), sole_points(motion.skeleton))
-    ankles = posed.orientations[0][:, Legs.from_skeleton(motion.skeleton).ankles]
-    return estimate_floor_drift(posed.feet_m[0], ankles, motion.root_m, motion.fps, StabilizeFloor())
+    return estimate_floor_drift(motion, posed.feet_m[0], StabilizeFloor())
 
 
 def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
