@@ -88,6 +88,7 @@ class Comparison:
         travel_m_s = _travel_m_s(after) - _travel_m_s(before) if glide_m_s.any() else 0.0
         belt_after_m = _compute_belt_path(before, glide_m_s + travel_m_s)
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
+        seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m))
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
         stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
@@ -96,10 +97,12 @@ class Comparison:
             ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
         elif not ground_m and stands.any():
             on_supports = seen_before.with_surroundings(Surroundings(supports, 0.0, belt_m))
-            ground_m = max(float(median(on_supports.sole_heights_m[stands])) + min(raised_m, 0.0), 0.0)
+            shown_m = float(median(on_supports.sole_heights_m[stands])) + min(raised_m, 0.0)
+            planted_m = float(median(seen_after.with_surroundings(on_supports.around).sole_heights_m[stands]))
+            ground_m = max(min(shown_m, planted_m), 0.0)
         return cls(
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
-            after=MotionFeatures(after, Surroundings(supports, ground_m, belt_after_m)),
+            after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
             stands=stands,
             cuts=tuple(map(int, cuts)),
             first_frame=first,
