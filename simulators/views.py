@@ -63,8 +63,10 @@ def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion seen from the ground that carries it up or down."""
-    ride = Ride.from_motion(motion)
+    """Return a motion seen from the ground that carries it up or down, or that rises steadily."""
+    if pipeline.cleanup.find_step(LevelFloor) is None:
+        return CorrectionView.of_one(motion)
+    ride = Ride.from_motion(motion, levels=pipeline.cleanup.level)
     return CorrectionView.of_one(ride.view(motion), ride.restore)
 
 

@@ -225,7 +225,7 @@ class CorrectionOptions:
         settings = self._preset.cleanup
         if self.strength == SIMULATED:
             return settings
-        stabilize = StabilizeFloor(remove=self.remove_drift, level=self.level)
+        stabilize = StabilizeFloor(remove=self.remove_drift)
         join = JoinSplices(join_takes=self.join_takes)
         settings = replace(settings, support=self.support, level=self.level, frame_times=self.frame_times)
         settings = settings.with_steps(stabilize, join)

@@ -18,7 +18,7 @@ import numpy as np
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 
 from ..body.curves import smooth_whittaker
@@ -106,8 +106,6 @@ class StabilizeFloor:
     """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
     remove: bool = False
     """Remove all drift, which changes the path over the floor. Otherwise the root ends where it did."""
-    level: bool = False
-    """Remove a steady rise of the ground, which is named otherwise: it may be the slope of a captured floor."""
     glides: GlideSettings = GLIDES
     """Bounds of the glide of people who stand, which is always removed."""
 
@@ -117,9 +115,7 @@ class StabilizeFloor:
         if ground is not None and ground.boxes:
             return cleaning
         glides_m = self._estimate_glides_m(cleaning.posed)
-        rises_m = _find_rises_m(motions)
-        removed_rises_m = self.level * rises_m
-        posed = cleaning.posed.shift(-(glides_m + removed_rises_m))
+        posed = cleaning.posed.shift(-glides_m)
         floor_motions = self._estimate_floor_motions(posed, cleaning.noisy)
         removed_m = np.zeros_like(motions.root_m)
         kept_m = np.zeros_like(motions.root_m)
@@ -140,12 +136,9 @@ class StabilizeFloor:
         repaired = cleaning.with_posed_motions(stabilized.shift(kept_m))
         repairs_m = repaired.record_repair(Repair.DRIFT, motions)
         notes = []
-        for glide_m, rise_m, floor_motion in zip(glides_m, rises_m, floor_motions, strict=True):
-            rise_notes = _note_rise(rise_m[:, 1], is_removed=self.level)
-            notes.append((*_note_glide(glide_m, motions.fps), *rise_notes, *floor_motion.notes))
-        floor = Floor(kept_m, in_place, notes)
-        unraised = replace(cleaning.unraised, root_m=cleaning.unraised.root_m - removed_rises_m)
-        state = replace(cleaning, floor=floor, repairs_m=repairs_m, unraised=unraised)
+        for glide_m, floor_motion in zip(glides_m, floor_motions, strict=True):
+            notes.append((*_note_glide(glide_m, motions.fps), *floor_motion.notes))
+        state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
 
     def _estimate_glides_m(self, posed: PosedMotions) -> np.ndarray:
@@ -164,24 +157,6 @@ class StabilizeFloor:
         for index, feet_m in enumerate(posed.feet_m):
             floor_motions.append(estimate_floor_motion(posed.motions[index], feet_m, self, noisy=noisy[index]))
         return floor_motions
-
-
-def _find_rises_m(motions: MotionBatch) -> np.ndarray:
-    """Return by how much the ground beneath bodies rises steadily from its middle (N, T, 3), along y."""
-    rises_m = np.zeros_like(motions.root_m)
-    if motions.ground is None:
-        for index, rise_m in enumerate(rises_m):
-            found_m = observe(motions[index]).rise_m
-            rise_m[: len(found_m), 1] = found_m
-            rise_m[len(found_m) :, 1] = found_m[-1:]
-    return rises_m
-
-
-def _note_rise(rise_m: np.ndarray, *, is_removed: bool) -> tuple[Note, ...]:
-    """Return the note of ground that rises (T,)."""
-    total_m = float(rise_m[-1] - rise_m[0])
-    kind = NoteKind.RISE_REMOVED if is_removed else NoteKind.RISES
-    return (Note(kind, round(total_m, 3)),) if total_m else ()
 
 
 def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:

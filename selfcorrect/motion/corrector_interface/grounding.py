@@ -128,8 +128,7 @@ class MotionOnFloor:
         """Return a correction of this motion in the world of the given motion, or in the level world if it stays
         level.
         """
-        is_levelled = any(note.kind is NoteKind.RISE_REMOVED for note in correction.notes)
-        if self.note is not None and not (is_levelled and self.note.kind is NoteKind.NOT_LEVELLED):
+        if self.note is not None:
             correction = replace(correction, notes=(self.note, *correction.notes))
         if self.motion is self.given:
             return replace(correction, floor=self.plane)

@@ -2,7 +2,7 @@
 
 A body that rises or sinks evenly for longer than any flight is carried. If its feet do not travel and move up or down
 together, the ground below them moves. Seen from there, the motion stands on a single level: at a constant speed, forces
-are the same.
+are the same. So it is with ground that rises steadily under all steps, as captured floors do that slope.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
+from ..measures.ground_plane import estimate_ground_plane
 from ..motion import Motion
+from ..observation.observation import observe
 from ..skeleton import SIDES
 from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
@@ -40,10 +42,26 @@ class Ride:
     """Height of the ground that carries a motion of T frames."""
 
     rises_m: np.ndarray | None = None
-    """(T,) height above the first frame's; None if the ground does not move."""
+    """(T,) height above the first frame's; from its middle for ground that rises steadily; None if it does not move."""
+    kind: NoteKind = NoteKind.RIDE
 
     @classmethod
-    def from_motion(cls, motion: Motion) -> Ride:
+    def from_motion(cls, motion: Motion, *, levels: bool = False) -> Ride:
+        """Return the ride of a motion, or else the steady rise of its ground if that is no tilted plane.
+
+        Args:
+            motion: A motion; without ankles or on a known ground it has no ride.
+            levels: Whether a steady rise is to be removed.
+        """
+        lift = cls._find_lift(motion)
+        if lift.rises_m is not None or motion.ground is not None:
+            return lift
+        rise_m = observe(motion).rise_m
+        kind = NoteKind.RISE_REMOVED if levels else NoteKind.RISES
+        return cls(rise_m, kind) if rise_m.any() and not estimate_ground_plane(motion).is_tilted else cls()
+
+    @classmethod
+    def _find_lift(cls, motion: Motion) -> Ride:
         """Return the ride of a motion; a motion on a known ground has none."""
         if motion.ground is not None or not len(motion) or np.ptp(motion.root_m[:, 1]) < _LEAST_RISE_M:
             return cls()
@@ -78,7 +96,11 @@ class Ride:
         """Return a correction of the motion that is seen from the ground in the world, with a note."""
         if self.rises_m is None:
             return correction
-        note = Note(NoteKind.RIDE, float(self.rises_m[np.abs(self.rises_m).argmax()]))
+        extent_m = self.rises_m - self.rises_m[0]
+        note = Note(self.kind, round(float(extent_m[np.abs(extent_m).argmax()]), 3))
+        if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
+            notes = [note for note in correction.notes if note.kind is not NoteKind.NOT_LEVELLED]
+            return replace(correction, notes=(note, *notes))
         supports = tuple(self._raise_support(support) for support in correction.supports)
         motion = _raise_by(correction.motion, self.rises_m)
         return replace(correction, motion=motion, supports=supports, notes=(note, *correction.notes))
