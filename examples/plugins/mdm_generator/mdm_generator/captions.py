@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.models.text_embedding import SentenceEncoder, clip
+from selfcorrect.models.text_embedding import SentenceEncoder
 
 from .network import Prompts
 
@@ -78,6 +79,30 @@ def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
             f"{place}: no DistilBERT here; give a folder that holds it, or fetch it into Hugging Face's cache first "
             "(hf download distilbert/distilbert-base-uncased)"
         ) from error
+
+
+def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> SentenceEncoder:
+    """Return CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
+
+    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). InputError if it is not
+    there.
+    """
+    with requires_extra("text conditioning"):
+        from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+    try:
+        network: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=True)
+        tokenizer = CLIPTokenizer.from_pretrained(model, local_files_only=True)
+    except OSError as error:
+        raise InputError(
+            f"{model}: no CLIP here; give a folder that holds it, or fetch it into Hugging Face's cache first "
+            f"(hf download openai/clip-vit-base-patch32)"
+        ) from error
+    network = network.to(device).eval()
+    return SentenceEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _project)
+
+
+def _project(answer: Any, present: Tensor) -> Tensor:
+    return answer.text_embeds
 
 
 def make_prompts(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:

@@ -8,7 +8,9 @@ encoder (`clip_model.…`) are left out.
 from __future__ import annotations
 
 import json
+import pickle
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.storage.files.tensors import check_tensors, read_tensors
+from selfcorrect.storage.files.limits import check_unpacked, open_file
+from selfcorrect.storage.files.tensors import check_tensors
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
@@ -114,3 +117,33 @@ def _make_network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
     weights = check_tensors(path, parameters, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
     network.load_state_dict(weights)
     return network.float().eval()
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Return the dictionary in a file of PyTorch, on the CPU.
+
+    Raises:
+        InputError: The file holds other things than tensors, or its archive unpacks to more than the memory limit.
+    """
+    _check_archive(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path}: refused or damaged: only tensors are read from a file of PyTorch, and nothing in it is run"
+        ) from error
+    except Exception as error:  # a damaged file makes PyTorch's reader raise errors of any kind
+        raise InputError(f"{path}: is no readable file of PyTorch ({str(error)[:120].splitlines()[0]})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a table of parameters by name, got {type(content).__name__}")
+    return content
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose members would take more memory than the limit; PyTorch unpacks what is compressed."""
+    with open_file(path) as file:
+        try:
+            members = zipfile.ZipFile(file).infolist()
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            return  # PyTorch says what is wrong with it, or reads its older format, which compresses nothing
+        check_unpacked(path, sum(member.file_size for member in members), stored=path.stat().st_size)

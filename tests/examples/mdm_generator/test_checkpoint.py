@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from mdm_generator.checkpoint import read_tensors
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.tensors import read_tensors
 
 
 def checkpoint(count: int) -> bytes:
