@@ -53,7 +53,7 @@ _LINES = 10
 FEWEST = 4
 """Real samples of a trial, of which half are held out."""
 
-Features = Callable[[Tensor], Tensor]
+FeatureFunction = Callable[[Tensor], Tensor]
 """Values (N, *event) to vectors (N, D) in which distance and recall are measured."""
 
 
@@ -96,8 +96,8 @@ class Trial:
     """Optimiser steps of generation 0."""
     steps: int = 0
     """Optimiser steps of each later generation."""
-    features: Features = torch.Tensor.double
-    """The space in which distance and recall are measured, see `Features`."""
+    features: FeatureFunction = torch.Tensor.double
+    """The space in which distance and recall are measured, see `FeatureFunction`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
     """Factors by which a quality may worsen: see `Thresholds`."""
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 
+from selfcorrect.core.checks import check_count
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.views import CorrectionView, restore_views
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.runtime.processes import map_tasks, require_workers
+from selfcorrect.runtime.processes import map_tasks
 from selfcorrect.runtime.progress import part_of_work
 
 from .batching import BATCH_SIZE, find_input_failure, make_batches
@@ -153,7 +154,7 @@ def correct_through_views(
     Raises:
         SettingError: A motion has a ground, and so has the scene.
     """
-    require_workers(workers)
+    check_count("workers", workers, 1)
     levels = []
     parts = list(motions)
     for see in views:

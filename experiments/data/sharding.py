@@ -23,7 +23,7 @@ from selfcorrect.datasets.load import label_of
 from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import describe_failure
-from selfcorrect.runtime.processes import map_tasks, require_workers
+from selfcorrect.runtime.processes import map_tasks
 from selfcorrect.storage.files.digests import (
     SUMS,
     compute_digest,
@@ -119,7 +119,7 @@ def make_shards(task: ShardTask, workers: int) -> tuple[Part, list[str]]:
         InputError: No motion could be read.
         RunFolderError: The folder belongs to another task, or holds other files.
     """
-    require_workers(workers)
+    check_count("workers", workers, 1)
     place = Place(task.out)
     _list_parts.cache_clear()  # files may have come since an earlier task of this process
     with _claim(place, task):

@@ -116,11 +116,11 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
     if not runs:
         return
     from selfcorrect.storage.runs.folder_store import find_damage, generation_folders
-    from selfcorrect.storage.runs.generation_files import check_files
+    from selfcorrect.storage.runs.generation_files import check_generation_files
 
     for run in runs:
         for _, generation in generation_folders(run):
-            yield from ((str(path), fault, "") for path, fault in check_files(generation))
+            yield from ((str(path), fault, "") for path, fault in check_generation_files(generation))
             yield str(generation / DIGESTS), "", "generations"
         lines = [line for faults in find_damage(run).values() for line in faults]
         yield from ((line.removesuffix(_MISSING), line, "") for line in lines if line.endswith(_MISSING))

@@ -14,7 +14,7 @@ from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, fin
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
-from selfcorrect.storage.runs.tracking import Row
+from selfcorrect.storage.runs.tracking import MetricRow
 
 from ..studies import verdict
 from ..studies.arms import BASELINE, ArmSettings
@@ -194,7 +194,7 @@ def make_report(
     clips = shown_clips(outcome, run.root, pairs, select_pictured_arms(judged), options, films=films)
     clips_by_section: dict[str, list[PageClip]] = {}
     scenes: list[PageClip] = []
-    videos: list[Row] = []
+    videos: list[MetricRow] = []
     for clip in clips:
         page_clip = PageClip(clip.caption, clip.scene)
         if clip.side_by_side:

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from selfcorrect.loop.run import TRAINING_LOSS
-from selfcorrect.runtime.bugs import describe
+from selfcorrect.runtime.bugs import describe_error
 from selfcorrect.statistics import Interval, mean_interval, ratio_interval
 
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
@@ -249,6 +249,6 @@ def check_claims(claims: Sequence[Statement], curves: Curves) -> list[Check]:
         try:
             checks.append(claim.check(curves))
         except Exception as error:  # whatever a user's statement raises, all else is reported
-            reason = f"no arm {error}" if isinstance(error, KeyError) else describe(error)
+            reason = f"no arm {error}" if isinstance(error, KeyError) else describe_error(error)
             checks.append(Check(claim.statement, "undecided", f"could not be checked: {reason}"))
     return checks

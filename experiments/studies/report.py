@@ -21,7 +21,7 @@ from selfcorrect.storage.files.digests import check_listing, find_listing, write
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import describe_environment
-from selfcorrect.storage.runs.tracking import Row, write_rows
+from selfcorrect.storage.runs.tracking import MetricRow, write_json_lines
 
 from ..jobs.progress_bars import Event
 from .arms import ArmSettings
@@ -118,7 +118,7 @@ class StudyReport:
     """Table of arms and judged metrics for a terminal."""
     media: Sequence[Path] = ()
     """Files that the page has beside it."""
-    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[MetricRow]] = field(default_factory=dict)
     """Further tables for W&B, by name."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps of W&B aim at."""
@@ -131,7 +131,7 @@ class FinishedRun:
     """A finished run folder, and how the call went that finished it."""
 
     root: Path
-    rows: Sequence[Row]
+    rows: Sequence[MetricRow]
     """Rows of all arms of the study."""
     seconds: float = 0.0
     """Seconds that the call took."""
@@ -237,7 +237,7 @@ def write_report(
     rows = [row for run in study.runs(folder) for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
     outcome = presentation.collect(folder, failed)
     summary = _summary(outcome, presentation.settings, rows, command)
-    write_rows(folder / METRICS, rows)
+    write_json_lines(folder / METRICS, rows)
     write_summary(folder / SUMMARY, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
     report = presentation.make_report(outcome, FinishedRun(folder, rows, seconds, command))
@@ -280,7 +280,7 @@ def _list_media(folder: Path) -> set[Path]:
     return {path for path in paths if folder / "samples" in path.parents}
 
 
-def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[Row], command: str) -> Summary:
+def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[MetricRow], command: str) -> Summary:
     hours = sum(seconds_by_phase(rows).values()) / 3600
     origin = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
@@ -290,7 +290,7 @@ def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[
 _PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
 
 
-def seconds_by_phase(rows: Sequence[Row]) -> dict[str, float]:
+def seconds_by_phase(rows: Sequence[MetricRow]) -> dict[str, float]:
     """Return the seconds of each phase over all generations, as far as rows have them."""
     return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in rows) for phase in _PHASES}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import make_rows as make_generation_rows
+from selfcorrect.storage.runs.tracking import list_metrics
 
 from .arms import ArmSettings
 from .results import ArmCurves, collect
@@ -28,7 +28,7 @@ def make_rows(study: Study[Any], run: SeedRun, arm: ArmSettings) -> list[dict[st
     figures = _read_figures(study, run, arm)
     who = {study.task_word: run.task, "arm": arm.key, "seed": run.seed}
     rows = []
-    for row in make_generation_rows(record, first)[: study.tasks[run.task].generations + 1]:
+    for row in list_metrics(record, first)[: study.tasks[run.task].generations + 1]:
         values = dict(who)
         for key, value in row.items():
             values[key] = value if isinstance(value, int | float) else float(np.mean(value))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.tracking import Row, TrackedRun, WandbLog, experiment_id
+from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog, experiment_id
 
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job
@@ -25,7 +25,7 @@ def group_of(folder: Path) -> str:
 
 
 def arm_run(
-    study: Study[Any], presentation: Presentation[Any], run: SeedRun, arm: ArmSettings, rows: Sequence[Row] = ()
+    study: Study[Any], presentation: Presentation[Any], run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()
 ) -> TrackedRun:
     """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
     return TrackedRun(
@@ -105,7 +105,7 @@ def study_run(
     )
 
 
-def _results(study: Study[Any], folder: Path) -> list[Row]:
+def _results(study: Study[Any], folder: Path) -> list[MetricRow]:
     """Return a row for each arm and seed: its axes, and the measurements of its last generation."""
     rows = []
     for run in study.runs(folder):

@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 
 from .errors import SettingError
 
-Class = TypeVar("Class", bound=type)
+_Class = TypeVar("_Class", bound=type)
 
 MOST = 1_000_000
 """Largest count of anything: far beyond any experiment, and within the limits of memory and time."""
@@ -77,14 +77,14 @@ def check_callable(what: str, value: object) -> None:
         raise SettingError(f"{what} must be a function or another callable object, got {describe_value(value)}")
 
 
-def explain_arguments(**usual: str) -> Callable[[Class], Class]:
+def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
     """Return a decorator of a dataclass, which then names the right argument where it is given an unknown one.
 
     Args:
         usual: Names of arguments that people may expect, each with the name of the field.
     """
 
-    def decorate(kind: Class) -> Class:
+    def decorate(kind: _Class) -> _Class:
         initialise = kind.__init__
         known = [field.name for field in fields(kind)]
 

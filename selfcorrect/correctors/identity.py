@@ -25,8 +25,6 @@ from ..storage.files.limits import read_bytes
 _PACKAGES = ("site-packages", "dist-packages")
 _SCRIPTS = ("__main__", "__mp_main__")
 """Names of the script that is run, or of a notebook's cells."""
-_SHOWN = 60
-"""Characters of a line of source in a message."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +75,13 @@ class Identity:
 
 
 def _describe_changed_line(before: str, after: str) -> str:
-    """Return the first line of source that differs, of a long line the part around the difference."""
-    if before == after:
-        return ""
-    removed = ""
-    added = ""
+    """Return the first line of source that differs, "" for equal sources."""
+    lines = {"-": "", "+": ""}
     for line in difflib.ndiff(before.splitlines(), after.splitlines()):
-        if line.startswith("- ") and not removed:
-            removed = line[2:].strip()
-        elif line.startswith("+ ") and not added:
-            added = line[2:].strip()
-    start = 0
-    if max(len(removed), len(added)) > _SHOWN:
-        pairs = enumerate(zip(removed, added, strict=False))
-        difference = next((place for place, (old, new) in pairs if old != new), 0)
-        start = max(difference - _SHOWN // 2, 0)
-    end = start + _SHOWN
-    return f"`{added[start:end]}` instead of `{removed[start:end]}`"
+        sign = line[0]
+        if lines.get(sign) == "":
+            lines[sign] = line[2:].strip()
+    return "" if before == after else f"`{lines['+']}` instead of `{lines['-']}`"
 
 
 def identity_of(code: Callable[..., Any]) -> Identity:
@@ -133,7 +121,7 @@ _UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
 """Errors of reading source if there is none, or if the file has changed meanwhile."""
 
 
-def place_of(code: object) -> str:
+def locate_code(code: object) -> str:
     """Return file and line where a function or a class of callable objects is defined, "" if that is unknown."""
     bare = _unwrap(code)
     try:

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeAlias
 
 from ..core.errors import CorrectorError, InputError, SelfcorrectError, SettingError
 from ..runtime import global_generators
-from ..runtime.bugs import describe, describe_with_place, internal_error_traceback
+from ..runtime.bugs import describe_error, describe_with_place, internal_error_traceback
 from ..runtime.supervision import EndedError, TooSlowError, forbid_exit, listen_to_places
 
 _IMPORT = "from selfcorrect.correctors.sandbox import _serve"
@@ -240,13 +240,13 @@ def _pickle_answer(value: Any) -> bytes:
     try:
         return pickle.dumps(("answer", value))
     except Exception as error:
-        raise InputError(f"it returned what no other process can be sent: {describe(error)}") from error
+        raise InputError(f"it returned what no other process can be sent: {describe_error(error)}") from error
 
 
 def _to_sendable(error: Exception) -> Exception:
     """Return an error that the other process can raise again; an internal error stays internal."""
     if internal_error_traceback(error):
-        return RuntimeError(f"in the process of a corrector: {describe(error)}")
+        return RuntimeError(f"in the process of a corrector: {describe_error(error)}")
     if isinstance(error, SelfcorrectError) and type(error).__module__.startswith("selfcorrect."):
         return error
     return CorrectorError(describe_with_place(error))

@@ -25,7 +25,7 @@ from ..correctors.identity import is_of_users
 from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..models.protocol import GenerativeModel
 from ..models.resampling import RealDraws
-from ..runtime.bugs import describe, internal_error_traceback
+from ..runtime.bugs import describe_error, internal_error_traceback
 from ..runtime.heap import give_back_freed_memory
 from ..runtime.process_state import preserve_global_state
 from ..runtime.stopwatch import Stopwatch
@@ -250,8 +250,10 @@ def run_loop(
             labels = sampling_labels(real.labels, count, generation_stream.child("label"))
             raw = draw(labels, generation_stream.child("sample")) if len(labels) else real.take(labels)
         with _phase(watch, "correct", generation, store):
-            redraw = _make_redraw(draw, labels, watch)
-            batch = _correct(raw, arm.correction, generation_stream.child("correct"), redraw)
+            batch = CorrectedBatch(raw, raw)
+            if arm.correction is not None:
+                redraw = _make_redraw(draw, labels, watch)
+                batch = apply_corrector(raw, arm.correction, generation_stream.child("correct"), redraw)
             guard.check_real()
             guard.check_labels(batch)
             ancestry = {}
@@ -405,10 +407,6 @@ def _check_scores(scores: object) -> None:
         raise SettingError(f"`evaluate` of the task returned {returned}, expected numbers by name such as {example}")
 
 
-def _correct(raw: Samples, correction: Correction | None, stream: Stream, redraw: Redraw) -> CorrectedBatch:
-    return CorrectedBatch(raw, raw) if correction is None else apply_corrector(raw, correction, stream, redraw)
-
-
 def _fit(
     model: GenerativeModel, training: Samples, steps: int, stream: Stream, fitting: Fitting = fit_plainly
 ) -> GenerativeModel:
@@ -448,7 +446,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
             intact = ""
             if generation and not isinstance(store, MemoryStore):
                 intact = f"; generations up to {generation - 1} are kept and the run can be resumed"
-            message = f"generation {generation} stopped in phase {name!r}: {describe(error)}{intact}"
+            message = f"generation {generation} stopped in phase {name!r}: {describe_error(error)}{intact}"
             raise LoopError(message, internal_error_traceback(error)) from error
 
 

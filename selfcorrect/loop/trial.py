@@ -20,7 +20,7 @@ from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, content_hash
 from ..correctors.contract import Corrector, load_state, name_of, state_of
-from ..correctors.identity import is_of_users, place_of
+from ..correctors.identity import is_of_users, locate_code
 from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from ..runtime import global_generators
 from ..runtime.process_state import preserve_global_state
@@ -52,7 +52,7 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
         corrector = cloudpickle.loads(cloudpickle.dumps(correction.corrector))
     except Exception:  # whatever a user's object raises, e.g. for an open file
         corrector = correction.corrector
-    place = place_of(getattr(corrector, "parts", (corrector,))[0])
+    place = locate_code(getattr(corrector, "parts", (corrector,))[0])
     title = _with_place(f"corrector {correction.name!r}", place)
     try:
         kind = find_unrepeatable_kind(corrector, model, real, stream)
@@ -254,7 +254,7 @@ def _are_equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> boo
 def _check_repeatable(model: GenerativeModel, method: str, generators: list[str], is_same: bool) -> None:
     if is_same:
         return
-    title = _with_place(f"model {name_of(model)}", place_of(type(model)))
+    title = _with_place(f"model {name_of(model)}", locate_code(type(model)))
     if not getattr(model, "repeatable", True):
         warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=3)
         return

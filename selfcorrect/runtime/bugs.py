@@ -12,7 +12,7 @@ from ..core.errors import CorrectorError, LoopError, SelfcorrectError
 _LIBRARIES = frozenset({"numpy", "scipy", "torch", "sklearn", "pyarrow", "safetensors", "pybullet", "mujoco", "smplx",
                         "PIL", "imageio", "matplotlib", "tqdm", "wandb"})  # fmt: skip
 
-T = TypeVar("T")
+_Value = TypeVar("_Value")
 
 _KNOWN = frozenset({"selfcorrect", *_LIBRARIES, *sys.stdlib_module_names}) - {"__main__"}
 
@@ -52,7 +52,7 @@ def internal_error_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def describe(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return the message of an error, with the name of its type unless this package raised it."""
     if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
@@ -62,7 +62,7 @@ def describe(error: Exception) -> str:
 def describe_with_place(error: Exception) -> str:
     """Return the message of an error with file and line of the user's code that raised it."""
     where = "" if isinstance(error, SelfcorrectError) else _line_of_other_code(error)
-    return f"{describe(error)} ({where})" if where else describe(error)
+    return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
 
 def _line_of_other_code(error: BaseException) -> str:
@@ -96,7 +96,7 @@ def remove_path(sentence: str, path: object) -> str:
     return rest[2:]
 
 
-def try_optional(step: str, work: Callable[[], T], otherwise: T) -> tuple[T, str]:
+def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
     """Call a function on which no result depends, such as a hint or a picture, so that its failure costs no result.
 
     Args:

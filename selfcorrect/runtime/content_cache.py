@@ -14,25 +14,25 @@ _SHORT_ARRAYS = 64
 """Number of results that are kept for arrays of up to `_SHORT` rows: as many as files that are corrected together."""
 _LONG_ARRAYS = 2
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 
 def remember_by_content(
-    function: Callable[[np.ndarray, float], Result],
-) -> Callable[[np.ndarray, float], Result]:
+    function: Callable[[np.ndarray, float], _Result],
+) -> Callable[[np.ndarray, float], _Result]:
     """Let a function of an array (T, ...) of double precision and a number return its latest results again.
 
     The function must not change the array, which is read-only, and callers must not change the result.
     """
 
-    def compute(content: bytes, shape: tuple[int, ...], number: float) -> Result:
+    def compute(content: bytes, shape: tuple[int, ...], number: float) -> _Result:
         return function(np.frombuffer(content).reshape(shape), number)
 
     compute_short = lru_cache(maxsize=_SHORT_ARRAYS)(compute)
     compute_long = lru_cache(maxsize=_LONG_ARRAYS)(compute)
 
     @wraps(function)
-    def remembered(array: np.ndarray, number: float) -> Result:
+    def remembered(array: np.ndarray, number: float) -> _Result:
         remembering = compute_short if len(array) <= _SHORT else compute_long
         return remembering(array.astype(float, copy=False).tobytes(), array.shape, number)
 

@@ -24,7 +24,7 @@ from ..core.errors import WorkerError
 from .console_warnings import format_for_console
 from .progress import map_sequential
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
@@ -39,7 +39,7 @@ def limit_threads(most: int) -> Iterator[None]:
         _thread_limit.reset(token)
 
 
-def run_in_threads(act: Callable[[Sequence[Item]], None], items: Sequence[Item], least: int) -> None:
+def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
     """Call a function on parts of some items in threads, or on all of them in this thread.
 
     All parts have ended when an error of the function is raised.
@@ -66,8 +66,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "selfcorrect")
 
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
 """Pool by its number of workers; there is at most a single pool."""
@@ -99,7 +99,7 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers: int) -> list[Result]:
+def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> list[_Result]:
     """Call a function on every task in worker processes, or in this process for a single task or worker.
 
     A single task may take as many threads of this process.
@@ -111,7 +111,7 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
         SettingError: There is less than one worker.
         WorkerError: A worker process died.
     """
-    require_workers(workers)
+    check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
         with limit_threads(workers) if workers > 1 else nullcontext():
@@ -131,11 +131,11 @@ def map_tasks(function: Callable[[Task], Result], tasks: Iterable[Task], workers
 
 
 def _run_concurrently(
-    executor: ProcessPoolExecutor, function: Callable[[Task], Result], tasks: Iterable[Task], most: int
-) -> list[Result]:
+    executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
+) -> list[_Result]:
     """Call a function on every task, at most `most` at the same time."""
-    futures: list[Future[Result]] = []
-    running: set[Future[Result]] = set()
+    futures: list[Future[_Result]] = []
+    running: set[Future[_Result]] = set()
     try:
         for task in tasks:
             if len(running) == most:
@@ -146,11 +146,6 @@ def _run_concurrently(
     finally:
         for future in futures:
             future.cancel()
-
-
-def require_workers(workers: int) -> None:
-    """Raise SettingError for fewer than one worker."""
-    check_count("workers", workers, 1)
 
 
 def _executor(workers: int) -> ProcessPoolExecutor:

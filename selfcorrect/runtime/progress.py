@@ -6,8 +6,8 @@ from contextvars import ContextVar
 from itertools import accumulate, pairwise
 from typing import TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
@@ -54,9 +54,9 @@ def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
     return [(first / total, last / total) for first, last in pairwise(edges)]
 
 
-def map_sequential(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+def map_sequential(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
     """Call a function on item after item; each is an equal part of the work."""
-    results = list[Result]()
+    results = list[_Result]()
     for item, (first, last) in zip(items, split_work([1] * len(items)), strict=True):
         with part_of_work(first, last):
             results.append(work(item))

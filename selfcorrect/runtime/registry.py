@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from importlib import import_module
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError
@@ -143,7 +144,7 @@ class Registry(Generic[RowType]):
         return rows
 
     def _points(self) -> tuple[EntryPoint, ...]:
-        return _entry_points(self.group, tuple(map(_read_change_time, sys.path))) if self.group else ()
+        return _entry_points(self.group, tuple(sys.path)) if self.group else ()
 
 
 def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
@@ -191,23 +192,11 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
 
 
 @lru_cache(maxsize=32)
-def _entry_points(group: str, path: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages; `path` lists folders with their time of change, as a cache key."""
+def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Return the entry points of installed packages; `path`, where they are looked for, is a cache key."""
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
-    return tuple(sorted(entry_points(group=group), key=_by_name))
-
-
-def _read_change_time(folder: str) -> tuple[str, int]:
-    """Return a folder of `sys.path` with the time when a package was last added or removed."""
-    try:
-        return folder, os.stat(folder or ".").st_mtime_ns
-    except OSError:
-        return folder, 0
-
-
-def _by_name(point: EntryPoint) -> tuple[str, str]:
-    return point.name, point.value
+    return tuple(sorted(entry_points(group=group), key=attrgetter("name", "value")))
 
 
 def _origin(point: EntryPoint) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.identity import Identity, identity_of, name_of, place_of
+from selfcorrect.correctors.identity import Identity, identity_of, locate_code, name_of
 from selfcorrect.correctors.sandbox import Memory
 from selfcorrect.motion.corrector_interface.each import each_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
@@ -85,7 +85,7 @@ def identify_there(memory: Memory) -> Identity:
 
 def locate_there(memory: Memory) -> str:
     """Return file and line of the function, "" if that is unknown."""
-    return place_of(memory[FUNCTION].function)
+    return locate_code(memory[FUNCTION].function)
 
 
 def correct_motions_there(memory: Memory, motions: Sequence[Motion]) -> list[CorrectedMotion]:

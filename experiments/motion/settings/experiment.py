@@ -16,8 +16,7 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
-from selfcorrect.models.diffusion.presets import PRESETS as DENOISER_PRESETS
-from selfcorrect.models.diffusion.presets import DenoiserPreset, preset, preset_names
+from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, DenoiserPreset, preset, preset_names
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 
 from ...remedies.table import PLACES, REMEDIES

@@ -24,7 +24,7 @@ from .denoiser_table import DENOISERS
 from .pair_loss import PairLoss
 from .schedule import NoiseSchedule, cosine_schedule
 from .sharing import ALONE, ProcessGroup, this_process_group
-from .training import Batch, draw_batch, train
+from .training import NoisyBatch, draw_batch, train
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
 """Settings that training does not see."""
@@ -151,7 +151,7 @@ class MotionDiffusion(Saveable):
         """Return the scalar that training minimises, of predicted and clean values (B, T, D)."""
         return mse_loss(predicted, clean)
 
-    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
+    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], NoisyBatch]:
         """Return a function that draws batches on the CPU, or on the device, to which all samples then move."""
         place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
         schedule = NoiseSchedule(self.schedule.alpha_bars.to(place))
@@ -159,7 +159,7 @@ class MotionDiffusion(Saveable):
         if self.acceleration.draws_on_device:
             samples = samples_to_device(samples, place)
 
-        def draw() -> Batch:
+        def draw() -> NoisyBatch:
             return draw_batch(samples, schedule, self.config, self.classes, generator).to_device(self.device)
 
         return draw

@@ -19,7 +19,7 @@ class DenoiserPreset:
     """Optimiser steps of every later generation."""
 
 
-PRESETS = {
+DENOISER_PRESETS = {
     "dct-mixer": DenoiserPreset(
         DiffusionConfig(denoiser="dct-mixer", width=128, depth=4, snr_factor=0.3, learning_rate=3e-3),
         "band-limited",
@@ -79,9 +79,9 @@ et al. 2023)."""
 
 def preset(name: str) -> DenoiserPreset:
     """Return the preset of that name, else the default settings of that denoiser; SettingError for neither."""
-    return PRESETS.get(name) or DenoiserPreset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
+    return DENOISER_PRESETS.get(name) or DenoiserPreset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
 
 
 def preset_names() -> list[str]:
     """Return all presets, then the denoisers without a preset."""
-    return [*PRESETS, *(name for name in DENOISERS.names if name not in PRESETS)]
+    return [*DENOISER_PRESETS, *(name for name in DENOISERS.names if name not in DENOISER_PRESETS)]

@@ -19,7 +19,7 @@ from .schedule import NoiseSchedule
 from .sharing import ALONE, ProcessGroup
 
 
-class Batch(NamedTuple):
+class NoisyBatch(NamedTuple):
     """One optimiser step: noisy (B, T, D), times (B,) int64, labels (B,) int64, clean (B, T, D)."""
 
     noisy: Tensor
@@ -27,14 +27,14 @@ class Batch(NamedTuple):
     labels: Tensor
     clean: Tensor
 
-    def to_device(self, device: torch.device) -> Batch:
-        return Batch(*(part.to(device) for part in self))
+    def to_device(self, device: torch.device) -> NoisyBatch:
+        return NoisyBatch(*(part.to(device) for part in self))
 
 
 def train(
     network: nn.Module,
     average: nn.Module,
-    draw: Callable[[], Batch],
+    draw: Callable[[], NoisyBatch],
     config: DiffusionConfig,
     *,
     steps: int,
@@ -78,7 +78,7 @@ def train(
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
-        batch = Batch(*map(share.local_rows, draw()))
+        batch = NoisyBatch(*map(share.local_rows, draw()))
         with acceleration.autocast(batch.clean.device):
             predicted = forward(batch.noisy, batch.times, batch.labels)
         loss = loss_of(predicted.float(), batch.clean)
@@ -96,7 +96,7 @@ def train(
 
 def draw_batch(
     samples: Samples, schedule: NoiseSchedule, config: DiffusionConfig, null_label: int, generator: torch.Generator
-) -> Batch:
+) -> NoisyBatch:
     """Return a batch on the generator's device.
 
     Samples are drawn by weight, times uniformly, and labels are hidden at the rate `label_dropout`.
@@ -112,7 +112,7 @@ def draw_batch(
     clean = samples.rows(rows).float()
     noise = torch.randn(clean.shape, generator=generator, device=device)
     labels = samples.labels[rows].masked_fill(hidden, null_label)
-    return Batch(schedule.add_noise(clean, noise, times), times, labels, clean)
+    return NoisyBatch(schedule.add_noise(clean, noise, times), times, labels, clean)
 
 
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:

@@ -22,7 +22,7 @@ MAX_DEPTH = 100
 _BYTES_PER_MARK = {"{": 184, "[": 56, ",": 40, ":": 64}
 """Approximate memory of an object, a list, and the value after a comma or a colon."""
 
-T = TypeVar("T")
+_Kind = TypeVar("_Kind")
 
 
 def to_json(value: object) -> object:
@@ -95,7 +95,7 @@ def is_nested_deeper(value: object, most: int) -> bool:
     return bool(level)
 
 
-def read_as(kind: type[T], value: object, where: object) -> T:
+def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
     """Convert a value of `parse_json` to a dataclass.
 
     Args:
@@ -115,7 +115,7 @@ def read_as(kind: type[T], value: object, where: object) -> T:
     return kind(**{name: _as_type(types[name], item, f"{where}: {name}") for name, item in value.items()})
 
 
-def read_file_as(kind: type[T], path: Path) -> T:
+def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
     """Read a dataclass from a JSON file; the message of an InputError names the file."""
     try:
         return read_as(kind, read_json(path), path)

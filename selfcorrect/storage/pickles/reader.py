@@ -31,11 +31,11 @@ from .arrays import (
     decode_shape,
     storage_code,
 )
-from .values import SPARSE, STORAGES, Call, Content, Name, Place, Refused, Storage, Text, Value, require_type
+from .values import SPARSE, STORAGES, Call, Content, Name, Refused, Span, Storage, Text, Value, require_type
 
 BYTES_PER_STEP = 256
 """Share of the memory limit that an opcode takes: 2,000,000 of them in 512 MB."""
-MAX_DEPTH = 64
+_MAX_DEPTH = 64
 _MAX_INDEX = 2**31
 _MAX_KEY_LENGTH = 1000
 
@@ -175,7 +175,7 @@ class Reader(_UNPICKLER):
         _UNPICKLER.dispatch[pickle.BINBYTES8[0] if code == pickle.BYTEARRAY8[0] else code](self)
         payload = self.stack[-1]
         end = self.file.tell()
-        self.stack[-1] = Content(payload, Place(end - len(payload), end))
+        self.stack[-1] = Content(payload, Span(end - len(payload), end))
 
     def _read_text(self) -> None:
         opcode = bytes([self.dispatch.code])
@@ -183,9 +183,9 @@ class Reader(_UNPICKLER):
         text = Text(self.stack[-1])
         end = self.file.tell()
         if opcode in (pickle.BINSTRING, pickle.SHORT_BINSTRING):
-            text.place = Place(end - len(text), end)
+            text.place = Span(end - len(text), end)
         else:
-            text.place = Place(self.dispatch.start, end, _encode_string if opcode == pickle.STRING else _encode_unicode)
+            text.place = Span(self.dispatch.start, end, _encode_string if opcode == pickle.STRING else _encode_unicode)
         self.stack[-1] = text
 
     def _reduce(self) -> None:
@@ -271,7 +271,7 @@ def read_content(file: io.BytesIO, size: int) -> Content:
     start = file.tell()
     if not 0 <= size <= file.getbuffer().nbytes - start:
         raise ValueError("an array ends before its numbers do")
-    return Content(file.read(size), Place(start, start + size))
+    return Content(file.read(size), Span(start, start + size))
 
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -306,7 +306,7 @@ LeafFunction: TypeAlias = Callable[[str, Value], Value]
 """Function that replaces a leaf, of its name and the leaf."""
 
 
-def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = MAX_DEPTH, name: str = "") -> Value:
+def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _MAX_DEPTH, name: str = "") -> Value:
     """Return a tree with other leaves; their names are the keys that lead to them, joined by dots.
 
     A part that the file uses in many places counts in each, so that a small file cannot become a large value.

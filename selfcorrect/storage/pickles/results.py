@@ -24,7 +24,7 @@ from ..files.writing import replacing
 from .arrays import Array
 from .reader import map_leaves, read_tree, refuse_damage
 from .torch_archive import write_archive
-from .values import Content, Place, Value
+from .values import Content, Span, Value
 
 _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compress, b"\x78": zlib.compress}
 """Functions that compress as joblib does, by the first bytes of a file."""
@@ -159,7 +159,7 @@ class _PickledResults(Results):
             storages = {}
             for name, entry in self._entries.items():
                 if name.startswith(folder := _storage_folder(first)):
-                    storages[name.removeprefix(folder)] = Content(entry, Place(0, len(entry), entry=name))
+                    storages[name.removeprefix(folder)] = Content(entry, Span(0, len(entry), entry=name))
             tree = read_tree(self._entries[first], start, self._budget, None if entries is None else storages)
             map_leaves(tree, partial(self._note_leaf, others), self._budget)
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
@@ -217,9 +217,9 @@ class _PickledResults(Results):
             others.add(name)
 
 
-def _place_of(content: Content) -> Place:
+def _place_of(content: Content) -> Span:
     """Return the place of bytes in the file; bytes without a place hold no numbers."""
-    return content.place or Place(0, 0)
+    return content.place or Span(0, 0)
 
 
 def _storage_folder(pickle: str) -> str:

@@ -26,7 +26,7 @@ def require_type(value: Value, kind: Any) -> Value:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Span:
     """Bytes of a file that other bytes may replace."""
 
     start: int
@@ -41,7 +41,7 @@ class Text(str):
     """A text, and its place in the file."""
 
     __slots__ = ("place",)
-    place: Place
+    place: Span
 
 
 @dataclass(eq=False, slots=True)
@@ -49,7 +49,7 @@ class Content:
     """Bytes, and their place in the file; None for bytes that the file does not hold as they are."""
 
     payload: bytes
-    place: Place | None = None
+    place: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from ..files.locks import FolderLock
 from ..files.writing import explain_write_error, remove_folder, write_folder
 from .generation_files import (
     MODEL,
-    SAMPLES,
+    SAMPLES_FILE,
     can_sample,
     drop_samples,
     encode_generation,
@@ -72,7 +72,7 @@ class FolderReader:
 
     def has_samples(self, generation: int) -> bool:
         """Return whether the folder has the samples of a generation."""
-        return (self._folder_of(generation) / SAMPLES).is_file()
+        return (self._folder_of(generation) / SAMPLES_FILE).is_file()
 
     def has_whole_model(self, generation: int) -> bool:
         """Return whether the folder has a model of a generation from which training can continue."""

@@ -39,7 +39,7 @@ from .protocol import Generation, Metrics
 MODEL = "model.safetensors"
 _SAMPLER = "sampler.safetensors"
 _CORRECTOR = "corrector.safetensors"
-SAMPLES = "synthetic.safetensors"
+SAMPLES_FILE = "synthetic.safetensors"
 _PROVENANCE = "provenance.parquet"
 _METRICS = "metrics.json"
 _TIMINGS = "timings.json"
@@ -54,7 +54,7 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
     if generation.corrector:
         files[_CORRECTOR] = _tensor_bytes(generation.corrector)
     if generation.batch is not None:
-        files[SAMPLES] = _tensor_bytes(_synthetic_tensors(generation.batch))
+        files[SAMPLES_FILE] = _tensor_bytes(_synthetic_tensors(generation.batch))
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
     digests = {name: compute_digest(content) for name, content in files.items()}
     return {**files, _TIMINGS: encode_sealed(dict(generation.timings)), DIGESTS: encode_sealed(digests)}
@@ -63,10 +63,10 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
 def drop_samples(folder: Path) -> None:
     """Remove the samples from the folder of a generation, their digests first, so that they are not missed."""
     digests = read_sealed(folder / DIGESTS)
-    other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES, _PROVENANCE)}
+    other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
     if other_digests != digests:
         write_atomically(folder / DIGESTS, encode_sealed(other_digests))
-    for name in (SAMPLES, _PROVENANCE):
+    for name in (SAMPLES_FILE, _PROVENANCE):
         (folder / name).unlink(missing_ok=True)
 
 
@@ -96,10 +96,10 @@ def can_sample(folder: Path) -> bool:
 
 def list_damage(folder: Path) -> list[str]:
     """Return a sentence for each damaged file in the folder of a generation."""
-    return [sentence for _, sentence in check_files(folder) if sentence]
+    return [sentence for _, sentence in check_generation_files(folder) if sentence]
 
 
-def check_files(folder: Path) -> list[tuple[Path, str]]:
+def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
     """Return the files in the folder of a generation, each with a sentence about damage, "" for an intact file.
 
     Only the model may be missing, because models of early generations are removed.
@@ -132,9 +132,9 @@ def read_corrector_state(folder: Path) -> dict[str, Tensor]:
 def read_count(folder: Path) -> int:
     """Return the number of synthetic samples in the folder of a generation, without reading them."""
     try:
-        return read_shape(folder / SAMPLES, "labels")[0]
+        return read_shape(folder / SAMPLES_FILE, "labels")[0]
     except (InputError, OSError) as error:
-        raise RunFolderError(f"cannot read {folder / SAMPLES}: {error}") from error
+        raise RunFolderError(f"cannot read {folder / SAMPLES_FILE}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ class _StoredValues:
 
 def read_samples(folder: Path) -> StoredSamples:
     """Read the synthetic samples from the folder of a generation; their values are read when they are used."""
-    path = folder / SAMPLES
-    content = _read_checked(folder, SAMPLES)
+    path = folder / SAMPLES_FILE
+    content = _read_checked(folder, SAMPLES_FILE)
     tensors = _decode_tensors(path, content)
     values = _StoredValues(
         path=path,
@@ -185,7 +185,7 @@ def _find_tensor_start(content: bytes, name: str) -> int:
 
 def read_batch(folder: Path) -> CorrectedBatch:
     """Read the synthetic samples from the folder of a generation, with provenance, raw draws and diagnostics."""
-    tensors = _read_tensors(folder, SAMPLES)
+    tensors = _read_tensors(folder, SAMPLES_FILE)
     provenance, info = _read_provenance(folder)
     samples = Samples(tensors["values"], tensors["labels"], provenance.take(tensors["row"]), tensors["weights"])
     if "drawn_values" not in tensors:

@@ -25,12 +25,12 @@ from ..files.strict_json import to_json
 from ..files.writing import write_atomically
 from .protocol import Record
 
-Row: TypeAlias = Mapping[str, Any]
+MetricRow: TypeAlias = Mapping[str, Any]
 WandbMode: TypeAlias = Literal["off", "offline", "online"]
 WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 
 
-def make_rows(store: Record, first: Record | None = None) -> list[Row]:
+def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
     """Return a row per committed generation, with its number as `generation`; `first` may hold generation 0."""
     records = dict.fromkeys(range(store.latest + 1), store)
     if first is not None:
@@ -38,7 +38,7 @@ def make_rows(store: Record, first: Record | None = None) -> list[Row]:
     return [{"generation": number, **record.metrics(number)} for number, record in records.items()]
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
+def write_json_lines(path: Path, rows: Iterable[MetricRow]) -> None:
     """Write rows as JSON lines, at once; numbers that are not finite become null."""
     write_atomically(path, "".join(json.dumps(to_json(row), allow_nan=False) + "\n" for row in rows))
 
@@ -79,7 +79,7 @@ class TrackedRun:
     """Group of the runs of an experiment."""
     config: Mapping[str, object]
     """Settings by name."""
-    rows: Sequence[Row] = ()
+    rows: Sequence[MetricRow] = ()
     """Metrics, each row with a `generation`, which is the x-axis."""
     tags: Sequence[str] = ()
     """Words to filter by."""
@@ -87,7 +87,7 @@ class TrackedRun:
     """Kind of run, such as "arm"."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps optimise."""
-    tables: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[MetricRow]] = field(default_factory=dict)
     """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
     pictures: Sequence[Path] = ()
     """Pictures as SVG, which W&B shows as pages."""
@@ -245,11 +245,11 @@ def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _scalars(row: Row) -> dict[str, float]:
+def _scalars(row: MetricRow) -> dict[str, float]:
     return {key: value for key, value in row.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
-def _table(rows: Sequence[Row]) -> Any:
+def _table(rows: Sequence[MetricRow]) -> Any:
     import wandb
 
     table = wandb.Table(columns=[*rows[0]])

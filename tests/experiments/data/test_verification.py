@@ -21,7 +21,7 @@ from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
-from selfcorrect.storage.runs.tracking import write_rows
+from selfcorrect.storage.runs.tracking import write_json_lines
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def _run(folder: Path) -> None:
         for number in (1, 2):
             generation = Generation(number, {"weight": torch.ones(3)}, None, {"mean": float("nan")}, {"train": 1.0})
             arm.commit(generation)
-    write_rows(folder / "metrics.jsonl", [{"arm": "x", "generation": 0, "mean": 0.5}])
+    write_json_lines(folder / "metrics.jsonl", [{"arm": "x", "generation": 0, "mean": 0.5}])
     (folder / "report.html").write_text("<html></html>")
     (folder / "samples").mkdir()
     (folder / "samples" / "a.mp4").write_bytes(b"film")

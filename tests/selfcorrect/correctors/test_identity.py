@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.correctors.identity import Identity, identity_of, place_of
+from selfcorrect.correctors.identity import Identity, identity_of, locate_code
 
 
 def scale_values(values, factor=1.0):
@@ -133,5 +133,5 @@ def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("Text that 'ends (nowhere\n" * 3)
     names: dict = {}
     exec(compile("\ndef moved(motion):\n    return motion\n", str(tmp_path / "page.md"), "exec"), names)
-    assert place_of(names["moved"]) == ""
+    assert locate_code(names["moved"]) == ""
     assert identity_of(names["moved"]) == identity_of(names["moved"])

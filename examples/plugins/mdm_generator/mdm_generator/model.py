@@ -16,7 +16,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.model import MotionDiffusion, samples_to_device
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
-from selfcorrect.models.diffusion.training import Batch, draw_batch
+from selfcorrect.models.diffusion.training import NoisyBatch, draw_batch
 from selfcorrect.models.pairs import Pairs
 
 from .arguments import MdmArguments
@@ -114,7 +114,7 @@ class MdmDiffusion(MotionDiffusion):
         values = super().sample(labels, stream)
         return zero_padding(values, self._prompts.lengths[self._prompts.first[labels]])
 
-    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], Batch]:
+    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], NoisyBatch]:
         place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
         if place.type != "cpu":
             samples = samples_to_device(samples, place)
@@ -123,7 +123,7 @@ class MdmDiffusion(MotionDiffusion):
         first = self._prompts.first.to(place)
         all_seen = replace(self.config, label_dropout=0.0, guidance_scale=1.0)  # captions are hidden below
 
-        def draw() -> Batch:
+        def draw() -> NoisyBatch:
             batch = draw_batch(samples, schedule, all_seen, self.classes, generator)
             draws = torch.rand((2, len(batch.labels)), generator=generator, device=place)
             counts = first[batch.labels + 1] - first[batch.labels]

@@ -15,12 +15,12 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.presets import PRESETS, preset, preset_names
+from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset, preset_names
 
 FRAMES = 24
 FEATURES = 7
 CLASSES = 3
-CPU_PRESETS = [name for name in PRESETS if name != "paper"]
+CPU_PRESETS = [name for name in DENOISER_PRESETS if name != "paper"]
 
 
 def build_denoiser(config: DiffusionConfig, frames: int, features: int, classes: int) -> torch.nn.Module:
@@ -31,7 +31,7 @@ def build_denoiser(config: DiffusionConfig, frames: int, features: int, classes:
 def denoiser(request):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build_denoiser(PRESETS[request.param].config, FRAMES, FEATURES, CLASSES)
+        network = build_denoiser(DENOISER_PRESETS[request.param].config, FRAMES, FEATURES, CLASSES)
         for parameter in network.parameters():  # moves the blocks away from their start at the identity
             parameter.data += 0.02 * torch.randn(parameter.shape)
     return network.eval()
@@ -72,7 +72,7 @@ def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
     """Return the cosine coefficients (N, T, D) of what a network with random weights predicts."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = build_denoiser(PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
+        network = build_denoiser(DENOISER_PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
         predicted = network(noisy, torch.arange(len(noisy)), torch.arange(len(noisy))).detach()
     return scipy.fft.dct(predicted.numpy(), axis=1, norm="ortho")
 
@@ -99,7 +99,7 @@ def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
     generator = torch.Generator().manual_seed(0)
     phases = 2 * torch.pi * torch.rand(256, 1, FEATURES, generator=generator)
     waves = torch.sin(2 * torch.pi * torch.arange(FRAMES)[None, :, None] / 12 + phases)
-    model = MotionDiffusion(PRESETS["dct-mixer"].config, FRAMES, FEATURES, 1, device=torch.device("cpu"))
+    model = MotionDiffusion(DENOISER_PRESETS["dct-mixer"].config, FRAMES, FEATURES, 1, device=torch.device("cpu"))
     trained = model.fit(Samples.real(waves, torch.zeros(256, dtype=torch.int64)), 150, streams(0))
     assert trained.average is not None
     times = torch.full((256,), 20)
@@ -110,11 +110,11 @@ def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
 
 def test_patch_mixer_refuses_a_broken_patch():
     with pytest.raises(SettingError, match="multiple of 4 frames, got 25"):
-        build_denoiser(PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
+        build_denoiser(DENOISER_PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
 
 
 def test_paper_preset_is_the_size_of_mdm():
-    paper = PRESETS["paper"].config
+    paper = DENOISER_PRESETS["paper"].config
     assert (paper.depth, paper.width, paper.diffusion_steps, paper.batch_size) == (8, 512, 1000, 64)
     network = build_denoiser(paper, 60, 150, 12)
     encoder = sum(parameter.numel() for parameter in network.encoder.parameters())

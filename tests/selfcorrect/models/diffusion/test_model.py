@@ -14,7 +14,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
-from selfcorrect.models.diffusion.presets import PRESETS
+from selfcorrect.models.diffusion.presets import DENOISER_PRESETS
 from selfcorrect.models.diffusion.schedule import cosine_schedule
 from selfcorrect.models.diffusion.training import draw_batch, learning_rate_factor
 
@@ -23,7 +23,7 @@ FEATURES = 3
 CLASSES = 2
 TINY = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
 STREAM = streams(0)
-CPU_PRESETS = [name for name in PRESETS if name != "paper"]
+CPU_PRESETS = [name for name in DENOISER_PRESETS if name != "paper"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def test_learns_the_classes(trained_model: MotionDiffusion):
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", CPU_PRESETS)
 def test_every_denoiser_learns(preset: str, data: Samples):
-    config = replace(PRESETS[preset].config, width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
+    config = replace(
+        DENOISER_PRESETS[preset].config, width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16
+    )
     fitted = model(config).fit(data, 150, STREAM.child("train"))
     labels = torch.arange(20) % CLASSES
     means = fitted.sample(labels, STREAM.child("sample")).mean((1, 2))

@@ -25,9 +25,9 @@ from selfcorrect.storage.runs.tracking import (
     WandbMode,
     WandbTarget,
     experiment_id,
-    make_rows,
+    list_metrics,
     wandb_mode,
-    write_rows,
+    write_json_lines,
 )
 
 
@@ -50,12 +50,12 @@ def read_lines(path: Path) -> list[dict]:
 
 def test_an_arm_begins_with_the_shared_generation():
     first, store = stores()
-    assert make_rows(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
-    assert make_rows(first) == [{"generation": 0, "fid": 10.0}]
+    assert list_metrics(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
+    assert list_metrics(first) == [{"generation": 0, "fid": 10.0}]
 
 
 def test_rows_are_strict_json(tmp_path: Path):
-    write_rows(tmp_path / "rows.jsonl", [{"generation": 0, "arm": "a", "ratio": float("inf"), "seeds": [1.0]}])
+    write_json_lines(tmp_path / "rows.jsonl", [{"generation": 0, "arm": "a", "ratio": float("inf"), "seeds": [1.0]}])
     assert read_lines(tmp_path / "rows.jsonl") == [{"generation": 0, "arm": "a", "ratio": None, "seeds": [1.0]}]
 
 
