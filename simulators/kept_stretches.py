@@ -20,9 +20,12 @@ from selfcorrect.motion.corrector_interface.results import (
     NoteKind,
     Stage,
 )
+from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
 
 from .body.curves import smoothstep
 
@@ -34,6 +37,8 @@ LARGEST_SHARE = 0.5
 """Largest share of a motion that is kept; beyond it the motion is rejected."""
 FADING_S = 0.3
 """Time within a stretch in which a correction fades."""
+SLIDES_MORE_M_S = 0.1
+"""Frames are kept in which a standing foot slides faster than before by more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +173,27 @@ def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: Co
         corrections.append(keep_failed_stretch(part, corrected, correct))
     restored = stretch.restore(corrections)
     return correction if restored is None else restored
+
+
+def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Note] | None:
+    """Return a corrected motion that is as given around the frames in which standing feet slide faster, and a note.
+
+    None if these are most of the motion, or none. A leap within a correction, as over an impossible stretch, drags the
+    feet through few frames, and costs no other frame its correction.
+    """
+    observation = observe(given)
+    added_m_s = observation.standing.max(-1) * (observation.speeds_of(corrected) - observation.speeds_of(given))
+    is_sliding = added_m_s.max(axis=1) > SLIDES_MORE_M_S
+    fading = round(FADING_S * given.fps)
+    is_kept = maximum_filter1d(is_sliding, 2 * (fading // 2) + 1, mode="nearest")
+    if not is_kept.any() or is_kept.mean() > LARGEST_SHARE:
+        return None
+    from_kept = np.abs(np.arange(len(given))[:, None] - np.flatnonzero(is_kept)).min(axis=1)
+    share = smoothstep(np.minimum(from_kept / fading, 1.0))[:, None]
+    root_m = given.root_m + share * (corrected.root_m - given.root_m)
+    rotations = slerp(given.rotations, corrected.rotations, share[..., None])
+    words = ", ".join(f"{start} to {stop - 1}" for start, stop in find_runs(is_kept))
+    return replace(given, root_m=root_m, rotations=rotations), Note(NoteKind.STRETCH_KEPT, words=words)
 
 
 def _average(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:

@@ -31,7 +31,7 @@ from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
 from .cleanup.splices import JoinSplices
-from .kept_stretches import keep_failed_stretch
+from .kept_stretches import fade_where_feet_slide, keep_failed_stretch
 from .pipeline import Pipeline
 from .segments import TPoseEnds, see_takes
 from .stages.staging import place_on_slope
@@ -104,22 +104,31 @@ def keep_feet_from_worsening(
 
 
 def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction, or the motion as it was given if its standing feet slide much less."""
-    added_m_s = _added_slide_m_s(correction)
-    before_m_s = correction.before.get("skate_m_s", 0.0)
-    allowed_m_s = _SLIDES_MORE_M_S
-    if not view.plane.is_tilted:
-        allowed_m_s = max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
-    allowed_m_s += _SLIDES_PER_GAIN_HZ * _gained_height_m(correction)
-    if added_m_s <= allowed_m_s:
+    """Return the correction, or what of the motion was given wherever its standing feet slide much less."""
+    if not _do_feet_worsen(view, correction):
         return correction
-    notes = [note for note in correction.notes if note.kind is not NoteKind.MOVED_FAR]
+    notes = tuple(note for note in correction.notes if note.kind is not NoteKind.MOVED_FAR)
+    faded = None if view.levels else fade_where_feet_slide(view.given, correction.motion)
+    if faded is not None:
+        motion, kept = faded
+        partly = measure_correction(view.given, replace(correction, motion=motion, notes=(kept, *notes)))
+        if not _do_feet_worsen(view, partly):
+            return partly
     kept = CorrectedMotion(
         motion=view.motion if view.levels else view.given,
-        notes=(*notes, Note(NoteKind.FEET_KEPT, added_m_s)),
+        notes=(*notes, Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))),
         floor=correction.floor,
     )
     return measure_correction(view.given, kept)
+
+
+def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
+    """Return whether standing feet slide faster than before by more than is allowed."""
+    allowed_m_s = _SLIDES_MORE_M_S
+    if not view.plane.is_tilted:
+        before_m_s = correction.before.get("skate_m_s", 0.0)
+        allowed_m_s = max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
+    return _added_slide_m_s(correction) > allowed_m_s + _SLIDES_PER_GAIN_HZ * _gained_height_m(correction)
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:

@@ -14,7 +14,7 @@ from made_motions import made_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.kept_stretches import KeptStretch, keep_failed_stretch
+from selfcorrect.simulators.kept_stretches import KeptStretch, fade_where_feet_slide, keep_failed_stretch
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
 
 WALK = made_motion("walk", frames=240)
@@ -109,6 +109,26 @@ def test_what_no_simulation_can_follow_is_kept_however_its_parts_fail(first: int
     moved_m = np.abs(kept.motion.root_m - numbered.root_m)
     np.testing.assert_allclose(moved_m[~is_kept, 0], 0.1)
     assert moved_m[:, 1].max() < 1e-6
+
+
+def test_a_correction_fades_where_it_makes_standing_feet_slide() -> None:
+    standing = made_motion("idle", frames=120)
+    shift_m = np.full(120, 0.02)
+    assert fade_where_feet_slide(standing, replace(standing, root_m=standing.root_m + 0.02)) is None
+    shift_m[60:63] += [0.05, 0.1, 0.05]
+    corrected = replace(standing, root_m=standing.root_m + shift_m[:, None] * [1.0, 0.0, 0.0])
+    faded = fade_where_feet_slide(standing, corrected)
+    assert faded is not None
+    motion, note = faded
+    first, last = map(int, note.words.split(" to "))
+    assert first in range(50, 60)
+    assert last in range(63, 73)
+    np.testing.assert_allclose(motion.root_m[first : last + 1], standing.root_m[first : last + 1])
+    outside = np.r_[: first - 10, last + 11 : 120]
+    np.testing.assert_allclose(motion.root_m[outside], corrected.root_m[outside])
+    assert np.abs(np.diff(motion.root_m[:, 0] - standing.root_m[:, 0])).max() < 0.004
+    jumping = replace(standing, root_m=standing.root_m + 0.1 * (np.arange(120) % 8 == 0)[:, None])
+    assert fade_where_feet_slide(standing, jumping) is None
 
 
 @pytest.mark.slow
