@@ -190,7 +190,7 @@ def bytes_of(out: Path) -> dict[str, bytes]:
 
 SHORT_WINDOWS = """
 from dataclasses import replace
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 
 PRESETS["quick"] = replace(PRESETS["quick"], frames=12)
 """

@@ -31,7 +31,7 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.experiment import MotionSettings, settings_from_config
+from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -290,7 +290,7 @@ STEPS = ("steps", "initial_steps")
 
 def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
     """Return denoisers with their arms."""
-    return {(comparison.denoiser, arm) for comparison in settings.comparisons for arm in comparison.arms}
+    return {(denoiser, arm) for denoiser, arms in settings.arms.items() for arm in arms}
 
 
 RESULTS = REPOSITORY / "docs" / "results"
@@ -304,12 +304,12 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     program, name, *options = shlex.split(summary.command)
     command = cli._parse_command([name, *options])
     assert isinstance(command, MotionCommand)
-    current = command.settings()
+    current = command.complete()
     recorded = settings_from_config(summary.settings)
     assert (program, name) == ("selfcorrect", "motion")
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
-    assert replace(current, comparisons=(), **steps) == replace(recorded, comparisons=())
+    assert replace(current, arms={}, **steps) == replace(recorded, arms={})
     assert named_arms(current) <= named_arms(recorded)
     missing = named_arms(recorded) - named_arms(current)
     assert all(REMEDIES.is_added(arm.remedy) for _, arm in missing), "the preset has no remedies of example packages"

@@ -31,12 +31,9 @@ from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.correctors.builtin import build_corrector
-from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.parts import JudgedTask
-from selfcorrect.experiments.motion.run.study import corrector_inputs
-from selfcorrect.experiments.motion.run.task import as_samples
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import DEFAULTS
+from selfcorrect.experiments.motion.settings import DEFAULTS, MotionSettings
+from selfcorrect.experiments.motion.study import corrector_inputs
+from selfcorrect.experiments.motion.task import JudgedTask, as_samples, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.experiments.studies.study import SeedRun, Study
@@ -86,7 +83,7 @@ def choose_place_settings(number: int, folder: Path, arms: Sequence[ArmSettings]
     """Return the settings of a split: subjects as in `splits.py`, another network, other seeds."""
     return replace(
         choose_settings(number, folder),
-        comparisons=(DenoiserArms("dct-mlp", tuple(arms)),),
+        arms={"dct-mlp": tuple(arms)},
         first_seed=FIRST_SEED - 1 + number,
         initial_steps={"dct-mlp": 1000},
         steps={"dct-mlp": 40},

@@ -18,7 +18,7 @@ import scipy.stats
 from evidence import average_late
 from keeping import SUMMARIES
 
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary
@@ -190,7 +190,7 @@ class Stage:
     @property
     def arms(self) -> tuple[ArmSettings, ...]:
         """Arms that a complete seed has."""
-        return PRESETS[self.preset].comparisons[0].arms
+        return next(iter(PRESETS[self.preset].arms.values()))
 
     @property
     def tests(self) -> dict[str, Test]:

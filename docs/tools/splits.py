@@ -28,12 +28,9 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.parts import JudgedTask
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.run.task import as_samples
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions
+from selfcorrect.experiments.motion.study import make_motion_study
+from selfcorrect.experiments.motion.task import JudgedTask, as_samples, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.experiments.studies.study import SeedRun, Study
@@ -95,7 +92,7 @@ def choose_settings(number: int, folder: Path) -> MotionSettings:
     held_out = groups.pop(number - 1)
     training = [subject for group in groups for subject in group]
     return MotionSettings(
-        (DenoiserArms("temporal-conv", ARMS),),
+        {"temporal-conv": ARMS},
         data=(f"{folder}#{_name_subjects(training)}",),
         reference=(f"{folder}#{_name_subjects(held_out)}",),
         generations=3,

@@ -10,7 +10,7 @@ import numpy as np
 from evidence import arms_by_name, average_late, mean_cell
 from tables import table_lines
 
-from selfcorrect.experiments.motion.settings.experiment import arms_from_config
+from selfcorrect.experiments.motion.settings import arms_from_config
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary

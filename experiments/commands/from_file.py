@@ -1,14 +1,16 @@
 """Experiments as YAML files: they give the options of a command, which the command line can override."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from tyro.conf import Suppress
 
 from selfcorrect.core.errors import InputError, shorten_message
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.storage.files.limits import read_text
-from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_as
+from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_fields
 
 SUFFIXES = (".yaml", ".yml")
 MOST_VALUES = 100_000
@@ -18,27 +20,59 @@ Options = TypeVar("Options")
 
 
 def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None, Sequence[str]]:
-    """Read the options from a YAML file if the first word names such a file.
+    """Read the options from a YAML file if the first word names such a file; a preset that is named gives all others.
 
     Returns:
-        The options, or None without a file, and the other words.
+        The options, or None without file and presets, and the other words.
 
     Raises:
         InputError: The file is not YAML, or has a field that the options do not have; the message names both.
     """
-    if not words or not words[0].endswith(SUFFIXES):
-        return None, words
-    path = Path(words[0])
-    options = read_as(kind, _as_list(kind, _parse_values(path)), path)
-    if hasattr(options, "out") and options.out is None:  # type: ignore[attr-defined]
-        options = replace(options, out=Path("runs") / path.stem)  # type: ignore[type-var]
-    return options, words[1:]
+    has_file = bool(words) and words[0].endswith(SUFFIXES)
+    path = Path(words[0]) if has_file else Path()
+    values = _parse_values(path) if has_file else {}
+    words = words[1:] if has_file else words
+    options: Any = None
+    if hasattr(kind, "from_words"):
+        options = kind.from_words(words, values if isinstance(values, dict) else {})  # type: ignore[attr-defined]
+    if has_file:
+        options = _change_options(options or kind(), values, path)
+        if options.out is None:
+            options = replace(options, out=Path("runs") / path.stem)
+    return options, words
 
 
-def _as_list(kind: type, value: Any) -> Any:
+def _change_options(options: Any, values: Any, path: Path) -> Any:
+    """Return options with the values of a file, in which the options of a group stand beside all others."""
+    known = _list_options(options)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected {', '.join(known)}, got {values!r:.40}")
+    if unexpected := sorted(values.keys() - set(known)):
+        raise InputError(f"{path}: {unexpected[0][:40]!r} is not expected, there are {', '.join(known)}")
+    own = dict(values)
+    changes = {}
+    for option in fields(options):
+        group = getattr(options, option.name)
+        if is_dataclass(group):
+            of_group = {name: own.pop(name) for name in _list_options(group) if name in own}
+            changes[option.name] = _change_options(group, of_group, path)
+    return replace(options, **changes, **read_fields(type(options), _as_list(type(options), own), path))
+
+
+def _list_options(options: Any) -> list[str]:
+    """Return the names of options of the command line, those in groups of options too."""
+    names = []
+    for name, hint in get_type_hints(type(options), include_extras=True).items():
+        value = getattr(options, name)
+        if is_dataclass(value):
+            names += _list_options(value)
+        elif Suppress not in getattr(hint, "__metadata__", ()):
+            names.append(name)
+    return names
+
+
+def _as_list(kind: type, value: dict[str, Any]) -> dict[str, Any]:
     """Return a file's values as the options need them: lists where several are taken, words where words are."""
-    if not isinstance(value, dict):
-        return value
     result = dict(value)
     for name, hint in get_type_hints(kind).items():
         if name not in value or get_origin(hint) is not tuple:

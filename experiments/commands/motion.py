@@ -5,27 +5,26 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Self
 
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.policy_table import POLICIES
-from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..motion.correctors.table import corrector_row, is_own
-from ..motion.settings.experiment import MotionOptions, MotionSettings, option_hint
-from ..motion.settings.presets import PRESET_ROWS, PRESETS
-from ..motion.settings.run_options import RunOptions
-from ..remedies.table import REMEDIES
+from ..motion.axes import Axes
+from ..motion.presets import PRESET_ROWS, PRESETS, select_settings
+from ..motion.settings import MotionSettings, RunOptions, find_engine
 from ..studies.wandb_options import WandbOptions
 from .inputs import must_exist, sources_must_exist
 
@@ -44,30 +43,53 @@ _PRESET_HELP = "\n".join(
 _RUNNER_HELP = f"Runner of the jobs (default: processes). Results do not depend on it.\n{RUNNERS.describe_rows()}"
 
 
+def _hint(default: str, takes: str = "INT") -> object:
+    """Return the hint in `--help` for an option without a default value: its default in words, and what it takes."""
+    return arg(help_behavior_hint=f"(default: {default})", metavar=takes)
+
+
 @dataclass(frozen=True)
-class MotionCommand(MotionOptions):
+class MotionCommand:
     """Train motion diffusion models in self-consuming loops, with and without correction, and compare their collapse.
 
     Ends with a report. The same command resumes a stopped run at the last committed generation.
     """
 
     preset: Annotated[PresetName, arg(help=_PRESET_HELP)] = "short"
-    out: Annotated[Path | None, option_hint("runs/motion-PRESET", "PATH")] = None
+    settings: Annotated[MotionSettings, arg(name="")] = field(default_factory=lambda: select_settings("short"))
+    axes: Annotated[Axes, arg(name="")] = field(default_factory=Axes)
+    out: Annotated[Path | None, _hint("runs/motion-PRESET", "PATH")] = None
     """Run folder. The same folder with more generations, seeds or arms extends the run."""
     dry_run: bool = False
     """Print the arms, the generations and the cost of the preset; write nothing."""
-    workers: Annotated[int | None, option_hint("one per core, as far as memory allows")] = None
+    workers: Annotated[int | None, _hint("one per core, as far as memory allows")] = None
     """Number of worker processes. Results do not depend on it."""
     runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
     where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
-    options: Annotated[RunOptions, arg(name="")] = field(default_factory=RunOptions)
+    options: Annotated[RunOptions, arg(name="")] = field(
+        default_factory=lambda: RunOptions(keep=PRESET_ROWS["short"].keep)
+    )
 
-    def settings(self) -> MotionSettings:
-        """Return the preset with the options; SettingError for options that exclude each other or do nothing."""
-        settings = self.apply_to(PRESETS[self.preset])
-        correctors = [arm.corrector for comparison in settings.comparisons for arm in comparison.arms]
-        if not any(map(is_own, correctors)):
+    @classmethod
+    def from_words(cls, words: Sequence[str], values: Mapping[str, object] = MappingProxyType({})) -> Self:
+        """Return the options of the preset that a command line names, or else the values of a file.
+
+        The published generator has settings of its own.
+        """
+        chosen = {"preset": values.get("preset", "short"), "mdm": values.get("mdm", "")}
+        parts = [part for word in words for part in word.split("=", 1)]
+        for option, value in pairwise(parts):
+            if option in ("--preset", "--mdm"):
+                chosen[option.removeprefix("--")] = value
+        name = chosen["preset"] if chosen["preset"] in PRESET_ROWS else "short"  # or it is refused later
+        settings = select_settings(str(name), published=bool(chosen["mdm"]))
+        return cls(str(name), settings, options=RunOptions(keep=PRESET_ROWS[str(name)].keep))
+
+    def complete(self) -> MotionSettings:
+        """Return the settings with all axes; SettingError for options that exclude each other or do nothing."""
+        settings = self.axes.refine(self.settings)
+        if not settings.own_correctors:
             for name, value in (
                 ("corrector-timeout", self.options.corrector_timeout_s),
                 ("corrector-in-process", self.options.corrector_in_process),
@@ -76,26 +98,15 @@ class MotionCommand(MotionOptions):
                     raise SettingError(f"--{name} is for correctors of your own, and there are none; leave it out")
         return settings
 
-    def _check_names(self) -> None:
-        """Check the names of options before PyTorch is imported, which takes seconds."""
-        for kind in self.policy:
-            POLICIES.row(kind.partition(":")[0].strip())
-        for name in filter(_is_table_name, self.corrector):
-            corrector_row(name)
-        for name in filter(_is_table_name, self.remedy):
-            REMEDIES.row(name)
-        if _is_table_name(self.runner):
-            RUNNERS.row(self.runner)
-        for name in self.denoiser:
-            preset(name)
-
     def run(self) -> int:
         """Run the remaining experiment and write its report; return 1 if a part is missing."""
-        self._check_names()
-        sources_must_exist((*self.data, *self.reference))
-        must_exist([self.ratings])
-        must_exist(Path(path).expanduser() for path in (self.mdm, self.evaluator) if path)
-        settings = self.settings()
+        if self.runner and ":" not in self.runner:
+            RUNNERS.row(self.runner)
+        settings = self.complete()
+        sources_must_exist((*settings.data, *settings.reference))
+        must_exist([self.axes.ratings])
+        published = settings.published
+        must_exist(Path(path).expanduser() for path in (published.mdm, published.evaluator) if path)
         if self.dry_run:
             self._print_plan(settings)
             return 0
@@ -105,20 +116,20 @@ class MotionCommand(MotionOptions):
         from selfcorrect.storage.runs.tracking import wandb_mode
 
         from ..motion.report import present_motion
-        from ..motion.run.study import check_motion_study, make_motion_study
+        from ..motion.study import check_motion_study, make_motion_study
         from ..studies.report import REPORT
         from ..studies.run import run_study
 
         folder = place_of(self.out or self._default_folder())
         where = Where(self._count_workers(process_count()), self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        options = replace(self.options, keep=self.options.keep or PRESET_ROWS[self.preset].keep)
+        options = self.options
         study = make_motion_study(settings, self.preset, options)
         with process_group(choose_device(options.device)) as leads:
             if leads:
                 is_on_cluster = bool(self.where.cluster)
                 study = check_motion_study(
-                    study, settings, options, folder, ratings=self.ratings, on_cluster=is_on_cluster
+                    study, settings, options, folder, ratings=self.axes.ratings, on_cluster=is_on_cluster
                 )
                 has_wandb = wandb_mode(self.log.wandb) != "off"
                 result = run_study(
@@ -139,7 +150,7 @@ class MotionCommand(MotionOptions):
         if not settings.has_correctors:
             return
         ENGINES.load(settings.engine)
-        if settings.engine != (self.engine or PRESETS[self.preset].engine):
+        if PRESETS[self.preset].engine != find_engine(PRESETS[self.preset].engine) == settings.engine:
             print(f"selfcorrect: PyBullet is not installed; correctors simulate in {settings.engine}", file=sys.stderr)
 
     def _default_folder(self) -> Path:
@@ -151,9 +162,9 @@ class MotionCommand(MotionOptions):
         return Path("runs") / f"motion-{self.preset}"
 
     def _print_plan(self, settings: MotionSettings) -> None:
-        for comparison in settings.comparisons:
-            for arm in comparison.arms:
-                print(f"{comparison.denoiser}: {arm.label}")
+        for denoiser, arms in settings.arms.items():
+            for arm in arms:
+                print(f"{denoiser}: {arm.label}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
         share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
         print(f"{share:.2g} × the generations that the preset trains, which costs {PRESET_ROWS[self.preset].cost}")
@@ -172,10 +183,4 @@ class MotionCommand(MotionOptions):
 
 def _count_generations(settings: MotionSettings) -> int:
     """Return the number of generations of all arms and seeds."""
-    arms = sum(len(comparison.arms) for comparison in settings.comparisons)
-    return arms * settings.seeds * settings.generations
-
-
-def _is_table_name(name: str) -> bool:
-    """Return True for a name in a table, not for package.module:function."""
-    return bool(name) and ":" not in name
+    return len(settings.all_arms) * settings.seeds * settings.generations

@@ -119,15 +119,14 @@ def _generate_motions(
     from selfcorrect.storage.files.digests import read_sealed
     from selfcorrect.storage.runs.folder_store import FolderReader
 
-    from ..motion.run.models import trained_model
-    from ..motion.run.study import motion_runs
-    from ..motion.run.task import motion_task
-    from ..motion.settings.experiment import settings_from_config
+    from ..motion.settings import settings_from_config
+    from ..motion.study import motion_runs
+    from ..motion.task import motion_task, trained_model
 
     settings = settings_from_config(read_sealed(root / CONFIG))
     places = {}
     for run in motion_runs(settings, root):
-        for arm in settings.comparison(run.task).arms:
+        for arm in settings.arms[run.task]:
             places[run.arm_folder(arm)] = (run, arm)
     places = {folder: places[folder] for folder in arms if folder in places}
     if not places:
@@ -136,7 +135,7 @@ def _generate_motions(
     places = {folder: (run, arm) for folder, (run, arm) in places.items() if run.seed == seed}
     per_label = max(1, round(PER_LABEL / len(places)))
     for folder, (run, arm) in places.items():
-        task = motion_task(settings, settings.comparison(run.task), run.stream)
+        task = motion_task(settings, run.task, run.stream)
         names = task.data.training.label_names
         count = min(len(names), max(1, round(samples / len(places) / per_label)))
         labels = torch.linspace(0, len(names) - 1, count).round().long().repeat(per_label)

@@ -11,8 +11,8 @@ from selfcorrect.motion.measures.metrics import Metric, find_metric
 from ..studies import verdict
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Judged, Pair
-from .correctors.table import corrector_row, is_own
-from .settings.experiment import MotionSettings
+from .correctors.table import corrector_row
+from .settings import MotionSettings
 from .tables import MotionJudged, MotionOutcome
 
 JUDGED = ("fid_kinematic", "recall", "coverage")
@@ -31,11 +31,9 @@ def select_asked_correctors(settings: MotionSettings) -> list[str]:
 
     Controls are asked about only if nothing else was run.
     """
-    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
-    names = list(dict.fromkeys(arm.corrector for arm in arms if arm.corrector != "none"))
-    own_names = [name for name in names if is_own(name)]
-    if own_names:
-        return own_names
+    if settings.own_correctors:
+        return settings.own_correctors
+    names = list(dict.fromkeys(arm.corrector for arm in settings.all_arms if arm.corrector != "none"))
     if "physics" in names:
         return ["physics"]
     return [name for name in names if not corrector_row(name).control] or names

@@ -10,6 +10,7 @@ import torch
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
@@ -20,13 +21,10 @@ from ..studies.arms import BASELINE, ArmSettings
 from ..studies.outcome import Pair
 from ..studies.study import SeedRun
 from .correctors.builtin import build_corrector
-from .run.models import trained_model
-from .run.parts import MotionTask
-from .run.study import corrector_inputs, motion_runs
-from .run.task import motion_task
-from .settings.experiment import DenoiserArms, MotionSettings
-from .settings.run_options import RunOptions
+from .settings import MotionSettings, RunOptions
+from .study import corrector_inputs, motion_runs
 from .tables import MotionOutcome
+from .task import MotionTask, motion_task, trained_model
 
 SHOWN = 4
 """Motions in a clip, a label each."""
@@ -70,11 +68,6 @@ class MediaPlace:
     options: RunOptions
     run: SeedRun
 
-    @property
-    def denoiser(self) -> DenoiserArms:
-        """The denoiser with its arms."""
-        return self.settings.comparison(self.run.task)
-
 
 def shown_clips(
     outcome: MotionOutcome,
@@ -108,7 +101,7 @@ def _clips_of(
     side_by_side: Collection[ArmSettings],
     films: bool,
 ) -> list[ShownClip]:
-    task = motion_task(place.settings, place.denoiser, place.run.stream)
+    task = motion_task(place.settings, place.run.task, place.run.stream)
     count = len(task.data.training.label_names)
     labels = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()  # the same in every clip
     last = place.settings.generations
@@ -151,10 +144,10 @@ def _samples_clip(
     files = tuple(_media_folder(place.run) / f"{name}-{file_name(text)}.bvh" for text in names)
     for file, motion in zip(files, motions[::draws], strict=True):
         write_bvh(file, clip_of(motion))
-    section = f"Samples of the {place.denoiser.preset.character} denoiser ({place.run.task})"
+    section = f"Samples of the {preset(place.run.task).character} denoiser ({place.run.task})"
     caption = f"Generation {generation}: {title}"
     if side_by_side:
-        if len(place.settings.comparisons) > 1:
+        if len(place.settings.arms) > 1:
             caption = f"{place.settings.words(place.run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
         panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
         titles = ["" if index % draws else names[index // draws].replace("_", " ") for index in range(len(panels))]

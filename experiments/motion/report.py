@@ -47,12 +47,9 @@ from .answer import (
     select_shown_pairs,
 )
 from .media import shown_clips
-from .run.parts import JudgedTask
-from .run.references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
-from .run.task import MotionData, motion_data
-from .settings.experiment import MotionSettings
-from .settings.presets import PRESET_ROWS
-from .settings.run_options import DEFAULTS, RunOptions
+from .presets import PRESET_ROWS
+from .references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
+from .settings import DEFAULTS, MotionSettings, RunOptions
 from .tables import (
     MotionJudged,
     MotionOutcome,
@@ -65,6 +62,7 @@ from .tables import (
     remedies_table,
     speed_table,
 )
+from .task import JudgedTask, MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
 """Metrics of the large curves of the first picture: diversity and sliding."""
@@ -219,7 +217,7 @@ def make_report(
         scenes=scenes,
         overview=overview,
         facts=_facts(outcome, count_facts(study), run.rows, run.seconds),
-        notes=[*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published)],
+        notes=[*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published.mdm)],
     )
     return StudyReport(
         page=page,
@@ -315,7 +313,7 @@ OPENING_CAPTION = (
 
 def _curves_svg(outcome: MotionOutcome) -> str:
     settings = outcome.settings
-    more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published)
+    more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published.mdm)
     drawn = [find_metric(key) for key in (*DRAWN, *more)]
     return curve_grid(outcome.columns(), drawn, outcome.levels)
 

@@ -18,9 +18,9 @@ from ..studies.arms import ArmSettings
 from ..studies.outcome import Judged, Outcome
 from ..studies.results import ArmCurves
 from ..studies.tables import Cell, PageRow, Table
-from .run.task import motion_data, motion_evaluator
-from .settings.arms import budget
-from .settings.experiment import MotionSettings
+from .axes import budget
+from .settings import MotionSettings
+from .task import motion_data, motion_evaluator
 
 MotionOutcome: TypeAlias = Outcome[MotionSettings]
 MotionJudged: TypeAlias = Judged[MotionSettings]
@@ -31,7 +31,7 @@ def last_generation_table(outcome: MotionOutcome) -> Table:
     arms = [curves for group in outcome.curves.values() for curves in group.values()]
     trained = [find_metric(key) for key in TRAINED if any(key in curves.values for curves in arms)]
     metrics = [find_metric(key) for key in EXPLAINED if key in outcome.real]
-    asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published else ()))
+    asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published.mdm else ()))
     shown = (*MEASURED, *trained, *asked, *metrics)
     return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
 

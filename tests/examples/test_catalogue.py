@@ -12,8 +12,7 @@ from helpers import LOOPS, REPOSITORY, install_plugin
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
-from selfcorrect.experiments.motion.settings.experiment import MotionSettings
-from selfcorrect.experiments.motion.settings.published import GENERATORS
+from selfcorrect.experiments.motion.settings import GENERATORS, MotionSettings
 from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.experiments.toy.table import TOYS, select_toys
 from selfcorrect.loop.policy_table import POLICIES
@@ -101,21 +100,21 @@ def test_every_command_of_the_catalogue_runs_its_member(kind: str, monkeypatch: 
     for name, line in CATALOGUE[kind].items():
         command = cli._parse_command(shlex.split(line))
         if isinstance(command, MotionCommand):
-            assert name in members(kind, command.settings()), line
+            assert name in members(kind, command.complete()), line
         else:
             assert select_toys(shlex.split(line)[1:]), line
 
 
 def members(kind: str, settings: MotionSettings) -> set[str]:
     """Names of a kind that a motion experiment runs."""
-    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
+    arms = settings.all_arms
     return {
         "policies": {arm.policy.partition(":")[0] for arm in arms},
         "remedies": {arm.remedy for arm in arms},
         "places": {arm.place for arm in arms},
         "correctors": {arm.corrector for arm in arms},
-        "denoisers": {comparison.denoiser for comparison in settings.comparisons},
-        "systems": set(GENERATORS.names) if settings.published else set(),
+        "denoisers": {*settings.arms},
+        "systems": set(GENERATORS.names) if settings.published.mdm else set(),
     }[kind]
 
 

@@ -13,10 +13,11 @@ from helpers import SHORT_WINDOWS
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.motion.settings.arms import budget
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
+from selfcorrect.experiments.motion.axes import budget
+from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.models.diffusion.presets import preset
 
 SMALL_MOTION = f"""
 {SHORT_WINDOWS}
@@ -120,11 +121,11 @@ def zoo(tmp_path: Path) -> Path:
 
 def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match="unknown corrector 'raised'"):
-        DenoiserArms("dct-mlp", (ArmSettings("replace", "raised"),))
+        MotionSettings({"dct-mlp": (ArmSettings("replace", "raised"),)}, 1, 1)
     monkeypatch.syspath_prepend(str(zoo))
     assert budget(ArmSettings("replace", "raised")) == "not known (custom corrector)"
     assert DENOISERS.row("one-layer").summary == "Added by zoo 1.2."
-    assert DenoiserArms("one-layer", ()).preset.config.denoiser == "one-layer"
+    assert preset("one-layer").config.denoiser == "one-layer"
 
 
 def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, capsys):

@@ -34,7 +34,7 @@ LOADED = {
         "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
     ),
     "from selfcorrect.experiments.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
-        "selfcorrect.experiments.motion.settings.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
+        "selfcorrect.experiments.motion.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
     ),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
 }  # fmt: skip

@@ -105,14 +105,21 @@ def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
     Raises:
         InputError: A field is missing, unknown or of another type; the message names it.
     """
-    types, needed = _fields(kind)
+    values = read_fields(kind, value, where)
+    _, needed = _fields(kind)
+    if missing := [name for name in needed if name not in values]:
+        raise InputError(f"{where}: {missing[0]} is missing")
+    return kind(**values)
+
+
+def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
+    """Convert a value of `parse_json` to some fields of a dataclass, by name; see `read_as`."""
+    types, _ = _fields(kind)
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected {', '.join(types)}, got {_shorten_value(value)}")
     if unexpected := sorted(value.keys() - types.keys()):
         raise InputError(f"{where}: {unexpected[0][:40]!r} is not expected, there are {', '.join(types)}")
-    if missing := [name for name in needed if name not in value]:
-        raise InputError(f"{where}: {missing[0]} is missing")
-    return kind(**{name: _as_type(types[name], item, f"{where}: {name}") for name, item in value.items()})
+    return {name: _as_type(types[name], item, f"{where}: {name}") for name, item in value.items()}
 
 
 def read_file_as(kind: type[_Kind], path: Path) -> _Kind:

@@ -19,7 +19,7 @@ from mdm_generator.protocol import Multimodality
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import EXACT
@@ -103,17 +103,11 @@ def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_ru
 
 
 def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Path) -> None:
-    command = MotionCommand(
-        preset="paper",
-        data=(str(files / "HumanML3D"),),
-        mdm=str(files / "mdm" / "model000475000.pt"),
-        evaluator=str(files / "t2m"),
-        clip=str(files / "clip"),
-        repetitions=2,
-        real_count=16,
-        evaluated_count=32,
+    command = cli._parse_command(
+        [*options(files), "--repetitions", "2", "--real-count", "16", "--evaluated-count", "32"]
     )
-    parts = load_parts(command.settings(), streams(0))
+    assert isinstance(command, MotionCommand)
+    parts = load_parts(command.complete(), streams(0))
     task = parts.make_task(0, "cpu", silent, 0, EXACT)
     model = task.model.fit(task.real, 0, streams(0))
     real = task.real

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.task import motion_task, trained_model
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
@@ -220,9 +219,9 @@ def test_an_ecosystem_is_read_back_from_its_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_arms_ecosystem_is_read_back_as_one(tmp_path: Path) -> None:
     arm = ArmSettings("replace", remedy="ecosystem")
-    comparison = DenoiserArms("dct-mlp", (BASELINE, arm))
-    settings = MotionSettings((comparison,), 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
-    task = motion_task(settings, comparison, streams(0))
+    arms = {"dct-mlp": (BASELINE, arm)}
+    settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
+    task = motion_task(settings, "dct-mlp", streams(0))
     with FolderStore(tmp_path / "first", {}) as store:
         train_first_generation(task, store, streams(0))
     model = trained_model(task, arm, tmp_path / "first", 0)

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.axes import Axes
 
 MODULE = """
 import torch
@@ -67,9 +69,29 @@ def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys
 def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
     (folder / "motion.yml").write_text("preset: quick\nreal-count: 12\ncorrector: [kinematic]\ngamma: 2\nout: here\n")
     options, rest = from_file(MotionCommand, ["motion.yml", "--seeds", "2"])
-    assert options == MotionCommand("quick", corrector=("kinematic",), gamma=(2.0,), real_count=12, out=Path("here"))
+    quick = MotionCommand.from_words(["--preset", "quick"])
+    axes = Axes(corrector=("kinematic",), gamma=(2.0,))
+    settings = replace(quick.settings, real_count=12)
+    assert options == replace(quick, settings=settings, axes=axes, out=Path("here"))
     assert rest == ["--seeds", "2"]
-    assert from_file(MotionCommand, ["--seeds", "2"]) == (None, ["--seeds", "2"])
+    assert from_file(MotionCommand, ["--preset", "quick"]) == (quick, ["--preset", "quick"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 3", "m.yaml: 'seed' is not expected, there are preset,"),
+        ("seeds: many", 'm.yaml: seeds: expected int, got "many"'),
+        ("frames: 12", "m.yaml: 'frames' is not expected"),
+        ("preset: quik", "m.yaml: preset: expected Literal"),
+    ],
+)
+def test_options_of_motion_that_mean_nothing_are_named_with_their_file(
+    text: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "m.yaml").write_text(text)
+    assert cli.main(["motion", "m.yaml"]) == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from tyro.conf import Suppress
 
 from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.experiments.commands.compare import CompareCommand
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.commands.toy import ToyCommand
+from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.studies.arms import ArmSettings
 
 Plan = Callable[[Any], object]
@@ -46,9 +48,12 @@ VALUES: dict[type, dict[str, object]] = {
 }  # fmt: skip
 """A value of each option, unlike its default."""
 ARMS = {"a": ArmSettings("real"), "b": ArmSettings("replace")}
+QUICK = MotionCommand.from_words(["--preset", "quick"])
 COMMANDS = {
-    "motion with physics": MotionCommand("quick"),
-    "motion without corrector": MotionCommand("quick", corrector=("none",)),
+    "motion with physics": QUICK,
+    "motion without corrector": replace(
+        MotionCommand.from_words(["--preset", "quick"]), axes=Axes(corrector=("none",))
+    ),
     "two runs": CompareCommand(runs=(Path("run"), Path("run"))),
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
     "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
@@ -101,11 +106,12 @@ def _describe(value: object) -> object:
 def list_options(command: Any) -> dict[str, tuple[str, ...]]:
     """Return the place of each option of a command, of those in groups behind the name of the group."""
     places = {}
+    hints = get_type_hints(type(command), include_extras=True)
     for option in fields(command):
         value = getattr(command, option.name)
         if is_dataclass(value):
-            places |= {inner.name: (option.name, inner.name) for inner in fields(value)}
-        else:
+            places |= {name: (option.name, *inner) for name, inner in list_options(value).items()}
+        elif Suppress not in getattr(hints[option.name], "__metadata__", ()):
             places[option.name] = (option.name,)
     return places
 
@@ -113,7 +119,7 @@ def list_options(command: Any) -> dict[str, tuple[str, ...]]:
 def change(command: Any, place: tuple[str, ...], value: object) -> Any:
     name, *inner = place
     if inner:
-        value = replace(getattr(command, name), **{inner[0]: value})
+        value = change(getattr(command, name), tuple(inner), value)
     return replace(command, **{name: value})
 
 

@@ -22,9 +22,8 @@ from selfcorrect.experiments.file_correction.batch import correct_into
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Cluster, Where
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions
+from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.storage.runs.run_folder import claim_folder
@@ -140,7 +139,7 @@ def be_killed(folder: Path, times: int, progress) -> None:
 # --- the same bytes, whatever dies -----------------------------------------------------------------------------------
 
 SETTINGS = MotionSettings(
-    (DenoiserArms("dct-mlp", (ArmSettings("replace"), ArmSettings("augment:1"))),), generations=4, seeds=1,
+    {"dct-mlp": (ArmSettings("replace"), ArmSettings("augment:1"))}, generations=4, seeds=1,
     data=("deepmimic",),
     real_count=16, evaluated_count=16, frames=10, steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 1},
 )  # fmt: skip

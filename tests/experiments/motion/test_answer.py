@@ -15,8 +15,7 @@ from selfcorrect.experiments.motion.answer import (
     select_pictured_arms,
     select_shown_pairs,
 )
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.tables import MotionOutcome
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
@@ -34,7 +33,7 @@ BAD = 0.8
 def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> MotionOutcome:
     """Five seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
-    settings = replace(PRESETS["quick"], comparisons=(DenoiserArms("patch-mixer", arms),), seeds=5, generations=1)
+    settings = replace(PRESETS["quick"], arms={"patch-mixer": arms}, seeds=5, generations=1)
     real = {key: np.full(5, 0.1) for key in KEYS}
     return Outcome(settings, {"patch-mixer": curves}, {"real": real})
 

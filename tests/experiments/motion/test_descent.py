@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.analysis import theory
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.tables import (
     Founders,
     coverage_kept,

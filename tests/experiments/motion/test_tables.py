@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.tables import profile_table
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome

@@ -20,9 +20,9 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.study import make_motion_study
+from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.remedies.people import (
     choose_by_raters,
     keep_reward,
@@ -155,8 +155,9 @@ def test_choices_about_other_features_or_too_few_are_refused(tmp_path: Path) -> 
 def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arms = ArmSettings("replace", "people"), ArmSettings("replace", remedy="preferred")
     few = {"steps": {"dct-mlp": 4}, "initial_steps": {"dct-mlp": 40}}
-    comparison = DenoiserArms("dct-mlp", (BASELINE, *arms))
-    settings = MotionSettings((comparison,), generations=1, seeds=1, real_count=16, evaluated_count=16, **few)
+    settings = MotionSettings(
+        {"dct-mlp": (BASELINE, *arms)}, generations=1, seeds=1, real_count=16, evaluated_count=16, **few
+    )
     study = make_motion_study(settings)
     (run,) = study.runs(tmp_path)
     run_first_generation(study, run, False, silent)
@@ -171,7 +172,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     assert batch.rejected > 0
     reward_of_run = kept_reward(tmp_path)
     assert reward_of_run is not None
-    codec = motion_task(settings, comparison, run.stream).codec
+    codec = motion_task(settings, "dct-mlp", run.stream).codec
     drawn = reward_of_run.joint_reward(motion_features(codec.decode(batch.drawn.values)))
     accepted = batch.drawn.provenance.accepted
     assert drawn[accepted].mean() > drawn[~accepted].mean()

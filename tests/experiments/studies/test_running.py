@@ -6,8 +6,8 @@ import pytest
 
 from selfcorrect.experiments.jobs.progress_bars import Event
 from selfcorrect.experiments.motion.report import present_motion
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.report import RunningReport
@@ -16,7 +16,7 @@ from selfcorrect.storage.files.digests import SUMS
 
 PLAIN = ArmSettings("replace")
 TINY = MotionSettings(
-    (DenoiserArms("dct-mlp", (BASELINE, PLAIN)),),
+    {"dct-mlp": (BASELINE, PLAIN)},
     generations=1,
     seeds=2,
     real_count=12,

@@ -15,8 +15,8 @@ import selfcorrect as sc
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.experiments.jobs.run import run_jobs
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.jobs import DRAWS, jobs_of
 from selfcorrect.experiments.studies.study import Keep, Measure, SeedRun, Study, StudyTask, seed_runs

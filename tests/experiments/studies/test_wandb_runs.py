@@ -9,9 +9,9 @@ import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.report import present_motion
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.study import SeedRun
 from selfcorrect.experiments.studies.wandb_runs import arm_run
@@ -85,8 +85,8 @@ def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyP
     ]
     assert words[:3] == ["${env}", "selfcorrect", "motion"]
     command = tyro.cli(MotionCommand, args=words[3:])
-    settings = command.settings()
-    arms = settings.comparisons[0].arms
+    settings = command.complete()
+    arms = settings.all_arms
     assert {arm.policy for arm in arms} == {"real", f"augment:{sweep['parameters']['synthetic-ratio']['values'][-1]:g}"}
     assert {arm.corrector for arm in arms} == {"none", sweep["parameters"]["corrector"]["values"][-1]}
     assert math.isinf(arms[-1].strength)

@@ -10,8 +10,8 @@ import pytest
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
-from selfcorrect.experiments.motion.settings.experiment import settings_from_config
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.settings import settings_from_config
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.stages.scene import Scene

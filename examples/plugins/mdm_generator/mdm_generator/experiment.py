@@ -18,9 +18,8 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.experiments.motion.run.parts import JudgedTask, MotionData
-from selfcorrect.experiments.motion.settings.experiment import MotionSettings
-from selfcorrect.experiments.motion.settings.published import PublishedModel
+from selfcorrect.experiments.motion.settings import MotionSettings, PublishedModel
+from selfcorrect.experiments.motion.task import JudgedTask, MotionData
 from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import Acceleration
@@ -103,7 +102,6 @@ class PublishedParts:
 
 def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     """Return data, model and evaluators of a seed; InputError names a file that is missing or does not fit."""
-    assert settings.published is not None
     return _read_parts(
         settings.published,
         settings.data,
@@ -134,7 +132,7 @@ def _read_parts(
     if columns != len(mean):
         raise InputError(f"{files.mdm}: makes {columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
-    encode = _load_encoder(checkpoint.arguments.text_encoder_type, files.text_encoder)
+    encode = _load_encoder(checkpoint.arguments.text_encoder_type, files.clip)
     test_motions = tuple(map(_to_captioned_motions, motions.test))
     test_prompts = _make_prompts(motions.test, encode)
     field = FieldJudge(evaluator, test_motions, test_prompts, codec, frames, files.repetitions)

@@ -7,9 +7,9 @@ import scipy.fft
 import torch
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.run.study import finish_children
-from selfcorrect.experiments.motion.run.task import as_samples, motion_data
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.study import finish_children
+from selfcorrect.experiments.motion.task import as_samples, motion_data
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.remedies.spectrum import LOWEST, restore_energy
 

@@ -6,16 +6,16 @@ from dataclasses import fields, replace
 import pytest
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings import experiment
-from selfcorrect.experiments.motion.settings.experiment import (
-    DenoiserArms,
-    MotionOptions,
-    MotionSettings,
+from selfcorrect.experiments.motion import settings as motion_settings
+from selfcorrect.experiments.motion.axes import Axes
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.settings import (
+    PublishedModel,
     extends,
     settings_from_config,
 )
-from selfcorrect.experiments.motion.settings.presets import PRESETS
 from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, ArmSettings
 
 
@@ -31,8 +31,8 @@ def grown(**changes) -> bool:
     return extends(quick.config(), replace(quick, **changes).config())
 
 
-def with_arms(*arms: ArmSettings) -> tuple[DenoiserArms, ...]:
-    return (DenoiserArms("patch-mixer", arms),)
+def with_arms(*arms: ArmSettings) -> dict[str, tuple[ArmSettings, ...]]:
+    return {"patch-mixer": arms}
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def with_arms(*arms: ArmSettings) -> tuple[DenoiserArms, ...]:
     [
         {"generations": 9},
         {"seeds": 3},
-        {"comparisons": with_arms(*PRESETS["quick"].comparisons[0].arms, ArmSettings("freeze"))},
-        {"comparisons": (*PRESETS["quick"].comparisons, DenoiserArms("dct-mlp", (BASELINE,)))},
+        {"arms": with_arms(*PRESETS["quick"].all_arms, ArmSettings("freeze"))},
+        {"arms": {**PRESETS["quick"].arms, "dct-mlp": (BASELINE,)}},
     ],
 )
 def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes: dict) -> None:
@@ -56,7 +56,7 @@ def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes:
         {"real_count": 65, "generations": 9},
         {"steps": {"patch-mixer": 7}},
         {"data": ("elsewhere",)},
-        {"comparisons": with_arms(BASELINE, ArmSettings("replace", "physics"))},
+        {"arms": with_arms(BASELINE, ArmSettings("replace", "physics"))},
     ],
 )
 def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> None:
@@ -66,29 +66,44 @@ def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> N
 def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() -> None:
     strict = with_arms(BASELINE, ArmSettings("replace", "residual-free"))
     with pytest.raises(SettingError, match=r"residual-free needs .*\(mujoco\), got pybullet; add --engine mujoco"):
-        replace(PRESETS["quick"], comparisons=strict)
-    assert replace(PRESETS["quick"], comparisons=strict, engine="mujoco").engine == "mujoco"
+        Axes().refine(replace(PRESETS["quick"], arms=strict))
+    assert Axes().refine(replace(PRESETS["quick"], arms=strict, engine="mujoco")).engine == "mujoco"
 
 
 @pytest.mark.parametrize(("engine", "meant"), [(None, "mujoco"), ("pybullet", "pybullet"), ("mujoco", "mujoco")])
 def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given(
     engine: str | None, meant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert MotionCommand("full").settings().engine == "pybullet"
-    monkeypatch.setattr(experiment, "find_spec", lambda name: None)
-    assert MotionCommand("full", engine=engine).settings().engine == meant
+    words = ["motion", "--preset", "full", *(["--engine", engine] if engine else [])]
+    assert MotionCommand.from_words(words).complete().engine == "pybullet"
+    monkeypatch.setattr(motion_settings, "find_spec", lambda name: None)
+    command = cli._parse_command(words)
+    assert isinstance(command, MotionCommand)
+    assert command.complete().engine == meant
 
 
-def test_every_setting_and_way_of_sampling_is_an_option_of_that_name() -> None:
-    options = {field.name for field in fields(MotionOptions)}
-    settings = {field.name for field in fields(MotionSettings)}
-    of_presets = {"comparisons", "captions", "published", "frames", "fps", "feasibility_count"}
-    assert settings - of_presets <= options
-    assert {*SAMPLING_BOUNDS} <= options
+def test_every_way_of_sampling_is_an_axis_of_that_name() -> None:
+    assert {*SAMPLING_BOUNDS} <= {field.name for field in fields(Axes)}
     assert {*SAMPLING_BOUNDS} <= {field.name for field in fields(ArmSettings)}
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_without_options_is_run_as_it_is_listed(name: str) -> None:
+    command = cli._parse_command(["motion", "--preset", name])
+    assert isinstance(command, MotionCommand)
+    settings = command.complete()
+    assert replace(settings, arms=PRESETS[name].arms) == PRESETS[name]
+    assert {name: {*arms} for name, arms in settings.arms.items()} == {
+        name: {*arms} for name, arms in PRESETS[name].arms.items()
+    }
+
+
+def test_an_option_changes_its_own_setting_alone() -> None:
+    command = cli._parse_command(["motion", "--generations", "9", "--preset=ratios"])
+    assert isinstance(command, MotionCommand)
+    assert command.complete() == replace(PRESETS["ratios"], generations=9)
+
+
 def test_a_generator_whose_package_is_not_installed_is_named() -> None:
-    command = MotionCommand(preset="paper", data=("HumanML3D",), mdm="args.json", evaluator="t2m")
     with pytest.raises(SettingError, match="--mdm needs the package mdm-generator: pip install"):
-        command.settings()
+        PublishedModel("args.json", "t2m")

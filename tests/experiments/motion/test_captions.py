@@ -14,10 +14,10 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
+from selfcorrect.experiments.motion import task as tasks
+from selfcorrect.experiments.motion.captions import CaptionJudge, label_by_caption, thirds_by_count
 from selfcorrect.experiments.motion.correctors.builtin import CorrectorInputs
-from selfcorrect.experiments.motion.run import task as tasks
-from selfcorrect.experiments.motion.run.captions import CaptionJudge, label_by_caption, thirds_by_count
-from selfcorrect.experiments.motion.run.references import (
+from selfcorrect.experiments.motion.references import (
     CORRECTED_REAL,
     HELD_OUT,
     MEMORISER,
@@ -25,8 +25,8 @@ from selfcorrect.experiments.motion.run.references import (
     SHUFFLED,
     score_references,
 )
-from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, settings_from_config
+from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
+from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, run_loop, train_first_generation
@@ -121,21 +121,20 @@ def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> No
         CaptionJudge.fit(only_walks, np.array([1, 2]), one_hot(names), streams(0), QUICK)
 
 
-COMPARISON = DenoiserArms("dct-mlp", (BASELINE, ArmSettings("replace")))
 SETTINGS = MotionSettings(
-    (COMPARISON,), 1, 1, real_count=24, evaluated_count=24, captions=True, steps={"dct-mlp": 2},
-    initial_steps={"dct-mlp": 2},
+    {"dct-mlp": (BASELINE, ArmSettings("replace"))}, 1, 1, real_count=24, evaluated_count=24, captions=True,
+    steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 2},
 )  # fmt: skip
 
 
 @pytest.fixture
 def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Captions are known by vectors that need no encoder of sentences; judges are quick."""
-    caches = (tasks.caption_vectors, tasks._fit_caption_judge)
+    caches = (tasks.caption_vectors, tasks.caption_judge)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setattr(tasks, "minilm", lambda: one_hot)
-    monkeypatch.setattr("selfcorrect.experiments.motion.run.captions.ContrastiveSettings", lambda: QUICK)
+    monkeypatch.setattr("selfcorrect.experiments.motion.captions.ContrastiveSettings", lambda: QUICK)
     yield
     for cached in caches:
         cached.cache_clear()
@@ -144,7 +143,7 @@ def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_caption_encoder")
 def test_a_loop_keeps_captions_and_is_judged_by_them() -> None:
-    task = motion_task(SETTINGS, COMPARISON, streams(0), "cpu")
+    task = motion_task(SETTINGS, "dct-mlp", streams(0), "cpu")
     assert isinstance(task.model, DescribedDiffusion)
     first = MemoryStore()
     store = MemoryStore()

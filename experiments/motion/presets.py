@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ...studies.arms import BASELINE, ArmSettings
-from .experiment import DenoiserArms, MotionSettings
-from .run_options import Keep
+from ..studies.arms import BASELINE, ArmSettings
+from .settings import Keep, MotionSettings, find_engine
+
+PUBLISHED_STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
+"""Optimiser steps of generation 0 and of every later generation in Gillman et al. 2024, by n."""
 
 
 def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
@@ -180,46 +182,19 @@ class PresetRow:
     """Last sentence of the answer, such as the command that shows more."""
 
     @property
-    def denoisers(self) -> str:
-        return ", ".join(comparison.denoiser for comparison in self.settings.comparisons)
-
-    @property
-    def arms(self) -> int:
-        """Number of arms of all denoisers."""
-        return sum(len(comparison.arms) for comparison in self.settings.comparisons)
-
-    def value(self, name: str) -> str:
-        """Return a setting in words, by the name of its option."""
-        if name == "gamma":
-            return "that of each arm"
-        if name not in ("steps", "initial_steps"):
-            return str(getattr(self.settings, name))
-        steps = getattr(self.settings, name)
-        denoisers = [comparison.denoiser for comparison in self.settings.comparisons]
-        return ", ".join(f"{steps[denoiser]} for {denoiser}" for denoiser in denoisers)
-
-    @property
     def words(self) -> str:
         """Summary, settings and cost in a line."""
         settings = self.settings
         return (
-            f"{self.summary} ({self.denoisers}; {self.arms} arms, generations {settings.generations}, "
-            f"seeds {settings.seeds}, n = {settings.real_count}; {self.cost})"
+            f"{self.summary} ({', '.join(settings.arms)}; {len(settings.all_arms)} arms, generations "
+            f"{settings.generations}, seeds {settings.seeds}, n = {settings.real_count}; {self.cost})"
         )
-
-
-def _compare(**arms_by_denoiser: tuple[ArmSettings, ...]) -> tuple[DenoiserArms, ...]:
-    """Return the arms of each denoiser, whose name is written with an underscore."""
-    comparisons = []
-    for name, arms in arms_by_denoiser.items():
-        comparisons.append(DenoiserArms(name.replace("_", "-"), arms))
-    return tuple(comparisons)
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
     """Return a stage of docs/results/registration.md, whose seeds no earlier table uses."""
     settings = MotionSettings(
-        _compare(dct_mixer=arms),
+        {"dct-mixer": arms},
         generations=5,
         seeds=8,
         real_count=256,
@@ -238,7 +213,7 @@ PRESET_ROWS = {
     "short": PresetRow(
         summary="a loop that collapses, and what correction and a remedy change",
         settings=MotionSettings(
-            _compare(small_dct_mlp=_SHORT),
+            {"small-dct-mlp": _SHORT},
             generations=3,
             seeds=5,
             real_count=128,
@@ -257,7 +232,7 @@ PRESET_ROWS = {
     "ratios-quick": PresetRow(
         summary="synthetic ratios in minutes, λ = 0.25 to fully synthetic",
         settings=MotionSettings(
-            _compare(small_dct_mlp=_RATIOS_QUICK),
+            {"small-dct-mlp": _RATIOS_QUICK},
             generations=4,
             seeds=5,
             real_count=128,
@@ -271,7 +246,7 @@ PRESET_ROWS = {
     "bad-cases": PresetRow(
         summary="a rough and a smooth generator that are far from real motion",
         settings=MotionSettings(
-            _compare(patch_mixer=_DEMO_MIXER, dct_mlp=_SHORT_SMOOTH),
+            {"patch-mixer": _DEMO_MIXER, "dct-mlp": _SHORT_SMOOTH},
             generations=4,
             seeds=3,
             real_count=64,
@@ -283,13 +258,13 @@ PRESET_ROWS = {
     ),
     "demo": PresetRow(
         summary="the same, longer, with twice the data",
-        settings=MotionSettings(_compare(patch_mixer=_DEMO_MIXER, dct_mlp=_DEMO_SMOOTH), generations=7, seeds=3),
+        settings=MotionSettings({"patch-mixer": _DEMO_MIXER, "dct-mlp": _DEMO_SMOOTH}, generations=7, seeds=3),
         cost="12 minutes, 1.5 GB",
     ),
     "quick": PresetRow(
         summary="a smoke test, which proves nothing",
         settings=MotionSettings(
-            _compare(patch_mixer=(BASELINE, *_loop("replace", "physics"))),
+            {"patch-mixer": (BASELINE, *_loop("replace", "physics"))},
             generations=4,
             seeds=1,
             real_count=64,
@@ -300,19 +275,19 @@ PRESET_ROWS = {
     "full": PresetRow(
         summary="every arm and control",
         settings=MotionSettings(
-            _compare(patch_mixer=_FULL, dct_mlp=_FULL, temporal_conv=_FULL), generations=12, seeds=5
+            {"patch-mixer": _FULL, "dct-mlp": _FULL, "temporal-conv": _FULL}, generations=12, seeds=5
         ),
         cost="6 hours, 36.6 GB",
     ),
     "ratios": PresetRow(
         summary="synthetic ratios, λ = 0.25 to fully synthetic",
-        settings=MotionSettings(_compare(patch_mixer=_sweep(), dct_mlp=_sweep()), generations=20, seeds=5),
+        settings=MotionSettings({"patch-mixer": _sweep(), "dct-mlp": _sweep()}, generations=20, seeds=5),
         cost="6 hours, 48.6 GB",
     ),
     "dilution": PresetRow(
         summary="synthetic ratios by strengths of correction",
         settings=MotionSettings(
-            _compare(patch_mixer=_dilution(), dct_mlp=_dilution()),
+            {"patch-mixer": _dilution(), "dct-mlp": _dilution()},
             generations=10,
             seeds=8,
             real_count=64,
@@ -325,12 +300,12 @@ PRESET_ROWS = {
     ),
     "modes": PresetRow(
         summary="what preserves diversity in a fully synthetic loop, with controls",
-        settings=MotionSettings(_compare(dct_mlp=_MODES), generations=20, seeds=5),
+        settings=MotionSettings({"dct-mlp": _MODES}, generations=20, seeds=5),
         cost="52 minutes, 5.9 GB",
     ),
     "renewal": PresetRow(
         summary="a quarter of the training set is renewed in each generation",
-        settings=MotionSettings(_compare(dct_mlp=_RENEWED), generations=20, seeds=5),
+        settings=MotionSettings({"dct-mlp": _RENEWED}, generations=20, seeds=5),
         cost="16 minutes, 1.5 GB",
     ),
     "recipe": _recipe_row(
@@ -355,21 +330,21 @@ PRESET_ROWS = {
     ),
     "places": PresetRow(
         summary="physics as training data and as a preference",
-        settings=MotionSettings(_compare(dct_mlp=_PLACES), generations=3, seeds=5),
+        settings=MotionSettings({"dct-mlp": _PLACES}, generations=3, seeds=5),
         cost="20 minutes, 0.1 GB",
         keep="sampling",
     ),
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",
         settings=MotionSettings(
-            _compare(dct_mlp=_TEXT), generations=5, seeds=3, real_count=256, evaluated_count=192, captions=True
+            {"dct-mlp": _TEXT}, generations=5, seeds=3, real_count=256, evaluated_count=192, captions=True
         ),
         cost="16 minutes, 2.0 GB",
     ),
     "strictness": PresetRow(
         summary="correctors that reject what falls without root force",
         settings=MotionSettings(
-            _compare(patch_mixer=_STRICT, dct_mlp=_STRICT),
+            {"patch-mixer": _STRICT, "dct-mlp": _STRICT},
             generations=3,
             seeds=3,
             real_count=24,
@@ -382,9 +357,30 @@ PRESET_ROWS = {
     ),
     "paper": PresetRow(
         summary="the settings of Gillman et al. 2024",
-        settings=MotionSettings(_compare(paper=_PAPER), generations=50, seeds=3, real_count=2794),
+        settings=MotionSettings({"paper": _PAPER}, generations=50, seeds=3, real_count=2794),
         cost="needs a GPU, 57.1 GB",
     ),
 }
 PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 """Settings of the presets by name."""
+
+
+def select_settings(name: str, *, published: bool = False) -> MotionSettings:
+    """Return the settings of a preset in an engine that is installed.
+
+    Args:
+        published: Take lengths and numbers of test motions of Gillman et al. 2024, whose generator is run: two seconds,
+            which every motion of HumanML3D has.
+    """
+    settings = PRESETS[name]
+    if published:
+        settings = replace(settings, frames=40, fps=20.0, evaluated_count=546)
+    return replace(settings, engine=find_engine(settings.engine))
+
+
+def select_published_steps(real_count: int) -> tuple[int, int]:
+    """Return optimiser steps of generation 0 and of later generations: the published steps of the largest n that is at
+    most real_count.
+    """
+    smaller = [count for count in PUBLISHED_STEPS if count <= real_count] or [min(PUBLISHED_STEPS)]
+    return PUBLISHED_STEPS[max(smaller)]

@@ -6,10 +6,8 @@ import pytest
 import torch
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.run.models import trained_model
-from selfcorrect.experiments.motion.run.parts import MotionTask
-from selfcorrect.experiments.motion.run.task import motion_task
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings
+from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.task import MotionTask, motion_task, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.run import train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -21,9 +19,9 @@ DETERMINISTIC = ArmSettings("replace", eta=0.0)
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """A task, and the folder of a generation 0 that is hardly trained."""
-    comparison = DenoiserArms("dct-mlp", (BASELINE, DETERMINISTIC))
-    settings = MotionSettings((comparison,), 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
-    task = motion_task(settings, comparison, streams(0))
+    arms = {"dct-mlp": (BASELINE, DETERMINISTIC)}
+    settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
+    task = motion_task(settings, "dct-mlp", streams(0))
     folder = tmp_path_factory.mktemp("run") / "first"
     with FolderStore(folder, {}) as store:
         train_first_generation(task, store, streams(0))

@@ -20,7 +20,7 @@ from safetensors.torch import load
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.studies.summary import read_summary
 
 SMALL = (

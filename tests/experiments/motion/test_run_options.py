@@ -7,7 +7,7 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.motion.settings import RunOptions
 
 LINE = "--corrector-in-process --accept-changed --keep needed --repair --accelerated --device cpu"
 SAME = RunOptions(
@@ -22,9 +22,9 @@ SAME = RunOptions(
 
 def test_the_command_line_says_the_same_under_the_same_names() -> None:
     assert tyro.cli(MotionCommand, args=LINE.split()).options == SAME
-    assert tyro.cli(MotionCommand, args=[]).options == RunOptions()
+    assert tyro.cli(MotionCommand, args=[]).options == RunOptions(keep="sampling")
     assert tyro.cli(MotionCommand, args=["--accept-changed-corrector"]).options.accept_changed
-    assert tyro.cli(MotionCommand, args=["--corrector-timeout", "3"]).options == RunOptions(corrector_timeout_s=3.0)
+    assert tyro.cli(MotionCommand, args=["--corrector-timeout", "3"]).options.corrector_timeout_s == 3.0
     default = asdict(RunOptions())
     tried = {name for name, value in asdict(SAME).items() if value != default[name]} | {"corrector_timeout_s"}
     assert tried == default.keys(), "an option that the line does not try"

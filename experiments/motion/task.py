@@ -1,9 +1,10 @@
 """Data, model and evaluator of the motion experiment, which all arms of a denoiser and seed share."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Self
+from pathlib import Path
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import torch
@@ -17,22 +18,25 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.loop.ancestry import novelty
-from selfcorrect.loop.policy import fresh_blocks
-from selfcorrect.loop.run import Candidate
+from selfcorrect.loop.policy import FreshSource, fresh_blocks, parse_policy
+from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
+from selfcorrect.storage.runs.folder_store import FolderReader
 
-from ..settings.experiment import DenoiserArms, MotionSettings
-from ..settings.published import GENERATORS, MDM
+from ..remedies.remedies import RemedyInputs, with_remedy
+from ..studies.arms import ArmSettings
 from .captions import CaptionJudge, label_by_caption
-from .parts import GeneratorParts, JudgedTask, MotionData
+from .settings import GENERATORS, MDM, MotionSettings
 
 WINDOWS_PER_LABEL = 70
 """Most windows of a label, so that long clips do not drown short ones; doubled while there are too few windows."""
@@ -41,6 +45,84 @@ WINDOWS_PER_CAPTION = 150
 CAPTION_STRIDE = 8
 """Frames between windows of captioned motions, so that counts of captions follow the lengths of clips; halved while
 there are too few windows."""
+
+
+@dataclass(frozen=True, eq=False)
+class MotionData:
+    """Real windows of one seed, without a window in common."""
+
+    training: Windows
+    """The n windows that the loop has."""
+    fresh: Windows
+    """Real windows of the same clips, as many as are evaluated in each generation, for the noise floor and for controls
+    with fresh real data."""
+    reference: Windows
+    """Windows against which samples are evaluated."""
+    others: Windows
+    """Real windows of the same clips that are in none of these, or in the reference alone."""
+    held_out: Literal["nothing", "times", "sources"]
+    """Material that only the reference shows: other times of the same clips, or other sources."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MotionTask(Task):
+    """The loop's task with what is needed to read its values as motions."""
+
+    codec: FeatureCodec
+    data: MotionData
+    fresh: Samples
+    fresh_source: FreshSource
+
+
+class FieldJudge(Protocol):
+    """The evaluator by which the field judges a published generator, and its test set."""
+
+    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
+        """Return the scores of a model by key of `FIELD`, (repetitions,) each."""
+        ...
+
+    def score_real(self, stream: Stream) -> dict[str, np.ndarray]:
+        """Return the scores of the test set."""
+        ...
+
+    def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
+        """Return the first frames of motions, in which motions of several lengths are compared."""
+        ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JudgedTask(MotionTask):
+    """The same with its evaluators."""
+
+    evaluator: MotionEvaluator
+    captions: CaptionJudge | None = None
+    """Evaluates what captions find, where labels are captions."""
+    field: FieldJudge | None = None
+    """Evaluates by the field's evaluator, where the published model is run."""
+
+    def beginnings(self, values: Tensor) -> MotionBatch:
+        """The motions behind values (N, T, D), all of one length."""
+        batch = self.codec.decode(values)
+        return batch if self.field is None else self.field.cut_beginnings(batch)
+
+
+class GeneratorParts(Protocol):
+    """Data, evaluator and model of a published generator, which the arms of a seed share."""
+
+    @property
+    def data(self) -> MotionData: ...
+
+    @property
+    def evaluator(self) -> MotionEvaluator: ...
+
+    def make_task(
+        self, initial_steps: int, device: str, progress: Progress, training_steps: int, acceleration: Acceleration
+    ) -> JudgedTask:
+        """Return the loop's task on a device, which reports steps of `training_steps` to `progress`."""
+        ...
+
+
+# --- real data ---
 
 
 @lru_cache(maxsize=2)
@@ -66,6 +148,7 @@ def _split(
         settings = replace(settings, cap_per_label=2 * cap, stride=max(1, settings.stride // 2))
 
 
+@lru_cache(maxsize=1)
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     """Draw n training windows at random and choose the reference.
 
@@ -75,68 +158,8 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     share frames with training windows. So they show how far a loop drifts from its data, not how well a model
     generalises.
     """
-    if settings.published:
+    if settings.published.mdm:
         return _load_published(settings, stream).data
-    return _choose_data(_DataSettings.from_settings(settings), stream)
-
-
-def _load_published(settings: MotionSettings, stream: Stream) -> GeneratorParts:
-    load: Callable[[MotionSettings, Stream], GeneratorParts] = GENERATORS.load(MDM)
-    return load(settings, stream)
-
-
-def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
-    """Return the evaluator, fitted on the reference of `motion_data`."""
-    if settings.published:
-        return _load_published(settings, stream).evaluator
-    return _fit_evaluator(_DataSettings.from_settings(settings), stream)
-
-
-@dataclass(frozen=True)
-class _DataSettings:
-    """The settings on which real data depend: the key under which a process keeps them for its next job."""
-
-    data: tuple[str, ...]
-    reference: tuple[str, ...]
-    frames: int
-    fps: float
-    captions: bool
-    real_count: int
-    evaluated_count: int
-
-    @classmethod
-    def from_settings(cls, settings: MotionSettings) -> Self:
-        return cls(*(getattr(settings, field.name) for field in fields(cls)))
-
-
-def caption_judge(settings: MotionSettings, stream: Stream) -> CaptionJudge | None:
-    """Return the judge of retrieval, trained on the other windows of `motion_data`; None if labels are not captions."""
-    if not settings.captions:
-        return None
-    return _fit_caption_judge(_DataSettings.from_settings(settings), stream)
-
-
-@lru_cache(maxsize=1)
-def _fit_caption_judge(settings: _DataSettings, stream: Stream) -> CaptionJudge:
-    data = _choose_data(settings, stream)
-    vectors = caption_vectors(data.training.label_names)
-    return CaptionJudge.fit(data.others, data.training.labels, vectors, stream.child("retrieval"))
-
-
-@lru_cache(maxsize=1)
-def caption_vectors(captions: tuple[str, ...]) -> Tensor:
-    """Return the sentence vectors (C, E) of captions, for the model and its judge."""
-    return sentence_vectors(minilm(), captions)
-
-
-@lru_cache(maxsize=1)
-def _fit_evaluator(settings: _DataSettings, stream: Stream) -> MotionEvaluator:
-    reference = _choose_data(settings, stream).reference
-    return MotionEvaluator.fit(reference.batch, reference.labels)
-
-
-@lru_cache(maxsize=1)
-def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
     needed = settings.real_count + 2 * settings.evaluated_count
     split = _split(settings.data, settings.reference, settings.frames, settings.fps, settings.captions, needed)
     if len(split.training) < needed:
@@ -165,9 +188,39 @@ def _choose_data(settings: _DataSettings, stream: Stream) -> MotionData:
     return MotionData(training, fresh, rest, rest, "nothing")
 
 
+def _load_published(settings: MotionSettings, stream: Stream) -> GeneratorParts:
+    load: Callable[[MotionSettings, Stream], GeneratorParts] = GENERATORS.load(MDM)
+    return load(settings, stream)
+
+
+@lru_cache(maxsize=1)
+def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
+    """Return the evaluator, fitted on the reference of `motion_data`."""
+    if settings.published.mdm:
+        return _load_published(settings, stream).evaluator
+    reference = motion_data(settings, stream).reference
+    return MotionEvaluator.fit(reference.batch, reference.labels)
+
+
+@lru_cache(maxsize=1)
+def caption_judge(settings: MotionSettings, stream: Stream) -> CaptionJudge | None:
+    """Return the judge of retrieval, trained on the other windows of `motion_data`; None if labels are not captions."""
+    if not settings.captions:
+        return None
+    data = motion_data(settings, stream)
+    vectors = caption_vectors(data.training.label_names)
+    return CaptionJudge.fit(data.others, data.training.labels, vectors, stream.child("retrieval"))
+
+
+@lru_cache(maxsize=1)
+def caption_vectors(captions: tuple[str, ...]) -> Tensor:
+    """Return the sentence vectors (C, E) of captions, for the model and its judge."""
+    return sentence_vectors(minilm(), captions)
+
+
 def motion_task(
     settings: MotionSettings,
-    comparison: DenoiserArms,
+    denoiser: str,
     seed_stream: Stream,
     device: str = "cpu",
     progress: Progress = silent,
@@ -179,23 +232,24 @@ def motion_task(
     Args:
         progress: Called with the steps that are done.
     """
-    initial_steps = settings.initial_steps[comparison.denoiser]
-    if settings.published:
+    initial_steps = settings.initial_steps[denoiser]
+    if settings.published.mdm:
         parts = _load_published(settings, seed_stream)
         return parts.make_task(initial_steps, device, progress, training_steps, acceleration)
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = motion_evaluator(settings, seed_stream)
     names = data.training.label_names
+    config = preset(denoiser).config
     make_model = partial(DescribedDiffusion, vectors=caption_vectors(names)) if settings.captions else MotionDiffusion
     model = make_model(
-        comparison.preset.config,
+        config,
         frames=settings.frames,
         features=len(codec.mean),
         classes=len(names),
         device=choose_device(device),
         on_training_step=lambda step: progress("train", step, training_steps),
-        on_sampling_step=lambda step: progress("sample", step, comparison.preset.config.sampling_steps),
+        on_sampling_step=lambda step: progress("sample", step, config.sampling_steps),
         acceleration=acceleration,
     )
     captions = caption_judge(settings, seed_stream)
@@ -264,3 +318,21 @@ def _judge(
         return scores
 
     return evaluate
+
+
+# --- models ---
+
+
+def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:
+    """The loop's task with the arm's way of sampling."""
+    model = cast(MotionDiffusion, task.model)
+    config = arm.change_config(model.config)
+    model = replace(model, config=config, on_sampling_step=lambda step: progress("sample", step, config.sampling_steps))
+    return replace(task, model=model)
+
+
+def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:
+    """The model of a committed generation in a run folder, sampled and made up of others as the arm has it."""
+    loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
+    loop_task, _ = with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
+    return loop_task.model.load_state(FolderReader(folder).state(generation))

@@ -7,28 +7,28 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
-from selfcorrect.experiments.motion.settings.arms import budget, parse_ratio, refine_arms
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.remedies.table import PLACES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Arm
 
 QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
-RATIOS = PRESETS["ratios"].comparisons[0].arms
+RATIOS = PRESETS["ratios"].arms["patch-mixer"]
 
 
 def test_a_corrector_takes_the_place_of_the_presets_and_keeps_its_ratios():
-    arms = refine_arms(RATIOS, correctors=("my.module:fix",))
+    arms = Axes(corrector=("my.module:fix",)).refine_arms(RATIOS)
     assert {arm.policy for arm in arms} == {arm.policy for arm in RATIOS}
     assert {arm.corrector for arm in arms} == {"none", "my.module:fix"}
     assert all(ArmSettings(policy, "my.module:fix") in arms for policy in {arm.policy for arm in RATIOS} - {"real"})
 
 
 def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
-    arms = refine_arms(QUICK, ("replace", "augment"), (0.5, 1.0), ("physics", "my.module:fix"))
+    arms = Axes(("replace", "augment"), ("0.5", "1"), ("physics", "my.module:fix")).refine_arms(QUICK)
     assert arms == (
         BASELINE,
         *(
@@ -40,17 +40,17 @@ def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
 
 
 def test_no_correction_leaves_uncorrected_arms():
-    assert refine_arms(QUICK, correctors=("none",)) == QUICK[:2]
+    assert Axes(corrector=("none",)).refine_arms(QUICK) == QUICK[:2]
 
 
 def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
-    loops = [arm for arm in PRESETS["modes"].comparisons[0].arms if arm.corrector == "none" and arm.policy != "freeze"]
-    arms = refine_arms(loops, correctors=("kinematic",))
+    loops = [arm for arm in PRESETS["modes"].all_arms if arm.corrector == "none" and arm.policy != "freeze"]
+    arms = Axes(corrector=("kinematic",)).refine_arms(loops)
     assert [arm for arm in arms if arm.corrector != "none"] == [ArmSettings("replace", "kinematic")]
 
 
 def test_remedies_are_crossed_with_correctors():
-    arms = refine_arms(QUICK, correctors=("kinematic",), remedies=("lineages",))
+    arms = Axes(corrector=("kinematic",), remedy=("lineages",)).refine_arms(QUICK)
     assert set(arms) == {
         BASELINE,
         *(
@@ -65,12 +65,12 @@ REMEDIED = ("none", "lineages")
 
 
 def test_a_ratio_alone_means_augmenting():
-    assert {arm.policy for arm in refine_arms(QUICK, ratios=(0.25,))} == {"real", "augment:0.25"}
+    assert {arm.policy for arm in Axes(synthetic_ratio=("0.25",)).refine_arms(QUICK)} == {"real", "augment:0.25"}
 
 
 def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic():
     assert [*map(parse_ratio, ("0.25", "25%", "100%", "400%", "0%", "inf"))] == [0.25, 0.25, 1.0, 4.0, 0.0, math.inf]
-    policies = {arm.policy for arm in refine_arms(QUICK, ratios=(0.25, math.inf))}
+    policies = {arm.policy for arm in Axes(synthetic_ratio=("0.25", "inf")).refine_arms(QUICK)}
     assert policies == {"real", "augment:0.25", "replace"}
     for wrong in ("much", "-20%", "inf%", "nan%", "x%"):
         with pytest.raises(SettingError, match=f"λ in percent such as 100% for λ = 1, got '{wrong}'"):
@@ -78,12 +78,12 @@ def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic
 
 
 def test_several_strengths_give_an_arm_each():
-    arms = refine_arms(QUICK, strengths=(0.5, math.inf))
+    arms = Axes(gamma=(0.5, math.inf)).refine_arms(QUICK)
     assert [arm.strength for arm in arms if arm.corrector != "none"] == [0.5, math.inf]
 
 
 def test_strength_belongs_to_corrected_arms_only():
-    _, uncorrected, corrected = refine_arms(QUICK, strengths=(0.5,))
+    _, uncorrected, corrected = Axes(gamma=(0.5,)).refine_arms(QUICK)
     assert math.isinf(uncorrected.strength)
     assert corrected.strength == 0.5
 
@@ -95,7 +95,7 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
     assert not corrector_row("low-pass+physics").control
     assert corrector_row("low-pass+filter").control
     assert not is_own("low-pass+physics")
-    assert refine_arms(QUICK, correctors=("physics+low-pass",))[-1] == ArmSettings("replace", "physics+low-pass")
+    assert Axes(corrector=("physics+low-pass",)).refine_arms(QUICK)[-1] == ArmSettings("replace", "physics+low-pass")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -103,28 +103,28 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
     "axes",
     [
         {},
-        {"policies": ("augment",), "ratios": (0.3, 3.0)},
-        {"ratios": (2.0,)},
-        {"correctors": ("a:b", "low-pass")},
-        {"correctors": ("none",)},
-        {"strengths": (2.0, math.inf)},
-        {"remedies": ("matched",)},
-        {"correctors": ("a:b",), "remedies": ("matched", "none"), "sampling": {"eta": (0.5,), "guidance": ()}},
+        {"policy": ("augment",), "synthetic_ratio": ("0.3", "3")},
+        {"synthetic_ratio": ("2",)},
+        {"corrector": ("a:b", "low-pass")},
+        {"corrector": ("none",)},
+        {"gamma": (2.0, math.inf)},
+        {"remedy": ("matched",)},
+        {"corrector": ("a:b",), "remedy": ("matched", "none"), "eta": (0.5,)},
     ],
     ids=lambda axes: "+".join(axes) or "nothing",
 )
 def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(name: str, axes: dict):
-    for comparison in PRESETS[name].comparisons:
-        arms = refine_arms(comparison.arms, **axes)
+    for before in PRESETS[name].arms.values():
+        arms = Axes(**axes).refine_arms(before)
         assert arms[0] == BASELINE
         assert len({arm.name for arm in arms}) == len(arms)
         assert all(arm.plain in arms for arm in arms)
         if not axes:
-            assert set(arms) == set(comparison.arms)
-        if axes.keys() <= {"correctors", "remedies", "strengths", "sampling"}:
-            assert {arm.policy for arm in arms} == {arm.policy for arm in comparison.arms}
-        if axes.keys() <= {"policies", "ratios", "strengths"}:
-            assert {arm.corrector for arm in arms} == {arm.corrector for arm in comparison.arms}
+            assert set(arms) == set(before)
+        if axes.keys() <= {"corrector", "remedy", "gamma", "eta"}:
+            assert {arm.policy for arm in arms} == {arm.policy for arm in before}
+        if axes.keys() <= {"policy", "synthetic_ratio", "gamma"}:
+            assert {arm.corrector for arm in arms} == {arm.corrector for arm in before}
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: refine_arms(QUICK, ("replace",), (0.5,)), "a synthetic ratio needs the policy"),
-        (lambda: refine_arms(QUICK, ("augment",), (-1.0,)), "at least 0, got -1"),
-        (lambda: refine_arms(QUICK, ("nonsense",)), "unknown policy 'nonsense'"),
+        (lambda: Axes(("replace",), ("0.5",)).refine_arms(QUICK), "a synthetic ratio needs the policy"),
+        (lambda: Axes(("augment",), ("-1",)).refine_arms(QUICK), "must be a number from 0 to .*, got -1"),
+        (lambda: Axes(("nonsense",)).refine_arms(QUICK), "unknown policy 'nonsense'"),
         (lambda: ArmSettings("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
@@ -164,26 +164,26 @@ def test_what_means_nothing_is_refused_in_words(make, message):
 )
 def test_names_of_correctors_and_remedies_are_looked_up(corrector: str, message: str):
     with pytest.raises(SettingError, match=message):
-        DenoiserArms("dct-mlp", (ArmSettings("replace", corrector),))
+        MotionSettings({"dct-mlp": (ArmSettings("replace", corrector),)}, 1, 1)
     with pytest.raises(SettingError, match=r"unknown remedy 'lineage'.*did you mean 'lineages'"):
-        DenoiserArms("dct-mlp", (ArmSettings("replace", remedy="lineage"),))
+        MotionSettings({"dct-mlp": (ArmSettings("replace", remedy="lineage"),)}, 1, 1)
 
 
 def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
     for preset in PRESETS.values():
-        for comparison in preset.comparisons:
-            names = [arm.name for arm in comparison.arms]
+        for arms in preset.arms.values():
+            names = [arm.name for arm in arms]
             assert len(set(names)) == len(names)
             assert not any(set(name) & set('/\\:*?"<>| ') for name in names)
 
 
 def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
     for preset in PRESETS.values():
-        for comparison in preset.comparisons:
-            assert BASELINE in comparison.arms
-            changed = [arm for arm in comparison.arms if arm != ArmSettings(arm.policy)]
+        for arms in preset.arms.values():
+            assert BASELINE in arms
+            changed = [arm for arm in arms if arm != ArmSettings(arm.policy)]
             assert changed
-            assert all(ArmSettings(arm.policy) in comparison.arms for arm in changed)
+            assert all(ArmSettings(arm.policy) in arms for arm in changed)
 
 
 def test_defended_arms_say_so():
@@ -196,7 +196,7 @@ def test_defended_arms_say_so():
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
-    arms = refine_arms(QUICK, sampling={"guidance": (2.0,), "eta": (), "temperature": (0.9,)})
+    arms = Axes(guidance=(2.0,), temperature=(0.9,)).refine_arms(QUICK)
     usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
     guided = tuple(replace(arm, **{"guidance": 2.0}) for arm in usual)
     calm = tuple(replace(arm, **{"temperature": 0.9}) for arm in usual)
@@ -212,7 +212,7 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
         ArmSettings("replace", guidance=-1.0)
     with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
-        DenoiserArms("dct-mlp", (ArmSettings("replace", sampling_steps=101),))
+        MotionSettings({"dct-mlp": (ArmSettings("replace", sampling_steps=101),)}, 1, 1)
 
 
 @pytest.mark.parametrize("text", ["real", "replace", "augment:1", "augment:0.25", "accumulate", "keep:0.5"])
@@ -232,15 +232,13 @@ def test_a_ratio_of_an_arm_is_kept_to_the_last_digit():
 
 def test_a_way_to_apply_a_corrector_needs_one():
     with pytest.raises(SettingError, match=r"inside-sampler needs a corrector, and the arm .* has none"):
-        DenoiserArms("dct-mixer", (ArmSettings("replace", remedy="inside-sampler"),))
-    arms = refine_arms(
-        (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics")), remedies=("inside-sampler",)
-    )
+        MotionSettings({"dct-mixer": (ArmSettings("replace", remedy="inside-sampler"),)}, 1, 1)
+    arms = Axes(remedy=("inside-sampler",)).refine_arms(QUICK)
     assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]
 
 
 def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
-    arms = refine_arms(QUICK, policies=("real", "augment:1"), correctors=("kinematic",), places=PLACES.names)
+    arms = Axes(("real", "augment:1"), corrector=("kinematic",), physics_in=tuple(PLACES.names)).refine_arms(QUICK)
     corrected = [arm for arm in arms if arm.corrector != "none"]
     for policy in ("real", "augment:1"):
         assert [arm.place for arm in corrected if arm.policy == policy] == list(PLACES.names)
@@ -251,13 +249,14 @@ def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
         assert ("place" in arm.config()) == (arm.place != "data")
         assert ArmSettings(**arm.config()) == arm
     with pytest.raises(SettingError, match="the place preference needs a corrector"):
-        DenoiserArms("dct-mlp", (ArmSettings("replace", place="preference"),))
+        MotionSettings({"dct-mlp": (ArmSettings("replace", place="preference"),)}, 1, 1)
     with pytest.raises(SettingError, match="nowhere"):
-        DenoiserArms("dct-mlp", (ArmSettings("replace", "physics", place="nowhere"),))
+        MotionSettings({"dct-mlp": (ArmSettings("replace", "physics", place="nowhere"),)}, 1, 1)
 
 
 def test_pairs_beside_real_data_are_drawn_and_can_have_a_remedy():
     places = ("data", "preference")
-    arms = refine_arms(QUICK, ("real", "augment:1"), correctors=("physics",), remedies=("lineages",), places=places)
+    axes = Axes(("real", "augment:1"), corrector=("physics",), remedy=("lineages",), physics_in=places)
+    arms = axes.refine_arms(QUICK)
     remedied = [(arm.policy, arm.place) for arm in arms if arm.remedy == "lineages" and arm.corrector == "physics"]
     assert remedied == [("real", "preference"), ("augment:1", "data"), ("augment:1", "preference")]

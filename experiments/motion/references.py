@@ -9,11 +9,10 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import correct_real_data
 
-from ...studies.results import MEMORISER, REAL_AGAINST_REAL
-from ..correctors.builtin import CorrectorInputs, physics
+from ..studies.results import MEMORISER, REAL_AGAINST_REAL
+from .correctors.builtin import CorrectorInputs, physics
 from .feasibility import SAMPLES, feasibility, feasible_rows
-from .parts import JudgedTask
-from .task import novelty_of_samples
+from .task import JudgedTask, novelty_of_samples
 
 CORRECTED_REAL = "real, corrected by physics"
 HELD_OUT = "real, held out"

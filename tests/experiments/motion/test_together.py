@@ -1,6 +1,7 @@
 """Any two denoisers, policies, correctors or remedies stand in one experiment, and a missing one ends nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from helpers import SHORT_WINDOWS
 
 from selfcorrect.core.errors import TrainingDivergedError
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.motion import study as motion_study
+from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.report import present_motion
-from selfcorrect.experiments.motion.run import study as motion_study
-from selfcorrect.experiments.motion.run.study import make_motion_study
-from selfcorrect.experiments.motion.settings.experiment import MotionOptions
-from selfcorrect.experiments.motion.settings.presets import PRESETS
+from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
@@ -35,13 +37,14 @@ def shortest_form(form: str) -> str:
 
 POLICY_FORMS = [shortest_form(row.form) for row in POLICIES if row.name != "fresh"]
 """All but the one that needs a source of fresh data, which options of a motion experiment do not give."""
-ROWS: dict[str, tuple[list[str], Callable[..., MotionOptions]]] = {
-    "denoiser": (preset_names(), lambda *names: MotionOptions(denoiser=names, policy=("replace",))),
-    "policy": (POLICY_FORMS, lambda *names: MotionOptions(policy=names)),
-    "corrector": (CORRECTORS.names, lambda *names: MotionOptions(corrector=names, engine="mujoco")),
-    "remedy": (REMEDIES.names, lambda *names: MotionOptions(remedy=names)),
+QUICK = PRESETS["quick"]
+ROWS: dict[str, tuple[list[str], Callable[..., MotionSettings]]] = {
+    "denoiser": (preset_names(), lambda *names: Axes(denoiser=names, policy=("replace",)).refine(QUICK)),
+    "policy": (POLICY_FORMS, lambda *names: Axes(policy=names).refine(QUICK)),
+    "corrector": (CORRECTORS.names, lambda *names: Axes(corrector=names).refine(replace(QUICK, engine="mujoco"))),
+    "remedy": (REMEDIES.names, lambda *names: Axes(remedy=names).refine(QUICK)),
 }
-"""Names of the rows that may stand together, and the options that ask for some of them."""
+"""Names of the rows that may stand together, and a function that asks for some of them."""
 
 
 def assert_unique(names: list[str], what: str) -> None:
@@ -50,10 +53,10 @@ def assert_unique(names: list[str], what: str) -> None:
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
-    names, options = ROWS[kind]
+    names, refine = ROWS[kind]
     with claim_folder(tmp_path / "run", {}):
         for pair in combinations(names, 2):
-            settings = options(*pair).apply_to(PRESETS["quick"])
+            settings = refine(*pair)
             study = make_motion_study(settings, "quick")
             presentation = present_motion(study, settings, "quick")
             arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
@@ -117,10 +120,10 @@ def test_what_exists_is_reported_and_what_is_missing_is_named(
 ) -> None:
     work = motion_study.motion_task
 
-    def diverging(settings, comparison, *others, **options):  # type: ignore[no-untyped-def]
-        if comparison.denoiser == "dct-mlp":
+    def diverging(settings, denoiser, *others, **options):  # type: ignore[no-untyped-def]
+        if denoiser == "dct-mlp":
             raise TrainingDivergedError("the loss of step 3 is not finite")
-        return work(settings, comparison, *others, **options)
+        return work(settings, denoiser, *others, **options)
 
     words = [*SMALL, *PLAIN, "--denoiser", "temporal-conv", "dct-mlp", "--out", str(tmp_path)]
     monkeypatch.setattr(motion_study, "motion_task", diverging)

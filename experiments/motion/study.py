@@ -28,23 +28,20 @@ from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
-from ...jobs.identities import IdentityFile, identity_of_data
-from ...jobs.run import use_one_thread
-from ...remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
-from ...remedies.remedies import RemedyInputs, with_place, with_remedy
-from ...studies.arms import ArmSettings
-from ...studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
-from ..correctors.builtin import CorrectorInputs, build_corrector
-from ..correctors.own import own_identity, try_corrector
-from ..correctors.table import corrector_row, is_own
-from ..settings.arms import rated_components
-from ..settings.experiment import DenoiserArms, MotionSettings, extends
-from ..settings.run_options import DEFAULTS, RunOptions
+from ..jobs.identities import IdentityFile, identity_of_data
+from ..jobs.run import use_one_thread
+from ..remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
+from ..remedies.remedies import RemedyInputs, with_place, with_remedy
+from ..studies.arms import ArmSettings
+from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
+from .axes import rated_components
+from .correctors.builtin import CorrectorInputs, build_corrector
+from .correctors.own import own_identity, try_corrector
+from .correctors.table import corrector_row, is_own
 from .feasibility import measure_feasibility
-from .models import sampled_task
-from .parts import JudgedTask, MotionTask
 from .references import score_references
-from .task import as_samples, caption_vectors, motion_data, motion_task
+from .settings import DEFAULTS, MotionSettings, RunOptions, extends
+from .task import JudgedTask, MotionTask, as_samples, caption_vectors, motion_data, motion_task, sampled_task
 
 
 def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study[JudgedTask]:
@@ -52,15 +49,13 @@ def make_motion_study(settings: MotionSettings, name: str = "", options: RunOpti
     return Study(
         name=f"motion {name}",
         task_word="denoiser",
-        tasks={
-            comparison.denoiser: _make_study_task(settings, options, comparison) for comparison in settings.comparisons
-        },
+        tasks={denoiser: _make_study_task(settings, options, denoiser) for denoiser in settings.arms},
         seeds=motion_runs(settings),
         config=settings.config(),
         extends=extends,
         describe=partial(_describe_job, settings, options),
         identify_data=_identify_data,
-        keep=options.keep or "all",
+        keep=options.keep,
         measures=[
             Measure("real data", "seed", REFERENCES_FILE, partial(_score_real_data, settings, options)),
             Measure("feasibility", "arm", FEASIBILITY_FILE, partial(measure_feasibility, settings)),
@@ -72,18 +67,16 @@ def make_motion_study(settings: MotionSettings, name: str = "", options: RunOpti
 
 def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
     """Return all seeds and denoisers of an experiment."""
-    denoisers = [comparison.denoiser for comparison in settings.comparisons]
-    return seed_runs(denoisers, settings.first_seed, settings.seeds, root, has_plain_places=True)
+    return seed_runs([*settings.arms], settings.first_seed, settings.seeds, root, has_plain_places=True)
 
 
-def _make_study_task(settings: MotionSettings, options: RunOptions, comparison: DenoiserArms) -> StudyTask[JudgedTask]:
-    denoiser = comparison.denoiser
+def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> StudyTask[JudgedTask]:
     arm_settings = settings.arm_settings(denoiser)
     plain = {name: value for name, value in arm_settings.items() if isinstance(value, str | bool | int | float)}
     sources = {name: ", ".join(arm_settings[name]) for name in ("data", "reference")}
     return StudyTask(
         make=partial(make_motion_task, settings, options),
-        arms={arm: partial(make_motion_arm, settings, options, arm) for arm in comparison.arms},
+        arms={arm: partial(make_motion_arm, settings, options, arm) for arm in settings.arms[denoiser]},
         generations=settings.generations,
         words=settings.words(denoiser),
         group=settings.words(denoiser),
@@ -99,7 +92,7 @@ def make_motion_task(
     has_first = FolderReader(run.first_folder).latest >= 0
     return motion_task(
         settings,
-        settings.comparison(run.task),
+        run.task,
         run.stream,
         device=options.device,
         progress=progress,
@@ -263,17 +256,10 @@ def _keep_reward(settings: MotionSettings, ratings: Path | None, ledger: Identit
 
 def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
     """Return people's preferences; SettingError if arms need one that is neither given nor kept."""
-    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
-    needed = [name for arm in arms for name in rated_components(arm)]
+    needed = [name for arm in settings.all_arms for name in rated_components(arm)]
     if needed and ratings is None and kept_reward(folder) is None:
         raise SettingError(f"{needed[0]} needs --ratings, choices that a page of `selfcorrect curate` saved")
     return None if ratings is None else reward_in(ratings)
-
-
-def own_correctors(settings: MotionSettings) -> list[str]:
-    """The names of correctors of users and of other packages."""
-    arms = [arm for comparison in settings.comparisons for arm in comparison.arms]
-    return [name for name in dict.fromkeys(arm.corrector for arm in arms) if is_own(name)]
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:
@@ -282,9 +268,9 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     SettingError for one that cannot be loaded.
     """
     identities = {}
-    for name in own_correctors(settings):
+    for name in settings.own_correctors:
         identities[_corrector_named(name)] = own_identity(name, limit_s)
-    denoisers = {comparison.preset.config.denoiser for comparison in settings.comparisons}
+    denoisers = {preset(denoiser).config.denoiser for denoiser in settings.arms}
     for name in sorted(denoisers):
         if DENOISERS.is_added(name):
             identities[f"denoiser {name!r}"] = identity_of(DENOISERS.load(name))
@@ -310,11 +296,11 @@ def try_correctors(
     Raises:
         CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.
     """
-    names = [name for name in own_correctors(settings) if _corrector_named(name) in unknown]
+    names = [name for name in settings.own_correctors if _corrector_named(name) in unknown]
     if not names:
         return {}
     stream = streams(settings.first_seed)
-    task = motion_task(settings, settings.comparisons[0], stream)
+    task = motion_task(settings, next(iter(settings.arms)), stream)
     real = task.real
     trial = stream.child("trial")
     model = task.model.fit(real, 1, trial.child("train"))

@@ -14,11 +14,10 @@ from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
 
-from ...studies.arms import ArmSettings
-from ...studies.study import SeedRun
-from ..settings.experiment import MotionSettings
-from .models import trained_model
-from .parts import JudgedTask
+from ..studies.arms import ArmSettings
+from ..studies.study import SeedRun
+from .settings import MotionSettings
+from .task import JudgedTask, trained_model
 
 SAMPLES = 64
 """Samples of each arm and seed that benchmarks measure."""

@@ -10,16 +10,15 @@ from safetensors.torch import load_file
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.jobs.identities import IdentityFile
-from selfcorrect.experiments.motion.run.study import data_identities, make_motion_study
-from selfcorrect.experiments.motion.settings.experiment import DenoiserArms, MotionSettings, extends
-from selfcorrect.experiments.motion.settings.run_options import RunOptions
+from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions, extends
+from selfcorrect.experiments.motion.study import data_identities, make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 TINY = MotionSettings(
-    (DenoiserArms("dct-mlp", (BASELINE, ArmSettings("replace"))),),
+    {"dct-mlp": (BASELINE, ArmSettings("replace"))},
     generations=1,
     seeds=1,
     real_count=12,
@@ -30,7 +29,7 @@ TINY = MotionSettings(
 )
 MORE = replace(
     TINY,
-    comparisons=(DenoiserArms("dct-mlp", (*TINY.comparisons[0].arms, ArmSettings("replace", "kinematic"))),),
+    arms={"dct-mlp": (*TINY.all_arms, ArmSettings("replace", "kinematic"))},
     generations=2,
     seeds=2,
 )
@@ -91,7 +90,7 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
     folder = run_settings(TINY, tmp_path / "run", options)
     at_once = run_settings(TINY, tmp_path / "whole", RunOptions(keep="all", device="cpu"))
     sampled = {path.parent.parent.name for path in folder.rglob("sampler.safetensors")}
-    assert sampled == {arm.name for arm in TINY.comparisons[0].arms}
+    assert sampled == {arm.name for arm in TINY.all_arms}
     for path in folder.rglob("sampler.safetensors"):
         model = load_file(at_once / path.relative_to(folder).with_name("model.safetensors"))
         saved = load_file(path)
@@ -101,15 +100,15 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
     assert not list(folder.rglob("synthetic.safetensors"))
     before = content_of(folder)
     assert content_of(run_settings(TINY, folder, options)) == before
-    run_settings(replace(TINY, comparisons=MORE.comparisons), folder, options)
+    run_settings(replace(TINY, arms=MORE.arms), folder, options)
     with pytest.raises(RunFolderError, match="was finished with --keep sampling, from which no model is trained on"):
-        run_settings(replace(TINY, comparisons=MORE.comparisons, generations=2), folder, options)
+        run_settings(replace(TINY, arms=MORE.arms, generations=2), folder, options)
 
 
 @pytest.mark.slow
 def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_them(tmp_path: Path) -> None:
     arms = (BASELINE, ArmSettings("accumulate:1"))
-    begun = replace(TINY, comparisons=(DenoiserArms("dct-mlp", arms),), generations=2)
+    begun = replace(TINY, arms={"dct-mlp": arms}, generations=2)
     options = RunOptions(keep="needed", device="cpu")
     folder = run_settings(begun, tmp_path / "run", options)
     with pytest.raises(RunFolderError, match="was finished with --keep needed"):

@@ -1,0 +1,257 @@
+"""Axes of the arms of a motion experiment, as options that refine the arms of a preset."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import arg
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.policy_table import POLICIES
+from selfcorrect.models.diffusion.presets import preset, preset_names
+
+from ..remedies.table import PLACES, REMEDIES
+from ..studies.arms import BASELINE, SAMPLING_BOUNDS, TAKES_RATIO, ArmSettings
+from .correctors.table import CORRECTORS, UNKNOWN, corrector_row, is_own
+from .presets import select_published_steps
+from .settings import BUILT_IN_DATA, MotionSettings
+
+PREFERENCES = ("preference", "shuffled-preference")
+"""Places in which arms on real data only draw samples, too."""
+
+_CORRECTOR_HELP = (
+    "Correctors instead of the preset's: none for no correction, package.module:function for your own. A + chains "
+    f"built-in ones, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
+)
+_REMEDY_HELP = f"Run each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
+_PLACE_HELP = f"Places of the corrector in the loop; several may be given.\n{PLACES.describe_rows()}"
+_DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Axes of arms in place of a preset's; an axis that is not given stays."""
+
+    policy: tuple[str, ...] = ()
+    """Training data of the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
+    synthetic_ratio: tuple[str, ...] = ()
+    """λ, synthetic samples per real sample, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
+    fully synthetic. Several may be given."""
+    corrector: Annotated[tuple[str, ...], arg(help=_CORRECTOR_HELP)] = ()
+    physics_in: Annotated[tuple[str, ...], arg(help=_PLACE_HELP)] = ()
+    remedy: Annotated[tuple[str, ...], arg(help=_REMEDY_HELP)] = ()
+    guidance: tuple[float, ...] = ()
+    """Also run all arms, the baseline included, with these scales of classifier-free guidance."""
+    temperature: tuple[float, ...] = ()
+    """Also run all arms with these factors on the sampling noise."""
+    eta: tuple[float, ...] = ()
+    """Also run all arms with this share of fresh noise in each sampling step: 0 is deterministic, 1 is ancestral."""
+    sampling_steps: tuple[int, ...] = ()
+    """Also run all arms with this many network evaluations per sample."""
+    gamma: tuple[float, ...] = ()
+    """γ ≥ 0, correction strength: each sample is replaced by its corrected form with probability γ/(1+γ); inf corrects
+    all. Several may be given."""
+    denoiser: Annotated[tuple[str, ...], arg(help=_DENOISER_HELP)] = ()
+    steps: Annotated[int | None, arg(metavar="INT")] = None
+    """Optimiser steps per generation, the same in every arm."""
+    initial_steps: Annotated[int | None, arg(metavar="INT")] = None
+    """Optimiser steps of generation 0."""
+    ratings: Path | None = None
+    """Choices that pages of `selfcorrect curate` saved, a file or a folder of .jsonl files, for --corrector people and
+    --remedy preferred. The run folder keeps a copy of the preferences it began with."""
+
+    def refine(self, settings: MotionSettings) -> MotionSettings:
+        """Return settings with these axes; SettingError for a combination that makes no sense."""
+        for name in self.denoiser:
+            preset(name)
+        template = next(iter(settings.arms.values()))
+        arms = {}
+        for denoiser in dict.fromkeys(self.denoiser or settings.arms):
+            arms[denoiser] = self.refine_arms(settings.arms.get(denoiser, template))
+        if settings.published.mdm:
+            settings = self._take_published_steps(settings)
+        changes = {}
+        for name in ("initial_steps", "steps"):
+            steps = getattr(self, name)
+            if steps is not None:
+                changes[name] = dict.fromkeys((*getattr(settings, name), *arms), steps)
+        refined = replace(settings, arms=arms, **changes)
+        refined.check_engine()
+        self._refuse_without_effect(refined)
+        return refined
+
+    def _take_published_steps(self, settings: MotionSettings) -> MotionSettings:
+        """Return settings with the published numbers of steps of the published generator."""
+        if [*settings.arms] != ["paper"] or self.denoiser:
+            raise SettingError("--mdm goes with --preset paper, and without --denoiser")
+        if settings.data == BUILT_IN_DATA:
+            raise SettingError("--mdm needs --data, a HumanML3D folder or FOLDER#SPLIT")
+        first, later = select_published_steps(settings.real_count)
+        return replace(
+            settings,
+            initial_steps={**settings.initial_steps, "paper": first},
+            steps={**settings.steps, "paper": later},
+        )
+
+    def _refuse_without_effect(self, settings: MotionSettings) -> None:
+        """Raise SettingError for an option that changes nothing in the arms that are run."""
+        if all(arm.corrector == "none" for arm in settings.all_arms):
+            options = {
+                "gamma": self.gamma,
+                "physics-in": self.physics_in,
+                "evaluate-corrected": settings.evaluate_corrected,
+            }
+            for option, value in options.items():
+                if value:
+                    raise SettingError(f"--{option} is for arms with a corrector, and there are none; leave it out")
+        if self.ratings and not any(map(rated_components, settings.all_arms)):
+            raise SettingError("--ratings is for --corrector people and --remedy preferred; leave it out")
+
+    def refine_arms(self, arms: Sequence[ArmSettings]) -> tuple[ArmSettings, ...]:
+        """Return arms with these axes, each beside the plain arm that it is compared with.
+
+        Raises:
+            SettingError: A name is unknown, or λ is given and no policy takes it.
+        """
+        self._check_names()
+        refined = list(arms)
+        if self.policy or self.synthetic_ratio:
+            ratios = [parse_ratio(ratio) for ratio in self.synthetic_ratio]
+            refined = _replace_policies(refined, _insert_ratios(self.policy or _policies_with_ratio(refined), ratios))
+        if self.corrector:
+            refined = _replace_correctors(refined, self.corrector)
+        for field, values in {"strength": self.gamma, "place": self.physics_in}.items():
+            if values:
+                refined = _vary_corrected(refined, field, values)
+        if self.remedy:
+            refined = _add_remedies(refined, self.remedy)
+        variants = [(name, value) for name in SAMPLING_BOUNDS for value in dict.fromkeys(getattr(self, name))]
+        if variants:
+            usual = [arm for arm in refined if not arm.sampling]
+            refined = usual + [replace(arm, **{name: value}) for name, value in variants for arm in usual]
+        with_comparisons = dict[ArmSettings, None]()
+        for arm in refined:
+            with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
+        return tuple(with_comparisons)
+
+    def _check_names(self) -> None:
+        """Raise SettingError for a name that is in no table, before PyTorch is imported, which takes seconds."""
+        for policy in self.policy:
+            POLICIES.row(policy.partition(":")[0].strip())
+        for name in self.corrector:
+            if ":" not in name:
+                corrector_row(name)
+        for name in self.remedy:
+            REMEDIES.row(name)
+
+
+def rated_components(arm: ArmSettings) -> tuple[str, ...]:
+    """Return the corrector and the remedy of an arm, as far as they need people's ratings."""
+    names = []
+    if not is_own(arm.corrector) and corrector_row(arm.corrector).rated:
+        names.append(arm.corrector)
+    if REMEDIES.row(arm.remedy).rated:
+        names.append(arm.remedy)
+    return tuple(names)
+
+
+def budget(arm: ArmSettings) -> str:
+    """Return in words what an arm's corrector knows about the truth, and its remedy about the loop."""
+    corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
+    return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
+
+
+def _is_loop(arm: ArmSettings) -> bool:
+    """Return True if an arm trains on synthetic samples."""
+    return arm.policy != BASELINE.policy
+
+
+def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> list[ArmSettings]:
+    from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
+
+    loops = [arm for arm in arms if _is_loop(arm)]
+    replaced = [arm for arm in arms if not _is_loop(arm)]
+    for policy in policies:
+        parse_policy(policy)
+        replaced += [replace(arm, policy=policy) for arm in loops]
+    return replaced
+
+
+def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) -> list[ArmSettings]:
+    """Return arms in which these correctors take the place of any other; plain loops get a corrector if none is
+    corrected.
+    """
+    names = [name for name in dict.fromkeys(correctors) if name != "none"]
+    templates = list(arms)
+    if all(arm.corrector == "none" for arm in arms):
+        templates += [replace(arm, corrector="physics") for arm in arms if _is_loop(arm) and arm == arm.plain]
+    return _vary_corrected(templates, "corrector", names)
+
+
+def _vary_corrected(arms: Sequence[ArmSettings], field: str, values: Sequence[object]) -> list[ArmSettings]:
+    """Return arms of which each corrected arm is repeated with each value of a field."""
+    varied = []
+    for arm in arms:
+        varied += [arm] if arm.corrector == "none" else [replace(arm, **{field: value}) for value in values]
+    return varied
+
+
+def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[ArmSettings]:
+    """Return the arms without a remedy, each loop also with the remedies that it can have."""
+    extended = []
+    for arm in arms:
+        if arm.remedy != "none":
+            continue
+        draws_samples = _is_loop(arm) or arm.place in PREFERENCES
+        candidates = dict.fromkeys(("none", *remedies)) if draws_samples else ("none",)
+        for remedy in candidates:
+            if arm.corrector != "none" or not REMEDIES.row(remedy).needs_corrector:
+                extended.append(replace(arm, remedy=remedy))
+    return extended
+
+
+def _policies_with_ratio(arms: Sequence[ArmSettings]) -> list[str]:
+    """Return the policies of arms that take a ratio, without their ratios."""
+    kinds = [arm.policy.partition(":")[0] for arm in arms]
+    return [kind for kind in dict.fromkeys(kinds) if kind in TAKES_RATIO] or ["augment"]
+
+
+def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
+    """Return policies with each ratio for policies that take a ratio, such as "augment:4"; infinity turns into
+    "replace".
+    """
+    if ratios and not any(policy in TAKES_RATIO for policy in policies):
+        raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
+    texts = []
+    for policy in policies:
+        if policy not in TAKES_RATIO:
+            texts.append(policy)
+            continue
+        for ratio in ratios or (1.0,):
+            is_fully_synthetic = math.isinf(ratio) and ratio > 0
+            texts.append("replace" if is_fully_synthetic else f"{policy}:{ratio:g}")
+    return texts
+
+
+def parse_ratio(text: str) -> float:
+    """Read λ, the number of synthetic samples per real sample.
+
+    Args:
+        text: λ such as "4", "inf" for fully synthetic, or λ in percent as in Gillman et al. 2024: "100%" is λ = 1.
+
+    Raises:
+        SettingError: The text is none of these.
+    """
+    is_percent = text.endswith("%")
+    try:
+        ratio = float(text.removesuffix("%")) / (100 if is_percent else 1)
+    except ValueError:
+        ratio = math.nan
+    if math.isnan(ratio) or (is_percent and not 0 <= ratio < math.inf):
+        raise SettingError(
+            "a synthetic ratio must be λ such as 4, inf for fully synthetic, or λ in percent such as 100% for λ = 1, "
+            f"got {text!r}"
+        )
+    return ratio

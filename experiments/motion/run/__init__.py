@@ -1,1 +1,0 @@
-"""The run of the motion experiment: data, seeds, generations."""

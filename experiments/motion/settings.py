@@ -1,0 +1,340 @@
+"""Settings of a motion experiment, which are its options on the command line; a preset is a value of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from tyro.conf import Fixed, Suppress, arg
+from tyro.extras import literal_type_from_choices
+
+from selfcorrect.core.checks import MOST, check_count
+from selfcorrect.core.errors import SettingError
+from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
+from selfcorrect.runtime.registry import Registry, Row
+from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
+
+from ..remedies.table import PLACES, REMEDIES
+from ..studies.arms import ArmSettings
+from .correctors.table import THEN, corrector_row, is_own
+
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = literal_type_from_choices(ENGINES.names)
+
+Keep: TypeAlias = Literal["all", "needed", "sampling"]
+
+BUILT_IN_DATA = ("deepmimic",)
+"""Motions that the package has."""
+FEASIBILITY_COUNT = 64
+"""Samples of the last generation of which the root force is measured, where a preset does not say otherwise."""
+LEAST_COUNTS = {
+    "generations": 1,
+    "seeds": 1,
+    "first_seed": 0,
+    "real_count": 2,
+    "evaluated_count": 12,
+    "frames": 10,
+    "feasibility_count": 1,
+}
+"""Smallest values of settings that count something."""
+USUAL = {"engine": PUBLISHED_ENGINE, "captions": False, "published": None, "feasibility_count": FEASIBILITY_COUNT}
+"""Settings that a config leaves out, with the values that they have then."""
+GROWING = ("comparisons", "generations", "first_seed", "seeds")
+"""Settings that may grow when an experiment is extended: no earlier result depends on them."""
+
+MDM = "mdm"
+GENERATORS: Registry[Row] = Registry("published generator", [], group="selfcorrect.generators")
+"""Published generators, each from a package of its own.
+
+Each leads to a function (settings, stream) → `task.GeneratorParts`.
+"""
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """Files of the published generator and of the field's evaluator; without a checkpoint no published model is run."""
+
+    mdm: str = ""
+    """With the preset paper: a checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or
+    args.json for weights drawn anew, as Gillman et al. 2024 did. Needs --data HumanML3D, --evaluator and CLIP."""
+    evaluator: str = ""
+    """With --mdm: folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
+    clip: str = ""
+    """With --mdm: folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache."""
+    repetitions: int = 20
+    """With --mdm: how often the published protocol evaluates the last generation of each arm."""
+
+    def __post_init__(self) -> None:
+        check_count("repetitions", self.repetitions, 1, 1000)
+        if not self.mdm:
+            for option in fields(self):
+                if getattr(self, option.name) != option.default:
+                    raise SettingError(f"--{option.name} goes with --mdm CHECKPOINT")
+            return
+        if not self.evaluator:
+            raise SettingError("the published model needs both: --mdm CHECKPOINT and --evaluator DIR")
+        if MDM not in GENERATORS.names:
+            raise SettingError(
+                "--mdm needs the package mdm-generator: pip install ./examples/plugins/mdm_generator in a clone of "
+                "the repository"
+            )
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """Settings of a motion experiment."""
+
+    arms: Suppress[Fixed[Mapping[str, tuple[ArmSettings, ...]]]] = field(hash=False)
+    """Denoiser → its arms, which are compared with each other."""
+    generations: int
+    """Generations after generation 0."""
+    seeds: int
+    """Number of seeds."""
+    data: tuple[str, ...] = BUILT_IN_DATA
+    """deepmimic (built in), or motion files and folders with motions of the same skeleton; FOLDER#SPLIT for a split of
+    a dataset."""
+    reference: tuple[str, ...] = ()
+    """Motions to evaluate against, given like --data, such as motions of held-out subjects; by default times of the
+    data that are held out."""
+    real_count: int = 128
+    """n, real training windows per seed."""
+    evaluated_count: int = 256
+    """Number of samples drawn in each generation for the evaluation."""
+    feasibility_count: Suppress[Fixed[int]] = FEASIBILITY_COUNT
+    """Samples of the last generation of which the root force is measured."""
+    captions: Suppress[Fixed[bool]] = False
+    """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
+    evaluates; otherwise they are the motions' classes."""
+    published: Annotated[PublishedModel, arg(name="")] = field(default_factory=PublishedModel)
+    """Files of the published generator and its evaluator, in place of a denoiser's own."""
+    evaluate_corrected: bool = False
+    """Also evaluate each arm's samples after correction, as people would use them who correct a model's output, against
+    corrected real windows."""
+    frames: Suppress[Fixed[int]] = 48
+    """Frames of a window."""
+    fps: Suppress[Fixed[float]] = 30.0
+    """Frame rate of windows."""
+    engine: EngineName = PUBLISHED_ENGINE
+    """Physics engine of the correctors. Published figures use PyBullet; if PyBullet is not installed and no engine is
+    given, MuJoCo is used."""
+    first_seed: int = 0
+    """First seed. Machines without a cluster can share an experiment by its seeds."""
+    steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
+    """Optimiser steps of each later generation, by denoiser."""
+    initial_steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
+    """Optimiser steps of generation 0, by denoiser."""
+
+    def __post_init__(self) -> None:
+        self._fill_in_steps()
+        if self.published.mdm and self.evaluate_corrected:
+            raise SettingError("evaluate-corrected and the published model do not go together")
+        self._check_counts()
+        for denoiser, arms in self.arms.items():
+            _check_arms(denoiser, arms)
+        if not self.data:
+            raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
+
+    def _fill_in_steps(self) -> None:
+        """Take the presets' numbers of steps for denoisers without any."""
+        for setting in ("steps", "initial_steps"):
+            defaults = {denoiser: getattr(preset(denoiser), setting) for denoiser in (*DENOISER_PRESETS, *self.arms)}
+            object.__setattr__(self, setting, defaults | dict(getattr(self, setting)))
+
+    def _check_counts(self) -> None:
+        """Raise SettingError for a count that is too small or too large."""
+        for name, least in LEAST_COUNTS.items():
+            check_count(name, getattr(self, name), least, MOST)
+        for denoiser, steps in self.steps.items():
+            check_count(f"steps for {denoiser}", steps, 1, MOST)
+        least_initial_steps = 0 if self.published.mdm else 1
+        for denoiser, steps in self.initial_steps.items():
+            check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
+
+    def check_engine(self) -> None:
+        """Raise SettingError for a corrector without root force in an engine in which bodies cannot balance."""
+        if ENGINES.row(self.engine).has_compliant_joints:
+            return
+        suitable = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
+        for arm in self.all_arms:
+            if not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free:
+                raise SettingError(
+                    f"the corrector {arm.corrector} needs an engine with compliant joints ({suitable}), "
+                    f"got {self.engine}; add --engine mujoco"
+                )
+
+    @property
+    def all_arms(self) -> list[ArmSettings]:
+        """The arms of all denoisers."""
+        return [arm for arms in self.arms.values() for arm in arms]
+
+    @property
+    def own_correctors(self) -> list[str]:
+        """The names of correctors of users and of other packages."""
+        return [name for name in dict.fromkeys(arm.corrector for arm in self.all_arms) if is_own(name)]
+
+    @property
+    def corrects_real(self) -> bool:
+        """Return True if arms are trained on corrected real data, or evaluated against them."""
+        return self.evaluate_corrected or any(arm.correct_real for arm in self.all_arms)
+
+    @property
+    def has_correctors(self) -> bool:
+        """Return True if an arm is corrected, or real data are."""
+        return self.corrects_real or any(arm.corrector != "none" for arm in self.all_arms)
+
+    def words(self, denoiser: str) -> str:
+        """Return what samples of a denoiser look like, with its name where another denoiser has the same words."""
+        character = preset(denoiser).character
+        characters = [preset(name).character for name in self.arms]
+        return character if characters.count(character) < 2 else f"{character} ({denoiser})"
+
+    def config(self) -> dict[str, Any]:
+        """All settings as JSON values; infinite strengths as the text "inf".
+
+        The engine is named where it is not the published figures', captions and the published model where they are
+        used, the number of samples for feasibility where it is not the usual number.
+        """
+        values: dict[str, Any] = {"comparisons": []}
+        for denoiser, arms in self.arms.items():
+            values["comparisons"].append({"denoiser": denoiser, "arms": [arm.config() for arm in arms]})
+        for setting in fields(self):
+            if setting.name != "arms":
+                values[setting.name] = getattr(self, setting.name)
+        values["published"] = asdict(self.published) if self.published.mdm else None
+        for name, usual in USUAL.items():
+            if values[name] == usual:
+                del values[name]
+        return _encode_infinity(values)
+
+    def arm_settings(self, denoiser: str) -> dict[str, Any]:
+        """Return what an arm's result depends on beside the arm and its seed, as JSON values."""
+        return {
+            **_fixed_settings(self.config()),
+            "steps": self.steps[denoiser],
+            "initial_steps": self.initial_steps[denoiser],
+        }
+
+
+def _check_arms(denoiser: str, arms: tuple[ArmSettings, ...]) -> None:
+    """Raise SettingError for an unknown corrector or remedy, one that an arm cannot have, or an arm that is there
+    twice.
+    """
+    for arm in arms:
+        if ":" not in arm.corrector or THEN in arm.corrector:
+            corrector_row(arm.corrector)
+        if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
+            raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.name} has none")
+        PLACES.row(arm.place)
+        if arm.place != "data" and arm.corrector == "none":
+            raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.name} has none")
+        arm.change_config(preset(denoiser).config)
+    names = [arm.name for arm in arms]
+    if len(set(names)) != len(names):
+        raise SettingError(f"an arm occurs twice in a comparison: {', '.join(names)}")
+
+
+def find_engine(engine: str) -> str:
+    """Return an engine of a preset, or MuJoCo if that is PyBullet and not installed."""
+    return "mujoco" if engine == PUBLISHED_ENGINE and find_spec(PUBLISHED_ENGINE) is None else engine
+
+
+# --- records of runs -------------------------------------------------------------------------------------------------
+
+
+def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
+    """Return True if the requested config has all arms, seeds and generations of the recorded config, and perhaps
+    more.
+    """
+    if not _is_subset(_fixed_settings(recorded), _fixed_settings(requested)):
+        return False
+    if recorded["generations"] > requested["generations"]:
+        return False
+    if not _seed_numbers(recorded) <= _seed_numbers(requested):
+        return False
+    requested_arms = {comparison["denoiser"]: comparison["arms"] for comparison in requested["comparisons"]}
+    for comparison in recorded["comparisons"]:
+        available = requested_arms.get(comparison["denoiser"], ())
+        if any(arm not in available for arm in comparison["arms"]):
+            return False
+    return True
+
+
+def _seed_numbers(config: Mapping[str, Any]) -> set[int]:
+    return set(range(config["first_seed"], config["first_seed"] + config["seeds"]))
+
+
+def _fixed_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if name not in GROWING}
+
+
+def _is_subset(part: Any, superset: Any) -> bool:
+    """Return True if all entries of `part` are in `superset`, at every depth."""
+    if isinstance(part, dict) and isinstance(superset, dict):
+        return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
+    return part == superset
+
+
+def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
+    """Return the arms of a denoiser that a config records; their correctors and remedies need not be installed."""
+    return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
+
+
+def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
+    """Return the settings whose `config` this is, as a run folder records it."""
+    values: dict[str, Any] = dict(config)
+    arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
+    published = PublishedModel(**values.pop("published", {}))
+    for name in ("data", "reference"):
+        values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
+    return MotionSettings(arms, published=published, **values)
+
+
+def _encode_infinity(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _encode_infinity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode_infinity(item) for item in value]
+    return "inf" if isinstance(value, float) and math.isinf(value) else value
+
+
+# --- how an experiment is run ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options for running an experiment. Only `device` and `accelerated` change results, as another machine does."""
+
+    corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None
+    """Seconds after which a call of your own corrector, for a motion or a batch, ends the run."""
+    corrector_in_process: bool = False
+    """Run correctors of your own in the processes of the runs: each starts some seconds sooner, and can end or hang its
+    run."""
+    accept_changed: Annotated[bool, arg(aliases=("--accept-changed-corrector",))] = False
+    """Resume with correctors, denoisers or data of yours that were changed since the run began. The run folder records
+    both."""
+    keep: Keep = "all"
+    """Models and samples to keep: all; needed, the last generations, from which a run can be extended; sampling, the
+    part of the last models that draws samples. While it runs, any run can be resumed."""
+    repair: bool = False
+    """Do damaged generations again; `selfcorrect verify` finds them."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, …"""
+    accelerated: bool = False
+    """For GPUs: bfloat16, a compiled network, data on the device, divergence looked for every 50 steps. Changes results
+    as another device does. For several GPUs, on which a batch is shared, see docs/scale.md."""
+
+    def __post_init__(self) -> None:
+        if self.corrector_timeout_s is not None and not 0 < self.corrector_timeout_s < 1e6:
+            raise SettingError(
+                f"corrector-timeout must be a positive number of seconds, got {self.corrector_timeout_s}"
+            )
+        if self.corrector_timeout_s is not None and self.corrector_in_process:
+            raise SettingError("corrector-timeout needs a separate process; leave out corrector-in-process")
+
+
+DEFAULTS = RunOptions()

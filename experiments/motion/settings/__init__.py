@@ -1,1 +1,0 @@
-"""Presets, arms and quantities of the motion experiment."""
