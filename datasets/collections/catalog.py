@@ -15,11 +15,7 @@ DATASETS = Registry(
     "dataset",
     [
         Row("humanml3d", f"{_HERE}.humanml3d:HUMANML3D", "Everyday motions with captions."),
-        Row("kit", f"{_HERE}.kit:KIT", "Motions with captions, in HumanML3D's layout."),
         Row("cmu", f"{_HERE}.cmu:CMU", "A compact selection of CMU's motion capture."),
-        Row("lafan1", f"{_HERE}.bvh_collections:LAFAN1", "Locomotion, fights and falls, for in-betweening."),
-        Row("bandai-namco", f"{_HERE}.bvh_collections:BANDAI_NAMCO", "Actions in many styles."),
-        Row("mixamo", f"{_HERE}.bvh_collections:MIXAMO", "Characters' animations."),
         Row("amass", f"{_HERE}.amass:AMASS", "Most of the world's optical motion capture on a common body model."),
     ],
     group="selfcorrect.datasets",

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError, UnreachableError
+from ...core.errors import InputError, UnreachableError, shorten_message
 from ...core.extras import requires_extra
 from .limits import read_bytes
 from .writing import explain_write_error, write_atomically
 
 _OBJECT_STORES = ("s3", "gcs", "abfs")
 """File systems of pyarrow without folders."""
+_GCS_OPTIONS = "?retry_limit_seconds=30"
+"""Without credentials, Google's client would try for a quarter of an hour."""
 
 
 def is_address(text: str | Path) -> bool:
@@ -94,8 +96,9 @@ class Place:
             yield fs.SubTreeFileSystem(os.path.abspath(self.address), fs.LocalFileSystem())
             return
         try:
-            system, path = fs.FileSystem.from_uri(self.address)
+            is_patient = self.address.startswith(("gs://", "gcs://")) and "?" not in self.address
+            system, path = fs.FileSystem.from_uri(self.address + _GCS_OPTIONS * is_patient)
             yield fs.SubTreeFileSystem(path, system)
         except (OSError, ValueError) as error:  # ValueError: a scheme that pyarrow does not know
-            reason = " ".join(str(error).split())
+            reason = " ".join(shorten_message(error).split())
             raise UnreachableError(f"{self.address}: cannot be reached ({reason})") from error

@@ -1,6 +1,7 @@
-"""Datasets of labelled actions, as a package of somebody else adds them to selfcorrect.
+"""Datasets, as a package of somebody else adds them to selfcorrect.
 
 `babel` labels spans of AMASS, `humanact12` and `uestc` have poses of SMPL in camera coordinates (`camera_poses`).
+`kit` has captions, and `bvh_collections` names the actions in LAFAN1, Bandai Namco's set and Mixamo's files.
 """
 
 from collections.abc import Sequence

@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.datasets.collections.dataset import Clip, Dataset, ListsClips, MissingData
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import open_file
-
-from ..files.open import open_motion
-from .dataset import Clip, Dataset, ListsClips, MissingData
 
 _LAFAN1 = re.compile(r"(?P<action>[a-zA-Z]+)\d*_subject\d+")
 _BANDAI_NAMCO = re.compile(r"dataset-[12]_(?P<action>[a-z-]+)_(?P<style>[a-z-]+)_\d+")

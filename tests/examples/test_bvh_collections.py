@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from action_datasets.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.bvh_collections import BANDAI_NAMCO, LAFAN1, MIXAMO
 from selfcorrect.datasets.collections.dataset import Dataset, MissingData, read_all
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from action_datasets import kit
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections import kit
 from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions

@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.collections.dataset import Clip, Dataset
+from selfcorrect.datasets.collections.humanml3d import captioned_clips, columns_of
+from selfcorrect.datasets.files.people.humanml3d import read_joints
+from selfcorrect.datasets.files.people.joint_sets import infer_unit
 from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
-
-from ..files.people.humanml3d import read_joints
-from ..files.people.joint_sets import infer_unit
-from .dataset import Clip, Dataset
-from .humanml3d import captioned_clips, columns_of
 
 FPS = 12.5
 _ARM = ("shoulder", "elbow", "wrist")
