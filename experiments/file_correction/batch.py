@@ -259,6 +259,7 @@ def _run_jobs(
         job_tasks = tasks[start : start + files_per_job]
         others = f" and {len(job_tasks) - 1} more" if len(job_tasks) > 1 else ""
         jobs.append(Job(f"{job_tasks[0].name}{others}", correct_tasks, (job_tasks, options), len(job_tasks)))
+    where = replace(where, modules=("selfcorrect.simulators.corrector",))
     run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
 
 

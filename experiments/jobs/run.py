@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
 from selfcorrect.runtime.bugs import internal_error_traceback
-from selfcorrect.runtime.processes import limit_threads, start_processes, stop_processes
+from selfcorrect.runtime.processes import START_METHOD, limit_threads, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row
 
 from .progress_bars import Bars, Event, reporter
@@ -110,7 +110,8 @@ def run_jobs(
             `each_alone` is false, the job's own exception is raised at once.
     """
     workers = min(where.workers, max(len(jobs), 1))
-    where = replace(where, workers=workers, threads=where.workers // workers)
+    modules = {job.function.__module__ for job in jobs} | {*where.modules}
+    where = replace(where, workers=workers, threads=where.workers // workers, modules=tuple(sorted(modules)))
     start: Runner = RUNNERS.load(where.chosen)
     use_one_thread()
     total = sum(job.generations for job in jobs)
@@ -266,8 +267,9 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Run jobs in as many processes of this machine as there are workers, which end with this process."""
-    events = multiprocessing.get_context("spawn").Queue()
-    with _drain(events, show), start_processes(where.workers, _start_worker, events, where.threads) as pool:
+    events = multiprocessing.get_context(START_METHOD).Queue()
+    pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
+    with _drain(events, show), pool:
         try:
             yield lambda job: pool.submit(_run_job, job)
         except BaseException:

@@ -46,6 +46,8 @@ class Where:
     """Cluster for the runner ray."""
     threads: int = 1
     """Threads of each worker, for work that gives the same bytes with any number of them."""
+    modules: tuple[str, ...] = ()
+    """Modules that jobs import once they run; a server of worker processes imports them once for all."""
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers, 1)

@@ -1,10 +1,11 @@
 """Pool of worker processes, which calls a function on many tasks.
 
-PyBullet holds Python's lock while it steps, so simultaneous simulations need several processes. They are spawned once
+PyBullet holds Python's lock while it steps, so simultaneous simulations need several processes. They start once
 and wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
 """
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from multiprocessing import get_context, parent_process
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import TypeVar
 
@@ -160,34 +162,58 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+"""How processes start. On Linux a server imports modules once and forks all processes; it has no threads and has
+computed nothing."""
+
+
 def start_processes(
-    workers: int, initializer: Callable[..., None] = _ignore_interrupts, *arguments: object
+    workers: int,
+    initializer: Callable[..., None] = _ignore_interrupts,
+    *arguments: object,
+    modules: Sequence[str] = (),
 ) -> ProcessPoolExecutor:
-    """Start `workers` processes, each of which has called `initializer(*arguments)` and imported nothing else.
+    """Start `workers` processes, each of which has called `initializer(*arguments)`.
 
     By default they leave Ctrl-C to this process. They end as soon as it does, however it ends, and print warnings as it
     does on a console.
+
+    Args:
+        modules: Modules that the first server imports before it forks processes.
     """
     is_console = warnings.formatwarning is format_for_console
-    executor = ProcessPoolExecutor(workers, get_context("spawn"), _start, (is_console, initializer, *arguments))
+    context = get_context(START_METHOD)
+    if START_METHOD == "forkserver":
+        context.set_forkserver_preload(list(modules))
+    initial = (dict(os.environ), get_temp_dir(), is_console, initializer, *arguments)
+    executor = ProcessPoolExecutor(workers, context, _start, initial)
     with _without_main_script():
         for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: a process each
             started.result()
     return executor
 
 
-def _start(is_console: bool, initializer: Callable[..., None], *arguments: object) -> None:
+def _start(
+    environment: dict[str, str],
+    temporary_folder: str,
+    is_console: bool,
+    initializer: Callable[..., None],
+    *arguments: object,
+) -> None:
+    os.environ.clear()  # the server's is older
+    os.environ.update(environment)
     if is_console:
         warnings.formatwarning = format_for_console
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(temporary_folder,), daemon=True).start()
     initializer(*arguments)
 
 
-def _die_with_parent() -> None:
-    """End this process when its parent has ended, so that a killed run leaves no process behind."""
+def _die_with_parent(temporary_folder: str) -> None:
+    """End this process when its parent has ended, so that a killed run leaves neither processes nor its folder."""
     parent = parent_process()
     assert parent is not None
     parent.join()
+    shutil.rmtree(temporary_folder, ignore_errors=True)  # with the server's socket
     os._exit(1)
 
 

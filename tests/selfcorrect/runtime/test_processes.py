@@ -56,6 +56,19 @@ def test_no_more_tasks_run_at_once_than_were_asked_for_and_processes_are_kept(tm
     assert list(processes._executors) == [3]
 
 
+def test_processes_see_the_environment_and_folder_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("SELFCORRECT_LATE", raising=False)
+    for late in ("one", "other"):  # the server of the second pool is older than its environment
+        monkeypatch.setenv("SELFCORRECT_LATE", late)
+        monkeypatch.chdir(tmp_path)
+        with processes.start_processes(1) as pool:
+            assert pool.submit(os.getenv, "SELFCORRECT_LATE").result() == late
+            assert pool.submit(os.getcwd).result() == str(tmp_path)
+    monkeypatch.delenv("SELFCORRECT_LATE")
+    with processes.start_processes(1) as pool:
+        assert pool.submit(os.getenv, "SELFCORRECT_LATE").result() is None
+
+
 @pytest.mark.parametrize(("cores", "gigabytes", "workers"), [(8, 64, 8), (8, 3.5, 3), (8, 0.2, 1), (1, 64, 1)])
 def test_there_is_a_worker_per_core_as_far_as_memory_allows(
     cores: int, gigabytes: float, workers: int, monkeypatch: pytest.MonkeyPatch
