@@ -13,8 +13,6 @@ from typing import Self
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from selfcorrect import claims, toys
@@ -50,6 +48,9 @@ class Mixture:
 
         Raises ValueError for unequal sample weights, which scikit-learn's estimator does not know.
         """
+        from sklearn.exceptions import ConvergenceWarning  # takes seconds
+        from sklearn.mixture import GaussianMixture
+
         if samples.weights.unique().numel() > 1:
             raise InputError("a mixture of Gaussians is fitted to equally weighted samples only")
         estimator = GaussianMixture(

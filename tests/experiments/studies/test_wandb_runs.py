@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import tyro
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESETS
@@ -75,6 +74,8 @@ def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
 
 
 def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args  # takes seconds
+
     sweep = yaml.safe_load(SWEEP.read_text())
     chosen = {name: {"value": parameter["values"][-1]} for name, parameter in sweep["parameters"].items()}
     command_args = create_sweep_command_args({"args": chosen})["args"]

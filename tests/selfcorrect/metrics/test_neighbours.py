@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import prdc
 import pytest
 
 from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
@@ -16,6 +15,8 @@ def normal(seed: int, count: int, dimensions: int = 5, scale: float = 1.0) -> np
 @pytest.mark.parametrize("neighbours", [1, 3, 5])
 @pytest.mark.parametrize(("count", "scale"), [(80, 1.0), (120, 0.5), (60, 2.0)])
 def test_agrees_with_prdc(neighbours: int, count: int, scale: float, capsys: pytest.CaptureFixture):
+    import prdc  # takes seconds
+
     reference = normal(0, 100)
     candidate = normal(1, count, scale=scale)
     expected = prdc.compute_prdc(reference, candidate, nearest_k=neighbours)

@@ -17,21 +17,20 @@ from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.experiments.studies.claims import final_difference
 from selfcorrect.experiments.toy.study import load_drawings
 
-digits = load_loop("digits")
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
 
 def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() -> None:
     images = Samples.synthetic(torch.tensor([[[1.0]], [[3.0]], [[3.0]]]), torch.tensor([0, 0, 1]), 1)
     for strength, expected in ((0.0, [1.0, 3.0, 3.0]), (1.0, [0.5, 3.5, 2.0]), (float("inf"), [0.0, 4.0, 1.0])):
-        correction = Correction(digits.move_to_centres(ANCHORS), strength, operator="interpolation")
+        correction = Correction(load_loop("digits").move_to_centres(ANCHORS), strength, operator="interpolation")
         assert apply_corrector(images, correction, streams(0)).samples.values.flatten().tolist() == expected
 
 
 @pytest.mark.slow
 def test_judge_knows_digits_and_tells_noise_from_them() -> None:
     pictures, labels = bundled_digits()
-    judge = digits.DigitsJudge.train(pictures[:600], labels[:600], 0)
+    judge = load_loop("digits").DigitsJudge.train(pictures[:600], labels[:600], 0)
     assert judge.measure_accuracy(pictures[600:], labels[600:]) > 0.85
     assert judge.measure_accuracy(torch.randn(600, 8, 8), labels[:600]) < 0.3
     hidden = torch.tensor(judge.extract_features(pictures[:4]))
@@ -43,8 +42,8 @@ def test_judge_knows_digits_and_tells_noise_from_them() -> None:
 @pytest.mark.slow
 @pytest.mark.long
 def test_correction_pulls_samples_together(tmp_path: Path) -> None:
-    settings = replace(digits.QUICK, ratios=(1.5,), initial_steps=250, steps=40, strength=20.0, generations=2,
-                       judged=200, real_count=400, seeds=2)  # fmt: skip
+    settings = replace(load_loop("digits").QUICK, ratios=(1.5,), initial_steps=250, steps=40, strength=20.0,
+                       generations=2, judged=200, real_count=400, seeds=2)  # fmt: skip
     run = run_toy("digits", settings, tmp_path)
     curves = run.curves
     shown = load_drawings(run.study, run.toy, tmp_path)

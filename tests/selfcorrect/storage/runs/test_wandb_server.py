@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb
 
 from selfcorrect.storage.runs.tracking import TrackedRun, WandbLog, WandbTarget
 
@@ -102,6 +101,8 @@ def serving() -> Iterator[Server]:
 @pytest.fixture
 def fresh_wandb() -> Iterator[None]:
     """W&B as in a new process: it reads its variables once, and tests before and after this one have others."""
+    import wandb  # takes seconds
+
     wandb.teardown()
     yield
     wandb.teardown()
