@@ -137,7 +137,7 @@ def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
 
 
 def _evaluate(scene: Scene, request: dict[str, Any]) -> array:
-    """Return translation and rotation (7 numbers) of some nodes in every frame of a stack, node by node."""
+    """Return translation, rotation and scale (10 numbers) of some nodes in every frame of a stack, node by node."""
     stack = scene.stacks[request["stack"]]
     animation = stack.anim
     values = array("d")
@@ -145,7 +145,7 @@ def _evaluate(scene: Scene, request: dict[str, Any]) -> array:
         for frame in range(request["frames"]):
             time_s = stack.time_begin + frame / request["fps"]
             transform = ufbx.evaluate_transform(animation, scene.nodes[index], time_s)
-            values.extend((*transform.translation, *transform.rotation))
+            values.extend((*transform.translation, *transform.rotation, *transform.scale))
     return values
 
 

@@ -80,8 +80,9 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         animations = []
         for stack in stacks:
             tracks = _sample_stack(scene, rig, stack)
-            motion = replace(motion_of(rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
-            animations.append(read_animation(rig, motion, tracks, reading, reading.metres_per_unit))
+            stack_rig = rig.scaled_by(tracks)
+            motion = replace(motion_of(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
+            animations.append(read_animation(stack_rig, motion, tracks, reading, reading.metres_per_unit))
         meshes = int(facts["meshes"])
     notes = [*filter(None, [sampling_note]), *left_out]
     if meshes:
@@ -146,7 +147,7 @@ def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:
     """Return what moves in an animation stack."""
     request = {"stack": stack.index, "nodes": rig.nodes, "frames": stack.frames, "fps": stack.fps}
     _, values = scene.ask(request)
-    poses = values.reshape(len(rig.nodes), stack.frames, 7)
+    poses = values.reshape(len(rig.nodes), stack.frames, 10)
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):
         is_sound = (np.abs(poses[joint]) <= LARGEST).all(axis=1)
@@ -154,9 +155,12 @@ def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:
             frame = int(is_sound.argmin())
             raise InputError(f"{scene.path}: {name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
         translation = poses[joint, :, :3]
-        rotation = poses[joint, :, 3:]
+        rotation = poses[joint, :, 3:7]
+        scale = poses[joint, :, 7:]
         if np.abs(translation - rig.rest[joint]["translation"]).max() > _MOVES_M:
             tracks[joint, "translation"] = translation
         if np.abs(rotation - rig.rest[joint]["rotation"]).max() > _TURNS:
             tracks[joint, "rotation"] = rotation
+        if np.abs(scale - rig.rest[joint]["scale"]).max() > _TURNS:
+            tracks[joint, "scale"] = scale
     return tracks

@@ -64,6 +64,8 @@ class _Clip:
     """An animation of a body."""
 
     body: _Body
+    rig: Rig
+    """The body's rig with the scales of the animation."""
     index: int
     """Place of the animation in the file."""
     start_s: float
@@ -269,17 +271,18 @@ def _read_clip(document: Document, body: _Body, index: int, clock: _Clock, path:
     channels = _channels(document, rig, index)
     for (channel, sampler), keys_s in zip(channels, _keys_s(document, rig, index), strict=True):
         kind = channel["target"]["path"]
-        if kind not in ("translation", "rotation"):
+        if kind not in _REST:
             continue
         joint = rig.nodes.index(channel["target"]["node"])
         values = numbers(document, sampler["output"])
         interpolation = sampler.get("interpolation", "LINEAR")
         tracks[joint, kind] = _sample_channel(keys_s, values, interpolation, clock.times_s, kind)
+    rig = rig.scaled_by(tracks)
     name = str(document.items("animations")[index].get("name") or "")
     label = f"{name} ({body.name})" if body.name else name
     motion = replace(motion_of(rig, tracks, clock.frames, clock.fps), label=label, source=str(path))
     animation = read_animation(rig, motion, tracks, reading, _known_unit_m(document, reading))
-    return _Clip(body, index, clock.start_s, animation)
+    return _Clip(body, rig, index, clock.start_s, animation)
 
 
 def _known_unit_m(document: Document, reading: Reading) -> float | None:
@@ -376,7 +379,7 @@ def _spline(
 
 def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
     """Return times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
-    rig = clip.body.rig
+    rig = clip.rig
     body = clip.animation.body.view.restore(changed)
     rigged = with_body(clip.animation.clip, body, find_followers(clip.animation.clip))
     times_s = clip.start_s + np.arange(len(rigged.motion)) / rigged.motion.fps

@@ -1,7 +1,7 @@
 """Bodies among the nodes of a scene, as glTF and FBX have them: a tree of nodes that turn, move and scale.
 
 Scales above a joint are counted into its offset, so that a skeleton in centimetres below a node of scale 0.01 comes in
-metres. Scales that change with time are not followed.
+metres. A body whose scales change with time is refused.
 """
 
 import warnings
@@ -27,7 +27,8 @@ _BODY_M = (0.5, 2.6)
 _STRETCHED = 0.05
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
-"""Tracks by joint and "translation" (T, 3), in the parent's frame and the file's unit, or "rotation" (T, 4)."""
+"""Tracks by joint and "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), or "scale"
+(T, 3)."""
 
 
 LARGEST = 1e12
@@ -114,8 +115,17 @@ class Rig:
             scales[joint] = scale * (scales[parent] if parent >= 0 else 1.0)
         return scales
 
-    def check_scales(self, parts: Sequence[str]) -> None:
-        """Refuse a body in which a node scales one axis more than another, as that bends what is below it.
+    def scaled_by(self, tracks: Tracks) -> Self:
+        """Return the rig at rest with the median scales of an animation."""
+        rest = [dict(place) for place in self.rest]
+        for (joint, kind), values in tracks.items():
+            if kind == "scale":
+                rest[joint]["scale"] = np.median(values, axis=0)
+        return replace(self, rest=tuple(rest))
+
+    def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
+        """Refuse a body in which a node scales one axis more than another, as that bends what is below it, or changes
+        its scale with time.
 
         parts: the part of the body that each node is, "" for none.
         """
@@ -124,6 +134,12 @@ class Rig:
             scale = np.abs(self.rest[joint]["scale"])
             if np.ptp(scale) > _STRETCHED * scale.max():
                 raise InputError(f"the node {self.names[joint]} is stretched, by {scale.round(3).tolist()}")
+        above = (_path_up(self.parents, self.parents[joint]) for joint, part in enumerate(parts) if part and joint)
+        for joint in sorted(set(chain.from_iterable(above))):
+            low, high = np.percentile(np.abs(tracks.get((joint, "scale"), np.ones((1, 3)))), (5, 95))
+            if high - low > _STRETCHED * high:
+                factor = high / max(low, LEAST_LENGTH)
+                raise InputError(f"the node {self.names[joint]} grows by {factor:.3g} times; expected rigid bones")
 
     @property
     def offset_scales(self) -> np.ndarray:
@@ -263,10 +279,10 @@ def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | N
         The clip.
 
     Raises:
-        InputError: A node of the body scales one axis more than another.
+        InputError: A node of the body scales one axis more than another, or changes its scale with time.
     """
     read = motion if any(rig.parts) else recognize_parts(motion)
-    rig.check_scales(read.skeleton.parts)
+    rig.check_scales(read.skeleton.parts, tracks)
     size = measure_stature(read)
     unit_m = metres_per_unit or 1.0
     notes: tuple[str, ...] = ()

@@ -49,14 +49,14 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     limbs = _joints_of_limbs(skeleton)
     excesses_m: dict[int, float] = {}
     spans_m: dict[int, tuple[float, float]] = {}
-    most_m = 0.0
+    trunk_m: dict[int, float] = {}
     for joint in joints:
         low_m, usual_m, high_m = np.percentile(norms(clip.stretches_m[joint]), (5, 50, 95))
         least_m = _LEAST_STRETCH_M if joint in limbs else _SOCKET_M
         share = _FREE_STRETCH.get(skeleton.parts[joint], _LIMB_STRETCH)
         excess_m = high_m - low_m - max(share * usual_m, least_m)
         if skeleton.parts[joint] != "head" and joint not in limbs:
-            most_m = max(most_m, high_m - low_m)
+            trunk_m[joint] = high_m - low_m
         if excess_m > 0:
             excesses_m[joint] = excess_m
             spans_m[joint] = (low_m, high_m)
@@ -74,6 +74,9 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
             f"{clip.motion.source}: the positions of {len(joints)} joints fit the skeleton in the world only; "
             "expected them in the parent's frame, or rotations alone"
         )
+    most_m = 0.0
+    for joint in joints:
+        most_m = max(most_m, sum(trunk_m.get(above, 0.0) for above in skeleton.path_to_root(joint)))
     return (f"{BONES_MADE_CONSTANT}: the trunk stretches by up to {most_m:.2f} m",) if most_m > _SOCKET_M else ()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fbx_text import write_fbx
+from fbx_text import _curve, write_fbx
 from helpers import smpl_joints_m
 
 import selfcorrect as sc
@@ -36,6 +36,19 @@ def test_a_skeleton_below_a_node_that_turns_and_scales_it_stands_in_metres(walke
     file = open_motion(tmp_path / "a.fbx")
     assert file.notes == ()
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
+
+
+def test_a_body_that_grows_is_refused(walker: sc.Motion, tmp_path: Path) -> None:
+    write_fbx(tmp_path / "a.fbx", walker)
+    objects, links = (tmp_path / "a.fbx").read_text().split("\n}\nConnections: {\n")
+    objects += '\nAnimationCurveNode: 9000, "AnimCurveNode::S", "" { }'
+    links = 'C: "OO",9000,501\nC: "OP",9000,2000, "Lcl Scaling"\n' + links
+    for axis in range(3):
+        objects += f"\n{_curve(9001 + axis, np.arange(2.0), np.array([0.8, 1.4]))}"
+        links = f'C: "OP",{9001 + axis},9000, "d|{"XYZ"[axis]}"\n' + links
+    (tmp_path / "a.fbx").write_text(f"{objects}\n}}\nConnections: {{\n{links}")
+    with pytest.raises(sc.InputError, match=r"the node pelvis grows by 1\.\d+ times"):
+        open_motion(tmp_path / "a.fbx")
 
 
 def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path) -> None:

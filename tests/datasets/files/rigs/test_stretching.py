@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import smpl_joints_m
 from made_motions import made_motion
 
 import selfcorrect as sc
@@ -155,6 +156,41 @@ def test_a_trunk_that_stretches_is_read_and_written_with_a_note(tmp_path: Path) 
         translations(tmp_path / "b.glb", spine), translations(tmp_path / "a.glb", spine), atol=1e-5
     )
     assert not any(note.startswith(BONES_MADE_CONSTANT) for note in open_motion(tmp_path / "still.glb").assumed)
+
+
+def test_small_stretches_of_many_bones_of_the_trunk_are_summed_in_the_note(tmp_path: Path) -> None:
+    base = made_motion("walk", frames=60)
+    names = [base.skeleton.names[joint_of(base, part)] for part in ("spine1", "spine2", "spine3", "neck")]
+    write_moving(tmp_path / "a.glb", base, {name: sway(base, 1, 0.015) for name in names})
+    (note,) = [note for note in open_motion(tmp_path / "a.glb").assumed if note.startswith(BONES_MADE_CONSTANT)]
+    assert 0.05 < float(note.split()[-2]) < 0.13
+    write_moving(tmp_path / "b.glb", base, {names[0]: sway(base, 1, 0.015)})
+    assert not any(note.startswith(BONES_MADE_CONSTANT) for note in open_motion(tmp_path / "b.glb").assumed)
+
+
+def write_scaled(path: Path, motion: sc.Motion, part: str, scales: np.ndarray) -> None:
+    """A glTF file whose animation scales a joint by (T,)."""
+    save_motion(path, motion)
+    tracks = {(joint_of(motion, part), "scale"): np.repeat(scales[:, None], 3, axis=1)}
+    times_s = np.arange(len(motion)) / motion.fps
+    write_document(path, with_tracks(read_document(path), {0: (times_s, tracks)}))
+
+
+def test_scales_of_an_animation_are_used_or_refused_if_they_change(tmp_path: Path) -> None:
+    base = made_motion("walk", frames=40)
+    grows = np.linspace(0.9, 1.2, len(base))
+    write_scaled(tmp_path / "grows.glb", base, "pelvis", grows)
+    with pytest.raises(sc.InputError, match=r"the node pelvis grows by 1\.\d+ times"):
+        open_motion(tmp_path / "grows.glb")
+    write_scaled(tmp_path / "pops.glb", base, "head", grows)
+    np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "pops.glb").motion), smpl_joints_m(base), atol=1e-5)
+    write_scaled(tmp_path / "large.glb", base, "pelvis", np.full(len(base), 1.1))
+    file = open_motion(tmp_path / "large.glb")
+    root_m = base.root_m[:, None]
+    expected_m = root_m + 1.1 * (smpl_joints_m(base) - root_m)
+    np.testing.assert_allclose(smpl_joints_m(file.motion), expected_m, atol=1e-5)
+    file.write(tmp_path / "same.glb", file.motion)
+    np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "same.glb").motion), expected_m, atol=1e-5)
 
 
 @pytest.mark.slow
