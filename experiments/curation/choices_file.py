@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.preferences.choices import Answer, Choice
+from selfcorrect.preferences.choices import Choice
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import parse_json, read_as
 
@@ -21,8 +21,6 @@ SUFFIX = ".jsonl"
 class RatingStudy:
     """The subject of a page."""
 
-    kind: str
-    """Kind of the samples, "motions" or "pictures"."""
     question: str
     features: tuple[str, ...]
     """Names of the features of each sample."""
@@ -42,21 +40,13 @@ class RatedItem:
 
 
 @dataclass(frozen=True)
-class RecordedChoice:
-    """A rater's answer about two samples, by the ids of these."""
+class RecordedChoice(Choice):
+    """A choice as the file describes it."""
 
-    rater: str
-    left: str
-    right: str
-    answer: Answer
     seconds: float
     """Time that the choice took."""
     common: bool
     """True if all raters see this pair."""
-
-    @property
-    def choice(self) -> Choice:
-        return Choice(self.rater, self.left, self.right, self.answer)
 
 
 @dataclass(frozen=True)
@@ -67,16 +57,7 @@ class Ratings:
     """Names of the files, for messages."""
     study: RatingStudy
     items: dict[str, RatedItem]
-    recorded: Sequence[RecordedChoice]
-
-    @property
-    def choices(self) -> list[Choice]:
-        return [recorded.choice for recorded in self.recorded]
-
-    @property
-    def common_choices(self) -> list[Choice]:
-        """The choices about the pairs that all raters see."""
-        return [recorded.choice for recorded in self.recorded if recorded.common]
+    choices: Sequence[RecordedChoice]
 
 
 @dataclass(frozen=True)
@@ -111,13 +92,13 @@ def read_ratings(path: Path, *others: Path) -> Ratings:
                 _check_features(line.item, where)
                 items[line.item.id] = line.item
             if line.choice is not None:
-                pair = line.choice.choice.pair
+                pair = line.choice.pair
                 if len(pair) < 2 or not pair <= items.keys():
                     raise InputError(f"{where}: a choice between two samples of the lines above is expected")
                 recorded.pop((line.choice.rater, pair), None)
                 recorded[line.choice.rater, pair] = line.choice
     if len(studies) != 1:
-        found = ", ".join(f"{study.question!r} of {study.kind} in {file}" for study, file in studies.items())
+        found = ", ".join(f"{study.question!r} in {file}" for study, file in studies.items())
         raise InputError(f"{name}: choices of one study are expected, found {found or 'none'}")
     if not recorded:
         raise InputError(f"{name}: nobody has answered yet")

@@ -1,7 +1,4 @@
-"""Collect the samples that raters compare.
-
-They are motions of files, motions that the models of a run generate, or pictures that a run stored.
-"""
+"""Collect the samples that raters compare: motions of files, or motions that the models of a run generate."""
 
 import hashlib
 import sys
@@ -36,8 +33,7 @@ class Item:
     """A sample with its record for the file of choices."""
 
     rated: RatedItem
-    shown: Motion | np.ndarray
-    """A motion, or a picture (height, width) or (height, width, 3) uint8."""
+    shown: Motion
 
 
 def collect_items(
@@ -89,11 +85,8 @@ def _read_files(paths: Sequence[Path], reading: Reading) -> Iterator[Item]:
 
 def _make_motion_item(motion: Motion, name: str, source: str, label: str) -> Item:
     content = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in (motion.root_m, motion.rotations))
-    return Item(RatedItem(_hash(content), name, source, label, features_or_none(motion)), motion)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=8).hexdigest()
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return Item(RatedItem(digest, name, source, label, features_or_none(motion)), motion)
 
 
 def _find_arms(folder: Path) -> list[Path]:
@@ -107,7 +100,7 @@ def _collect_from_run(folder: Path, samples: int, generation: int | None, stream
         config = root / CONFIG
         if config.is_file() and "comparisons" in read_json(config):
             return _generate_motions(root, arms, samples, generation, stream)
-    return _load_pictures(arms, samples, generation, stream)
+    raise InputError(f"{folder}: no run of `selfcorrect motion`, whose models generate the motions to compare")
 
 
 def _generate_motions(
@@ -152,48 +145,3 @@ def _check_generation(latest: int, requested: int | None, folder: Path) -> int:
     if requested is not None and not 0 <= requested <= latest:
         raise InputError(f"{folder}: has generations 0 to {latest}, asked for {requested}")
     return latest if requested is None else requested
-
-
-def _load_pictures(arms: Sequence[Path], samples: int, generation: int | None, stream: Stream) -> Iterator[Item]:
-    """Yield stored samples that have the shape of pictures, equally many of each arm and label."""
-    import torch
-
-    from selfcorrect.storage.runs.folder_store import FolderReader
-
-    stored = {}
-    sources = {}
-    for folder in arms:
-        reader = FolderReader(folder)
-        number = _check_generation(reader.latest, generation, folder)
-        if reader.has_samples(number):
-            stored[folder] = reader.samples(number)
-            sources[folder] = f"{folder.name}, generation {number}"
-    if not stored:
-        raise InputError(f"{arms[0].parent}: no samples of that generation were kept; name another")
-    values = torch.cat([arm_samples.values for arm_samples in stored.values()]).double()
-    low = float(values.min())
-    high = float(values.max())
-    for folder, arm_samples in stored.items():
-        labels = arm_samples.labels.unique().tolist()
-        per_label = max(1, round(samples / len(stored) / len(labels)))
-        for label in labels:
-            rows = (arm_samples.labels == label).nonzero().flatten()
-            order = stream.child("curate", str(folder.name), label).numpy().permutation(len(rows))[:per_label]
-            for row in rows[torch.from_numpy(order)].tolist():
-                value = arm_samples.rows(torch.tensor([row]))[0].double().numpy()
-                picture = _to_picture(value, folder, low, high)
-                content = picture.tobytes() + repr(picture.shape).encode()
-                yield Item(RatedItem(_hash(content), f"{label} {row}", sources[folder], str(label)), picture)
-
-
-def _to_picture(value: np.ndarray, folder: Path, low: float, high: float) -> np.ndarray:
-    """Return a value (H, W), (1 or 3, H, W) or (H, W, 3) as a picture; all of a run share black and white."""
-    if value.ndim == 3 and value.shape[0] in (1, 3):
-        value = np.moveaxis(value, 0, -1)
-    if value.ndim == 3 and value.shape[-1] == 1:
-        value = value[..., 0]
-    if value.ndim != 2 and not (value.ndim == 3 and value.shape[-1] == 3):
-        raise InputError(
-            f"{folder}: samples of shape {value.shape} are neither motions of `selfcorrect motion` nor pictures"
-        )
-    return (255 * (value - low) / max(high - low, 1e-12)).round().astype(np.uint8)

@@ -1,14 +1,10 @@
 """Make the page on which a rater compares samples, two at a time: a file that needs no server and no network."""
 
-import base64
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.motion.editing.transforms import resample
@@ -34,30 +30,21 @@ def make_rating_page(
     """Return the page of a rater as HTML, and the number of pairs that it shows.
 
     Args:
-        items: Samples to compare, motions or pictures.
         pairs: Number of pairs to show (default: three per sample).
         seed: Seed for the choice of pairs and sides.
         marked: Whether faults of motions are coloured and counted.
     """
-    are_motions = isinstance(items[0].shown, Motion)
-    study = RatingStudy("motions", question, MOTION_FEATURES) if are_motions else RatingStudy("pictures", question, ())
     labels = {item.rated.id: item.rated.label for item in items}
     design = Design(labels, pairs or PAIRS_PER_ITEM * len(labels), streams(seed).child("pairs"))
     common = {frozenset(pair) for pair in design.common_pairs()}
     planned = [(left, right, frozenset((left, right)) in common) for left, right in design.plan_pairs(rater)]
-    shown = {}
-    fps = min([FASTEST_FPS, *(item.shown.fps for item in items if isinstance(item.shown, Motion))])
-    for item in items:
-        if isinstance(item.shown, Motion):
-            shown[item.rated.id] = _encode_motion(resample(item.shown, fps), marked)
-        else:
-            shown[item.rated.id] = _to_data_url(item.shown)
+    fps = min([FASTEST_FPS, *(item.shown.fps for item in items)])
     data = {
         "player": {"page": PLAYER.read_text(encoding="utf-8"), "mark": SCENE_MARK},
-        "study": asdict(study),
+        "study": asdict(RatingStudy(question, MOTION_FEATURES)),
         "rater": rater,
         "items": [asdict(item.rated) for item in items],
-        "shown": shown,
+        "shown": {item.rated.id: _encode_motion(resample(item.shown, fps), marked) for item in items},
         "pairs": planned,
         "total": min(design.pairs, len(planned)),
     }
@@ -68,11 +55,3 @@ def make_rating_page(
 def _encode_motion(motion: Motion, marked: bool) -> dict[str, Any]:
     scene = encode_scene([PicturePanel(motion)], ["Left"], together=False, marked=marked, scheme="auto")
     return json.loads(scene)  # noqa: TID251 - written above
-
-
-def _to_data_url(picture: np.ndarray) -> str:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

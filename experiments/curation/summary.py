@@ -1,7 +1,5 @@
 """Summarise choices: agreement, pull of the sides, strengths of samples and their sources, and the reward."""
 
-import csv
-import io
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from selfcorrect.preferences.choices import Choice, drop_rejections
 from selfcorrect.preferences.reward import FEWEST_CHOICES, Reward, fit_reward, predicted_share
 from selfcorrect.statistics import Interval
 
+from ..studies.summary import format_rows
 from .choices_file import RatedItem, Ratings
 
 _NORMAL_95 = 1.959964
@@ -49,11 +48,7 @@ class RatingSummary:
 
     def to_csv(self) -> str:
         """Return a row per sample."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.samples[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.samples)
-        return text.getvalue()
+        return format_rows(self.samples)
 
     def to_text(self) -> str:
         """Return the figures and the tables for the terminal."""
@@ -92,7 +87,7 @@ def summarize(ratings: Ratings) -> RatingSummary:
     rated_samples = {sample for choice in choices for sample in choice.pair}
     items = {sample: item for sample, item in ratings.items.items() if sample in rated_samples}
     fitted = strengths(choices, list(items))
-    agreement = agreement_of(ratings.common_choices)
+    agreement = agreement_of([choice for choice in choices if choice.common])
     reward, predicted = _fit_reward(choices, items, ratings.study.features)
     decided = [choice.outcome for choice in choices if choice.outcome]
     agreement_figures = {
@@ -111,7 +106,7 @@ def summarize(ratings: Ratings) -> RatingSummary:
         "reward_predicts_unseen": _to_bounds(predicted),
     }
     samples = _sample_rows(choices, items, fitted)
-    seconds = [recorded.seconds for recorded in ratings.recorded]
+    seconds = [choice.seconds for choice in choices]
     return RatingSummary(choices, seconds, figures, samples, _source_rows(samples, fitted), reward)
 
 

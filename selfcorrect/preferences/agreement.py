@@ -58,16 +58,6 @@ def agreement_of(choices: Sequence[Choice], confidence: float = 0.95) -> Agreeme
     )
 
 
-def krippendorff_alpha(table: np.ndarray) -> float:
-    """Return alpha of nominal values: table (units, raters) of whole numbers from 0 on, negative for a missing value.
-
-    Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability". NaN if all values are equal.
-    """
-    kinds = int(table.max(initial=0)) + 1
-    tables = [coincidences([value for value in row if value >= 0], kinds) for row in table]
-    return alpha_of(np.sum(tables, axis=0))
-
-
 def coincidences(values: Sequence[int], kinds: int) -> np.ndarray:
     """Count coincidences of two values of a unit, (kinds, kinds); each value counts 1 in all, a single value 0."""
     if len(values) < 2:
@@ -77,7 +67,10 @@ def coincidences(values: Sequence[int], kinds: int) -> np.ndarray:
 
 
 def alpha_of(table: np.ndarray) -> float:
-    """Return alpha of a table of coincidences, summed over units."""
+    """Return alpha of a table of coincidences, summed over units; NaN if all values are equal.
+
+    Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", for nominal values.
+    """
     counts = table.sum(0)
     total = table.sum()
     expected = total**2 - (counts**2).sum()

@@ -17,7 +17,6 @@ PRIOR_DEVIATIONS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Deviations of weights; the value with the greatest evidence is taken."""
 _SIDE_DEVIATION = 1.0
 _TIE_DEVIATION = 2.0
-_STEPS = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +78,7 @@ def best_fit(differences: np.ndarray, outcomes: np.ndarray, centre: np.ndarray |
 def fit_choices(
     differences: np.ndarray, outcomes: np.ndarray, deviation: float, centre: np.ndarray | None = None
 ) -> Fit:
-    """Fit weights, side and tie under normal priors by Newton's method; the problem is convex.
+    """Fit weights, side and tie under normal priors; the problem is convex.
 
     Args:
         differences: (M, P), left minus right.
@@ -92,24 +91,12 @@ def fit_choices(
     means[:count] = 0 if centre is None else centre
     precisions = np.array([deviation**-2.0] * count + [_SIDE_DEVIATION**-2, _TIE_DEVIATION**-2])
     halves = np.column_stack([differences, np.ones(len(differences))]) / 2
-    parameters = means.copy()
-    loss = _loss(parameters, halves, outcomes, means, precisions)
-    for _ in range(_STEPS):
-        gradient, curvature = _derivatives(parameters, halves, outcomes, means, precisions)
-        step = scipy.linalg.solve(curvature, gradient, assume_a="pos")
-        share = 1.0
-        while (next_loss := _loss(parameters - share * step, halves, outcomes, means, precisions)) > loss:
-            if share <= 1e-8:
-                break
-            share /= 2
-        if next_loss > loss:
-            break
-        parameters = parameters - share * step
-        decrease = loss - next_loss
-        loss = next_loss
-        if decrease < 1e-10:
-            break
-    _, curvature = _derivatives(parameters, halves, outcomes, means, precisions)
+    data = (halves, outcomes, means, precisions)
+    found = scipy.optimize.minimize(
+        _loss, means, data, "trust-exact", jac=_gradient, hess=_curvature, options={"gtol": 1e-8}
+    )
+    parameters = found.x
+    curvature = _curvature(parameters, *data)
     covariance = np.linalg.inv(curvature)
     _, log_determinant = np.linalg.slogdet(curvature)
     log_volume = (np.log(precisions).sum() - log_determinant) / 2  # Laplace's approximation of the evidence
@@ -119,7 +106,7 @@ def fit_choices(
         side=float(parameters[-2]),
         side_error=float(np.sqrt(covariance[-2, -2])),
         tie=float(parameters[-1]),
-        evidence=float(-loss + log_volume),
+        evidence=float(-found.fun + log_volume),
     )
 
 
@@ -138,18 +125,23 @@ def _loss(
     return float(-chosen.sum() + (precisions * (parameters - means) ** 2).sum() / 2)
 
 
-def _derivatives(
+def _gradient(
     parameters: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return gradient and curvature of the loss."""
+) -> np.ndarray:
+    left, tie, right = _probabilities(2 * halves @ parameters[:-1], parameters[-1]).T
+    likelihood_gradient = np.append(halves.T @ (left - right - outcomes), (tie - (outcomes == 0)).sum())
+    return likelihood_gradient + precisions * (parameters - means)
+
+
+def _curvature(
+    parameters: np.ndarray, halves: np.ndarray, outcomes: np.ndarray, means: np.ndarray, precisions: np.ndarray
+) -> np.ndarray:
     left, tie, right = _probabilities(2 * halves @ parameters[:-1], parameters[-1]).T
     lead = left - right
-    likelihood_gradient = np.append(halves.T @ (lead - outcomes), (tie - (outcomes == 0)).sum())
-    gradient = likelihood_gradient + precisions * (parameters - means)
     curvature = np.diag(precisions)
     curvature[:-1, :-1] += halves.T @ (halves * (left + right - lead**2)[:, None])
     crossed = -halves.T @ (lead * tie)
     curvature[:-1, -1] += crossed
     curvature[-1, :-1] += crossed
     curvature[-1, -1] += (tie * (1 - tie)).sum()
-    return gradient, curvature
+    return curvature

@@ -19,7 +19,7 @@ from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES
 
 SAMPLES = [f"s{number}" for number in range(8)]
-STUDY = RatingStudy("motions", "Which one?", MOTION_FEATURES)
+STUDY = RatingStudy("Which one?", MOTION_FEATURES)
 
 
 @pytest.fixture

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from rating_files import write_choices
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy, read_ratings
+from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy, RecordedChoice, read_ratings
 from selfcorrect.preferences.choices import Choice
 
-STUDY = RatingStudy("motions", "Which one?", ("jerk",))
+STUDY = RatingStudy("Which one?", ("jerk",))
+recorded = partial(RecordedChoice, seconds=2.0, common=True)
 ITEMS = [RatedItem(sample, f"walk {sample}", "run", "walk", (0.5,)) for sample in "abc"]
 
 
@@ -19,7 +21,7 @@ def test_files_of_several_raters_are_read_together_joined_or_from_a_folder(tmp_p
     ada = write_choices(tmp_path / "ada.jsonl", STUDY, ITEMS, [Choice("ada", "a", "b", "left")])
     bob = write_choices(tmp_path / "bob.jsonl", STUDY, ITEMS, [Choice("bob", "b", "a", "tie")])
     ratings = read_ratings(ada, bob)
-    assert ratings.choices == [Choice("ada", "a", "b", "left"), Choice("bob", "b", "a", "tie")]
+    assert ratings.choices == [recorded("ada", "a", "b", "left"), recorded("bob", "b", "a", "tie")]
     assert ratings.items == {item.id: item for item in ITEMS}
     assert read_ratings(tmp_path).choices == ratings.choices
     joined = tmp_path / "joined"
@@ -29,7 +31,11 @@ def test_files_of_several_raters_are_read_together_joined_or_from_a_folder(tmp_p
 
 def test_the_last_answer_of_a_rater_about_a_pair_counts(tmp_path: Path) -> None:
     first = write_choices(tmp_path / "1.jsonl", STUDY, ITEMS, [Choice("ada", "a", "b", "left")])
-    again = [Choice("ada", "b", "a", "right"), Choice("ada", "a", "c", "tie"), Choice("ada", "a", "b", "reject both")]
+    again = [
+        recorded("ada", "b", "a", "right"),
+        recorded("ada", "a", "c", "tie"),
+        recorded("ada", "a", "b", "reject both"),
+    ]
     second = write_choices(tmp_path / "2.jsonl", STUDY, ITEMS, again)
     assert read_ratings(first, second).choices == again[1:]
 
@@ -45,7 +51,7 @@ def test_the_last_answer_of_a_rater_about_a_pair_counts(tmp_path: Path) -> None:
         ('{"choice": {"rater": "ada", "left": "a", "right": "b", "answer": "yes", "seconds": 1, "common": false}}',
          "line 5: choice: answer"),
         ('{"item": {"id": "d", "name": "", "source": "", "label": "", "features": [NaN]}}', "not finite"),
-        ('{"study": {"kind": "pictures", "question": "?", "features": []}}', "choices of one study are expected"),
+        ('{"study": {"question": "?", "features": []}}', "choices of one study are expected"),
     ],
 )  # fmt: skip
 def test_a_damaged_line_is_named(tmp_path: Path, line: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What raters are shown: files, what models of a run make, pictures of a run; and what is refused."""
+"""What raters are shown: files, what models of a run make; and what is refused."""
 
 from __future__ import annotations
 
@@ -76,27 +76,12 @@ def run_of(folder: Path, shape: tuple[int, ...]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("shape", "shown"), [((4, 5), (4, 5)), ((1, 4, 5), (4, 5)), ((3, 4, 5), (4, 5, 3))])
-def test_stored_samples_of_a_run_are_pictures(tmp_path: Path, shape: tuple[int, ...], shown: tuple[int, ...]) -> None:
-    items = read(run_of(tmp_path, shape), samples=8)
-    assert len(items) == 8
-    assert {item.rated.label for item in items} == {"0", "1"}
-    assert {item.rated.source for item in items} == {"arm, generation 2"}
-    pictures = [np.asarray(item.shown) for item in items]
-    assert all(picture.shape == shown and picture.dtype == np.uint8 for picture in pictures)
-    assert {item.rated.source for item in read(tmp_path / "arm", generation=1)} == {"arm, generation 1"}
-
-
 def test_runs_that_cannot_be_shown_are_refused(tmp_path: Path, clips: Path) -> None:
-    with pytest.raises(ValueError, match=r"samples of shape \(5,\) are neither motions"):
-        read(run_of(tmp_path / "flat", (5,)))
     run = run_of(tmp_path / "run", (4, 5))
-    with pytest.raises(ValueError, match="has generations 0 to 2, asked for 7"):
-        read(run, generation=7)
+    with pytest.raises(ValueError, match="no run of `selfcorrect motion`"):
+        read(run)
     with pytest.raises(ValueError, match="curate one run at a time"):
         read(run, clips)
-    with pytest.raises(ValueError, match="no two samples have the same label"):
-        read(run, samples=2)
 
 
 def test_a_folder_without_motions_is_refused(tmp_path: Path) -> None:

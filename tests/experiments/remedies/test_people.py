@@ -139,7 +139,7 @@ def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_
     taste = dict(zip(names, (weight * table[:, SUNK]).tolist(), strict=True))
     items = [RatedItem(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)]
     choices = answers(taste, random_pairs(names, count, random), random)
-    return write_choices(path, RatingStudy("motions", "Which one?", features), items, choices)
+    return write_choices(path, RatingStudy("Which one?", features), items, choices)
 
 
 def test_choices_about_other_features_or_too_few_are_refused(tmp_path: Path) -> None:
