@@ -45,6 +45,10 @@ _SLIDES_PER_GAIN_HZ = 1.0
 """They may slide faster by this for the depth and height by which a body no longer sinks or floats."""
 _LARGEST_GAIN_M = 0.02
 """A larger gain allows no more: feet that were deeper in the floor than this are on other ground."""
+_MANY_LOST = 0.25
+"""Largest share of contacts that a correction may lose."""
+_CALMER = 0.8
+"""Least remaining share of the jerk of a motion whose noise was not removed."""
 
 
 def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -104,11 +108,20 @@ def keep_feet_from_worsening(
 
 
 def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction, or what of the motion was given wherever its standing feet slide much less."""
-    if not _do_feet_worsen(view, correction):
+    """Return the correction, or what of the motion was given wherever its standing feet slide much less.
+
+    A correction that loses many contacts, although it removes no noise, is dropped, too.
+    """
+    slides_more = _do_feet_worsen(view, correction)
+    lost_share = correction.figures.get("lost_contacts", 0.0)
+    is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
+    if not slides_more and (lost_share <= _MANY_LOST or is_calmer):
         return correction
-    notes = tuple(note for note in correction.notes if note.kind is not NoteKind.MOVED_FAR)
-    faded = None if view.levels else fade_where_feet_slide(view.given, correction.motion)
+    notes = tuple(note for note in correction.notes if note.kind not in (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND))
+    reason = Note(NoteKind.CONTACTS_KEPT, lost_share)
+    if slides_more:
+        reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
+    faded = fade_where_feet_slide(view.given, correction.motion) if slides_more and not view.levels else None
     if faded is not None:
         motion, kept = faded
         partly = measure_correction(view.given, replace(correction, motion=motion, notes=(kept, *notes)))
@@ -116,7 +129,7 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> Co
             return partly
     kept = CorrectedMotion(
         motion=view.motion if view.levels else view.given,
-        notes=(*notes, Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))),
+        notes=(*notes, reason),
         floor=correction.floor,
     )
     return measure_correction(view.given, kept)

@@ -33,6 +33,7 @@ _KINDS_LEFT = (
     NoteKind.IN_PLACE,
     NoteKind.DRIFT_KEPT,
     NoteKind.FEET_KEPT,
+    NoteKind.CONTACTS_KEPT,
     NoteKind.NOT_LEVELLED,
     NoteKind.TILT_CHANGES,
     NoteKind.TAKES,

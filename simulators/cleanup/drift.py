@@ -182,7 +182,7 @@ class DriftEvidence:
     stiffness: float = 30.0
 
 
-CALM = DriftEvidence(steady=0.66, changing=0.45, fewest_still=0.42)
+CALM = DriftEvidence(steady=0.66, changing=0.45, fewest_still=0.45)
 
 
 RUNNING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.2)

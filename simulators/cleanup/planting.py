@@ -52,6 +52,10 @@ class _FootTargets:
     """(N, T, 2) in [0, 1] by how much feet are planted: less where their errors are small."""
 
 
+_REPEATS_M = 1e-5
+"""A frame repeats the frame before if no joint moves further."""
+
+
 def plant_feet(
     posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
 ) -> MotionBatch:
@@ -88,8 +92,8 @@ def _revert_where_gainless(
     """Return the planted motions; those whose soles stood nearly as well before come out as they were given.
 
     The height of the floor does not count: it is never known to the centimetre, and seems to be another one once feet
-    are planted. So a second correction, which gains nothing, changes nothing. Motions whose ground or contacts are
-    known are always planted.
+    are planted. So a second correction, which gains nothing, changes nothing. Frames that repeat the frame before say
+    nothing. Motions whose ground or contacts are known are always planted.
 
     Args:
         given: N motions of T frames with their poses, before they were planted.
@@ -98,7 +102,9 @@ def _revert_where_gainless(
     """
     if given.motions.ground is not None or given.motions.contacts is not None:
         return planted
-    stands = given.stands_on(ground_m, settings)
+    steps_m = np.abs(np.diff(given.positions_m, axis=1)).max((2, 3))
+    is_sampled = np.pad(steps_m > _REPEATS_M, ((0, 0), (1, 0)), constant_values=True)
+    stands = given.stands_on(ground_m, settings) & is_sampled[..., None]
     posed_again = PosedMotions.from_motions(planted, given.soles)
     heights_m = _heights_of_solid_feet_m(given, _solid_foot_points_m(given), ground_m, settings)
     planted_heights_m = _heights_of_solid_feet_m(posed_again, _solid_foot_points_m(posed_again), ground_m, settings)
@@ -111,7 +117,8 @@ def _revert_where_gainless(
             observation = observe(given.motions[index])
             before_m_s = observation.standing_speed_m_s(given.motions[index])
             after_m_s = observation.standing_speed_m_s(planted[index])
-            is_gain = before_m_s - after_m_s > max(settings.least_joint_gain * before_m_s, settings.least_gain_m_s)
+            least_gain_m_s = settings.least_gain_m_s * is_sampled[index].mean()
+            is_gain = before_m_s - after_m_s > max(settings.least_joint_gain * before_m_s, least_gain_m_s)
         is_worthwhile.append(is_gain)
     return _select_motions(np.array(is_worthwhile), planted, given.motions)
 

@@ -300,18 +300,27 @@ def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
     assert shares[-1] == 1.0
 
 
-@pytest.mark.parametrize(("after_m_s", "is_kept"), [(0.03, False), (0.1, True)])
-def test_a_correction_after_which_standing_feet_slide_clearly_faster_is_dropped(
-    walk: Motion, after_m_s: float, is_kept: bool
+@pytest.mark.parametrize(
+    ("after_m_s", "lost_share", "calmed", "reason"),
+    [
+        (0.03, 0.1, 1.0, None),
+        (0.1, 0.0, 1.0, NoteKind.FEET_KEPT),
+        (0.02, 0.4, 1.0, NoteKind.CONTACTS_KEPT),
+        (0.02, 0.4, 0.5, None),
+    ],
+)
+def test_a_correction_after_which_standing_feet_are_clearly_worse_is_dropped(
+    walk: Motion, after_m_s: float, lost_share: float, calmed: float, reason: NoteKind | None
 ) -> None:
     moved = replace(walk, root_m=walk.root_m + np.array([0.0, 0.01, 0.0]))
-    before = {"skate_m_s": 0.02}
-    correction = CorrectedMotion(moved, before=before, after={"skate_m_s": after_m_s})
+    before = {"skate_m_s": 0.02, "jerk_m_s3": 100.0}
+    after = {"skate_m_s": after_m_s, "jerk_m_s3": 100.0 * calmed}
+    correction = CorrectedMotion(moved, before=before, after=after, figures={"lost_contacts": lost_share})
     view = MotionOnFloor.from_motion(walk)
     result = keep_feet_from_worsening(view, correction, KinematicCorrector())
-    np.testing.assert_array_equal(result.motion.root_m, walk.root_m if is_kept else moved.root_m)
-    assert (NoteKind.FEET_KEPT in [note.kind for note in result.notes]) == is_kept
-    if is_kept:
+    np.testing.assert_array_equal(result.motion.root_m, walk.root_m if reason else moved.root_m)
+    assert [note.kind for note in result.notes] == ([reason] if reason else [])
+    if reason:
         assert result.is_unchanged
         assert result.after == result.before
 

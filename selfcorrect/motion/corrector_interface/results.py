@@ -161,6 +161,8 @@ class NoteKind(StrEnum):
     """The floor seems to be tilted by `value` degrees, but on that plane standing feet would move faster."""
     FEET_KEPT = "feet kept"
     """Its correction would make standing feet faster by `value` metres per second; the motion was kept."""
+    CONTACTS_KEPT = "contacts kept"
+    """Its correction would lose a share `value` of the contacts of its feet; the motion was kept."""
     GLIDE_REMOVED = "glide removed"
     """It stood still and glided at `value` metres per second; the glide was removed."""
     RISES = "rises"
@@ -209,6 +211,7 @@ _NOTES = {
     NoteKind.TILT_CHANGES: "its floor tilts more and more, {value:.1f} degrees in the mean, which --level takes out",
     NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor",
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
+    NoteKind.CONTACTS_KEPT: "corrected feet would lose {value:.0%} of their contacts; the motion was kept",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",
     NoteKind.RISES: "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out",
     NoteKind.RISE_REMOVED: "the height of its floor changed by {value:+.2f} m from beginning to end; it is level now",

@@ -16,6 +16,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 from ...made_motions import Kind, made_motion
+from ...made_rigs import base_walk
 
 STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 MOST_MOVED_M = 0.0003
@@ -70,6 +71,14 @@ def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) ->
     middle = len(motion) // 2
     size[middle - 10 : middle + 10] = np.sin(np.pi * np.arange(20) / 20) ** 2
     return replace(motion, root_m=motion.root_m + size[:, None] * np.array(direction))
+
+
+def test_poses_held_at_both_ends_do_not_keep_feet_from_being_planted() -> None:
+    """Their feet stand perfectly still, which says nothing about the motion in between."""
+    walk = base_walk()
+    frames = np.clip(np.arange(-60, len(walk) + 60), 0, len(walk) - 1)
+    held = replace(walk, root_m=walk.root_m[frames], rotations=walk.rotations[frames])
+    assert mean_move_m(held, correct(held)) > 10 * MOST_MOVED_M
 
 
 @pytest.mark.parametrize("kind", ["walk", "idle"])
