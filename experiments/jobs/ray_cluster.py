@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,14 @@ os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ part writes t
 
 import ray
 import ray.exceptions
+from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from selfcorrect.core.errors import ClusterLostError, InputError, InUseError, SettingError, WorkerError
-from selfcorrect.storage.files.limits import read_text
+from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError
 from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import describe_environment
 
-from .progress_bars import Event, reporter
+from .progress_bars import reporter
 from .run import Job, Show, Submit, use_one_thread
 from .where import Cluster, Where
 
@@ -61,8 +61,8 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
         resources = {"num_cpus": where.cluster.cpus_per_job, "num_gpus": where.cluster.gpus_per_job}
         if where.cluster.memory_per_job is not None:
             resources["memory"] = where.cluster.memory_per_job * 1e9
-        with _show_events(show) as channel, _watch_cluster() as pending:
-            yield lambda job: _submit(job, meeting, channel, resources, pending)
+        with _show_events(show) as events, _watch_cluster() as pending:
+            yield lambda job: _submit(job, meeting, events, resources, pending)
 
 
 # --- the connection --------------------------------------------------------------------------------------------------
@@ -145,26 +145,26 @@ def _in_one_line(error: BaseException) -> str:
 
 @dataclass(frozen=True)
 class _Meeting:
-    """Conditions that a node must meet: the same software, and the run folder with a secret in it."""
+    """Conditions that a node must meet: the same software, and the run folder."""
 
     directory: Path
     """Folder in which the command was started; relative paths start there."""
     software: Mapping[str, Any]
-    secret: str = ""
     place: Path | None = None
-    """A folder in the run folder that holds the secret."""
+    """A folder in the run folder that only this command has made."""
 
     @classmethod
     @contextmanager
     def create(cls, folder: Path | None) -> Iterator[_Meeting]:
-        """Yield the conditions of this process, with a secret in the folder while the body runs."""
+        """Yield the conditions of this process, with a place in the folder while the body runs."""
+        meeting = cls(Path.cwd(), _describe_software())
         if folder is None:
-            yield cls(Path.cwd(), _describe_software())
-            return
-        with scratch_folder(folder / "cluster") as place:
-            meeting = cls(Path.cwd(), _describe_software(), secrets.token_hex(8), place)
-            (place / "secret").write_text(meeting.secret)
             yield meeting
+            return
+        with scratch_folder(folder / "cluster") as scratch:
+            place = scratch / secrets.token_hex(8)
+            place.mkdir()
+            yield replace(meeting, place=place)
 
     def objection(self) -> str:
         """Return the reason for which this process cannot run the jobs, "" if it can."""
@@ -181,14 +181,12 @@ class _Meeting:
         if self.place is None:
             return ""
         try:
-            secret = read_text(self.place / "secret")
             (self.place / secrets.token_hex(8)).touch()
-        except (OSError, InputError) as error:
-            secret = str(error)
-        if secret != self.secret:
+        except OSError:
+            folder = self.place.parent.parent
             return (
-                f"{node_name} cannot read and write the output folder {self.place.parent}; it must be on storage with "
-                "the same path on all nodes"
+                f"{node_name} cannot write the output folder {folder}; it must be on storage with the same path on all "
+                "nodes"
             )
         return ""
 
@@ -249,13 +247,13 @@ def _warn_of_no_room(cluster: Cluster) -> None:
 
 
 def _submit(
-    job: Job, meeting: _Meeting, channel: Any, resources: Mapping[str, Any], pending: set[Future[None]]
+    job: Job, meeting: _Meeting, events: Queue, resources: Mapping[str, Any], pending: set[Future[None]]
 ) -> Future[None]:
     """Start a job; Ray itself never tries it again, because only the schedule counts failures."""
     settled: Future[None] = Future()
     pending.add(settled)
     settled.add_done_callback(pending.discard)
-    reference = _run.options(name=job.name, **resources).remote(job, meeting, channel)
+    reference = _run.options(name=job.name, **resources).remote(job, meeting, events)
     reference.future().add_done_callback(lambda future: _end(settled, future.exception()))
     return settled
 
@@ -283,13 +281,13 @@ def _cause(error: BaseException) -> BaseException:
 
 
 @ray.remote(max_retries=0)
-def _run(job: Job, meeting: _Meeting, channel: Any) -> None:
+def _run(job: Job, meeting: _Meeting, events: Queue) -> None:
     use_one_thread()
     if objection := meeting.objection():
         raise WorkerError(objection)
     if meeting.directory.is_dir():
         os.chdir(meeting.directory)
-    _when_free(lambda: job.function(*job.arguments, reporter(channel.append.remote, job.name, EVENT_PACE_S)))
+    _when_free(lambda: job.function(*job.arguments, reporter(events.actor.put_nowait.remote, job.name, EVENT_PACE_S)))
 
 
 def _when_free(work: Callable[[], None]) -> None:
@@ -307,46 +305,25 @@ def _when_free(work: Callable[[], None]) -> None:
 # --- progress --------------------------------------------------------------------------------------------------------
 
 
-@ray.remote(num_cpus=0, max_restarts=-1)
-class _Channel:
-    """Events on their way from jobs to the process that started them."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def append(self, event: Event) -> None:
-        self.events.append(event)
-
-    def take(self) -> list[Event]:
-        events, self.events = self.events, []
-        return events
-
-
 @contextmanager
-def _show_events(show: Show) -> Iterator[Any]:
-    """Show events while the body runs; yield the channel into which jobs put them."""
+def _show_events(show: Show) -> Iterator[Queue]:
+    """Show events while the body runs; yield the queue into which jobs put them."""
     near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    channel = _Channel.options(scheduling_strategy=near).remote()  # type: ignore[attr-defined]
+    events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near})
     ended = threading.Event()
 
     def show_all() -> None:
-        while not ended.wait(EVENT_PACE_S):
-            _show_new(channel, show)
-        _show_new(channel, show)
+        is_over = False
+        while not is_over:
+            is_over = ended.wait(EVENT_PACE_S)
+            with suppress(ray.exceptions.RayError):  # progress is not seen for a while, the work goes on
+                for event in events.get_nowait_batch(events.qsize()):
+                    show(event)
 
     thread = threading.Thread(target=show_all, daemon=True)
     thread.start()
     try:
-        yield channel
+        yield events
     finally:
         ended.set()
         thread.join(timeout=5)
-
-
-def _show_new(channel: Any, show: Show) -> None:
-    try:
-        events = ray.get(channel.take.remote(), timeout=10)
-    except ray.exceptions.RayError:  # progress is not seen for a while, the work goes on
-        return
-    for event in events:
-        show(event)
