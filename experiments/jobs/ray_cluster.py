@@ -61,8 +61,8 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
         resources = {"num_cpus": where.cluster.cpus_per_job, "num_gpus": where.cluster.gpus_per_job}
         if where.cluster.memory_per_job is not None:
             resources["memory"] = where.cluster.memory_per_job * 1e9
-        with _show_events(show) as events, _watch_cluster() as pending:
-            yield lambda job: _submit(job, meeting, events, resources, pending)
+        with _show_events(show) as channel, _watch_cluster() as pending:
+            yield lambda job: _submit(job, meeting, channel, resources, pending)
 
 
 # --- the connection --------------------------------------------------------------------------------------------------
@@ -247,13 +247,13 @@ def _warn_of_no_room(cluster: Cluster) -> None:
 
 
 def _submit(
-    job: Job, meeting: _Meeting, events: Queue, resources: Mapping[str, Any], pending: set[Future[None]]
+    job: Job, meeting: _Meeting, channel: Any, resources: Mapping[str, Any], pending: set[Future[None]]
 ) -> Future[None]:
     """Start a job; Ray itself never tries it again, because only the schedule counts failures."""
     settled: Future[None] = Future()
     pending.add(settled)
     settled.add_done_callback(pending.discard)
-    reference = _run.options(name=job.name, **resources).remote(job, meeting, events)
+    reference = _run.options(name=job.name, **resources).remote(job, meeting, channel)
     reference.future().add_done_callback(lambda future: _end(settled, future.exception()))
     return settled
 
@@ -281,13 +281,13 @@ def _cause(error: BaseException) -> BaseException:
 
 
 @ray.remote(max_retries=0)
-def _run(job: Job, meeting: _Meeting, events: Queue) -> None:
+def _run(job: Job, meeting: _Meeting, channel: Any) -> None:
     use_one_thread()
     if objection := meeting.objection():
         raise WorkerError(objection)
     if meeting.directory.is_dir():
         os.chdir(meeting.directory)
-    _when_free(lambda: job.function(*job.arguments, reporter(events.actor.put_nowait.remote, job.name, EVENT_PACE_S)))
+    _when_free(lambda: job.function(*job.arguments, reporter(channel.put_nowait.remote, job.name, EVENT_PACE_S)))
 
 
 def _when_free(work: Callable[[], None]) -> None:
@@ -306,8 +306,8 @@ def _when_free(work: Callable[[], None]) -> None:
 
 
 @contextmanager
-def _show_events(show: Show) -> Iterator[Queue]:
-    """Show events while the body runs; yield the queue into which jobs put them."""
+def _show_events(show: Show) -> Iterator[Any]:
+    """Show events while the body runs; yield the actor of the queue into which jobs put them."""
     near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near})
     ended = threading.Event()
@@ -323,7 +323,7 @@ def _show_events(show: Show) -> Iterator[Queue]:
     thread = threading.Thread(target=show_all, daemon=True)
     thread.start()
     try:
-        yield events
+        yield events.actor
     finally:
         ended.set()
         thread.join(timeout=5)
