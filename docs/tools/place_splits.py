@@ -30,7 +30,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.experiments.motion.correctors.builtin import build_corrector
+from selfcorrect.experiments.motion.correctors.own import build_corrector
 from selfcorrect.experiments.motion.settings import DEFAULTS, MotionSettings
 from selfcorrect.experiments.motion.study import corrector_inputs
 from selfcorrect.experiments.motion.task import JudgedTask, as_samples, trained_model

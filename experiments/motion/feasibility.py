@@ -11,8 +11,6 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
 
 from ..studies.arms import ArmSettings
 from ..studies.study import SeedRun
@@ -30,6 +28,9 @@ def feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 
     made_by: the engine of the loop's correctors. Where no other one is installed, the keys of `FEASIBILITY` are absent.
     """
+    from selfcorrect.simulators.cleanup.clean import CleanupSettings  # the simulators are only needed here
+    from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
+
     engine = select_evaluation_engine(made_by)
     cleanup = CleanupSettings.for_samples()
     contacts = compute_contact_residual(motions, cleanup)

@@ -1,8 +1,8 @@
 """Motions to look at: samples of each arm for the player and as BVH files, and short films for W&B."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,11 +16,13 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.runs.tracking import MetricRow
 
 from ..studies.arms import BASELINE, ArmSettings
 from ..studies.outcome import Pair
+from ..studies.report import PageClip
 from ..studies.study import SeedRun
-from .correctors.builtin import build_corrector
+from .correctors.own import build_corrector
 from .settings import MotionSettings, RunOptions
 from .study import corrector_inputs, motion_runs
 from .tables import MotionOutcome
@@ -36,40 +38,105 @@ SCENE_FPS = 15.0
 FILM_PIXELS, FILM_FPS = 160, 10.0
 
 
-@dataclass(frozen=True)
-class ShownClip:
-    """Motions of a generation of an arm, and where they belong."""
-
-    section: str
-    caption: str
-    scene: str
-    """Scene for the player."""
-    denoiser: str
-    arm: str
-    generation: int
-    motions: tuple[Path, ...] = ()
-    """The motions in it, as BVH files."""
-    film: Path | None = None
-    """The same as a short film (MP4), where W&B takes a film."""
-    side_by_side: bool = False
-    """Shown beside all clips of this kind, all at once."""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All that it has on disk."""
-        return self.motions if self.film is None else (*self.motions, self.film)
+_CORRECTION = "Before and after correction"
 
 
 @dataclass(frozen=True)
-class MediaPlace:
+class Media:
+    """Motions of a report."""
+
+    clips: dict[str, list[PageClip]] = field(default_factory=lambda: {_CORRECTION: []})
+    """Clips that one player shows one after another, by heading."""
+    scenes: list[PageClip] = field(default_factory=list)
+    """Clips that are shown side by side, all at once."""
+    files: list[Path] = field(default_factory=list)
+    """Motions as BVH files, and short films (MP4)."""
+    videos: list[MetricRow] = field(default_factory=list)
+    """Rows of the films for W&B, with their places."""
+
+
+@dataclass(frozen=True)
+class _Showcase:
     """A denoiser and seed whose motions are shown."""
 
     settings: MotionSettings
     options: RunOptions
     run: SeedRun
+    task: MotionTask
+    media: Media
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The labels of the motions, the same in every clip."""
+        count = len(self.task.data.training.label_names)
+        return torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the files."""
+        return self.run.root / "samples" / f"{self.run.task}-seed-{self.run.seed}"
+
+    def name_labels(self, labels: torch.Tensor) -> list[str]:
+        return [self.task.data.training.label_names[int(label)] for label in labels]
+
+    def draw_samples(self, labels: torch.Tensor, arm: ArmSettings, generation: int) -> list[Motion]:
+        """Sample the model of a generation of an arm for labels with fixed noise."""
+        folder = self.run.arm_folder(arm) if generation else self.run.first_folder
+        model = trained_model(self.task, arm if generation else BASELINE, folder, generation)
+        batch: MotionBatch = self.task.codec.decode(model.sample(labels, self.run.stream.child("media")))
+        return [batch[index] for index in range(len(batch))]
+
+    def show_samples(self, arm: ArmSettings, generation: int, *, side_by_side: bool) -> None:
+        """Add samples of a generation of an arm, in motion and as files."""
+        draws = DRAWS if side_by_side else 1
+        motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
+        title = arm.label if generation else "all arms start here"
+        name = f"{arm.name}-generation-{generation}" if generation else "generation-0"
+        names = self.name_labels(self.labels)
+        for text, motion in zip(names, motions[::draws], strict=True):
+            file = self.folder / f"{name}-{file_name(text)}.bvh"
+            write_bvh(file, clip_of(motion))
+            self.media.files.append(file)
+        caption = f"Generation {generation}: {title}"
+        if not side_by_side:
+            scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)
+            section = f"Samples of the {preset(self.run.task).character} denoiser ({self.run.task})"
+            self.media.clips.setdefault(section, []).append(PageClip(caption, scene))
+            return
+        if len(self.settings.arms) > 1:
+            caption = f"{self.settings.words(self.run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
+        panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
+        titles = ["" if index % draws else names[index // draws].replace("_", " ") for index in range(len(panels))]
+        scene = encode_scene(panels, titles, together=False, marked=False)
+        self.media.scenes.append(PageClip(caption, scene))
+
+    def show_correction(self, arm: ArmSettings, generation: int, *, films: bool) -> None:
+        """Add samples of a generation of an arm beside their correction by the arm's corrector."""
+        labels = self.labels[: SHOWN // 2]
+        before = self.draw_samples(labels, arm, generation)
+        first = trained_model(self.task, BASELINE, self.run.first_folder, 0)
+        inputs = corrector_inputs(self.settings, self.options, self.run, self.task, first, silent)
+        corrector = build_corrector(arm.corrector, inputs)
+        assert corrector is not None, "an arm with a corrector"
+        samples = Samples.synthetic(self.task.codec.encode(MotionBatch.stack(before)), labels, generation)
+        corrected = call_corrector(corrector, samples, self.run.stream.child("media", "correct"))
+        after: MotionBatch = self.task.codec.decode(corrected.samples.values)
+        panels = []
+        for index, text in enumerate(self.name_labels(labels)):
+            outcome = "corrected" if corrected.accepted[index] else "rejected"
+            panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
+        words = f"{self.settings.words(self.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
+        scene = encode_scene(panels, [panel.title for panel in panels], together=False)
+        self.media.clips[_CORRECTION].append(PageClip(words, scene))
+        if films:
+            film = self.folder / f"{arm.name}-before-and-after-generation-{generation}.mp4"
+            _save_film(film, panels)
+            self.media.files.append(film)
+            place = {"denoiser": self.run.task, "arm": arm.name, "generation": generation}
+            self.media.videos.append({**place, "words": words, "video": film})
 
 
-def shown_clips(
+def show_motions(
     outcome: MotionOutcome,
     root: Path,
     pairs: Sequence[Pair],
@@ -77,8 +144,8 @@ def shown_clips(
     options: RunOptions,
     *,
     films: bool,
-) -> list[ShownClip]:
-    """Motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
+) -> Media:
+    """Return motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
     Args:
         pairs: Correctors that are shown, at most one pair for each denoiser.
@@ -86,129 +153,28 @@ def shown_clips(
         films: Draw short films, too.
     """
     settings = outcome.settings
-    clips = []
+    media = Media()
     for run in motion_runs(settings, root):
-        if run.seed == settings.first_seed and run.task in outcome.curves:
-            place = MediaPlace(settings, options, run)
-            clips += _clips_of(place, outcome.curves[run.task], pairs, side_by_side.get(run.task, ()), films)
-    return sorted(clips, key=lambda clip: clip.section != _CORRECTION)  # which come first
-
-
-def _clips_of(
-    place: MediaPlace,
-    arms: Iterable[ArmSettings],
-    pairs: Sequence[Pair],
-    side_by_side: Collection[ArmSettings],
-    films: bool,
-) -> list[ShownClip]:
-    task = motion_task(place.settings, place.run.task, place.run.stream)
-    count = len(task.data.training.label_names)
-    labels = torch.linspace(0, count - 1, min(SHOWN, count)).round().long()  # the same in every clip
-    last = place.settings.generations
-    clips = [_samples_clip(place, task, labels, BASELINE, 0, place.run.first_folder, side_by_side=bool(side_by_side))]
-    for arm in arms:
-        folder = place.run.arm_folder(arm)
-        clips.append(_samples_clip(place, task, labels, arm, last, folder, side_by_side=arm in side_by_side))
-    shown = (pair.arm for pair in pairs if pair.task == place.run.task and pair.arm.corrector != "none")
-    corrected = next(shown, None)
-    if corrected is not None:
-        labels = labels[: SHOWN // 2]
-        clips += [_correction_clip(place, task, labels, corrected, generation, films) for generation in (last, 0)]
-    return clips
-
-
-def draw_samples(
-    run: SeedRun, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, folder: Path
-) -> list[Motion]:
-    """Sample the model of a generation for fixed labels with fixed noise."""
-    model = trained_model(task, arm, folder, generation)
-    batch: MotionBatch = task.codec.decode(model.sample(labels, run.stream.child("media")))
-    return [batch[index] for index in range(len(batch))]
-
-
-def _samples_clip(
-    place: MediaPlace,
-    task: MotionTask,
-    labels: torch.Tensor,
-    arm: ArmSettings,
-    generation: int,
-    folder: Path,
-    *,
-    side_by_side: bool,
-) -> ShownClip:
-    draws = DRAWS if side_by_side else 1
-    motions = draw_samples(place.run, task, labels.repeat_interleave(draws), arm, generation, folder)
-    title = "all arms start here" if generation == 0 else arm.label
-    name = "generation-0" if generation == 0 else f"{arm.name}-generation-{generation}"
-    names = _names(task, labels)
-    files = tuple(_media_folder(place.run) / f"{name}-{file_name(text)}.bvh" for text in names)
-    for file, motion in zip(files, motions[::draws], strict=True):
-        write_bvh(file, clip_of(motion))
-    section = f"Samples of the {preset(place.run.task).character} denoiser ({place.run.task})"
-    caption = f"Generation {generation}: {title}"
-    if side_by_side:
-        if len(place.settings.arms) > 1:
-            caption = f"{place.settings.words(place.run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
-        panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
-        titles = ["" if index % draws else names[index // draws].replace("_", " ") for index in range(len(panels))]
-        scene = encode_scene(panels, titles, together=False, marked=False)
-    else:
-        scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)
-    return ShownClip(
-        section,
-        caption,
-        scene,
-        place.run.task,
-        arm.name,
-        generation,
-        motions=files,
-        side_by_side=side_by_side,
-    )
-
-
-_CORRECTION = "Before and after correction"
-
-
-def _correction_clip(
-    place: MediaPlace, task: MotionTask, labels: torch.Tensor, arm: ArmSettings, generation: int, films: bool
-) -> ShownClip:
-    """Samples of a generation of an arm beside what its corrector makes of them."""
-    folder = place.run.arm_folder(arm) if generation else place.run.first_folder
-    before = draw_samples(place.run, task, labels, arm if generation else BASELINE, generation, folder)
-    inputs = corrector_inputs(
-        place.settings, place.options, place.run, task, trained_model(task, BASELINE, place.run.first_folder, 0), silent
-    )
-    corrector = build_corrector(arm.corrector, inputs)
-    assert corrector is not None, "an arm with a corrector"
-    samples = Samples.synthetic(task.codec.encode(MotionBatch.stack(before)), labels, generation)
-    corrected = call_corrector(corrector, samples, place.run.stream.child("media", "correct"))
-    after: MotionBatch = task.codec.decode(corrected.samples.values)
-    panels = []
-    for index, text in enumerate(_names(task, labels)):
-        outcome = "corrected" if corrected.accepted[index] else "rejected"
-        panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
-    film = None
-    if films:
-        film = _media_folder(place.run) / f"{arm.name}-before-and-after-generation-{generation}.mp4"
-        _save_film(film, panels)
-    caption = f"{place.settings.words(place.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
-    scene = encode_scene(panels, [panel.title for panel in panels], together=False)
-    return ShownClip(_CORRECTION, caption, scene, place.run.task, arm.name, generation, film=film)
-
-
-def _names(task: MotionTask, labels: torch.Tensor) -> list[str]:
-    return [task.data.training.label_names[int(label)] for label in labels]
+        if run.seed != settings.first_seed or run.task not in outcome.curves:
+            continue
+        showcase = _Showcase(settings, options, run, motion_task(settings, run.task, run.stream), media)
+        showcase.folder.mkdir(parents=True, exist_ok=True)
+        arms_beside = side_by_side.get(run.task, ())
+        showcase.show_samples(BASELINE, 0, side_by_side=bool(arms_beside))
+        for arm in outcome.curves[run.task]:
+            showcase.show_samples(arm, settings.generations, side_by_side=arm in arms_beside)
+        corrected = [pair.arm for pair in pairs if pair.task == run.task and pair.arm.corrector != "none"]
+        for arm in corrected[:1]:
+            for generation in (settings.generations, 0):
+                showcase.show_correction(arm, generation, films=films)
+    if not media.clips[_CORRECTION]:
+        del media.clips[_CORRECTION]
+    return media
 
 
 def file_name(label: str) -> str:
     """A label such as "climb/jump" as part of a file's name."""
     return re.sub(r"[^\w.-]+", "-", label)
-
-
-def _media_folder(run: SeedRun) -> Path:
-    folder = run.root / "samples" / f"{run.task}-seed-{run.seed}"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _save_film(path: Path, panels: Sequence[PicturePanel]) -> None:

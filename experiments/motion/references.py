@@ -10,7 +10,7 @@ from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import correct_real_data
 
 from ..studies.results import MEMORISER, REAL_AGAINST_REAL
-from .correctors.builtin import CorrectorInputs, physics
+from .correctors.own import CorrectorInputs, build_corrector
 from .feasibility import SAMPLES, feasibility, feasible_rows
 from .task import JudgedTask, novelty_of_samples
 
@@ -41,8 +41,9 @@ def score_references(
         corrected: Score the windows after the physics corrector, too, which shows what it changes in real motion.
     """
     real = {REAL_AGAINST_REAL: task.fresh}
-    if corrected:
-        real[CORRECTED_REAL] = correct_real_data(task.fresh, Correction(physics(inputs)), stream)
+    physics = build_corrector("physics", inputs) if corrected else None
+    if physics is not None:
+        real[CORRECTED_REAL] = correct_real_data(task.fresh, Correction(physics), stream)
     rows = feasible_rows(task, stream, feasibility_count)
     scores: dict[str, Mapping[str, float]] = {}
     for name, samples in real.items():

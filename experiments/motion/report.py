@@ -14,7 +14,6 @@ from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, fin
 from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
-from selfcorrect.storage.runs.tracking import MetricRow
 
 from ..studies import verdict
 from ..studies.arms import BASELINE, ArmSettings
@@ -23,7 +22,6 @@ from ..studies.outcome import Outcome, corrected_by_share
 from ..studies.report import (
     FinishedRun,
     Page,
-    PageClip,
     Presentation,
     Section,
     StudyReport,
@@ -46,7 +44,7 @@ from .answer import (
     select_pictured_arms,
     select_shown_pairs,
 )
-from .media import shown_clips
+from .media import show_motions
 from .presets import PRESET_ROWS
 from .references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .settings import DEFAULTS, MotionSettings, RunOptions
@@ -56,9 +54,7 @@ from .tables import (
     budgets_table,
     descent_table,
     differences_table,
-    founders_of,
     last_generation_table,
-    profile_table,
     remedies_table,
     speed_table,
 )
@@ -189,19 +185,7 @@ def make_report(
     settings = outcome.settings
     judged = judge_outcome(outcome)
     pairs = select_shown_pairs(judged)
-    clips = shown_clips(outcome, run.root, pairs, select_pictured_arms(judged), options, films=films)
-    clips_by_section: dict[str, list[PageClip]] = {}
-    scenes: list[PageClip] = []
-    videos: list[MetricRow] = []
-    for clip in clips:
-        page_clip = PageClip(clip.caption, clip.scene)
-        if clip.side_by_side:
-            scenes.append(page_clip)
-        else:
-            clips_by_section.setdefault(clip.section, []).append(page_clip)
-        if clip.film:
-            place = {"denoiser": clip.denoiser, "arm": clip.arm, "generation": clip.generation}
-            videos.append({**place, "words": clip.caption, "video": clip.film})
+    media = show_motions(outcome, run.root, pairs, select_pictured_arms(judged), options, films=films)
     sentences = format_answer(judged)
     lines = corrected_by_share(judged)
     overview = overview_table(judged)
@@ -213,8 +197,8 @@ def make_report(
         warnings=list_warnings(study, outcome, sentences),
         curves=_curves_svg(outcome),
         sections=[*([share_section(outcome, lines)] if lines else []), *make_sections(SECTIONS, judged)],
-        clips=clips_by_section,
-        scenes=scenes,
+        clips=media.clips,
+        scenes=media.scenes,
         overview=overview,
         facts=_facts(outcome, count_facts(study), run.rows, run.seconds),
         notes=[*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published.mdm)],
@@ -223,8 +207,8 @@ def make_report(
         page=page,
         sentences=[*page.answer.splitlines(), *outcome.gaps],
         overview=overview,
-        media=[path for clip in clips for path in clip.files],
-        tables={"videos": videos} if videos else {},
+        media=media.files,
+        tables={"videos": media.videos} if media.videos else {},
         summary=_final(judged),
         differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
     )
@@ -350,18 +334,6 @@ def speed_section(judged: MotionJudged) -> Section:
     )
 
 
-def profile_section(judged: MotionJudged) -> Section:
-    """Return a section with published definitions of collapse."""
-    return Section(
-        "Collapse profile",
-        "The literature uses definitions of collapse that disagree (Schaeffer et al. 2025). Each is held against "
-        "every arm: risk is the geometric Fréchet distance, variance the one within labels, tails are recall, "
-        "hallucinated is what precision lacks; a definition whose interval lies on both sides of its threshold, "
-        "or that needs what was not varied, is left out.",
-        profile_table(judged.outcome),
-    )
-
-
 def budget_section(judged: MotionJudged) -> Section:
     """Return a section with the knowledge of correctors."""
     return Section(
@@ -377,13 +349,10 @@ def descent_section(judged: MotionJudged) -> Section:
     return Section(
         "Lines of descent",
         "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
-        "training data. Drift alone would leave the share of founders that population genetics predicts from the "
-        "label sizes and the offspring variance of generation 1; the rest of the loss is the learner's bias, which "
-        "also shows where that variance grows. What drift alone leaves of coverage follows from the same numbers "
-        "and the founders near each reference window. Novelty is the distance to the nearest of them, in median "
-        "distances between neighbouring real samples; persistence is 1 for lines that walk at random and grows for "
-        "lines that walk in one direction.",
-        descent_table(judged.outcome, founders_of(judged.outcome.settings)),
+        "training data. Lines die by drift, which grows with the offspring variance, and by the learner's bias. "
+        "Novelty is the distance to the nearest founder, in median distances between neighbouring real samples; "
+        "persistence is 1 for lines that walk at random and grows for lines that walk in one direction.",
+        descent_table(judged.outcome),
     )
 
 
@@ -402,7 +371,6 @@ SECTIONS = (
     last_generation_section,
     difference_section,
     speed_section,
-    profile_section,
     budget_section,
     descent_section,
     remedy_section,

@@ -35,8 +35,7 @@ from ..remedies.remedies import RemedyInputs, with_place, with_remedy
 from ..studies.arms import ArmSettings
 from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .axes import rated_components
-from .correctors.builtin import CorrectorInputs, build_corrector
-from .correctors.own import own_identity, try_corrector
+from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
 from .feasibility import measure_feasibility
 from .references import score_references

@@ -1,16 +1,12 @@
 """The tables of the motion report."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import numpy as np
 
-from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import streams
-from selfcorrect.metrics.neighbours import near_by_label
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, find_metric
-from selfcorrect.statistics import CollapseFinding, Interval, collapse_profile, mean_interval
+from selfcorrect.statistics import Interval, mean_interval
 
 from ..remedies.table import REMEDIES
 from ..studies import tables as shared
@@ -20,7 +16,6 @@ from ..studies.results import ArmCurves
 from ..studies.tables import Cell, PageRow, Table
 from .axes import budget
 from .settings import MotionSettings
-from .task import motion_data, motion_evaluator
 
 MotionOutcome: TypeAlias = Outcome[MotionSettings]
 MotionJudged: TypeAlias = Judged[MotionSettings]
@@ -61,34 +56,6 @@ def differences_table(judged: MotionJudged) -> Table:
     return shared.effects_table(judged.effects, "Corrected against uncorrected", columns)
 
 
-def profile_table(outcome: MotionOutcome) -> Table:
-    """Return the table of published definitions of collapse that arms meet, without what is not measurable here."""
-    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
-    findings = [finding for curves in all_curves for finding in _profile(curves)]
-    decided = [finding.definition for finding in findings if finding.status != "not measurable"]
-    columns = list(dict.fromkeys(decided))
-
-    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        status = {finding.definition: finding.status for finding in _profile(curves)}
-        if all(status[definition] == "not measurable" for definition in columns):
-            return []
-        return [Cell(status[definition].replace("not measurable", "–")) for definition in columns]
-
-    return shared.arm_table("profile", columns, outcome, cells)
-
-
-def _profile(curves: ArmCurves) -> list[CollapseFinding]:
-    values = curves.values
-    return collapse_profile(
-        {
-            "risk": values["fid_geometric"],
-            "variance": values["within_label_ratio"],
-            "tail_mass": values["recall"],
-            "outside_share": 1 - values["precision"],
-        }
-    )
-
-
 def budgets_table(outcome: MotionOutcome) -> Table:
     """Return the table of what each arm's corrector knew, and of what the loop really did."""
     rows = []
@@ -102,82 +69,28 @@ def budgets_table(outcome: MotionOutcome) -> Table:
 # --- lines of descent, remedies ---
 
 PLAIN = ArmSettings("replace")
+DESCENT = {
+    "Founders with a descendant": ("surviving_lineages", -1),
+    "Offspring variance, first": ("offspring_variance", 1),
+    "last": ("offspring_variance", -1),
+    "Novelty, to the parents": ("novelty", -1),
+    "Novelty, to real data": ("novelty_to_real", -1),
+    "Persistence of lines": ("lineage_persistence", -1),
+}
+"""Column of the table of descent → metric and generation."""
 
 
-@dataclass(frozen=True, eq=False)
-class Founders:
-    """The real training windows of the first seed, as far as drift depends on them."""
-
-    sizes: Sequence[int]
-    """Number of windows of each label."""
-    near: np.ndarray
-    """(R, L), how many of each label are near enough to a reference window to cover it."""
-
-
-def founders_of(settings: MotionSettings) -> Founders:
-    """Those of an experiment's first seed, seen as its evaluation sees them."""
-    stream = streams(settings.first_seed)
-    data = motion_data(settings, stream)
-    evaluator = motion_evaluator(settings, stream)
-    windows = evaluator.geometric(data.training.batch)
-    labels = data.training.labels
-    sizes = np.unique(labels, return_counts=True)[1].tolist()
-    return Founders(sizes, near_by_label(evaluator.reference.geometric, windows, labels))
-
-
-def descent_table(outcome: MotionOutcome, founders: Founders) -> Table:
+def descent_table(outcome: MotionOutcome) -> Table:
     """Return the table of surviving lines, for arms that draw samples in all generations."""
-    columns = [
-        "Founders with a descendant", "by drift alone", "loss that is drift", "Coverage kept", "by drift alone",
-        "Offspring variance, first", "last",
-        "Novelty, to the parents", "Novelty, to real data", "Persistence of lines",
-    ]  # fmt: skip
-    return shared.arm_table("descent", columns, outcome, lambda arm, curves: _descent_cells(arm, curves, founders))
+    return shared.arm_table("descent", [*DESCENT], outcome, lambda arm, curves: _descent_cells(curves))
 
 
-def _descent_cells(arm: ArmSettings, curves: ArmCurves, founders: Founders) -> list[Cell]:
+def _descent_cells(curves: ArmCurves) -> list[Cell]:
     """Return the cells of an arm in the table of descent, none if its lines were not traced to the end."""
     lines = curves.values.get("surviving_lineages")
     if lines is None or not np.isfinite(lines[:, -1]).all():
         return []
-    last = [_cell(mean_interval(curves.last(key))) for key in ("surviving_lineages", "novelty", "novelty_to_real")]
-    variances = [_cell(mean_interval(curves.values["offspring_variance"][:, column])) for column in (1, -1)]
-    drawn_anew = arm.policy == "replace"
-    drift = [_cell(interval) for interval in drift_of(curves, founders)] if drawn_anew else [Cell("–"), Cell("–")]
-    coverage = [_cell(interval) for interval in coverage_kept(curves, founders)][: 2 if drawn_anew else 1]
-    persistence = _cell(mean_interval(curves.last("lineage_persistence")))
-    return [last[0], *drift, *coverage, *[Cell("–")] * (2 - len(coverage)), *variances, *last[1:], persistence]
-
-
-def coverage_kept(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
-    """Coverage at the last generation as a share of generation 0's, measured and by drift alone (see `drift_of`)."""
-    coverage = curves.values["coverage"]
-    variances = curves.values["offspring_variance"][:, 1]
-    generations = coverage.shape[1] - 1
-    shares_by_drift = []
-    for variance in variances:
-        curve = theory.coverage_by_drift(founders.near, founders.sizes, generations, float(variance))
-        shares_by_drift.append(curve[-1] / max(curve[0], 1e-9))
-    begun = np.maximum(coverage[:, 0], 1e-9)  # a model that covers nothing has nothing to lose
-    return mean_interval(coverage[:, -1] / begun), mean_interval(shares_by_drift)
-
-
-def drift_of(curves: ArmCurves, founders: Founders) -> tuple[Interval, Interval]:
-    """Lines that would survive by drift alone, and the share of their loss that it explains, at the last generation.
-
-    The prediction takes the offspring variance of generation 1, before any loop, and nothing else of the run: later the
-    learner's bias is in it.
-    """
-    lines = curves.values["surviving_lineages"]
-    variances = curves.values["offspring_variance"][:, 1]
-    generations = lines.shape[1] - 1
-    predicted = []
-    shares = []
-    for measured, variance in zip(lines[:, -1], variances, strict=True):
-        survivors = theory.surviving_lineages(founders.sizes, generations, float(variance))[-1]
-        predicted.append(survivors)
-        shares.append(theory.drift_share(float(measured), float(survivors)))
-    return mean_interval(predicted), mean_interval(np.nan_to_num(shares, nan=1.0))
+    return [_cell(mean_interval(curves.values[key][:, generation])) for key, generation in DESCENT.values()]
 
 
 def _cell(interval: Interval) -> Cell:

@@ -1,12 +1,10 @@
 """Measurements of an experiment, ready to be drawn and judged: curves of arms, and the contents of figures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
-from selfcorrect.core.errors import RunFolderError
 
 REAL_AGAINST_REAL = "real against real"
 """Scores of real motions on which no model is trained, judged like samples."""
@@ -39,48 +37,6 @@ class ArmCurves:
     def last(self, key: str) -> np.ndarray:
         """(S,) values at the last generation."""
         return self.values[key][:, -1]
-
-
-def collect(
-    rows: Iterable[Mapping[str, float | int | str]],
-    name: str,
-    group: str,
-    title: str,
-    generations: int | None = None,
-    seeds: Iterable[int] = (),
-) -> ArmCurves:
-    """Arrange the metric rows of an arm as curves.
-
-    Args:
-        rows: A row for each `seed` and `generation`.
-        generations: Generations that the arm was to have; missing values are NaN then.
-        seeds: Seeds that it was to have, likewise.
-
-    Raises:
-        RunFolderError: Rows of a seed and generation are doubled, or missing without `generations`.
-    """
-    table: dict[tuple[int, int], Mapping[str, float | int | str]] = {}
-    for row in rows:
-        place = int(row["seed"]), int(row["generation"])
-        if place in table:
-            raise RunFolderError(f"arm {name}: two rows for seed {place[0]}, generation {place[1]}")
-        table[place] = row
-    seeds = sorted({*seeds, *(seed for seed, _ in table)})
-    numbers = range(
-        1 + max((generation for _, generation in table), default=0) if generations is None else generations + 1
-    )
-    missing = [(seed, generation) for seed in seeds for generation in numbers if (seed, generation) not in table]
-    if missing and generations is None:
-        raise RunFolderError(f"arm {name}: no metrics for (seed, generation) {missing[0]}, and {len(missing) - 1} more")
-    measured = {key for row in table.values() for key, value in row.items() if isinstance(value, int | float)}
-    keys = sorted(measured - {"seed", "generation"})
-    values = {}
-    for key in keys:
-        values[key] = np.full((len(seeds), len(numbers)), np.nan)
-        for (seed, generation), row in table.items():
-            if generation in numbers:
-                values[key][seeds.index(seed), generation] = float(row.get(key, np.nan))
-    return ArmCurves(name, group, title, values)
 
 
 def ratio_label(share: float) -> str:

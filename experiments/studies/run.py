@@ -16,9 +16,10 @@ from ..jobs.identities import IdentityFile
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
+from .arms import ArmSettings
 from .jobs import jobs_of, run_arm, run_first_generation
 from .report import REPORT, Comparison, Presentation, RunningReport, write_report
-from .study import ACCEPT, Study
+from .study import ACCEPT, SeedRun, Study
 from .study_rows import make_rows
 from .wandb_runs import LiveRuns, study_run
 
@@ -60,14 +61,16 @@ def run_study(
         if study.begin is not None:
             study.begin(ledger, accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
-        live = LiveRuns(log, jobs, study, presentation)
-        watched: list[Callable[[Event], None]] = [RunningReport(study, presentation, folder, command), live]
-        if observe is not None:
-            watched.append(_Observer(jobs, study, observe))
+        arms = {job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm}
+        running_report = RunningReport(study, presentation, folder, command)
+        live = LiveRuns(log, study, presentation)
+        observer = _Observer(study, observe)
 
         def show(event: Event) -> None:
-            for observer in watched:
-                observer(event)
+            running_report(event)
+            if event.phase in ("start", "generation") and event.job in arms:
+                live(*arms[event.job], last=event.phase == "generation" and event.done == event.total)
+                observer(*arms[event.job], event.done)
 
         if kept:
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
@@ -78,7 +81,8 @@ def run_study(
             run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True)
         except JobsError as error:
             failed = _require_some(jobs, error)
-        live.complete()
+        for run, arm in arms.values():  # what events did not report in time
+            live(run, arm, last=True)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
         report, comparison = write_report(
@@ -125,26 +129,28 @@ class _Observer:
     What it raises is a warning, once, and ends no run.
     """
 
-    def __init__(self, jobs: list[Job], study: Study[Any], observe: Observe) -> None:
+    def __init__(self, study: Study[Any], observe: Observe | None) -> None:
         self._study, self._observe = study, observe
-        self._arms = {job.name: job.arguments[1:] for job in jobs if job.function is run_arm}
-        self._seen: set[tuple[str, int]] = set()
+        self._seen: set[tuple[object, ...]] = set()
         self._lock = threading.Lock()
-        self._failed = False
 
-    def __call__(self, event: Event) -> None:
-        if event.phase not in ("start", "generation") or event.job not in self._arms:
+    def __call__(self, run: SeedRun, arm: ArmSettings, done: int) -> None:
+        """Tell of the generations up to `done`."""
+        if self._observe is None:
             return
         with self._lock:
-            for row in make_rows(self._study, *self._arms[event.job])[: event.done + 1]:
-                if (place := (event.job, row["generation"])) not in self._seen and not self._failed:
+            for row in make_rows(self._study, run, arm)[: done + 1]:
+                place = (run, arm, row["generation"])
+                if place not in self._seen:
                     self._seen.add(place)
                     self._tell(row)
 
     def _tell(self, row: Mapping[str, Any]) -> None:
+        if self._observe is None:
+            return
         try:
             self._observe(row)
         except Exception as error:  # whatever a user's function raises, the study goes on
-            self._failed = True
+            self._observe = None
             message = f"observe failed and is not called again: {type(error).__name__}: {error}"
             warnings.warn(message, stacklevel=2)

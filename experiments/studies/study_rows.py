@@ -1,7 +1,6 @@
 """Rows and curves of a study, read from its run folder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import list_metrics
 
 from .arms import ArmSettings
-from .results import ArmCurves, collect
+from .results import ArmCurves
 from .study import SeedRun, Study
 
 
@@ -70,11 +69,16 @@ def collect_arm(study: Study[Any], arm: ArmSettings, runs: Sequence[SeedRun], *,
         whole: Cover all generations, with NaN for missing ones.
     """
     task = runs[0].task
-    rows = [row for run in runs for row in make_rows(study, run, arm)]
-    count = study.tasks[task].generations if whole else None
-    seeds = [run.seed for run in runs] if whole else []
-    curves = collect(rows, arm.name, group_of(study, task, arm), arm.title, count, seeds)
-    return replace(curves, axes=axes_of(study, task, arm))
+    rows_by_seed = [make_rows(study, run, arm) for run in sorted(runs, key=lambda run: run.seed)]
+    length = study.tasks[task].generations + 1 if whole else max(map(len, rows_by_seed))
+    measured = {key for rows in rows_by_seed for row in rows for key in row if isinstance(row[key], int | float)}
+    values = {}
+    for key in sorted(measured - {"seed", "generation"}):
+        values[key] = np.full((len(runs), length), np.nan)
+        for seed, rows in enumerate(rows_by_seed):
+            for row in rows:
+                values[key][seed, row["generation"]] = row.get(key, np.nan)
+    return ArmCurves(arm.name, group_of(study, task, arm), arm.title, values, axes_of(study, task, arm))
 
 
 def group_of(study: Study[Any], task: str, arm: ArmSettings) -> str:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.digests import append_seal, read_sealed
-from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
 from .results import ArmCurves
@@ -138,35 +137,11 @@ def read_summary(path: str | Path) -> Summary:
         content = read_sealed(path)
         if content.get("format", FORMAT) != FORMAT:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
-        stored = read_as(_Stored, content, "it")
-        arms = {name: tuple(_curves(stored_curves) for stored_curves in group) for name, group in stored.arms.items()}
-        floors = {title: _arrays(scores) for title, scores in stored.floors.items()}
-    except (OSError, ValueError, TypeError) as error:
+        arms = {name: tuple(map(_decode_curves, group)) for name, group in content["arms"].items()}
+        floors = {title: _arrays(scores) for title, scores in content["floors"].items()}
+        return Summary(content["command"], content["made"], content["settings"], arms, floors)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise InputError(f"{path}: is no summary of a run: {error}") from error
-    return Summary(stored.command, stored.made, stored.settings, arms, floors)
-
-
-@dataclass(frozen=True)
-class _StoredCurves:
-    """Those of an arm as JSON."""
-
-    name: str
-    group: str
-    title: str
-    values: dict[str, list[Any]]
-    axes: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A summary as JSON."""
-
-    format: int
-    command: str
-    made: dict[str, Any]
-    settings: dict[str, Any]
-    floors: dict[str, dict[str, list[Any]]]
-    arms: dict[str, list[_StoredCurves]]
 
 
 def join_summaries(summaries: Sequence[Summary]) -> Summary:
@@ -228,10 +203,10 @@ def _encode_curves(curves: ArmCurves) -> dict[str, Any]:
     return stored | ({"axes": axes} if axes else {})
 
 
-def _curves(stored: _StoredCurves) -> ArmCurves:
+def _decode_curves(stored: Mapping[str, Any]) -> ArmCurves:
     numbers = {"inf": math.inf, "-inf": -math.inf, None: math.nan}
-    axes = {name: numbers.get(value, value) for name, value in stored.axes.items()}
-    return ArmCurves(stored.name, stored.group, stored.title, _arrays(stored.values), axes)
+    axes = {name: numbers.get(value, value) for name, value in stored.get("axes", {}).items()}
+    return ArmCurves(stored["name"], stored["group"], stored["title"], _arrays(stored["values"]), axes)
 
 
 def _round_values(values: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -9,10 +9,7 @@ from typing import Any
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog, experiment_id
 
-from ..jobs.progress_bars import Event
-from ..jobs.run import Job
 from .arms import ArmSettings
-from .jobs import run_arm
 from .report import FIGURES, Presentation, StudyReport
 from .study import SeedRun, Study
 from .study_rows import axes_of, make_rows
@@ -56,29 +53,18 @@ def finite(value: Any) -> Any:
 class LiveRuns:
     """Logs each generation of an arm when its job reports that it is committed, from the job's start on."""
 
-    def __init__(self, log: WandbLog, jobs: Sequence[Job], study: Study[Any], presentation: Presentation[Any]) -> None:
+    def __init__(self, log: WandbLog, study: Study[Any], presentation: Presentation[Any]) -> None:
         self._log, self._study, self._presentation = log, study, presentation
-        self._arms: dict[str, tuple[SeedRun, ArmSettings]] = {
-            job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm
-        }
 
-    def __call__(self, event: Event) -> None:
-        if event.phase in ("start", "generation") and event.job in self._arms:
-            run, arm = self._arms[event.job]
-            last = event.phase == "generation" and event.done == event.total
-            self._log.attempt(lambda: self._update(run, arm, last=last))
+    def __call__(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
+        """Log the rows of an arm; the last time its run ends."""
+        self._log.attempt(lambda: self._update(run, arm, last=last))
 
     def _update(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-        rows = make_rows(self._study, run, arm)
-        tracked = arm_run(self._study, self._presentation, run, arm, rows)
+        tracked = arm_run(self._study, self._presentation, run, arm, make_rows(self._study, run, arm))
         self._log.log(tracked)
         if last:
             self._log.finish(tracked.name)
-
-    def complete(self) -> None:
-        """Log what events did not report in time, and end the runs of all arms."""
-        for run, arm in self._arms.values():
-            self._log.attempt(lambda run=run, arm=arm: self._update(run, arm, last=True))
 
 
 def study_run(

@@ -38,8 +38,7 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import select_motions
 
 from .low_pass import as_smooth_as
-from .own import CorrectorInputs, own_corrector
-from .table import CORRECTORS, is_own, stages
+from .own import CorrectorInputs
 
 MAX_PUSH_N = 300.0
 """Strongest push in the scenes of `randomized_dynamics`."""
@@ -57,21 +56,6 @@ LOW_PASS_SOURCE_COUNT = 64
 
 RANDOM_SOURCE_COUNT = 24
 """Generation-0 samples that say which share the random verifier keeps."""
-
-
-def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
-    """Return the corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
-
-    Names joined by "+" are built-in correctors that are applied in turn.
-
-    The first parameter of a user's function decides how it is called: `motion` (a Motion → a Motion), `values` (a
-    tensor → a tensor) or `samples` (Samples → Samples or Corrected). A function of `inputs` (CorrectorInputs →
-    Corrector) makes a corrector. Users' code runs in a separate process unless `inputs.in_process`.
-    """
-    if is_own(name):
-        return own_corrector(name, inputs)
-    correctors = [CORRECTORS.load(stage)(inputs) for stage in stages(name)]
-    return correctors[0] if len(correctors) == 1 else chain(*correctors, name=name)
 
 
 def none(inputs: CorrectorInputs) -> None:

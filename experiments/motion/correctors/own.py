@@ -13,6 +13,7 @@ from selfcorrect.correctors.contract import (
     Corrected,
     Corrector,
     call_corrector,
+    chain,
     evaluating,
     lift,
     load_state,
@@ -39,6 +40,7 @@ from .own_function import (
     load_there,
     locate_there,
 )
+from .table import CORRECTORS, is_own, stages
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,23 @@ class CorrectorInputs:
     """Engine in which correctors simulate."""
     reward: Reward | None = None
     """Reward fitted to what people preferred, if any."""
+
+
+def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
+    """Return the corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
+
+    Names joined by "+" are built-in correctors that are applied in turn.
+
+    The first parameter of a user's function decides how it is called: `motion` (a Motion → a Motion), `values` (a
+    tensor → a tensor) or `samples` (Samples → Samples or Corrected). A function of `inputs` (CorrectorInputs →
+    Corrector) makes a corrector. Users' code runs in a separate process unless `inputs.in_process`.
+    """
+    if name == "none":
+        return None
+    if is_own(name):
+        return own_corrector(name, inputs)
+    correctors = [CORRECTORS.load(stage)(inputs) for stage in stages(name)]
+    return correctors[0] if len(correctors) == 1 else chain(*correctors, name=name)
 
 
 def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = None) -> Corrector:

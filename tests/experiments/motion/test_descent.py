@@ -1,25 +1,17 @@
-"""Ancestry in the report: drift is predicted from label sizes and offspring variance alone."""
+"""Ancestry and remedies in the report."""
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from selfcorrect.analysis import theory
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.tables import (
-    Founders,
-    coverage_kept,
-    descent_table,
-    drift_of,
-    remedies_table,
-)
+from selfcorrect.experiments.motion.tables import descent_table, remedies_table
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
 
-FOUNDERS = Founders([3, 7, 10], near=np.array([[1, 0, 0], [0, 1, 0], [0, 0, 2], [0, 0, 0]]))
-LINES = theory.surviving_lineages(FOUNDERS.sizes, 4, 1.5)
+LINES = theory.surviving_lineages([3, 7, 10], 4, 1.5)
 
 
 def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:
@@ -49,30 +41,11 @@ OUTCOME = Outcome(
 )
 
 
-def test_drift_explains_all_of_what_it_predicts_and_half_of_twice_as_much():
-    arms = OUTCOME.curves["dct-mlp"]
-    predicted, share = drift_of(arms[REMEDIED], FOUNDERS)
-    assert (predicted.estimate, share.estimate) == pytest.approx((LINES[-1], 1))
-    assert drift_of(arms[ArmSettings("replace")], FOUNDERS)[1].estimate == pytest.approx(0.5)
-
-
-def test_coverage_kept_is_a_share_of_what_it_was():
-    arm = OUTCOME.curves["dct-mlp"][REMEDIED]
-    halved = replace(arm, values=arm.values | {"coverage": np.array([[0.8, 0.6, 0.4], [0.6, 0.5, 0.3]])})
-    kept_share, by_drift = coverage_kept(halved, FOUNDERS)
-    assert kept_share.estimate == pytest.approx(0.5)
-    assert by_drift.estimate == pytest.approx(
-        theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 2, 1.5)[-1] / 0.75
-    )
-
-
 def test_the_table_has_a_row_for_every_traced_arm():
-    rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME, FOUNDERS).rows}
+    rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME).rows}
     assert BASELINE.title not in rows
-    expected_share = f"{theory.coverage_by_drift(FOUNDERS.near, FOUNDERS.sizes, 4, 1.5)[-1] / 0.75:.2f}"
-    lines = f"{LINES[-1]:.2f}"
-    assert rows["lineages"] == [lines, lines, "1.00", "1.00", expected_share, "1.50", "1.50", "0.20", "0.60", "1.10"]
-    assert rows["uncorrected"][2] == "0.50"
+    assert rows["lineages"] == [f"{LINES[-1]:.2f}", "1.50", "1.50", "0.20", "0.60", "1.10"]
+    assert rows["uncorrected"][0] == f"{LINES[-1] ** 2:.2f}"
 
 
 def add_times(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:

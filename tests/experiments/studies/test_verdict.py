@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from selfcorrect.experiments.studies import verdict
-from selfcorrect.experiments.studies.results import ArmCurves, collect
+from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.tables import marked_cell
 from selfcorrect.experiments.studies.verdict import Effect, format_change, headline
 from selfcorrect.motion.measures.metrics import Metric
@@ -188,22 +188,3 @@ def test_an_interval_is_that_of_its_own_difference_and_within_the_bounds_of_the_
         np.testing.assert_equal((alone.change.low, alone.change.high), (effect.change.low, effect.change.high))
         assert not effect.change.low < -1
         assert not effect.change.high > 1
-
-
-ROWS = [
-    {"seed": seed, "generation": generation, "recall": 0.1 * generation + seed}
-    for seed in (0, 1)
-    for generation in (0, 1)
-]
-
-
-def test_rows_become_curves_whatever_their_order():
-    curves = collect(reversed(ROWS), "arm", "group", "title")
-    assert curves.values["recall"].tolist() == [[0.0, 0.1], [1.0, 1.1]]
-
-
-def test_missing_and_doubled_rows_are_refused():
-    with pytest.raises(ValueError, match=r"no metrics for \(seed, generation\) \(0, 1\)"):
-        collect([row for row in ROWS if (row["seed"], row["generation"]) != (0, 1)], "arm", "group", "title")
-    with pytest.raises(ValueError, match="two rows for seed 1, generation 0"):
-        collect([*ROWS, ROWS[2]], "arm", "group", "title")

@@ -9,16 +9,15 @@ import torch
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector, lift, name_of
-from selfcorrect.experiments.motion.correctors import builtin
+from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors import table as corrector_table
 from selfcorrect.experiments.motion.correctors.builtin import (
     MAX_LOAD_KG,
     RandomizedDynamicsCorrector,
     RandomVerifier,
-    build_corrector,
     draw_scene,
 )
-from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
@@ -38,9 +37,9 @@ def test_stages_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch, name: 
     rows = [CorrectorRow(stage_name, "", "") for stage_name in stages]
     table = Registry("corrector", rows)
     monkeypatch.setattr(table, "load", lambda stage_name: lambda inputs: stages[stage_name])
-    for module in (builtin, corrector_table):
+    for module in (own, corrector_table):
         monkeypatch.setattr(module, "CORRECTORS", table)
-    corrector = builtin.build_corrector(name, None)  # type: ignore[arg-type]
+    corrector = build_corrector(name, None)  # type: ignore[arg-type]
     ones = Samples.synthetic(torch.ones(2, 3), torch.zeros(2, dtype=torch.int64), 0)
     corrected = call_corrector(corrector, ones, streams(0)).samples.values
     assert torch.equal(corrected, torch.full((2, 3), value))
