@@ -19,13 +19,13 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import optimize, stats
 from torch import Tensor
+from toy_data.draws import zipf
 from toy_models.words import Categorical
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.datasets.toy.draws import zipf
 from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.statistics import UNMEASURED, Interval, mean_interval
 

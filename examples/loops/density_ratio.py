@@ -20,10 +20,10 @@ from published_remedies.density_ratio import Discrimination, towards_density_rat
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
+from toy_data.draws import SHAPES
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import TensorModel
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
+from toy_data.digits import mnist
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream
@@ -23,7 +24,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors, fit_anchors
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.datasets.toy.digits import bundled_digits, mnist
+from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.metrics.frechet import frechet_distance

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
+from toy_data.digits import mnist
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.correctors.anchors import Anchors, fit_anchors
-from selfcorrect.datasets.toy.digits import bundled_digits, mnist
+from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.loop.fitting import FitEpochs
 
 REAL = "real only"

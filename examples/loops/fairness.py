@@ -15,11 +15,11 @@ from typing import Self
 
 import torch
 from torch import Tensor
+from toy_data.draws import CELL_MEANS, people
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import CELL_MEANS, people
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task

@@ -20,6 +20,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from toy_data.draws import transitions, zipf
+from toy_data.text import Alphabet, documentation, select_evenly, split_windows
 from toy_models.language import LanguageModel
 from toy_models.words import entropy, word_task
 
@@ -27,8 +29,6 @@ from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import transitions, zipf
-from selfcorrect.datasets.toy.text import Alphabet, documentation, select_evenly, split_windows
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Evaluate, Task
 from selfcorrect.models.protocol import TensorModel

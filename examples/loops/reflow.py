@@ -16,10 +16,11 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
+from toy_data.draws import SHAPES
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.datasets.toy.draws import SHAPES, normal
+from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.models.protocol import TensorModel
 
 ANEW, REFLOW, MIXED = "real data only", "reflow", "reflow with real data"

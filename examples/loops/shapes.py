@@ -18,13 +18,13 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+from toy_data.draws import SHAPES
 from toy_models.kernel_density import KernelDensity
 
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import SHAPES
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics

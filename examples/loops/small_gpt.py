@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from hub_models import CausalLanguageModel, byte_level_tokenizer
 from torch import Tensor
+from toy_data.text import documentation
 from transformers import GPT2Config
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.datasets.toy.text import documentation
 
 REAL, PLAIN, TENTH, VERIFIED = "real only", "synthetic", "10 % kept", "verified"
 

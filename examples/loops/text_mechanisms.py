@@ -15,11 +15,11 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_data.text import Alphabet, documentation, select_evenly, split_windows
 from toy_models.language import LanguageModel
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.datasets.toy.text import Alphabet, documentation, select_evenly, split_windows
 from selfcorrect.loop.policy import Policy
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")

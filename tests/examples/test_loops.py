@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, load_loop
+from toy_data.draws import eight_gaussians
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import eight_gaussians
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.toy.study import load_settings, load_toys
 from selfcorrect.loop.policy import Replace

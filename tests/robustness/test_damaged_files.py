@@ -28,6 +28,7 @@ from robustness.damage import (
     sound,
 )
 from robustness.faults import attempt
+from toy_data.digits import read_idx
 
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SelfcorrectError
@@ -37,7 +38,6 @@ from selfcorrect.datasets.collections.dataset import read_all
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.datasets.toy.digits import read_idx
 from selfcorrect.experiments.data.sources import map_readable, measure_motion, open_source, summarise
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.motion import Motion

@@ -10,10 +10,10 @@ import pytest
 import torch
 from helpers import LOOPS, outcomes, run_toy
 from scipy import stats
+from toy_data.draws import CELL_MEANS, people
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.datasets.toy.draws import CELL_MEANS, people
 from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import LoopHistory

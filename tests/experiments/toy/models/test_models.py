@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, load_loop
+from toy_data.draws import SHAPES, eight_gaussians, zipf
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
-from selfcorrect.datasets.toy.draws import SHAPES, eight_gaussians, zipf
 from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.gaussian import Gaussian

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from toy_data.digits import mnist, read_idx
+from toy_data.text import Alphabet, documentation, split_windows
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.toy.digits import bundled_digits, mnist, read_idx
-from selfcorrect.datasets.toy.text import Alphabet, documentation, split_windows
+from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE
 
 

@@ -1,0 +1,1 @@
+"""Data of the loops beside this folder: digits, text, and draws whose truth is known."""
