@@ -12,8 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
-from selfcorrect.motion.checks.floor import HIGH_M
-from selfcorrect.motion.checks.ground_drift import floor_tilt_deg
+from selfcorrect.motion.checks.floor import HIGH_M, floor_tilt_deg
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace

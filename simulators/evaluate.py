@@ -15,8 +15,9 @@ from selfcorrect.motion.corrector_interface.results import (
     Repair,
     Stage,
 )
-from selfcorrect.motion.corrector_interface.timeline import Timeline, spans
+from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
+from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support

@@ -13,7 +13,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points
-from selfcorrect.motion.corrector_interface.timeline import spans
+from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.storage.files.strict_json import read_file_as

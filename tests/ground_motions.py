@@ -10,8 +10,8 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, world_poses
+from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support

@@ -18,16 +18,14 @@ import numpy as np
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import observe
 
 from ..body.curves import smooth_whittaker
-from ..body.leg_ik import Legs
 from ..body.soles import lowness_weights
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m
-from .gliding import GLIDES, GlideSettings, estimate_standing_glide
 from .planting import PlantFeet
 from .stance import PosedMotions
 
@@ -106,15 +104,13 @@ class StabilizeFloor:
     """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
     remove: bool = False
     """Remove all drift, which changes the path over the floor. Otherwise the root ends where it did."""
-    glides: GlideSettings = GLIDES
-    """Bounds of the glide of people who stand, which is always removed."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
         ground = motions.ground
         if ground is not None and ground.boxes:
             return cleaning
-        glides_m = self._estimate_glides_m(cleaning.posed)
+        glides_m = _find_glides_m(motions)
         posed = cleaning.posed.shift(-glides_m)
         floor_motions = self._estimate_floor_motions(posed, cleaning.noisy)
         removed_m = np.zeros_like(motions.root_m)
@@ -141,22 +137,22 @@ class StabilizeFloor:
         state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
 
-    def _estimate_glides_m(self, posed: PosedMotions) -> np.ndarray:
-        """Return where to bodies glide (N, T, 3) while they stand."""
-        motions = posed.motions
-        ankles = Legs.from_skeleton(motions.skeleton).ankles
-        glides_m = np.zeros_like(motions.root_m)
-        for index, root_m in enumerate(motions.root_m):
-            glide_m_s = estimate_standing_glide(posed.positions_m[index][:, ankles], root_m, motions.fps, self.glides)
-            glides_m[index, 1:, [0, 2]] = np.cumsum(glide_m_s, axis=0).T / motions.fps
-        return glides_m
-
     def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
         """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
         floor_motions = []
         for index, feet_m in enumerate(posed.feet_m):
             floor_motions.append(estimate_floor_motion(posed.motions[index], feet_m, self, noisy=noisy[index]))
         return floor_motions
+
+
+def _find_glides_m(motions: MotionBatch) -> np.ndarray:
+    """Return where to bodies glide (N, T, 3) while they stand, which is always removed."""
+    glides_m = np.zeros_like(motions.root_m)
+    for index, glide_m in enumerate(glides_m):
+        motion = motions[index]
+        glide_m[1 : len(motion), [0, 2]] = np.cumsum(observe(motion).standing_glide_m_s, axis=0) / motions.fps
+        glide_m[len(motion) :] = glide_m[len(motion) - 1]
+    return glides_m
 
 
 def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:

@@ -17,8 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.corrector_interface.timeline import spans
-from selfcorrect.motion.geometry.runs import holds_throughout
+from selfcorrect.motion.geometry.runs import holds_throughout, spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m, observe

@@ -12,9 +12,9 @@ from operator import attrgetter
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation.observation import observe_feet

@@ -15,8 +15,8 @@ from itertools import chain
 import numpy as np
 
 from selfcorrect.core.checks import Positive
-from selfcorrect.motion.corrector_interface.timeline import spans
 from selfcorrect.motion.geometry.kinematics import cached_poses
+from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import observe

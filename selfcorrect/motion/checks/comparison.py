@@ -17,8 +17,8 @@ from ..body.foot_frames import get_foot_frames
 from ..corrector_interface.grounding import find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
-from ..corrector_interface.timeline import Contact, Timeline, spans
-from ..geometry.runs import find_runs
+from ..corrector_interface.timeline import Contact, Timeline
+from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
 from ..motion import Motion

@@ -1,4 +1,4 @@
-"""Rules of the floor: bodies below it, hovering above it, sliding on it, and floors that are not at y = 0."""
+"""Rules of the floor: bodies below it, above it, sliding or gliding on it, and floors that lean or are not at y = 0."""
 
 import numpy as np
 
@@ -245,3 +245,19 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
     lowest_m = (features.ground_m + features.lowest_m)[first:stop]
     low_m, high_m = np.percentile(lowest_m, (10, 90))
     return float(low_m) if high_m - low_m < _LEVEL_FLOAT_M else None
+
+
+def gliding_m_s(features: MotionFeatures) -> Measurement:
+    """Speed at which a body that stands for two seconds glides along the floor."""
+    if not features.has_feet or len(features) < 2:
+        return Measurement.empty()
+    speeds_m_s = norms(features.observation.standing_glide_m_s)
+    return Measurement.from_frames(np.append(speeds_m_s, speeds_m_s[-1:]), "feet")
+
+
+def floor_tilt_deg(features: MotionFeatures) -> Measurement:
+    """Angle between the horizontal and the plane on which the feet stand; empty if nothing shows it."""
+    if not features.has_feet or features.motion.ground is not None:
+        return Measurement.empty()
+    plane = features.floor_plane
+    return Measurement.from_scalar(plane.tilt_deg, "floor") if plane.stances else Measurement.empty()

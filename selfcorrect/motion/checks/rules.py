@@ -4,7 +4,7 @@
 """
 
 from ..measures.ground_plane import TILTED_DEG
-from . import body, floor, ground_drift, pace, smoothness, walking
+from . import body, floor, pace, smoothness, walking
 from .findings import Rule
 
 _CLEAN = "hardly any of CMU's clean clips breaks it"
@@ -71,7 +71,7 @@ RULES = (
         unit="°",
         message="the floor under the feet is tilted by {value:.1f}°",
         source=_CLEAN,
-        measure=ground_drift.floor_tilt_deg,
+        measure=floor.floor_tilt_deg,
     ),
     Rule(
         code="F7",
@@ -81,7 +81,7 @@ RULES = (
         unit="m/s",
         message="glides at {value:.2f} m/s while standing",
         source=_CLEAN,
-        measure=ground_drift.gliding_m_s,
+        measure=floor.gliding_m_s,
     ),
     Rule(
         code="F8",

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from ..geometry.runs import find_runs
+from ..geometry.runs import spans
 
 BEARS_BODYWEIGHTS = 0.05
 """A part of the body bears weight if it carries more than this."""
@@ -109,15 +109,3 @@ class Timeline:
             for first, last in spans(loads > BEARS_BODYWEIGHTS, gap):
                 contacts.append(Contact(part, first, last, float(loads[first : last + 1].mean())))
         return contacts
-
-
-def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
-    """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart count
-    together.
-    """
-    runs: list[tuple[int, int]] = []
-    for start, stop in find_runs(holds):
-        is_joined = runs and start - runs[-1][1] <= longest_gap + 1
-        first = runs.pop()[0] if is_joined else start
-        runs.append((first, stop - 1))
-    return runs

@@ -11,6 +11,18 @@ def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
     return [(start, stop) for start, stop in runs if stop - start >= shortest]
 
 
+def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
+    """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart count
+    together.
+    """
+    runs: list[tuple[int, int]] = []
+    for start, stop in find_runs(holds):
+        is_joined = runs and start - runs[-1][1] <= longest_gap + 1
+        first = runs.pop()[0] if is_joined else start
+        runs.append((first, stop - 1))
+    return runs
+
+
 def holds_throughout(holds: np.ndarray, frames: int) -> np.ndarray:
     """Return (T − frames + 1, ...) whether something, in (T, ...), holds in a frame and the `frames` − 1 after it."""
     counts = np.zeros((len(holds) + 1, *holds.shape[1:]), dtype=int)

@@ -27,6 +27,7 @@ from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, Skeleton
 from . import thresholds as limits
 from .foot_paths import FootPaths, find_heels_and_toes
+from .gliding import estimate_standing_glide
 from .stance_model import StanceModel
 from .stances import (
     LEVEL,
@@ -80,6 +81,7 @@ class Observation:
         """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
         self._toe_offset_m = _find_toe_offset_m(motion.skeleton)
         self._labels = motion.contacts
+        self._root_m = motion.root_m
 
     def __len__(self) -> int:
         return len(self.feet_m)
@@ -230,6 +232,11 @@ class Observation:
     def glide_m_s(self) -> np.ndarray:
         """(2,) velocity along x and z of a belt beneath a body that walks on the spot; else 0."""
         return self._perception.paths.glide_m_s
+
+    @cached_property
+    def standing_glide_m_s(self) -> np.ndarray:
+        """(T − 1, 2) velocity along x and z at which a body that stands glides from frame to frame; else 0."""
+        return estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
 
     @property
     def noise_m(self) -> np.ndarray:

@@ -101,3 +101,24 @@ ANKLE_RISE_M = 0.062
 """Usual height of ankles above toe joints in flat feet whose toe joints have soles of the usual depth."""
 DEEPER_SHARE = 0.55
 """Share by which soles are deeper where ankles rise less: rigs place toe joints higher or lower in the same foot."""
+
+STAND_S = 2.0
+"""Shortest time in which neither foot steps, so that a glide of a body that stands shows."""
+STAND_GAP_S = 0.1
+"""Longest interruption that does not end it."""
+STEPS_M_S = 0.04
+"""Feet that step move against each other, or up or down, by more than this."""
+SLOWEST_GLIDE_M_S = 0.012
+"""Slowest mean speed of such a glide. CMU clips show none."""
+RIDES_M_S = 0.3
+"""A faster stand is a ride."""
+SHORTEST_GLIDE_M = 0.04
+"""Shortest distance of a glide."""
+STRAIGHT_GLIDE = 0.6
+"""Share of the feet's way that a glide covers between its ends; swaying bodies come back."""
+ROOT_SHARES = (0.5, 2.0)
+"""Bounds of the root's distance as a multiple of the distance of the feet."""
+STAND_SMOOTHED_S = 0.15
+"""Standard deviation of the Gaussian that smooths the velocities of a stand."""
+STAND_FADES_S = 0.3
+"""Time in which a glide begins and ends."""

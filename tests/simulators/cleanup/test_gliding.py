@@ -10,7 +10,7 @@ import pytest
 from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.gliding import estimate_standing_glide
+from selfcorrect.motion.observation.gliding import estimate_standing_glide
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 from ...made_motions import KINDS, made_motion

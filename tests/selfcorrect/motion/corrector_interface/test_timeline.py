@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from selfcorrect.motion.corrector_interface.timeline import Contact, Timeline, spans
+from selfcorrect.motion.corrector_interface.timeline import Contact, Timeline
+from selfcorrect.motion.geometry.runs import spans
 
 
 def timeline(loads_bodyweights: np.ndarray, parts: tuple[str, ...]) -> Timeline:
