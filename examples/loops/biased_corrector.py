@@ -20,13 +20,12 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 from torch import Tensor
 from toy_data.draws import zipf
-from toy_models.words import Categorical
+from toy_models.regression import LinearRegression, regression_replace_error
+from toy_models.words import Categorical, expected_vocabulary
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.statistics import UNMEASURED, Interval, mean_interval
 
 UNVERIFIED = "no verifier"
@@ -132,8 +131,8 @@ def claim_of_beliefs(settings: BiasedCorrector) -> list[claims.Claim]:
     distance_after = claims.value_at(wrong, "mean_weight", 1) - 1 - largest
     first_step = claims.ratio_of_means(distance_after, distance_before)
     synthetic_count = round(settings.synthetic_per_real * settings.samples)
-    first_error = theory.regression_replace_error(settings.samples, settings.dimension, 1.0, 0)[0]
-    error_per_generation = theory.regression_replace_error(synthetic_count, settings.dimension, 1.0, 0)[0]
+    first_error = regression_replace_error(settings.samples, settings.dimension, 1.0, 0)[0]
+    error_per_generation = regression_replace_error(synthetic_count, settings.dimension, 1.0, 0)[0]
     unverified_error = float(first_error + settings.generations * error_per_generation)
 
     def fit_contraction(curves: claims.Curves) -> sc.statistics.Interval:
@@ -188,7 +187,7 @@ def accept_frequent_words(known_count: int, pass_rate: float) -> Corrector:
 def predict_vocabulary(settings: BiasedCorrector) -> dict[str, np.ndarray]:
     """Return the expected number of words in use without selection, (T + 1,)."""
     frequencies = zipf(settings.words.size).numpy()
-    vocabulary = theory.expected_vocabulary(frequencies, settings.words.count, settings.generations + 1)
+    vocabulary = expected_vocabulary(frequencies, settings.words.count, settings.generations + 1)
     return {FREE: vocabulary[1:]}
 
 

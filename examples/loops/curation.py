@@ -11,10 +11,9 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from toy_models.words import entropy, make_rater, word_task
+from toy_models.words import curated_categories, entropy, make_rater, word_task
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.bias import best_of
 from selfcorrect.loop.policy import Augment, Replace
@@ -83,7 +82,7 @@ def toy(settings: Curation) -> toys.Toy:
 
 def _predict_categories(settings: Curation, rewards: np.ndarray, real_share: float = 0.0) -> np.ndarray:
     """Return probabilities (T + 1, V) for infinitely many samples."""
-    return theory.curated_categories(settings.probabilities, rewards, real_share, settings.generations)
+    return curated_categories(settings.probabilities, rewards, real_share, settings.generations)
 
 
 def set_up(settings: Curation, stream: Stream) -> toys.Setup:

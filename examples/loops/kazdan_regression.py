@@ -11,11 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from toy_models.regression import (
+    LinearRegression,
+    regression_accumulate_error,
+    regression_replace_error,
+    true_pairs,
+    weight_errors,
+)
+
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
-from selfcorrect.experiments.toy.gaussian.linear import true_pairs, weight_errors
-from selfcorrect.experiments.toy.models.regression import LinearRegression
 
 REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
 
@@ -45,8 +50,8 @@ def toy(settings: KazdanRegression) -> toys.Toy:
         subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
         arguments = (size, settings.dimension, settings.noise, settings.generations)
-        predicted[replace] = theory.regression_replace_error(*arguments)
-        predicted[accumulate] = theory.regression_accumulate_error(*arguments)
+        predicted[replace] = regression_replace_error(*arguments)
+        predicted[accumulate] = regression_accumulate_error(*arguments)
         first = claims.final_difference(replace, subsample, "error")
         statements.append(claims.expect_above(f"n = {size}: subsampling errs less than replacing", first))
         second = claims.final_difference(subsample, accumulate, "error")

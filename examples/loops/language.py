@@ -23,10 +23,9 @@ from torch import Tensor
 from toy_data.draws import transitions, zipf
 from toy_data.text import Alphabet, documentation, select_evenly, split_windows
 from toy_models.language import LanguageModel
-from toy_models.words import entropy, word_task
+from toy_models.words import entropy, expected_simpson, expected_vocabulary, word_task
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
@@ -156,7 +155,7 @@ class WordChain(toys.ToySettings):
         count = self.generations + 1
         rows: dict[str, list[np.ndarray]] = {NONE: [], TENTH: [], ALL: []}
         for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
-            rows[NONE].append(theory.expected_simpson(row, draws, count)[1:])
+            rows[NONE].append(expected_simpson(row, draws, count)[1:])
             rows[TENTH].append(kept_simpson(row, draws, 0.1, count)[1:])
             rows[ALL].append(accumulated_simpson(row, draws, count)[1:])
         return {arm: np.stack(curves, axis=-1) for arm, curves in rows.items()}
@@ -165,7 +164,7 @@ class WordChain(toys.ToySettings):
         """Return the predicted number of transitions in use if no texts are kept, (T + 1,)."""
         by_row = []
         for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
-            by_row.append(theory.expected_vocabulary(row, draws, self.generations + 1)[1:])
+            by_row.append(expected_vocabulary(row, draws, self.generations + 1)[1:])
         return np.sum(by_row, axis=0)
 
     def make_sweep(self) -> toys.Sweep:
@@ -290,8 +289,8 @@ def toy(settings: Language) -> toys.Toy:
     true_rate = np.full(chain.generations + 1, float(chain.truth.entropy_rate()))
     frequencies = zipf(settings.words).numpy()
     count = settings.word_generations + 1
-    vocabulary = {WORDS: theory.expected_vocabulary(frequencies, settings.word_count, count)[1:]}
-    simpson = {WORDS: theory.expected_simpson(frequencies, settings.word_count, count)[1:]}
+    vocabulary = {WORDS: expected_vocabulary(frequencies, settings.word_count, count)[1:]}
+    simpson = {WORDS: expected_simpson(frequencies, settings.word_count, count)[1:]}
     times = (settings.word_generations // 2, settings.word_generations)
     bundles = [
         toys.bundle_replicates("words", settings.seed, partial(set_up_words, settings)),

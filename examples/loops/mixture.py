@@ -14,9 +14,9 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.words import expected_simpson
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
@@ -126,7 +126,7 @@ QUICK = MixtureLoop(generations=12, seeds=12)
 
 def toy(settings: MixtureLoop) -> toys.Toy:
     """Declare all arms."""
-    simpson = theory.expected_simpson(TRUTH.weights.numpy(), settings.real_count, settings.generations + 1)[-1]
+    simpson = expected_simpson(TRUTH.weights.numpy(), settings.real_count, settings.generations + 1)[-1]
 
     def measure_remainder(key: str) -> claims.Quantity:
         """The last generation, over the mean of generation 0."""

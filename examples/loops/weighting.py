@@ -16,11 +16,11 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.regression import LinearRegression
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
-from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.loop.policy import FreshSource
 
 

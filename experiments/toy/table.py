@@ -40,7 +40,6 @@ TOYS = Registry(
             "A Gaussian under each data policy",
             "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
         ),
-        _toy("linear", "Linear regression on its own labels", "Gerstgrasser et al. 2024"),
     ],
     row_type=ToyRow,
     also="all, or a Python file as in examples/loops",

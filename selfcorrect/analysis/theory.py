@@ -12,43 +12,20 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate, stats
-from scipy.special import digamma, expit
+from scipy.special import digamma
 
 from ..core.errors import SettingError
 
 # ---------------------------------------------------------------- stability of the augmented loop
 
 
-def contraction_bound(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> float:
-    """Return the guaranteed contraction per generation, ρ / (1 + γ) with ρ = λκ / (1 − λκ); infinite if λκ ≥ 1.
-
-    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3. κ is 1 + εL/α. Here α is the strong
-    concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its Hessian in the data, ε
-    the Wasserstein error of the model class. Assumes infinitely many samples and a start near the optimum. An upper
-    bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        condition: κ, at least 1.
-    """
-    product = _at_least_zero("synthetic_ratio", synthetic_ratio) * condition
-    return math.inf if product >= 1 else product / (1 - product) / (1 + strength)
-
-
-def is_guaranteed_stable(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
-    """Return whether λκ < (1 + γ) / (2 + γ).
-
-    The sufficient condition of Gillman et al. 2024, and for γ = 0 the condition of Bertrand et al. 2024.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        condition: κ, at least 1.
-    """
-    return _at_least_zero("synthetic_ratio", synthetic_ratio) < guaranteed_ratio(strength, condition)
-
-
 def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
-    """The λ below which `is_guaranteed_stable`: (1 + γ) / (2 + γ) / κ, at most 1 / κ for the full corrector."""
+    """Return the λ below which a loop is guaranteed to be stable: (1 + γ) / (2 + γ) / κ, at most 1 / κ.
+
+    The sufficient condition λκ < (1 + γ) / (2 + γ) of Gillman et al. 2024, and for γ = 0 the condition of Bertrand et
+    al. 2024. κ ≥ 1 is 1 + εL/α. Here α is the strong concavity of the expected log-likelihood at its optimum, L the
+    Lipschitz constant of its Hessian in the data, ε the Wasserstein error of the model class.
+    """
     share = 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)
     return share / condition
 
@@ -293,102 +270,6 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
     return step * np.arange(1, generations + 2)
-
-
-# ---------------------------------------------------------------- linear regression
-
-
-def regression_replace_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
-    """Excess test error of a fully synthetic linear-regression loop, σ² d / (T − d − 1) · (t + 1), shape (t + 1,).
-
-    Mobahi et al. 2020; Dohmatob et al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal
-    covariates per generation, least squares, fresh noise of standard deviation σ. Exact.
-
-    Args:
-        samples: T, number of samples per generation.
-        noise: σ, standard deviation of the noise.
-        generations: t, number of generations after generation 0.
-    """
-    return noise**2 * dimension / (samples - dimension - 1) * np.arange(1, generations + 2)
-
-
-def regression_accumulate_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
-    """Excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1), shape (t + 1,).
-
-    Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats a single design.
-    This is the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are
-    exchangeable.
-
-    Args:
-        samples: T, number of samples per generation.
-        noise: σ, standard deviation of the noise.
-        generations: t, number of generations after generation 0.
-    """
-    index = np.arange(1, generations + 2)
-    return noise**2 * np.cumsum(dimension / (index * (index * samples - dimension - 1)))
-
-
-# ---------------------------------------------------------------- categories and words
-
-
-def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Expected Σ p² of a fully synthetic categorical loop, 1 − (1 − 1/n)^t (1 − Σ p₀²), shape (t + 1,).
-
-    Seddik et al. 2024, Theorem 1 (a single context of their next-token model); t = 0 is the true distribution, and a
-    model estimated from n real words is a step further. Exact; 1 is total collapse onto a word.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-    """
-    start = float(np.square(probabilities).sum())
-    return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
-
-
-def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
-
-    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever happens to other words. So its chance of
-    extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
-    draws. Exact.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-    """
-    probabilities = np.asarray(probabilities, dtype=float)
-    counts = np.arange(n + 1)
-    chain = stats.binom.pmf(counts[None, :], n, counts[:, None] / n)
-    distribution = stats.binom.pmf(counts[None, :], n, probabilities[:, None])
-    alive = [float((probabilities > 0).sum())]
-    for _ in range(generations):
-        alive.append(float((1 - distribution[:, 0]).sum()))
-        distribution = distribution @ chain
-    return np.array(alive)
-
-
-def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
-    """Categorical distributions under curation by pairs, shape (t + 1, categories).
-
-    Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability of its reward. So p ← p ·
-    H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
-    Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        rewards: (categories,), or (raters, categories) for raters chosen evenly.
-        generations: t, number of generations after generation 0.
-    """
-    real = np.asarray(probabilities, dtype=float)
-    raters = np.atleast_2d(np.asarray(rewards, dtype=float))
-    wins = expit(raters[:, :, None] - raters[:, None, :]).mean(0)
-    history = [real]
-    for _ in range(generations):
-        curated = history[-1] * (wins @ history[-1])
-        history.append(real_share * real + (1 - real_share) * curated / curated.sum())
-    return np.array(history)
 
 
 # ---------------------------------------------------------------- lines of descent

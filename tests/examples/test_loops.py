@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import assert_is_a_model_for_loops, load_loop
+from helpers import LOOPS, assert_is_a_model_for_loops, load_loop
 from toy_data.draws import eight_gaussians
 
 from selfcorrect.core.errors import SettingError
@@ -92,7 +92,7 @@ FAILING = LOOP.replace("def toy(settings):", "def toy(settings):\n    settings.s
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_file_runs_like_a_named_loop_and_resumes(workers: int, tmp_path: Path) -> None:
     (tmp_path / "my_loop.py").write_text(LOOP)
-    command = ToyCommand((str(tmp_path / "my_loop.py"), "linear"), tmp_path / "run", quick=True, workers=workers)
+    command = ToyCommand((LOOPS["linear"], str(tmp_path / "my_loop.py")), tmp_path / "run", quick=True, workers=workers)
     assert command.run() == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert [(row["name"], row["source"]) for row in results][1] == ("my-loop", "nobody")

@@ -8,6 +8,9 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.special import expit
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
@@ -85,3 +88,63 @@ def make_rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tens
 def entropy(probabilities: Tensor) -> Tensor:
     """Return the entropy of distributions (…, V) in nats; its exponential is the effective number of categories."""
     return torch.special.entr(probabilities).sum(-1)
+
+
+def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected Σ p² of a fully synthetic categorical loop, 1 − (1 − 1/n)^t (1 − Σ p₀²), shape (t + 1,).
+
+    Seddik et al. 2024, Theorem 1 (a single context of their next-token model); t = 0 is the true distribution, and a
+    model estimated from n real words is a step further. Exact; 1 is total collapse onto a word.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
+    """
+    start = float(np.square(probabilities).sum())
+    return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
+
+
+def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
+    """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
+
+    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever happens to other words. So its chance of
+    extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
+    draws. Exact.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        n: Number of real samples.
+        generations: t, number of generations after generation 0.
+    """
+    probabilities = np.asarray(probabilities, dtype=float)
+    counts = np.arange(n + 1)
+    chain = stats.binom.pmf(counts[None, :], n, counts[:, None] / n)
+    distribution = stats.binom.pmf(counts[None, :], n, probabilities[:, None])
+    alive = [float((probabilities > 0).sum())]
+    for _ in range(generations):
+        alive.append(float((1 - distribution[:, 0]).sum()))
+        distribution = distribution @ chain
+    return np.array(alive)
+
+
+def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
+    """Categorical distributions under curation by pairs, shape (t + 1, categories).
+
+    Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability of its reward. So p ← p ·
+    H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
+    Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
+
+    Args:
+        probabilities: (categories,) true distribution.
+        rewards: (categories,), or (raters, categories) for raters chosen evenly.
+        generations: t, number of generations after generation 0.
+    """
+    real = np.asarray(probabilities, dtype=float)
+    raters = np.atleast_2d(np.asarray(rewards, dtype=float))
+    wins = expit(raters[:, :, None] - raters[:, None, :]).mean(0)
+    history = [real]
+    for _ in range(generations):
+        curated = history[-1] * (wins @ history[-1])
+        history.append(real_share * real + (1 - real_share) * curated / curated.sum())
+    return np.array(history)

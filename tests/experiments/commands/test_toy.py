@@ -35,7 +35,7 @@ def interval(_: object) -> Interval:
 
 @pytest.mark.slow
 def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_path: Path) -> None:
-    command = ToyCommand(names=(LOOPS["provenance"], "linear"), out=tmp_path, quick=True, workers=1)
+    command = ToyCommand(names=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1)
     command.run()
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") >= 2
@@ -53,7 +53,7 @@ def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_p
 
 @pytest.mark.slow
 def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp_path: Path) -> None:
-    command = ToyCommand(names=("linear",), out=tmp_path, quick=True, workers=1)
+    command = ToyCommand(names=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1)
     command.run()
     results = json.loads((tmp_path / "results.json").read_text())
     gone, damaged = sorted(tmp_path.rglob("measured.json"))
@@ -69,7 +69,7 @@ def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp
 @pytest.mark.slow
 def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_toy_module(LOOPS["provenance"]).Detector, "mix", without_samples)
-    assert ToyCommand(names=(LOOPS["provenance"], "linear"), out=tmp_path, quick=True, workers=1).run() == 1
+    assert ToyCommand(names=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "no samples are left" in (tmp_path / "report.html").read_text()
 
@@ -80,7 +80,7 @@ def test_figures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypa
         raise ValueError("no ink")
 
     monkeypatch.setattr("selfcorrect.experiments.studies.figures.draw", broken)
-    assert ToyCommand(names=("linear",), out=tmp_path, quick=True, workers=1).run() == 1
+    assert ToyCommand(names=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "linear figures stopped: no ink" in (tmp_path / "report.html").read_text()
 
@@ -90,8 +90,8 @@ def without_samples(*_: object) -> None:
 
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
-    assert select_toys(["all"]) == select_toys(["linear", "all"]) == TOYS.names
-    assert select_toys(["linear", "gaussian-correct", "linear"]) == ["gaussian-correct", "linear"]
+    assert select_toys(["all"]) == select_toys(["gaussian-correct", "all"]) == TOYS.names
+    assert select_toys(["gaussian-collapse", "gaussian-correct", "gaussian-collapse"]) == TOYS.names
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
@@ -107,8 +107,8 @@ def test_options_reach_the_settings_that_have_them() -> None:
 
 
 def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["toy", "linear", LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
-    assert f"--gamma is no setting of linear, {LOOPS['curation']}" in capsys.readouterr().err
+    assert main(["toy", "gaussian-collapse", LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
+    assert f"--gamma is no setting of gaussian-collapse, {LOOPS['curation']}" in capsys.readouterr().err
     assert main(["toy", "gaussian-correct", "--n", "10", "20", "--quick"]) == 2
     assert "toy gaussian-correct takes one --n, got 10, 20" in capsys.readouterr().err
     assert main(["toy", "gaussian-correct", "--gamma", "1", "--quick"]) == 2

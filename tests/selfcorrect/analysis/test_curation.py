@@ -7,8 +7,7 @@ import pytest
 from helpers import load_loop
 from scipy.optimize import minimize
 
-from selfcorrect.analysis.theory import curated_categories
-
+curated_categories = load_loop("curation").curated_categories
 exchanged_curation = load_loop("cross-curation").exchanged_curation
 nash_bargaining = load_loop("pluralistic").nash_bargaining
 START = np.array([0.3, 0.25, 0.2, 0.15, 0.1])

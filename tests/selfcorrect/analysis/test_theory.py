@@ -10,6 +10,13 @@ from helpers import load_loop
 
 from selfcorrect.analysis import theory
 
+regression_replace_error = load_loop("linear").regression_replace_error
+regression_accumulate_error = load_loop("linear").regression_accumulate_error
+expected_vocabulary = load_loop("language").expected_vocabulary
+expected_simpson = load_loop("language").expected_simpson
+curated_categories = load_loop("curation").curated_categories
+contraction_bound = load_loop("stability").contraction_bound
+is_guaranteed_stable = load_loop("stability").is_guaranteed_stable
 optimal_real_weight = load_loop("weighting").optimal_real_weight
 tolerated_ratio = load_loop("provenance").tolerated_ratio
 needed_true_positive_rate = load_loop("provenance").needed_true_positive_rate
@@ -69,15 +76,15 @@ def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never
     for ratio in (0.01, 0.3, 0.9, 5.0):
         for strength in (0.0, 0.5, 3.0):
             exact = float(theory.linear_contraction(ratio, strength))
-            assert exact <= theory.contraction_bound(ratio, strength)
-    assert theory.contraction_bound(0.001) == pytest.approx(float(theory.linear_contraction(0.001)), rel=0.01)
+            assert exact <= contraction_bound(ratio, strength)
+    assert contraction_bound(0.001) == pytest.approx(float(theory.linear_contraction(0.001)), rel=0.01)
 
 
 @pytest.mark.parametrize(("strength", "limit"), [(0.0, 0.5), (1.0, 2 / 3), (8.0, 0.9)])
 def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, limit: float) -> None:
-    assert theory.is_guaranteed_stable(limit - 0.001, strength)
-    assert not theory.is_guaranteed_stable(limit + 0.001, strength)
-    assert not theory.is_guaranteed_stable(limit - 0.001, strength, condition=1.1)
+    assert is_guaranteed_stable(limit - 0.001, strength)
+    assert not is_guaranteed_stable(limit + 0.001, strength)
+    assert not is_guaranteed_stable(limit - 0.001, strength, condition=1.1)
     assert theory.guaranteed_ratio(strength) == pytest.approx(limit)
     assert theory.guaranteed_ratio(strength, condition=1.1) == pytest.approx(limit / 1.1)
     assert theory.guaranteed_ratio(np.inf) == 1.0
@@ -177,10 +184,10 @@ def regression_errors(generator, samples: int, dimension: int, generations: int,
 def test_regression_loops_follow_their_sums(generator) -> None:
     replaced = regression_errors(generator, 30, 5, 6, accumulate=False)
     accumulated = regression_errors(generator, 30, 5, 6, accumulate=True)
-    assert theory.regression_replace_error(30, 5, 0.5, 6) == pytest.approx(replaced, rel=0.12)
-    assert theory.regression_accumulate_error(30, 5, 0.5, 6) == pytest.approx(accumulated, rel=0.12)
-    limit = theory.regression_replace_error(30, 5, 0.5, 0)[0] * math.pi**2 / 6
-    assert theory.regression_accumulate_error(30, 5, 0.5, 1000)[-1] < limit
+    assert regression_replace_error(30, 5, 0.5, 6) == pytest.approx(replaced, rel=0.12)
+    assert regression_accumulate_error(30, 5, 0.5, 6) == pytest.approx(accumulated, rel=0.12)
+    limit = regression_replace_error(30, 5, 0.5, 0)[0] * math.pi**2 / 6
+    assert regression_accumulate_error(30, 5, 0.5, 1000)[-1] < limit
 
 
 def test_verified_step_is_a_truncated_mean_whose_slope_is_the_contraction(generator) -> None:
@@ -201,8 +208,8 @@ def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
         current = generator.multinomial(n, current) / n
         vocabulary.append((current > 0).sum(1).mean())
         simpson.append(np.square(current).sum(1).mean())
-    assert theory.expected_vocabulary(probabilities, n, 8) == pytest.approx(np.array(vocabulary), rel=0.01)
-    assert theory.expected_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
+    assert expected_vocabulary(probabilities, n, 8) == pytest.approx(np.array(vocabulary), rel=0.01)
+    assert expected_simpson(probabilities, n, 8) == pytest.approx(np.array(simpson), rel=0.01)
 
 
 @pytest.mark.slow
@@ -223,8 +230,8 @@ def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
 
 def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
     arguments = (np.array([0.5, 0.3, 0.2]), 40)
-    assert kept_simpson(*arguments, 0.0, 9) == pytest.approx(theory.expected_simpson(*arguments, 9))
-    assert kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(theory.expected_simpson(*arguments, 1)[1])
+    assert kept_simpson(*arguments, 0.0, 9) == pytest.approx(expected_simpson(*arguments, 9))
+    assert kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(expected_simpson(*arguments, 1)[1])
 
 
 def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
@@ -246,23 +253,23 @@ def test_curation_is_what_pairwise_choices_do(generator) -> None:
     pairs = generator.choice(3, (200_000, 2), p=probabilities)
     first_wins = generator.random(len(pairs)) < 1 / (1 + np.exp(rewards[pairs[:, 1]] - rewards[pairs[:, 0]]))
     winners = np.where(first_wins, pairs[:, 0], pairs[:, 1])
-    step = theory.curated_categories(probabilities, rewards, 0.0, 1)[1]
+    step = curated_categories(probabilities, rewards, 0.0, 1)[1]
     assert step == pytest.approx(np.bincount(winners) / len(winners), abs=0.005)
 
 
 def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
     probabilities = np.array([0.4, 0.4, 0.2])
     rewards = np.array([0.0, 1.0, 2.0])
-    history = theory.curated_categories(probabilities, rewards, 0.0, 200)
+    history = curated_categories(probabilities, rewards, 0.0, 200)
     assert history.sum(1) == pytest.approx(1.0)
     assert (np.diff(history @ np.exp(rewards)) >= -1e-12).all()
     assert history[-1, 2] == pytest.approx(1.0)
-    assert theory.curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
+    assert curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
 
 
-def test_negative_ratio_is_refused() -> None:
-    with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
-        theory.contraction_bound(-1.0)
+def test_negative_variance_is_refused() -> None:
+    with pytest.raises(ValueError, match="offspring variance must not be negative, got -1"):
+        theory.line_sizes(4, -1.0)
 
 
 def test_lines_of_a_population_of_two():

@@ -12,7 +12,6 @@ from toy_data.draws import SHAPES, eight_gaussians, zipf
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
-from selfcorrect.experiments.toy.models.regression import LinearRegression
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.models.training import batches
@@ -23,6 +22,7 @@ VariationalAutoencoder = load_loop("shapes").VariationalAutoencoder
 KernelDensity = load_loop("shapes").KernelDensity
 MarkovChain = load_loop("language").MarkovChain
 LanguageModel = load_loop("language").LanguageModel
+LinearRegression = load_loop("linear").LinearRegression
 Categorical = load_loop("biased-corrector").Categorical
 Mixture = load_loop("mixture").Mixture
 STREAM = streams(5)

@@ -1,1 +1,0 @@
-"""Small generative models of the toy loops."""
