@@ -30,7 +30,7 @@ class Format:
     reader: str | None
     """Reader, as "module:function" below this package; None if it is not read."""
     writer: str | None
-    """Writer, likewise; None if it is not written."""
+    """Writer of any motion, likewise; None if only a file that was read is written, by its reader."""
     written_as: str = ""
     """Suffix of what is written for a file of a format that is only read, "" for its own."""
     recognises: str | None = None
@@ -38,8 +38,6 @@ class Format:
     to."""
     extra: str = ""
     """The optional extra to install for it, "" for none."""
-    needs_fps: bool = False
-    """If its files state no frame rate, so that an option has to."""
 
 
 DICTIONARY = "people.dictionaries:open_dictionary"
@@ -50,17 +48,12 @@ FORMATS = (
            "rigs.bvh_body:open_bvh", "rigs.bvh:write_motion"),
     Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, "people.amass:write"),
     Format("kimodo", (".npz",), "joints and rotations as of Kimodo, y up, 30 fps", DICTIONARY, "people.kimodo:write"),
-    Format("hy-motion", (".npz",), "SMPL-H parameters as of HY-Motion, y up, 30 fps",
-           DICTIONARY, "people.saving:write_hy_motion"),
-    Format("gvhmr", (".pt", ".pth"), "SMPL-X parameters as of GVHMR, y up, 30 fps",
-           DICTIONARY, "people.saving:write_gvhmr"),
-    Format("gem-x", (".pt",), "SOMA parameters as of GEM-X, y up, 30 fps", DICTIONARY, "people.saving:write_gem_x"),
-    Format("wham", (".pkl", ".p"), "SMPL parameters as of WHAM, y up",
-           DICTIONARY, "people.saving:write_wham", needs_fps=True),
-    Format("prompthmr", (".pkl",), "SMPL-X parameters as of PromptHMR, y up",
-           DICTIONARY, "people.saving:write_prompthmr", needs_fps=True),
-    Format("sam-3d-body", (".pkl",), "frames of joints as of SAM 3D Body, as a camera sees them",
-           DICTIONARY, "people.saving:write_sam3d", needs_fps=True),
+    Format("hy-motion", (".npz",), "SMPL-H parameters as of HY-Motion, y up, 30 fps", DICTIONARY, None),
+    Format("gvhmr", (".pt", ".pth"), "SMPL-X parameters as of GVHMR, y up, 30 fps", DICTIONARY, None),
+    Format("gem-x", (".pt",), "SOMA parameters as of GEM-X, y up, 30 fps", DICTIONARY, None),
+    Format("wham", (".pkl", ".p"), "SMPL parameters as of WHAM, y up", DICTIONARY, None),
+    Format("prompthmr", (".pkl",), "SMPL-X parameters as of PromptHMR, y up", DICTIONARY, None),
+    Format("sam-3d-body", (".pkl",), "frames of joints as of SAM 3D Body, as a camera sees them", DICTIONARY, None),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
            "people.humanml3d:open_npy", "people.humanml3d:write_rows"),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps",
@@ -68,10 +61,9 @@ FORMATS = (
     Format("motionstreamer", (".npy",), "rows (T, 272), 30 fps",
            "people.humanml3d:open_npy", "people.motionstreamer:write"),
     Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",
-           DICTIONARY, "people.saving:write_mdm", recognises="people.dictionaries:holds_objects"),
-    Format("tram", (".npy",), "SMPL parameters as of TRAM, as a camera sees them",
-           DICTIONARY, "people.saving:write_tram", recognises="people.dictionaries:holds_objects",
-           needs_fps=True),
+           DICTIONARY, "people.humanml3d:write_mdm", recognises="people.dictionaries:holds_objects"),
+    Format("tram", (".npy",), "SMPL parameters as of TRAM, as a camera sees them", DICTIONARY, None,
+           recognises="people.dictionaries:holds_objects"),
     Format("gltf", (".glb", ".gltf"), "animations for browsers, Blender and game engines",
            "rigs.gltf_body:open_gltf", "rigs.gltf:write"),
     Format("vrma", (".vrma",), "an animation for VRM avatars", "rigs.gltf_body:open_gltf", "rigs.gltf:write_vrma"),

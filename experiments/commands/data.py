@@ -277,7 +277,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class MakeSamples:
-    """Write a sample file of every format: a clip of the built-in motion capture."""
+    """Write a sample file of every format that is read and written: a clip of the built-in motion capture."""
 
     out: Path
     """Folder of the new files, named after their formats."""
@@ -289,7 +289,6 @@ class MakeSamples:
     def run(self) -> None:
         from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
         from selfcorrect.datasets.files.open import save_motion
-        from selfcorrect.datasets.files.people.saving import VIDEO_FPS
         from selfcorrect.runtime.registry import describe_unknown
 
         from ..file_correction.demo import spoiled_walk
@@ -304,8 +303,7 @@ class MakeSamples:
         check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER)
         for kind, target in zip(kinds, targets, strict=True):
             save_motion(target, motion, kind.name, overwrite=self.overwrite)
-            rate = f" --fps {VIDEO_FPS:g}" if kind.needs_fps else ""
-            print(f"selfcorrect correct {target}{rate} -o corrected")
+            print(f"selfcorrect correct {target} -o corrected")
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,11 @@ _NOTED = 0.01
 
 
 def put_on_average_body(motion: Motion, layout: Layout) -> Motion:
-    """Return a motion of the SMPL family on the average body of its layout, with the feet where they stood."""
-    return put_on_body(motion, replace(motion, skeleton=layout.average()))
+    """Return a motion of the SMPL family on the average body of its layout, with the feet where they stood.
 
-
-def put_on_body(motion: Motion, posed: Motion) -> Motion:
-    """Return poses on another body with the feet where they stood, and warn of the change.
-
-    Args:
-        posed: The same poses and root path on the other body.
+    A warning tells of the change.
     """
+    posed = replace(motion, skeleton=layout.average())
     placed = keep_feet_in_place(motion, posed)
     own_leg_m, leg_m = measure_leg_m(motion.skeleton), measure_leg_m(posed.skeleton)
     if placed is not posed and abs(leg_m / own_leg_m - 1) > _NOTED:

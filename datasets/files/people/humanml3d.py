@@ -272,3 +272,17 @@ def _text(content: dict[str, Any], index: int) -> str:
     if not isinstance(texts, list) or len(texts) != len(content["motion"]):
         return ""
     return str(texts[index])
+
+
+def write_mdm(path: Path, motion: Motion) -> None:
+    """Write a motion as a motion diffusion model's `results.npy`, of a single sample."""
+    motion = resample(motion, FPS)
+    joints_m = np.moveaxis(body_joints(motion) - RAISED_M, 0, -1)
+    content = {
+        "motion": joints_m[None].astype(np.float32),
+        "text": [motion.text or motion.label],
+        "lengths": np.array([len(motion)]),
+        "num_samples": 1,
+        "num_repetitions": 1,
+    }
+    write_npy(path, np.array(content, dtype=object))

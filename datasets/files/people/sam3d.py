@@ -9,16 +9,15 @@ vertices are carried along by the parts of the body that they belong to; the rig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
+from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.geometry.kinematics import world_poses
-from selfcorrect.motion.geometry.rotations import compose, rotate, to_matrices
+from selfcorrect.motion.geometry.rotations import rotate, to_matrices
 from selfcorrect.motion.geometry.views import Y_DOWN, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.pickles.results import Results
@@ -217,21 +216,6 @@ class _Moves:
             is_left = self.is_still[frame, parts] & ~shift_m[frame].any()
             out[frame] = np.where(is_left[:, None], old[frame], new)
         return out
-
-
-def frames_of(motion: Motion) -> list[dict[str, Any]]:
-    """Return SAM 3D Body's dictionary of each frame of a motion in the camera's frame; joints of a part coincide."""
-    body = to_smpl(motion)
-    places_m, world = world_poses(body)
-    parts = _part_of_joint()
-    matrices = to_matrices(compose(_TURN, world[:, parts])).astype(np.float32)
-    from_root_m = places_m[:, parts] - body.root_m[:, None]
-    joints_m = from_root_m.astype(np.float32)
-    root_m = body.root_m.astype(np.float32)
-    frames = []
-    for frame in range(len(body)):
-        frames.append({JOINTS: joints_m[frame], ROTATIONS: matrices[frame], PLACE: root_m[frame]})
-    return frames
 
 
 def _part_of_joint() -> np.ndarray:

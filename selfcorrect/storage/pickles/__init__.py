@@ -1,5 +1,5 @@
 """Pickles, joblib files and PyTorch's archives, read and written back without running code in them.
 
 `reader` reads a pickle as a tree of `values` and lists the names that it may hold; `arrays` decodes arrays in the tree.
-`numbers` returns the numbers of a file, `results` reads and rewrites files of results, `torch_archive` writes tensors.
+`numbers` returns the numbers of a file, `results` reads and rewrites files of results.
 """

@@ -23,7 +23,6 @@ from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpack
 from ..files.writing import replacing
 from .arrays import Array
 from .reader import map_leaves, read_tree, refuse_damage
-from .torch_archive import write_archive
 from .values import Content, Span, Value
 
 _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compress, b"\x78": zlib.compress}
@@ -205,7 +204,7 @@ class _PickledResults(Results):
             first, *rest = pieces[place.entry]
             pieces[place.entry] = [first[: place.start], place.encode(new_bytes[content]), first[place.end :], *rest]
         entries = {name: b"".join(parts) for name, parts in pieces.items()}
-        return entries[""] if "" in entries else write_archive(entries)
+        return entries[""] if "" in entries else _pack_torch_archive(entries)
 
     def _note_leaf(self, others: set[str], name: str, leaf: Value) -> None:
         """Record an array or a number, or the name of another value."""
@@ -225,3 +224,12 @@ def _place_of(content: Content) -> Span:
 def _storage_folder(pickle: str) -> str:
     """Return the beginning of the names of storages in PyTorch's archive, from the name of its pickle."""
     return f"{pickle.removesuffix('data.pkl')}data/"
+
+
+def _pack_torch_archive(entries: Mapping[str, bytes]) -> bytes:
+    """Return PyTorch's archive with some entries by name; its pickle is the first."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, entry in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), entry)
+    return file.getvalue()
