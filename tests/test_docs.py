@@ -324,10 +324,10 @@ def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _remedies_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _packages_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        package = REPOSITORY / "examples" / "plugins" / "published_remedies"
-        install_plugin(package, tmp_path_factory.mktemp("site"), patch)
+        for plugin in ("mdm_generator", "published_remedies"):
+            install_plugin(REPOSITORY / "examples" / "plugins" / plugin, tmp_path_factory.mktemp("site"), patch)
         yield
 
 
