@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.errors import InputError, shorten_message
 from ..core.extras import requires_extra
-from ..storage.files.tensors import check_finite, check_tensors, read_safetensors
+from ..storage.files.tensors import check_finite, read_safetensors
 from ..storage.files.writing import refuse_to_replace, replacing
 
 _MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
@@ -67,10 +67,21 @@ class Saveable:
         """Check that a state belongs to a model of this configuration.
 
         Raises:
-            InputError: A tensor is missing, unexpected, not finite, or of another shape.
+            InputError: A tensor is missing, unexpected, or of another type or shape.
         """
         expected = model.state()
         for name, tensor in self.state().items():
             if name in expected and name not in self.PER_SAMPLE:
                 expected[name] = tensor
-        check_tensors(where, state, expected, f"the state of a {type(self).__name__}")
+        for name in sorted(state.keys() | expected.keys()):
+            stored = _describe_tensor(state.get(name))
+            needed = _describe_tensor(expected.get(name))
+            if stored != needed:
+                raise InputError(
+                    f"{where}: does not hold the state of this {type(self).__name__}: {name} is {stored}, "
+                    f"and {needed} is expected"
+                )
+
+
+def _describe_tensor(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"

@@ -1,8 +1,8 @@
 """Settings of a motion diffusion model, which are checked."""
 
-import math
 from dataclasses import dataclass
 
+from ...core.checks import check_count, check_number
 from ...core.errors import SettingError
 from .denoiser_table import DENOISERS
 
@@ -62,20 +62,23 @@ class DiffusionConfig:
     def __post_init__(self) -> None:
         DENOISERS.row(self.denoiser)
         for name in ("width", "depth", "diffusion_steps", "sampling_steps", "batch_size"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
-        self._require("width", self.width % 8 == 0, "a multiple of 8")
-        self._require("sampling_steps", self.sampling_steps <= self.diffusion_steps, "at most diffusion_steps")
-        for name in ("snr_factor", "learning_rate", "fine_tune_learning_rate", "gradient_norm", "temperature"):
-            self._require(name, 0 < getattr(self, name) < math.inf, "positive and finite")
-        for name in ("guidance_scale", "weight_decay", "warm_up_steps"):
-            self._require(name, 0 <= getattr(self, name) < math.inf, "non-negative and finite")
-        for name in ("eta", "final_learning_rate"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "from 0 to 1")
-        for name in ("dropout", "label_dropout", "ema_decay", "adam_beta2"):
-            self._require(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
-        guided = self.guidance_scale != 1
-        self._require("label_dropout", self.label_dropout > 0 or not guided, "positive where guidance_scale is not 1")
+            check_count(name, getattr(self, name), 1)
+        if self.width % 8:
+            raise SettingError(f"width must be a multiple of 8, got {self.width}")
+        if self.sampling_steps > self.diffusion_steps:
+            raise SettingError(f"sampling_steps must be at most diffusion_steps, got {self.sampling_steps}")
+        for name, (least, most) in _BOUNDS.items():
+            check_number(name, getattr(self, name), least, most)
+        if self.guidance_scale != 1 and self.label_dropout == 0:
+            raise SettingError("label_dropout must be positive where guidance_scale is not 1, got 0")
 
-    def _require(self, name: str, holds: bool, rule: str) -> None:
-        if not holds:
-            raise SettingError(f"{name} must be {rule}, got {getattr(self, name)}")
+
+_SMALL, _LARGE = 1e-12, 1e12
+_BOUNDS = {
+    **dict.fromkeys(("snr_factor", "learning_rate", "fine_tune_learning_rate", "gradient_norm", "temperature"),
+                    (_SMALL, _LARGE)),
+    **dict.fromkeys(("guidance_scale", "weight_decay", "warm_up_steps"), (0.0, _LARGE)),
+    **dict.fromkeys(("eta", "final_learning_rate"), (0.0, 1.0)),
+    **dict.fromkeys(("dropout", "label_dropout", "ema_decay", "adam_beta2"), (0.0, 1 - _SMALL)),
+}  # fmt: skip
+"""Smallest and largest value of each number."""

@@ -1,4 +1,4 @@
-"""Tensors in files of safetensors, and in tables that are compared with the parameters of a network."""
+"""Tensors in files of safetensors."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +8,6 @@ from torch import Tensor
 from ...core.errors import InputError, shorten_message
 from ...core.extras import requires_extra
 from .limits import open_file
-
-_SHOWN = 3
-"""Number of names in a message."""
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -42,35 +39,6 @@ def _check_regular(path: Path) -> None:
         open_file(path).close()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-
-
-def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Return the tensors of a table that a network expects.
-
-    Args:
-        expected: Tensors of the network by name.
-        what: Name of the tensors in messages.
-
-    Raises:
-        InputError: A tensor is missing, unexpected, not finite, or of another shape.
-    """
-    if not isinstance(table, dict):
-        raise InputError(f"{where}: expected a table of {what} by name, got {type(table).__name__}")
-    tensors = {name: value for name, value in table.items() if isinstance(value, Tensor)}
-    for verb, names in (
-        ("lacks", [name for name in expected if name not in tensors]),
-        ("has, unexpectedly,", [str(name) for name in table if name not in expected]),
-    ):
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            raise InputError(f"{where}: is not laid out as {what} are: it {verb} {', '.join(names[:_SHOWN])}{more}")
-    for name, value in expected.items():
-        if tensors[name].shape != value.shape:
-            raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")
-        if tensors[name].is_floating_point() != value.is_floating_point():
-            raise InputError(f"{where}: {name} must hold numbers like {value.dtype}, got {tensors[name].dtype}")
-    check_finite(where, tensors)
-    return tensors
 
 
 def check_finite(where: object, tensors: Mapping[str, Tensor]) -> None:

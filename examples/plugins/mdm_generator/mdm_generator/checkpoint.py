@@ -11,6 +11,7 @@ import json
 import pickle
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.storage.files.limits import check_unpacked, open_file
-from selfcorrect.storage.files.tensors import check_tensors
+from selfcorrect.storage.files.tensors import check_finite
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
@@ -31,6 +32,8 @@ ARGUMENTS = "args.json"
 _FIXED = "sequence_pos_encoder.pe"
 """Sinusoids that every network computes itself; files of different age have tables of different length."""
 _TEXT_ENCODER = "clip_model."
+_SHOWN = 3
+"""Number of names in a message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,3 +150,32 @@ def _check_archive(path: Path) -> None:
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
             return  # PyTorch says what is wrong with it, or reads its older format, which compresses nothing
         check_unpacked(path, sum(member.file_size for member in members), stored=path.stat().st_size)
+
+
+def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
+    """Return the tensors of a table that a network expects.
+
+    Args:
+        expected: Tensors of the network by name.
+        what: Name of the tensors in messages.
+
+    Raises:
+        InputError: A tensor is missing, unexpected, not finite, or of another shape.
+    """
+    if not isinstance(table, dict):
+        raise InputError(f"{where}: expected a table of {what} by name, got {type(table).__name__}")
+    tensors = {name: value for name, value in table.items() if isinstance(value, Tensor)}
+    for verb, names in (
+        ("lacks", [name for name in expected if name not in tensors]),
+        ("has, unexpectedly,", [str(name) for name in table if name not in expected]),
+    ):
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            raise InputError(f"{where}: is not laid out as {what} are: it {verb} {', '.join(names[:_SHOWN])}{more}")
+    for name, value in expected.items():
+        if tensors[name].shape != value.shape:
+            raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")
+        if tensors[name].is_floating_point() != value.is_floating_point():
+            raise InputError(f"{where}: {name} must hold numbers like {value.dtype}, got {tensors[name].dtype}")
+    check_finite(where, tensors)
+    return tensors

@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.files.tensors import check_tensors
 from selfcorrect.storage.pickles.numbers import read_pickled_words
 
-from .checkpoint import read_tensors
+from .checkpoint import check_tensors, read_tensors
 from .evaluator_networks import (
     UNIT_FRAMES,
     MovementEncoder,
