@@ -57,30 +57,30 @@ def refuse_damage(path: Path) -> Iterator[None]:
 
 _NOTHING = {
     "torch": ("device", "dtype", "float32", "float64", "float16", "bfloat16", "int64", "int32", "bool"),
-    **dict.fromkeys(("builtins", "__builtin__"), ("dict", "list", "int", "float", "set", "str")),
+    "builtins": ("dict", "list", "int", "float", "set", "str"),
     "pathlib": ("Path", "PosixPath", "WindowsPath", "PurePosixPath"),
-    "pathlib._local": ("Path", "PosixPath", "WindowsPath"),
+    "pathlib.local": ("Path", "PosixPath", "WindowsPath"),
 }
 _MEANINGS = {
-    **{(f"numpy.{core}.multiarray", name): name for core in ("core", "_core") for name in ("_reconstruct", "scalar")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): "_frombuffer" for core in ("core", "_core")},
+    **{("numpy.core.multiarray", name): name for name in ("_reconstruct", "scalar")},
+    ("numpy.core.numeric", "_frombuffer"): "_frombuffer",
     **{("numpy", name): name for name in ("ndarray", "dtype")},
-    **{(f"scipy.sparse.{at}{kind}", f"{kind}_{end}"): kind for kind in SPARSE for at in ("", "_")
-       for end in ("matrix", "array")},
+    **{(f"scipy.sparse.{kind}", f"{kind}_{end}"): kind for kind in SPARSE for end in ("matrix", "array")},
     ("_codecs", "encode"): "encode",
-    ("__builtin__", "bytes"): "bytes",
-    **{(module, "_reconstructor"): "_reconstructor" for module in ("copy_reg", "copyreg")},
-    **{(module, "object"): "object" for module in ("__builtin__", "builtins")},
-    **{("torch._utils", f"_rebuild_{name}"): name for name in ("tensor_v2", "parameter")},
+    ("builtins", "bytes"): "bytes",
+    ("builtins", "object"): "object",
+    ("copyreg", "_reconstructor"): "_reconstructor",
+    **{("torch.utils", f"_rebuild_{name}"): name for name in ("tensor_v2", "parameter")},
     **{("torch", f"{kind}Storage"): f"{kind} storage" for kind in STORAGES},
     ("torch.storage", "_load_from_bytes"): "storage",
     ("torch", "Size"): "tuple",
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): "joblib",
     **{("collections", name): "dict" for name in ("OrderedDict", "defaultdict")},
     **{(module, name): "nothing" for module, names in _NOTHING.items() for name in names},
-}  # fmt: skip
-"""Names that a pickle may hold, with their meanings; old files name old modules of NumPy and SciPy. Values that are no
-numbers are skipped as "nothing"; other names are refused."""
+}
+"""Names that a pickle may hold, with their meanings. Values that are no numbers are skipped as "nothing"; other names
+are refused."""
+_OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 _CALLABLE_MEANINGS = (
     "_reconstruct", "_frombuffer", "scalar", "dtype", "encode", "bytes", "tensor_v2", "parameter", "tuple",
@@ -150,9 +150,10 @@ class Reader(_UNPICKLER):
         """Return the meaning of a name; nothing is imported."""
         if module == "chumpy" or module.startswith("chumpy."):
             return Name("chumpy")
-        if (module, name) not in _MEANINGS:
+        public_module = _OLD_MODULES.get(module, module).replace("._", ".")  # NumPy and SciPy hid their modules
+        if (public_module, name) not in _MEANINGS:
             raise Refused(f"{module}.{name}"[:200])
-        return Name(_MEANINGS[module, name])
+        return Name(_MEANINGS[public_module, name])
 
     def persistent_load(self, pid: Value) -> Storage:
         """Return a storage of PyTorch, the same storage for the same key."""
