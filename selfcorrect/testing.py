@@ -13,8 +13,7 @@ with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -188,7 +187,7 @@ def measure_stability(
     scores: list[_SeedScores] = []
     verdicts: dict[str, Verdict] = {}
     confidence = 0.0
-    with _use_one_thread():
+    with threadpool_limits(1):
         for seeds, confidence in plan_looks(trial.seeds).items():
             scores += [_run_seed(model, real, (arm, baseline), trial, streams(s)) for s in range(len(scores), seeds)]
             for key, resolution in resolutions.items():
@@ -209,18 +208,6 @@ _SeedScores: TypeAlias = Sequence[Mapping[str, float]]
 """Mean scores of the later generations for a seed: scores of the loop, then scores of its baseline."""
 
 _BETTER: Mapping[str, Better] = {"distance": "lower", "recall": "higher"}
-
-
-@contextmanager
-def _use_one_thread() -> Iterator[None]:
-    """Have PyTorch and linear algebra use a single thread; afterwards as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _quality_inputs(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, overload, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 
@@ -124,14 +124,6 @@ class FitEpochs:
         return model.fit(training, math.ceil(self.epochs * len(training) / batch_size), stream)
 
 
-@overload
-def extrapolate(strength: float = 1.0, rework: Rework | None = None, base: Fitting = fit_plainly) -> Fitting: ...
-
-
-@overload
-def extrapolate(strength: float, rework: Rework | None, base: PairFitting) -> PairFitting: ...
-
-
 def extrapolate(
     strength: float = 1.0, rework: Rework | None = None, base: Fitting | PairFitting = fit_plainly
 ) -> Fitting | PairFitting:
@@ -156,6 +148,11 @@ def extrapolate(
     check_number("the strength of an extrapolation", strength, -_MOST, _MOST)
     if isinstance(base, PairFitting):
         return _ExtrapolatedPairs(strength, rework, base)
+    return _extrapolate_fitting(strength, rework, base)
+
+
+def _extrapolate_fitting(strength: float, rework: Rework | None, base: Fitting) -> Fitting:
+    """Return the extrapolation of a fitting on a training set; see `extrapolate`."""
 
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
         fitted = base(model, training, steps, stream)
@@ -178,7 +175,7 @@ class _ExtrapolatedPairs:
     base: PairFitting
 
     def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
-        return extrapolate(self.strength, self.rework, self.base.with_pairs(batch, model))
+        return _extrapolate_fitting(self.strength, self.rework, self.base.with_pairs(batch, model))
 
 
 def combine_weights(

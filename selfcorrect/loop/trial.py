@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import torch
-from torch import Tensor
 
 from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
@@ -202,13 +201,11 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
     Raises:
         SettingError: The results differ. The message names the method and the global generator that was drawn from.
     """
-    fits, generators = _call_twice(model, "fit", lambda: model.fit(real, 1, stream.child("train")))
-    _check_repeatable(model, "fit", generators, _are_equal(fits[0].state(), fits[1].state()))
+    fitted = _call_twice(model, "fit", lambda: model.fit(real, 1, stream.child("train")), _have_equal_states)
     labels = real.labels[:2]
-    draws, generators = _call_twice(model, "sample", lambda: fits[0].sample(labels, stream.child("sample")))
-    check_drawn(draws[0], len(labels), real)
-    _check_repeatable(model, "sample", generators, torch.equal(*draws))
-    return fits[0]
+    draws = _call_twice(model, "sample", lambda: fitted.sample(labels, stream.child("sample")), torch.equal)
+    check_drawn(draws, len(labels), real)
+    return fitted
 
 
 @contextmanager
@@ -229,8 +226,10 @@ def warn_on_global_rng(model: GenerativeModel, method: str) -> Iterator[None]:
         )
 
 
-def _call_twice(model: GenerativeModel, method: str, call: Callable[[], Any]) -> tuple[list[Any], list[str]]:
-    """Return two results, and the names of the global generators that were drawn from. These start differently."""
+def _call_twice(
+    model: GenerativeModel, method: str, call: Callable[[], Any], are_equal: Callable[[Any, Any], bool]
+) -> Any:
+    """Return the first of two results, with global generators that start differently; SettingError if they differ."""
     results = []
     generators: list[str] = []
     for seed in (1, 2):
@@ -238,29 +237,27 @@ def _call_twice(model: GenerativeModel, method: str, call: Callable[[], Any]) ->
             start = global_generators.get_state()
             results.append(call())
             generators = global_generators.find_changed(start)
-    return results, generators
-
-
-def _are_equal(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
-    """Return whether two states are equal. NaN equals NaN: divergence is reported elsewhere."""
-    if first.keys() != second.keys():
-        return False
-    for name, tensor in first.items():
-        if not torch.allclose(tensor.double(), second[name].double(), rtol=0, atol=0, equal_nan=True):
-            return False
-    return True
-
-
-def _check_repeatable(model: GenerativeModel, method: str, generators: list[str], is_same: bool) -> None:
-    if is_same:
-        return
+    if are_equal(*results):
+        return results[0]
     title = _with_place(f"model {name_of(model)}", locate_code(type(model)))
     if not getattr(model, "repeatable", True):
         warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=3)
-        return
+        return results[0]
     cause = f"draws from the global generator of {' and '.join(generators)}" if generators else "gave two results"
     raise SettingError(
         f"{title} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it "
         "can be repeated or resumed; draw from `stream.generator()`, put layers that draw themselves (initialisation, "
         f"dropout) within `selfcorrect.models.training.layer_randomness(stream, device)`, {_DECLARE}"
     )
+
+
+def _have_equal_states(first: GenerativeModel, second: GenerativeModel) -> bool:
+    """Return whether two models have equal states. NaN equals NaN: divergence is reported elsewhere."""
+    state = first.state()
+    other_state = second.state()
+    if state.keys() != other_state.keys():
+        return False
+    for name, tensor in state.items():
+        if not torch.allclose(tensor.double(), other_state[name].double(), rtol=0, atol=0, equal_nan=True):
+            return False
+    return True

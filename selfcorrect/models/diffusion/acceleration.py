@@ -6,9 +6,6 @@ from typing import Literal
 
 import torch
 
-from ...core.checks import check_count
-from ...core.errors import SettingError
-
 
 @dataclass(frozen=True)
 class Acceleration:
@@ -24,13 +21,6 @@ class Acceleration:
     """Compile the network for training, which takes a minute and needs a C++ compiler."""
     sampling_chunk: int | None = None
     """Samples that go through the network together, None for all."""
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("float32", "bfloat16"):
-            raise SettingError(f"precision must be float32 or bfloat16, got {self.precision!r}")
-        for name in ("check_every", "sampling_chunk"):
-            if (value := getattr(self, name)) is not None:
-                check_count(name, value, 1)
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """Return a context in which matrix products have the precision."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
-from selfcorrect.core.errors import SettingError, TrainingDivergedError
+from selfcorrect.core.errors import TrainingDivergedError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.acceleration import Acceleration
@@ -149,15 +148,3 @@ def see(interval: int, losses: list[float]) -> None:
 def test_divergence_in_the_last_steps_is_noticed() -> None:
     with pytest.raises(TrainingDivergedError, match="from 5 to optimiser step 6"):
         see(4, [1.0, 1.0, 1.0, 1.0, float("nan"), 1.0])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"check_every": 0}, "check_every must be at least 1"),
-        ({"precision": "float16"}, "precision must be float32 or bfloat16"),
-    ],
-)
-def test_settings_are_checked(change: dict, message: str) -> None:
-    with pytest.raises(SettingError, match=message):
-        replace(Acceleration(), **change)
