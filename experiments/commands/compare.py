@@ -118,7 +118,9 @@ class CompareCommand:
             title=self.title,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             accept_changed=self.accept_changed,
-            wandb=self.log.target,
+            wandb=self.log.wandb,
+            wandb_project=self.log.wandb_project,
+            wandb_entity=self.log.wandb_entity,
             claims=claims,
             where=Where(workers, cluster=self.where),
         )

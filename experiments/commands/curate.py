@@ -78,9 +78,9 @@ class CurateCommand:
         from selfcorrect.storage.files.writing import write_atomically
 
         from ..curation.choices_file import read_ratings
-        from ..curation.summary import summarize
+        from ..curation.summary import summarize_ratings
 
-        summary = summarize(read_ratings(*self.sources))
+        summary = summarize_ratings(read_ratings(*self.sources))
         print(summary.to_text())
         if self.out is not None:
             is_csv = self.out.suffix.lower() == ".csv"

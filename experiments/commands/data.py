@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
-Pairs: TypeAlias = list[tuple[Path, Path]]
+FilePairs: TypeAlias = list[tuple[Path, Path]]
 """Sources and targets."""
 MOST_LISTED = 20
 """Most files of a kind that are listed."""
@@ -183,7 +183,7 @@ class Convert:
             return _number_targets(target, motion_file.names, len(motion_file.motions))
         return [target]
 
-    def _convert(self, file: Path, target: Path, kind: formats.Format, pairs: dict[Path, Pairs]) -> bool:
+    def _convert(self, file: Path, target: Path, kind: formats.Format, pairs: dict[Path, FilePairs]) -> bool:
         """Convert a file and return True if that worked.
 
         Args:

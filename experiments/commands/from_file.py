@@ -12,7 +12,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_fields
 
-SUFFIXES = (".yaml", ".yml")
+YAML_SUFFIXES = (".yaml", ".yml")
 MOST_VALUES = 100_000
 """Most values of an experiment's file, including values that aliases repeat; usual experiments have some dozens."""
 
@@ -28,7 +28,7 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
     Raises:
         InputError: The file is not YAML, or has a field that the options do not have; the message names both.
     """
-    has_file = bool(words) and words[0].endswith(SUFFIXES)
+    has_file = bool(words) and words[0].endswith(YAML_SUFFIXES)
     path = Path(words[0]) if has_file else Path()
     values = _parse_values(path) if has_file else {}
     words = words[1:] if has_file else words

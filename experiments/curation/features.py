@@ -25,7 +25,7 @@ _FLOORS = {
 MOTION_FEATURES = tuple(_FLOORS)
 
 
-def motion_features(batch: MotionBatch) -> np.ndarray:
+def reward_features(batch: MotionBatch) -> np.ndarray:
     """(N, 6) logarithms of penetration, floating, skating, jerk, speed of the joints around the root, and its own."""
     if not np.isclose(batch.fps, FEATURE_FPS, rtol=1e-3):
         batch = MotionBatch.stack([resample(batch[row], FEATURE_FPS) for row in range(len(batch))])
@@ -40,7 +40,7 @@ def motion_features(batch: MotionBatch) -> np.ndarray:
 def features_or_none(motion: Motion) -> tuple[float, ...]:
     """Features of a motion; empty where its body has no feet to measure, or its numbers are not finite."""
     try:
-        values = motion_features(MotionBatch.stack([motion]))[0]
+        values = reward_features(MotionBatch.stack([motion]))[0]
     except InputError:
         return ()
     return tuple(values.tolist()) if np.isfinite(values).all() else ()

@@ -81,7 +81,7 @@ class RatingSummary:
         return "\n".join(lines)
 
 
-def summarize(ratings: Ratings) -> RatingSummary:
+def summarize_ratings(ratings: Ratings) -> RatingSummary:
     """Return the summary of ratings."""
     choices = ratings.choices
     rated_samples = {sample for choice in choices for sample in choice.pair}

@@ -28,7 +28,7 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
 from ..curation.choices_file import read_ratings
-from ..curation.features import MOTION_FEATURES, motion_features
+from ..curation.features import MOTION_FEATURES, reward_features
 from ..curation.summary import fit_ratings_reward
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:
 
     @lru_cache(maxsize=1)
     def scores(values: Tensor) -> Tensor:
-        return torch.from_numpy(reward.rater_rewards(motion_features(codec.decode(values)))).to(values.device)
+        return torch.from_numpy(reward.rater_rewards(reward_features(codec.decode(values)))).to(values.device)
 
     def score_of(rater: int) -> Score:
         return lambda values: scores(values)[rater]
@@ -103,7 +103,7 @@ def people(inputs: CorrectorInputs) -> Corrector:
         raise SettingError("the corrector people needs --ratings, choices of `selfcorrect curate`")
 
     def rewards(values: Tensor) -> Tensor:
-        return torch.from_numpy(reward.joint_reward(motion_features(inputs.codec.decode(values))))
+        return torch.from_numpy(reward.joint_reward(reward_features(inputs.codec.decode(values))))
 
     return verifier(at_least_usual(rewards, inputs), "people")
 

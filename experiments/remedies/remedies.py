@@ -38,7 +38,7 @@ class RemedyInputs:
 
 
 TaskArm: TypeAlias = tuple[Task, Arm]
-Place: TypeAlias = Callable[[Task, Arm], TaskArm]
+CorrectorPlace: TypeAlias = Callable[[Task, Arm], TaskArm]
 Remedy: TypeAlias = Callable[[Task, Arm, RemedyInputs], TaskArm]
 
 
@@ -70,13 +70,13 @@ def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
     Raises:
         SettingError: The arm has no corrector.
     """
-    place: Place = PLACES.load(name)
+    place: CorrectorPlace = PLACES.load(name)
     if name != "data" and arm.correction is None:
         raise SettingError(f"the place {name} of a corrector needs a corrector, and this arm has none")
     return place(task, arm)
 
 
-def none(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+def no_remedy(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     """As they are."""
     return task, arm
 

@@ -52,7 +52,7 @@ PLACES = Registry(
 REMEDIES = Registry(
     "remedy",
     [
-        RemedyRow("none", f"{_BUILT}:none", "No remedy.", knows="nothing", cost="1"),
+        RemedyRow("none", f"{_BUILT}:no_remedy", "No remedy.", knows="nothing", cost="1"),
         RemedyRow(
             "matched",
             f"{_BUILT}:matching",

@@ -1,6 +1,6 @@
 """Derive what is shown of a toy from its declaration and from what was measured.
 
-`describe` makes the outcome: checks of the claims, the table of ends, panels, pictures and profiles of collapse.
+`make_result` makes the outcome: checks of the claims, the table of ends, panels, pictures and profiles of collapse.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Result:
     notes: Sequence[str] = ()
 
 
-def describe(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
+def make_result(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
     """Return the outcome of a toy.
 
     Args:
@@ -103,7 +103,7 @@ def tabulate_ends(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
     return _tabulate_arms(toy, curves, columns)
 
 
-def name_arms(arms: ArmTitles) -> Mapping[str, str]:
+def title_arms(arms: ArmTitles) -> Mapping[str, str]:
     """Return title → arm."""
     return arms if isinstance(arms, Mapping) else {arm: arm for arm in arms}
 
@@ -111,14 +111,14 @@ def name_arms(arms: ArmTitles) -> Mapping[str, str]:
 def group_arms(toy: Toy, curves: Curves) -> dict[str, Mapping[str, str]]:
     """Return group → title → arm; without groups "" has all arms."""
     if isinstance(toy.groups, Mapping):
-        return {group: name_arms(arms) for group, arms in toy.groups.items()}
+        return {group: title_arms(arms) for group, arms in toy.groups.items()}
     groups: dict[str, dict[str, str]] = {group: {} for group in toy.groups or ()}
     for arm in curves:
         for group in sorted(groups, key=len, reverse=True):  # a longer name may begin with a shorter name
             if arm.startswith(f"{group}, "):
                 groups[group][arm.removeprefix(f"{group}, ")] = arm
                 break
-    return {**groups} or {"": name_arms(list(curves))}
+    return {**groups} or {"": title_arms(list(curves))}
 
 
 def _tabulate_sweep(sweep: Sweep, curves: Curves) -> Ends:
@@ -146,7 +146,7 @@ def _tabulate_arms(toy: Toy, curves: Curves, columns: Sequence[Column]) -> Ends:
     for column in columns:
         titles += [column.title, column.predicted_title] if column.predicted_title else [column.title]
     rows = {}
-    for title, arm in name_arms(list(curves) if toy.rows is None else toy.rows).items():
+    for title, arm in title_arms(list(curves) if toy.rows is None else toy.rows).items():
         cells = []
         for column in columns:
             cells.append(_format_end(column, arm, curves))

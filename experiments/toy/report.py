@@ -132,7 +132,7 @@ def make_report(study: Study[Task], outcome: Outcome[Sequence[FinishedToy]], run
         facts={item.toy.name: str(item.toy.settings) for item in finished},
         notes=[*NOTES, *(note for item in finished for note in item.result.notes)],
     )
-    lines = [summarize(item.toy.name, item.result.checks) for item in finished]
+    lines = [summarize_checks(item.toy.name, item.result.checks) for item in finished]
     return StudyReport(page, [*lines, *outcome.gaps], media=[run.root / RESULTS, run.root / SEEDS])
 
 
@@ -153,7 +153,7 @@ def count_holding(checks: Sequence[Check]) -> str:
     return f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)}"
 
 
-def summarize(name: str, checks: Sequence[Check]) -> str:
+def summarize_checks(name: str, checks: Sequence[Check]) -> str:
     """Return a line with how many statements hold, and which do not."""
     line = f"{name}: {count_holding(checks)} statements hold"
     for outcome in ("fails", "undecided"):

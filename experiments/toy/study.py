@@ -31,7 +31,7 @@ from selfcorrect.storage.runs.run_folder import describe_environment
 from ..studies.arms import ArmSettings, folder_name
 from ..studies.jobs import DRAWS
 from ..studies.study import Measure, SeedRun, Study, StudyTask
-from .outcome import Drawings, Result, describe
+from .outcome import Drawings, Result, make_result
 from .table import TOYS, ToyRow, load_toy_module, name_toy
 from .toys import Bundle, Setup, Toy
 
@@ -223,7 +223,7 @@ def load_drawings(study: Study[Task], toy: LoadedToy, root: Path) -> Drawings:
 
 def derive_result(study: Study[Task], toy: LoadedToy, root: Path) -> Result:
     """Return the outcome of a finished toy."""
-    return describe(toy.toy, load_curves(study, toy, root), load_drawings(study, toy, root))
+    return make_result(toy.toy, load_curves(study, toy, root), load_drawings(study, toy, root))
 
 
 def list_unfinished(study: Study[Task], toy: LoadedToy, root: Path) -> list[str]:

@@ -24,7 +24,7 @@ START = "generation 0"
 """In the place of an arm, the generation that the arms share."""
 Arms: TypeAlias = Mapping[str, "Arm | tuple[Task, Arm]"]
 """Arms by name, some with a task of their own."""
-Show: TypeAlias = Callable[[GenerativeModel, Stream], Tensor]
+DrawSamples: TypeAlias = Callable[[GenerativeModel, Stream], Tensor]
 """Draws images (N, height, width) or points (N, 2) of a generation."""
 ArmTitles: TypeAlias = Mapping[str, str] | Sequence[str]
 """Names of arms, by title where they have another there."""
@@ -46,7 +46,7 @@ class Bundle:
 
     setup: Callable[[Stream], Setup]
     streams: Sequence[Stream]
-    show: Show | None = None
+    show: DrawSamples | None = None
     """Draws something of each generation to look at, in the first seed."""
 
 
@@ -68,7 +68,7 @@ class ToySettings:
 
 
 def bundle_seeds(
-    settings: ToySettings, setup: Callable[[Stream], Setup], *path: str, show: Show | None = None
+    settings: ToySettings, setup: Callable[[Stream], Setup], *path: str, show: DrawSamples | None = None
 ) -> Bundle:
     """Return arms that are run once for each seed.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, get_args
 
 from selfcorrect.core.checks import check_callable, check_count, describe_value
@@ -87,15 +86,9 @@ def wandb_target(wandb: Any, project: Any = "", entity: Any = "") -> WandbTarget
     for name, text in (("wandb_project", project), ("wandb_entity", entity)):
         if not isinstance(text, str):
             raise SettingError(f"{name} must be a text, got {describe_value(text)}")
-    if isinstance(wandb, WandbTarget):
-        target = replace(wandb, project=project or wandb.project, entity=entity or wandb.entity)
-    else:
-        target = WandbTarget(wandb, project, entity)
-    if not isinstance(target.mode, str) or target.mode not in get_args(WandbChoice):
-        raise SettingError(
-            f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {describe_value(target.mode)}"
-        )
-    return target
+    if wandb not in get_args(WandbChoice):
+        raise SettingError(f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {describe_value(wandb)}")
+    return WandbTarget(wandb, project, entity)
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.statistics import Bounds
 from selfcorrect.storage.runs.run_folder import CONFIG
-from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget, wandb_mode
+from selfcorrect.storage.runs.tracking import WandbChoice, wandb_mode
 
 from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.where import Where
@@ -55,7 +55,7 @@ def compare(
     command: str = "",
     accept_changed: bool = False,
     where: Where | None = None,
-    wandb: WandbChoice | WandbTarget = "off",
+    wandb: WandbChoice = "off",
     wandb_project: str = "",
     wandb_entity: str = "",
     observe: Observe | None = None,

@@ -23,7 +23,7 @@ COUNTED = ("seeds", "first_seed", "generations")
 """Settings in which runs may differ: common seeds and generations are compared."""
 ARMS = "comparisons"
 """Setting of the motion experiment that lists its arms, of which the common ones are compared."""
-PLACES = ("in the first run", "in the second")
+RUN_WORDS = ("in the first run", "in the second")
 BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejected_count", "corrector_calls")
 """Beginnings of the keys of what a loop counts beside its scores."""
 
@@ -111,17 +111,17 @@ def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
     settings = []
     for summary in summaries:
         settings.append({key: value for key, value in summary.settings.items() if key not in (*COUNTED, ARMS)})
-    sentences = config_differences(settings[0], settings[1], PLACES)
+    sentences = config_differences(settings[0], settings[1], RUN_WORDS)
     for name in COUNTED:
         values = [summary.settings[name] for summary in summaries]
         if values[0] != values[1]:
             sentences.append(
-                f"{name} is {values[0]} {PLACES[0]} and {values[1]} {PLACES[1]}; common ones are compared."
+                f"{name} is {values[0]} {RUN_WORDS[0]} and {values[1]} {RUN_WORDS[1]}; common ones are compared."
             )
     versions = []
     for summary in summaries:
         versions.append({key: summary.made[key] for key in ("python", "packages", "git_commit") if key in summary.made})
-    return sentences + config_differences(versions[0], versions[1], PLACES)
+    return sentences + config_differences(versions[0], versions[1], RUN_WORDS)
 
 
 def _pair_arms(
@@ -139,7 +139,7 @@ def _pair_arms(
         raise SettingError(f"{folders[0]} and {folders[1]} share no arm: {' '.join(disagreements[-2:])}")
     pairs = [(arms[0][place], arms[1][place]) for place in common]
     for first, second in pairs:
-        disagreements += config_differences({first.title: first.axes}, {second.title: second.axes}, PLACES)
+        disagreements += config_differences({first.title: first.axes}, {second.title: second.axes}, RUN_WORDS)
     return pairs
 
 

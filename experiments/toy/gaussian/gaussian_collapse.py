@@ -37,7 +37,7 @@ from ...studies.claims import (
 from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
 from .tasks import DIMENSION, SUPPORT_RADIUS, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
 
-REPLACE, AUGMENT, ACCUMULATE, FRESH = POLICIES = ("replace", "augment", "accumulate", "fresh")
+REPLACE, AUGMENT, ACCUMULATE, FRESH = POLICY_ARMS = ("replace", "augment", "accumulate", "fresh")
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ def toy(settings: GaussianCollapse) -> Toy:
         bundles=bundles,
         claims=claims,
         columns=columns,
-        rows=(*POLICIES, *erring_arms),
-        groups={"policies": POLICIES, "erring sampler": erring_arms},
+        rows=(*POLICY_ARMS, *erring_arms),
+        groups={"policies": POLICY_ARMS, "erring sampler": erring_arms},
         risk="distance",
-        profiled=POLICIES,
+        profiled=POLICY_ARMS,
         sizes=suffixes,
         notes=(
             f"Tails: the truth beyond the radius {TAIL_RADIUS:.2f} (5 % of it), reached where the model's 99.9 % "

@@ -23,7 +23,7 @@ from selfcorrect.experiments.studies.claims import (
 )
 from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
-from selfcorrect.experiments.toy.report import summarize
+from selfcorrect.experiments.toy.report import summarize_checks
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module, select_toys
 from selfcorrect.statistics import UNMEASURED, Interval
@@ -158,7 +158,7 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
     checks = [Check(outcome, outcome, "") for outcome in get_args(Outcome)]
-    line = summarize("remedies", checks)
+    line = summarize_checks("remedies", checks)
     assert line == "remedies: 1 of 3 statements hold; fails: fails; undecided: undecided"
 
 

@@ -15,7 +15,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
+from selfcorrect.experiments.curation.features import MOTION_FEATURES, reward_features
 from selfcorrect.experiments.curation.items import Item, collect_items
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
@@ -60,11 +60,11 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
 def test_features_do_not_depend_on_the_batch_and_hardly_on_the_frame_rate() -> None:
     motion = lifting_off()
     lowered = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
-    both = motion_features(MotionBatch.stack([motion, lowered]))
-    alone = motion_features(MotionBatch.stack([lowered]))
+    both = reward_features(MotionBatch.stack([motion, lowered]))
+    alone = reward_features(MotionBatch.stack([lowered]))
     assert both.shape == (2, len(MOTION_FEATURES))
     np.testing.assert_allclose(both[1], alone[0])
-    np.testing.assert_allclose(motion_features(MotionBatch.stack([resample(lowered, 60.0)])), alone, atol=0.2)
+    np.testing.assert_allclose(reward_features(MotionBatch.stack([resample(lowered, 60.0)])), alone, atol=0.2)
 
 
 def run_of(folder: Path, shape: tuple[int, ...]) -> Path:

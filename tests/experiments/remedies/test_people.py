@@ -18,7 +18,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
-from selfcorrect.experiments.curation.features import MOTION_FEATURES, motion_features
+from selfcorrect.experiments.curation.features import MOTION_FEATURES, reward_features
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
@@ -77,13 +77,13 @@ def reward(weight: float) -> Reward:
 
 
 def sunk_share(codec: FeatureCodec, values: Tensor) -> float:
-    return float((motion_features(codec.decode(values))[:, SUNK] > np.log(0.02)).mean())
+    return float((reward_features(codec.decode(values))[:, SUNK] > np.log(0.02)).mean())
 
 
 def test_each_rater_is_a_score_of_features(codec_and_values: tuple[FeatureCodec, Tensor]) -> None:
     codec, values = codec_and_values
     rated_reward = reward(-2.0)
-    features = motion_features(codec.decode(values))
+    features = reward_features(codec.decode(values))
     ada, bob = raters_of(rated_reward, codec)
     np.testing.assert_allclose(ada(values), -2 * features[:, SUNK])
     np.testing.assert_allclose(bob(values), 0)
@@ -116,7 +116,7 @@ def test_the_verifier_rejects_what_is_liked_less_than_usual_for_its_label(
     samples = Samples.synthetic(values, torch.arange(len(values)) % 2, 1)
     answer = call_corrector(verify, samples, STREAM)
     assert torch.equal(answer.samples.values, values)
-    rewards = reward(-1.0).joint_reward(motion_features(codec.decode(values)))
+    rewards = reward(-1.0).joint_reward(reward_features(codec.decode(values)))
     for label in (0, 1):
         of_label = samples.labels == label
         assert 0 < int(answer.accepted[of_label].sum()) < int(of_label.sum())
@@ -173,7 +173,7 @@ def test_arms_of_a_run_use_what_it_keeps(tmp_path: Path, monkeypatch: pytest.Mon
     reward_of_run = kept_reward(tmp_path)
     assert reward_of_run is not None
     codec = motion_task(settings, "dct-mlp", run.stream).codec
-    drawn = reward_of_run.joint_reward(motion_features(codec.decode(batch.drawn.values)))
+    drawn = reward_of_run.joint_reward(reward_features(codec.decode(batch.drawn.values)))
     accepted = batch.drawn.provenance.accepted
     assert drawn[accepted].mean() > drawn[~accepted].mean()
 

@@ -98,8 +98,7 @@ def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
     assert "no arm &#39;no such arm&#39;" in page
 
 
-def test_project_and_entity_go_with_a_choice_and_with_a_target():
+def test_project_and_entity_go_with_a_choice() -> None:
     assert wandb_target("online", "loops", "team") == WandbTarget("online", "loops", "team")
-    assert wandb_target(WandbTarget("online", "loops", "team"), "others") == WandbTarget("online", "others", "team")
     with pytest.raises(SettingError, match="wandb_project must be a text, got 3"):
         wandb_target("online", 3)
