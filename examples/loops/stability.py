@@ -16,12 +16,13 @@ from functools import partial
 from typing import Self
 
 import numpy as np
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.studies.results import Map
+from selfcorrect.experiments.studies.figures import PlainNumbers
 from selfcorrect.experiments.toy.gaussian.tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment
@@ -189,24 +190,57 @@ def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claim
     return claims.expect_agreement(statement, find_boundary, critical, 0.1)
 
 
-def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray, curves: claims.Curves) -> Map:
+@dataclass(frozen=True)
+class StabilityMap:
+    """Measured contraction over λ and γ, with boundaries by name, and crosses where the theorem is silent."""
+
+    title: str
+    ratios: np.ndarray
+    strengths: np.ndarray
+    contraction: np.ndarray
+    """(strengths, ratios)."""
+    boundaries: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    """Name → (λ, γ) of a curve."""
+    is_silent: np.ndarray
+
+    def draw(self) -> Figure:
+        """Return the map as a figure."""
+        page = Figure(figsize=(6.0, 4.0), layout="constrained")
+        axes = page.subplots()
+        axes.set_title(self.title)
+        limits = {"vmin": 0, "vmax": 2, "shading": "nearest"}
+        mesh = axes.pcolormesh(self.ratios, self.strengths, self.contraction, cmap="RdBu_r", **limits)
+        page.colorbar(mesh, ax=axes, label="below 1 stable, above 1 unstable")
+        xlim, ylim = axes.get_xlim(), axes.get_ylim()
+        for (name, (ratios, strengths)), style in zip(self.boundaries.items(), ("-", "--"), strict=False):
+            axes.plot(ratios, strengths, color="#111827", linestyle=style, label=name)
+        rows, columns = np.nonzero(self.is_silent)
+        axes.plot(
+            self.ratios[columns], self.strengths[rows], "x", color="#4b5563", markersize=3, label="theorem silent"
+        )
+        axes.set(xlabel="λ, synthetic per real sample", ylabel="γ, correction strength")
+        axes.set(xlim=xlim, ylim=ylim, xscale="log")
+        axes.xaxis.set_major_formatter(PlainNumbers())
+        axes.xaxis.set_minor_formatter(PlainNumbers())
+        axes.grid(visible=False)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False, fontsize=8)
+        return page
+
+
+def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray, curves: claims.Curves) -> StabilityMap:
     strengths = np.linspace(settings.strengths[0], settings.strengths[-1], 200)
     lines = {"published sufficient condition": ((1 + strengths) / (2 + strengths), strengths)}
     if spread > 1:
         critical = np.array([theory.critical_ratio(strength, spread) for strength in strengths])
         is_shown = critical <= settings.ratios[-1]
         lines["exact boundary"] = (critical[is_shown], strengths[is_shown])
-    return Map(
+    return StabilityMap(
         title=f"Contraction per generation, sampler with spread {spread:g}",
-        x_label="λ, synthetic per real sample",
-        y_label="γ, correction strength",
-        x=np.array(settings.ratios),
-        y=np.array(settings.strengths),
-        values=measure_contraction(settings, curves, spread)[0],
-        curves=lines,
-        crossed=~is_guaranteed,
-        value_label="below 1 stable, above 1 unstable",
-        crossed_label="theorem silent",
+        ratios=np.array(settings.ratios),
+        strengths=np.array(settings.strengths),
+        contraction=measure_contraction(settings, curves, spread)[0],
+        boundaries=lines,
+        is_silent=~is_guaranteed,
     )
 
 

@@ -121,11 +121,6 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
 
 
-def pool_seeds(quantities: Sequence[Quantity]) -> Quantity:
-    """Return all numbers of several quantities as if each were one of a separate seed."""
-    return Quantity(lambda curves: np.concatenate([quantity.per_seed(curves) for quantity in quantities]))
-
-
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> Measure:
     """Return the ratio of two means, with Fieller's interval.
 

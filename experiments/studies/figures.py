@@ -21,7 +21,7 @@ from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import band, mean_interval
 
-from .results import FEWEST_RATIOS, MEMORISER, ArmCurves, Line, Map, Panel, Pictures, Scatter, ratio_label
+from .results import FEWEST_RATIOS, MEMORISER, ArmCurves, Drawable, Line, Panel, Pictures, Scatter, ratio_label
 
 if TYPE_CHECKING:
     from .arms import ArmSettings
@@ -492,21 +492,21 @@ def as_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-# --- diagrams, maps, images and points ---
+# --- diagrams, images and points ---
 
 LONGEST_CURVE = 200
 """Points drawn per line; more only make the page heavy."""
 
 
-def draw(figure: Panel | Map | Pictures | Scatter) -> str:
+def draw(figure: Panel | Pictures | Scatter | Drawable) -> str:
     """The figure as SVG text."""
     with mpl.rc_context(STYLE):
         return as_svg(_draw(figure))
 
 
 @singledispatch
-def _draw(figure: object) -> Figure:
-    raise TypeError(f"no drawing for {type(figure).__name__}")
+def _draw(figure: Drawable) -> Figure:
+    return figure.draw()
 
 
 @_draw.register
@@ -519,8 +519,8 @@ def _(panel: Panel) -> Figure:
     axes.set_xscale("log" if panel.log_x else "linear")
     axes.set_yscale("log" if panel.log_y else "linear")
     for axis in [axes.xaxis] * panel.log_x + [axes.yaxis] * panel.log_y:
-        axis.set_major_formatter(_PlainNumbers())
-        axis.set_minor_formatter(_PlainNumbers())
+        axis.set_major_formatter(PlainNumbers())
+        axis.set_minor_formatter(PlainNumbers())
     if panel.x_label == "generation":
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
@@ -529,7 +529,7 @@ def _(panel: Panel) -> Figure:
     return page
 
 
-class _PlainNumbers(LogFormatter):
+class PlainNumbers(LogFormatter):
     """Labels of a logarithmic axis without formulas, which `STYLE` leaves as they are written."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
@@ -550,24 +550,6 @@ def _draw_panel_line(axes: Axes, x: np.ndarray, line: Line, colour_and_stroke: L
     if line.prediction is not None:
         label = None if line.values is not None else line.name
         axes.plot(x[keep], line.prediction[keep], color=colour, linestyle="--", linewidth=1.1, label=label)
-
-
-@_draw.register
-def _(table: Map) -> Figure:
-    page, axes = _page(6.0, 4.0, table.title)
-    mesh = axes.pcolormesh(table.x, table.y, table.values, cmap="RdBu_r", vmin=0, vmax=2, shading="nearest")
-    page.colorbar(mesh, ax=axes, label=table.value_label)
-    limits = axes.get_xlim(), axes.get_ylim()
-    for (name, (x, y)), style in zip(table.curves.items(), ("-", "--", ":"), strict=False):
-        axes.plot(x, y, color="#111827", linestyle=style, label=name)
-    rows, columns = np.nonzero(table.crossed)
-    axes.plot(table.x[columns], table.y[rows], "x", color="#4b5563", markersize=3, label=table.crossed_label)
-    axes.set(xlabel=table.x_label, ylabel=table.y_label, xlim=limits[0], ylim=limits[1], xscale="log")
-    axes.xaxis.set_major_formatter(_PlainNumbers())
-    axes.xaxis.set_minor_formatter(_PlainNumbers())
-    axes.grid(visible=False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False, fontsize=8)
-    return page
 
 
 @_draw.register

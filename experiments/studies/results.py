@@ -1,10 +1,15 @@
 """Measurements of an experiment, ready to be drawn and judged: curves of arms, and the contents of figures."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 REAL_AGAINST_REAL = "real against real"
 """Scores of real motions on which no model is trained, judged like samples."""
@@ -71,20 +76,12 @@ class Panel:
     """An assumption of its predictions that the run does not fully meet; written into it."""
 
 
-@dataclass(frozen=True)
-class Map:
-    """Measured values (Y, X) over a grid, with curves drawn on it (name → x, y) and cells crossed out (Y, X) bool."""
+class Drawable(Protocol):
+    """A figure of another kind, which draws itself."""
 
-    title: str
-    x_label: str
-    y_label: str
-    x: np.ndarray
-    y: np.ndarray
-    values: np.ndarray
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    crossed: np.ndarray
-    value_label: str = ""
-    crossed_label: str = ""
+    def draw(self) -> Figure:
+        """Return the figure, drawn by matplotlib in the style of all reports."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from selfcorrect.statistics import CollapseFinding, collapse_profile
 
 from ..studies.claims import Check, Curves, check_claims
-from ..studies.results import Line, Map, Panel, Pictures, Scatter
+from ..studies.results import Drawable, Line, Panel, Pictures, Scatter
 from .toys import START, ArmTitles, Column, Sweep, Toy
 
 MOST_NAMED = 3
@@ -45,7 +45,7 @@ class Result:
     """Number of statements that hold, and statements that do not."""
     checks: Sequence[Check]
     ends: Ends
-    figures: Sequence[Panel | Map | Pictures | Scatter] = ()
+    figures: Sequence[Panel | Pictures | Scatter | Drawable] = ()
     profiles: Mapping[str, Sequence[CollapseFinding]] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

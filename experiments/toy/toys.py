@@ -18,7 +18,7 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 
 from ..studies.claims import Curves, Quantity, Statement
-from ..studies.results import Map
+from ..studies.results import Drawable
 
 START = "generation 0"
 """In the place of an arm, the generation that the arms share."""
@@ -140,7 +140,7 @@ class Toy:
     groups: Mapping[str, ArmTitles] | Sequence[str] | None = None
     """Arms that share a panel, by group. A name alone has the arms "group, title". A table of a single column has a row
     for each group then."""
-    figures: Sequence[Sweep | Callable[[Curves], Map]] = ()
+    figures: Sequence[Sweep | Callable[[Curves], Drawable]] = ()
     """Figures before the panels."""
     risk: str = ""
     """Key of the curves that are the risk of `selfcorrect.statistics.collapse_profile`; the remaining curves are named

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.experiments.studies.figures import draw
-from selfcorrect.experiments.studies.results import Line, Map, Panel
+from selfcorrect.experiments.studies.results import Line, Panel
 
 
 def test_a_curve_begins_where_it_is_measured_and_one_without_measurements_is_left_empty() -> None:
@@ -24,10 +24,3 @@ def test_logarithmic_axes_have_plain_numbers() -> None:
     text = draw(replace(panel, log_x=True, log_y=True))
     assert "mathdefault" not in text
     assert all(f">{number}<" in text for number in (1, 10, 100, 200))
-
-
-def test_maps_have_plain_numbers() -> None:
-    grid = np.array([0.1, 1.0, 10.0])
-    text = draw(Map("title", "x", "y", grid, grid, np.ones((3, 3)), {}, np.zeros((3, 3), dtype=bool)))
-    assert "mathdefault" not in text
-    assert all(f">{number}<" in text for number in ("0.1", "1", "10"))
