@@ -44,9 +44,9 @@ from .answer import (
     select_pictured_arms,
     select_shown_pairs,
 )
+from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
-from .references import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .settings import DEFAULTS, MotionSettings, RunOptions
 from .tables import (
     MotionJudged,

@@ -37,10 +37,18 @@ from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .axes import rated_components
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
-from .feasibility import measure_feasibility
-from .references import score_references
+from .measures import measure_model, score_references
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
-from .task import JudgedTask, MotionTask, as_samples, caption_vectors, motion_data, motion_task, sampled_task
+from .task import (
+    JudgedTask,
+    MotionTask,
+    as_samples,
+    caption_vectors,
+    motion_data,
+    motion_task,
+    sampled_task,
+    trained_model,
+)
 
 
 def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study[JudgedTask]:
@@ -57,7 +65,7 @@ def make_motion_study(settings: MotionSettings, name: str = "", options: RunOpti
         keep=options.keep,
         measures=[
             Measure("real data", "seed", REFERENCES_FILE, partial(_score_real_data, settings, options)),
-            Measure("feasibility", "arm", FEASIBILITY_FILE, partial(measure_feasibility, settings)),
+            Measure("feasibility", "arm", FEASIBILITY_FILE, partial(_measure_arm, settings)),
         ],
         repair=options.repair,
         has_timings=True,
@@ -161,6 +169,20 @@ def _score_real_data(
     return score_references(
         task, inputs, run.stream, feasibility_count=settings.feasibility_count, corrected=settings.corrects_real
     )
+
+
+def _measure_arm(
+    settings: MotionSettings,
+    run: SeedRun,
+    arm: ArmSettings | None,
+    make_task: Callable[[], JudgedTask],
+    progress: Progress,
+) -> Mapping[str, object]:
+    """Measure the last model of an arm."""
+    assert arm is not None
+    task = make_task()
+    model = trained_model(task, arm, run.arm_folder(arm), settings.generations)
+    return measure_model(task, model, run.stream, settings.feasibility_count, settings.engine)
 
 
 def _correction(corrector: Corrector, arm: ArmSettings) -> Correction:

@@ -126,7 +126,8 @@ def curve_grid(
     wide = max(map(len, blocks))
     high = len(metrics)
     if len(blocks) == wide == 1:
-        return short_curves(columns, metrics, levels, palette)
+        ((group, arms),) = columns.items()
+        return _draw_group(group, arms, metrics, levels, palette)
     width = max((2.4 if many else 3.6) * wide + 0.6, 7.2)  # a single column is as wide as its legend
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, 2.15 * high * len(blocks)), layout="constrained")
@@ -344,27 +345,16 @@ def _add_legend(figure: Figure, axes: np.ndarray, width_in: float = WIDTH_IN, mo
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
 
 
-def short_curves(
-    columns: Mapping[str, Sequence[ArmCurves]],
-    metrics: Sequence[Metric],
-    levels: Levels,
-    palette: Mapping[str, Look] | None = None,
+def _draw_group(
+    group: str, arms: Sequence[ArmCurves], metrics: Sequence[Metric], levels: Levels, palette: Mapping[str, Look]
 ) -> str:
-    """Draw metrics over generations, as wide as a page, metrics of a single group side by side; returns SVG text.
-
-    Args:
-        columns: Title of a group → its arms.
-        palette: Title of an arm → its look, by default that of `looks`.
-    """
-    palette = palette or looks([curves.title for arms in columns.values() for curves in arms])
+    """Draw metrics of a single group over generations, side by side; returns SVG text."""
     with mpl.rc_context(STYLE):
-        figure, axes = _panels(len(metrics), len(columns), 2.6)
-        for row, metric in enumerate(metrics):
-            for column, (title, arms) in enumerate(columns.items()):
-                panel = axes[row, column]
-                _draw_panel(panel, arms, metric, levels, palette)
-                _name(panel, metric.title, title, row, column, len(columns))
-        for panel in axes[-2:].flat if len(columns) == 1 else axes[-1]:
+        figure, axes = _panels(len(metrics), 1, 2.6)
+        for panel, metric in zip(axes[:, 0], metrics, strict=True):
+            _draw_panel(panel, arms, metric, levels, palette)
+            panel.set_title(", ".join(filter(None, (metric.title, group))))
+        for panel in axes[-2:, 0]:
             panel.set_xlabel("generation")
             panel.tick_params(labelbottom=True)
         _add_legend(figure, axes)

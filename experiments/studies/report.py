@@ -25,7 +25,7 @@ from selfcorrect.storage.runs.tracking import MetricRow, write_json_lines
 
 from ..jobs.progress_bars import Event
 from .arms import ArmSettings
-from .figures import Picture, short_curves
+from .figures import Picture, curve_grid
 from .outcome import CorrectedLine, Outcome
 from .results import ArmCurves
 from .study import SeedRun, Study
@@ -355,7 +355,7 @@ def write_running_report(study: Study[Any], presentation: Presentation[Any], fol
     picture = None
     if done_count and judged:
         words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
-        picture = Picture(short_curves(outcome.columns(), judged, {}), words)
+        picture = Picture(curve_grid(outcome.columns(), judged, {}), words)
     total = sum(study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)
     page = Page(
         title=presentation.title,

@@ -79,6 +79,9 @@ class Panel:
 class Drawable(Protocol):
     """A figure of another kind, which draws itself."""
 
+    @property
+    def title(self) -> str: ...
+
     def draw(self) -> Figure:
         """Return the figure, drawn by matplotlib in the style of all reports."""
         ...

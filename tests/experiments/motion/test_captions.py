@@ -17,7 +17,7 @@ from selfcorrect.datasets.windows import Split, split_windows
 from selfcorrect.experiments.motion import task as tasks
 from selfcorrect.experiments.motion.captions import CaptionJudge, label_by_caption, thirds_by_count
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
-from selfcorrect.experiments.motion.references import (
+from selfcorrect.experiments.motion.measures import (
     CORRECTED_REAL,
     HELD_OUT,
     MEMORISER,

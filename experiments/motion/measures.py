@@ -1,0 +1,124 @@
+"""Measurements beside the loop: the root force that samples need, and scores of real data, a floor under all arms."""
+
+from collections.abc import Mapping
+
+import torch
+
+from selfcorrect.core.randomness import Stream
+from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.policy import sampling_labels
+from selfcorrect.loop.run import correct_real_data
+from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
+from selfcorrect.motion.motion import MotionBatch
+
+from ..studies.results import MEMORISER, REAL_AGAINST_REAL
+from .correctors.own import CorrectorInputs, build_corrector
+from .settings import FEASIBILITY_COUNT
+from .task import JudgedTask, novelty_of_samples
+
+CORRECTED_REAL = "real, corrected by physics"
+HELD_OUT = "real, held out"
+SHUFFLED = "real, captions shuffled"
+TEST_SET = "real, the test set itself"
+
+
+def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
+    """Measure the root residual that motions need, in the two ways of `simulators.feasibility`.
+
+    Args:
+        made_by: Engine of the loop's correctors. The residual is simulated in another engine; if none is installed, the
+            keys of `FEASIBILITY` are absent.
+
+    Returns:
+        Means over motions by the keys of `EXPLAINED`: as they are, and after kinematic clean-up.
+    """
+    from selfcorrect.simulators.cleanup.clean import CleanupSettings  # simulators are only needed here
+    from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
+
+    engine = select_evaluation_engine(made_by)
+    cleanup = CleanupSettings.for_samples()
+    contacts = compute_contact_residual(motions, cleanup)
+    figures = contacts.mean_force_bodyweights, contacts.without_support
+    diagnostics = dict(zip(EXPLAINED[len(FEASIBILITY) :], figures, strict=True))
+    if engine is not None:
+        needed = simulate_residual(motions, cleanup, engine)
+        figures = needed.mean_force_bodyweights, needed.mean_moment_nm, needed.without_support
+        diagnostics = dict(zip(FEASIBILITY, figures, strict=True)) | diagnostics
+    return {key: find_metric(key).unit.convert(float(values.mean())) for key, values in diagnostics.items()}
+
+
+def measure_model(
+    task: JudgedTask, model: GenerativeModel, stream: Stream, count: int, engine: str
+) -> dict[str, float]:
+    """Return the feasibility of raw samples of a model, and its scores by the field's protocol where that is run.
+
+    Args:
+        stream: Random numbers of the seed.
+        count: Number of samples of which the root force is measured.
+        engine: Engine of the loop's correctors.
+    """
+    drawn = stream.child("unexplained")
+    labels = sampling_labels(task.real.labels, count, drawn.child("label"))
+    scores = measure_feasibility(task.beginnings(model.sample(labels, drawn.child("sample"))), engine)
+    if task.field is not None:
+        field_scores = task.field.score_model(model, stream.child("field"))
+        scores |= {key: float(values.mean()) for key, values in field_scores.items()}
+    return scores
+
+
+def score_references(
+    task: JudgedTask,
+    inputs: CorrectorInputs,
+    stream: Stream,
+    *,
+    feasibility_count: int = FEASIBILITY_COUNT,
+    corrected: bool = False,
+) -> dict[str, Mapping[str, float]]:
+    """Score fresh real windows as if a model had made them, and a memoriser.
+
+    The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
+    If labels are captions, held-out windows are scored with their captions, and fresh ones with those of others, which
+    shows what chance retrieves.
+
+    Args:
+        task: The seed's data and evaluator.
+        stream: Random numbers of the seed.
+        feasibility_count: Number of windows of which the root force is measured.
+        corrected: Score the windows after the physics corrector, too, which shows what it changes in real motion.
+    """
+    real = {REAL_AGAINST_REAL: task.fresh}
+    physics = build_corrector("physics", inputs) if corrected else None
+    if physics is not None:
+        real[CORRECTED_REAL] = correct_real_data(task.fresh, Correction(physics), stream)
+    order = stream.child("unexplained").numpy().permutation(len(task.fresh))
+    rows = torch.from_numpy(order[:feasibility_count])
+    scores: dict[str, Mapping[str, float]] = {}
+    for name, samples in real.items():
+        feasible = task.codec.decode(samples.take(rows).values)
+        scores[name] = {**_score(task, samples), **measure_feasibility(feasible, inputs.engine)}
+    draws = stream.child("memoriser").numpy().integers(len(task.real), size=len(task.fresh))
+    scores[MEMORISER] = _score(task, task.real.take(torch.from_numpy(draws)))
+    if task.captions is not None:
+        fresh = task.data.fresh
+        if task.data.held_out != "nothing":  # otherwise the caption judge was trained on the reference
+            held_out = task.data.reference
+            scores[HELD_OUT] = task.captions.scores(held_out.batch, held_out.labels)
+        shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
+        scores[SHUFFLED] = task.captions.scores(fresh.batch, shuffled)
+    if task.field is not None:
+        test_scores = task.field.score_real(stream.child("field"))
+        scores[TEST_SET] = {key: float(values.mean()) for key, values in test_scores.items()}
+    return scores
+
+
+def _score(task: JudgedTask, samples: Samples) -> dict[str, float]:
+    batch = task.codec.decode(samples.values)
+    labels = samples.labels.numpy()
+    scores = task.evaluator.evaluate(batch, labels)
+    if task.field is None:
+        scores |= novelty_of_samples(task.evaluator, task.data.training, batch, labels)
+    if task.captions is not None:
+        scores |= task.captions.scores(batch, labels)
+    return scores
