@@ -29,7 +29,7 @@ from selfcorrect.storage.files.locks import LOCK
     [
         (["--seeds", "1000000000"], "seeds must be at most 1000000, got 1000000000"),
         (["--first-seed", "-1"], "first_seed must be at least 0, got -1"),
-        (["--policy", "augment", "--synthetic-ratio", "1e308"], "at most 1e"),
+        (["--policy", "augment", "--synthetic-ratio", "1e308"], "must be a number from 0 to 1e"),
         (["--corrector-timeout", "nan"], "corrector-timeout must be a positive number of seconds, got nan"),
         (["--workers", "0"], "workers must be at least 1, got 0"),
         (["--data", "no/such/folder"], "no/such/folder"),
