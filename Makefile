@@ -94,12 +94,8 @@ report: results
 
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)
+	$(BIN)/python -m benchmarks.speed $(MOCAP)
 	$(BIN)/python -m benchmarks.tracking $(MOCAP) --engine pybullet mujoco
-	$(BIN)/python -m benchmarks.judge $(MOCAP) --every 4
-	$(BIN)/python -m benchmarks.spoiled_clips $(MOCAP) --every 4
-	$(BIN)/python -m benchmarks.correction $(MOCAP)
-	$(BIN)/python -m benchmarks.throughput
-	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.formats $(MOCAP)
 
 # The extension for Blender as one file, which Blender installs, with the program's own wheel in it: docs/blender.md.

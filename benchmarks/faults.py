@@ -1,11 +1,11 @@
-"""Faults that are planted in real motions: some must be found by rules of `check`, some repaired by correctors.
+"""Faults that are planted in real motions and must be found by rules of `check`.
 
 A fault takes a motion and a generator of random numbers, and returns the faulty motion.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -278,41 +278,10 @@ def tilt(motion: Motion, rng: np.random.Generator) -> Motion:
     return replace(motion, root_m=turn.apply(motion.root_m), rotations=rotations)
 
 
-# --- faults that correctors must repair ------------------------------------------------------------------------------
-
-
-def drift_steadily(motion: Motion, _: np.random.Generator) -> Motion:
-    """Add a constant drift of 0.6 m/s along x."""
-    return shift_root(motion, np.outer(get_times_s(motion), [0.6, 0.0, 0.0]))
-
-
-def drift_to_and_fro(motion: Motion, _: np.random.Generator) -> Motion:
-    """Add a drift along x that swings between ±0.6 m/s every two seconds."""
-    shift_m = 0.6 / np.pi * np.sin(np.pi * get_times_s(motion))
-    return shift_root(motion, np.outer(shift_m, [1.0, 0.0, 0.0]))
-
-
-def jitter_joints(motion: Motion, rng: np.random.Generator) -> Motion:
-    return turn_joints(motion, 0.05, rng)
-
-
 def wander(motion: Motion, rng: np.random.Generator) -> Motion:
     """Add a slow random walk of the root on the floor, 2 cm per second root of time."""
     steps_m = rng.normal(0.0, 0.02 / np.sqrt(motion.fps), (len(motion), 3)) * [1.0, 0.0, 1.0]
     return shift_root(motion, np.cumsum(steps_m, axis=0))
-
-
-def jump_halfway(motion: Motion, _: np.random.Generator) -> Motion:
-    """Let the root jump by 10 cm halfway."""
-    is_late = np.arange(len(motion)) >= len(motion) // 2
-    return shift_root(motion, np.outer(is_late, [0.1, 0.0, 0.0]))
-
-
-def misplace_second_half(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Put the second half 30 cm away, turned by 60°, as if clips were spliced as they come."""
-    angle_rad = rng.uniform(0, 2 * np.pi)
-    shift_m = 0.3 * np.array([np.sin(angle_rad), 0.0, np.cos(angle_rad)])
-    return place_from(motion, len(motion) // 2, np.pi / 3, shift_m)
 
 
 def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -330,67 +299,6 @@ def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
         spline = Slerp(frames, Rotation.from_quat(motion.rotations[:, joint]))
         rotations[:, joint] = spline(warped_frames).as_quat()
     return replace(motion, root_m=root_m, rotations=rotations)
-
-
-def dip_limbs(motion: Motion, _: np.random.Generator) -> Motion:
-    """Turn feet and forearms downwards by up to 0.4 rad for half a second, the left and the right ones in turn.
-
-    Near the floor, toes and hands go through it.
-    """
-    times_s = get_times_s(motion)
-    for part, end in (("ankle", "foot"), ("elbow", "wrist")):
-        for phase, side in enumerate(("left", "right")):
-            joint = motion.skeleton.joint(f"{side}_{part}")
-            tip = motion.skeleton.joint(f"{side}_{end}")
-            if joint is None or tip is None:
-                continue
-            cycle_share = (times_s / 2 + phase / 2) % 1.0
-            bump = np.where(cycle_share < 0.25, np.sin(4 * np.pi * cycle_share) ** 2, 0.0)
-            motion = _lower_bone(motion, joint, tip, 0.4 * bump)
-    return motion
-
-
-def _lower_bone(motion: Motion, joint: int, tip: int, angles_rad: np.ndarray) -> Motion:
-    """Turn a joint so that its bone points down by (T,) angles more, at most straight down."""
-    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    bones_m = positions_m[:, tip] - positions_m[:, joint]
-    axes = np.cross(bones_m, -UP)
-    across_m = np.linalg.norm(axes, axis=1)
-    angles_rad = np.minimum(angles_rad, np.arctan2(across_m, -bones_m[:, 1]))
-    turns = Rotation.from_rotvec(axes * (angles_rad / np.maximum(across_m, 1e-9))[:, None])
-    parents = Rotation.from_quat(orientations[:, motion.skeleton.parents[joint]])
-    rotations = motion.rotations.copy()
-    rotations[:, joint] = (parents.inv() * turns * Rotation.from_quat(orientations[:, joint])).as_quat()
-    return replace(motion, rotations=rotations)
-
-
-def join_clips(clips: Sequence[Motion]) -> list[Motion]:
-    """Return the beginning of each clip, followed by the end of the next clip with its skeleton.
-
-    The second clip goes on from where the first ends, in its direction.
-    """
-    pairs = []
-    for index, clip in enumerate(clips):
-        others = [*clips[index + 1 :], *clips[: index + 1]]
-        following = next(other for other in others if other.skeleton.same_as(clip.skeleton))
-        pairs.append(_join_pair(clip, following))
-    return pairs
-
-
-def _join_pair(first: Motion, second: Motion) -> Motion:
-    count = min(len(first), len(second)) // 2
-    begin = first.frames(0, count)
-    end = second.frames(len(second) - count, len(second))
-    rotations = np.concatenate([begin.rotations, end.rotations])
-    turn_rad = _heading_rad(rotations[count - 1, 0]) - _heading_rad(rotations[count, 0])
-    shift_m = (begin.root_m[-1] - end.root_m[0]) * (1.0, 0.0, 1.0)
-    joined = replace(first, root_m=np.concatenate([begin.root_m, end.root_m]), rotations=rotations)
-    return place_from(joined, count, turn_rad, shift_m)
-
-
-def _heading_rad(orientation: np.ndarray) -> float:
-    x, _, z = Rotation.from_quat(orientation).apply((0.0, 0.0, 1.0))
-    return float(np.arctan2(x, z))
 
 
 # --- the table of faults for rules -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Measure how exactly motion files come back, and how fast windows are made ready for training.
+"""Measure how exactly motion files come back.
 
     python -m benchmarks.formats path/to/cmu-bvh --golden path/to/humanml3d/cases
 
@@ -10,30 +10,20 @@ Motions on their own bodies come back on the average one: heights and speeds of 
 
 from __future__ import annotations
 
-import resource
 import tempfile
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import tyro
 
-from selfcorrect.core.randomness import streams
-from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.files.formats import FORMATS, Format
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.datasets.window_settings import WindowSettings
-from selfcorrect.datasets.windows import Windows, cut_windows
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.presets import PRESETS
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import on_skeleton, resample
-from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d import (
     FPS,
     TARGET_OFFSETS_M,
@@ -45,8 +35,6 @@ from selfcorrect.motion.encodings.humanml3d import (
 )
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m, observe
-
-BATCH, FRAMES = 64, 48
 
 
 def measure_golden_errors(case: Path) -> dict[str, float]:
@@ -97,40 +85,8 @@ def _place_joints(motion: Motion, kind: Format) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Throughput:
-    """Windows per second of processor time: `loaded` into normalised features, `trained` by a model."""
-
-    loaded: float
-    trained: dict[str, float]
-
-
-def measure_throughput(windows: Windows, repeats: int = 20) -> Throughput:
-    """Take and encode random windows, and train the small models on as many."""
-    random = np.random.default_rng(0)
-    first = windows.take(random.integers(len(windows), size=512)).batch
-    codec = FeatureCodec.fit(first)
-    start = time.process_time()
-    for _ in range(repeats):
-        codec.encode(windows.take(random.integers(len(windows), size=BATCH)).batch)
-    loaded = BATCH * repeats / (time.process_time() - start)
-    samples = Samples.real(codec.encode(first))
-    trained = {name: _train(name, samples, repeats) for name in PRESETS if name != "paper"}
-    return Throughput(loaded, trained)
-
-
-def _train(name: str, samples: Samples, steps: int) -> float:
-    """Return the windows that a model trains on per second of processor time."""
-    frames, features = samples.values.shape[1:]
-    model = MotionDiffusion(PRESETS[name].config, frames, features, classes=1, device=torch.device("cpu"))
-    model = model.fit(samples, 2, streams(0).child("warm up"))
-    start = time.process_time()
-    model.fit(samples, steps, streams(0).child("timed"))
-    return PRESETS[name].config.batch_size * steps / (time.process_time() - start)
-
-
-@dataclass(frozen=True)
 class FormatsBenchmark:
-    """Errors per format and column group, and the speed at which windows are made ready."""
+    """Errors per format and column group."""
 
     data: tyro.conf.Positional[Path]
     """A dataset's folder, e.g. the CMU set."""
@@ -147,12 +103,6 @@ class FormatsBenchmark:
         motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
         _print_table("round trips, metres", self._measure_round_trips(motions))
         _print_table("feet of other bodies", self._measure_feet(motions))
-        windows = cut_windows(motions, WindowSettings(frames=FRAMES, stride=FRAMES))
-        speed = measure_throughput(windows)
-        print(f"\nwindows of {FRAMES} frames per second of processor time: {speed.loaded:.0f} loaded")
-        for name, trained in speed.trained.items():
-            print(f"  {name:<16}{trained:>8.0f} trained, the loader is {speed.loaded / trained:.1f} × as fast")
-        print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
     def _measure_round_trips(self, motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
         """Return the worst and the mean displacement of each format that is read and written."""

@@ -1,4 +1,4 @@
-"""Measure how closely and how fast the physics corrector tracks motion capture, clip by clip.
+"""Measure how closely the physics corrector tracks motion capture, clip by clip.
 
     python -m benchmarks.tracking path/to/cmu-bvh --split test --engine pybullet mujoco
 
@@ -9,14 +9,10 @@ A clip is a success where its joints are never more than half a metre from the g
 
 from __future__ import annotations
 
-import importlib
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import tyro
@@ -27,7 +23,6 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
 FURTHEST_M = 0.5
@@ -98,35 +93,11 @@ class TrackingResult:
         return residual["residual_force_bodyweights"], residual["residual_torque_nm"]
 
 
-@dataclass(frozen=True)
-class Speed:
-    """Seconds of motion that physics has corrected, the processor time which that took, and the engine's part of it."""
-
-    motion_s: float
-    processor_s: float
-    engine_s: float
-
-    def __str__(self) -> str:
-        speed = self.motion_s / self.processor_s
-        engine_share = self.engine_s / self.processor_s
-        return f"{speed:.1f} x real time per core; {engine_share:.0%} of it in the engine's step"
-
-
-def measure(clips: Sequence[Motion], settings: TrackerSettings) -> tuple[list[TrackingResult], Speed]:
+def measure(clips: Sequence[Motion], settings: TrackerSettings) -> list[TrackingResult]:
     """Correct clips both ways."""
-    corrections, speed = run_clocked(PhysicsCorrector(settings), clips)
+    corrections = PhysicsCorrector(settings)(clips)
     kinematic = KinematicCorrector()(clips)
-    return list(map(_build_result, clips, kinematic, corrections)), speed
-
-
-def run_clocked(corrector: PhysicsCorrector, motions: Sequence[Motion]) -> tuple[list[CorrectedMotion], Speed]:
-    """Correct motions in this process and measure the speed; the engine is loaded before."""
-    corrector([motions[0].frames(0, 8)])
-    with _engine_clock(corrector.tracker.engine.name) as engine_s:
-        start = time.process_time()
-        corrections = corrector(motions)
-        spent_s = time.process_time() - start
-    return corrections, Speed(sum(motion.seconds for motion in motions), spent_s, engine_s())
+    return list(map(_build_result, clips, kinematic, corrections))
 
 
 def _build_result(clip: Motion, kinematic: CorrectedMotion, correction: CorrectedMotion) -> TrackingResult:
@@ -149,24 +120,6 @@ def _measure_on_supports(reference: Motion, motion: Motion, figures: Mapping[str
         floating_mm=1e3 * figures["floating_m"],
         skate_mm_s=1e3 * figures["skate_m_s"],
     )
-
-
-@contextmanager
-def _engine_clock(engine: str) -> Iterator[Callable[[], float]]:
-    """Clock the engine's step: yield a function that returns the processor time spent in it so far."""
-    path, name = ENGINES.row(engine).step_function.split(":")
-    module = importlib.import_module(path)
-    step = getattr(module, name)
-    spent_s = 0.0
-
-    def step_clocked(*arguments: object, **keywords: object) -> None:
-        nonlocal spent_s
-        start = time.process_time()
-        step(*arguments, **keywords)
-        spent_s += time.process_time() - start
-
-    with patch.object(module, name, step_clocked):
-        yield lambda: spent_s
 
 
 def table(results: Sequence[TrackingResult]) -> str:
@@ -251,8 +204,8 @@ def main(arguments: Arguments) -> None:
     rows = []
     for engine in arguments.engine:
         settings = TrackerSettings.at_strength(arguments.strength, engine)
-        results, speed = measure(clips, settings)
-        print(engine, table(results), speed, sep="\n\n", end="\n\n", flush=True)
+        results = measure(clips, settings)
+        print(engine, table(results), sep="\n\n", end="\n\n", flush=True)
         rows.append(_format_row(engine, results))
     print(_HEADER, *rows, sep="\n")
 

@@ -1,11 +1,14 @@
-"""Measure how fast files are corrected, in processor time on one core, beside references of the same run.
+"""Measure how fast files and samples are corrected, in processor time on one core, beside references of the same run.
 
-    python -m benchmarks.correction path/to/cmu-bvh
+    python -m benchmarks.speed path/to/cmu-bvh
 
-* Whole command: all clips as BVH files in one folder, with the start of the program.
+* Start: the answers of the command line and the imports of a worker process, beside an empty interpreter.
+* Whole command: all clips as BVH files in one folder, with the start of the program, beside reading, posing and writing
+  the same files without any correction.
 * Fixed and running cost: the corrector in this process, on beginnings of the longest clip. t = a + b s is fitted to the
   relative errors.
-* References: reading, posing and writing the same files without any correction, and `pymotion`'s forward kinematics.
+* Samples: windows of 48 frames, as in a self-consuming loop.
+* Forward kinematics beside pymotion's.
 
 Wall-clock times of a machine that others use mean little, so none are printed.
 """
@@ -20,18 +23,21 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import tyro
 from pymotion.ops.skeleton import fk
 
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
@@ -40,6 +46,10 @@ GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
 FIXED_GOAL_MS = 20.0
 """Fixed cost of a clip that we want with MuJoCo."""
 LENGTHS_S = (1, 2, 4, 8, 16, 32)
+COMMANDS = ("--version", "correct --help", "correct nosuch.bvh", "corect")
+WORKER = "import selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file"
+"""Imports of a process that corrects files."""
+WINDOW_FRAMES = 48
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,8 @@ class Arguments:
     """Folder of the clips in the set."""
     every: int = 1
     """Take every so many-th clip."""
+    windows: int = 64
+    """Windows of the built-in motion capture."""
     repeats: int = 3
     """Runs of each measurement, in turn; the fastest counts."""
     mode: tuple[str, ...] = ("kinematic", "mujoco", "pybullet")
@@ -91,15 +103,19 @@ def copy_bare(files: Sequence[Path], out: Path) -> None:
         file.write(out / path.name, motion)
 
 
+def run_python(*words: str, expected: Sequence[int] = (0,)) -> None:
+    """Run an interpreter to its end, which must have one of the expected exit codes."""
+    process = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    if process.returncode not in expected:
+        raise RuntimeError(process.stderr)
+
+
 def run_command(folder: Path, out: Path, mode: str) -> None:
     """Correct a folder by the command line in one worker."""
     options = ("--kinematic",) if mode == "kinematic" else ("--engine", mode)
     with tempfile.TemporaryDirectory(dir=out) as place:
-        program = (sys.executable, "-m", "selfcorrect.experiments.cli", "correct", str(folder), "-o", place)
-        command = (*program, *options, "--workers", "1", "--quiet")
-        process = subprocess.run(command, capture_output=True, text=True, check=False)
-    if process.returncode not in (0, 1):
-        raise RuntimeError(process.stderr)
+        words = ("correct", str(folder), "-o", place, *options, "--workers", "1", "--quiet")
+        run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
 
 
 def make_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
@@ -108,6 +124,22 @@ def make_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
         return KinematicCorrector(CleanupSettings())
     tracker = TrackerSettings.at_strength(STRENGTHS["balanced"], mode)
     return replace(PhysicsCorrector(tracker, CleanupSettings()), simulate="auto")
+
+
+def make_sample_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
+    """Return the corrector of a model's samples in a mode."""
+    if mode == "kinematic":
+        return SAMPLES.kinematic_corrector
+    return replace(SAMPLES.corrector(), tracker=TrackerSettings.at_strength(STRENGTHS["balanced"], mode))
+
+
+def cut_windows(number: int) -> list[Motion]:
+    """Cut windows of the built-in motion capture at every other frame, repeated until there are enough."""
+    windows = []
+    for clip in load_deepmimic():
+        for start in range(0, len(clip) - WINDOW_FRAMES + 1, 2):
+            windows.append(clip.frames(start, start + WINDOW_FRAMES))
+    return [windows[index % len(windows)] for index in range(number)]
 
 
 def pose_with_pymotion(motion: Motion) -> None:
@@ -131,6 +163,38 @@ def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
 def main(arguments: Arguments) -> None:
     """Print costs, speeds and ratios."""
     modes = [mode for mode in arguments.mode if mode == "kinematic" or _is_installed(mode)]
+    _print_start(arguments.repeats)
+    longest = _print_commands(arguments, modes)
+    for mode in modes:
+        _print_costs(mode, longest, arguments.repeats)
+    _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
+    pose_s = time_fastest(
+        {
+            "own": lambda: forward_kinematics(longest.skeleton, longest.root_m, longest.rotations),
+            "pymotion": lambda: pose_with_pymotion(longest),
+        },
+        3 * arguments.repeats,
+    )
+    print(f"forward kinematics take {pose_s['own'] / pose_s['pymotion']:.2f} x pymotion's time")
+
+
+def _print_start(repeats: int) -> None:
+    programs: dict[str, Callable[[], object]] = {
+        "an empty interpreter": lambda: run_python("-c", "pass"),
+        "numpy": lambda: run_python("-c", "import numpy"),
+        "a worker": lambda: run_python("-c", WORKER),
+    }
+    for command in COMMANDS:
+        words = ("-m", "selfcorrect.experiments.cli", *command.split())
+        programs[command] = lambda words=words: run_python(*words, expected=(0, 2))
+    spent_s = time_fastest(programs, repeats)
+    print(f"{'start':<24}{'processor s':>12}{'x an empty interpreter':>24}")
+    for name, seconds in spent_s.items():
+        print(f"{name:<24}{seconds:>12.2f}{seconds / spent_s['an empty interpreter']:>24.1f}")
+
+
+def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
+    """Print the speed of whole commands, and return the longest clip."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "clips"
         out = Path(place) / "out"
@@ -143,23 +207,14 @@ def main(arguments: Arguments) -> None:
             programs[mode] = lambda mode=mode: run_command(folder, out, mode)
         spent_s = time_fastest(programs, arguments.repeats)
     motion_s = sum(clip.seconds for clip in clips)
-    print(f"{len(clips)} clips, {motion_s:.0f} s; kernels {'compiled' if KERNELS else 'not compiled'}")
-    bare_s = spent_s["bare"]
+    print(f"\n{len(clips)} clips, {motion_s:.0f} s; kernels {'compiled' if KERNELS else 'not compiled'}")
     print(f"{'whole command':<16}{'processor s':>12}{'x real time':>13}{'goal':>8}{'x read, pose and write':>25}")
     for mode in modes:
         speed = motion_s / spent_s[mode]
-        print(f"{mode:<16}{spent_s[mode]:>12.2f}{speed:>13.1f}{GOALS[mode]:>8.0f}{spent_s[mode] / bare_s:>25.1f}")
-    longest = max(clips, key=len)
-    for mode in modes:
-        _print_costs(mode, longest, arguments.repeats)
-    pose_s = time_fastest(
-        {
-            "own": lambda: forward_kinematics(longest.skeleton, longest.root_m, longest.rotations),
-            "pymotion": lambda: pose_with_pymotion(longest),
-        },
-        3 * arguments.repeats,
-    )
-    print(f"forward kinematics take {pose_s['own'] / pose_s['pymotion']:.2f} x pymotion's time")
+        print(
+            f"{mode:<16}{spent_s[mode]:>12.2f}{speed:>13.1f}{GOALS[mode]:>8.0f}{spent_s[mode] / spent_s['bare']:>25.1f}"
+        )
+    return max(clips, key=len)
 
 
 def _print_costs(mode: str, clip: Motion, repeats: int) -> None:
@@ -167,10 +222,30 @@ def _print_costs(mode: str, clip: Motion, repeats: int) -> None:
     corrector([clip.frames(0, 60)])
     lengths_s = [length_s for length_s in LENGTHS_S if length_s <= clip.seconds]
     parts = {str(length_s): clip.frames(0, round(length_s * clip.fps)) for length_s in lengths_s}
-    times_s = time_fastest({name: lambda part=part: corrector([part]) for name, part in parts.items()}, repeats)
-    fixed_s, running = fit_costs(lengths_s, list(times_s.values()))
+    programs = {name: lambda part=part: corrector([_make_new(part)]) for name, part in parts.items()}
+    fixed_s, running = fit_costs(lengths_s, list(time_fastest(programs, repeats).values()))
     goal = f", goal {FIXED_GOAL_MS:.0f}" if mode == "mujoco" else ""
     print(f"{mode}: fixed {1e3 * fixed_s:.0f} ms{goal}, and {1e3 * running:.1f} ms per second of motion")
+
+
+def _print_samples(modes: Sequence[str], windows: Sequence[Motion], repeats: int) -> None:
+    programs: dict[str, Callable[[], object]] = {}
+    for mode in modes:
+        corrector = make_sample_corrector(mode)
+        corrector(windows[:1])  # builds the body
+        programs[mode] = lambda corrector=corrector: corrector([_make_new(window) for window in windows])
+    spent_s = time_fastest(programs, repeats)
+    print(f"\n{'samples':<16}{'ms each':>12}{'x kinematics':>16}")
+    for mode, seconds in spent_s.items():
+        print(f"{mode:<16}{1e3 * seconds / len(windows):>12.1f}{seconds / spent_s[modes[0]]:>16.1f}")
+
+
+_SHIFTS_M = count(0.0, 1e-4)
+
+
+def _make_new(motion: Motion) -> Motion:
+    """Return a motion that was never corrected, because observations are remembered: the same a little further on."""
+    return replace(motion, root_m=motion.root_m + np.array([next(_SHIFTS_M), 0.0, 0.0]))
 
 
 def _is_installed(engine: str) -> bool:
