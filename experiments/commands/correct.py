@@ -1,6 +1,5 @@
 """`selfcorrect correct`: motion files in, physically plausible motion files of the same kind out."""
 
-import importlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,6 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
@@ -121,7 +119,7 @@ class CorrectCommand:
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
         option_files = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
-        other_files = [task.target, task.video, task.record, report, out / LOCK]
+        other_files = [task.target, task.record, report, out / LOCK]
         check_separate(outputs, [task.source, *option_files], other_files)
         for path in filter(None, outputs.values()):
             if not is_stream(path):
@@ -165,9 +163,6 @@ class CorrectCommand:
             raise SettingError("delta needs a single BVH file as input")
         if not self.options.kinematic:  # an engine that is not installed ends the command here
             ENGINES.load(self.options.resolve_engine().engine)
-        if self.options.video:
-            with requires_extra("a film"):
-                importlib.import_module("imageio")
 
 
 def _write_new(path: Path, text: str) -> None:

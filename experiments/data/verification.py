@@ -148,11 +148,11 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
         return
     yield str(path), "", "corrected motions"
     task = FileTask(Path(result.source), result.name, out)
-    for target, expected in ((task.target, result.state.output_hash), (task.video, result.state.video_hash)):
-        if expected:
-            digest = hash_file(target)
-            fault = "" if digest == expected else f"{target} is {'damaged: checksum mismatch' if digest else 'missing'}"
-            yield str(target), fault, ""
+    if result.state.output_hash:
+        digest = hash_file(task.target)
+        damage = "damaged: checksum mismatch" if digest else "missing"
+        fault = "" if digest == result.state.output_hash else f"{task.target} is {damage}"
+        yield str(task.target), fault, ""
 
 
 def _verify_address(place: Place) -> Verification:

@@ -112,9 +112,6 @@ def correct_into(
     tasks = make_tasks(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
         raise SettingError(f"contacts belong to one motion, and there are {len(tasks)} files; correct one with them")
-    sets = [task.source for task in tasks if task.source.suffix.lower() == ".parquet"]
-    if options.video and sets:
-        raise SettingError(f"{sets[0]}: a set of motions cannot be filmed; leave out video")
     check_report_path(report, tasks, out)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -139,16 +136,13 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
         raise InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found")
     record_folders = {folder for task in tasks for folder in task.record.parents if out in folder.parents}
     check_no_link(sorted(record_folders))
-    owners = {}
-    pairs = []
     for task in tasks:
         if os.path.lexists(task.record) and FileResult.load(task.record) is None:
             raise SettingError(f"{task.record}: is damaged, or not a record of this command; move it away")
-        for path in (task.target, task.video):
-            owners[path] = task
-            pairs.append((task.source, path))
+    owners = {task.target: task for task in tasks}
+    pairs = [(task.source, task.target) for task in tasks]
     advice = "choose another folder with -o, or move it away"
-    check_targets(pairs, lambda path: owners[path].wrote_file(path), advice, reason=FOREIGN)
+    check_targets(pairs, lambda path: owners[path].has_earlier_output, advice, reason=FOREIGN)
     return list({task.name: task for task in tasks}.values())
 
 
@@ -158,7 +152,7 @@ def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> Non
     Raises:
         SettingError: A file would be overwritten, or the path is a folder.
     """
-    occupied = {place_of(path) for task in tasks for path in (task.source, task.target, task.video, task.record)}
+    occupied = {place_of(path) for task in tasks for path in (task.source, task.target, task.record)}
     place = place_of(report)
     if report.is_dir():
         raise SettingError(f"{report}: is a folder; the report must be a file")

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
@@ -17,7 +16,7 @@ from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import describe_failure, is_machine_failure, try_optional
+from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
 from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
@@ -26,7 +25,7 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 
 from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
-from .describe import describe_correction, film
+from .describe import describe_correction
 from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
 from .motions import correct_prepared, finish_correction, prepare_motion
 from .options import CorrectionOptions
@@ -81,10 +80,6 @@ class FileTask:
         return self.out / self.name
 
     @property
-    def video(self) -> Path:
-        return self.target.with_name(append_suffix(self.target.name, ".mp4"))
-
-    @property
     def record(self) -> Path:
         *parents, name = Path(self.name).parts
         folders = []
@@ -93,10 +88,11 @@ class FileTask:
             folders.append(append_suffix(folder, "_") if is_like_record else folder)
         return self.out.joinpath(RECORDS, *folders, append_suffix(name, _RECORD))
 
-    def wrote_file(self, path: Path) -> bool:
-        """Return whether an earlier run wrote this output or film."""
+    @property
+    def has_earlier_output(self) -> bool:
+        """Return whether an earlier run wrote the file in the place of the output."""
         result = FileResult.load(self.record)
-        digest = hash_file(path)
+        digest = hash_file(self.target)
         return bool(digest) and result is not None and digest in result.digests
 
 
@@ -123,18 +119,15 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
     """Return whether a result is of the same input and settings, and its files are in place."""
     if result.verdict == "failed" or hash_file(task.target) != result.state.output_hash:
         return False
-    needs_film = options.video and result.verdict in WRITTEN
-    if needs_film and not hash_file(task.video) == result.state.video_hash != "":
-        return False
     return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
 
 
 def record_failure(task: FileTask, reason: str) -> None:
     """Record that a file could not be corrected; what an earlier run wrote for it stays."""
     earlier = FileResult.load(task.record)
-    output_hash = hash_file(task.target) if task.wrote_file(task.target) else ""
+    output_hash = hash_file(task.target) if task.has_earlier_output else ""
     failure = FileResult(str(task.source), task.name, "failed", reason=reason)
-    failure.keep_files_of(earlier, output_hash).save(task.record)
+    failure.keep_file_of(earlier, output_hash).save(task.record)
 
 
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -283,43 +276,29 @@ def _write_and_record(
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
     with explain_write_error(task.out), scratch_folder(task.record) as folder:
-        products = _Products(folder / f"motion{written_suffix(task.source)}", folder / "video.mp4")
-        result = _write_products(read, corrections, options, products)
-        _deliver(task, options, result, products)
+        product = folder / f"motion{written_suffix(task.source)}"
+        result = _write_product(read, corrections, options, product)
+        _deliver(task, options, result, product)
 
 
-@dataclass(frozen=True)
-class _Products:
-    """Temporary files of output and film."""
-
-    motion: Path
-    video: Path
-
-
-def _write_products(
-    read: _InputFile,
-    corrections: Sequence[CorrectedMotion | Exception],
-    options: CorrectionOptions,
-    products: _Products,
+def _write_product(
+    read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions, product: Path
 ) -> FileResult:
-    """Write a corrected file and its film; OSError if the machine fails."""
+    """Write a corrected file among temporary files; OSError if the machine fails."""
     task = read.task
     file = read.file
     blank = read.blank
     if file is None:
         return blank
-    notes = file.notes
     try:
         outcomes = _refuse(file, corrections)
         accepted = [outcome for outcome in outcomes if not isinstance(outcome, Exception) and outcome.accepted]
         has_other_format = task.target.suffix != task.source.suffix  # cannot be copied as it is
         if accepted or (options.keep_failed and (has_other_format or file.names)):
-            file.write(products.motion, *_choose_written(file, outcomes, options))
+            file.write(product, *_choose_written(file, outcomes, options))
             if not file.names:
                 corrected = [outcome for outcome in outcomes if isinstance(outcome, CorrectedMotion)]
-                outcomes = measure_written(products.motion, file.motions, corrected, options)
-            if options.video:
-                notes += _film_pairs(products.video, file.motions, outcomes)
+                outcomes = measure_written(product, file.motions, corrected, options)
         if not options.kinematic:
             mass_kg = options.mass_kg or estimate_mass_kg(file.motions[0].skeleton)
             blank = replace(blank, figures=FileFigures(mass_kg=mass_kg, in_scene=not options.scene.is_plain))
@@ -330,7 +309,7 @@ def _write_products(
                 content = replace(blank.content, frames=len(motion), fps=motion.fps)
                 results.append(replace(blank, reason=reason, content=content))
             else:
-                results.append(describe_correction(blank, notes, motion, outcome))
+                results.append(describe_correction(blank, file.notes, motion, outcome))
         return merge_results(results, file.names)
     except Exception as error:  # a bad file stops no other
         if is_machine_failure(error):
@@ -366,53 +345,25 @@ def _choose_written(
             yield motion if options.keep_failed else None
 
 
-def _film_pairs(
-    video: Path, motions: Sequence[Motion], outcomes: Sequence[CorrectedMotion | Exception]
-) -> tuple[str, ...]:
-    """Film motions before and after; return a note if that fails, which costs only the film."""
-    pairs = []
-    for motion, outcome in zip(motions, outcomes, strict=True):
-        if isinstance(outcome, CorrectedMotion):
-            pairs.append((motion, outcome))
-    _, note = try_optional("no film was made", partial(film, video, pairs), None)
-    if not note:
-        return ()
-    video.unlink(missing_ok=True)  # a part of it
-    return (note,)
-
-
-def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, products: _Products) -> None:
-    """Move record, output and film to their places: the record first, because an output without a record is foreign."""
-    product_by_path: dict[Path, Path] = {}
+def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, product: Path) -> None:
+    """Move record and output to their places: the record first, because an output without a record is foreign."""
     if result.verdict in WRITTEN:
         result = replace(result, output="corrected")
-        product_by_path[task.target] = products.motion
     elif result.verdict == "rejected" and options.keep_failed:
         result = replace(result, output="original")
-        has_same_format = task.target.suffix == task.source.suffix
-        product_by_path[task.target] = task.source if has_same_format else products.motion
-    if result.output and products.video.is_file():
-        product_by_path[task.video] = products.video
+        product = task.source if task.target.suffix == task.source.suffix else product
     earlier = FileResult.load(task.record)
-    earlier_outputs = [path for path in (task.target, task.video) if task.wrote_file(path)]
-    foreign = [path for path in product_by_path if os.path.lexists(path) and path not in earlier_outputs]
-    if foreign:
-        result = replace(result, verdict="failed", reason=f"{foreign[0]}: {FOREIGN}", output="")
-        product_by_path = {}
-    hashes = {path: hash_file(product) for path, product in product_by_path.items()}
-    state = replace(
-        result.state,
-        output_hash=hashes.get(task.target, ""),
-        video_hash=hashes.get(task.video, ""),
-        earlier=tuple(map(hash_file, earlier_outputs)),
-    )
-    result = replace(result, state=state)
-    if not product_by_path and task.target in earlier_outputs:
-        result = result.keep_files_of(earlier, hash_file(task.target))
+    has_earlier = task.has_earlier_output
+    if result.output and os.path.lexists(task.target) and not has_earlier:
+        result = replace(result, verdict="failed", reason=f"{task.target}: {FOREIGN}", output="")
+    earlier_hash = hash_file(task.target) if has_earlier else ""
+    output_hash = hash_file(product) if result.output else ""
+    result = replace(result, state=replace(result.state, output_hash=output_hash, earlier_hash=earlier_hash))
+    if not result.output and has_earlier:
+        result = result.keep_file_of(earlier, earlier_hash)
     result.save(task.record)
-    for path, product in product_by_path.items():
-        with replacing(path, overwrite=path in earlier_outputs) as temporary:
+    if output_hash:
+        with replacing(task.target, overwrite=has_earlier) as temporary:
             shutil.copyfile(product, temporary)
-    if result.verdict == "rejected" and not result.output:  # what an earlier run passed through
-        for path in earlier_outputs:
-            path.unlink(missing_ok=True)
+    elif result.verdict == "rejected" and not result.output and has_earlier:  # passed through by an earlier run
+        task.target.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class RemoteTask:
     def __post_init__(self) -> None:
         if self.source.rstrip("/") == self.out.rstrip("/"):
             raise SettingError(f"{self.source}: motions would be overwritten by their corrections; choose another -o")
-        self.options.refuse(("video", "contacts"), f"is only for files of this machine, not for {self.source}")
+        self.options.refuse(("contacts",), f"is only for files of this machine, not for {self.source}")
 
 
 def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:

@@ -1,14 +1,12 @@
 """The description of a motion and of its correction."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
 from selfcorrect.motion.checks.comparison import Comparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
@@ -17,11 +15,10 @@ from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
-from selfcorrect.motion.editing.transforms import heading_rad, resample
+from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import try_optional
 
 from .file_result import FileContent, FileFigures, FileResult
@@ -209,41 +206,3 @@ def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str
     else:
         contacts = []
     return [asdict(contact) for contact in contacts]
-
-
-VIDEO_FPS = 30.0
-_SHOT_FRAMES = 120
-_FITTED_FRAMES = 2000
-"""Frames of which the camera shows whole bodies, spread over a motion, so that memory does not grow with its length."""
-
-
-def film(path: Path, pairs: Sequence[tuple[Motion, CorrectedMotion]]) -> None:
-    """Film each motion and its correction side by side as MP4, in a row."""
-    with requires_extra("a film"):
-        import imageio.v2 as imageio
-    fps = min(pairs[0][0].fps, VIDEO_FPS)
-    writer: Any = imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=1)
-    with writer:
-        for before, correction in pairs:
-            for picture in _draw_side_by_side(before, correction, fps):
-                writer.append_data(picture)
-
-
-def _draw_side_by_side(before: Motion, correction: CorrectedMotion, fps: float) -> Iterator[np.ndarray]:
-    """Draw both motions side by side, shot by shot so that memory does not grow with their length."""
-    from selfcorrect.motion.pictures.drawing import animate, fit_camera  # slow to import
-
-    motions = [resample(motion, fps) for motion in (before, correction.motion)]
-    thinned = [resample(motion, min(fps, fps * _FITTED_FRAMES / len(motion))) for motion in motions]
-    camera = fit_camera(_panels(thinned, correction), same_view=True)
-    frames, margin = len(motions[0]), int(fps)  # the camera's path is smoothed over less than the margin
-    for start in range(0, frames, _SHOT_FRAMES):
-        first = max(start - margin, 0)
-        stop = min(start + _SHOT_FRAMES, frames)
-        shots = [motion.frames(first, min(stop + margin, frames)) for motion in motions]
-        yield from animate(_panels(shots, correction), same_view=True, camera=camera)[start - first : stop - first]
-
-
-def _panels(motions: Sequence[Motion], correction: CorrectedMotion) -> list[PicturePanel]:
-    before, after = motions
-    return [PicturePanel(before, "before"), PicturePanel(after, "after", tuple(correction.supports), before)]

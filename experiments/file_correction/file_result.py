@@ -119,10 +119,8 @@ class FileState:
     """Hashes of all other files that were read for it, by their paths."""
     output_hash: str = ""
     """A hash of the output's content."""
-    video_hash: str = ""
-    """A hash of the film's content, if there is a film."""
-    earlier: tuple[str, ...] = ()
-    """Hashes of what an earlier run wrote in the places of output and film, which may still be there after a kill."""
+    earlier_hash: str = ""
+    """A hash of what an earlier run wrote in the place of the output, which may still be there after a kill."""
     kept: dict[str, Any] = field(default_factory=dict)
     """Record of the earlier result whose files are still in place, because this attempt wrote none."""
 
@@ -202,7 +200,7 @@ class FileResult:
     @property
     def digests(self) -> set[str]:
         """Hashes of what this run or an earlier run wrote."""
-        return {self.state.output_hash, self.state.video_hash, *self.state.earlier}
+        return {self.state.output_hash, self.state.earlier_hash}
 
     @property
     def kept(self) -> FileResult | None:
@@ -211,8 +209,8 @@ class FileResult:
             return _from_values(self.state.kept) if self.state.kept else None
         return None
 
-    def keep_files_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
-        """Return this result, which has no files of its own, with the files of an earlier result, which stay.
+    def keep_file_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
+        """Return this result, which has no output of its own, with the output of an earlier result, which stays.
 
         A motion that an earlier run passed through unchanged stays only if this attempt failed.
 
@@ -227,7 +225,6 @@ class FileResult:
         state = replace(
             self.state,
             output_hash=output_hash,
-            video_hash=kept.state.video_hash if is_complete else "",
             kept=kept.to_values() if is_complete else {},
         )
         notes = tuple(dict.fromkeys((*self.content.notes, EARLIER)))

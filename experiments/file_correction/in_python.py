@@ -59,7 +59,7 @@ def correct_motions(
         SettingError: An option has a wrong value, or is only for files.
     """
     options = _choose_options(options, changes)
-    options.refuse(("reading", "keep_failed", "video"), "is for motion files, and these motions are in memory")
+    options.refuse(("reading", "keep_failed"), "is for motion files, and these motions are in memory")
     if options.contacts is not None and len(motions) != 1:
         raise SettingError(f"contacts belong to one motion, got {len(motions)} motions")
     for motion in motions:
@@ -96,7 +96,7 @@ def correct_file(
         SettingError: `target` is `source`, has another format, or exists and `overwrite` is false.
     """
     options = _choose_options(options, changes)
-    options.refuse(("keep_failed", "video"), "is for folders of files; correct_files takes it")
+    options.refuse(("keep_failed",), "is for folders of files; correct_files takes it")
     source = Path(source).expanduser()
     target = Path(target).expanduser()
     if place_of(target) == place_of(source):

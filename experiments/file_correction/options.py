@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
-_SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed", "video")
+_SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
 """Options that are on or off."""
 KEPT_LEVEL_M = 0.05
 """With `keep_level`, floors further from zero than this stay at their height."""
@@ -86,8 +86,6 @@ class CorrectionOptions:
     """Return the raw simulated states, with their fast components and even if the simulation improves nothing."""
     keep_failed: bool = False
     """Copy motions that cannot be corrected to the output folder unchanged."""
-    video: bool = False
-    """Film each motion before and after, side by side, as NAME.mp4 next to the output."""
     contacts: Path | None = None
     """File with the contacts of the feet, as --contacts-out writes it; you can edit it. Feet then stand only there, and
     no contacts are inferred."""

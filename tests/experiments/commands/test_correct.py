@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import bvhio
-import imageio.v3 as imageio
 import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
@@ -230,19 +229,6 @@ def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delitem(sys.modules, "selfcorrect.simulators.engines.mujoco_world", raising=False)
     assert main(["correct", "clips/steps.bvh", "-o", "no", "--engine", "mujoco"]) == 2
     assert "pip install 'selfcorrect[mujoco]'" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_a_video_shows_before_and_after(folder: Path) -> None:
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--video"]) == 0
-    pictures = np.asarray(imageio.imread(folder / "corrected" / "steps.bvh.mp4"))
-    assert pictures.shape == (45, 360, 720, 3)
-    left_picture = pictures[20, :, :360].astype(int)
-    right = pictures[20, :, 360:].astype(int)
-    assert (left_picture[..., 0] - left_picture[..., 1]).max() > 100  # sunk feet are red before
-    assert np.abs(left_picture - right).max() > 100
-    reds = [np.sum((half[..., 0] > 180) & (half[..., 1] < 70)) for half in (left_picture, right)]
-    assert reds[0] > 50 > reds[1]
 
 
 @pytest.mark.slow

@@ -32,7 +32,6 @@ MISTAKES = {
     "correct clips/b.npz --delta layer.bvh": "delta needs a single BVH file",
     "correct shards -o shards": "would be overwritten",
     "correct clips -o s3://motions/fixed": "no sets of motions are here",
-    "correct shards -o films --video": r"shards/shard-\S+: a set of motions cannot be filmed; leave out video",
     "correct s3://motions/a s3://motions/b": "one set of motions must be named",
     "correct s3://motions/a -o fixed --report r.json": "the report is fixed/report.json",
     "correct nonsense://a/b -o fixed": r"nonsense://a/b: cannot be reached .*nonsense",

@@ -55,7 +55,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _run(folder / "run")
     save_motion(folder / "in" / "a.bvh", made_motion("idle", frames=6))
     shutil.copy(folder / "in" / "a.bvh", folder / "in" / "b.bvh")
-    assert main(["correct", str(folder / "in"), "-o", str(folder / "out"), "--kinematic", "--video", "-q"]) == 0
+    assert main(["correct", str(folder / "in"), "-o", str(folder / "out"), "--kinematic", "-q"]) == 0
     assert main(["data", "shard", str(folder / "in"), "-o", str(folder / "set")]) == 0
     corrected = ["correct", str(folder / "set"), "-o", str(folder / "corrected set"), "--kinematic", "--keep-failed"]
     assert main(corrected) == 0

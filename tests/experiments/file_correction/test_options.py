@@ -19,7 +19,7 @@ from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 
 LINE = """in.bvh --strength 0.3 --support floor --engine mujoco --mass-kg 60 --keep-level --remove-drift --join-takes
-    --retime --raw --simulate always --scene.load-kg 5 --keep-failed --video --contacts c.json --frames 1:9
+    --retime --raw --simulate always --scene.load-kg 5 --keep-failed --contacts c.json --frames 1:9
     --frame-times keep --amount legs=0.5 --keep hands --fps 25 --floor 0.1 --up z --metres-per-unit 0.01"""
 SAME = CorrectionOptions(
     strength=0.3,
@@ -35,7 +35,6 @@ SAME = CorrectionOptions(
     simulate="always",
     scene=Scene(load_kg=5.0),
     keep_failed=True,
-    video=True,
     contacts=Path("c.json"),
     frames="1:9",
     amount=("legs=0.5",),
@@ -117,7 +116,7 @@ def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why:
         CorrectionOptions().with_changes(wrong)
 
 
-@pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("video", True)])
+@pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("reading", sc.Reading(fps=25.0))])
 def test_options_of_files_are_refused_for_motions_in_memory(stepping: sc.Motion, name: str, value: object) -> None:
     with pytest.raises(SettingError, match=f"{name.replace('_', '-')} is for motion files"):
         correct_motions([stepping], **{name: value})
