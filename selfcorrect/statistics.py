@@ -319,15 +319,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return p-values adjusted for testing all of them at once (Holm 1979): significant where adjusted ≤ level."""
     largest = 0.0
     adjusted = {}
-    for rank, (name, p_value) in enumerate(_rank(p_values)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_value))
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
         adjusted[name] = largest
     return {name: adjusted[name] for name in p_values}
-
-
-def _rank(p_values: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Return names and p-values, smallest first."""
-    return sorted(p_values.items(), key=lambda item: item[1])
 
 
 def half_life(curve: ArrayLike, floor: float = 0.0) -> float:

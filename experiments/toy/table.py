@@ -26,19 +26,22 @@ class ToyRow(Row):
     """The papers it is taken from."""
 
 
-def _toy(name: str, title: str, source: str) -> ToyRow:
-    module = f"selfcorrect.experiments.toy.gaussian.{name.replace('-', '_')}"
-    return ToyRow(name=name, reference=module, summary=title, source=source)
-
+_HERE = "selfcorrect.experiments.toy.gaussian"
 
 TOYS = Registry(
     "toy loop",
     [
-        _toy("gaussian-correct", "A Gaussian, corrected towards the truth", "Gillman et al. 2024"),
-        _toy(
+        ToyRow(
+            "gaussian-correct",
+            f"{_HERE}.gaussian_correct",
+            "A Gaussian, corrected towards the truth",
+            source="Gillman et al. 2024",
+        ),
+        ToyRow(
             "gaussian-collapse",
+            f"{_HERE}.gaussian_collapse",
             "A Gaussian under each data policy",
-            "Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
+            source="Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
         ),
     ],
     row_type=ToyRow,

@@ -21,7 +21,6 @@ from selfcorrect.experiments.studies.claims import (
     expect_agreement,
     expect_below,
 )
-from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
 from selfcorrect.experiments.toy.report import summarize_checks
 from selfcorrect.experiments.toy.study import load_settings
@@ -160,8 +159,3 @@ def test_a_line_names_the_statements_that_do_not_hold() -> None:
     checks = [Check(outcome, outcome, "") for outcome in get_args(Outcome)]
     line = summarize_checks("remedies", checks)
     assert line == "remedies: 1 of 3 statements hold; fails: fails; undecided: undecided"
-
-
-def test_drawing_refuses_what_it_does_not_know() -> None:
-    with pytest.raises(TypeError, match="no drawing for str"):
-        draw("a picture")  # type: ignore[arg-type]
