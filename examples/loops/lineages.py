@@ -17,13 +17,15 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from scipy import stats
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.loop.bias import Bias, sample_plainly
-from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
+from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import TensorModel
 from selfcorrect.remedies.matching import lineage_matched
 
@@ -118,7 +120,7 @@ def toy(settings: Lineages) -> toys.Toy:
     laws = {}
     for name, arm in make_arms(settings).items():
         bundles.append(toys.bundle_seeds(settings, partial(set_up, settings, name, arm)))
-        laws[name] = theory.surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
+        laws[name] = surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
     survival = toys.Column(
         SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
     )
@@ -161,7 +163,7 @@ def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream)
     real = draw_points(settings.label_sizes, stream.child("real"))
     reference = draw_points(settings.label_sizes, stream.child("reference")).values.numpy()
     near = near_by_label(reference, real.values.numpy(), real.labels.numpy())
-    by_drift = theory.coverage_by_drift(near, settings.label_sizes, settings.generations, arm.offspring_variance)
+    by_drift = coverage_by_drift(near, settings.label_sizes, settings.generations, arm.offspring_variance)
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:
         points = cast(Memoriser, candidate.model).points.numpy()  # all that it can draw, apart from noise
@@ -188,7 +190,7 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
         predicted = float(laws[name][-1])
 
         def divide(surviving: np.ndarray) -> np.ndarray:
-            return np.array([theory.drift_share(float(share), predicted) for share in surviving])
+            return np.array([drift_share(float(share), predicted) for share in surviving])
 
         return claims.final_value(name, SURVIVAL).map(divide)
 
@@ -223,3 +225,113 @@ def matching_loss(draws: float, excess: float) -> float:
     c = 0. What matching loses in each generation. Large populations.
     """
     return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)
+
+
+# --- lines under drift alone ------------------------------------------------------------------------------------------
+
+
+def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0) -> np.ndarray:
+    """Expected share of n founders that still have descendants under drift alone, shape (t + 1,).
+
+    Each label is a population of constant size whose members are drawn from the last generation's. σ² = 1: They are
+    drawn evenly (Wright–Fisher). σ² > 1: Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma
+    distributed and drawn anew in each generation. Then k members among n with the same founder have Beta-Binomial(n,
+    k/c, (n − k)/c) children. σ² < 1: A share 1 − √(1 − σ²) of the places is drawn anew, all other members keep their
+    founder. The result is exact for these populations. For large populations it is 1 / (1 + σ² t / 2). Half is lost
+    after 2/σ² generations whatever n is, down to a single founder per label.
+
+    Args:
+        label_sizes: (L,) number of founders of each label.
+        generations: t, number of generations after generation 0.
+        offspring_variance: σ² of the numbers of children, see `surviving_lineages`.
+    """
+    sizes = np.asarray(label_sizes, dtype=int)
+    curves = {size: _line_survival(size, generations, offspring_variance)[:, 1] for size in np.unique(sizes).tolist()}
+    return np.sum([size * curves[size] for size in sizes.tolist()], axis=0) / sizes.sum()
+
+
+def coverage_by_drift(
+    near: ArrayLike, label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0
+) -> np.ndarray:
+    """Expected share of R reference points with a living line within their reach, under drift alone, shape (t + 1,).
+
+    With reach as the reference point's own ball this is coverage, with reach as the founders' balls it is recall, of
+    loops that copy. All lines near a point in a label die out together as a single line of their number would; labels
+    are independent. Exact for the populations of `surviving_lineages`.
+
+    Args:
+        near: (R, L) number of founders of each label within the reach of each reference point.
+        label_sizes: (L,) number of founders of each label.
+        generations: t, number of generations after generation 0.
+        offspring_variance: σ² of the numbers of children, see `surviving_lineages`.
+    """
+    near = np.asarray(near, dtype=int)
+    sizes = np.asarray(label_sizes, dtype=int)
+    dead = np.ones((generations + 1, len(near)))
+    for column, size in enumerate(sizes.tolist()):
+        dead *= 1 - _line_survival(size, generations, offspring_variance)[:, near[:, column]]
+    return (1 - dead).mean(axis=1)
+
+
+def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
+    """Probability (t + 1, n + 1) that a line that begins with 0 … n of `size` = n members has not died out."""
+    chain = line_sizes(size, offspring_variance)
+    dead = [np.eye(size + 1)[0]]
+    for _ in range(generations):
+        dead.append(chain @ dead[-1])
+    return 1 - np.array(dead)
+
+
+def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
+    """Transition matrix (n + 1, n + 1) of the number of members of a line in a population of n."""
+    before = np.arange(size + 1)[:, None]
+    after = np.arange(size + 1)[None, :]
+    if offspring_variance < 1:
+        return _lazy_line_sizes(size, 1 - math.sqrt(1 - offspring_variance))
+    if offspring_variance == 1:
+        return stats.binom.pmf(after, size, before / size)
+    excess = offspring_variance - 1
+    chain = np.eye(size + 1)
+    chain[1:-1] = stats.betabinom.pmf(after, size, before[1:-1] / excess, (size - before[1:-1]) / excess)
+    return chain
+
+
+def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
+    """Return the matrix of `line_sizes` if a place keeps its line with probability 1 − `redrawn`."""
+    counts = np.arange(size + 1)
+    rows = []
+    for members in counts:
+        drawn_share = redrawn * members / size
+        stay = stats.binom.pmf(counts[: members + 1], members, 1 - redrawn + drawn_share)
+        join = stats.binom.pmf(counts[: size - members + 1], size - members, drawn_share)
+        rows.append(np.convolve(stay, join))
+    return np.array(rows)
+
+
+def drift_share(surviving: float, predicted: float) -> float:
+    """Return the part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
+
+    surviving: share of lines that a run has kept; predicted: that of `surviving_lineages`. The rest is the learner's
+    bias. NaN if nothing was lost.
+    """
+    if surviving >= 1:
+        return math.nan
+    return min(1.0, math.log(predicted) / math.log(surviving)) if surviving > 0 else 0.0
+
+
+def near_by_label(reference: np.ndarray, candidate: np.ndarray, labels: np.ndarray, neighbours: int = 5) -> np.ndarray:
+    """Count the candidates of each label in the ball of each reference that coverage counts.
+
+    Args:
+        reference: (N, D) real vectors.
+        candidate: (M, D) synthetic vectors.
+        labels: (M,) labels of the candidates.
+        neighbours: k of the balls, as in `neighbour_metrics`.
+
+    Returns:
+        (N, L) counts for the L labels that there are, in ascending order.
+    """
+    radii = np.partition(cdist(reference, reference), neighbours, axis=1)[:, neighbours]
+    inside = cdist(reference, candidate) < radii[:, None]
+    counts = [inside[:, labels == label].sum(axis=1) for label in np.unique(labels)]
+    return np.stack(counts, axis=1)

@@ -39,22 +39,5 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     }
 
 
-def near_by_label(reference: np.ndarray, candidate: np.ndarray, labels: np.ndarray, neighbours: int = 5) -> np.ndarray:
-    """Count the candidates of each label in the ball of each reference that coverage counts.
-
-    Args:
-        reference: (N, D) real vectors.
-        candidate: (M, D) synthetic vectors.
-        labels: (M,) labels of the candidates.
-        neighbours: k of the balls, as in `neighbour_metrics`.
-
-    Returns:
-        (N, L) counts for the L labels that there are, in ascending order.
-    """
-    inside = cdist(reference, candidate) < _radii(reference, neighbours)[:, None]
-    counts = [inside[:, labels == label].sum(axis=1) for label in np.unique(labels)]
-    return np.stack(counts, axis=1)
-
-
 def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:
     return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]

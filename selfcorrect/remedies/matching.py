@@ -1,7 +1,7 @@
 """Matching: each member of the last synthetic training set gets a single child, so that drift removes no founder.
 
 A model in effect draws from its training set with replacement, so each generation leaves some members many children and
-other members none (genetic drift, `theory.surviving_lineages`). Here a model draws more candidates than are needed, and
+other members none (genetic drift, see examples/loops/lineages.py). Here a model draws more candidates than needed, and
 every parent is assigned one of its label by optimal transport. Nothing is stored beyond the training set that the model
 has just been trained on, and no real sample is looked at. The first generation, which has no synthetic parents, takes
 representatives of many draws instead.

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.analysis import theory
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.tables import descent_table, remedies_table
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
 
-LINES = theory.surviving_lineages([3, 7, 10], 4, 1.5)
+LINES = np.array([1.0, 0.8, 0.65, 0.55, 0.5])
 
 
 def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:

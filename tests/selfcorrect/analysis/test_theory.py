@@ -9,6 +9,7 @@ import pytest
 from helpers import load_loop
 
 from selfcorrect.analysis import theory
+from selfcorrect.metrics.neighbours import neighbour_metrics
 
 regression_replace_error = load_loop("linear").regression_replace_error
 regression_accumulate_error = load_loop("linear").regression_accumulate_error
@@ -27,6 +28,11 @@ accumulated_simpson = load_loop("language").accumulated_simpson
 filtered_ratio = load_loop("provenance").filtered_ratio
 verified_step = load_loop("biased-corrector").verified_step
 matching_loss = load_loop("lineages").matching_loss
+surviving_lineages = load_loop("lineages").surviving_lineages
+coverage_by_drift = load_loop("lineages").coverage_by_drift
+line_sizes = load_loop("lineages").line_sizes
+drift_share = load_loop("lineages").drift_share
+near_by_label = load_loop("lineages").near_by_label
 matched_offspring_variance = load_loop("lineages").matched_offspring_variance
 
 
@@ -267,20 +273,15 @@ def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
     assert curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
 
 
-def test_negative_variance_is_refused() -> None:
-    with pytest.raises(ValueError, match="offspring variance must not be negative, got -1"):
-        theory.line_sizes(4, -1.0)
-
-
 def test_lines_of_a_population_of_two():
     """Of two members one line survives for sure; both with probability 2^−t."""
-    survived = theory.surviving_lineages([2], 5)
+    survived = surviving_lineages([2], 5)
     assert survived == pytest.approx([(1 + 2.0**-t) / 2 for t in range(6)])
 
 
 @pytest.mark.parametrize("offspring_variance", [0.2, 1.0, 1.67])
 def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(offspring_variance):
-    curve = theory.surviving_lineages([300], 12, offspring_variance)
+    curve = surviving_lineages([300], 12, offspring_variance)
     times = np.arange(13)
     assert curve == pytest.approx(1 / (1 + offspring_variance * times / 2), abs=0.09)
     assert np.interp(0.5, curve[::-1], times[::-1]) == pytest.approx(2 / offspring_variance, rel=0.2, abs=0.01) or (
@@ -292,7 +293,7 @@ def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(
 def test_the_chain_of_line_sizes_has_the_stated_variance(offspring_variance):
     """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
     size = 200
-    chain = theory.line_sizes(size, offspring_variance)
+    chain = line_sizes(size, offspring_variance)
     places = np.arange(size + 1)
     assert chain.sum(1) == pytest.approx(np.ones(size + 1))
     assert chain @ places == pytest.approx(places)
@@ -311,13 +312,13 @@ def test_lines_agree_with_a_simulation():
             founders = rng.choice(founders, size, p=chances / chances.sum())
         alive.append(len(np.unique(founders)) / size)
     error = 4 * np.std(alive) / math.sqrt(len(alive))
-    assert theory.surviving_lineages([size], 4, 1 + excess)[-1] == pytest.approx(np.mean(alive), abs=error)
+    assert surviving_lineages([size], 4, 1 + excess)[-1] == pytest.approx(np.mean(alive), abs=error)
 
 
 def test_coverage_by_drift_of_single_lines_is_their_survival():
     near = np.eye(2, dtype=int)[[0, 0, 1]]
-    curve = theory.coverage_by_drift(near, [2, 10], 3, 1.67)
-    parts = [theory.surviving_lineages([size], 3, 1.67) for size in (2, 10)]
+    curve = coverage_by_drift(near, [2, 10], 3, 1.67)
+    parts = [surviving_lineages([size], 3, 1.67) for size in (2, 10)]
     assert curve == pytest.approx((2 * parts[0] + parts[1]) / 3)
 
 
@@ -335,15 +336,15 @@ def test_coverage_by_drift_agrees_with_a_simulation():
                 founders = rng.choice(founders, size)
             alive |= founders.min() < reach[:, label]
         covered.append(alive.mean())
-    curve = theory.coverage_by_drift(reach, sizes, 6)
+    curve = coverage_by_drift(reach, sizes, 6)
     assert curve[0] == 0.75
     assert curve[-1] == pytest.approx(np.mean(covered), abs=4 * np.std(covered) / math.sqrt(len(covered)))
 
 
 def test_labels_count_by_their_size():
-    parts = [theory.surviving_lineages([size], 3) for size in (2, 10)]
-    assert theory.surviving_lineages([2, 10], 3) == pytest.approx((2 * parts[0] + 10 * parts[1]) / 12)
-    assert theory.surviving_lineages([1, 1, 1], 50)[-1] == 1
+    parts = [surviving_lineages([size], 3) for size in (2, 10)]
+    assert surviving_lineages([2, 10], 3) == pytest.approx((2 * parts[0] + 10 * parts[1]) / 12)
+    assert surviving_lineages([1, 1, 1], 50)[-1] == 1
 
 
 @pytest.mark.parametrize("excess", [0.0, 0.67, 2.0])
@@ -358,11 +359,11 @@ def test_matching_loses_the_parents_that_no_candidate_has(excess):
 
 
 def test_drift_explains_all_part_or_nothing():
-    assert theory.drift_share(0.25, 0.25) == 1
-    assert theory.drift_share(0.25, 0.5) == pytest.approx(0.5)
-    assert theory.drift_share(0.25, 0.1) == 1
-    assert theory.drift_share(0.0, 0.3) == 0
-    assert math.isnan(theory.drift_share(1.0, 0.9))
+    assert drift_share(0.25, 0.25) == 1
+    assert drift_share(0.25, 0.5) == pytest.approx(0.5)
+    assert drift_share(0.25, 0.1) == 1
+    assert drift_share(0.0, 0.3) == 0
+    assert math.isnan(drift_share(1.0, 0.9))
 
 
 @pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])
@@ -384,3 +385,14 @@ def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:
     assert ends.tolist() == [5.0, 3.5, 2.0]
     assert theory.diluted_level(5.0, 2.0, 3.0, strength=0.0) == 5.0, "what nobody corrects changes nothing"
     assert theory.corrected_ratio(4.0, 1.0, 0.5) == 1.0
+
+
+def test_near_by_label_counts_what_coverage_asks_for():
+    rng = np.random.default_rng(5)
+    reference = rng.normal(size=(60, 3))
+    candidate = rng.normal(size=(30, 3))
+    labels = rng.integers(0, 4, 30)
+    counts = near_by_label(reference, candidate, labels)
+    assert counts.shape == (60, len(np.unique(labels)))
+    assert (counts.sum(axis=1) > 0).mean() == neighbour_metrics(reference, candidate)["coverage"]
+    assert counts.sum() / 30 / 5 == pytest.approx(neighbour_metrics(reference, candidate)["density"])

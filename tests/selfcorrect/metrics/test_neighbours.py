@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from selfcorrect.metrics.neighbours import near_by_label, neighbour_metrics
+from selfcorrect.metrics.neighbours import neighbour_metrics
 
 
 def normal(seed: int, count: int, dimensions: int = 5, scale: float = 1.0) -> np.ndarray:
@@ -39,14 +39,3 @@ def test_a_far_candidate_has_nothing():
 def test_too_few_samples_are_named():
     with pytest.raises(ValueError, match="5 nearest neighbours need more candidate samples, got 5"):
         neighbour_metrics(normal(0, 50), normal(1, 5))
-
-
-def test_near_by_label_counts_what_coverage_asks_for():
-    rng = np.random.default_rng(5)
-    reference = rng.normal(size=(60, 3))
-    candidate = rng.normal(size=(30, 3))
-    labels = rng.integers(0, 4, 30)
-    counts = near_by_label(reference, candidate, labels)
-    assert counts.shape == (60, len(np.unique(labels)))
-    assert (counts.sum(axis=1) > 0).mean() == neighbour_metrics(reference, candidate)["coverage"]
-    assert counts.sum() / 30 / 5 == pytest.approx(neighbour_metrics(reference, candidate)["density"])
