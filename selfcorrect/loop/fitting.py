@@ -15,7 +15,8 @@ from ..correctors.loop_correction import CorrectedBatch
 from ..models.pairs import PairModel, Pairs, swap_half
 from ..models.protocol import GenerativeModel
 
-_LEAST, _MOST = 1e-6, 1e6
+_LEAST = 1e-6
+_MOST = 1e6
 
 Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], GenerativeModel]
 """(model, training set, optimiser steps, stream) → the trained model."""

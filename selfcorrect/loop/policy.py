@@ -19,9 +19,8 @@ from ..core.samples import Samples, concatenate
 from .policy_table import POLICIES
 
 _explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
-
-
 _LEAST = 1e-6
+"""Smallest size and share of a training set."""
 _MOST = 1e6
 """Largest number of synthetic samples per real sample; far more than fits into memory."""
 

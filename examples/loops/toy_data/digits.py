@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.limits import check_unpacked, read_unpacked
+from selfcorrect.storage.files.limits import check_unpacked, read_bytes, unpack
 
 _START = b"\0\0\x08"
 """Start of an idx file of unsigned bytes."""
@@ -40,7 +40,9 @@ def _find(folder: Path, prefix: str) -> Path:
 
 def read_idx(path: Path) -> np.ndarray:
     """Return the bytes in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
-    content = read_unpacked(path)
+    content = read_bytes(path)
+    if path.suffix == ".gz":
+        content = unpack(path, content)
     if content[:3] != _START or len(content) < 4:
         raise InputError(f"{path} is not an idx file of bytes: it starts with {content[:4].hex(' ') or 'nothing'}")
     axes = content[3]

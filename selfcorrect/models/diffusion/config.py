@@ -73,7 +73,8 @@ class DiffusionConfig:
             raise SettingError("label_dropout must be positive where guidance_scale is not 1, got 0")
 
 
-_SMALL, _LARGE = 1e-12, 1e12
+_SMALL = 1e-12
+_LARGE = 1e12
 _BOUNDS = {
     **dict.fromkeys(("snr_factor", "learning_rate", "fine_tune_learning_rate", "gradient_norm", "temperature"),
                     (_SMALL, _LARGE)),

@@ -123,12 +123,6 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
-def read_unpacked(path: Path) -> bytes:
-    """Return the content of a regular file, unpacked within the limit on memory if its name ends in `.gz`."""
-    content = read_bytes(path)
-    return unpack(path, content) if path.suffix == ".gz" else content
-
-
 def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
     """Return content that gzip or zlib compressed, unpacked.
 
