@@ -20,7 +20,6 @@ from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
 from .body.soles import stance_velocities
-from .cleanup.foot_lock import FEET as FEET_SETTINGS
 from .cleanup.stance import PosedMotions
 
 FEET = ("left foot", "right foot")
@@ -105,7 +104,7 @@ class Contacts:
     def from_motion(cls, motion: Motion) -> Contacts:
         """Detect contacts as a correction does, by the height and speed of soles; the floor is at y = 0."""
         posed = pose_level(motion)
-        stands = posed.stands_on(0.0, FEET_SETTINGS)[0]
+        stands = posed.stands_on(0.0)[0]
         contacts = []
         for foot, part in enumerate(FEET):
             for first, last in spans(stands[:, foot]):

@@ -62,7 +62,7 @@ SAMPLE_STEPS: tuple[CleanupStep, ...] = (
     JoinSplices(join_takes=True),
     RepairStretches(),
     LiftTrunk(),
-    PlantFeet(soft=None),
+    PlantFeet(is_soft=False),
     LiftLimbs(spread_s=0.0),
 )
 """Steps for samples of a model, which are on a known, level floor and are then simulated.

@@ -25,8 +25,7 @@ from ..body.curves import smooth_whittaker
 from ..body.soles import lowness_weights
 from ..stages.values import Floor
 from .cleaning import CleanupState
-from .foot_lock import furthest_in_stance_m
-from .planting import PlantFeet
+from .foot_lock import furthest_in_stance_m, lock_share
 from .stance import PosedMotions
 
 
@@ -122,9 +121,8 @@ class StabilizeFloor:
         stabilized = posed.shift(-(removed_m + kept_m))
 
         # Legs take short slides, so that feet stand still; longer ones stay on a moving floor.
-        feet = (cleaning.find_step(PlantFeet) or PlantFeet()).feet
-        slides_m = furthest_in_stance_m(kept_m, stabilized.stands_on(0.0, feet))
-        locked_share = np.where(in_place, 0.0, feet.lock_share(slides_m))
+        slides_m = furthest_in_stance_m(kept_m, stabilized.stands_on(0.0))
+        locked_share = np.where(in_place, 0.0, lock_share(slides_m))
         locked_m = locked_share[:, None, None] * kept_m
         if locked_m.any():
             kept_m = kept_m - locked_m

@@ -7,106 +7,52 @@ above the ground.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross, find_distinct, norms
+from selfcorrect.motion.observation import thresholds as limits
 
 from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep
 
-
-@dataclass(frozen=True)
-class FootSettings:
-    """Thresholds of locks; set by hand on CMU clips, clean, sunk, raised and sliding."""
-
-    standing_m: float = 0.035
-    """A standing sole is lower than this above its ground."""
-    held_m: float = 0.015
-    """A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
-    holds the other foot near the floor."""
-    held_rad: tuple[float, float] = (float(np.radians(8.0)), float(np.radians(14.0)))
-    """Angles between which such a sole becomes tilted."""
-    furthest_slide_m: float = 0.3
-    """Feet on a drifting floor are planted as on a still floor if no stance slides as far as this. The legs absorb this
-    much of longer slides, and nothing of slides more than three times as long: the body glides."""
-    flat_rad: float = float(np.radians(2.0))
-    """A standing foot tilted by less is laid flat."""
-    tilted_rad: float = float(np.radians(6.0))
-    """A standing foot tilted by more is left on its edge."""
-    pointing_back_rad: tuple[float, float] = (float(np.radians(60.0)), float(np.radians(90.0)))
-    """A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
-    most_bent_rad: float = float(np.radians(60.0))
-    """Furthest that toes bend up."""
-    tips_below_ball_m: float = 0.02
-    """Depth of toe tips below the ball from which on they do not lift the foot."""
-    heel_radius_m: float = 0.03
-    """Radius of heels, which soles with corners do not show: a foot lands on it without being lifted by the corner."""
-    letting_go_s: float = 0.2
-    """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
-    hard_drag_limit_m: float = 0.15
-    """Furthest that a hard lock drags a foot: that of samples of a model."""
-    slowest_m_s: float = 0.06
-    """Frames of a stance that are slower than about this weigh alike in the estimate of the foot's place."""
-    unmoved_m_s: tuple[float, float] = (0.012, 0.03)
-    """Ankles of standing feet are still if slower than the first speed, and move if faster than the second."""
-    locked_m_s: tuple[float, float] = (0.002, 0.006)
-    """Toe joints of standing feet that are slower than the first were locked where they are, and stay there; those
-    faster than the second were not."""
-    one_place_m: tuple[float, float] = (0.01, 0.02)
-    """Places in which a foot is locked in one stance are one if they are nearer than the first, and several if further
-    apart than the second: then none is kept."""
-    sped_up_m_s: tuple[float, float] = (0.002, 0.008)
-    """Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
-    firm: float = 12.0
-    """Legs reach for feet that were still with this much more weight than for others that stand."""
-    standing_ankle_m_s: tuple[float, float] = (0.1, 0.15)
-    """Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
-    rounds: int = 2
-    """Number of rounds in which ankles that a lock speeds up are looked for."""
-    unturned_rad_s: tuple[float, float] = (0.05, 0.15)
-    """Standing feet are unturned if they turn slower than the first, and turn if faster than the second."""
-    firmness: float = 3000.0
-    """Weight of keeping still feet still, against that of the other targets."""
-    fading_s: float = 0.1
-    """Time within which feet return from there to their other targets."""
-    clear_m: float = 0.006
-    """Height above the floor that slow swinging feet keep so as not to drag."""
-    clearance_m: float = 0.025
-    """Height above the floor that fast swinging feet keep so as not to stub."""
-    slow_m_s: float = 0.36
-    """Swinging feet are slow up to this speed."""
-    faster_m_s: float = 1.8
-    """Swinging feet are fast at this much more than the slow speed."""
-    least_gain: float = 0.2
-    """Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
-    least_joint_gain: float = 0.12
-    """Feet are planted, too, if standing joints then slide slower by more than this share."""
-    least_gain_m_s: float = 0.03
-    """Neither share counts if they slide slower by less than this."""
-    least_gain_m: float = 0.004
-    """Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
-    clips, pieces of 12 s, 9 in 10 gain less than all three when they are corrected again."""
-    least_local_gain_m_s: float = 0.15
-    """Feet are planted, too, if a standing sole then slides slower by so much for `local_s`: one slide in a long motion
-    hardly changes its means. Of those clips, 9 in 10 gain less than this and the next one, too."""
-    least_local_gain_m: float = 0.02
-    """Feet are planted, too, if a standing or lower sole is then nearer to the usual height by this for `local_s`."""
-    local_s: float = 0.2
-    """Duration over which these two gains are averaged."""
-    lowering_limit_m: float = 0.05
-    """Furthest that the root is lowered for a standing foot out of reach."""
-
-    def lock_share(self, slides_m: np.ndarray) -> np.ndarray:
-        """Return the share (N,) of slides (N,) that legs take, so that feet stand still."""
-        times = slides_m / self.furthest_slide_m
-        return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
+FURTHEST_SLIDE_M = 0.3
+"""Feet on a drifting floor are planted as on a still floor if no stance slides as far as this. The legs absorb this
+much of longer slides, and nothing of slides more than three times as long: the body glides."""
+FLAT_RAD = float(np.radians(2.0))
+"""A standing foot tilted by less is laid flat."""
+TILTED_RAD = float(np.radians(6.0))
+"""A standing foot tilted by more is left on its edge."""
+POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
+"""A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
+MOST_BENT_RAD = float(np.radians(60.0))
+"""Furthest that toes bend up."""
+HEEL_RADIUS_M = 0.03
+"""Radius of heels, which soles with corners do not show: a foot lands on it without being lifted by the corner."""
+LETTING_GO_S = 0.2
+"""Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
+HARD_DRAG_LIMIT_M = 0.15
+"""Furthest that a hard lock drags a foot: that of samples of a model."""
+SLOWEST_M_S = 0.06
+"""Frames of a stance that are slower than about this weigh alike in the estimate of the foot's place."""
+SPED_UP_M_S = (0.002, 0.008)
+"""Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
+ROUNDS = 2
+"""Number of rounds in which ankles that a lock speeds up are looked for."""
+FIRMNESS = 3000.0
+"""Weight of keeping still feet still, against that of the other targets."""
+FADING_S = 0.1
+"""Time within which feet return from there to their other targets."""
+CLEAR_M = 0.006
+"""Height above the floor that slow swinging feet keep so as not to drag."""
+CLEARANCE_M = 0.025
+"""Height above the floor that fast swinging feet keep so as not to stub."""
 
 
-FEET = FootSettings()
-"""The defaults."""
+def lock_share(slides_m: np.ndarray) -> np.ndarray:
+    """Return the share (N,) of slides (N,) that legs take, so that feet stand still."""
+    times = slides_m / FURTHEST_SLIDE_M
+    return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
 def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -120,7 +66,7 @@ def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
     return quaternions(axes * angles_rad[..., None])
 
 
-def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return the share by which standing feet are laid flat: fully where they are nearly flat.
 
     Args:
@@ -130,15 +76,13 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float, settings: Fo
     Returns:
         (N, T, 2) in [0, 1], smoothed over time.
     """
-    tilt_share = (settings.tilted_rad - _tilt_rad(normals)) / (settings.tilted_rad - settings.flat_rad)
+    tilt_share = (TILTED_RAD - _tilt_rad(normals)) / (TILTED_RAD - FLAT_RAD)
     share = smoothstep(tilt_share)
     standing = np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0)
     return blur(share * standing, 1.0, fps)
 
 
-def share_above(
-    heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float, settings: FootSettings = FEET
-) -> np.ndarray:
+def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float) -> np.ndarray:
     """Return the share by which sunken feet must be laid flat to be above the floor, as far as that helps.
 
     Feet of a body that kneels or lies point back beyond the vertical; these are lifted, not turned.
@@ -153,19 +97,17 @@ def share_above(
     """
     gain_m = flat_m - heights_m
     share = np.where(gain_m > 1e-3, -heights_m / np.maximum(gain_m, 1e-3), 0.0)
-    bears = _bearing_share(normals, settings)
+    bears = _bearing_share(normals)
     return blur(np.clip(share, 0.0, 1.0) * bears, 1.0, fps)
 
 
-def _bearing_share(normals: np.ndarray, settings: FootSettings) -> np.ndarray:
+def _bearing_share(normals: np.ndarray) -> np.ndarray:
     """Return how surely, (N, T, 2) in [0, 1], feet do not point back beyond the vertical."""
-    least_rad, most_rad = settings.pointing_back_rad
+    least_rad, most_rad = POINTING_BACK_RAD
     return smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
 
 
-def toe_bends(
-    tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray, settings: FootSettings = FEET
-) -> np.ndarray:
+def toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Return rotations that turn toes up until their tips are above a height.
 
     Feet of a body that kneels or lies point back beyond the vertical; their toes do not bend.
@@ -174,7 +116,6 @@ def toe_bends(
         tips_m: (N, T, 2, 3) from toe joint to tip, world.
         lowest_m: (N, T, 2) least height of the tips, seen from the toe joint.
         normals: (N, T, 2, 3) of the soles, world.
-        settings: Bounds of tilt and bend.
 
     Returns:
         (N, T, 2, 4) in the world.
@@ -183,14 +124,14 @@ def toe_bends(
     length_m = norms(tips_m)
     sines = np.clip(lowest_m / np.maximum(length_m, 1e-9), -1.0, 1.0)
     up_rad = np.arcsin(sines) - np.arctan2(tips_m[..., 1], level_m)
-    bears = _bearing_share(normals, settings)
+    bears = _bearing_share(normals)
     axes = np.stack([-tips_m[..., 2], np.zeros_like(level_m), tips_m[..., 0]], axis=-1)
     axes /= np.maximum(level_m, 1e-9)[..., None]
-    angles_rad = bears * np.clip(up_rad, 0.0, settings.most_bent_rad)
+    angles_rad = bears * np.clip(up_rad, 0.0, MOST_BENT_RAD)
     return quaternions(axes * angles_rad[..., None])
 
 
-def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray, settings: FootSettings = FEET) -> np.ndarray:
+def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:
     """Return by how much a round heel of feet whose toes point up is higher than its corner: r (sin θ + cos θ − 1).
 
     Args:
@@ -202,7 +143,7 @@ def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray, settings: FootSettin
     """
     feet_m = balls_m - heels_m
     sines = np.maximum(feet_m[..., 1], 0.0) / np.maximum(norms(feet_m), 1e-9)
-    return settings.heel_radius_m * (sines + np.sqrt(1 - sines**2) - 1)
+    return HEEL_RADIUS_M * (sines + np.sqrt(1 - sines**2) - 1)
 
 
 def _tilt_rad(normals: np.ndarray) -> np.ndarray:
@@ -215,7 +156,6 @@ def lock_feet(
     speed_m_s: np.ndarray,
     stands: np.ndarray,
     fps: float,
-    settings: FootSettings = FEET,
 ) -> np.ndarray:
     """Return displacements that keep standing feet still on the floor and swinging feet above it.
 
@@ -228,22 +168,20 @@ def lock_feet(
     Returns:
         (N, T, 2, 3) in m.
     """
-    still_m = cancel_sliding(velocity_m_s, speed_m_s, stands, fps, settings)
+    still_m = cancel_sliding(velocity_m_s, speed_m_s, stands, fps)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
-    moves_m = bridge_swings(anchors_m, stands, fps, settings)
-    swiftness = np.clip((speed_m_s - settings.slow_m_s) / settings.faster_m_s, 0.0, 1.0)
-    clearance_m = settings.clear_m + (settings.clearance_m - settings.clear_m) * swiftness
+    moves_m = bridge_swings(anchors_m, stands, fps)
+    swiftness = np.clip((speed_m_s - limits.SLOW_SWING_M_S) / limits.FASTER_SWING_M_S, 0.0, 1.0)
+    clearance_m = CLEAR_M + (CLEARANCE_M - CLEAR_M) * swiftness
     clear_height_m = np.maximum(moves_m[..., 1], clearance_m - soles_m)
     height_m = np.where(stands, moves_m[..., 1], clear_height_m)
     height_m = 0.5 * (height_m + blur(height_m, 1.0, fps))
-    lowest_m = np.where(stands, 0.0, settings.clear_m) - soles_m
+    lowest_m = np.where(stands, 0.0, CLEAR_M) - soles_m
     moves_m[..., 1] = np.maximum(height_m, lowest_m)
     return moves_m
 
 
-def cancel_sliding(
-    velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
-) -> np.ndarray:
+def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return horizontal displacements that cancel each stance's sliding, with zero mean over it.
 
     The mean weighs the slow frames of a stance most: there the foot is where it was meant to be.
@@ -258,7 +196,7 @@ def cancel_sliding(
     """
     slide_m = np.zeros((*stands.shape, 2))
     slide_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
-    weights = stands / (settings.slowest_m_s + speed_m_s)
+    weights = stands / (SLOWEST_M_S + speed_m_s)
     stance = label_stances(stands)
     total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
     still_m = np.empty_like(slide_m)
@@ -266,7 +204,7 @@ def cancel_sliding(
         weighted = np.bincount(stance.ravel(), (weights * slide_m[..., axis]).ravel())
         still_m[..., axis] = (weighted / total)[stance] - slide_m[..., axis]
     distance_m = np.linalg.norm(still_m, axis=-1, keepdims=True)
-    return still_m * np.minimum(1.0, settings.hard_drag_limit_m / np.maximum(distance_m, 1e-9))
+    return still_m * np.minimum(1.0, HARD_DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
 
 
 def stationarity(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
@@ -285,9 +223,7 @@ def stationarity(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, fl
     return smoothstep((fast - speeds) / (fast - slow)) * stands_at_both_ends
 
 
-def detect_speed_up(
-    ankles_m: np.ndarray, moves_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET
-) -> np.ndarray:
+def detect_speed_up(ankles_m: np.ndarray, moves_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return how surely displacements make standing ankles faster.
 
     Args:
@@ -300,12 +236,12 @@ def detect_speed_up(
     """
     before_m_s = norms(np.diff(ankles_m, axis=1)) * fps
     after_m_s = norms(np.diff(ankles_m + moves_m, axis=1)) * fps
-    low, high = settings.sped_up_m_s
+    low, high = SPED_UP_M_S
     is_faster = smoothstep((after_m_s - before_m_s - low) / (high - low))
-    return is_faster * stationarity(before_m_s, stands, settings.standing_ankle_m_s)
+    return is_faster * stationarity(before_m_s, stands, limits.STANDING_ANKLE_M_S)
 
 
-def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float) -> np.ndarray:
     """Return changes of feet that are constant while the feet are still, so that still feet stay still.
 
     Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(c + e)|² over the addition e to the changes c, with weights w from
@@ -314,7 +250,6 @@ def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float, setting
     Args:
         changes: (N, T, 2, K) c.
         still: (N, T − 1, 2) w, in [0, 1].
-        settings: λ (`firmness`) and τ (`fading_s`).
 
     Returns:
         (N, T, 2, K) c + e.
@@ -322,8 +257,8 @@ def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float, setting
     added = np.zeros_like(changes)
     for motion, foot in np.argwhere(still.any(axis=1)):
         foot_changes = changes[motion, :, foot]
-        weights = settings.firmness * still[motion, :, foot]
-        stiffness = weights + (settings.fading_s * fps) ** 2
+        weights = FIRMNESS * still[motion, :, foot]
+        stiffness = weights + (FADING_S * fps) ** 2
         bands = np.zeros((2, len(stiffness) + 1))
         bands[0, 1:] = -stiffness
         bands[1] = 1.0
@@ -359,9 +294,7 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     return furthest_m
 
 
-def confine_to_one_place(
-    points_m: np.ndarray, locked: np.ndarray, stands: np.ndarray, settings: FootSettings = FEET
-) -> np.ndarray:
+def confine_to_one_place(points_m: np.ndarray, locked: np.ndarray, stands: np.ndarray) -> np.ndarray:
     """Return how surely points are in one place wherever they are locked in a stance.
 
     Feet that glide from one place to another are locked in neither.
@@ -374,7 +307,7 @@ def confine_to_one_place(
     Returns:
         (N, T, 2) in [0, 1].
     """
-    near_m, far_m = settings.one_place_m
+    near_m, far_m = limits.ONE_PLACE_M
     numbers = label_stances(stands)
     certainty = np.zeros(stands.shape)
     for number in find_distinct(numbers[locked > 0]):
@@ -385,7 +318,7 @@ def confine_to_one_place(
     return certainty
 
 
-def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, settings: FootSettings = FEET) -> np.ndarray:
+def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return the anchors of standing feet, carried through the swings between stances.
 
     Heights blend from stance to stance and are held before the first and after the last. Horizontally a swing is right
@@ -394,7 +327,6 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, setting
     Args:
         anchors_m: (N, T, 2, 3) displacements of standing feet.
         stands: (N, T, 2) stances.
-        settings: Time of the fading (`letting_go_s`).
 
     Returns:
         (N, T, 2, 3) displacements of all frames.
@@ -408,7 +340,7 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float, setting
     next_m = _values_at_frames(anchors_m, np.minimum(after, last))
     previous_m = _values_at_frames(anchors_m, np.maximum(before, 0))
     share = smoothstep((frames - before) / np.maximum(after - before, 1))[..., None]
-    fading_frames = settings.letting_go_s * fps
+    fading_frames = LETTING_GO_S * fps
     leaving = smoothstep(1 - (frames - before) / fading_frames)[..., None]
     landing = smoothstep(1 - (after - frames) / fading_frames)[..., None]
     moves_m = (1 - share) * leaving * previous_m + share * landing * next_m
@@ -423,49 +355,31 @@ def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, frames[..., None], axis=1)
 
 
-@dataclass(frozen=True)
-class SoftLockSettings:
-    """Settings of soft foot locks; set on CMU's training clips at 30, 60 and 120 frames per second."""
-
-    onset_s: float = 0.018
-    """Time in which a lock closes and opens."""
-    return_s: float = 0.12
-    """Time constant with which a foot returns to its own path after a stance."""
-    soft_drag_limit_m: float = 0.3
-    """Furthest that a soft lock drags a foot, approached smoothly: that of motions of files."""
-    height_s: float = 0.04
-    """Time constant over which heights of standing feet are followed."""
-    tension_s: float = 0.03
-    """Time constant over which these heights are kept through swings."""
-    airborne_s: tuple[float, float] = (0.2, 0.4)
-    """A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
-    it may rest in the air beside the other, on which the body stands."""
-    lifting_m_s: float = 0.1
-    """Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
-    tolerance_m: float = 0.003
-    """Height by which a standing foot may be off the ground."""
-    clear_m: float = 0.008
-    """Height above the ground that swinging feet keep."""
-    turn_rad: float = 0.15
-    """Angle to which feet are turned at most, softly."""
-    turn_s: float = 0.06
-    """Standard deviation of the Gaussian that spreads the turn of feet over time."""
-    toe_rad: float = 0.8
-    """Angle to which toes are turned at most, softly."""
-    toe_s: float = 0.08
-    """Standard deviation of the Gaussian that spreads the turn of toes over time."""
-    rounds: int = 3
-    """Number of rounds in which feet that are still sunk are lifted again."""
-    plantings: int = 2
-    """Number of rounds of planting; each corrects the distance by which legs missed their targets."""
-    small_m: tuple[float, float] = (0.009, 0.015)
-    """Feet are not moved by less than the first distance, and fully by more than the second."""
-    small_rad: tuple[float, float] = (float(np.radians(2.0)), float(np.radians(4.0)))
-    """The same bounds for turns of feet and toes."""
-    around_s: float = 0.25
-    """Time before and after a frame in which the largest change decides this."""
-
-
+ONSET_S = 0.018
+"""Time in which a lock closes and opens."""
+RETURN_S = 0.12
+"""Time constant with which a foot returns to its own path after a stance."""
+SOFT_DRAG_LIMIT_M = 0.3
+"""Furthest that a soft lock drags a foot, approached smoothly: that of motions of files."""
+HEIGHT_S = 0.04
+"""Time constant over which heights of standing feet are followed."""
+TENSION_S = 0.03
+"""Time constant over which these heights are kept through swings."""
+AIRBORNE_S = (0.2, 0.4)
+"""A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
+it may rest in the air beside the other, on which the body stands."""
+LIFTING_M_S = 0.1
+"""Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
+TOLERANCE_M = 0.003
+"""Height by which a standing foot may be off the ground."""
+SOFT_CLEAR_M = 0.008
+"""Height above the ground that swinging feet keep."""
+SOFT_ROUNDS = 3
+"""Number of rounds in which feet that are still sunk are lifted again."""
+SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
+"""The same bounds for turns of feet and toes."""
+AROUND_S = 0.25
+"""Time before and after a frame in which the largest change decides this."""
 _LEAST_RETURN = 0.2
 """Share of the weight with which swinging feet return to their path that standing feet have too, over seconds."""
 
@@ -474,13 +388,7 @@ _LEAST_WEIGHT = 1e-6
 """Weight of the targets of swinging feet, so that the system of feet that never stand is not singular."""
 
 
-SOFT = SoftLockSettings()
-"""The defaults."""
-
-
-def deadband(
-    sizes: np.ndarray, bounds: tuple[float, float], fps: float, settings: SoftLockSettings = SOFT
-) -> np.ndarray:
+def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.ndarray:
     """Return the share by which changes are made: changes that are small for a while are not.
 
     Errors that remain after a correction are small, so that a second correction changes nothing.
@@ -488,21 +396,18 @@ def deadband(
     Args:
         sizes: (N, T, 2) of the changes.
         bounds: Size below which changes are not made, and size above which they are made fully.
-        settings: Time in which the largest change decides (`around_s`).
 
     Returns:
         (N, T, 2) in [0, 1].
     """
     small, large = bounds
-    frames = 2 * round(settings.around_s * fps) + 1
+    frames = 2 * round(AROUND_S * fps) + 1
     largest = maximum_filter1d(sizes, frames, axis=1, mode="nearest")
     share = smoothstep((largest - small) / (large - small))
-    return smooth_gaussian(share, 0.5 * settings.around_s * fps)
+    return smooth_gaussian(share, 0.5 * AROUND_S * fps)
 
 
-def limit_turns(
-    turns: np.ndarray, most_rad: float, over_s: float, fps: float, settings: SoftLockSettings = SOFT
-) -> np.ndarray:
+def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:
     """Return turns of feet or toes, softly bounded by an angle and spread over time.
 
     Args:
@@ -517,14 +422,14 @@ def limit_turns(
     sizes = np.maximum(norms(turns_rad)[..., None], 1e-9) / most_rad
     bounded_rad = np.tanh(sizes) / sizes * turns_rad
     turns_rad = smooth_gaussian(bounded_rad, over_s * fps)
-    share = deadband(norms(turns_rad), settings.small_rad, fps, settings)
+    share = deadband(norms(turns_rad), SMALL_RAD, fps)
     return quaternions(share[..., None] * turns_rad)
 
 
-def limit_drag(moves_m: np.ndarray, settings: SoftLockSettings = SOFT) -> np.ndarray:
+def limit_drag(moves_m: np.ndarray) -> np.ndarray:
     """Return displacements (N, T, 2, 3), softly bounded along the floor by the distance that a lock drags a foot."""
     distances_m = norms(moves_m[..., [0, 2]])[..., None]
-    sizes = np.maximum(distances_m, 1e-9) / settings.soft_drag_limit_m
+    sizes = np.maximum(distances_m, 1e-9) / SOFT_DRAG_LIMIT_M
     shares = np.tanh(sizes) / sizes
     return moves_m * np.concatenate([shares, np.ones_like(shares), shares], axis=-1)
 
@@ -536,7 +441,6 @@ def lock_feet_softly(
     locked: np.ndarray,
     off_m: np.ndarray,
     fps: float,
-    settings: SoftLockSettings = SOFT,
 ) -> np.ndarray:
     """Return displacements that keep standing feet still on the ground and swinging feet above it, however far.
 
@@ -556,10 +460,10 @@ def lock_feet_softly(
         index = (motion, slice(None), foot)
         if stands[index].any():
             horizontal_m = _solve_horizontal_lock(
-                velocity_m_s[index] / fps, firmness[index], locked[index], off_m[index], fps, settings
+                velocity_m_s[index] / fps, firmness[index], locked[index], off_m[index], fps
             )
             moves_m[(*index, [0, 2])] = horizontal_m.T
-        moves_m[(*index, 1)] = _solve_vertical_lock(heights_m[index], firmness[index], stands[index], fps, settings)
+        moves_m[(*index, 1)] = _solve_vertical_lock(heights_m[index], firmness[index], stands[index], fps)
     return moves_m
 
 
@@ -569,7 +473,6 @@ def _solve_horizontal_lock(
     locked: np.ndarray,
     off_m: np.ndarray,
     fps: float,
-    settings: SoftLockSettings,
 ) -> np.ndarray:
     """Return displacements (T, 2) that cancel the steps of a foot that stands firmly.
 
@@ -582,8 +485,8 @@ def _solve_horizontal_lock(
         locked: (T,) l, how surely the foot is locked.
         off_m: (T, 2) distance of a locked foot from its place.
     """
-    onset = settings.onset_s * fps
-    return_frames = settings.return_s * fps
+    onset = ONSET_S * fps
+    return_frames = RETURN_S * fps
     is_unlocked = 1 - np.minimum(locked[1:], locked[:-1])
     step_weights = np.minimum(firmness[1:], firmness[:-1]) * is_unlocked
     bands = onset**2 * second_difference_bands(len(firmness))
@@ -597,11 +500,11 @@ def _solve_horizontal_lock(
     return solve_banded(bands, right_side)
 
 
-def _airborne_share(stands: np.ndarray, fps: float, settings: SoftLockSettings) -> np.ndarray:
+def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
     """Return the share (T,) by which a foot returns to its own height, from its stances (T,)."""
     if not stands.any():
         return np.zeros(len(stands))
-    first_s, last_s = settings.airborne_s
+    first_s, last_s = AIRBORNE_S
     stances = np.flatnonzero(stands)
     frames = np.arange(len(stands))
     after = np.searchsorted(stances, frames)
@@ -611,9 +514,7 @@ def _airborne_share(stands: np.ndarray, fps: float, settings: SoftLockSettings) 
     return smoothstep((away_s - first_s) / (last_s - first_s))
 
 
-def _solve_vertical_lock(
-    heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float, settings: SoftLockSettings
-) -> np.ndarray:
+def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
     """Return rises (T,) that bring a standing foot to the ground, and never below it.
 
     They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|² + a (tension / return)² |m|², times in frames: a
@@ -623,22 +524,21 @@ def _solve_vertical_lock(
         heights_m: (T,) of the foot's lowest corner.
         firmness: (T,) w, how firmly the foot stands.
         stands: (T,) stances.
-        settings: Time constants and tolerances.
     """
-    least_m = np.where(stands, -settings.tolerance_m, settings.clear_m)
-    off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - settings.tolerance_m, 0.0)
+    least_m = np.where(stands, -TOLERANCE_M, SOFT_CLEAR_M)
+    off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - TOLERANCE_M, 0.0)
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
-    weights = np.maximum(firmness / (1 + (lifts_m_s / settings.lifting_m_s) ** 2), _LEAST_WEIGHT)
-    weights += _airborne_share(stands, fps, settings) * (settings.tension_s / settings.return_s) ** 2
-    bands = (settings.height_s * fps) ** 4 * second_difference_bands(len(heights_m))
-    tension = (settings.tension_s * fps) ** 2
+    weights = np.maximum(firmness / (1 + (lifts_m_s / LIFTING_M_S) ** 2), _LEAST_WEIGHT)
+    weights += _airborne_share(stands, fps) * (TENSION_S / RETURN_S) ** 2
+    bands = (HEIGHT_S * fps) ** 4 * second_difference_bands(len(heights_m))
+    tension = (TENSION_S * fps) ** 2
     bands[2, 1:] += tension
     bands[2, :-1] += tension
     bands[1, 1:] -= tension
     target_m = np.where(stands, -off_m, 0.0)
     rise_m = np.zeros_like(heights_m)
-    for _ in range(settings.rounds):
+    for _ in range(SOFT_ROUNDS):
         is_sunk = heights_m + rise_m < least_m
         target_m = np.where(is_sunk, least_m - heights_m, target_m)
         weights = np.where(is_sunk, np.maximum(2 * weights, 1.0), weights)

@@ -19,7 +19,6 @@ from selfcorrect.motion.support import Support, ground_of_feet_m
 from ..body.curves import smoothstep
 from ..body.soles import fit_soles
 from .cleaning import CleanupState
-from .planting import PlantFeet
 from .stance import PosedMotions, has_boxes
 
 _HOVERS_M = 0.03
@@ -62,10 +61,9 @@ class FitSoles:
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         leveller = cleaning.find_step(LevelFloor)
-        feet = (cleaning.find_step(PlantFeet) or PlantFeet()).feet
         posed = leveller(cleaning).posed if leveller else cleaning.posed
         is_flat = posed.is_flat((leveller or LevelFloor()).flat_rad)
-        stands_flat = (is_flat & posed.stands_on(0.0, feet))[0]
+        stands_flat = (is_flat & posed.stands_on(0.0))[0]
         is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         heights_m = posed.feet_m[0, ..., 1]
         if ground := posed.motions.ground:  # heels beyond the edge of a step are as high as its top

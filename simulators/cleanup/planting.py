@@ -20,6 +20,7 @@ from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import Skeleton, strip_side
 
@@ -34,8 +35,45 @@ from ..body.soles import (
 )
 from . import foot_lock
 from .cleaning import CleanupState
-from .foot_lock import FEET, SOFT, FootSettings, SoftLockSettings, limit_turns, lock_feet_softly
+from .foot_lock import limit_turns, lock_feet_softly
 from .stance import PosedMotions, find_boxes_under_feet, has_boxes
+
+_TIPS_BELOW_BALL_M = 0.02
+"""Depth of toe tips below the ball from which on they do not lift the foot."""
+_FIRM = 12.0
+"""Legs reach for feet that were still with this much more weight than for others that stand."""
+_UNTURNED_RAD_S = (0.05, 0.15)
+"""Standing feet are unturned if they turn slower than the first, and turn if faster than the second."""
+_LEAST_GAIN = 0.2
+"""Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
+_LEAST_JOINT_GAIN = 0.12
+"""Feet are planted, too, if standing joints then slide slower by more than this share."""
+_LEAST_GAIN_M_S = 0.03
+"""Neither share counts if they slide slower by less than this."""
+_LEAST_GAIN_M = 0.004
+"""Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
+clips, pieces of 12 s, 9 in 10 gain less than all three when they are corrected again."""
+_LEAST_LOCAL_GAIN_M_S = 0.15
+"""Feet are planted, too, if a standing sole then slides slower by so much for `local_s`: one slide in a long motion
+hardly changes its means. Of those clips, 9 in 10 gain less than this and the next one, too."""
+_LEAST_LOCAL_GAIN_M = 0.02
+"""Feet are planted, too, if a standing or lower sole is then nearer to the usual height by this for `local_s`."""
+_LOCAL_S = 0.2
+"""Duration over which these two gains are averaged."""
+_LOWERING_LIMIT_M = 0.05
+"""Furthest that the root is lowered for a standing foot out of reach."""
+_TURN_RAD = 0.15
+"""Angle to which feet are turned at most, softly."""
+_TURN_S = 0.06
+"""Standard deviation of the Gaussian that spreads the turn of feet over time."""
+_TOE_RAD = 0.8
+"""Angle to which toes are turned at most, softly."""
+_TOE_S = 0.08
+"""Standard deviation of the Gaussian that spreads the turn of toes over time."""
+_PLANTINGS = 2
+"""Number of rounds of planting; each corrects the distance by which legs missed their targets."""
+_SMALL_M = (0.009, 0.015)
+"""Feet are not moved by less than the first distance, and fully by more than the second."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +94,7 @@ _REPEATS_M = 1e-5
 """A frame repeats the frame before if no joint moves further."""
 
 
-def plant_feet(
-    posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
-) -> MotionBatch:
+def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
     """Lay standing feet flat and hold them in place on the ground beneath them; the legs follow.
 
     Further rounds ask again for what legs missed and for stances that appear only once feet are held, always of the
@@ -66,29 +102,27 @@ def plant_feet(
 
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
-        soft: Settings of soft locks; None locks feet frame by frame.
+        is_soft: Whether feet are locked softly, or else frame by frame.
 
     Returns:
         The motions with planted feet.
     """
     given = posed
-    posed = _bend_toes(posed, ground_m, settings, soft)
-    if soft is None:
-        return _plant_feet_per_frame(posed, ground_m, settings)
+    posed = _bend_toes(posed, ground_m, is_soft=is_soft)
+    if not is_soft:
+        return _plant_feet_per_frame(posed, ground_m)
     no_share = np.zeros(ground_m.shape)
-    targets = _compute_foot_targets(posed, posed, ground_m, settings, soft, no_share)
+    targets = _compute_foot_targets(posed, posed, ground_m, no_share)
     planted = _reach_foot_targets(posed, targets)
-    for _ in range(soft.plantings - 1):
+    for _ in range(_PLANTINGS - 1):
         posed_again = PosedMotions.from_motions(planted, posed.soles)
-        targets = _compute_foot_targets(posed, posed_again, ground_m, settings, soft, targets.share)
+        targets = _compute_foot_targets(posed, posed_again, ground_m, targets.share)
         replanted = _reach_foot_targets(posed, targets)
-        planted = _revert_where_faster(posed.motions, planted, replanted, settings)
-    return _revert_where_gainless(given, planted, ground_m, settings)
+        planted = _revert_where_faster(posed.motions, planted, replanted)
+    return _revert_where_gainless(given, planted, ground_m)
 
 
-def _revert_where_gainless(
-    given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, settings: FootSettings
-) -> MotionBatch:
+def _revert_where_gainless(given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray) -> MotionBatch:
     """Return the planted motions; those whose soles stood nearly as well before come out as they were given.
 
     The height of the floor does not count: it is never known to the centimetre, and seems to be another one once feet
@@ -98,27 +132,26 @@ def _revert_where_gainless(
     Args:
         given: N motions of T frames with their poses, before they were planted.
         ground_m: (N, T, 2) height of the ground beneath each foot.
-        settings: Settings of stances, and least gains.
     """
     if given.motions.ground is not None or given.motions.contacts is not None:
         return planted
     steps_m = np.abs(np.diff(given.positions_m, axis=1)).max((2, 3))
     is_sampled = np.pad(steps_m > _REPEATS_M, ((0, 0), (1, 0)), constant_values=True)
-    stands = given.stands_on(ground_m, settings) & is_sampled[..., None]
+    stands = given.stands_on(ground_m) & is_sampled[..., None]
     posed_again = PosedMotions.from_motions(planted, given.soles)
-    heights_m = _heights_of_solid_feet_m(given, _solid_foot_points_m(given), ground_m, settings)
-    planted_heights_m = _heights_of_solid_feet_m(posed_again, _solid_foot_points_m(posed_again), ground_m, settings)
+    heights_m = _heights_of_solid_feet_m(given, _solid_foot_points_m(given), ground_m)
+    planted_heights_m = _heights_of_solid_feet_m(posed_again, _solid_foot_points_m(posed_again), ground_m)
     is_worthwhile = []
     for index, motion_stands in enumerate(stands):
         errors_before = _StandingErrors.measure(motion_stands, given.speeds_m_s[index], heights_m[index])
         errors_after = _StandingErrors.measure(motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index])
-        is_gain = _is_gain(errors_before, errors_after, given.motions.fps, settings)
+        is_gain = _is_gain(errors_before, errors_after, given.motions.fps)
         if not is_gain:
             observation = observe(given.motions[index])
             before_m_s = observation.standing_speed_m_s(given.motions[index])
             after_m_s = observation.standing_speed_m_s(planted[index])
-            least_gain_m_s = settings.least_gain_m_s * is_sampled[index].mean()
-            is_gain = before_m_s - after_m_s > max(settings.least_joint_gain * before_m_s, least_gain_m_s)
+            least_gain_m_s = _LEAST_GAIN_M_S * is_sampled[index].mean()
+            is_gain = before_m_s - after_m_s > max(_LEAST_JOINT_GAIN * before_m_s, least_gain_m_s)
         is_worthwhile.append(is_gain)
     return _select_motions(np.array(is_worthwhile), planted, given.motions)
 
@@ -161,7 +194,7 @@ class _StandingErrors:
         return float(self.offsets_m[self.is_low].mean()) if self.is_low.any() else 0.0
 
 
-def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float, settings: FootSettings) -> bool:
+def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> bool:
     """Return whether feet stand better afterwards, on average or for a while.
 
     Args:
@@ -169,14 +202,14 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float, settin
         after: Errors of the planted motion, in the same stances.
     """
     slowed_m_s = before.speed_m_s - after.speed_m_s
-    if slowed_m_s > max(settings.least_gain * before.speed_m_s, settings.least_gain_m_s):
+    if slowed_m_s > max(_LEAST_GAIN * before.speed_m_s, _LEAST_GAIN_M_S):
         return True
-    if after.offset_m < before.offset_m - settings.least_gain_m:
+    if after.offset_m < before.offset_m - _LEAST_GAIN_M:
         return True
-    window = max(1, round(settings.local_s * fps))
+    window = max(1, round(_LOCAL_S * fps))
     slowed_for_a_while_m_s = _largest_lasting_value(before.speeds_m_s - after.speeds_m_s, before.stands, window)
     nearer_m = _largest_lasting_value(before.offsets_m - after.offsets_m, before.is_low, window)
-    return slowed_for_a_while_m_s > settings.least_local_gain_m_s or nearer_m > settings.least_local_gain_m
+    return slowed_for_a_while_m_s > _LEAST_LOCAL_GAIN_M_S or nearer_m > _LEAST_LOCAL_GAIN_M
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:
@@ -187,15 +220,13 @@ def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int
     return float(np.max(means[holds_throughout(is_valid, window)], initial=0.0))
 
 
-def _revert_where_faster(
-    motions: MotionBatch, planted: MotionBatch, replanted: MotionBatch, settings: FootSettings
-) -> MotionBatch:
+def _revert_where_faster(motions: MotionBatch, planted: MotionBatch, replanted: MotionBatch) -> MotionBatch:
     """Return replanted motions, but those planted before if standing joints would get faster, as of feet on tiptoe."""
     is_replanted = []
     for index in range(len(motions)):
         observation = observe(motions[index])
         planted_m_s = observation.standing_speed_m_s(planted[index])
-        is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + settings.sped_up_m_s[0])
+        is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + foot_lock.SPED_UP_M_S[0])
     return _select_motions(np.array(is_replanted), replanted, planted)
 
 
@@ -226,24 +257,24 @@ def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBat
     return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
 
 
-def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings) -> MotionBatch:
+def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
     """Return motions whose standing feet are held in each frame, however fast legs must follow."""
     motions = posed.motions
     fps = motions.fps
     legs = Legs.from_skeleton(motions.skeleton)
-    stands = posed.stands_on(ground_m, settings)
+    stands = posed.stands_on(ground_m)
     ankles_m = posed.positions_m[:, :, legs.ankles]
-    flat_share = _flat_share(posed, ground_m, stands, settings)
+    flat_share = _flat_share(posed, ground_m, stands)
     turns = foot_lock.flattening_rotations(posed.normals, flat_share)
     turned_soles_m = _rotate_feet(posed.feet_m, ankles_m, turns)
     velocity_m_s = stance_velocities(turned_soles_m, fps)
     solid_feet_m = _solid_foot_points_m(posed)
     turned_feet_m = _rotate_feet(solid_feet_m, ankles_m, turns)
-    heights_m = _heights_of_solid_feet_m(posed, turned_feet_m, ground_m, settings)
+    heights_m = _heights_of_solid_feet_m(posed, turned_feet_m, ground_m)
     speeds_m_s = frame_speeds(velocity_m_s)
-    moves_m = foot_lock.lock_feet(heights_m, velocity_m_s, speeds_m_s, stands, fps, settings)
+    moves_m = foot_lock.lock_feet(heights_m, velocity_m_s, speeds_m_s, stands, fps)
     targets_m = ankles_m + moves_m
-    shift_m = _root_lowering_m(posed.positions_m, targets_m, legs, stands, fps, settings.lowering_limit_m)
+    shift_m = _root_lowering_m(posed.positions_m, targets_m, legs, stands, fps, _LOWERING_LIMIT_M)
     rotations = solve_leg_ik(motions.skeleton, posed.positions_m, posed.orientations, shift_m, targets_m, turns)
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
@@ -252,8 +283,6 @@ def _compute_foot_targets(
     posed: PosedMotions,
     planted: PosedMotions,
     ground_m: np.ndarray,
-    settings: FootSettings,
-    soft: SoftLockSettings,
     share: np.ndarray,
 ) -> _FootTargets:
     """Return targets of the feet that correct what the planting so far has left; feet that stood still stay so.
@@ -271,20 +300,20 @@ def _compute_foot_targets(
     original = posed.orientations[:, :, ankles]
     ankles_m = planted.positions_m[:, :, ankles]
     orientations = planted.orientations[:, :, ankles]
-    stands = posed.stands_on(ground_m, settings)
+    stands = posed.stands_on(ground_m)
 
-    turns = _compute_foot_turns(planted, ground_m, stands, orientations, original, settings, soft)
+    turns = _compute_foot_turns(planted, ground_m, stands, orientations, original)
     turned_back = compose(original, invert(orientations))
     remaining_turns = compose(turns, turned_back)
     turned_soles_m = _rotate_feet(planted.feet_m, ankles_m, remaining_turns)
     velocity_m_s = stance_velocities(turned_soles_m, fps)
     solid_feet_m = _solid_foot_points_m(planted)
     turned_feet_m = _rotate_feet(solid_feet_m, ankles_m, remaining_turns)
-    heights_m = _heights_of_solid_feet_m(planted, turned_feet_m, ground_m, settings)
+    heights_m = _heights_of_solid_feet_m(planted, turned_feet_m, ground_m)
 
-    toes_are_still = _toe_stationarity(posed, stands, settings.unmoved_m_s)
+    toes_are_still = _toe_stationarity(posed, stands, limits.UNMOVED_M_S)
     off_m = np.zeros_like(original_m)
-    locked_steps = _toe_stationarity(posed, stands, settings.locked_m_s)
+    locked_steps = _toe_stationarity(posed, stands, limits.LOCKED_M_S)
     locked = _steps_to_frames(locked_steps)
     if locked.any():
         locked *= foot_lock.confine_to_one_place(posed.positions_m[:, :, toes], locked, stands)
@@ -292,30 +321,30 @@ def _compute_foot_targets(
         off_m = turned_toes_m - posed.positions_m[:, :, toes]
 
     so_far_m = ankles_m - original_m
-    lock_m = lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps, soft)
-    moves_m = foot_lock.limit_drag(so_far_m + lock_m, soft) - so_far_m
-    large_share = foot_lock.deadband(norms(moves_m), soft.small_m, fps, soft)
+    lock_m = lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps)
+    moves_m = foot_lock.limit_drag(so_far_m + lock_m) - so_far_m
+    large_share = foot_lock.deadband(norms(moves_m), _SMALL_M, fps)
     share = np.maximum(share, large_share)
     moves_m = so_far_m + share[..., None] * moves_m
 
     # If sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
     speeds_m_s = norms(np.diff(original_m, axis=1)) * fps
-    still = foot_lock.stationarity(speeds_m_s, stands, settings.unmoved_m_s)
-    damped_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
+    still = foot_lock.stationarity(speeds_m_s, stands, limits.UNMOVED_M_S)
+    damped_m = foot_lock.damp_while_still(moves_m, still, fps)
     lifted_m = damped_m
-    for _ in range(settings.rounds):
-        sped_up = foot_lock.detect_speed_up(original_m, damped_m, stands, fps, settings)
+    for _ in range(foot_lock.ROUNDS):
+        sped_up = foot_lock.detect_speed_up(original_m, damped_m, stands, fps)
         still = np.maximum(still, sped_up)
-        damped_m = foot_lock.damp_while_still(moves_m, still, fps, settings)
+        damped_m = foot_lock.damp_while_still(moves_m, still, fps)
     no_deeper_m = np.minimum(lifted_m[..., 1], so_far_m[..., 1] - heights_m)
     damped_m[..., 1] = np.maximum(damped_m[..., 1], no_deeper_m)
     if toes_are_still.any():
         turned_toes_m = _toe_positions_m(posed, original_m, turns)
         toe_moves_m = turned_toes_m - posed.positions_m[:, :, toes]
-        damped_toes_m = foot_lock.damp_while_still(damped_m + toe_moves_m, toes_are_still, fps, settings)
+        damped_toes_m = foot_lock.damp_while_still(damped_m + toe_moves_m, toes_are_still, fps)
         damped_m = damped_toes_m - toe_moves_m
         still = np.maximum(still, toes_are_still)
-    firmness = blur(stands, 1.0, fps) * (1 + settings.firm * _steps_to_frames(still))
+    firmness = blur(stands, 1.0, fps) * (1 + _FIRM * _steps_to_frames(still))
     return _FootTargets(
         ankles_m=original_m + damped_m,
         orientations=compose(turns, original),
@@ -330,39 +359,35 @@ def _compute_foot_turns(
     stands: np.ndarray,
     orientations: np.ndarray,
     original: np.ndarray,
-    settings: FootSettings,
-    soft: SoftLockSettings,
 ) -> np.ndarray:
     """Return turns (N, T, 2, 4) of the original feet, at (N, T, 2, 4), that lay planted ones, at (N, T, 2, 4), flat."""
     fps = planted.motions.fps
-    flat_share = _flat_share(planted, ground_m, stands, settings)
+    flat_share = _flat_share(planted, ground_m, stands)
     flattening = foot_lock.flattening_rotations(planted.normals, flat_share)
-    flattening = limit_turns(flattening, soft.turn_rad, soft.turn_s, fps, soft)
+    flattening = limit_turns(flattening, _TURN_RAD, _TURN_S, fps)
     turns_so_far = compose(orientations, invert(original))
     turns = compose(flattening, turns_so_far)
     turning_rad_s = norms(rotations_between(original, 1)) * fps
-    unturned = foot_lock.stationarity(turning_rad_s, stands, settings.unturned_rad_s)
-    damped_rad = foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps, settings)
+    unturned = foot_lock.stationarity(turning_rad_s, stands, _UNTURNED_RAD_S)
+    damped_rad = foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps)
     return quaternions(damped_rad)
 
 
-def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray, settings: FootSettings) -> np.ndarray:
+def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
     """Return the share (N, T, 2) by which feet are laid flat: those nearly flat, and sunken ones that it lifts."""
     fps = posed.motions.fps
     ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
     solid_m = _solid_foot_points_m(posed)
     fully_flat = foot_lock.flattening_rotations(posed.normals, np.ones(stands.shape))
     flat_m = _rotate_feet(solid_m, ankles_m, fully_flat)
-    heights_m = _heights_of_solid_feet_m(posed, solid_m, ground_m, settings)
-    flat_heights_m = _heights_of_solid_feet_m(posed, flat_m, ground_m, settings)
-    standing_share = foot_lock.flat_share(posed.normals, stands, fps, settings)
-    lifting_share = foot_lock.share_above(heights_m, flat_heights_m, posed.normals, fps, settings)
+    heights_m = _heights_of_solid_feet_m(posed, solid_m, ground_m)
+    flat_heights_m = _heights_of_solid_feet_m(posed, flat_m, ground_m)
+    standing_share = foot_lock.flat_share(posed.normals, stands, fps)
+    lifting_share = foot_lock.share_above(heights_m, flat_heights_m, posed.normals, fps)
     return np.maximum(standing_share, lifting_share)
 
 
-def _bend_toes(
-    posed: PosedMotions, ground_m: np.ndarray, settings: FootSettings, soft: SoftLockSettings | None
-) -> PosedMotions:
+def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
     """Turn toes up where they would be below the ground (N, T, 2) and the ball of their foot is not.
 
     Only fitted soles are bent: those by default need not be where the feet are.
@@ -377,9 +402,9 @@ def _bend_toes(
         ground_m = posed.motions.ground.beneath_m(posed.feet_m[..., 4:, :]).max(-1)
     balls_m = posed.feet_m[..., 2:4, 1].min(-1)
     lowest_m = np.minimum(balls_m, ground_m) - joints_m[..., 1]
-    turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals, settings)
-    if soft is not None:
-        turns = limit_turns(turns, soft.toe_rad, soft.toe_s, posed.motions.fps, soft)
+    turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals)
+    if is_soft:
+        turns = limit_turns(turns, _TOE_RAD, _TOE_S, posed.motions.fps)
     orientations = posed.orientations.copy()
     for side, toe in enumerate(toes):
         below_toe = skeleton.descendants[toe]
@@ -431,9 +456,7 @@ _CORNERS_OF_BALL = slice(2, 4)
 """Corners at the ball of a foot that has toes; those of its tip follow."""
 
 
-def _heights_of_solid_feet_m(
-    posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray, settings: FootSettings
-) -> np.ndarray:
+def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray) -> np.ndarray:
     """Return the heights (N, T, 2) above the ground of the lowest solid points of feet.
 
     Heels are round. Toe tips that are sunk count as no deeper below the ball than toes that cannot be bent far enough.
@@ -442,7 +465,6 @@ def _heights_of_solid_feet_m(
     Args:
         points_m: (N, T, 2, K, 3) points from `_solid_foot_points_m`, however turned.
         ground_m: (N, T, 2) height of the ground beneath each foot.
-        settings: Depth of toe tips that lift a foot.
     """
     heights_m = posed.standing_m(points_m)[..., 1] - ground_m[..., None]
     corners = posed.feet_m.shape[-2]
@@ -450,11 +472,11 @@ def _heights_of_solid_feet_m(
         return heights_m.min(-1)
     heels_m = points_m[..., _CORNERS_OF_HEEL, :].mean(-2)
     balls_m = points_m[..., _CORNERS_OF_BALL, :].mean(-2)
-    relief_m = foot_lock.heel_relief_m(heels_m, balls_m, settings)
+    relief_m = foot_lock.heel_relief_m(heels_m, balls_m)
     for first in (0, corners):
         heights_m[..., first : first + _CORNERS_OF_HEEL.stop] += relief_m[..., None]
     lowest_m = heights_m.min(-1)
-    deepest_m = heights_m[..., _CORNERS_OF_BALL].min(-1, keepdims=True) - settings.tips_below_ball_m
+    deepest_m = heights_m[..., _CORNERS_OF_BALL].min(-1, keepdims=True) - _TIPS_BELOW_BALL_M
     for first in (_CORNERS_OF_BALL.stop, corners + _CORNERS_OF_BALL.stop):
         tips = slice(first, first + 2)
         heights_m[..., tips] = np.maximum(heights_m[..., tips], deepest_m)
@@ -635,16 +657,14 @@ class PlantFeet:
     The boxes of a known ground that carry the feet become the motions' supports.
     """
 
-    feet: FootSettings = FEET
-    """Settings of stances, and of how feet are held."""
-    soft: SoftLockSettings | None = SOFT
-    """Settings of soft locks; None holds feet at once, which is enough for motions that only a simulation follows."""
+    is_soft: bool = True
+    """Lock feet softly; otherwise at once, which is enough for motions that only a simulation follows."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         level = cleaning.posed
         is_ground_level = cleaning.mode.moves_to_floor or level.motions.ground is not None
         # If heights are left alone, a foot that hovers a little may stand on whatever is there.
-        highest_m = 0.0 if is_ground_level else self.feet.standing_m
+        highest_m = 0.0 if is_ground_level else limits.SOLE_NEAR_M
         ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
         planted = replace(cleaning, motions=self.plant_on(level, ground_m), unplanted=level)
         if not has_boxes(level.motions):
@@ -653,7 +673,7 @@ class PlantFeet:
 
     def plant_on(self, level: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
         """Return the motions with feet on a ground at heights (N, T, 2) beneath them."""
-        return plant_feet(level, ground_m, self.feet, self.soft)
+        return plant_feet(level, ground_m, is_soft=self.is_soft)
 
 
 @dataclass(frozen=True)

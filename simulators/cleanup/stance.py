@@ -17,6 +17,7 @@ from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe_feet
 from selfcorrect.motion.support import Support
 
@@ -28,7 +29,6 @@ from ..body.soles import (
     sole_normals,
     split_by_foot,
 )
-from .foot_lock import FootSettings
 
 _NEAR_M = 0.08
 """Feet that are no further from the top of a box may stand on it."""
@@ -104,14 +104,14 @@ class PosedMotions:
         """Return whether each foot (N, T, 2) is tilted by less than an angle."""
         return self.normals[..., 1] > np.cos(tilt_rad)
 
-    def stands_on(self, ground_m: np.ndarray | float, settings: FootSettings) -> np.ndarray:
+    def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
         """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2); infinite labels decide."""
         heights_m = self.standing_feet_m[..., 1].min(-1) - ground_m
-        is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - settings.held_m)
-        first_rad, last_rad = settings.held_rad
+        is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - limits.HELD_M)
+        first_rad, last_rad = limits.HELD_TILTS_RAD
         tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
         held_share = is_other_lower * np.clip((tilts_rad - first_rad) / (last_rad - first_rad), 0.0, 1.0)
-        is_near = heights_m < settings.standing_m + held_share * (settings.held_m - settings.standing_m)
+        is_near = heights_m < limits.SOLE_NEAR_M + held_share * (limits.HELD_M - limits.SOLE_NEAR_M)
         if self.motions.contacts is not None:
             is_near |= np.isinf(self.motions.contacts)
         return self.stands & is_near

@@ -19,7 +19,6 @@ from selfcorrect.motion.geometry.kinematics import cached_poses
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
@@ -75,8 +74,10 @@ class FindSupports(Positive):
     """A support is at least this high."""
     same_height_m: float = 0.03
     """Largest change of height of a part that rests."""
+    foot_m_s: float = 0.5
+    """Largest speed of a foot that rests on a support."""
     still_m_s: float = 0.3
-    """Largest speed of a part that rests on a support; a foot rests while it is observed to touch the ground."""
+    """Largest speed of any other part that rests on a support."""
     shortest_foot_s: float = 0.3
     """Shortest time for which a foot rests."""
     shortest_s: float = 0.7
@@ -321,9 +322,7 @@ def _find_rests(
     height_m = part_points_m[..., 1].min(1)
     lowest = part_points_m[..., 1].argmin(1)[:, None]
     lowest_speed_m_s = np.take_along_axis(speeds_m_s[:, places], lowest, 1)[:, 0]
-    is_still = lowest_speed_m_s < settings.still_m_s
-    if is_foot:
-        is_still = observe(motion).touches[:, int(part.startswith("right"))]
+    is_still = lowest_speed_m_s < (settings.foot_m_s if is_foot else settings.still_m_s)
     may_rest = is_still & (height_m > settings.lowest_m)
     if not may_rest.any():
         return []

@@ -23,8 +23,8 @@ from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
+from selfcorrect.simulators.cleanup import planting
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean_motions
-from selfcorrect.simulators.cleanup.foot_lock import FEET
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -51,7 +51,7 @@ def correct_on_stairs(motion: Motion) -> Motion:
 @pytest.fixture(scope="module")
 def planted_walk(walk: Motion) -> Motion:
     """A walk of three cycles along +z whose feet stand still on the floor."""
-    settings = CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0))
+    settings = CleanupSettings(support="floor").with_steps(PlantFeet(is_soft=False), LiftLimbs(0.0))
     motion = clean_motions(MotionBatch.stack([repeat_walk(walk, 3)]), settings).motions[0]
     return replace(motion, feet=get_foot_frames(motion))
 
@@ -72,12 +72,14 @@ def climbing(stairs: tuple[Motion, list[Support]]) -> Motion:
 
 
 @pytest.mark.parametrize("height_m", [-0.3, 0.0, 0.7])
-def test_a_flat_box_is_a_floor_at_its_height(planted_walk: Motion, height_m: float) -> None:
+def test_a_flat_box_is_a_floor_at_its_height(
+    planted_walk: Motion, height_m: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
     sunk = raise_motion(planted_walk, height_m - 0.03)
     on_box = correct_on_stairs(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
-    always = PlantFeet(replace(FEET, least_gain_m_s=0.0))  # as on a known ground
-    floor = CleanupSettings().without_steps(LevelFloor).with_steps(always)
+    monkeypatch.setattr(planting, "_LEAST_GAIN_M_S", 0.0)  # feet are always planted, as on a known ground
+    floor = CleanupSettings().without_steps(LevelFloor)
     on_floor = KinematicCorrector(floor)([raise_motion(sunk, -height_m)])[0].motion
     np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
     np.testing.assert_allclose(on_box.rotations, on_floor.rotations, atol=1e-9)

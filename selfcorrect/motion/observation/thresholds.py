@@ -5,6 +5,8 @@ drawn to these where a motion shows little. Scales of stances were chosen on CMU
 hand.
 """
 
+import numpy as np
+
 REPEATS_S = 1 / 30
 """Frames that follow faster than this repeat each other, and weigh less."""
 SWITCH_S = 0.8
@@ -122,3 +124,25 @@ STAND_SMOOTHED_S = 0.15
 """Standard deviation of the Gaussian that smooths the velocities of a stand."""
 STAND_FADES_S = 0.3
 """Time in which a glide begins and ends."""
+
+SOLE_NEAR_M = 0.035
+"""A standing sole is lower than this above its ground."""
+HELD_M = 0.015
+"""A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
+holds the other foot near the floor."""
+HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
+"""Angles between which such a sole becomes tilted."""
+UNMOVED_M_S = (0.012, 0.03)
+"""Ankles of standing feet are still if slower than the first speed, and move if faster than the second."""
+LOCKED_M_S = (0.002, 0.006)
+"""Toe joints of standing feet that are slower than the first were locked where they are, and stay there; those
+faster than the second were not."""
+STANDING_ANKLE_M_S = (0.1, 0.15)
+"""Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
+SLOW_SWING_M_S = 0.36
+"""Swinging feet are slow up to this speed."""
+FASTER_SWING_M_S = 1.8
+"""Swinging feet are fast at this much more than the slow speed."""
+ONE_PLACE_M = (0.01, 0.02)
+"""Places in which a foot is locked in one stance are one if they are nearer than the first, and several if further
+apart than the second: then none is kept."""

@@ -90,7 +90,7 @@ def test_swinging_feet_do_not_drag():
 @settings(max_examples=50, deadline=None)
 @given(angle_rad=st.floats(-1.5, 1.5), heading_rad=st.floats(0.0, 6.28))
 def test_a_round_heel_is_as_high_as_the_circle_in_its_corner(angle_rad: float, heading_rad: float) -> None:
-    radius_m = foot_lock.FEET.heel_radius_m
+    radius_m = foot_lock.HEEL_RADIUS_M
     pitch = Rotation.from_euler("xy", [-angle_rad, heading_rad])
     heel_m = np.array([0.3, 0.1, -0.2])
     ball_m = heel_m + pitch.apply([0.0, 0.0, 0.18])

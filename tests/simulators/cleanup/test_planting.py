@@ -14,7 +14,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.cleanup.foot_lock import FEET, SOFT
+from selfcorrect.simulators.cleanup.foot_lock import SOFT_DRAG_LIMIT_M
 from selfcorrect.simulators.cleanup.planting import plant_feet, raise_limbs, trunk_lift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 
@@ -33,10 +33,10 @@ def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_
     root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
     glide = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))
     gliding = PosedMotions.from_motions(MotionBatch.stack([glide]), sole_points(stand.skeleton))
-    planted_m = joint_positions(plant_feet(gliding, np.zeros((1, frames, 2)), FEET, SOFT))
+    planted_m = joint_positions(plant_feet(gliding, np.zeros((1, frames, 2)), is_soft=True))
     ankles = [stand.skeleton.joint(f"{side}_ankle") for side in ("left", "right")]
     dragged_m = np.abs(planted_m - gliding.positions_m)[0][:, ankles][..., 2]
-    assert 0.3 * SOFT.soft_drag_limit_m < dragged_m.max() < SOFT.soft_drag_limit_m
+    assert 0.3 * SOFT_DRAG_LIMIT_M < dragged_m.max() < SOFT_DRAG_LIMIT_M
 
 
 def test_motions_above_the_floor_stay_as_they_are(walk, adult):

@@ -48,7 +48,7 @@ def planted_walk(walk: Motion) -> Motion:
     """A walk of three cycles whose feet stand still on the floor."""
     mended = clean_motions(
         MotionBatch.stack([repeat_walk(walk, 3)]),
-        CleanupSettings(support="floor").with_steps(PlantFeet(soft=None), LiftLimbs(0.0)),
+        CleanupSettings(support="floor").with_steps(PlantFeet(is_soft=False), LiftLimbs(0.0)),
     )
     return mended.motions[0]
 
