@@ -164,6 +164,8 @@ class _Graph:
     """(J,) lengths of the bones from the parents."""
     limb_parts: tuple[str, ...]
     """Part of a limb, without its side, that each joint's name says; "" for none."""
+    ends: frozenset[int]
+    """End sites, which have no channels."""
 
     @classmethod
     def from_motion(
@@ -185,7 +187,8 @@ class _Graph:
         lengths = norms(skeleton.offsets_m)
         rest = skeleton.rest_positions_m
         limb_parts = tuple(map(strip_side, named_parts)) or ("",) * len(skeleton)
-        return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths, limb_parts)
+        ends = frozenset(joint for joint, name in enumerate(skeleton.names) if name in skeleton.rigid)
+        return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths, limb_parts, ends)
 
     @cached_property
     def all_places(self) -> np.ndarray:
@@ -595,6 +598,8 @@ def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
     above = _head_chain(graph, body, heights - aside)
     if len(spine) > 1 and heights[spine[-1]] > _NECK_ABOVE_SHOULDERS:
         above.insert(0, spine.pop())
+    if len(above) > 2 and above[-1] in graph.ends:  # the top of the head
+        above.pop()
     usual, deviation = _USUAL_HEAD
     height_misfits = (heights[above] - usual) / deviation
     misfits = np.hypot(height_misfits, aside[above] / _HEAD_ASIDE)

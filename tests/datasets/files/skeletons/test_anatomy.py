@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rigs import chain, chicken, fox, lizard, octopus
+from made_rigs import base_walk, chain, chicken, clear_names, fox, lizard, octopus, with_chains
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
@@ -358,3 +358,13 @@ def test_a_quadruped_with_human_names_is_refused(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(dog()))
     with pytest.raises(ValueError, match=r"a\.bvh: no human body \(.* on all fours"):
         open_motion(tmp_path / "a.bvh", Reading())
+
+
+@pytest.mark.parametrize("top_m", [0.03, 0.05, 0.18])
+def test_the_end_site_of_a_head_is_no_head(top_m: float) -> None:
+    walk = base_walk(2)
+    topped = with_chains(walk, {"top": ("head", [(0.0, top_m, 0.0)])})
+    cleared = clear_names(topped)
+    skeleton = replace(cleared.skeleton, rigid=frozenset(cleared.skeleton.names[-1:]))
+    recognised = recognize_parts(replace(cleared, skeleton=skeleton))
+    assert recognised.skeleton.parts == topped.skeleton.parts
