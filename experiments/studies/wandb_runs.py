@@ -96,16 +96,8 @@ def _results(study: Study[Any], folder: Path) -> list[MetricRow]:
     rows = []
     for run in study.runs(folder):
         for arm in study.arms(run.task):
-            config = _describe_arm(study, run, arm)
-            axes = {name: config[name] for name in (study.task_word, *AXES, "seed") if name in config}
-            cells = {name: str(value) if name in RATIOS else finite(value) for name, value in axes.items()}
+            axes = {name: str(value) for name, value in axes_of(study, run.task, arm).items()}  # some may be infinite
             last = next(reversed(make_rows(study, run, arm)), {})
-            rows.append(cells | {key: value for key, value in last.items() if isinstance(value, int | float)})
+            rows.append(axes | {realised_name(name, axes): value for name, value in last.items()})
     columns = dict.fromkeys(key for row in rows for key in row)
     return [{key: row.get(key) for key in columns} for row in rows]
-
-
-AXES = ("policy", "synthetic_ratio", "corrector", "gamma", "remedy", "place", "real_count")
-"""Axes of an arm in the table of results."""
-RATIOS = ("synthetic_ratio", "gamma")
-"""Those of them that may be infinite."""
