@@ -62,7 +62,7 @@ class RunToy:
     """A toy that was run in this process; the folder has what was measured, no figures."""
 
     toy: LoadedToy
-    study: Study[Task]
+    study: Study
     folder: Path
 
     @cached_property

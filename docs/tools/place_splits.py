@@ -110,7 +110,7 @@ def run_split(number: int, settings: MotionSettings, runs: Path) -> dict[str, ob
     }
 
 
-def measure_split(study: Study[JudgedTask], settings: MotionSettings, run: SeedRun) -> dict[str, object]:
+def measure_split(study: Study, settings: MotionSettings, run: SeedRun) -> dict[str, object]:
     """Return the scores of real windows of the held-out subjects, and of samples of each arm's last model.
 
     Samples have the labels of these windows, and all arms have the same random numbers.

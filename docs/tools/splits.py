@@ -30,7 +30,7 @@ from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions
 from selfcorrect.experiments.motion.study import make_motion_study
-from selfcorrect.experiments.motion.task import JudgedTask, as_samples, trained_model
+from selfcorrect.experiments.motion.task import as_samples, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.experiments.studies.study import SeedRun, Study
@@ -57,7 +57,7 @@ LOW_PASS = ArmSettings("augment:1", "low-pass")
 ARMS = (BASELINE, PHYSICS, LOW_PASS)
 
 
-def make_loops(settings: MotionSettings, name: str) -> Study[JudgedTask]:
+def make_loops(settings: MotionSettings, name: str) -> Study:
     """Return a motion experiment whose jobs only train loops; forces are measured here."""
     return replace(make_motion_study(settings, name, RunOptions(device="cpu", keep="sampling")), measures=())
 
@@ -132,7 +132,7 @@ def run_split(number: int, folder: Path, runs: Path) -> dict[str, object]:
     }
 
 
-def measure_split(study: Study[JudgedTask], run: SeedRun) -> dict[str, object]:
+def measure_split(study: Study, run: SeedRun) -> dict[str, object]:
     """Return the residual force of real windows and of all arms, and the other scores of the last generation.
 
     Samples have the labels of the real windows of held-out subjects, and all arms have the same random numbers.

@@ -29,7 +29,6 @@ from selfcorrect.experiments.toy.study import (
     make_toy_study,
 )
 from selfcorrect.experiments.toy.table import TOYS, name_toy
-from selfcorrect.loop.run import Task
 from selfcorrect.runtime.processes import default_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -66,7 +65,7 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
     return MARKED.sub(fill_mark, page)
 
 
-def keep(toy: LoadedToy, study: Study[Task], folder: Path) -> dict[str, object]:
+def keep(toy: LoadedToy, study: Study, folder: Path) -> dict[str, object]:
     """Write a loop's pictures; return its outcome for the page."""
     result = derive_result(study, toy, folder)
     name = toy.name

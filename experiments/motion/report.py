@@ -58,7 +58,7 @@ from .tables import (
     remedies_table,
     speed_table,
 )
-from .task import JudgedTask, MotionData, motion_data
+from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
 """Metrics of the large curves of the first picture: diversity and sliding."""
@@ -119,7 +119,7 @@ FIELD_NOTE = (
 
 
 def present_motion(
-    study: Study[JudgedTask],
+    study: Study,
     settings: MotionSettings,
     name: str,
     options: RunOptions = DEFAULTS,
@@ -143,9 +143,7 @@ def present_motion(
     )
 
 
-def collect_motion(
-    study: Study[JudgedTask], settings: MotionSettings, root: Path, gaps: Sequence[str] = ()
-) -> MotionOutcome:
+def collect_motion(study: Study, settings: MotionSettings, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
     """Collect what a run folder holds, without arms that stopped and denoisers whose arm on real data alone did.
 
     Raises:
@@ -165,7 +163,7 @@ def collect_motion(
     return Outcome(settings, complete, _read_floors(study, runs), titles=study.titles, gaps=[*gaps, *left_out])
 
 
-def _read_floors(study: Study[JudgedTask], runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
+def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
     """Return what real data score, or nothing where that is missing for a seed, which a job reports."""
     first = next(iter(study.tasks))
     files = [run.data_folder / REFERENCES_FILE for run in runs if run.task == first]
@@ -173,7 +171,7 @@ def _read_floors(study: Study[JudgedTask], runs: Sequence[SeedRun]) -> dict[str,
 
 
 def make_report(
-    study: Study[JudgedTask],
+    study: Study,
     options: RunOptions,
     outcome: MotionOutcome,
     run: FinishedRun,

@@ -51,7 +51,7 @@ from .task import (
 )
 
 
-def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study[JudgedTask]:
+def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study:
     """Return a motion experiment, named like its preset."""
     return Study(
         name=f"motion {name}",
@@ -77,7 +77,7 @@ def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
     return seed_runs([*settings.arms], settings.first_seed, settings.seeds, root, has_plain_places=True)
 
 
-def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> StudyTask[JudgedTask]:
+def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> StudyTask:
     arm_settings = settings.arm_settings(denoiser)
     plain = {name: value for name, value in arm_settings.items() if isinstance(value, str | bool | int | float)}
     sources = {name: ", ".join(arm_settings[name]) for name in ("data", "reference")}
@@ -231,14 +231,14 @@ def corrector_inputs(
 
 
 def check_motion_study(
-    study: Study[JudgedTask],
+    study: Study,
     settings: MotionSettings,
     options: RunOptions,
     folder: Path,
     *,
     ratings: Path | None = None,
     on_cluster: bool = False,
-) -> Study[JudgedTask]:
+) -> Study:
     """Return a study that knows the users' code in it; raise what would end the run later.
 
     Real data are read, which raises what is wrong with them before anything is written.

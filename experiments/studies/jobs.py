@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 from torch import Tensor
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.loop.policy import reads_past
-from selfcorrect.loop.run import Arm, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import encode_sealed, read_sealed
@@ -28,13 +28,13 @@ from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
 from .arms import ArmSettings
 from .measured_store import MEASURED, MeasuredStore
-from .study import ACCEPT, Measure, SeedRun, Study, T
+from .study import ACCEPT, Measure, SeedRun, Study
 
 DRAWS = "draws.npy"
 """Drawings of all generations of an arm from 1 on, by `Study.draw`."""
 
 
-def jobs_of(study: Study[Any], root: Path, *, accept_changed: bool = False) -> list[Job]:
+def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
     """Return all jobs of a study in an order in which they can run one after the other.
 
     Args:
@@ -65,7 +65,7 @@ def jobs_of(study: Study[Any], root: Path, *, accept_changed: bool = False) -> l
     return jobs
 
 
-def run_first_generation(study: Study[T], run: SeedRun, accept_changed: bool, progress: Progress) -> None:
+def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
     """Train and commit the generation 0 that all arms of a task and seed share, and measure beside it.
 
     Args:
@@ -90,7 +90,7 @@ def run_first_generation(study: Study[T], run: SeedRun, accept_changed: bool, pr
     progress("generation", 0, length)
 
 
-def run_arm(study: Study[T], run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
+def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
     """Run one arm from where it stands to its last generation.
 
     Args:
@@ -132,9 +132,7 @@ def run_arm(study: Study[T], run: SeedRun, arm: ArmSettings, progress: Progress)
             store.finish(_sampling_state(model) if study.keep == "sampling" else None)
 
 
-def run_measure(
-    study: Study[T], run: SeedRun, arm: ArmSettings | None, measure: Measure[T], progress: Progress
-) -> None:
+def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
     """Make a measurement in a job of its own; a failure after an arm costs only the figures."""
     make_task = partial(study.tasks[run.task].make, run, progress)
     try:
@@ -148,11 +146,11 @@ def run_measure(
 
 
 def write_measure(
-    study: Study[T],
-    measure: Measure[T],
+    study: Study,
+    measure: Measure,
     run: SeedRun,
     arm: ArmSettings | None,
-    make_task: Callable[[], T],
+    make_task: Callable[[], Task],
     progress: Progress,
 ) -> None:
     """Measure and keep the result, unless an intact file has it and nothing is to be repaired.

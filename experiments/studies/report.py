@@ -164,13 +164,13 @@ def make_sections(rows: Sequence[Callable[[S], Section]], results: S) -> list[Se
     return [section for section in sections if section.table.rows and section.table.columns]
 
 
-def list_warnings(study: Study[Any], outcome: Outcome[Any], answer: str) -> list[str]:
+def list_warnings(study: Study, outcome: Outcome[Any], answer: str) -> list[str]:
     """Return missing results, and that one seed proves nothing, unless the answer says it."""
     is_single = len({run.seed for run in study.seeds}) == 1
     return [*outcome.gaps, *([ONE_SEED] if is_single and answer != ONE_SEED else [])]
 
 
-def count_facts(study: Study[Any]) -> dict[str, str]:
+def count_facts(study: Study) -> dict[str, str]:
     """Return seeds and generations, as facts of a page."""
     seeds = list(dict.fromkeys(run.seed for run in study.seeds))
     return {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
@@ -214,7 +214,7 @@ METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 
 def write_report(
-    study: Study[Any],
+    study: Study,
     presentation: Presentation[Any],
     folder: Path,
     *,
@@ -307,7 +307,7 @@ class RunningReport:
     A page that cannot be written is a warning, once.
     """
 
-    def __init__(self, study: Study[Any], presentation: Presentation[Any], folder: Path, command: str) -> None:
+    def __init__(self, study: Study, presentation: Presentation[Any], folder: Path, command: str) -> None:
         self._study, self._presentation = study, presentation
         self._folder, self._command = folder, command
         self._due_s = 0.0
@@ -325,7 +325,7 @@ class RunningReport:
         self._due_s = time.monotonic() + PACE_S
 
 
-def write_running_report(study: Study[Any], presentation: Presentation[Any], folder: Path, command: str) -> None:
+def write_running_report(study: Study, presentation: Presentation[Any], folder: Path, command: str) -> None:
     """Write report.html about the generations that are committed; a browser that shows it loads it again and again.
 
     Args:

@@ -28,7 +28,7 @@ Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
 
 
 def run_study(
-    study: Study[Any],
+    study: Study,
     presentation: Presentation[Any],
     folder: Path,
     where: Where,
@@ -129,7 +129,7 @@ class _Observer:
     What it raises is a warning, once, and ends no run.
     """
 
-    def __init__(self, study: Study[Any], observe: Observe | None) -> None:
+    def __init__(self, study: Study, observe: Observe | None) -> None:
         self._study, self._observe = study, observe
         self._seen: set[tuple[object, ...]] = set()
         self._lock = threading.Lock()

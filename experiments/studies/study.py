@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..jobs.identities import IdentityFile
-
-T = TypeVar("T", bound=Task)
 
 Keep: TypeAlias = Literal["all", "needed", "sampling", "measured"]
 """Models and samples of a finished arm to keep: all; needed, the last ones, from which the arm can be extended;
@@ -75,19 +73,19 @@ class SeedRun:
         return self.folder / arm.name
 
 
-class MakeArm(Protocol[T]):
+class MakeArm(Protocol):
     """Function that makes an arm of a seed, with a task of its own if the arm changes it."""
 
-    def __call__(self, task: T, run: SeedRun, progress: Progress, /) -> Arm | tuple[Task, Arm]: ...
+    def __call__(self, task: Any, run: SeedRun, progress: Progress, /) -> Arm | tuple[Task, Arm]: ...
 
 
 @dataclass(frozen=True)
-class StudyTask(Generic[T]):
+class StudyTask:
     """A task of a study with its arms. Functions travel to other processes."""
 
-    make: Callable[[SeedRun, Progress], T]
+    make: Callable[[SeedRun, Progress], Any]
     """Makes the task of a seed."""
-    arms: Mapping[ArmSettings, MakeArm[T]]
+    arms: Mapping[ArmSettings, MakeArm]
     generations: int
     """Generations after generation 0."""
     words: str = ""
@@ -103,7 +101,7 @@ class StudyTask(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Measure(Generic[T]):
+class Measure:
     """A measurement beside the loop, which is made once and kept as a JSON file with its digest."""
 
     name: str
@@ -113,7 +111,7 @@ class Measure(Generic[T]):
     arm: in a job of its own after each arm, whose rows have the figures. An arm is not lost if that job fails."""
     file: str
     """File in the folder of the task and seed, of the seed's data, or of the arm."""
-    function: Callable[[SeedRun, ArmSettings | None, Callable[[], T], Progress], Mapping[str, object]]
+    function: Callable[[SeedRun, ArmSettings | None, Callable[[], Any], Progress], Mapping[str, object]]
     """(run, arm, function that returns the task, progress) → JSON values."""
 
     def path(self, run: SeedRun, arm: ArmSettings | None = None) -> Path:
@@ -124,25 +122,25 @@ class Measure(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Study(Generic[T]):
+class Study:
     """Tasks × arms × seeds. It travels to other processes, so it holds what can be pickled."""
 
     name: str
     """Name on a terminal."""
-    tasks: Mapping[str, StudyTask[T]]
+    tasks: Mapping[str, StudyTask]
     seeds: Sequence[SeedRun]
     """All tasks and seeds, below no root."""
     config: Mapping[str, object]
     """Record in the run folder, as JSON values."""
-    describe: Callable[[SeedRun, ArmSettings | None, T, Arm | None], Mapping[str, object]]
+    describe: Callable[[SeedRun, ArmSettings | None, Any, Arm | None], Mapping[str, object]]
     """(run, arm, task, arm as the loop takes it) → all that the results of the arm depend on, as JSON values; without
     an arm those of generation 0."""
-    identify_data: Callable[[SeedRun, T], Mapping[str, Identity]] | None = None
+    identify_data: Callable[[SeedRun, Any], Mapping[str, Identity]] | None = None
     """Returns identities of the data of a seed, by a name for messages."""
     task_word: str = "task"
     """Word for its tasks, a column of its rows."""
     keep: Keep = "all"
-    measures: Sequence[Measure[T]] = ()
+    measures: Sequence[Measure] = ()
     draw: Callable[[SeedRun, GenerativeModel], np.ndarray | None] | None = None
     """Draws something of each generation to look at, None for seeds that are not drawn; only where nothing else is kept
     (`keep="measured"`)."""

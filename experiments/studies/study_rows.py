@@ -14,7 +14,7 @@ from .results import ArmCurves
 from .study import SeedRun, Study
 
 
-def make_rows(study: Study[Any], run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
+def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
     """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
 
     There is none where generation 0 is missing, on which the others rest. All arms share generation 0, whose seconds
@@ -40,7 +40,7 @@ def make_rows(study: Study[Any], run: SeedRun, arm: ArmSettings) -> list[dict[st
     return rows
 
 
-def _read_figures(study: Study[Any], run: SeedRun, arm: ArmSettings) -> dict[int, dict[str, Any]]:
+def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dict[str, Any]]:
     """Return what was measured beside the loop: generation → figures."""
     figures: dict[int, dict[str, Any]] = {}
     for measure in study.measures:
@@ -51,7 +51,7 @@ def _read_figures(study: Study[Any], run: SeedRun, arm: ArmSettings) -> dict[int
     return figures
 
 
-def collect_curves(study: Study[Any], runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
+def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
     """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}
     for task in dict.fromkeys(run.task for run in runs):
@@ -61,7 +61,7 @@ def collect_curves(study: Study[Any], runs: Sequence[SeedRun]) -> dict[str, dict
     return curves_by_task
 
 
-def collect_arm(study: Study[Any], arm: ArmSettings, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
+def collect_arm(study: Study, arm: ArmSettings, runs: Sequence[SeedRun], *, whole: bool = True) -> ArmCurves:
     """Return the curves of an arm.
 
     Args:
@@ -81,12 +81,12 @@ def collect_arm(study: Study[Any], arm: ArmSettings, runs: Sequence[SeedRun], *,
     return ArmCurves(arm.name, group_of(study, task, arm), arm.title, values, axes_of(study, task, arm))
 
 
-def group_of(study: Study[Any], task: str, arm: ArmSettings) -> str:
+def group_of(study: Study, task: str, arm: ArmSettings) -> str:
     """Return the group of an arm's curves in tables and sentences."""
     return ", ".join(filter(None, (study.tasks[task].group, arm.group)))
 
 
-def axes_of(study: Study[Any], task: str, arm: ArmSettings) -> dict[str, Any]:
+def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, Any]:
     """Return an arm's axes, and the number of real training samples where it is known."""
     counts = study.tasks[task].real_counts
     return {**arm.axes, "real_count": counts[arm.key]} if arm.key in counts else arm.axes

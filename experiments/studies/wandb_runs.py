@@ -22,7 +22,7 @@ def group_of(folder: Path) -> str:
 
 
 def arm_run(
-    study: Study[Any], presentation: Presentation[Any], run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()
+    study: Study, presentation: Presentation[Any], run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()
 ) -> TrackedRun:
     """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
     return TrackedRun(
@@ -35,7 +35,7 @@ def arm_run(
     )
 
 
-def _describe_arm(study: Study[Any], run: SeedRun, arm: ArmSettings) -> dict[str, Any]:
+def _describe_arm(study: Study, run: SeedRun, arm: ArmSettings) -> dict[str, Any]:
     """Return all that an arm of one seed depends on, as flat fields."""
     who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
     return {**who, **study.tasks[run.task].settings}
@@ -53,7 +53,7 @@ def finite(value: Any) -> Any:
 class LiveRuns:
     """Logs each generation of an arm when its job reports that it is committed, from the job's start on."""
 
-    def __init__(self, log: WandbLog, study: Study[Any], presentation: Presentation[Any]) -> None:
+    def __init__(self, log: WandbLog, study: Study, presentation: Presentation[Any]) -> None:
         self._log, self._study, self._presentation = log, study, presentation
 
     def __call__(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
@@ -68,7 +68,7 @@ class LiveRuns:
 
 
 def study_run(
-    study: Study[Any], presentation: Presentation[Any], report: StudyReport, folder: Path, command: str
+    study: Study, presentation: Presentation[Any], report: StudyReport, folder: Path, command: str
 ) -> TrackedRun:
     """Return the W&B run of the whole: a table of all arms and seeds, and the report with its media and pictures.
 
@@ -91,7 +91,7 @@ def study_run(
     )
 
 
-def _results(study: Study[Any], folder: Path) -> list[MetricRow]:
+def _results(study: Study, folder: Path) -> list[MetricRow]:
     """Return a row for each arm and seed: its axes, and the measurements of its last generation."""
     rows = []
     for run in study.runs(folder):

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.loop.run import Task
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.storage.files.strict_json import to_json
@@ -51,7 +50,7 @@ class FinishedToy:
     """SVG text, empty if the figures could not be drawn."""
 
 
-def present_toys(study: Study[Task], toys: Mapping[str, LoadedToy]) -> Presentation[Sequence[FinishedToy]]:
+def present_toys(study: Study, toys: Mapping[str, LoadedToy]) -> Presentation[Sequence[FinishedToy]]:
     """Return how toys are shown."""
     settings = {
         "seeds": max(run.seed for run in study.seeds) + 1,
@@ -68,7 +67,7 @@ def present_toys(study: Study[Task], toys: Mapping[str, LoadedToy]) -> Presentat
     )
 
 
-def _choose_metrics(study: Study[Task], toys: Mapping[str, LoadedToy], root: Path) -> list[Metric]:
+def _choose_metrics(study: Study, toys: Mapping[str, LoadedToy], root: Path) -> list[Metric]:
     """Return the first quantity of the table, for the page about a run under way; nothing for several toys."""
     toy = next(iter(toys.values())).toy
     first = FolderReader(study.runs(root)[0].first_folder)
@@ -79,7 +78,7 @@ def _choose_metrics(study: Study[Task], toys: Mapping[str, LoadedToy], root: Pat
 
 
 def collect_toys(
-    study: Study[Task], toys: Mapping[str, LoadedToy], root: Path, gaps: Sequence[str] = ()
+    study: Study, toys: Mapping[str, LoadedToy], root: Path, gaps: Sequence[str] = ()
 ) -> Outcome[Sequence[FinishedToy]]:
     """Collect the means over replicates of all arms, and the outcomes of finished toys."""
     finished = []
@@ -98,7 +97,7 @@ def _draw_figures(result: Result) -> list[str]:
     return [figures.draw(figure) for figure in result.figures]
 
 
-def _list_seed_rows(study: Study[Task], toys: Sequence[LoadedToy], root: Path) -> list[dict[str, Any]]:
+def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list[dict[str, Any]]:
     """Return a row for each arm and seed with its axes and what its last generation measured."""
     rows: list[dict[str, Any]] = []
     for toy in toys:
@@ -113,7 +112,7 @@ def _list_seed_rows(study: Study[Task], toys: Sequence[LoadedToy], root: Path) -
     return rows
 
 
-def make_report(study: Study[Task], outcome: Outcome[Sequence[FinishedToy]], run: FinishedRun) -> StudyReport:
+def make_report(study: Study, outcome: Outcome[Sequence[FinishedToy]], run: FinishedRun) -> StudyReport:
     """Return the page; results.json has the outcomes beside it."""
     finished = outcome.settings
     sections = [overview_section(finished)]

@@ -132,7 +132,7 @@ def load_toys(selection: Sequence[tuple[str, Any]]) -> dict[str, LoadedToy]:
     return dict(zip(names, toys, strict=True))
 
 
-def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study[Task]:
+def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study:
     """Return toys as one study."""
     sources: dict[str, BundleSource] = {}
     for toy in toys.values():
@@ -150,7 +150,7 @@ def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study[Task]:
     )
 
 
-def _make_study_task(task: str, source: BundleSource) -> StudyTask[Task]:
+def _make_study_task(task: str, source: BundleSource) -> StudyTask:
     setup = make_setup(source, source.bundle.streams[0])
     arms = {}
     real_counts = {}
@@ -189,7 +189,7 @@ def _draw_samples(sources: Mapping[str, BundleSource], run: SeedRun, model: Gene
 # --- results ---------------------------------------------------------------------------------------------------------
 
 
-def load_curves(study: Study[Task], toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:
+def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:
     """Return the curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
@@ -199,7 +199,7 @@ def load_curves(study: Study[Task], toy: LoadedToy, root: Path) -> dict[str, dic
     return {arm: {key: np.concatenate(arrays) for key, arrays in table.items()} for arm, table in parts.items()}
 
 
-def load_run(study: Study[Task], toy: LoadedToy, run: SeedRun) -> dict[str, dict[str, np.ndarray]]:
+def load_run(study: Study, toy: LoadedToy, run: SeedRun) -> dict[str, dict[str, np.ndarray]]:
     """Return the curves (replicates, T + 1) of a run's arms and parts of arms, by name."""
     first = FolderReader(run.first_folder)
     curves = {arm.title: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
@@ -210,7 +210,7 @@ def load_run(study: Study[Task], toy: LoadedToy, run: SeedRun) -> dict[str, dict
     return curves
 
 
-def load_drawings(study: Study[Task], toy: LoadedToy, root: Path) -> Drawings:
+def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
     """Return the drawings of each generation of each arm, of the first of arms with one name."""
     drawings: dict[str, np.ndarray] = {}
     for run in toy.runs(root):
@@ -221,12 +221,12 @@ def load_drawings(study: Study[Task], toy: LoadedToy, root: Path) -> Drawings:
     return drawings
 
 
-def derive_result(study: Study[Task], toy: LoadedToy, root: Path) -> Result:
+def derive_result(study: Study, toy: LoadedToy, root: Path) -> Result:
     """Return the outcome of a finished toy."""
     return make_result(toy.toy, load_curves(study, toy, root), load_drawings(study, toy, root))
 
 
-def list_unfinished(study: Study[Task], toy: LoadedToy, root: Path) -> list[str]:
+def list_unfinished(study: Study, toy: LoadedToy, root: Path) -> list[str]:
     """Return the arms of a toy that have stopped, with their seeds."""
     return [
         f"{run.task}, {arm.title}, seed {run.seed}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.ancestry import ENTROPY
-from selfcorrect.loop.run import TRAINING_LOSS, Task
+from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
 from selfcorrect.storage.files.digests import read_sealed
@@ -113,7 +113,7 @@ class Questions:
 
 
 def present_comparison(
-    study: Study[Task], questions: Questions, title: str, first_seed: int
+    study: Study, questions: Questions, title: str, first_seed: int
 ) -> Presentation[ComparisonFacts]:
     """Return how a comparison of users' arms is shown."""
     settings = {
@@ -133,11 +133,11 @@ def present_comparison(
     )
 
 
-def _choose_metrics(study: Study[Task], questions: Questions, root: Path) -> list[Metric]:
+def _choose_metrics(study: Study, questions: Questions, root: Path) -> list[Metric]:
     return questions.select_judged(_list_metrics(study.runs(root), questions, []))
 
 
-def collect_comparison(study: Study[Task], questions: Questions, root: Path, gaps: Sequence[str] = ()) -> Measured:
+def collect_comparison(study: Study, questions: Questions, root: Path, gaps: Sequence[str] = ()) -> Measured:
     """Collect a finished comparison; SettingError for a direction of a quality that was not measured."""
     runs = study.runs(root)
     curves = collect_curves(study, runs)
@@ -195,9 +195,7 @@ def _list_metrics(
     return metrics
 
 
-def make_report(
-    study: Study[Task], questions: Questions, title: str, outcome: Measured, run: FinishedRun
-) -> StudyReport:
+def make_report(study: Study, questions: Questions, title: str, outcome: Measured, run: FinishedRun) -> StudyReport:
     """Return the report of a comparison."""
     pairs = []
     for task, arms in outcome.curves.items():
@@ -237,7 +235,7 @@ def make_report(
     )
 
 
-def _list_facts(study: Study[Task], outcome: Measured) -> Mapping[str, str]:
+def _list_facts(study: Study, outcome: Measured) -> Mapping[str, str]:
     arms = _arms(outcome)
     return {
         "Tasks": ", ".join(outcome.curves),

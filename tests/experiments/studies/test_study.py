@@ -63,14 +63,14 @@ def describe(run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.
     return {"seed": run.seed}
 
 
-def make_study(keep: Keep = "all", **changes: Any) -> Study[sc.Task]:
+def make_study(keep: Keep = "all", **changes: Any) -> Study:
     task = StudyTask(make_task, {REAL: make_real, LOOP: make_loop}, generations=2)
     tasks = {"one": task, "two": task}
     usual = Study("study", tasks, seed_runs([*tasks], 4, 2), {"study": 1}, describe, keep=keep)
     return replace(usual, **changes)
 
 
-def run_here(study: Study[sc.Task], folder: Path) -> None:
+def run_here(study: Study, folder: Path) -> None:
     run_jobs(jobs_of(study, folder), Where(), "study", folder=folder)
 
 
