@@ -285,6 +285,7 @@ def _start_worker(events: Any, threads: int) -> None:
     global _events, _threads
     _events = events
     _threads = threads
+    use_one_thread()  # the server that forked this process may have loaded libraries with more
 
 
 def _run_job(job: Job) -> None:

@@ -28,6 +28,35 @@ def note(folder: Path, name: str, needs: str | None, progress) -> None:
     progress("generation", 1, 1)
 
 
+def note_threads(path: Path, progress) -> None:
+    import numpy as np  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    path.write_text(str(max(library["num_threads"] for library in threadpool_info())))
+
+
+OLDER_SERVER = """
+import os, sys
+from pathlib import Path
+os.environ["OMP_NUM_THREADS"] = "2"
+from selfcorrect.runtime.processes import start_processes
+with start_processes(1, os.getpid, modules=["numpy"]):
+    pass
+from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.where import Where
+from test_run import note_threads
+run_jobs([Job("threads", note_threads, (Path(sys.argv[1]),), 1)], Where(2, "processes"), "test")
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="libraries take one thread on one core")
+def test_workers_take_one_thread_even_if_their_server_took_more(tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    words = [sys.executable, "-c", OLDER_SERVER, str(tmp_path / "threads")]
+    subprocess.run(words, env=environment, capture_output=True, check=True)
+    assert (tmp_path / "threads").read_text() == "1"
+
+
 def fail(progress) -> None:
     raise ValueError("this one is broken")
 
