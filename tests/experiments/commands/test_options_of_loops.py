@@ -20,6 +20,7 @@ from selfcorrect.experiments.studies.arms import ArmSettings
 
 Plan = Callable[[Any], object]
 FILE = Path("a.bvh")
+LOOPS = Path(__file__).resolve().parents[3] / "examples" / "loops"
 TRACKING = {"wandb": "offline", "wandb_project": "p", "wandb_entity": "e"}
 CLUSTER = {"cluster": "127.0.0.1:1", "cpus_per_job": 2.0, "gpus_per_job": 1.0, "memory_per_job": 2.0}
 VALUES: dict[type, dict[str, object]] = {
@@ -41,7 +42,7 @@ VALUES: dict[type, dict[str, object]] = {
         "workers": 3, "runs": (Path("run"), Path("other")),
     },
     ToyCommand: TRACKING | CLUSTER | {
-        "names": ("gaussian-correct",), "out": Path("elsewhere"), "quick": True, "workers": 3, "n": (30,),
+        "names": ("gaussian-collapse",), "out": Path("elsewhere"), "quick": True, "workers": 3, "n": (30,),
         "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
         "text": FILE, "mnist": Path("run"),
     },
@@ -58,7 +59,7 @@ COMMANDS = {
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
     "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
     "one toy": ToyCommand(("gaussian-correct",)),
-    "a toy with networks": ToyCommand(("digits.py",)),
+    "a toy with networks": ToyCommand((str(LOOPS / "digits.py"),)),
 }
 
 
