@@ -79,12 +79,13 @@ class CurateCommand:
 
         from ..curation.choices_file import read_ratings
         from ..curation.summary import summarize_ratings
+        from ..studies.summary import format_rows
 
         summary = summarize_ratings(read_ratings(*self.sources))
         print(summary.to_text())
         if self.out is not None:
             is_csv = self.out.suffix.lower() == ".csv"
-            text = summary.to_csv() if is_csv else json.dumps(to_json(summary.to_json()), indent=1) + "\n"
+            text = format_rows(summary.samples) if is_csv else json.dumps(to_json(summary.to_json()), indent=1) + "\n"
             write_atomically(self.out, text, overwrite=self.overwrite)
             print(self.out)
 

@@ -15,8 +15,7 @@ from selfcorrect.preferences.choices import Choice, drop_rejections
 from selfcorrect.preferences.reward import FEWEST_CHOICES, Reward, fit_reward, predicted_share
 from selfcorrect.statistics import Interval
 
-from ..studies.summary import format_rows
-from .choices_file import RatedItem, Ratings
+from .choices_file import RatedItem, Ratings, RecordedChoice
 
 _NORMAL_95 = 1.959964
 _SAMPLES_SHOWN = 8
@@ -27,8 +26,7 @@ _SAMPLES_SHOWN = 8
 class RatingSummary:
     """The summary of ratings. Rows of samples and sources are sorted, the strongest first."""
 
-    choices: Sequence[Choice]
-    seconds: Sequence[float]
+    choices: Sequence[RecordedChoice]
     figures: dict[str, Any]
     """Agreement, side and predicted share, as the JSON file has them. An interval is [estimate, low, high]."""
     samples: list[dict[str, Any]]
@@ -46,10 +44,6 @@ class RatingSummary:
             "reward": self.reward and asdict(self.reward),
         }
 
-    def to_csv(self) -> str:
-        """Return a row per sample."""
-        return format_rows(self.samples)
-
     def to_text(self) -> str:
         """Return the figures and the tables for the terminal."""
         agreement = self.figures["agreement"]
@@ -59,7 +53,7 @@ class RatingSummary:
             ("choices", f"{len(self.choices)} about {len(self.samples)} samples"),
             ("raters", _format_counts(choice.rater for choice in self.choices)),
             ("answers", _format_counts(choice.answer for choice in self.choices)),
-            ("median time", f"{np.median(self.seconds):.1f} s"),
+            ("median time", f"{np.median([choice.seconds for choice in self.choices]):.1f} s"),
             ("common pairs", str(agreement["pairs"])),
             ("Krippendorff's alpha", _format_interval(agreement["krippendorff_alpha"])),
             ("same answer", _format_interval(agreement["same_answer"])),
@@ -106,8 +100,7 @@ def summarize_ratings(ratings: Ratings) -> RatingSummary:
         "reward_predicts_unseen": _to_bounds(predicted),
     }
     samples = _sample_rows(choices, items, fitted)
-    seconds = [choice.seconds for choice in choices]
-    return RatingSummary(choices, seconds, figures, samples, _source_rows(samples, fitted), reward)
+    return RatingSummary(choices, figures, samples, _source_rows(samples, fitted), reward)
 
 
 def fit_ratings_reward(ratings: Ratings) -> Reward:
