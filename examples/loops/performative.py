@@ -1,8 +1,7 @@
 """A population that reacts to the model: repeated retraining after Perdomo et al. 2020.
 
-People move towards what the model shows: the mean of new real data is 1 + ε times the mean of the model's samples. A
-loop that retrains on them settles at 1 / (1 − ε) if ε < 1, and leaves any bound if ε > 1. A corrector that draws shown
-samples to the untouched population, each with probability γ / (1 + γ), divides the reaction by 1 + γ.
+The mean of new real data is 1 + ε times the mean of the model's samples. A loop that retrains on them settles at
+1 / (1 − ε) if ε < 1, and leaves any bound if ε > 1. A corrector to the untouched population divides ε by 1 + γ.
 
     selfcorrect toy examples/loops/performative.py --quick
 """
@@ -58,16 +57,14 @@ def show_untouched(values: Tensor) -> Tensor:
 def list_arms(settings: Performative) -> dict[str, tuple[float, float]]:
     """Return ε and γ of each arm by its name."""
     arms = {f"ε = {reaction:g}": (reaction, 0.0) for reaction in settings.reactions}
-    strongest = settings.reactions[-1]
-    return {**arms, f"ε = {strongest:g}, corrected": (strongest, 1.0)}
+    return {**arms, f"ε = {settings.reactions[-1]:g}, corrected": (settings.reactions[-1], 1.0)}
 
 
 def predict(settings: Performative, reaction: float, strength: float) -> np.ndarray:
     """Return the mean of the model in all generations (T + 1,)."""
     means = [UNTOUCHED]
     for _ in range(settings.generations):
-        shown = (means[-1] + strength * UNTOUCHED) / (1 + strength)
-        means.append(UNTOUCHED + reaction * shown)
+        means.append(UNTOUCHED + reaction * (means[-1] + strength * UNTOUCHED) / (1 + strength))
     return np.array(means)
 
 
@@ -76,9 +73,8 @@ def toy(settings: Performative) -> toys.Toy:
     laws = {name: predict(settings, *arm) for name, arm in list_arms(settings).items()}
     strongest, corrected = list(laws)[-2:]
     stable = claims.expect_predictions("{arm}: mean at generation {t}", "mean", laws, 0.05, (4, settings.generations))
-    tamed = claims.expect_below(
-        "a corrector tames the strongest reaction", claims.final_difference(corrected, strongest, "mean")
-    )
+    change = claims.final_difference(corrected, strongest, "mean")
+    tamed = claims.expect_below("a corrector tames the strongest reaction", change)
     return toys.Toy(
         bundles=[toys.bundle_replicates("performative", settings.seed, partial(set_up, settings))],
         claims=[*stable[:-2], *claims.mark_unpublished(*stable[-2:], tamed)],
