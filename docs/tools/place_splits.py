@@ -7,40 +7,29 @@ shown. Run it from a copy of the repository that does not change meanwhile. `spl
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-import os
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import tyro
 from cone_residual import mean_residual_force
-from splits import DATA_SET, RESULTS, SPLITS, choose_settings, draw_windows, make_loops
+from splits import DATA_SET, RESULTS, SPLITS, choose_settings, draw_held_out, draw_windows, keep, prepare, run_split
 
-from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
-from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
-from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.correctors.own import build_corrector
 from selfcorrect.experiments.motion.settings import DEFAULTS, MotionSettings
 from selfcorrect.experiments.motion.study import corrector_inputs
-from selfcorrect.experiments.motion.task import JudgedTask, as_samples, trained_model
+from selfcorrect.experiments.motion.task import JudgedTask, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.experiments.studies.study import SeedRun, Study
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.run_folder import describe_environment
 
 KEPT = RESULTS / "place-splits"
 REGISTRATION = KEPT / "registration.txt"
@@ -90,26 +79,6 @@ def choose_place_settings(number: int, folder: Path, arms: Sequence[ArmSettings]
     )
 
 
-def run_split(number: int, settings: MotionSettings, runs: Path) -> dict[str, object]:
-    """Run the loops of a split, or what is left of them, and return what the page needs of it."""
-    started_s = time.process_time()
-    study = make_loops(settings, f"split {number}")
-    out = runs / f"split-{number}"
-    run_jobs(jobs_of(study, out), Where(runner="here"), study.name, folder=out)
-    (run,) = study.runs(out)
-    scores = measure_split(study, settings, run)
-    return {
-        "split": number,
-        "seed": run.seed,
-        "training": settings.data[0].rpartition("#")[2],
-        "held_out": settings.reference[0].rpartition("#")[2],
-        "registration_sha256": hashlib.sha256(REGISTRATION.read_bytes()).hexdigest(),
-        "environment": describe_environment(),
-        "core_minutes": round((time.process_time() - started_s) / 60, 1),
-        **scores,
-    }
-
-
 def measure_split(study: Study, settings: MotionSettings, run: SeedRun) -> dict[str, object]:
     """Return the scores of real windows of the held-out subjects, and of samples of each arm's last model.
 
@@ -117,9 +86,7 @@ def measure_split(study: Study, settings: MotionSettings, run: SeedRun) -> dict[
     """
     task = study.tasks[run.task].make(run, silent)
     stream = run.stream.child("places")
-    held_out = as_samples(task.data.reference, task.codec)
-    is_known = torch.isin(held_out.labels, task.real.labels)
-    real = draw_windows(held_out.take(torch.nonzero(is_known).ravel()), stream.child("held out"))
+    real = draw_held_out(task, stream)
     scores = {"real": score(task, [real]), "real_of_training_subjects": score(task, [draw_windows(task.fresh, stream)])}
     loops = {}
     for arm in study.arms(run.task):
@@ -168,19 +135,11 @@ def main(data: Annotated[Path, tyro.conf.Positional], runs: Annotated[Path, tyro
         runs: Folder of the run folders.
     """
     runs = runs.resolve()
-    os.chdir(data)
-    use_one_thread()
-    if hashlib.sha256(REGISTRATION.read_bytes()).hexdigest() != REGISTERED_SHA256:
-        raise InputError(f"{REGISTRATION.name} is not the file that was registered")
+    prepare(data, REGISTRATION, REGISTERED_SHA256)
     for stage, number in itertools.product(range(1, len(STAGES) + 1), range(1, SPLITS + 1)):
-        path = KEPT / f"stage-{stage}-split-{number}.json"
-        if path.exists():
-            continue
-        KEPT.mkdir(exist_ok=True)
         settings = choose_place_settings(number, Path(DATA_SET), STAGES[stage - 1])
-        result = run_split(number, settings, runs)
-        write_atomically(path, json.dumps(result, indent=1) + "\n")
-        print(f"stage {stage}, split {number} is kept", file=sys.stderr, flush=True)
+        run = partial(run_split, number, settings, runs, REGISTRATION, measure_split)
+        keep(KEPT / f"stage-{stage}-split-{number}.json", run)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ Run it from a copy of the repository that does not change meanwhile. `splits_pag
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -30,11 +31,12 @@ from selfcorrect.experiments.jobs.run import run_jobs, use_one_thread
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions
 from selfcorrect.experiments.motion.study import make_motion_study
-from selfcorrect.experiments.motion.task import as_samples, trained_model
+from selfcorrect.experiments.motion.task import JudgedTask, as_samples, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import jobs_of
 from selfcorrect.experiments.studies.study import SeedRun, Study
 from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import describe_environment
@@ -55,6 +57,10 @@ FORCE_COUNT = 128
 PHYSICS = ArmSettings("augment:1", "physics")
 LOW_PASS = ArmSettings("augment:1", "low-pass")
 ARMS = (BASELINE, PHYSICS, LOW_PASS)
+
+
+Result: TypeAlias = dict[str, Any]
+Measure: TypeAlias = Callable[[Study, MotionSettings, SeedRun], Result]
 
 
 def make_loops(settings: MotionSettings, name: str) -> Study:
@@ -110,39 +116,41 @@ def _name_subjects(subjects: list[int]) -> str:
     return "subjects=" + ",".join(map(str, sorted(subjects)))
 
 
-def run_split(number: int, folder: Path, runs: Path) -> dict[str, object]:
+def run_split(number: int, settings: MotionSettings, runs: Path, registration: Path, measure: Measure) -> Result:
     """Run the loops of a split, or what is left of them, and return what the page needs of it."""
     started_s = time.process_time()
-    settings = choose_settings(number, folder)
     study = make_loops(settings, f"split {number}")
     out = runs / f"split-{number}"
     run_jobs(jobs_of(study, out), Where(runner="here"), study.name, folder=out)
     (run,) = study.runs(out)
-    result = measure_split(study, run)
-    digest = hashlib.sha256(REGISTRATION.read_bytes()).hexdigest()
+    measures = measure(study, settings, run)
     return {
         "split": number,
         "seed": run.seed,
         "training": settings.data[0].rpartition("#")[2],
         "held_out": settings.reference[0].rpartition("#")[2],
-        "registration_sha256": digest,
+        "registration_sha256": compute_file_digest(registration),
         "environment": describe_environment(),
         "core_minutes": round((time.process_time() - started_s) / 60, 1),
-        **result,
+        **measures,
     }
 
 
-def measure_split(study: Study, run: SeedRun) -> dict[str, object]:
+def draw_held_out(task: JudgedTask, stream: Stream) -> Samples:
+    """Return windows of the held-out subjects, of labels that the training subjects have."""
+    held_out = as_samples(task.data.reference, task.codec)
+    is_known = torch.isin(held_out.labels, task.real.labels)
+    return draw_windows(held_out.take(torch.nonzero(is_known).ravel()), stream.child("held out"))
+
+
+def measure_split(study: Study, settings: MotionSettings, run: SeedRun) -> Result:
     """Return the residual force of real windows and of all arms, and the other scores of the last generation.
 
     Samples have the labels of the real windows of held-out subjects, and all arms have the same random numbers.
     """
     task = study.tasks[run.task].make(run, silent)
     stream = run.stream.child("cone")
-    held_out = as_samples(task.data.reference, task.codec)
-    is_known = torch.isin(held_out.labels, task.real.labels)
-    known = held_out.take(torch.nonzero(is_known).ravel())
-    real = draw_windows(known, stream.child("held out"))
+    real = draw_held_out(task, stream)
     force = {}
     scores = {}
     for arm in study.arms(run.task):
@@ -166,6 +174,22 @@ def draw_windows(samples: Samples, stream: Stream) -> Samples:
     return samples.take(torch.from_numpy(np.sort(rows)))
 
 
+def prepare(data: Path, registration: Path, registered_sha256: str) -> None:
+    """Go to the folder of the data; InputError if the registration is another file."""
+    os.chdir(data)
+    use_one_thread()
+    if compute_file_digest(registration) != registered_sha256:
+        raise InputError(f"{registration.name} is not the file that was registered")
+
+
+def keep(path: Path, run: Callable[[], Result]) -> None:
+    """Run a split and keep its result, unless it is kept already."""
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, json.dumps(run(), indent=1) + "\n")
+        print(f"{path.stem} is kept", file=sys.stderr, flush=True)
+
+
 def main(data: Annotated[Path, tyro.conf.Positional], runs: Annotated[Path, tyro.conf.Positional]) -> None:
     """Run the splits that are not kept yet.
 
@@ -174,19 +198,10 @@ def main(data: Annotated[Path, tyro.conf.Positional], runs: Annotated[Path, tyro
         runs: Folder of the run folders.
     """
     runs = runs.resolve()
-    os.chdir(data)
-    use_one_thread()
-    folder = Path(DATA_SET)
-    if hashlib.sha256(REGISTRATION.read_bytes()).hexdigest() != REGISTERED_SHA256:
-        raise InputError(f"{REGISTRATION.name} is not the file that was registered")
+    prepare(data, REGISTRATION, REGISTERED_SHA256)
     for number in range(1, SPLITS + 1):
-        path = KEPT / f"split-{number}.json"
-        if path.exists():
-            continue
-        KEPT.mkdir(exist_ok=True)
-        result = run_split(number, folder, runs)
-        write_atomically(path, json.dumps(result, indent=1) + "\n")
-        print(f"split {number} is kept", file=sys.stderr, flush=True)
+        settings = choose_settings(number, Path(DATA_SET))
+        keep(KEPT / f"split-{number}.json", partial(run_split, number, settings, runs, REGISTRATION, measure_split))
 
 
 if __name__ == "__main__":
