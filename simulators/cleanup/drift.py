@@ -26,7 +26,68 @@ from ..body.soles import lowness_weights
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m, lock_share
-from .stance import PosedMotions
+
+_UPRIGHT_M = 0.5
+"""Height of the root above the soles beyond which feet carry the body."""
+_OFTEN = 0.5
+"""Share of the time for which feet must carry the body, for steady drift."""
+_MOSTLY = 0.8
+"""Share of that time for changing drift: people who roll on the floor really move along."""
+_FEWEST_FRAMES = 12
+"""Smallest number of frames that show drift."""
+_FEWEST_STANDING_S = 0.1
+"""Shortest total time in which feet must stand."""
+_STEADY = 0.8
+"""Share of the evidence made still by a changing drift that a steady drift must make still to be believed."""
+_FEWEST_STEADY = 0.3
+"""Share of all evidence that a steady drift must make still, too."""
+_GATE_WIDTH = 0.05
+"""Width of the shares over which confidence rises from 0 to 1."""
+_RUNNING_M_S = 2.0
+"""Speed of bodies whose feet are hardly ever still, so that they seem to drift along; so do bodies that leap."""
+_RUNNING_SHARE = 0.12
+"""Least drift of such bodies, as a share of their speed."""
+_ALONG = 0.45
+"""Largest cosine between the directions of such a body and of its drift."""
+_SWINGING_M_S = (0.32, 0.38)
+"""Changes of a run's drift (root of the mean square) above the first of these, and surely above the second, are
+more than what feet do in running. The feet of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
+_LEAPING_M = 0.08
+"""Bodies leap with both feet this high above where they mostly are."""
+_LEAPING_SHARE = 0.1
+"""Least share of the time in the air of a body that leaps; its feet show as little as a run's."""
+_DENSITY_M_S = 0.12
+"""Kernel with which the velocity of steady drift is found."""
+_MOST_STARTS = 100
+"""Largest number of points from which this velocity is sought."""
+_NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
+"""Scales of outliers with which this velocity is refined, round by round; the last one serves five rounds."""
+_OUTLIER_M_S = 0.3
+"""Scale of outliers of changing drift."""
+_EXCLUDING = 3.0
+"""Multiple of the outliers' scale in the first of 12 rounds, which falls to 1 by the seventh."""
+_HABIT = 0.01
+"""Weight of the mean velocity, to which changing drift returns when no foot stands."""
+_ROLLING = 0.015
+"""Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move."""
+_ROLLING_M_S = 1.2
+"""Largest speed at which feet roll from heel to toe."""
+_UNSURE_M_S = 0.18
+"""Below this speed, slow drift of a long motion cannot be distinguished from the way feet roll."""
+_SLOWLY_S = 5 / 3
+"""Drift is slow if it changes within about this time."""
+_LONG_S = 6.0
+"""A motion is long beyond this duration."""
+_IN_PLACE_M_S = 0.2
+"""A treadmill's belt is faster than this."""
+_IN_PLACE_SHARE = 0.2
+"""On a treadmill, the root's mean velocity is less than this share of the belt's."""
+_WITHIN_M = 0.3
+"""Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
+_WITHIN_IN_PLACE_M = 0.1
+"""The same distance for bodies that travel less far than the floor beneath them: treadmills need not be steady."""
+_SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
+"""Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
 
 
 @dataclass(frozen=True)
@@ -40,67 +101,6 @@ class StabilizeFloor:
     clips stay unchanged.
     """
 
-    upright_m: float = 0.5
-    """Height of the root above the soles beyond which feet carry the body."""
-    often: float = 0.5
-    """Share of the time for which feet must carry the body, for steady drift."""
-    mostly: float = 0.8
-    """Share of that time for changing drift: people who roll on the floor really move along."""
-    fewest_frames: int = 12
-    """Smallest number of frames that show drift."""
-    fewest_standing_s: float = 0.1
-    """Shortest total time in which feet must stand."""
-    steady: float = 0.8
-    """Share of the evidence made still by a changing drift that a steady drift must make still to be believed."""
-    fewest_steady: float = 0.3
-    """Share of all evidence that a steady drift must make still, too."""
-    gate_width: float = 0.05
-    """Width of the shares over which confidence rises from 0 to 1."""
-    running_m_s: float = 2.0
-    """Speed of bodies whose feet are hardly ever still, so that they seem to drift along; so do bodies that leap."""
-    running_share: float = 0.12
-    """Least drift of such bodies, as a share of their speed."""
-    along: float = 0.45
-    """Largest cosine between the directions of such a body and of its drift."""
-    swinging_m_s: tuple[float, float] = (0.32, 0.38)
-    """Changes of a run's drift (root of the mean square) above the first of these, and surely above the second, are
-    more than what feet do in running. The feet of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
-    leaping_m: float = 0.08
-    """Bodies leap with both feet this high above where they mostly are."""
-    leaping_share: float = 0.1
-    """Least share of the time in the air of a body that leaps; its feet show as little as a run's."""
-    density_m_s: float = 0.12
-    """Kernel with which the velocity of steady drift is found."""
-    most_starts: int = 100
-    """Largest number of points from which this velocity is sought."""
-    narrowing_m_s: tuple[float, ...] = (0.18, 0.12, 0.08, 0.06)
-    """Scales of outliers with which this velocity is refined, round by round; the last one serves five rounds."""
-    outlier_m_s: float = 0.3
-    """Scale of outliers of changing drift."""
-    excluding: float = 3.0
-    """Multiple of the outliers' scale in the first of 12 rounds, which falls to 1 by the seventh."""
-    habit: float = 0.01
-    """Weight of the mean velocity, to which changing drift returns when no foot stands."""
-    rolling: float = 0.015
-    """Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move."""
-    rolling_m_s: float = 1.2
-    """Largest speed at which feet roll from heel to toe."""
-    unsure_m_s: float = 0.18
-    """Below this speed, slow drift of a long motion cannot be distinguished from the way feet roll."""
-    slowly_s: float = 5 / 3
-    """Drift is slow if it changes within about this time."""
-    long_s: float = 6.0
-    """A motion is long beyond this duration."""
-    in_place_m_s: float = 0.2
-    """A treadmill's belt is faster than this."""
-    in_place_share: float = 0.2
-    """On a treadmill, the root's mean velocity is less than this share of the belt's."""
-    within_m: float = 0.3
-    """Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
-    within_in_place_m: float = 0.1
-    """The same distance for bodies that travel less far than the floor beneath them: treadmills need not be steady."""
-    slowest_s: tuple[float, ...] = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-    """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
     remove: bool = False
     """Remove all drift, which changes the path over the floor. Otherwise the root ends where it did."""
 
@@ -111,7 +111,12 @@ class StabilizeFloor:
             return cleaning
         glides_m = _find_glides_m(motions)
         posed = cleaning.posed.shift(-glides_m)
-        floor_motions = self._estimate_floor_motions(posed, cleaning.noisy)
+        floor_motions = []
+        for index, feet_m in enumerate(posed.feet_m):
+            motion = posed.motions[index]
+            floor_motions.append(
+                estimate_floor_motion(motion, feet_m, remove=self.remove, noisy=bool(cleaning.noisy[index]))
+            )
         removed_m = np.zeros_like(motions.root_m)
         kept_m = np.zeros_like(motions.root_m)
         for index, floor_motion in enumerate(floor_motions):
@@ -134,13 +139,6 @@ class StabilizeFloor:
             notes.append((*_note_glide(glide_m, motions.fps), *floor_motion.notes))
         state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
-
-    def _estimate_floor_motions(self, posed: PosedMotions, noisy: np.ndarray) -> list[FloorMotion]:
-        """Return the floor's motion beneath each body; noisy: (N,) whether its joints are noisy."""
-        floor_motions = []
-        for index, feet_m in enumerate(posed.feet_m):
-            floor_motions.append(estimate_floor_motion(posed.motions[index], feet_m, self, noisy=noisy[index]))
-        return floor_motions
 
 
 def _find_glides_m(motions: MotionBatch) -> np.ndarray:
@@ -259,38 +257,37 @@ class FloorMotion:
         return (Note(kind, speed_m_s),)
 
 
-def estimate_floor_motion(
-    motion: Motion, feet_m: np.ndarray, settings: StabilizeFloor, *, noisy: bool = False
-) -> FloorMotion:
+def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, noisy: bool) -> FloorMotion:
     """Return the floor's motion beneath one body, zero unless it is certain; see `estimate_floor_drift`.
 
-    Unless all drift is removed, only its swings are, as far as they move the body by no more than `settings.within_m`.
+    Unless all drift is removed, only its swings are, as far as they move the body by no more than `_WITHIN_M`.
     So the body ends where it did.
 
     Args:
         motion: Motion of T frames.
         feet_m: (T, 2, K, 3) sole corners.
+        remove: Whether all drift is removed.
         noisy: Whether the joints are noisy; such a body must not run.
     """
-    drift_m_s = estimate_floor_drift(motion, feet_m, settings, noisy=noisy)
+    drift_m_s = estimate_floor_drift(motion, feet_m, noisy=noisy)
     root_m = motion.root_m
     fps = motion.fps
     zero_m_s = np.zeros_like(drift_m_s)
-    if settings.remove:
+    if remove:
         return FloorMotion(drift_m_s, zero_m_s)
-    is_in_place = _is_in_place(drift_m_s, root_m, fps, settings, settings.in_place_share)
+    is_in_place = _is_in_place(drift_m_s, root_m, fps, _IN_PLACE_SHARE)
     if is_in_place:
         return FloorMotion(zero_m_s, drift_m_s - zero_m_s, is_in_place)
-    is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, settings, 1.0)
-    within_m = settings.within_in_place_m if is_slower_than_floor else settings.within_m
-    removed_m_s = _extract_swing(drift_m_s, fps, within_m, settings)
+    is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, 1.0)
+    within_m = _WITHIN_IN_PLACE_M if is_slower_than_floor else _WITHIN_M
+    removed_m_s = _extract_swing(drift_m_s, fps, within_m)
     return FloorMotion(removed_m_s, drift_m_s - removed_m_s, is_in_place)
 
 
-def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float, settings: StabilizeFloor) -> np.ndarray:
+def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
     """Return the part (S, 2) of a drift that swings fast enough to stay within a distance of where it began."""
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
-    for over_s in (None, *settings.slowest_s):
+    for over_s in (None, *_SLOWEST_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
         furthest_m = np.linalg.norm(swing_m, axis=1).max()
         if furthest_m <= within_m:
@@ -306,9 +303,7 @@ def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
     return fast_m - (1 - share) * fast_m[0] - share * fast_m[-1]
 
 
-def estimate_floor_drift(
-    motion: Motion, feet_m: np.ndarray, settings: StabilizeFloor, *, noisy: bool = False
-) -> np.ndarray:
+def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = False) -> np.ndarray:
     """Return the drift of one motion, zero unless it is certain.
 
     Args:
@@ -323,29 +318,29 @@ def estimate_floor_drift(
     fps = motion.fps
     no_drift_m_s = np.zeros((len(root_m) - 1, 2))
     lowest_m = feet_m[..., 1].min((1, 2))
-    upright = root_m[:, 1] - lowest_m > settings.upright_m
-    if len(root_m) < settings.fewest_frames or upright.mean() < settings.often:
+    upright = root_m[:, 1] - lowest_m > _UPRIGHT_M
+    if len(root_m) < _FEWEST_FRAMES or upright.mean() < _OFTEN:
         return no_drift_m_s
     standing = StanceEvidence.from_motion(motion, feet_m, upright)
-    if standing.weights.max(1).sum() < settings.fewest_standing_s * fps:
+    if standing.weights.max(1).sum() < _FEWEST_STANDING_S * fps:
         return no_drift_m_s
     required = NOISY if noisy else CALM
     if standing.stationary_share(no_drift_m_s, required.still_m_s) >= max(required.steady, required.changing):
         return no_drift_m_s  # so much is still that no drift could be believed, and runs and leaps ask for more
-    drift_m_s, is_steady = _fit_drift(standing, required, fps, settings)
-    if not is_steady and upright.mean() < settings.mostly:
+    drift_m_s, is_steady = _fit_drift(standing, required, fps)
+    if not is_steady and upright.mean() < _MOSTLY:
         return no_drift_m_s
 
     travel_m_s = _travel_velocity(drift_m_s, root_m, fps)
-    is_airborne = lowest_m > percentile(lowest_m, 20) + settings.leaping_m
-    leaps = np.mean(is_airborne) > settings.leaping_share
-    runs = np.linalg.norm(travel_m_s, axis=1).mean() > settings.running_m_s
+    is_airborne = lowest_m > percentile(lowest_m, 20) + _LEAPING_M
+    leaps = np.mean(is_airborne) > _LEAPING_SHARE
+    runs = np.linalg.norm(travel_m_s, axis=1).mean() > _RUNNING_M_S
     is_fast = runs or leaps
     if is_fast:
-        belt_m_s = _estimate_belt_velocity(standing, root_m, fps, settings)
+        belt_m_s = _estimate_belt_velocity(standing, root_m, fps)
         if belt_m_s is not None:
             return belt_m_s
-    is_aside = not is_fast or _is_sideways_drift(drift_m_s, travel_m_s, settings)
+    is_aside = not is_fast or _is_sideways_drift(drift_m_s, travel_m_s)
     if is_fast and (noisy or not (is_aside or runs)):
         return no_drift_m_s
 
@@ -353,58 +348,54 @@ def estimate_floor_drift(
         required = RUNNING
     elif leaps:
         required = LEAPING
-    confidence = _drift_confidence(standing, drift_m_s, required, settings, steady=is_steady)
+    confidence = _drift_confidence(standing, drift_m_s, required, steady=is_steady)
     swing_m_s = no_drift_m_s
     swing_share = 0.0
     if runs:
-        swing_m_s, swing_share = _remove_mean_along_travel(drift_m_s, travel_m_s, settings)
-    unbiased_m_s = drift_m_s - _rolling_bias(travel_m_s, settings)
+        swing_m_s, swing_share = _remove_mean_along_travel(drift_m_s, travel_m_s)
+    unbiased_m_s = drift_m_s - _rolling_bias(travel_m_s)
     drift_m_s = confidence * (swing_share * swing_m_s + (1 - swing_share) * is_aside * unbiased_m_s)
-    return drift_m_s if is_steady else drift_m_s - _ambiguous_drift(drift_m_s, fps, settings)
+    return drift_m_s if is_steady else drift_m_s - _ambiguous_drift(drift_m_s, fps)
 
 
-def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, settings: StabilizeFloor, share: float) -> bool:
+def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: float) -> bool:
     """Return whether the body travels less than a share of the distance that the floor (S, 2) runs beneath it."""
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
     root_speed_m_s = float(np.linalg.norm(root_m_s))
     belt_speed_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
-    return belt_speed_m_s > settings.in_place_m_s and root_speed_m_s < share * belt_speed_m_s
+    return belt_speed_m_s > _IN_PLACE_M_S and root_speed_m_s < share * belt_speed_m_s
 
 
-def _estimate_belt_velocity(
-    standing: StanceEvidence, root_m: np.ndarray, fps: float, settings: StabilizeFloor
-) -> np.ndarray | None:
+def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: float) -> np.ndarray | None:
     """Return the steady velocity (S, 2) of the treadmill on which a body runs or hops in place, None without one.
 
     In a run that travels, drift along the run cannot be distinguished from how feet move. In one on the spot it can:
     without the belt, hardly any point of its feet is ever still.
     """
-    belt_m_s = np.broadcast_to(_fit_steady_drift(standing, settings), (len(root_m) - 1, 2))
-    if not _is_in_place(belt_m_s, root_m, fps, settings, settings.in_place_share):
+    belt_m_s = np.broadcast_to(_fit_steady_drift(standing), (len(root_m) - 1, 2))
+    if not _is_in_place(belt_m_s, root_m, fps, _IN_PLACE_SHARE):
         return None
-    confidence = _drift_confidence(standing, belt_m_s, TREADMILL, settings, steady=True)
+    confidence = _drift_confidence(standing, belt_m_s, TREADMILL, steady=True)
     return belt_m_s.copy() if confidence == 1.0 else None
 
 
-def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: StabilizeFloor) -> bool:
+def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
     """Return whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     drift_speeds_m_s = np.linalg.norm(drift_m_s, axis=1)
     travel_speeds_m_s = np.linalg.norm(travel_m_s, axis=1)
     cosine = np.mean(along / np.maximum(drift_speeds_m_s * travel_speeds_m_s, 1e-9))
-    is_fast = drift_speeds_m_s.mean() > settings.running_share * travel_speeds_m_s.mean()
-    return bool(is_fast and abs(cosine) < settings.along)
+    is_fast = drift_speeds_m_s.mean() > _RUNNING_SHARE * travel_speeds_m_s.mean()
+    return bool(is_fast and abs(cosine) < _ALONG)
 
 
-def _remove_mean_along_travel(
-    drift_m_s: np.ndarray, travel_m_s: np.ndarray, settings: StabilizeFloor
-) -> tuple[np.ndarray, float]:
+def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the drift (S, 2) of a run without its mean along the run (S, 2), and the confidence in its changes.
 
     The mean may as well come from how its feet move. The confidence, in [0, 1], is that the drift changes by more than
     that.
     """
-    low_m_s, high_m_s = settings.swinging_m_s
+    low_m_s, high_m_s = _SWINGING_M_S
     mean_m_s = drift_m_s.mean(0)
     course_m_s = travel_m_s.mean(0)
     along = course_m_s / max(float(np.linalg.norm(course_m_s)), 1e-9)  # a run that ends where it began has no course
@@ -414,59 +405,57 @@ def _remove_mean_along_travel(
 
 
 def _drift_confidence(
-    standing: StanceEvidence, drift_m_s: np.ndarray, required: DriftEvidence, settings: StabilizeFloor, *, steady: bool
+    standing: StanceEvidence, drift_m_s: np.ndarray, required: DriftEvidence, *, steady: bool
 ) -> float:
     """Return the confidence, from 0 to 1, that a drift (S, 2) is there."""
     still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
     still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
-    fewest_still = min(required.fewest_still, settings.fewest_steady) if steady else required.fewest_still
+    fewest_still = min(required.fewest_still, _FEWEST_STEADY) if steady else required.fewest_still
     if still_with_drift < fewest_still:
         return 0.0
     most_without = required.steady if steady else required.changing
-    return float(np.clip((most_without - still_without / still_with_drift) / settings.gate_width, 0.0, 1.0))
+    return float(np.clip((most_without - still_without / still_with_drift) / _GATE_WIDTH, 0.0, 1.0))
 
 
-def _fit_drift(
-    standing: StanceEvidence, required: DriftEvidence, fps: float, settings: StabilizeFloor
-) -> tuple[np.ndarray, bool]:
+def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
     """Return the drift (S, 2) that makes most points still, and whether it is steady."""
-    changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4, settings)
-    steady_m_s = np.broadcast_to(_fit_steady_drift(standing, settings), changing_m_s.shape)
+    changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4)
+    steady_m_s = np.broadcast_to(_fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
     still_if_changing = standing.stationary_share(changing_m_s, required.still_m_s)
-    is_steady = still_if_steady >= settings.steady * still_if_changing
+    is_steady = still_if_steady >= _STEADY * still_if_changing
     return (steady_m_s, True) if is_steady else (changing_m_s, False)
 
 
-def _fit_steady_drift(standing: StanceEvidence, settings: StabilizeFloor) -> np.ndarray:
+def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
     """Return the velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
     all_weights = standing.weights.ravel()
-    heavy = np.argsort(-all_weights, kind="stable")[: 6 * settings.most_starts]
+    heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]
     points = standing.velocity_m_s.reshape(-1, 2)[heavy]
     weights = all_weights[heavy]
-    starts = points[:: max(1, len(points) // settings.most_starts)]
+    starts = points[:: max(1, len(points) // _MOST_STARTS)]
     distances_m_s = norms(starts[:, None] - points)
-    densities = _bell(distances_m_s / settings.density_m_s) @ weights
+    densities = _bell(distances_m_s / _DENSITY_M_S) @ weights
     velocity_m_s = starts[densities.argmax()]
-    for scale_m_s in (*settings.narrowing_m_s, *settings.narrowing_m_s[-1:] * 4):
+    for scale_m_s in (*_NARROWING_M_S, *_NARROWING_M_S[-1:] * 4):
         drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))
         robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
         velocity_m_s = np.einsum("sp,spi->i", robust_weights, standing.velocity_m_s) / robust_weights.sum()
     return velocity_m_s
 
 
-def _fit_changing_drift(standing: StanceEvidence, stiffness: float, settings: StabilizeFloor) -> np.ndarray:
+def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarray:
     """Return the smooth velocity (S, 2) that robustly fits standing points, with outliers excluded step by step."""
     mean_m_s, total = standing.mean_velocity(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
-    excluding = np.maximum(1.0, np.linspace(settings.excluding, -1.0, 12))
-    for scale_m_s in settings.outlier_m_s * np.array([np.inf, *excluding]):
+    excluding = np.maximum(1.0, np.linspace(_EXCLUDING, -1.0, 12))
+    for scale_m_s in _OUTLIER_M_S * np.array([np.inf, *excluding]):
         robust_weights = standing.reject_outliers(drift_m_s, scale_m_s)
         mean_m_s, total = standing.mean_velocity(robust_weights)
-        share = (total / (total + settings.habit))[:, None]
+        share = (total / (total + _HABIT))[:, None]
         shrunk_m_s = habit_m_s + share * (mean_m_s - habit_m_s)
-        drift_m_s = smooth_whittaker(shrunk_m_s, stiffness, total + settings.habit)
+        drift_m_s = smooth_whittaker(shrunk_m_s, stiffness, total + _HABIT)
     return drift_m_s
 
 
@@ -476,18 +465,18 @@ def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> n
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
-def _rolling_bias(travel_m_s: np.ndarray, settings: StabilizeFloor) -> np.ndarray:
+def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
     """Return the velocity (S, 2) that the rolling of feet adds to the drift of a body that travels (S, 2)."""
     speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
-    share = np.minimum(1.0, settings.rolling_m_s / np.maximum(speed_m_s, 1e-9))
-    return settings.rolling * travel_m_s * share
+    share = np.minimum(1.0, _ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
+    return _ROLLING * travel_m_s * share
 
 
-def _ambiguous_drift(drift_m_s: np.ndarray, fps: float, settings: StabilizeFloor) -> np.ndarray:
+def _ambiguous_drift(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
     """Return the part of a changing drift (S, 2) that may as well come from the way feet roll."""
-    if len(drift_m_s) < settings.long_s * fps:
+    if len(drift_m_s) < _LONG_S * fps:
         return np.zeros_like(drift_m_s)
-    slow_m_s = gaussian_filter1d(drift_m_s, settings.slowly_s * fps, axis=0, mode="reflect")
+    slow_m_s = gaussian_filter1d(drift_m_s, _SLOWLY_S * fps, axis=0, mode="reflect")
     speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
-    share = np.clip((settings.unsure_m_s - speed_m_s) / (0.6 * settings.unsure_m_s), 0.0, 1.0)
+    share = np.clip((_UNSURE_M_S - speed_m_s) / (0.6 * _UNSURE_M_S), 0.0, 1.0)
     return slow_m_s * share

@@ -10,13 +10,13 @@ import pytest
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup import drift
-from selfcorrect.simulators.cleanup.drift import StabilizeFloor, _remove_mean_along_travel, estimate_floor_drift
+from selfcorrect.simulators.cleanup.drift import _remove_mean_along_travel, estimate_floor_drift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 
 
 def drift_m_s(motion: Motion) -> np.ndarray:
     posed = PosedMotions.from_motions(MotionBatch.stack([motion]), sole_points(motion.skeleton))
-    return estimate_floor_drift(motion, posed.feet_m[0], StabilizeFloor())
+    return estimate_floor_drift(motion, posed.feet_m[0])
 
 
 def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
@@ -104,7 +104,7 @@ def test_lying_bodies_and_moments_do_not_drift(clips):
 
 def test_a_run_that_ends_where_it_began_has_a_drift_that_is_a_number():
     there_and_back_m_s = np.array([[3.0, 0.0], [-3.0, 0.0]]).repeat(20, axis=0)
-    drift_m_s, sure = _remove_mean_along_travel(0.5 * there_and_back_m_s, there_and_back_m_s, StabilizeFloor())
+    drift_m_s, sure = _remove_mean_along_travel(0.5 * there_and_back_m_s, there_and_back_m_s)
     assert np.allclose(drift_m_s, 0.5 * there_and_back_m_s)
     assert sure == 1.0
 
