@@ -73,8 +73,8 @@ class MotionFile:
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        """Notes that stand beside a file's figures: notes that an option overrules (unit, frame rate, axis,
-        body), without its name, and notes on damage, on skeletons that are not read, and on how far reading moved
+        """Notes that stand beside a file's figures: notes that an option overrules (unit, frame rate, axis, body,
+        profile), without its name, and notes on damage, on skeletons that are not read, and on how far reading moved
         joints.
         """
         shown = []

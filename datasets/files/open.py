@@ -17,6 +17,7 @@ from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
 from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
 from .skeletons.reading import Reading
+from .skeletons.rig_profile import read_profile
 
 _LISTED = 20
 """Files that a warning names, at most."""
@@ -39,7 +40,8 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     reading = reading or Reading()
     refuse_placeholder(path)
     read = reader_of(path)
-    file = _set_floor(read(path, reading), reading)
+    file = _set_feet(read(path, reading), reading)
+    file = _set_floor(file, reading)
     file = _set_ground(file, reading)
     flaws = [find_flaw(motion) for motion in file.motions]
     flaw = next(filter(None, (*flaws, file.flaw, _describe_refusals(path, file))), "")
@@ -58,6 +60,8 @@ def check_option_files(reading: Reading) -> None:
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
     body_model_of(reading)
+    if reading.profile is not None:
+        read_profile(reading.profile)
     if reading.ground is not None:
         Ground.load(reading.ground)
 
@@ -86,6 +90,16 @@ class _Writer:
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "write": None}
+
+
+def _set_feet(file: MotionFile, reading: Reading) -> MotionFile:
+    """Return the file with the feet of the profile that the reading names, if that knows its rig."""
+    if reading.profile is None:
+        return file
+    motions = tuple(map(read_profile(reading.profile).on_rig, file.motions))
+    is_known = any(motion.feet is not None for motion in motions)
+    note = f"feet {'as' if is_known else 'not'} in {reading.profile.name} (--profile)"
+    return replace(file, motions=motions, notes=(*file.notes, note))
 
 
 def _set_floor(file: MotionFile, reading: Reading) -> MotionFile:

@@ -50,7 +50,7 @@ class CheckedFile:
     needed: tuple[NeededForce | None, ...] = ()
     """The root residual of each motion, None if it could not be measured; empty if it was not asked for."""
     assumed: tuple[str, ...] = ()
-    """Assumptions by which the file was read: unit, frame rate, axis, body."""
+    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
     references: tuple[dict[str, float], ...] = ()
     """Figures of each motion as a reference, by key; empty if these were not asked for."""
     conclusions: tuple[Conclusion, ...] = ()

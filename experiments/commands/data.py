@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -19,6 +19,7 @@ from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.targets import ANOTHER, check_output, check_targets
 from .inputs import must_be_usable, must_exist
@@ -157,7 +158,7 @@ class Convert:
 
     def run(self) -> None:
         must_exist(self.sources)
-        must_be_usable(self.reading, without=("ground",))
+        must_be_usable(self.reading, without=("profile", "ground"))
         kind = formats.find_format(self.to)
         from selfcorrect.datasets.files.open import motion_files
 
@@ -236,6 +237,45 @@ def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """Learn from several clips of a rig how its feet stand, for the option `--profile` of other commands."""
+
+    sources: tyro.conf.Positional[tuple[Path, ...]]
+    """Motion files, and folders of them: two or more of each rig."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """The profile, a .json file."""
+    overwrite: bool = False
+    """Replace the file if it exists."""
+    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+
+    def run(self) -> None:
+        from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.datasets.files.skeletons.rig_profile import as_json, profile_of
+
+        must_exist(self.sources)
+        must_be_usable(self.reading, without=("profile", "floor", "drop"))
+        files = [file for root in self.sources for file in motion_files(root)]
+        check_output(self.out, self.overwrite, files)
+        unread: list[str] = []
+        profile = profile_of(self._motions(files, unread))
+        _print_list("unreadable", unread)
+        if not profile.rigs:
+            raise InputError(f"{', '.join(map(str, self.sources))}: two motions of one rig are needed; none found")
+        text = json.dumps(as_json(profile), indent=1) + "\n"
+        write_atomically(self.out, text, overwrite=self.overwrite)
+        print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")
+
+    def _motions(self, files: Sequence[Path], unread: list[str]) -> Iterator[Motion]:
+        from selfcorrect.datasets.files.open import open_motion
+
+        for file in files:
+            try:
+                yield from open_motion(file, self.reading, any_body=True).motions
+            except Exception as error:  # a bad file stops no other
+                unread.append(describe_failure(file, error))
+
+
+@dataclass(frozen=True)
 class MakeSamples:
     """Write a sample file of every format that is read and written: a clip of the built-in motion capture."""
 
@@ -273,7 +313,7 @@ class Stats:
     source: Source
 
     def run(self) -> None:
-        title, clips = self.source.open()
+        title, clips = self.source.open(without=("profile",))
         import numpy as np
 
         from ..data.sources import map_readable, measure_motion, read_clips
@@ -376,7 +416,7 @@ class MakeShards:
 
         paths = [Path(source) for source in self.sources if not is_address(source)]
         must_exist(paths)
-        must_be_usable(self.reading, without=("ground",))
+        must_be_usable(self.reading, without=("profile", "ground"))
         options = SourceOptions(self.dataset, self.split, self.reading)
         task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
         made, kept = make_shards(task, default_workers() if self.workers is None else self.workers)
@@ -397,6 +437,7 @@ class DataCommand:
         | Annotated[ListFormats, tyro.conf.subcommand("formats", prefix_name=False)]
         | Annotated[CheckData, tyro.conf.subcommand("check", prefix_name=False)]
         | Annotated[Convert, tyro.conf.subcommand("convert", prefix_name=False)]
+        | Annotated[Profile, tyro.conf.subcommand("profile", prefix_name=False)]
         | Annotated[MakeSamples, tyro.conf.subcommand("samples", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
         | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]

@@ -34,7 +34,7 @@ class FileContent:
     """Contents of an input file, and how they were read."""
 
     assumed: tuple[str, ...] = ()
-    """Assumptions by which the file was read: unit, frame rate, axis, body."""
+    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
     """Assumptions and observations, a sentence each."""
     failed_checks: tuple[str, ...] = ()

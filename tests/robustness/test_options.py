@@ -35,6 +35,7 @@ COMMANDS = {
     "data stats": "data stats IN",
     "data preview": "data preview IN --out out/sheet.png",
     "data convert": "data convert IN --out out --to joints",
+    "data profile": "data profile IN b.bvh --out out/profile.json",
     "data shard": "data shard IN --out out --workers 1",
 }
 """A line of each command that reads motions; IN is the file that the option is for."""
@@ -46,6 +47,7 @@ READING = {
     "body_model": ("a.npz", "", "--body-model model.npz"),
     "floor": ("a.bvh", "", "--floor -0.3"),
     "drop": ("a.bvh", "", "--drop"),
+    "profile": ("a.bvh", "", "--profile profile.json"),
     "allow_pickle": ("a.npz", "--body-model model.pkl", "--allow-pickle"),
     "ground": ("a.bvh", "", "--ground ground.json"),
 }
@@ -92,6 +94,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "model.npz", **numbers)
     (folder / "model.pkl").write_bytes(pickle.dumps(numbers))
     (folder / "ground.json").write_text(json.dumps({"floor_m": 0.1, "slope_deg": 8}))
+    with contextlib.chdir(folder):
+        assert main(["data", "profile", "a.bvh", "b.bvh", "--out", "profile.json"]) in (0, None)
+    profile = json.loads((folder / "profile.json").read_text())
+    for rig in profile["rigs"].values():
+        rig["soles_m"] = [0.3, 0.3]
+    (folder / "profile.json").write_text(json.dumps(profile))
     return folder
 
 
@@ -228,6 +236,10 @@ OTHERS = {
         ("data convert a.bvh --out elsewhere", "--out out"),
         ("data convert a.bvh --out clips --to joints", "--overwrite"),
         ("data convert a.bvh --out out --to joints", "--to humanml3d"),
+    ],
+    "data profile": [
+        ("data profile a.bvh b.bvh --out elsewhere.json", "--out out/profile.json"),
+        ("data profile a.bvh b.bvh --out profile.json", "--overwrite"),
     ],
     "data shard": [
         ("data shard a.bvh --out elsewhere", "--out out"), ("data shard a.bvh --out out", "--dataset amass"),

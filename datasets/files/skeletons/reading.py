@@ -35,6 +35,8 @@ class Reading:
     at 0, and `correct` looks for no other floor. Without it, the motion shows the floor."""
     drop: bool = False
     """Put each motion as a whole onto the floor at 0: down, or up, by the height at which its feet are lowest."""
+    profile: Path | None = None
+    """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
     allow_pickle: bool = False
     """Read pickle files, whose source you trust: body models, and datasets that have such files."""
     ground: Path | None = None
@@ -44,7 +46,7 @@ class Reading:
     def __post_init__(self) -> None:
         for name in ("drop", "allow_pickle"):
             check_switch(_option(name), getattr(self, name))
-        for name in ("body_model", "ground"):
+        for name in ("body_model", "profile", "ground"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, check_file_name(_option(name), value))
         if self.metres_per_unit is not None:
@@ -65,7 +67,7 @@ class Reading:
     @property
     def files(self) -> tuple[Path | None, ...]:
         """Files that the options name."""
-        return self.body_model, self.ground
+        return self.body_model, self.profile, self.ground
 
     @property
     def tells_anything(self) -> bool:

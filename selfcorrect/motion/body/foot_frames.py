@@ -7,13 +7,14 @@ a foot stands flat its sole's normal is up, and its toe joint as high as the sol
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import invert, rotate
-from ..geometry.vectors import median, norms, percentile
+from ..geometry.vectors import find_distinct, median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
 from ..observation.observation import observe
@@ -43,6 +44,9 @@ _OFF_M = 0.01, 0.02
 """Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
 only the floor."""
 
+_FLOORS_OFF_M = 0.015
+"""Floors of clips may be off by this much, and stay where they are."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Stance:
@@ -58,9 +62,8 @@ class _Stance:
     """(K,) horizontal distance from ankle to toe joint."""
     heights_m: np.ndarray
     """(K,) height of the toe joint, or of the ankle without a toe joint."""
-
-    def __len__(self) -> int:
-        return len(self.normals)
+    clips: np.ndarray
+    """(K,) clip that each frame is from."""
 
     def select_frames(self, frames: np.ndarray) -> _Stance:
         """Return the stance with some of its frames."""
@@ -76,7 +79,7 @@ class _Foot:
     toe: np.ndarray
     """(3,) normal of the sole in the toe joint's frame."""
     height_m: float
-    """Height above y = 0 of the standing toe joint, or of the ankle without a toe joint."""
+    """Height above y = 0 of the standing toe joint, or of the ankle without a toe joint; the mean over clips."""
     sole_m: float
     """Depth of the sole below that joint."""
     sure: float
@@ -108,15 +111,31 @@ def level_feet(motion: Motion) -> Motion:
 
 def get_foot_frames(motion: Motion) -> FootFrames:
     """Return the foot frames that a motion carries; if it carries none, estimate them from the motion."""
-    return motion.feet or estimate_foot_frames(motion)
+    return motion.feet or estimate_foot_frames([motion])
 
 
-def estimate_foot_frames(motion: Motion) -> FootFrames:
-    """Estimate the foot frames of a motion; the frames of its rest pose if the feet never stand flat.
+def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
+    """Return the foot frames of a rig, with the soles of a motion if these are nearly as deep.
 
-    Depths explain how high toe joints are above y = 0 as far as soles can.
+    No floor is known to the centimetre, so a motion may stand a little higher or lower than other motions of its rig.
     """
-    feet = _estimate_feet(motion)
+    soles_m = estimate_foot_frames([motion]).soles_m
+    if soles_m is None or rig.soles_m is None:
+        return rig
+    is_near = all(
+        abs(sole_m - rig_sole_m) < _FLOORS_OFF_M for sole_m, rig_sole_m in zip(soles_m, rig.soles_m, strict=True)
+    )
+    return replace(rig, soles_m=soles_m) if is_near else rig
+
+
+def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
+    """Estimate the foot frames of motions on a common skeleton; the frames of its rest pose if the feet never stand
+    flat.
+
+    Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
+    with the usual depth as a further value, because the floor of each may be off.
+    """
+    feet = _estimate_feet(motions)
     if feet is None:
         return FootFrames()
     left, right = feet
@@ -129,7 +148,7 @@ def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
     Raising the motion raises that floor and changes nothing else. Feet that never stand flat have the frames and soles
     of their rest pose.
     """
-    feet = _estimate_feet(motion)
+    feet = _estimate_feet([motion])
     observation = observe(motion)
     least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
     frames = FootFrames()
@@ -158,14 +177,17 @@ def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -
     )
 
 
-def _estimate_feet(motion: Motion) -> tuple[_Foot, _Foot] | None:
-    """Estimate both feet of a motion; None if they never stand flat."""
-    skeleton = motion.skeleton
-    if skeleton.pair("ankle") is None or len(motion) < _FEWEST_FRAMES:
+def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
+    """Estimate both feet of motions on a common skeleton; None if they never stand flat."""
+    skeleton = motions[0].skeleton
+    fps = motions[0].fps
+    if skeleton.pair("ankle") is None:
         return None
-    left_stance, right_stance = _find_stances(motion)
-    shown_left = _estimate_foot(left_stance, skeleton, 0, motion.fps)
-    shown_right = _estimate_foot(right_stance, skeleton, 1, motion.fps)
+    stances = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
+    if not stances:
+        return None
+    shown_left = _estimate_foot([feet[0] for feet in stances], skeleton, 0, fps)
+    shown_right = _estimate_foot([feet[1] for feet in stances], skeleton, 1, fps)
     left = shown_left or (shown_right and shown_right.mirror())
     right = shown_right or (shown_left and shown_left.mirror())
     if left is None or right is None:
@@ -173,7 +195,7 @@ def _estimate_feet(motion: Motion) -> tuple[_Foot, _Foot] | None:
     return left.reconcile_with(right), right.reconcile_with(left)
 
 
-def _find_stances(motion: Motion) -> list[_Stance]:
+def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     """Find the frames in which each foot of a motion stands."""
     skeleton = motion.skeleton
     count = min(len(motion), SLAB)
@@ -202,6 +224,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
             rises_m=ankles_from_toes_m[:, 1] if has_toe[side] else heights_m[frames, side],
             reaches_m=norms(ankles_from_toes_m[:, [0, 2]]),
             heights_m=heights_m[frames, side],
+            clips=np.full(frames.sum(), clip),
         )
         stances.append(stance)
     return stances
@@ -220,9 +243,11 @@ def _minimum_flat_frames(fps: float) -> float:
     return max(_FEWEST_FRAMES, _FEWEST_S * fps)
 
 
-def _estimate_foot(stance: _Stance, skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
-    """Estimate frame and sole of a foot from its stance; None if it is hardly ever flat."""
-    if len(stance) < _minimum_flat_frames(fps):
+def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
+    """Estimate frame and sole of a foot from its stances in clips; None if it is hardly ever flat."""
+    fields = _Stance.__annotations__
+    stance = _Stance(*(np.concatenate([getattr(part, name) for part in stances]) for name in fields))
+    if len(stance.clips) < _minimum_flat_frames(fps):
         return None
     flattest_m = percentile(stance.rises_m, _FLATTEST_PERCENTILE)
     flat = stance.select_frames(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
@@ -232,15 +257,15 @@ def _estimate_foot(stance: _Stance, skeleton: Skeleton, side: int, fps: float) -
     slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if has_toe else 0.0
     normal = _mean_direction(flat.normals)
     has_slope_of_flat_foot = _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]
-    if len(flat) < _minimum_flat_frames(fps) or _is_tilted(normal) or not has_slope_of_flat_foot:
+    if len(flat.clips) < _minimum_flat_frames(fps) or _is_tilted(normal) or not has_slope_of_flat_foot:
         return None
     toe_normal = _mean_direction(flat.toe_normals)
-    height_m = float(median(flat.heights_m))
-    sole_m, confidence = _estimate_depth_m(height_m, has_toe=has_toe)
+    heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in find_distinct(flat.clips)]
+    sole_m, confidence = _estimate_depth_m(np.array(heights_m), has_toe=has_toe)
     return _Foot(
         ankle=normal,
         toe=normal if _is_tilted(toe_normal) else toe_normal,
-        height_m=height_m,
+        height_m=float(np.mean(heights_m)),
         sole_m=sole_m,
         sure=confidence,
         slope_rad=slope_rad,
@@ -252,19 +277,20 @@ def _is_tilted(normal: np.ndarray) -> bool:
     return float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
 
 
-def _estimate_depth_m(height_m: float, *, has_toe: bool) -> tuple[float, float]:
-    """Return the depth of a sole from the height of its standing toe joint, and its confidence, 0 to 1.
+def _estimate_depth_m(heights_m: np.ndarray, *, has_toe: bool) -> tuple[float, float]:
+    """Return the depth of a sole from heights (N,) of its standing toe joint in clips, and its confidence, 0 to 1.
 
-    It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floor's height.
+    It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floors' heights:
+    a single clip is explained by its depth alone.
     """
     least_m, usual_m, largest_m = _DEPTHS_M[has_toe]
-    within_m = np.clip(height_m, least_m, largest_m)
-    off_m = np.abs(height_m - within_m)
+    within_m = np.clip(heights_m, least_m, largest_m)
+    off_m = np.abs(heights_m - within_m)
     confidence = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)
     depths_m = np.linspace(least_m, largest_m, 101)
     prior = (depths_m - usual_m) ** 2 / (largest_m - least_m)
-    likeliest = (prior + confidence * np.abs(within_m - depths_m)).argmin()
-    return float(depths_m[likeliest]), float(confidence)
+    likeliest = (prior + confidence @ np.abs(within_m[:, None] - depths_m)).argmin()
+    return float(depths_m[likeliest]), float(confidence.max())
 
 
 def _mean_direction(normals: np.ndarray) -> np.ndarray:

@@ -85,6 +85,21 @@ def test_a_file_comes_out_the_same_alone_and_beside_others(folder: Path, steppin
         assert (folder / "alone" / f"{name}.bvh").read_bytes() == (folder / "together" / f"{name}.bvh").read_bytes()
 
 
+def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, frames in (("a", 40), ("b", 30)):
+        save_motion(folder / "rig" / f"{name}.bvh", stepping.frames(0, frames))
+    assert main(["data", "profile", "rig", "-o", "rig.json"]) == 0
+    command = ["correct", "rig/a.bvh", *KINEMATIC, "--profile", "rig.json"]
+    assert main(command) == 0
+    assert "feet as in rig.json (--profile)" in (folder / "corrected" / "report.json").read_text()
+    profile = json.loads((folder / "rig.json").read_text())
+    next(iter(profile["rigs"].values()))["soles_m"] = [0.03, 0.03]
+    (folder / "rig.json").write_text(json.dumps(profile))
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "finished already" not in capsys.readouterr().out
+
+
 def test_what_lies_beside_a_file_counts_as_its_input(
     folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,6 +95,7 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(
 
 MISTAKES = {
     "a broken ground": ["--ground", "broken.json"],
+    "a broken profile": ["--profile", "broken.json"],
     "broken contacts": ["--contacts", "broken.json"],
     "a joint that is not there": ["--keep", "nosuchjoint"],
     "frames that are not there": ["--frames", "0:9999"],

@@ -170,7 +170,7 @@ def test_a_layer_and_the_input_add_up_to_the_correction(
         ("--contacts-out x.bvh --delta x.bvh", "contacts-out and delta name the same file"),
         ("--contacts-out link/x.bvh --delta x.bvh", "contacts-out and delta name the same file"),
         ("--contacts-out walk.bvh", "contacts-out would overwrite an input"),
-        ("--delta ground.json --ground ground.json", "delta would overwrite an input"),
+        ("--delta profile.json --profile profile.json", "delta would overwrite an input"),
         ("--delta report.json --report report.json", "delta names another output of this command"),
         ("--delta out/report.json", "delta names another output of this command"),
         ("--contacts-out out/walk.bvh", "contacts-out names another output of this command"),
@@ -191,7 +191,7 @@ def test_outputs_that_would_be_lost_are_refused_before_the_work(
     sc.save_motion("walk.bvh", sunk_motion)
     Path("link").symlink_to(tmp_path)
     Path("dangling.json").symlink_to("nowhere")
-    Path("ground.json").write_text('{"floor_m": 0}')
+    Path("profile.json").write_text('{"rigs": {}}')
     Path("out").mkdir()
     assert main(["correct", "walk.bvh", "--kinematic", "-o", "out", *outputs.split()]) == 2
     assert message in capsys.readouterr().err

@@ -50,11 +50,11 @@ def angles_deg(feet: FootFrames, axis: str) -> np.ndarray:
 @pytest.mark.parametrize("size", [0.5, 1.0])
 def test_tilt_is_found(stepping: Motion, axis: str, angle_deg: float, size: float):
     motion = tilt_feet(standing_on(stepping, 0.02, size=size), axis, angle_deg)
-    np.testing.assert_allclose(angles_deg(estimate_foot_frames(motion), axis), -angle_deg, atol=SEEN_WITHIN_DEG)
+    np.testing.assert_allclose(angles_deg(estimate_foot_frames([motion]), axis), -angle_deg, atol=SEEN_WITHIN_DEG)
 
 
 def test_toes_are_hinges_of_their_own(stepping: Motion):
-    angles = angles_deg(estimate_foot_frames(tilt_feet(standing_on(stepping, 0.02), "x", 20.0, toes_deg=-8.0)), "x")
+    angles = angles_deg(estimate_foot_frames([tilt_feet(standing_on(stepping, 0.02), "x", 20.0, toes_deg=-8.0)]), "x")
     np.testing.assert_allclose(angles, (-20.0, -20.0, 8.0, 8.0), atol=SEEN_WITHIN_DEG)
 
 
@@ -62,7 +62,7 @@ def test_toes_are_hinges_of_their_own(stepping: Motion):
 @pytest.mark.parametrize("angle_deg", [0.0, 23.0])
 def test_depth_is_found(stepping: Motion, depth_m: float, angle_deg: float):
     motion = tilt_feet(standing_on(stepping, depth_m), "x", angle_deg)
-    np.testing.assert_allclose(estimate_foot_frames(motion).soles_m or np.nan, depth_m, atol=SEEN_WITHIN_M)
+    np.testing.assert_allclose(estimate_foot_frames([motion]).soles_m or np.nan, depth_m, atol=SEEN_WITHIN_M)
 
 
 @pytest.mark.parametrize("short", ["left", "right"])
@@ -71,11 +71,18 @@ def test_a_foot_on_a_step_has_the_shoe_of_the_other(stepping: Motion, short: str
     offsets_m = stepping.skeleton.offsets_m.copy()
     offsets_m[stepping.skeleton.joint(f"{short}_ankle")] *= 0.94
     lame = standing_on(replace(stepping, skeleton=replace(stepping.skeleton, offsets_m=offsets_m)), 0.048)
-    np.testing.assert_allclose(estimate_foot_frames(lame).soles_m or np.nan, 0.048, atol=2 * SEEN_WITHIN_M)
+    np.testing.assert_allclose(estimate_foot_frames([lame]).soles_m or np.nan, 0.048, atol=2 * SEEN_WITHIN_M)
+
+
+@pytest.mark.parametrize("depth_m", [0.0, 0.025, 0.04])
+def test_clips_of_a_rig_tell_its_depth_from_floors_that_are_off(stepping: Motion, depth_m: float):
+    floors_m = (0.0, 0.0, 0.003, -0.002, 0.04, -0.3)
+    motions = [standing_on(stepping, depth_m, floor_m) for floor_m in floors_m]
+    np.testing.assert_allclose(estimate_foot_frames(motions).soles_m or np.nan, depth_m, atol=SEEN_WITHIN_M)
 
 
 def test_a_floor_far_off_tells_nothing_of_the_sole(stepping: Motion):
-    assert estimate_foot_frames(standing_on(stepping, 0.025, -0.2)).soles_m == pytest.approx((0.025, 0.025), abs=1e-3)
+    assert estimate_foot_frames([standing_on(stepping, 0.025, -0.2)]).soles_m == pytest.approx((0.025, 0.025), abs=1e-3)
 
 
 def test_a_calibrated_rig_stands_on_level_soles(stepping: Motion):
@@ -91,15 +98,15 @@ def test_a_calibrated_rig_stands_on_level_soles(stepping: Motion):
 
 def test_feet_without_toe_joints(walk: Motion):
     assert walk.skeleton.joint("left_foot") is None
-    plain = estimate_foot_frames(walk)
-    tilt = estimate_foot_frames(tilt_feet(walk, "x", 18.0))
+    plain = estimate_foot_frames([walk])
+    tilt = estimate_foot_frames([tilt_feet(walk, "x", 18.0)])
     np.testing.assert_allclose(angles_deg(tilt, "x") - angles_deg(plain, "x"), -18.0, atol=SEEN_WITHIN_DEG)
     assert tilt.soles_m == plain.soles_m is not None
 
 
 @pytest.mark.parametrize("label", ["crawl", "run"])
 def test_feet_that_never_stand_flat_are_as_at_rest(clips: dict[str, Motion], label: str):
-    assert estimate_foot_frames(clips[label]) == FootFrames()
+    assert estimate_foot_frames([clips[label]]) == FootFrames()
 
 
 @pytest.mark.parametrize("heel_deg", [35.0, 50.0])
@@ -110,7 +117,7 @@ def test_who_stands_on_tiptoe_all_the_time_has_no_high_heels(stepping: Motion, h
     rotations[:, ankles] = (
         (Rotation.from_quat(rotations[:, ankles].reshape(-1, 4)) * pointing).as_quat().reshape(len(stepping), 2, 4)
     )
-    assert estimate_foot_frames(standing_on(replace(stepping, rotations=rotations), 0.03)) == FootFrames()
+    assert estimate_foot_frames([standing_on(replace(stepping, rotations=rotations), 0.03)]) == FootFrames()
 
 
 def test_a_foot_on_tiptoe_is_the_mirror_image_of_the_flat_one(stepping: Motion):
@@ -131,7 +138,7 @@ def test_a_foot_on_tiptoe_is_the_mirror_image_of_the_flat_one(stepping: Motion):
         heights_m = joint_positions(standing(bent_rad))[0, :, 1]
         return float(heights_m[right] - heights_m[left])
 
-    feet = estimate_foot_frames(standing(root_scalar(higher_m, bracket=(0.0, 1.0)).root))
+    feet = estimate_foot_frames([standing(root_scalar(higher_m, bracket=(0.0, 1.0)).root)])
     np.testing.assert_allclose(angles_deg(feet, "x"), 0.0, atol=SEEN_WITHIN_DEG)
 
 

@@ -1,0 +1,81 @@
+"""Rig profiles: frames and soles of a rig's feet, learned from several of its clips and kept in a file for all other
+clips.
+
+One clip shows the height of its soles only as well as its floor is known. A profile is an input like any other: a
+result depends on it where it is named, and never on the files that are corrected beside it.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.foot_frames import estimate_foot_frames, fit_feet_to_rig
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import FootFrames, Skeleton
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.strict_json import parse_json, read_as
+
+MOST_FRAMES = 600
+"""Frames of a motion that a profile is learned from, at most."""
+
+
+@dataclass(frozen=True)
+class RigProfile:
+    """Frames and soles of the feet of rigs."""
+
+    rigs: Mapping[str, FootFrames]
+    """Frames and soles by `key_of_rig`."""
+
+    def on_rig(self, motion: Motion) -> Motion:
+        """Return the motion with the feet of its rig if the profile has that rig."""
+        rig = self.rigs.get(key_of_rig(motion.skeleton))
+        return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
+
+
+def key_of_rig(skeleton: Skeleton) -> str:
+    """Return a key that is equal for skeletons with the same joints, whose offsets differ by what files round."""
+    joints = repr((skeleton.names, skeleton.parents, skeleton.parts))
+    offsets = np.round(skeleton.offsets_m, 4) + 0.0  # no negative zeros
+    return hashlib.blake2b(joints.encode(errors="replace") + offsets.tobytes(), digest_size=16).hexdigest()
+
+
+def profile_of(motions: Iterable[Motion]) -> RigProfile:
+    """Return the profile that motions show, of each rig that at least two of them share."""
+    by_rig: dict[str, list[Motion]] = defaultdict(list)
+    for motion in motions:
+        by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
+    return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items() if len(clips) > 1})
+
+
+def as_json(profile: RigProfile) -> dict[str, object]:
+    """Return the profile as a value for JSON."""
+    return asdict(profile)
+
+
+def read_profile(path: Path) -> RigProfile:
+    """Read the profile in a file; InputError if it holds none."""
+    return _parse_profile(path, read_bytes(path))
+
+
+@lru_cache(maxsize=4)
+def _parse_profile(path: Path, content: bytes) -> RigProfile:
+    profile = read_as(RigProfile, parse_json(content, path), path)
+    for rig, feet in profile.rigs.items():
+        _check(f"{path}: rig {rig[:40]}", feet)
+    return profile
+
+
+def _check(where: str, feet: FootFrames) -> None:
+    """Raise InputError if numbers are missing or make no foot."""
+    turns: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
+    is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
+    if not is_complete or not np.allclose(np.linalg.norm(np.array(turns), axis=1), 1.0, atol=1e-6):
+        raise InputError(f"{where}: expected a unit quaternion (xyzw) for each ankle and each toe joint")
+    if feet.soles_m is not None and (len(feet.soles_m) != 2 or not np.all(np.abs(feet.soles_m) < 0.5)):
+        raise InputError(f"{where}: expected two depths of soles in metres, below 0.5, got {feet.soles_m}")

@@ -1,0 +1,104 @@
+"""A profile holds where the soles of a rig are, as several of its clips show."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, as_json, profile_of, read_profile
+from selfcorrect.motion.body.foot_frames import estimate_foot_frames
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+
+def with_toes_at(motion: Motion, height_m: float) -> Motion:
+    """A motion moved up or down so that its lowest toe joints are at a height."""
+    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
+    up_m = height_m - joint_positions(motion)[:, toes, 1].min()
+    return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
+
+
+def flying(motion: Motion) -> Motion:
+    """A motion that never stands."""
+    frames = np.arange(len(motion))
+    return replace(motion, root_m=motion.root_m + np.stack([0 * frames, 0.05 * frames, 0 * frames], axis=1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, stepping: Motion) -> Path:
+    """Three clips whose toe joints lie in the sole, two on floors that are off and one that never stands."""
+    heights_m = {"a": 0.0, "b": 0.003, "c": -0.002, "d": 0.012, "e": 0.04}
+    for name, height_m in heights_m.items():
+        write_bvh(tmp_path / f"{name}.bvh", clip_of(with_toes_at(stepping, height_m), 0.01))
+    write_bvh(tmp_path / "flying.bvh", clip_of(flying(stepping), 0.01))
+    return tmp_path
+
+
+def profile_by(folder: Path, *names: str) -> RigProfile:
+    """The profile that some clips show."""
+    return profile_of(open_motion(folder / f"{name}.bvh").motion for name in names)
+
+
+def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
+    """Depths of a clip's soles, as it shows them with the profile of other clips."""
+    motion = profile_by(folder, *others).on_rig(open_motion(folder / f"{name}.bvh").motion)
+    return (motion.feet or estimate_foot_frames([motion])).soles_m
+
+
+OTHERS = ("a", "b", "c")
+
+
+def test_a_clip_that_never_stands_has_the_soles_of_its_rig(folder: Path):
+    assert soles_m(folder, "flying") is None
+    assert soles_m(folder, "flying", *OTHERS) == pytest.approx((0.0, 0.0), abs=0.005)
+
+
+def test_a_floor_that_is_off_shows_beside_other_clips(folder: Path):
+    assert soles_m(folder, "e") == pytest.approx((0.04, 0.04), abs=0.005)
+    assert soles_m(folder, "e", *OTHERS) == pytest.approx((0.003, 0.003), abs=0.005)
+
+
+def test_clips_that_stand_about_as_high_keep_their_heights(folder: Path):
+    """Joints of this made-up motion are some millimetres higher in stance than where they are lowest."""
+    assert soles_m(folder, "d", *OTHERS) == pytest.approx((0.015, 0.015), abs=0.003)
+
+
+def test_a_profile_is_the_same_whatever_the_order(folder: Path):
+    assert profile_by(folder, *OTHERS) == profile_by(folder, *OTHERS[::-1])
+
+
+def test_clips_of_different_rigs_share_nothing(folder: Path, walk: Motion):
+    write_bvh(folder / "walk.bvh", clip_of(walk, 0.01))
+    assert profile_by(folder, "walk", "a").rigs == {}
+
+
+def test_a_profile_comes_back_from_its_file(folder: Path):
+    profile = profile_by(folder, *OTHERS)
+    (folder / "rig.json").write_text(json.dumps(as_json(profile)))
+    assert read_profile(folder / "rig.json") == profile
+    with_it = open_motion(folder / "e.bvh", Reading(profile=folder / "rig.json"))
+    assert with_it.motion.feet == profile.on_rig(open_motion(folder / "e.bvh").motion).feet
+    assert "feet as in rig.json (--profile)" in with_it.notes
+
+
+@pytest.mark.parametrize(
+    ("foot", "message"),
+    [
+        ({"ankles": [[0, 0, 0, 2], [0, 0, 0, 1]]}, "expected a unit quaternion"),
+        ({"toes": [[0, 0, 0, 1]]}, "expected a unit quaternion"),
+        ({"toes": [[0, 0, 0, 1], [0, 0, 0, float("nan")]]}, "expected a unit quaternion"),
+        ({"soles_m": [0.01]}, "expected two depths of soles in metres"),
+        ({"soles_m": [0.01, 30.0]}, "expected two depths of soles in metres"),
+        ({"soles": 1}, "is not expected"),
+    ],
+)
+def test_what_is_no_profile_is_refused(foot: dict[str, object], message: str, tmp_path: Path):
+    (tmp_path / "rig.json").write_text(json.dumps({"rigs": {"a": foot}}))
+    with pytest.raises(InputError, match=message):
+        read_profile(tmp_path / "rig.json")
