@@ -14,16 +14,12 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.motion.motion import Motion
 
 BLOCK = f"""
-import importlib.abc, sys
+import sys
+from importlib.machinery import PathFinder
 
 BLOCKED = {sorted(EXTRA_OF)!r}
-
-class OutOfReach(importlib.abc.MetaPathFinder):
-    def find_spec(self, fullname, path, target=None):
-        if fullname.partition(".")[0] in BLOCKED:
-            raise ModuleNotFoundError(f"No module named {{fullname!r}}", name=fullname)
-
-sys.meta_path.insert(0, OutOfReach())
+find_installed = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *args: None if name in BLOCKED else find_installed(name, *args)
 from selfcorrect.experiments.cli import main
 """
 
