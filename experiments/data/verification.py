@@ -27,13 +27,13 @@ from selfcorrect.storage.runs.run_folder import (
     IDENTITIES_FILE,
     PREFERENCES_FILE,
     REFERENCES_FILE,
+    SUMMARY_FILE,
 )
 
 from ..file_correction.correct_file import RECORDS, FileTask
 from ..file_correction.file_result import read_record
 from ..file_correction.report import REPORT
 from ..jobs.input_keys import hash_file
-from ..studies.summary import SUMMARY
 
 SET_TASK = "set-task.json"
 """File in a set of shards with what the set was made from."""
@@ -44,7 +44,7 @@ _OURS = (
     FEASIBILITY_FILE,
     IDENTITIES_FILE,
     PREFERENCES_FILE,
-    SUMMARY,
+    SUMMARY_FILE,
     REPORT,
     SET_TASK,
 )

@@ -20,7 +20,7 @@ from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.run_folder import describe_environment
+from selfcorrect.storage.runs.run_folder import SUMMARY_FILE, describe_environment
 from selfcorrect.storage.runs.tracking import MetricRow, write_json_lines
 
 from ..jobs.progress_bars import Event
@@ -30,7 +30,7 @@ from .outcome import CorrectedLine, Outcome
 from .results import ArmCurves
 from .study import SeedRun, Study
 from .study_rows import collect_arm, make_rows
-from .summary import SUMMARY, Summary, machine, write_summary
+from .summary import Summary, machine, write_summary
 from .tables import MARKS_LEGEND, Cell, PageRow, Table, format_text, share_table, write_tables
 from .verdict import JUDGEMENT, ONE_SEED
 
@@ -238,7 +238,7 @@ def write_report(
     outcome = presentation.collect(folder, failed)
     summary = _summary(outcome, presentation.settings, rows, command)
     write_json_lines(folder / METRICS, rows)
-    write_summary(folder / SUMMARY, summary)
+    write_summary(folder / SUMMARY_FILE, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
     report = presentation.make_report(outcome, FinishedRun(folder, rows, seconds, command))
     write_atomically(folder / REPORT, render_page(report.page))

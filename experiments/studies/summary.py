@@ -20,12 +20,11 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.digests import append_seal, read_sealed
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.run_folder import SUMMARY_FILE
 
 from .results import ArmCurves
 
 FORMAT = 1
-SUMMARY = "summary.json"
-"""Its name in a run folder."""
 _DIGITS = 5
 
 
@@ -132,7 +131,7 @@ def read_summary(path: str | Path) -> Summary:
 
     InputError where a file is anything else, or changed since.
     """
-    path = Path(path) / SUMMARY if Path(path).is_dir() else Path(path)
+    path = Path(path) / SUMMARY_FILE if Path(path).is_dir() else Path(path)
     try:
         content = read_sealed(path)
         if content.get("format", FORMAT) != FORMAT:

@@ -26,6 +26,8 @@ IDENTITIES_FILE = "identities.json"
 PREFERENCES_FILE = "preferences.json"
 """Reward that the arms of a run use."""
 REFERENCES_FILE = "references.json"
+SUMMARY_FILE = "summary.json"
+"""Results of a finished experiment."""
 RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
 
 

@@ -10,9 +10,9 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.studies.comparison.runs import compare_runs
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.summary import SUMMARY, Summary, write_summary
+from selfcorrect.experiments.studies.summary import Summary, write_summary
 from selfcorrect.storage.files.digests import encode_sealed
-from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
+from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, SUMMARY_FILE
 
 SCORES = np.random.default_rng(4).uniform(0, 1, (2, 9, 5))
 """(scores, seeds, generations) of all runs here."""
@@ -41,7 +41,7 @@ def write_run(
     counts = {"seeds": len(seeds), "first_seed": seeds[0], "generations": generations}
     made = {"python": "3.11", "packages": {"torch": "2"}, "cores": 3}
     folder.mkdir()
-    write_summary(folder / SUMMARY, Summary("", made, {**counts, **settings}, {"task": tuple(curves)}, {}))
+    write_summary(folder / SUMMARY_FILE, Summary("", made, {**counts, **settings}, {"task": tuple(curves)}, {}))
     for seed in seeds:
         place = folder / "task" / f"seed-{seed}"
         place.mkdir(parents=True)
@@ -83,7 +83,7 @@ def test_what_does_not_agree_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     for sentence in (steps, ratio, "Only the first run has", "old", "new"):
         assert sentence in printed
     alone = tmp_path / "summary.json"
-    alone.write_bytes((second / SUMMARY).read_bytes())
+    alone.write_bytes((second / SUMMARY_FILE).read_bytes())
     assert any("was not checked" in sentence for sentence in compare_runs(first, alone).disagreements)
 
 
