@@ -52,9 +52,9 @@ def compare(task: Any, arm: Any, **options: Any) -> object:
     ("wrong", "sentence"),
     [
         (lambda: arm("replace"), "policy has no mix, got 'replace'; expected a policy such as Replace()"),
-        (lambda: sc.Augment("1"), "λ of augment (synthetic samples per real sample) must be a number, got '1'"),  # type: ignore[arg-type]
-        (lambda: sc.Keep("0.5"), "fraction of keep must be a number, got '0.5'"),  # type: ignore[arg-type]
-        (lambda: sc.Replace(True), "size of replace must be a number, got True"),
+        (lambda: sc.Augment("1"), "per real sample) must be a number from 0 to 1e+06, got '1'"),  # type: ignore[arg-type]
+        (lambda: sc.Keep("0.5"), "fraction of keep must be a number from 0 to 1, got '0.5'"),  # type: ignore[arg-type]
+        (lambda: sc.Replace(True), "size of replace must be a number from 1e-06 to 1e+06, got True"),
         (lambda: arm(steps=1.5), "steps must be a whole number, got 1.5"),
         (lambda: arm(generations=True), "generations must be a whole number, got True"),
         (lambda: arm(correction=judge), "correction must be a Correction, got a function"),

@@ -142,7 +142,7 @@ def test_the_cost_of_a_dry_run_grows_with_its_options(capsys: pytest.CaptureFixt
     ("changed", "message"),
     [
         (["--preset", "short"], "--mdm goes with --preset paper"),
-        (["--data", "deepmimic"], "takes one HumanML3D folder"),
+        (["--data", "deepmimic"], "--mdm needs --data, a HumanML3D folder"),
         (["--real-count", "21"], "split 'train' has 20 motions with captions, and n = 21"),
         (["--evaluated-count", "37"], "evaluating 37 motions needs as many test ones"),
         (["--evaluated-count", "40"], "needs as many fresh real ones"),
