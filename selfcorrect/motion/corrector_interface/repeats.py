@@ -97,7 +97,7 @@ class FrameRepeats:
         for beside in _BESIDE:
             ratios = _compare_with_neighbours(steps, beside)
             is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
-            if spacing and _is_whole_body(motion, is_copy, beside):
+            if spacing and _is_whole_body(motion, is_copy, beside) and _stands_on_its_way(motion, is_copy):
                 is_lost = _measure_catching_up(is_copy, ratios) > _LOST
                 return cls._from_copies(is_copy, 0.0 if is_lost else spacing)
         is_linear, spacing = _find_linear_frames(motion)
@@ -299,6 +299,14 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
     return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(np.median(typical)) < _LOW_OF_PART
 
 
+def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
+    """Return whether the body goes no further on its way onto copies (T,), rather than turn back there."""
+    poses = _stack_poses(replace(motion, rotations=make_continuous(motion.rotations)))
+    shares = _measure_shares(poses, _WINDOW)
+    known = shares[is_copy[1:] & np.isfinite(shares)]
+    return not len(known) or _go_nowhere(known, _COPY)
+
+
 def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
     """Return the ratio (S,) of each step to the largest step beside it; NaN where the body rests on either side.
 
@@ -445,9 +453,21 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     return (
         float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
         and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
+        and _go_nowhere(copies, _STRAY)
         and typical > _AS_SPACED * spacing
         and typical * np.sqrt(len(copies)) > _CLEARLY * max(noise, spread if len(copies) < _FEW else 0.0)
     )
+
+
+def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
+    """Return whether steps (C,) onto copies go no further along the way than `largest`, or than their noise explains.
+
+    Noise goes forwards as far as backwards. Small steps that all go forwards are those of a body that moves in a
+    rhythm, such as the steps at the top of hops.
+    """
+    onward = float(np.median(shares))
+    error = 1.2533 * float(np.median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
+    return onward < max(largest, 3 * error)
 
 
 def _is_rhythm(is_start: np.ndarray) -> bool:

@@ -321,6 +321,9 @@ def test_linear_frames_between_regular_keys_become_curves(count: int) -> None:
     kind=st.sampled_from(KINDS), pace=st.floats(0.5, 2.0), fps=st.sampled_from([24.0, 30.0, 120.0]), noise=st.booleans()
 )
 @example(kind="turn", pace=1.75, fps=120.0, noise=True)
+@example(kind="hop", pace=1.859375, fps=24.0, noise=False)
+@example(kind="hop", pace=1.9875, fps=24.0, noise=False)
+@example(kind="hop", pace=1.9945, fps=24.0, noise=True)
 def test_motions_without_repeats_have_none(kind: Kind, pace: float, fps: float, noise: bool) -> None:
     motion = made_motion(kind, pace=pace, fps=fps)
     motion = add_noise(motion, 0.003, 0.02) if noise else motion
