@@ -196,13 +196,38 @@ def test_takes_are_joined_where_that_is_asked_for(clips: dict[str, Motion]) -> N
     assert NoteKind.TAKES not in kinds(correction)
 
 
-def test_a_take_that_fails_rejects_the_motion_at_its_frame(clips: dict[str, Motion]) -> None:
+def lift_from(motion: Motion, frame: int) -> Motion:
+    """The motion, 4 m up from a frame on, where no simulated body follows."""
+    is_late = np.arange(len(motion))[:, None] > frame
+    return replace(motion, root_m=motion.root_m + is_late * np.array([0.0, 4.0, 0.0]))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.75])
+def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(clips: dict[str, Motion], share: float) -> None:
     joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    late = np.arange(len(joined))[:, None] > len(clips["walk"]) + 20
-    (correction,) = SIMULATED([replace(joined, root_m=joined.root_m + late * np.array([0.0, 4.0, 0.0]))])
+    leap = round(share * len(joined))
+    given = lift_from(joined, leap)
+    correction = correct_motion(SIMULATED, given)
+    kept = np.zeros(len(given), dtype=bool)
+    for note in correction.notes:
+        if note.kind is NoteKind.STRETCH_KEPT:
+            first, last = map(int, note.words.split(" to "))
+            kept[first : last + 1] = True
+    assert kept[leap]
+    assert kept.mean() < 0.5
+    moved_m = correction.motion.root_m - given.root_m
+    assert np.ptp(moved_m[kept], axis=0).max() < 0.1  # with its leap
+    turned = np.abs(correction.motion.rotations - given.rotations).max(axis=(1, 2))
+    assert np.median(turned[~kept]) > 1e-3
+
+
+def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(clips: dict[str, Motion]) -> None:
+    joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    leap = len(joined) // 2
+    (correction,) = SIMULATED([lift_from(joined, leap)])
     assert correction.failure is not None
     assert correction.failure.frame is not None
-    assert len(clips["walk"]) < correction.failure.frame < len(clips["walk"]) + 60
+    assert abs(correction.failure.frame - leap) < 30
 
 
 def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
