@@ -93,32 +93,50 @@ class SettleBody:
     def estimate_lost_height_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
         """Return by how much (T,) hips are too high that stay at their height, or sink over the feet, while these rise.
 
-        Bodies that may hang from their hands or stand on them are left.
+        The floor is where the body stands lowest, unless the body is off that floor for other reasons, too: a shift
+        of the whole body would leave it in the air there.
 
         Args:
             heights_m: (T,) height of its lowest point.
         """
-        lost_m = np.zeros(len(heights_m))
+        lowest_m = float(percentile(heights_m, self.lowest_percentile))
+        lost_m, is_everywhere = self._find_lost_height_m(motion, heights_m - lowest_m)
+        if lost_m.max() > self.lost_m and not is_everywhere:
+            lowest_m = 0.0
+            lost_m, _ = self._find_lost_height_m(motion, heights_m)
+        if lost_m.max() <= self.lost_m:
+            return np.zeros(len(heights_m))
+        return lowest_m + smooth_gaussian(lost_m[None], self.smooth_s * motion.fps)[0]
+
+    def _find_lost_height_m(self, motion: Motion, rises_m: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Return the height (T,) that hips have lost over a floor, and whether this explains all rises.
+
+        Bodies that may hang from their hands or stand on them are left.
+
+        Args:
+            rises_m: (T,) height of the body's lowest point over that floor.
+        """
+        lost_m = np.zeros(len(rises_m))
         features = MotionFeatures.of_joints(motion)
         places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
-        if places_m is None:
-            return lost_m
-        lowest_m = float(percentile(heights_m, self.lowest_percentile))
-        rises_m = heights_m - lowest_m
+        is_low = rises_m < self.clear_m
+        if places_m is None or not is_low.any():
+            return lost_m, False
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
-        hips_rise_m = pelvis_m - median(pelvis_m[rises_m < self.clear_m])
+        hips_rise_m = pelvis_m - median(pelvis_m[is_low])
         is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
         feet_m = find_feet_m(motion).mean(axis=(1, 2))
         may_sit = (hips_rise_m < 0) & (norms((features.centre_m - feet_m)[:, [0, 2]]) > self.over_feet_m)
         does_follow = (np.where(may_sit, -hips_rise_m, hips_rise_m) > self.hips_follow * rises_m) | is_on_hands
+        is_everywhere = True
         for frames in self._find_unsupported_spans(motion, rises_m):
             is_up = rises_m[frames] > self.clear_m
             is_long = is_up.sum() >= self.lost_s * motion.fps
             if is_long and not does_follow[frames][is_up].any():
                 lost_m[frames] = rises_m[frames]
-        if lost_m.max() <= self.lost_m:
-            return np.zeros(len(heights_m))
-        return lowest_m + smooth_gaussian(lost_m[None], self.smooth_s * motion.fps)[0]
+            else:
+                is_everywhere = False
+        return lost_m, is_everywhere
 
     def _find_unsupported_spans(self, motion: Motion, heights_m: np.ndarray) -> Iterator[slice]:
         """Yield the frames in which a body is off the floor without falling.

@@ -56,7 +56,7 @@ def test_what_stands_walks_runs_and_hops_is_left(kind) -> None:
     np.testing.assert_array_equal(settle(made).root_m, made.root_m)
 
 
-def squatting(depth_m: float, *, hips_follow: float, arms_rad: float = 1.2) -> Motion:
+def squatting(depth_m: float, *, hips_follow: float, arms_rad: float | np.ndarray = 1.2) -> Motion:
     """A body that bends its knees four times; as far as its hips do not follow, its feet rise instead."""
     motion = made_motion("idle", frames=240)
     skeleton = motion.skeleton
@@ -68,7 +68,7 @@ def squatting(depth_m: float, *, hips_follow: float, arms_rad: float = 1.2) -> M
         for joint in skeleton.pair(part) or ():
             rotations[:, joint] = Rotation.from_rotvec(share * bends_rad[:, None] * [1.0, 0.0, 0.0]).as_quat()
     for joint, sign in zip(skeleton.pair("shoulder") or (), (-1.0, 1.0), strict=True):
-        rotations[:, joint] = Rotation.from_rotvec([0.0, 0.0, sign * arms_rad]).as_quat()
+        rotations[:, joint] = Rotation.from_rotvec(np.multiply.outer(sign * arms_rad, [0.0, 0.0, 1.0])).as_quat()
     root_m = motion.root_m - hips_follow * down_m[:, None] * [0.0, 1.0, 0.0]
     return replace(motion, root_m=root_m, rotations=rotations)
 
@@ -99,6 +99,17 @@ def test_hips_that_lost_a_part_of_their_height_come_down_in_every_squat(depth_m:
     off_m = settled.root_m - squats.root_m
     assert np.ptp(off_m[:, 1]) < 0.25 * (1 - share) * depth_m
     assert np.abs(off_m).max() < 0.04
+
+
+@pytest.mark.parametrize("sunk_m", [0.1, 0.2])
+def test_one_rise_that_hips_did_not_lose_keeps_the_body_from_being_raised_into_the_air(sunk_m: float) -> None:
+    """Squats at a constant height of the hips, set to the floor by their middle; the hands are up in the first."""
+    arms_rad = np.where(np.abs(np.arange(240) - 30) < 4, -1.3, 1.2)
+    squats = squatting(0.4, hips_follow=0.0, arms_rad=arms_rad)
+    flat = replace(squats, root_m=squats.root_m - sunk_m * np.array([0.0, 1.0, 0.0]))
+    shift_m = (settle(flat).root_m - flat.root_m)[:, 1]
+    assert shift_m.max() <= 0.0
+    assert np.abs(shift_m[[90, 150, 210]] - sunk_m + 0.4).max() < 0.05
 
 
 def sitting_down(lift_deg: float) -> Motion:
