@@ -4,6 +4,7 @@ A jump over an obstacle that the file does not show takes longer than gravity al
 holds the body up. That is no reason to leave the steps before and after as they are.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -75,17 +76,16 @@ class KeptStretch:
             starts.append(stop - fading)
             stops.append(len(motion))
         stretch = cls(motion, tuple(starts), tuple(stops), fading)
-        return stretch if stretch.leaves_enough else None
+        return stretch if stretch.leaves_enough_after(0) else None
 
     @property
     def parts(self) -> list[Motion]:
         """The parts that are corrected."""
         return [self.motion.frames(start, stop) for start, stop in zip(self.starts, self.stops, strict=True)]
 
-    @property
-    def leaves_enough(self) -> bool:
-        """True if the parts that are corrected are most of the motion."""
-        return sum(self.stops) - sum(self.starts) >= (1 - LARGEST_SHARE) * len(self.motion)
+    def leaves_enough_after(self, kept: int) -> bool:
+        """Return whether the parts are most of the motion, without the `kept` frames that are kept within parts."""
+        return sum(self.stops) - sum(self.starts) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
         """Return the correction of the motion from those of its parts; None if too little of them is left.
@@ -105,7 +105,8 @@ class KeptStretch:
             starts=tuple(self.starts[index] for index in usable),
             stops=tuple(self.stops[index] for index in usable),
         )
-        if not remaining.leaves_enough:
+        kept = sum(_count_kept_frames(corrections[index]) for index in usable)
+        if not remaining.leaves_enough_after(kept):
             return None
         return remaining._merge([corrections[index] for index in usable], [raises_m[index] for index in usable])
 
@@ -194,6 +195,16 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Not
     rotations = slerp(given.rotations, corrected.rotations, share[..., None])
     words = ", ".join(f"{start} to {stop - 1}" for start, stop in find_runs(is_kept))
     return replace(given, root_m=root_m, rotations=rotations), Note(NoteKind.STRETCH_KEPT, words=words)
+
+
+def _count_kept_frames(correction: CorrectedMotion) -> int:
+    """Return the number of frames that the notes of a correction name as kept."""
+    kept: set[int] = set()
+    for note in correction.notes:
+        if note.kind is NoteKind.STRETCH_KEPT:
+            for first, last in re.findall(r"(\d+) to (\d+)", note.words):
+                kept |= set(range(int(first), int(last) + 1))
+    return len(kept)
 
 
 def _average(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:

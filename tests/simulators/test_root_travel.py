@@ -221,13 +221,19 @@ def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(clips: dict[str
     assert np.median(turned[~kept]) > 1e-3
 
 
-def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(clips: dict[str, Motion]) -> None:
-    joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
-    leap = len(joined) // 2
-    (correction,) = SIMULATED([lift_from(joined, leap)])
+@pytest.mark.parametrize("shares", [(0.5,), (0.3, 0.75), (0.33, 0.65)], ids=str)
+def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(
+    clips: dict[str, Motion], shares: tuple[float, ...]
+) -> None:
+    given = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
+    leaps = [round(share * len(given)) for share in shares]
+    for leap in leaps:
+        given = lift_from(given, leap)
+    (correction,) = SIMULATED([given])
     assert correction.failure is not None
     assert correction.failure.frame is not None
-    assert abs(correction.failure.frame - leap) < 30
+    assert min(abs(correction.failure.frame - leap) for leap in leaps) < 30
+    np.testing.assert_array_equal(correction.motion.root_m, given.root_m)
 
 
 def test_a_loop_in_place_that_is_sent_walking_still_closes(cycles: dict[str, Motion]) -> None:
