@@ -4,7 +4,6 @@ A job is idempotent: it writes its results to separate folders, whole or not at 
 run folder holds the whole state of a run, and a runner only decides where its jobs run.
 """
 
-import multiprocessing
 import os
 import sys
 import threading
@@ -21,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
 from selfcorrect.runtime.bugs import internal_error_traceback
-from selfcorrect.runtime.processes import START_METHOD, limit_threads, start_processes, stop_processes
+from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row
 
 from .progress_bars import Bars, Event, reporter
@@ -267,7 +266,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Run jobs in as many processes of this machine as there are workers, which end with this process."""
-    events = multiprocessing.get_context(START_METHOD).Queue()
+    events = process_context().Queue()
     pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
     with _drain(events, show), pool:
         try:

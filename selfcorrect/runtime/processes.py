@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from multiprocessing import get_context, parent_process
+from multiprocessing.context import BaseContext
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import TypeVar
@@ -162,9 +163,20 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-"""How processes start. On Linux a server imports modules once and forks all processes; it has no threads and has
-computed nothing."""
+_LONGEST_SOCKET_NAME = 107
+"""Bytes of the path of a socket on Linux, at most."""
+
+
+def process_context() -> BaseContext:
+    """Return the context that starts processes.
+
+    On Linux a server imports modules once and forks all processes; it has no threads and has computed nothing.
+    Elsewhere, and where the temporary folder's path is too long for the server's socket, each process starts anew.
+    """
+    socket = Path(get_temp_dir()) / "listener-12345678"
+    if sys.platform == "linux" and len(os.fsencode(socket)) <= _LONGEST_SOCKET_NAME:
+        return get_context("forkserver")
+    return get_context("spawn")
 
 
 def start_processes(
@@ -182,8 +194,8 @@ def start_processes(
         modules: Modules that the first server imports before it forks processes.
     """
     is_console = warnings.formatwarning is format_for_console
-    context = get_context(START_METHOD)
-    if START_METHOD == "forkserver":
+    context = process_context()
+    if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(list(modules))
     initial = (dict(os.environ), get_temp_dir(), is_console, initializer, *arguments)
     executor = ProcessPoolExecutor(workers, context, _start, initial)

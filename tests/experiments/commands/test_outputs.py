@@ -72,15 +72,7 @@ def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest
     assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)
     commands = capsys.readouterr().out.splitlines()
     sample_names = {path.name for path in (tmp_path / "samples").iterdir()}
-    assert {
-        "kimodo.npz",
-        "gvhmr.pt",
-        "wham.pkl",
-        "tram.npy",
-        "amass.npz",
-        "mdm.npy",
-        "motionstreamer.npy",
-    } <= sample_names
+    assert {"kimodo.npz", "amass.npz", "mdm.npy", "motionstreamer.npy"} <= sample_names
     assert len(commands) == len(sample_names)
     for command in commands:
         _, _, path, *options = command.split()

@@ -34,6 +34,17 @@ def test_a_dead_worker_gives_one_clear_error_and_the_next_call_works():
     assert map_tasks(math.factorial, [4], workers=2) == [24]
 
 
+def test_workers_start_below_a_temporary_folder_of_any_length(tmp_path: Path):
+    folder = tmp_path / ("long" * 25)
+    folder.mkdir()
+    code = (
+        "import math; from selfcorrect.runtime.processes import map_tasks; print(map_tasks(math.factorial, [3, 4], 2))"
+    )
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert process.stdout == "[6, 24]\n", process.stderr
+
+
 def test_workers_are_counted():
     with pytest.raises(ValueError, match="at least 1, got 0"):
         map_tasks(math.factorial, [1], workers=0)
