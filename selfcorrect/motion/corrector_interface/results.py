@@ -178,7 +178,8 @@ class NoteKind(StrEnum):
     LINEAR_FRAMES = "linear frames"
     """Frames between every `value`-th frame were linear; curves replace them."""
     STRETCH_KEPT = "stretch kept"
-    """Frames in `words` were kept, because nothing that can be inferred explains how the body moves there."""
+    """Frames in `words` were kept, because nothing that can be inferred explains how the body moves there, or because
+    standing feet would slide faster."""
     NOT_FOLLOWED = "not followed"
     """A simulated body could not follow the motion; the plan came out."""
     TAKES = "takes"
@@ -219,7 +220,7 @@ _NOTES = {
     NoteKind.COPIES_REPLACED: "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)",
     NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat other frames: corrected without them, then repeated",
     NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
-    NoteKind.STRETCH_KEPT: "frames {words} are kept: nothing that can be inferred explains how the body moves there",
+    NoteKind.STRETCH_KEPT: "frames {words} are kept: they cannot be explained, or corrected feet would slide more",
     NoteKind.NOT_FOLLOWED: "a simulated body could not follow it: planned, not simulated",
     NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected",

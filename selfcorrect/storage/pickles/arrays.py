@@ -152,7 +152,7 @@ def _decode_length(side: Value) -> int:
     if isinstance(side, Call) and side.meaning == "scalar":  # lengths of sparse matrices may be NumPy's
         side = decode_scalar(side).item()
     if not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < 2**40:
-        raise Refused("a shape that is none")
+        raise Refused("an invalid shape")
     return side
 
 
@@ -188,7 +188,7 @@ def _decode_tensor(call: Call) -> Array | Call:
     shape = decode_shape(call.args[2])
     strides = decode_shape(call.args[3])
     if len(shape) != len(strides):
-        raise Refused("a shape that is none")
+        raise Refused("an invalid shape")
     if storage.size % dtype.itemsize:
         raise Refused(f"{storage.size} bytes for numbers of type {dtype}")
     _check_numbers(memoryview(storage.content.payload)[storage.start : storage.start + storage.size], dtype)
