@@ -39,7 +39,6 @@ from selfcorrect.experiments.studies.summary import Summary, read_summary
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.motion.observation.observation import observe
 from selfcorrect.statistics import Thresholds
 from selfcorrect.testing import Trial
 
@@ -251,27 +250,6 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
         on_site = results.fill_page(page.read_text(), summaries, is_site=True)
         assert results.ON_SITE not in on_site
         assert on_site.count("\n| --- ") >= page.read_text().count("\n| --- ") + page.read_text().count(results.ON_SITE)
-
-
-def test_the_table_of_references_is_that_of_the_kept_clips() -> None:
-    retargeting = tool("retargeting")
-    page = retargeting.PAGE.read_text(encoding="utf-8")
-    assert retargeting.fill_page(page) == page, "python docs/tools/retargeting.py"
-
-
-@pytest.mark.parametrize("by_m", [0.0, -0.3, 0.2])
-def test_programs_put_a_clip_down_by_one_height_wherever_it_was(by_m: float) -> None:
-    """So what is left of a wrong height is the difference between the lowest point and the feet that stand."""
-    retargeting = tool("retargeting")
-    walk = next(motion for motion in load_motions("deepmimic") if motion.label == "walk")
-    raised = replace(walk, root_m=walk.root_m + np.array([0.0, by_m, 0.0]))
-    expected = list(retargeting.measure_clip(walk, observe(walk)))
-    measured = list(retargeting.measure_clip(raised, observe(walk)))
-    for row, expected_row in zip(measured, expected, strict=True):
-        assert (row == expected_row) == (not by_m or "none" not in row["program"])
-    heights_m = {row["program"]: float(row["stance_height_m"]) for row in measured}
-    assert heights_m["ProtoMotions"] == pytest.approx(heights_m["GMR"] + 0.015, abs=1e-4)
-    assert heights_m["MimicKit"] < heights_m["GMR"] + 0.025 + 1e-4
 
 
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:

@@ -9,16 +9,16 @@ it lies on the other, and open where it lies on both.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from evidence import arms_by_name, average_late, format_interval
-from recipe import STAGES, join_kept_seeds
+from keeping import SUMMARIES
 from tables import table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 
@@ -46,12 +46,6 @@ class Claim:
     """The later half by default."""
 
 
-SIZES = {
-    "dct-mlp": {64: "n64", 128: "n128", 256: "n256", 1024: "n1024"},
-    "patch-mixer": {n: f"n{n}-jittery" for n in (64, 128, 256, 512)},
-}
-"""Denoiser → n → summary of the comparison by the number of real windows."""
-
 TITLES = {
     "dct-mlp": "DCT MLP",
     "patch-mixer": "patch mixer",
@@ -71,7 +65,7 @@ _MIXER = ("DCT mixer, eight seeds", "recipe-1", "dct-mixer")
 _MIXER_ALONE = ("DCT mixer, eight seeds", "recipe-2", "dct-mixer")
 _CONVOLUTIONS = ("temporal convolutions, eight seeds", "recipe-5", "temporal-conv")
 """Model and motions in words, the summary, the denoiser."""
-_STAGES = {f"recipe-{stage.number}": stage for stage in STAGES if stage.number in (1, 2, 5)}
+_STAGES = (1, 2, 5)
 """Stages of the registered experiment, in which both splits of the subjects are judged together."""
 _MIXED = (_SMOOTH, _JITTERY, _MIXER, _CONVOLUTIONS)
 _ALONE = (_SMOOTH, _JITTERY, _MIXER_ALONE)
@@ -134,7 +128,7 @@ CLAIMS = (
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Lines of a table, a row per claim; the same words elsewhere follow each other, and stand once."""
     rows = []
-    summaries = {**summaries, **{name: join_kept_seeds(stage) for name, stage in _STAGES.items()}}
+    summaries = {**summaries, **{f"recipe-{number}": join_stage(number) for number in _STAGES}}
     groups: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         groups.setdefault((claim.source, claim.words), []).append(claim)
@@ -143,6 +137,13 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
             measured, verdict = judge_claim(claim, summaries[claim.summary])
             rows.append([*(("", "") if row else words), claim.where, measured, verdict])
     yield from table_lines(["Source", "Claim", "Where", "Measured", ""], rows)
+
+
+def join_stage(number: int) -> Summary:
+    """Return one summary of all seeds of a stage of the registered experiment, both splits together."""
+    seeds = [read_summary(path) for path in sorted(SUMMARIES.glob(f"recipe/stage-{number}-seed-*.json"))]
+    pooled = {"data": [], "reference": []}
+    return join_summaries([replace(seed, settings={**seed.settings, **pooled}) for seed in seeds])
 
 
 def judge_claim(claim: Claim, summary: Summary) -> tuple[str, str]:

@@ -25,7 +25,6 @@ from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_se
 from claims import CLAIMS, claims_table
 from keeping import SUMMARIES, join_runs
 from page_tables import TABLES, page_table
-from recipe_page import stage_section
 from shares import shares_table
 from values import arms_of
 
@@ -40,9 +39,9 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob(
 """Pages with tables between marks."""
 
 MARKED = re.compile(
-    r"<!-- (table|shares|claims|answer|collapse|own-corrector|recipe)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
+    r"<!-- (table|shares|claims|answer|collapse|own-corrector)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
 )
-SITE_ONLY = ("shares", "table", "claims", "answer", "recipe: statements")
+SITE_ONLY = ("shares", "table", "claims", "answer")
 """Long tables, which only the site shows; the repository has their values as data."""
 ON_SITE = "*On the site, which has all values as `results.csv`; the summaries of the runs lie beside this page.*"
 
@@ -63,12 +62,10 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
     def make_table(match: re.Match[str]) -> str:
         kind, name = match.groups()
         mark = f"{kind}: {name}" if name else kind
-        if {kind, mark} & set(SITE_ONLY) and not is_site:
+        if kind in SITE_ONLY and not is_site:
             lines = iter([ON_SITE])
         elif kind == "table":
             lines = page_table(TABLES[name], summaries)
-        elif kind == "recipe":
-            lines = stage_section(name, on_site=is_site)
         else:
             lines = makers[kind](summaries)
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
