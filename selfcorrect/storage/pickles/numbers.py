@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...core.errors import InputError
 from ..files.arrays import skip_to_objects
 from ..files.limits import Budget, open_file, read_bytes
-from .arrays import Array, decode_sparse
+from .arrays import SPARSE, decode_sparse
 from .reader import map_leaves, read_tree, refuse_damage
-from .values import SPARSE, Call, Name, Refused, Storage, Value
+from .values import Call, Name, Refused, Storage, Value
 
 
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
@@ -50,9 +52,9 @@ def _values_in(path: Path, content: bytes) -> Any:
 
     def copy_leaf(_: str, leaf: Value) -> Any:
         """Return the number, text or array that a leaf describes."""
-        if isinstance(leaf, Array):
+        if isinstance(leaf, np.ndarray):
             budget.take(leaf.nbytes)
-            return leaf.view().copy(order="K")
+            return leaf.copy(order="K")
         if isinstance(leaf, str):
             return str(leaf)
         if isinstance(leaf, Call) and leaf.meaning in SPARSE:
@@ -62,4 +64,4 @@ def _values_in(path: Path, content: bytes) -> Any:
         return leaf
 
     with refuse_damage(path):
-        return map_leaves(read_tree(content, 0, budget), copy_leaf, budget)
+        return map_leaves(read_tree(content, 0, budget)[0], copy_leaf, budget)

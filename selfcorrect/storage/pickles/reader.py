@@ -1,12 +1,12 @@
 """Read pickles as trees, without a call of anything that they name.
 
 `Reader` is Python's unpickler, which looks names up in a table and imports none. Each call in the file becomes a `Call`
-in the tree; `arrays` decodes calls into arrays, which are windows on bytes of the file. Each step counts against the
+in the tree; `arrays` decodes calls into arrays, which are views of the file's bytes. Each step counts against the
 memory limit, so that a small file takes neither much time nor memory.
 
-It is the Python version of `pickle.Unpickler`, as joblib uses it: the version in C takes 64 GB of memory for a place
-that nine bytes name. A separate process with limits would take longer to start than most files take to read, and
-Windows and macOS would not keep its limit of memory.
+It is the Python version of `pickle.Unpickler`, as joblib uses it: before 3.14 the version in C takes 64 GB of memory
+for a place that nine bytes name, and in all versions a key of nested pairs takes hours. An allow-list of constructors
+that are called, as PyTorch's, would not know where in the file an array lies, which writing back needs.
 """
 
 import io
@@ -22,16 +22,8 @@ import numpy as np
 
 from ...core.errors import InputError, shorten_message
 from ..files.limits import Budget
-from .arrays import (
-    decode_bytes,
-    decode_dtype,
-    decode_dtype_code,
-    decode_leaf,
-    decode_scalar,
-    decode_shape,
-    storage_code,
-)
-from .values import SPARSE, STORAGES, Call, Content, Name, Refused, Span, Storage, Text, Value, require_type
+from .arrays import SPARSE, STORAGES, decode_bytes, decode_dtype, decode_leaf, decode_scalar, decode_shape
+from .values import Call, Name, Refused, Storage, Text, Value, require_type
 
 BYTES_PER_STEP = 256
 """Share of the memory limit that an opcode takes: 2,000,000 of them in 512 MB."""
@@ -67,11 +59,10 @@ _MEANINGS = {
     **{("numpy", name): name for name in ("ndarray", "dtype")},
     **{(f"scipy.sparse.{kind}", f"{kind}_{end}"): kind for kind in SPARSE for end in ("matrix", "array")},
     ("_codecs", "encode"): "encode",
-    ("builtins", "bytes"): "bytes",
-    ("builtins", "object"): "object",
+    **{("builtins", name): name for name in ("bytes", "object")},
     ("copyreg", "_reconstructor"): "_reconstructor",
     **{("torch.utils", f"_rebuild_{name}"): name for name in ("tensor_v2", "parameter")},
-    **{("torch", f"{kind}Storage"): f"{kind} storage" for kind in STORAGES},
+    **{("torch", kind): kind for kind in STORAGES},
     ("torch.storage", "_load_from_bytes"): "storage",
     ("torch", "Size"): "tuple",
     ("joblib.numpy_pickle", "NumpyArrayWrapper"): "joblib",
@@ -81,70 +72,58 @@ _MEANINGS = {
 """Names that a pickle may hold, with their meanings. Values that are no numbers are skipped as "nothing"; other names
 are refused."""
 _OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
-
-_CALLABLE_MEANINGS = (
-    "_reconstruct", "_frombuffer", "scalar", "dtype", "encode", "bytes", "tensor_v2", "parameter", "tuple",
-    "nothing",
-)  # fmt: skip
-
-
-# --- the reader ------------------------------------------------------------------------------------------------------
-
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
-_REFUSED_OPCODES = (
-    pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EMPTY_SET,
-    pickle.ADDITEMS, pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
-)  # fmt: skip
-"""Opcodes that no file of numbers needs; Python takes hours for the hash of sets in sets."""
-
-
-class _Steps(dict[int, Callable[[Any], None]]):
-    """Handlers of opcodes, each of which counts as a step."""
-
-    def __init__(self, file: io.BytesIO, budget: Budget) -> None:
-        super().__init__(_HANDLERS)
-        self.file = file
-        self.take = budget.take
-        self.code = 0
-        """The latest opcode."""
-        self.start = 0
-        """Its position."""
-
-    def __getitem__(self, code: int) -> Callable[[Any], None]:
-        self.code = code
-        self.start = self.file.tell() - 1
-        self.take(BYTES_PER_STEP)
-        return super().__getitem__(code)
-
-    def __missing__(self, code: int) -> Callable[[Any], None]:
-        raise Refused(f"the opcode {bytes([code])!r}")
 
 
 class Reader(_UNPICKLER):
-    """Reader of a pickle at the current place of a file."""
+    """Reader of a pickle in the bytes of a file."""
 
     def __init__(
         self,
-        file: io.BytesIO,
+        content: bytes | bytearray | memoryview,
+        start: int,
         budget: Budget,
-        storages: Mapping[str, Content] | None = None,
+        storages: Mapping[str, memoryview] | None = None,
         *,
         nested: bool = False,
     ) -> None:
         """Prepare to read a pickle.
 
         Args:
+            start: Position of the pickle, bytes.
             budget: Limit on the memory of all content of the file.
             storages: Contents of PyTorch's storages by key; None if they follow the pickle.
             nested: Whether the pickle is in an array of another one.
         """
-        super().__init__(file, encoding="latin-1")
-        self.file = file
+        self.file = io.BytesIO(content)
+        super().__init__(self.file, encoding="latin-1")
+        self.file.seek(start)
+        self.content = content
         self.budget = budget
         self.contents = storages
         self.nested = nested
-        self.dispatch = _Steps(file, budget)
+        self.opcode = b""
+        self.start = start
+        """Position of the opcode."""
+        self.texts: list[Text] = []
         self.storages: dict[str, Storage] = {}
+
+    def load(self) -> Value:
+        """Return the tree of the pickle; the file is then at its end."""
+        self.read = self.file.read
+        self.readline = self.file.readline
+        self.metastack = []
+        self.stack = []
+        self.append = self.stack.append
+        while True:
+            self.start = self.file.tell()
+            self.opcode = self.read(1)
+            self.budget.take(BYTES_PER_STEP)
+            if self.opcode == pickle.STOP:
+                return self.stack.pop()
+            if self.opcode not in _HANDLERS:
+                raise Refused(f"the opcode {self.opcode!r}") if self.opcode else EOFError
+            _HANDLERS[self.opcode](self)
 
     def find_class(self, module: str, name: str) -> Name:
         """Return the meaning of a name; nothing is imported."""
@@ -159,63 +138,51 @@ class Reader(_UNPICKLER):
         """Return a storage of PyTorch, the same storage for the same key."""
         _, kind, key, *_ = require_type(pid, tuple)
         if require_type(key, str) not in self.storages:
-            content = Content(b"") if self.contents is None else self.contents[key]
-            self.storages[key] = Storage(require_type(kind, Name), content, size=len(content.payload))
+            content = memoryview(b"") if self.contents is None else self.contents[key]
+            self.storages[key] = Storage(require_type(kind, Name).meaning, content)
         return self.storages[key]
 
-    def _name(self) -> None:
-        name = require_type(self.stack.pop(), str)
-        self.stack.append(self.find_class(require_type(self.stack.pop(), str), name))
-
-    def _skip_frame(self) -> None:
-        """Read on in the file: a frame is only a hint of what to read at once."""
-        self.read(8)
+    def take_bytes(self, size: int) -> memoryview:
+        """Return a view of the next bytes of the file; ValueError if there are fewer."""
+        start = self.file.tell()
+        if not 0 <= size <= len(self.content) - start:
+            raise ValueError("it ends before its numbers do")
+        self.file.seek(size, io.SEEK_CUR)
+        return memoryview(self.content)[start : start + size]
 
     def _read_bytes(self) -> None:
-        code = self.dispatch.code
-        _UNPICKLER.dispatch[pickle.BINBYTES8[0] if code == pickle.BYTEARRAY8[0] else code](self)
-        payload = self.stack[-1]
-        end = self.file.tell()
-        self.stack[-1] = Content(payload, Span(end - len(payload), end))
+        form = _SIZES[self.opcode]
+        (size,) = struct.unpack(form, self.read(struct.calcsize(form)))
+        self.append(self.take_bytes(size))
 
     def _read_text(self) -> None:
-        opcode = bytes([self.dispatch.code])
-        _UNPICKLER.dispatch[opcode[0]](self)
+        _UNPICKLER.dispatch[self.opcode[0]](self)
         text = Text(self.stack[-1])
-        end = self.file.tell()
-        if opcode in (pickle.BINSTRING, pickle.SHORT_BINSTRING):
-            text.place = Span(end - len(text), end)
-        else:
-            text.place = Span(self.dispatch.start, end, _encode_string if opcode == pickle.STRING else _encode_unicode)
+        text.buffer = None
+        text.start = self.start
+        text.end = self.file.tell()
         self.stack[-1] = text
+        self.texts.append(text)
 
-    def _reduce(self) -> None:
+    def _read_name(self) -> None:
+        name = require_type(self.stack.pop(), str)
+        self.append(self.find_class(require_type(self.stack.pop(), str), name))
+
+    def _call(self) -> None:
         args = require_type(self.stack.pop(), tuple)
-        name = require_type(self.stack.pop(), Name)
-        if name.meaning == "_reconstructor" and len(args) == 3 and getattr(args[1], "meaning", "") == "object":
-            self.stack.append(Call(require_type(args[0], Name).meaning, ()))
-        elif name.meaning == "dict" and len(args) <= 1:  # a default is given as a function
-            if args and args[0] is not None:
-                require_type(args[0], Name)
-            self.stack.append({})
-        elif name.meaning == "storage":
-            self.stack.append(self._read_storage(*args))
-        elif name.meaning in _CALLABLE_MEANINGS:
-            self.stack.append(Call(name.meaning, args))
+        meaning = require_type(self.stack.pop(), Name).meaning
+        if meaning == "_reconstructor" and len(args) == 3 and args[1] == Name("object"):
+            self.append(Call(require_type(args[0], Name).meaning, ()))
+        elif meaning == "dict":
+            if any(default is not None and not isinstance(default, Name) for default in args):
+                raise Refused("a dictionary with a default that is no type")
+            self.append({})
+        elif meaning == "storage":
+            content = decode_bytes(args[0])
+            self.budget.take(len(content))
+            self.append(require_type(read_tree(content, 0, self.budget)[0], Storage))
         else:
-            raise Refused(f"a call of {name.meaning}")
-
-    def _read_storage(self, value: Value) -> Storage:
-        """Return the storage of a tensor that is in a file within this file."""
-        content = decode_bytes(value)
-        self.budget.take(len(content.payload))
-        inner = require_type(read_tree(content.payload, 0, self.budget), Storage)
-        assert inner.content.place is not None
-        return Storage(inner.kind, content, inner.content.place.start, inner.size)
-
-    def _new_object(self) -> None:
-        args = require_type(self.stack.pop(), tuple)
-        self.stack.append(Call(require_type(self.stack.pop(), Name).meaning, args))
+            self.append(Call(meaning, args))
 
     def _build(self) -> None:
         state = self.stack.pop()
@@ -230,23 +197,26 @@ class Reader(_UNPICKLER):
         if self.nested:
             raise Refused("joblib's arrays in arrays")
         shape = wrapper["shape"]
-        dtype = wrapper["dtype"]
-        if decode_dtype_code(dtype)[-2:] in ("O8", "O"):
-            return require_type(Reader(self.file, self.budget, nested=True).load(), Call).state
+        dtype = decode_dtype(wrapper["dtype"], objects=True)
+        if dtype.kind == "O":
+            inner = Reader(self.content, self.file.tell(), self.budget, nested=True)
+            array = require_type(inner.load(), Call)
+            self.file.seek(inner.file.tell())
+            return array.state
         if isinstance(wrapper.get("numpy_array_alignment_bytes"), int):
-            self.file.seek(self.file.read(1)[0], io.SEEK_CUR)
-        size = math.prod(decode_shape(shape)) * decode_dtype(dtype).itemsize
-        return 1, shape, dtype, wrapper.get("order") == "F", read_content(self.file, size)
+            self.take_bytes(self.read(1)[0])
+        numbers = self.take_bytes(math.prod(decode_shape(shape)) * dtype.itemsize)
+        return 1, shape, wrapper["dtype"], wrapper.get("order") == "F", numbers
 
-    def _dict(self) -> None:
+    def _make_dict(self) -> None:
         items = self.pop_mark()
-        self.stack.append({})
+        self.append({})
         self._set_pairs(items)
 
     def _set_item(self) -> None:
-        value = self.stack.pop()
-        key = self.stack.pop()
-        self._set_pairs([key, value])
+        pair = self.stack[-2:]
+        del self.stack[-2:]
+        self._set_pairs(pair)
 
     def _set_items(self) -> None:
         self._set_pairs(self.pop_mark())
@@ -256,51 +226,73 @@ class Reader(_UNPICKLER):
         for key, value in zip(items[::2], items[1::2], strict=True):
             if isinstance(key, Text):
                 key = str(key)
-            elif isinstance(key, Content):
-                key = key.payload
-            if isinstance(key, Call) and key.meaning == "scalar":  # programs count people with NumPy's numbers
-                key = decode_scalar(key).item()
-            if not isinstance(key, str | bytes | float) and not (isinstance(key, int) and abs(key) < _MAX_INDEX):
+            elif isinstance(key, Call) and key.meaning == "scalar":  # programs count people with NumPy's numbers
+                key = decode_scalar(key, self.budget).item()
+            if not isinstance(key, str | float) and not (isinstance(key, int) and abs(key) < _MAX_INDEX):
                 raise Refused(f"a dictionary with a key of type {type(key).__name__}")
-            if isinstance(key, str | bytes) and len(key) > _MAX_KEY_LENGTH:
+            if isinstance(key, str) and len(key) > _MAX_KEY_LENGTH:
                 raise Refused(f"a dictionary with a key of {len(key)} characters")
             target[key] = value
 
 
-def read_content(file: io.BytesIO, size: int) -> Content:
-    """Return the next bytes of a file; ValueError if there are fewer."""
-    start = file.tell()
-    if not 0 <= size <= file.getbuffer().nbytes - start:
-        raise ValueError("an array ends before its numbers do")
-    return Content(file.read(size), Span(start, start + size))
-
+_SIZES = {pickle.SHORT_BINBYTES: "<B", pickle.BINBYTES: "<I", pickle.BINBYTES8: "<Q", pickle.BYTEARRAY8: "<Q"}
+"""Opcodes of bytes, and the forms of their sizes."""
+_TEXTS = (
+    pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
+    pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
+)  # fmt: skip
+_UNNEEDED = (
+    pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX, pickle.EMPTY_SET,
+    pickle.ADDITEMS, pickle.FROZENSET, pickle.NEXT_BUFFER, pickle.READONLY_BUFFER,
+)  # fmt: skip
+"""Opcodes that no file of numbers needs; Python takes hours for the hash of sets in sets."""
+_HANDLERS: dict[bytes, Callable[[Any], object]] = {
+    **{bytes([code]): act for code, act in _UNPICKLER.dispatch.items() if bytes([code]) not in _UNNEEDED},
+    **dict.fromkeys(_SIZES, Reader._read_bytes),
+    **dict.fromkeys(_TEXTS, Reader._read_text),
+    pickle.FRAME: lambda reader: reader.read(8),  # only a hint of what to read at once
+    pickle.STACK_GLOBAL: Reader._read_name,
+    pickle.REDUCE: Reader._call,
+    pickle.NEWOBJ: Reader._call,
+    pickle.BUILD: Reader._build,
+    pickle.DICT: Reader._make_dict,
+    pickle.SETITEM: Reader._set_item,
+    pickle.SETITEMS: Reader._set_items,
+}
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 """First number of PyTorch's files before zip archives."""
 
 
-def read_tree(content: bytes, start: int, budget: Budget, storages: Mapping[str, Content] | None = None) -> Value:
-    """Return the tree of a pickle.
+def read_tree(
+    content: bytes | bytearray | memoryview,
+    start: int,
+    budget: Budget,
+    storages: Mapping[str, memoryview] | None = None,
+) -> tuple[Value, list[Text]]:
+    """Return the tree of a pickle, and its texts in the order of the file.
 
     PyTorch's files before zip archives are several pickles, then the storages.
 
     Args:
         storages: Contents of the storages of PyTorch's archive by key.
     """
-    file = io.BytesIO(content)
-    file.seek(start)
-    tree = Reader(file, budget, storages).load()
-    if tree != _LEGACY_MAGIC:
-        return tree
-    for _ in range(2):
-        Reader(file, budget).load()
-    reader = Reader(file, budget)
+    reader = Reader(content, start, budget, storages)
     tree = reader.load()
-    for key in require_type(Reader(file, budget).load(), list):
-        storage = reader.storages[require_type(key, str)]
-        storage.size = struct.unpack("<q", file.read(8))[0] * np.dtype(storage_code(storage) or "<f2").itemsize
-        storage.content = read_content(file, storage.size)
-    return tree
+    if tree != _LEGACY_MAGIC:
+        return tree, reader.texts
+    trees = []
+    readers = [reader]
+    for _ in range(4):
+        readers.append(Reader(content, readers[-1].file.tell(), budget))
+        trees.append(readers[-1].load())
+    _, _, tree, keys = trees
+    after = readers[-1]
+    for key in require_type(keys, list):
+        storage = readers[3].storages[require_type(key, str)]
+        (count,) = struct.unpack("<q", after.file.read(8))
+        storage.content = after.take_bytes(count * np.dtype(STORAGES[storage.kind] or "<f2").itemsize)
+    return tree, readers[3].texts
 
 
 LeafFunction: TypeAlias = Callable[[str, Value], Value]
@@ -322,8 +314,7 @@ def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _M
         raise Refused("too much that is nested")
 
     def map_item(key: object, item: Value) -> Value:
-        word = key.decode("latin-1") if isinstance(key, bytes) else str(key)
-        return map_leaves(item, act, budget, deepest - 1, f"{name}.{word}" if name else word)
+        return map_leaves(item, act, budget, deepest - 1, f"{name}.{key}" if name else str(key))
 
     if isinstance(tree, dict):
         return {key: map_item(key, item) for key, item in tree.items()}
@@ -333,34 +324,3 @@ def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _M
     if isinstance(leaf, dict | list | tuple) or (isinstance(leaf, Call) and leaf is not tree):
         return map_leaves(leaf, act, budget, deepest - 1, name)
     return act(name, leaf)
-
-
-def _encode_string(content: bytes) -> bytes:
-    """Encode a text of Python 2."""
-    return pickle.BINSTRING + struct.pack("<i", len(content)) + content
-
-
-def _encode_unicode(content: bytes) -> bytes:
-    """Encode bytes as Python 3 does for Python 2, as a text of Latin-1."""
-    text = content.decode("latin-1").encode()
-    return pickle.BINUNICODE + struct.pack("<I", len(text)) + text
-
-
-_BYTES = (pickle.SHORT_BINBYTES, pickle.BINBYTES, pickle.BINBYTES8, pickle.BYTEARRAY8)
-_TEXTS = (
-    pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
-    pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
-)  # fmt: skip
-_HANDLERS: dict[int, Callable[[Any], None]] = {
-    **{code: action for code, action in _UNPICKLER.dispatch.items() if bytes([code]) not in _REFUSED_OPCODES},
-    **{opcode[0]: Reader._read_bytes for opcode in _BYTES},
-    **{opcode[0]: Reader._read_text for opcode in _TEXTS},
-    pickle.FRAME[0]: Reader._skip_frame,
-    pickle.STACK_GLOBAL[0]: Reader._name,
-    pickle.REDUCE[0]: Reader._reduce,
-    pickle.NEWOBJ[0]: Reader._new_object,
-    pickle.BUILD[0]: Reader._build,
-    pickle.DICT[0]: Reader._dict,
-    pickle.SETITEM[0]: Reader._set_item,
-    pickle.SETITEMS[0]: Reader._set_items,
-}

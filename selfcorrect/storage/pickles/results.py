@@ -8,6 +8,8 @@ except the numbers that changed. If two names share an array, it changes under b
 import gzip
 import io
 import math
+import pickle
+import struct
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -21,9 +23,8 @@ from ...core.errors import InputError, shorten_message
 from ..files.arrays import NUMERIC, read_npz, read_shapes, skip_to_objects, write_npz
 from ..files.limits import Budget, check_unpacked, open_file, read_bytes, unpack
 from ..files.writing import replacing
-from .arrays import Array
 from .reader import map_leaves, read_tree, refuse_damage
-from .values import Content, Span, Value
+from .values import Text, Value
 
 _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compress, b"\x78": zlib.compress}
 """Functions that compress as joblib does, by the first bytes of a file."""
@@ -146,28 +147,45 @@ class _PickledResults(Results):
             entries: Entries of PyTorch's archive, the pickle first, instead of the content.
         """
         self.path = path
-        self._entries = {"": content} if entries is None else entries
+        self._entries = entries or {"": content}
+        self._start = start
         self._pack = pack
         self.numbers: dict[str, float] = {}
-        self._arrays: dict[str, Array] = {}
-        self._budget = Budget(path, stored=path.stat().st_size)
         others: set[str] = set()
         with refuse_damage(path):
-            self._budget.take(sum(map(len, self._entries.values())))
-            first = next(iter(self._entries))
-            storages = {}
-            for name, entry in self._entries.items():
-                if name.startswith(folder := _storage_folder(first)):
-                    storages[name.removeprefix(folder)] = Content(entry, Span(0, len(entry), entry=name))
-            tree = read_tree(self._entries[first], start, self._budget, None if entries is None else storages)
-            map_leaves(tree, partial(self._note_leaf, others), self._budget)
+            self._arrays, _ = self._find_arrays(self._entries, others)
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
         self.others = frozenset(others)
+
+    def _find_arrays(
+        self, entries: Mapping[str, bytes | bytearray], others: set[str]
+    ) -> tuple[dict[str, np.ndarray], list[Text]]:
+        """Return the arrays in the entries, as views, and the texts of the pickle; note the names of other values."""
+        self._budget = Budget(self.path, stored=self.path.stat().st_size)
+        self._budget.take(sum(map(len, entries.values())))
+        first = next(iter(entries))
+        storages = None
+        if first:
+            folder = f"{first.removesuffix('data.pkl')}data/"
+            storages = {name.removeprefix(folder): memoryview(entry) for name, entry in entries.items()}
+        tree, texts = read_tree(entries[first], self._start, self._budget, storages)
+        arrays: dict[str, np.ndarray] = {}
+        map_leaves(tree, partial(self._note_leaf, arrays, others), self._budget)
+        return arrays, texts
+
+    def _note_leaf(self, arrays: dict[str, np.ndarray], others: set[str], name: str, leaf: Value) -> None:
+        """Record an array or a number, or the name of another value."""
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind in NUMERIC:
+            arrays[name] = leaf
+        elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):
+            self.numbers[name] = float(leaf) if not isinstance(leaf, int) or abs(leaf) < 2**1000 else math.inf
+        else:
+            others.add(name)
 
     def array(self, name: str) -> np.ndarray:
         array = self._arrays[name]
         self._budget.take(array.nbytes)
-        return array.view().copy()
+        return array.copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
         """Write a file like this file with other numbers, of the same shapes, under some names.
@@ -176,60 +194,43 @@ class _PickledResults(Results):
             InputError: A shape differs, or two names share numbers that are to differ.
         """
         del frames
-        buffers: dict[Content, bytearray] = {}
+        entries = {name: bytearray(entry) for name, entry in self._entries.items()}
+        arrays, texts = self._find_arrays(entries, set())
         for name, array in changed.items():
-            window = self._arrays[name]
-            if array.shape != window.shape:
+            if array.shape != self.shapes[name]:
                 raise InputError(
-                    f"{target}: {name} of {self.path.name} has shape {window.shape}, "
+                    f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
                     f"and {array.shape} does not fit there"
                 )
-            if window.content not in buffers:
-                buffers[window.content] = bytearray(window.content.payload)
-            window.view(buffers[window.content])[...] = array
+            arrays[name][...] = array
         for name, array in changed.items():
-            window = self._arrays[name]
-            written = window.view(buffers[window.content])
-            if not np.array_equal(written, array.astype(window.dtype), equal_nan=window.dtype.kind in "fc"):
+            written = arrays[name]
+            if not np.array_equal(written, array.astype(written.dtype), equal_nan=written.dtype.kind in "fc"):
                 raise InputError(f"{target}: {name} of {self.path.name} shares its numbers with another array")
-        content = self._replace_bytes({content: bytes(buffer) for content, buffer in buffers.items()})
+        first = next(iter(entries))
+        content = _replace_texts(entries.pop(first), texts)
+        if first:
+            content = _pack_torch_archive({first: content, **entries})
         with replacing(target) as temporary:
             temporary.write_bytes(self._pack(content))
 
-    def _replace_bytes(self, new_bytes: Mapping[Content, bytes]) -> bytes:
-        """Return the file with other bytes in some places."""
-        pieces = {name: [entry] for name, entry in self._entries.items()}
-        for content in sorted(new_bytes, key=lambda content: -_place_of(content).start):  # from the end
-            place = _place_of(content)
-            first, *rest = pieces[place.entry]
-            pieces[place.entry] = [first[: place.start], place.encode(new_bytes[content]), first[place.end :], *rest]
-        entries = {name: b"".join(parts) for name, parts in pieces.items()}
-        return entries[""] if "" in entries else _pack_torch_archive(entries)
 
-    def _note_leaf(self, others: set[str], name: str, leaf: Value) -> None:
-        """Record an array or a number, or the name of another value."""
-        if isinstance(leaf, Array) and leaf.dtype.kind in NUMERIC:
-            self._arrays[name] = leaf
-        elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):
-            self.numbers[name] = float(leaf) if not isinstance(leaf, int) or abs(leaf) < 2**1000 else math.inf
-        else:
-            others.add(name)
+def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
+    """Return a pickle whose texts hold the bytes that they were changed to, each in the opcode for any text."""
+    pieces = []
+    end = 0
+    for text in texts:
+        if text.buffer is not None and text.buffer != text.encode("latin-1"):
+            encoded = text.buffer.decode("latin-1").encode()
+            pieces += [content[end : text.start], pickle.BINUNICODE, struct.pack("<I", len(encoded)), encoded]
+            end = text.end
+    return b"".join([*pieces, content[end:]])
 
 
-def _place_of(content: Content) -> Span:
-    """Return the place of bytes in the file; bytes without a place hold no numbers."""
-    return content.place or Span(0, 0)
-
-
-def _storage_folder(pickle: str) -> str:
-    """Return the beginning of the names of storages in PyTorch's archive, from the name of its pickle."""
-    return f"{pickle.removesuffix('data.pkl')}data/"
-
-
-def _pack_torch_archive(entries: Mapping[str, bytes]) -> bytes:
+def _pack_torch_archive(entries: Mapping[str, bytes | bytearray]) -> bytes:
     """Return PyTorch's archive with some entries by name; its pickle is the first."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, entry in entries.items():
-            archive.writestr(zipfile.ZipInfo(name), entry)
+            archive.writestr(zipfile.ZipInfo(name), bytes(entry))
     return file.getvalue()

@@ -1,16 +1,10 @@
-"""Values of pickles as trees, and the places of bytes and texts in the file."""
+"""Values of pickles as trees: what the file holds, and calls that are not made."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Value: TypeAlias = Any
-"""None, bool, int, float, `Text`, `Content`, list, tuple, dict, `Name`, `Call` or `Storage`."""
-
-STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-"""Kinds of PyTorch's storages."""
-SPARSE = ("csc", "csr", "coo")
-"""Kinds of SciPy's sparse matrices."""
+"""None, bool, int, float, `Text`, memoryview (bytes of the file), list, tuple, dict, `Name`, `Call` or `Storage`."""
 
 
 class Refused(ValueError):
@@ -20,36 +14,25 @@ class Refused(ValueError):
 def require_type(value: Value, kind: Any) -> Value:
     """Return a value of the file; ValueError if it is not of a type."""
     if not isinstance(value, kind):
-        name = getattr(kind, "__name__", "an object").lower()
-        raise ValueError(f"expected {name}, got {type(value).__name__.lower()}")
+        raise ValueError(f"expected {kind.__name__.lower()}, got {type(value).__name__.lower()}")
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Bytes of a file that other bytes may replace."""
-
-    start: int
-    end: int
-    encode: Callable[[bytes], bytes] = bytes
-    """Function that encodes new bytes as the file needs them there."""
-    entry: str = ""
-    """Name of an entry of an archive, "" for a file that is no archive."""
-
-
 class Text(str):
-    """A text, and its place in the file."""
+    """A text, in which Python 2 and old pickles keep bytes, and its place in the file."""
 
-    __slots__ = ("place",)
-    place: Span
+    __slots__ = ("buffer", "end", "start")
+    buffer: bytearray | None
+    """The bytes, which may be changed; None if nobody asked for them."""
+    start: int
+    """Position of its opcode in the file."""
+    end: int
 
-
-@dataclass(eq=False, slots=True)
-class Content:
-    """Bytes, and their place in the file; None for bytes that the file does not hold as they are."""
-
-    payload: bytes
-    place: Span | None = None
+    def as_bytes(self) -> memoryview:
+        """Return the bytes, the same bytes at each call."""
+        if self.buffer is None:
+            self.buffer = bytearray(self.encode("latin-1"))
+        return memoryview(self.buffer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +55,6 @@ class Call:
 class Storage:
     """Numbers of a PyTorch file, which are stored beside its pickle."""
 
-    kind: Name
-    content: Content
-    start: int = 0
-    """Position of the numbers in the content."""
-    size: int = 0
-    """Bytes of the numbers."""
+    kind: str
+    """Class of PyTorch, such as "FloatStorage"."""
+    content: memoryview
