@@ -7,13 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
-from selfcorrect.preferences.choices import Choice
+from selfcorrect.experiments.curation.choices import Choice, RatingStudy
 
 
-def write_choices(path: Path, study: RatingStudy, items: Iterable[RatedItem], choices: Iterable[Choice]) -> Path:
-    """Write choices about common pairs, each made in 2 s."""
-    lines: list[dict] = [{"study": asdict(study)}, *({"item": asdict(item)} for item in items)]
-    lines += [{"choice": {**asdict(choice), "seconds": 2.0, "common": True}} for choice in choices]
+def write_choices(path: Path, study: RatingStudy, choices: Iterable[Choice]) -> Path:
+    lines = [{"study": asdict(study)}, *({"choice": asdict(choice)} for choice in choices)]
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return path

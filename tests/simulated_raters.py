@@ -6,10 +6,15 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from selfcorrect.preferences.choices import Answer, Choice
+from selfcorrect.experiments.curation.choices import Answer, Choice
 
 RARELY = -3.0
 """Logarithm of Davidson's ν with which few answers are ties."""
+
+
+def choose(rater: str, left: str, right: str, answer: Answer) -> Choice:
+    """A choice about a common pair, made in 2 s."""
+    return Choice(rater, left, right, answer, seconds=2.0, common=True)
 
 
 def answers(
@@ -23,7 +28,7 @@ def answers(
 ) -> list[Choice]:
     """What a rater says about pairs, left and right, whose strengths are in logits."""
     return [
-        Choice(rater, left, right, _answer(strengths[left] - strengths[right] + side, tie, random))
+        choose(rater, left, right, _answer(strengths[left] - strengths[right] + side, tie, random))
         for left, right in pairs
     ]
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +55,7 @@ class CurateCommand:
 
     def run(self) -> None:
         """Write the page, or report saved choices."""
-        from ..curation.choices_file import SUFFIX
+        from ..curation.choices import SUFFIX
 
         if not self.sources:
             raise SettingError("nothing to compare; name a run folder, at least two motion files, or saved choices")
@@ -74,19 +74,21 @@ class CurateCommand:
             raise SettingError("saved choices take only out and overwrite; all other options are for pages")
         must_exist(self.sources)
         check_output(self.out, self.overwrite, self.sources)
-        from selfcorrect.storage.files.strict_json import to_json
+        from selfcorrect.storage.files.strict_json import as_json, to_json
         from selfcorrect.storage.files.writing import write_atomically
 
-        from ..curation.choices_file import read_ratings
-        from ..curation.summary import summarize_ratings
+        from ..curation.choices import read_ratings
+        from ..curation.summary import format_summary, summarize_ratings
         from ..studies.summary import format_rows
 
         summary = summarize_ratings(read_ratings(*self.sources))
-        print(summary.to_text())
+        print(format_summary(summary))
         if self.out is not None:
             is_csv = self.out.suffix.lower() == ".csv"
-            text = format_rows(summary.samples) if is_csv else json.dumps(to_json(summary.to_json()), indent=1) + "\n"
-            write_atomically(self.out, text, overwrite=self.overwrite)
+            text = (
+                format_rows(summary["samples"]) if is_csv else json.dumps(to_json(as_json(summary, asdict)), indent=1)
+            )
+            write_atomically(self.out, text.rstrip() + "\n", overwrite=self.overwrite)
             print(self.out)
 
     def _write_page(self) -> None:

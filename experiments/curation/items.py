@@ -20,7 +20,7 @@ from selfcorrect.storage.files.digests import make_titles
 from selfcorrect.storage.files.strict_json import read_json
 from selfcorrect.storage.runs.run_folder import CONFIG
 
-from .choices_file import RatedItem
+from .choices import RatedItem
 from .features import features_or_none
 
 MOST_ITEMS = 500
@@ -51,7 +51,7 @@ def collect_items(
         InputError: There is nothing to compare, or too much.
     """
     sources = ", ".join(map(str, paths))
-    runs = [path for path in paths if path.is_dir() and _find_arms(path)]
+    runs = [path for path in paths if _has_generations(path)]
     if not runs:
         if generation is not None:
             raise InputError(f"{sources}: no run, so there is no generation {generation}; leave out generation")
@@ -59,7 +59,7 @@ def collect_items(
     elif len(paths) > 1:
         raise InputError(f"{runs[0]}: curate one run at a time, or motion files")
     else:
-        found_items = _collect_from_run(runs[0].resolve(), samples, generation, stream)
+        found_items = _generate_motions(runs[0].resolve(), samples, generation, stream)
     items = list({item.rated.id: item for item in found_items}.values())
     if len(items) < 2:
         raise InputError(f"{sources}: two different samples are needed to compare, got {len(items)}")
@@ -89,24 +89,12 @@ def _make_motion_item(motion: Motion, name: str, source: str, label: str) -> Ite
     return Item(RatedItem(digest, name, source, label, features_or_none(motion)), motion)
 
 
-def _find_arms(folder: Path) -> list[Path]:
-    """Return the folders at and below a folder that hold generations."""
-    return sorted({path.parent for path in folder.rglob("generation-[0-9]*") if path.is_dir()})
+def _has_generations(path: Path) -> bool:
+    return path.is_dir() and next(path.rglob("generation-[0-9]*"), None) is not None
 
 
-def _collect_from_run(folder: Path, samples: int, generation: int | None, stream: Stream) -> Iterator[Item]:
-    arms = _find_arms(folder)
-    for root in (folder, *folder.parents):
-        config = root / CONFIG
-        if config.is_file() and "comparisons" in read_json(config):
-            return _generate_motions(root, arms, samples, generation, stream)
-    raise InputError(f"{folder}: no run of `selfcorrect motion`, whose models generate the motions to compare")
-
-
-def _generate_motions(
-    root: Path, arms: Sequence[Path], samples: int, generation: int | None, stream: Stream
-) -> Iterator[Item]:
-    """Sample the same labels from the models of arms. Of several seeds, the lowest that has one of the arms is used."""
+def _generate_motions(folder: Path, samples: int, generation: int | None, stream: Stream) -> Iterator[Item]:
+    """Sample the same labels from the models of the arms in a folder, of the lowest seed in it."""
     import torch
 
     from selfcorrect.storage.files.digests import read_sealed
@@ -116,32 +104,30 @@ def _generate_motions(
     from ..motion.study import motion_runs
     from ..motion.task import motion_task, trained_model
 
-    settings = settings_from_config(read_sealed(root / CONFIG))
-    places = {}
-    for run in motion_runs(settings, root):
+    configs = [root / CONFIG for root in (folder, *folder.parents) if (root / CONFIG).is_file()]
+    config = next((config for config in configs if "comparisons" in read_json(config)), None)
+    if config is None:
+        raise InputError(f"{folder}: no run of `selfcorrect motion`, whose models generate the motions to compare")
+    settings = settings_from_config(read_sealed(config))
+    places = []
+    for run in motion_runs(settings, config.parent):
         for arm in settings.arms[run.task]:
-            places[run.arm_folder(arm)] = (run, arm)
-    places = {folder: places[folder] for folder in arms if folder in places}
-    if not places:
-        raise InputError(f"{root}: none of the arms of this run is in the folder that was named")
-    seed = min(run.seed for run, _ in places.values())
-    places = {folder: (run, arm) for folder, (run, arm) in places.items() if run.seed == seed}
-    per_label = max(1, round(PER_LABEL / len(places)))
-    for folder, (run, arm) in places.items():
+            if run.arm_folder(arm).is_relative_to(folder) and _has_generations(run.arm_folder(arm)):
+                places.append((run, arm))
+    seed = min((run.seed for run, _ in places), default=None)
+    places = [(run, arm) for run, arm in places if run.seed == seed]
+    per_label = max(1, round(PER_LABEL / max(len(places), 1)))
+    for run, arm in places:
         task = motion_task(settings, run.task, run.stream)
         names = task.data.training.label_names
         count = min(len(names), max(1, round(samples / len(places) / per_label)))
         labels = torch.linspace(0, len(names) - 1, count).round().long().repeat(per_label)
-        number = _check_generation(FolderReader(folder).latest, generation, folder)
-        model = trained_model(task, arm, folder, number)
+        latest = FolderReader(run.arm_folder(arm)).latest
+        number = latest if generation is None else generation
+        if not 0 <= number <= latest:
+            raise InputError(f"{run.arm_folder(arm)}: has generations 0 to {latest}, asked for {generation}")
+        model = trained_model(task, arm, run.arm_folder(arm), number)
         batch = task.codec.decode(model.sample(labels, stream.child("curate", run.task, arm.name)))
         source = f"{run.task} {arm.label}, generation {number}"
         for row, label in enumerate(labels.tolist()):
             yield _make_motion_item(batch[row], f"{names[label]} {row}", source, names[label])
-
-
-def _check_generation(latest: int, requested: int | None, folder: Path) -> int:
-    """Return the generation to use, the latest generation by default."""
-    if requested is not None and not 0 <= requested <= latest:
-        raise InputError(f"{folder}: has generations 0 to {latest}, asked for {requested}")
-    return latest if requested is None else requested

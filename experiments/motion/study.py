@@ -22,15 +22,15 @@ from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.preferences.reward import Reward
 from selfcorrect.remedies.spectrum import restore_energy
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
+from ..curation.loops import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
+from ..curation.reward import Reward
 from ..jobs.identities import IdentityFile, identity_of_data
 from ..jobs.run import use_one_thread
-from ..remedies.people import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
 from ..remedies.remedies import RemedyInputs, with_place, with_remedy
 from ..studies.arms import ArmSettings
 from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs

@@ -21,7 +21,6 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.remedies.inside_sampler import corrected_inside
 from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
 
-from .people import choose_by_raters
 from .table import PLACES, REMEDIES
 
 
@@ -108,11 +107,6 @@ def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
         return apply_corrector(own, correction, stream).samples
 
     return task, replace(arm, fitting=extrapolate(0.5, rework, arm.fitting))
-
-
-def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Take, of four draws, the draw that people would choose."""
-    return task, replace(arm, bias=choose_by_raters(inputs.raters))
 
 
 # ---------------------------------------------------------------- places of the corrector

@@ -114,7 +114,7 @@ REMEDIES = Registry(
         ),
         RemedyRow(
             "preferred",
-            f"{_BUILT}:preference",
+            "selfcorrect.experiments.curation.loops:preference",
             "Sampling bias: of four draws the draw that people would choose; needs --ratings.",
             knows="choices of people, generalised by six features",
             cost="4 × samples",

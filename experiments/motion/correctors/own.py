@@ -27,11 +27,11 @@ from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.corrector_interface.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import EndedError, report_place
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
+from ...curation.reward import Reward
 from .own_function import (
     FUNCTION,
     OwnFunction,

@@ -126,7 +126,7 @@ CORRECTORS = Registry(
         ),
         CorrectorRow(
             "people",
-            "selfcorrect.experiments.remedies.people:people",
+            "selfcorrect.experiments.curation.loops:people",
             "Verifier: rejects what people would like less than usual samples of generation 0; needs --ratings.",
             knows="choices of people, generalised by six features",
             rated=True,

@@ -1,12 +1,12 @@
 """Preferences of people in a loop of motions: a bias of its sampling, and a verifier of its samples.
 
-Both judge samples that nobody rated, by the reward that `selfcorrect.preferences.reward` fits on features.
+Both judge samples that nobody rated, by a reward on features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,21 +18,21 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.loop.bias import Bias, Sampler, Score, best_of
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.bias import Score, best_of
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.preferences.reward import Reward
 from selfcorrect.storage.files.digests import compute_digest, encode_sealed, read_sealed
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
-from ..curation.choices_file import read_ratings
-from ..curation.features import MOTION_FEATURES, reward_features
-from ..curation.summary import fit_ratings_reward
+from .choices import read_ratings
+from .features import MOTION_FEATURES, reward_features
+from .reward import Reward, fit_reward
 
 if TYPE_CHECKING:
     from ..motion.correctors.own import CorrectorInputs
+    from ..remedies.remedies import RemedyInputs, TaskArm
 
 WHO = "what people preferred"
 _DRAWS = 4
@@ -44,7 +44,7 @@ _PER_LABEL = 32
 
 def reward_in(path: Path) -> Reward:
     """Return the reward of a file of choices, or a folder of them; InputError for too few choices of motions."""
-    reward = fit_ratings_reward(read_ratings(path))
+    reward = fit_reward(read_ratings(path))
     if reward.features != MOTION_FEATURES:
         raise InputError(f"{path}: its features are {', '.join(reward.features)}, not those of this version")
     return reward
@@ -80,17 +80,14 @@ def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:
     return tuple(score_of(rater) for rater in range(len(reward.raters)))
 
 
-def choose_by_raters(raters: tuple[Score, ...]) -> Bias:
-    """Return a bias that takes, of four draws, the draw that a random rater chooses with the fitted probabilities.
+def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Take, of four draws, the draw that a random rater chooses with the fitted probabilities.
 
-    The bias is `best_of` with choice noise 1: a Plackett–Luce choice by rewards in logits. Without raters the bias
-    raises SettingError when it is used.
+    A Plackett–Luce choice by rewards in logits: `best_of` with choice noise 1.
     """
-    return best_of(_DRAWS, *raters, choice_noise=1.0) if raters else _require_ratings
-
-
-def _require_ratings(model: GenerativeModel, parents: Samples) -> Sampler:
-    raise SettingError("the remedy preferred needs --ratings, choices of `selfcorrect curate`")
+    if not inputs.raters:
+        raise SettingError("the remedy preferred needs --ratings, choices of `selfcorrect curate`")
+    return task, replace(arm, bias=best_of(_DRAWS, *inputs.raters, choice_noise=1.0))
 
 
 def people(inputs: CorrectorInputs) -> Corrector:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
 from rating_files import write_choices
+from simulated_raters import choose
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy, RecordedChoice, read_ratings
-from selfcorrect.preferences.choices import Choice
+from selfcorrect.experiments.curation.choices import RatedItem, RatingStudy, read_ratings
 
-STUDY = RatingStudy("Which one?", ("jerk",))
-recorded = partial(RecordedChoice, seconds=2.0, common=True)
-ITEMS = [RatedItem(sample, f"walk {sample}", "run", "walk", (0.5,)) for sample in "abc"]
+ITEMS = tuple(RatedItem(sample, f"walk {sample}", "run", "walk", (0.5,)) for sample in "abc")
+STUDY = RatingStudy("Which one?", ("jerk",), ITEMS)
 
 
 def test_files_of_several_raters_are_read_together_joined_or_from_a_folder(tmp_path: Path) -> None:
-    ada = write_choices(tmp_path / "ada.jsonl", STUDY, ITEMS, [Choice("ada", "a", "b", "left")])
-    bob = write_choices(tmp_path / "bob.jsonl", STUDY, ITEMS, [Choice("bob", "b", "a", "tie")])
+    ada = write_choices(tmp_path / "ada.jsonl", STUDY, [choose("ada", "a", "b", "left")])
+    bob = write_choices(tmp_path / "bob.jsonl", STUDY, [choose("bob", "b", "a", "tie")])
     ratings = read_ratings(ada, bob)
-    assert ratings.choices == [recorded("ada", "a", "b", "left"), recorded("bob", "b", "a", "tie")]
+    assert ratings.choices == [choose("ada", "a", "b", "left"), choose("bob", "b", "a", "tie")]
     assert ratings.items == {item.id: item for item in ITEMS}
     assert read_ratings(tmp_path).choices == ratings.choices
     joined = tmp_path / "joined"
@@ -30,32 +28,33 @@ def test_files_of_several_raters_are_read_together_joined_or_from_a_folder(tmp_p
 
 
 def test_the_last_answer_of_a_rater_about_a_pair_counts(tmp_path: Path) -> None:
-    first = write_choices(tmp_path / "1.jsonl", STUDY, ITEMS, [Choice("ada", "a", "b", "left")])
+    first = write_choices(tmp_path / "1.jsonl", STUDY, [choose("ada", "a", "b", "left")])
     again = [
-        recorded("ada", "b", "a", "right"),
-        recorded("ada", "a", "c", "tie"),
-        recorded("ada", "a", "b", "reject both"),
+        choose("ada", "b", "a", "right"),
+        choose("ada", "a", "c", "tie"),
+        choose("ada", "a", "b", "tie"),
     ]
-    second = write_choices(tmp_path / "2.jsonl", STUDY, ITEMS, again)
+    second = write_choices(tmp_path / "2.jsonl", STUDY, again)
     assert read_ratings(first, second).choices == again[1:]
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", r"line 5: not JSON|line 5, line 1: not JSON"),
-        ("[1]", "line 5: expected study, item, choice"),
-        ('{"choice": {"rater": "ada"}}', "line 5: choice: left is missing"),
+        ("{", r"line 2: not JSON|line 2, line 1: not JSON"),
+        ("[1]", "line 2: expected study, choice"),
+        ('{"choice": {"rater": "ada"}}', "line 2: choice: left is missing"),
         ('{"choice": {"rater": "ada", "left": "a", "right": "x", "answer": "tie", "seconds": 1, "common": false}}',
-         "line 5: a choice between two samples of the lines above"),
+         "line 2: a choice between two samples of the lines above"),
         ('{"choice": {"rater": "ada", "left": "a", "right": "b", "answer": "yes", "seconds": 1, "common": false}}',
-         "line 5: choice: answer"),
-        ('{"item": {"id": "d", "name": "", "source": "", "label": "", "features": [NaN]}}', "not finite"),
-        ('{"study": {"question": "?", "features": []}}', "choices of one study are expected"),
+         "line 2: choice: answer"),
+        ('{"study": {"question": "?", "features": [], "items": [{"id": "d", "name": "", "source": "", "label": "", '
+         '"features": [NaN]}]}}', "not finite"),
+        ('{"study": {"question": "?", "features": [], "items": []}}', "choices of one study are expected"),
     ],
 )  # fmt: skip
 def test_a_damaged_line_is_named(tmp_path: Path, line: str, message: str) -> None:
-    path = write_choices(tmp_path / "ada.jsonl", STUDY, ITEMS, [])
+    path = write_choices(tmp_path / "ada.jsonl", STUDY, [])
     path.write_text(path.read_text() + line + "\n")
     with pytest.raises(InputError, match=message):
         read_ratings(path)
@@ -63,7 +62,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str, message: str) -> Non
 
 def test_files_without_answers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nobody has answered yet"):
-        read_ratings(write_choices(tmp_path / "ada.jsonl", STUDY, ITEMS, []))
+        read_ratings(write_choices(tmp_path / "ada.jsonl", STUDY, []))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"has no \.jsonl files"):
         read_ratings(tmp_path / "empty")

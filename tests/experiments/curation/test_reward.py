@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from simulated_raters import answers, random_pairs
 
-from selfcorrect.preferences.choices import Choice
-from selfcorrect.preferences.reward import fit_reward, predicted_share
+from selfcorrect.experiments.curation.choices import Choice, RatedItem, Ratings
+from selfcorrect.experiments.curation.reward import fit_reward, predicted_share
 
 WEIGHTS = np.array([1.5, -0.8, 0.0])
 NAMES = ("first", "second", "third")
+
+
+def rate(choices: list[Choice], features: dict[str, np.ndarray]) -> Ratings:
+    items = {key: RatedItem(key, key, "", "", tuple(values.tolist())) for key, values in features.items()}
+    names = NAMES if len(next(iter(features.values()))) == 3 else tuple(map(str, range(25)))
+    return Ratings("choices.jsonl", names, items, choices)
 
 
 def study(
@@ -25,9 +31,8 @@ def study(
 
 def test_it_recovers_the_weights_of_taste() -> None:
     features, choices = study(0, 1500)
-    reward = fit_reward(choices, features, NAMES)
-    scale = np.array(reward.deviations) / 2.0
-    np.testing.assert_allclose(np.array(reward.common) / scale, WEIGHTS, atol=0.25)
+    reward = fit_reward(rate(choices, features))
+    np.testing.assert_allclose(np.array(reward.common) * 2.0, WEIGHTS, atol=0.25)
     assert reward.raters == ("ada",)
     assert reward.choices == len(choices)
 
@@ -36,20 +41,20 @@ def test_it_judges_samples_that_nobody_rated() -> None:
     features, choices = study(1, 300)
     unseen = np.random.default_rng(9).normal(3.0, 2.0, (400, 3))
     true = (unseen - 3.0) @ WEIGHTS
-    assert np.corrcoef(fit_reward(choices, features, NAMES).joint_reward(unseen), true)[0, 1] > 0.95
+    assert np.corrcoef(fit_reward(rate(choices, features)).joint_reward(unseen), true)[0, 1] > 0.95
 
 
 def test_it_prefers_neither_of_two_samples_with_equal_features() -> None:
     features, choices = study(2, 100)
     same = np.tile(features["s00"], (2, 1))
-    first, second = fit_reward(choices, features, NAMES).joint_reward(same)
+    first, second = fit_reward(rate(choices, features)).joint_reward(same)
     assert first == second
 
 
 def test_raters_of_opposite_taste_keep_theirs_and_cancel_in_common() -> None:
     features, ada = study(3, 300)
     _, bob = study(3, 300, -WEIGHTS, "bob")
-    reward = fit_reward([*ada, *bob], features, NAMES)
+    reward = fit_reward(rate([*ada, *bob], features))
     first, second = reward.rater_rewards(np.array(list(features.values())))
     assert np.corrcoef(first, second)[0, 1] < -0.9
     assert np.abs(reward.common).max() < 0.3 < np.abs(reward.weights).max()
@@ -60,8 +65,8 @@ def test_how_well_it_predicts_is_measured_on_samples_that_it_has_not_seen() -> N
     noise = {
         sample: np.random.default_rng(int(sample[1:])).normal(size=25) for sample in features
     }  # many would fit what was seen
-    telling = predicted_share(choices, features)
-    silent = predicted_share(choices, noise)
+    telling = predicted_share(rate(choices, features))
+    silent = predicted_share(rate(choices, noise))
     assert telling.low > 0.65
     assert silent.low < 0.5 < silent.high + 0.1
     assert silent.estimate < 0.6
@@ -70,10 +75,10 @@ def test_how_well_it_predicts_is_measured_on_samples_that_it_has_not_seen() -> N
 
 def test_too_few_choices_are_refused_and_measure_nothing() -> None:
     features, choices = study(5, 9)
-    with pytest.raises(ValueError, match="at least 10 comparisons of samples with features, got 9"):
-        fit_reward(choices, features, NAMES)
-    assert np.isnan(predicted_share(choices, features).estimate)
+    with pytest.raises(ValueError, match="needs at least 10 comparisons of motions whose features are known, got 9"):
+        fit_reward(rate(choices, features))
+    assert np.isnan(predicted_share(rate(choices, features)).estimate)
+    unmeasured = {sample: np.zeros(0) for sample in features}
+    ratings = Ratings("choices.jsonl", NAMES, rate(choices, unmeasured).items, study(5, 40)[1])
     with pytest.raises(ValueError, match="got 0"):
-        fit_reward(study(5, 40)[1], {}, NAMES)
-    with pytest.raises(ValueError, match=r"shape \(N, 3\), got \(2, 2\)"):
-        fit_reward(study(5, 40)[1], features, NAMES).joint_reward(np.zeros((2, 2)))
+        fit_reward(ratings)

@@ -17,30 +17,35 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.experiments import cli
-from selfcorrect.experiments.curation.choices_file import RatedItem, RatingStudy
+from selfcorrect.experiments.curation.choices import RatedItem, RatingStudy
 from selfcorrect.experiments.curation.features import MOTION_FEATURES, reward_features
+from selfcorrect.experiments.curation.loops import (
+    keep_reward,
+    kept_reward,
+    people,
+    preference,
+    raters_of,
+    reward_in,
+)
+from selfcorrect.experiments.curation.reward import Reward
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.motion.task import motion_task
-from selfcorrect.experiments.remedies.people import (
-    choose_by_raters,
-    keep_reward,
-    kept_reward,
-    people,
-    raters_of,
-    reward_in,
-)
+from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Arm, Task
+from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.preferences.reward import Reward
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
 STREAM = streams(0)
+TASK = Task(Gaussian.standard(2), Samples.real(torch.zeros(4, 2)), lambda candidate: {})
 SUNK = MOTION_FEATURES.index("penetration_m")
 
 
@@ -71,9 +76,8 @@ def codec_and_values() -> tuple[FeatureCodec, Tensor]:
 
 def reward(weight: float) -> Reward:
     weights = tuple(weight if row == SUNK else 0.0 for row in range(len(MOTION_FEATURES)))
-    ones = (1.0,) * len(weights)
     zeros = (0.0,) * len(weights)
-    return Reward(MOTION_FEATURES, zeros, ones, weights, ("ada", "bob"), (weights, zeros), 100)
+    return Reward(MOTION_FEATURES, weights, ("ada", "bob"), (weights, zeros), 100)
 
 
 def sunk_share(codec: FeatureCodec, values: Tensor) -> float:
@@ -99,7 +103,8 @@ def test_the_bias_draws_what_is_preferred(
     ada = raters_of(reward(weight), codec)[:1]
     labels = torch.arange(80) % 2
     parents = Samples.real(values, torch.arange(len(values)) % 2)
-    drawn = choose_by_raters(ada)(Drawn(values), parents)(labels, STREAM)
+    _, arm = preference(TASK, Arm(Replace(), 1), RemedyInputs(raters=ada))
+    drawn = arm.bias(Drawn(values), parents)(labels, STREAM)
     assert least <= sunk_share(codec, drawn) <= most
 
 
@@ -128,7 +133,7 @@ def test_without_ratings_both_say_what_is_missing(codec_and_values: tuple[Featur
     with pytest.raises(ValueError, match="people needs --ratings"):
         people(inputs(codec, values, None))
     with pytest.raises(ValueError, match="preferred needs --ratings"):
-        choose_by_raters(())(Drawn(values), Samples.real(values))
+        with_remedy(TASK, Arm(Replace(), 1), "preferred")
 
 
 def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_FEATURES, count: int = 40) -> Path:
@@ -137,13 +142,13 @@ def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_
     names = [f"s{number}" for number in range(12)]
     table = random.normal(-4, 1.5, (len(names), len(MOTION_FEATURES)))
     taste = dict(zip(names, (weight * table[:, SUNK]).tolist(), strict=True))
-    items = [RatedItem(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True)]
+    items = tuple(RatedItem(name, name, "", "", tuple(row)) for name, row in zip(names, table.tolist(), strict=True))
     choices = answers(taste, random_pairs(names, count, random), random)
-    return write_choices(path, RatingStudy("Which one?", features), items, choices)
+    return write_choices(path, RatingStudy("Which one?", features, items), choices)
 
 
 def test_choices_about_other_features_or_too_few_are_refused(tmp_path: Path) -> None:
-    assert reward_in(write_ratings(tmp_path / "r.jsonl", -1.0)).common[SUNK] < -0.5
+    assert reward_in(write_ratings(tmp_path / "r.jsonl", -1.0)).common[SUNK] < -0.3
     others = write_ratings(tmp_path / "other.jsonl", -1.0, tuple("abcdef"))
     with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not those of this version"):
         reward_in(others)
