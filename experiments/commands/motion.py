@@ -111,8 +111,6 @@ class MotionCommand:
             self._print_plan(settings)
             return 0
         self._check_engine(settings)
-        from selfcorrect.models.diffusion.model import choose_device
-        from selfcorrect.models.diffusion.sharing import process_count, process_group
         from selfcorrect.storage.runs.tracking import wandb_mode
 
         from ..motion.report import present_motion
@@ -121,29 +119,25 @@ class MotionCommand:
         from ..studies.run import run_study
 
         folder = place_of(self.out or self._default_folder())
-        where = Where(self._count_workers(process_count()), self.runner, self.where)
+        where = Where(default_workers() if self.workers is None else self.workers, self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = self.options
         study = make_motion_study(settings, self.preset, options)
-        with process_group(choose_device(options.device)) as leads:
-            if leads:
-                is_on_cluster = bool(self.where.cluster)
-                study = check_motion_study(
-                    study, settings, options, folder, ratings=self.axes.ratings, on_cluster=is_on_cluster
-                )
-                has_wandb = wandb_mode(self.log.wandb) != "off"
-                result = run_study(
-                    study,
-                    present_motion(study, settings, self.preset, options, films=has_wandb),
-                    folder,
-                    where,
-                    command=command,
-                    accept_changed=options.accept_changed,
-                    wandb=self.log.target,
-                )
-                print(f"\n{result}\n{folder / REPORT}")
-                return 1 if result.gaps else 0
-        return 0
+        study = check_motion_study(
+            study, settings, options, folder, ratings=self.axes.ratings, on_cluster=bool(self.where.cluster)
+        )
+        has_wandb = wandb_mode(self.log.wandb) != "off"
+        result = run_study(
+            study,
+            present_motion(study, settings, self.preset, options, films=has_wandb),
+            folder,
+            where,
+            command=command,
+            accept_changed=options.accept_changed,
+            wandb=self.log.target,
+        )
+        print(f"\n{result}\n{folder / REPORT}")
+        return 1 if result.gaps else 0
 
     def _check_engine(self, settings: MotionSettings) -> None:
         """Raise MissingExtraError if correctors need an engine that is not installed; tell of MuJoCo in its place."""
@@ -168,17 +162,6 @@ class MotionCommand:
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
         share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
         print(f"{share:.2g} × the generations that the preset trains, which costs {PRESET_ROWS[self.preset].cost}")
-
-    def _count_workers(self, training_processes: int) -> int:
-        """Return the number of processes that run jobs: 1 if several processes train together."""
-        if training_processes == 1:
-            return default_workers() if self.workers is None else self.workers
-        if self.workers not in (None, 1) or self.where.cluster or self.runner not in ("", "here"):
-            raise SettingError(
-                f"{training_processes} processes train together, one job at a time, in the first of them; "
-                "leave out workers, runner and cluster"
-            )
-        return 1
 
 
 def _count_generations(settings: MotionSettings) -> int:

