@@ -49,7 +49,7 @@ def read_animation(
     try:
         clip = replace(clip, notes=(*clip.notes, *check_bones(clip)))
         body = turn_upright(body_of(clip), reading.up, Y_UP)
-        check_units_agree(body.motion, reading)
+        check_units_agree(body.motion, clip.metres_per_unit, reading)
         return Animation(clip, body, refusal="")
     except InputError as error:
         return Animation(clip, turn_upright(body_of(clip), "y!", Y_UP), refusal=str(error))

@@ -45,7 +45,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
-    check_units_agree(seen.motion, reading)
+    check_units_agree(seen.motion, clip.metres_per_unit, reading)
     followers = find_followers(clip)
     notes = (*notes, *note_lone_helpers(clip, followers))
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):

@@ -41,11 +41,11 @@ def recognize_parts(motion: Motion) -> Motion:
 
 
 def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
-    """Return whether names leave a shoulder, elbow or knee open, or a limb bends at a joint between named joints."""
+    """Return whether names leave a joint of a limb open, or a limb bends at a joint between named joints."""
     skeleton = replace(motion.skeleton, parts=tuple(parts))
     for side, limb in product(SIDES, _LIMBS):
         joints = [skeleton.joint(f"{side}_{part}") for part in limb]
-        if any(joint is None for joint in joints[-3:-1]):
+        if any(joint is None for joint in joints[-3:]):
             return True
         for upper, lower in pairwise(joint for joint in joints if joint is not None):
             path = [upper, *skeleton.path_between(upper, lower)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from itertools import permutations
 
 import numpy as np
 
@@ -42,21 +41,18 @@ _CHAINS = {
 _FRAMES = 48
 """Number of frames that are looked at."""
 
-_METRIC_M = 1.0, 0.01, 0.001
-_IMPERIAL_M = 0.0254, 0.3048
-_UNIT_RATIOS = tuple(
-    {first_m / second_m for first_m, second_m in permutations((*_METRIC_M, *_IMPERIAL_M), 2)}
-    - {first_m / second_m for first_m, second_m in permutations(_IMPERIAL_M, 2)}
-)
-"""Ratios of two usual units, at least one of them metric."""
+_UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
+"""Units in which positions of roots come."""
+_RARE_UNITS = {"decimetres": 0.1}
+"""Units that are believed only of bodies whose feet move."""
 _ON_FLOOR = (-0.1, 0.2)
 """Heights of the lowest part of a body on a floor at 0, in lengths of a leg."""
 _LIES = 0.2
 """Height of the root above the lowest part, in lengths of a leg, below which the height tells nothing of the unit."""
-_SLIPS_LESS = 0.6
-"""Share of the standing feet's ways that is left in the right unit."""
 _STANDS = 0.1
 """Way of the feet, in lengths of a leg, below which a body stands all the time: its height alone is believed."""
+_TRAVELS = 0.2
+"""Way of the root up and down or along, over the feet's below the root, from which these tell the unit."""
 _STILL_M = 1e-4
 """Way between two frames that counts as none."""
 _MOST_FRAMES = 2048
@@ -125,11 +121,12 @@ def infer_unit(motion: Motion) -> tuple[float, str]:
     return unit_m, note
 
 
-def check_units_agree(motion: Motion, reading: Reading) -> None:
+def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> None:
     """Refuse a motion, y up, whose root moves in another unit than its bones: it is as much too high as too fast.
 
-    In the right unit the body is on a floor at 0, and the foot that stands moves less. A floor that the reading names
-    may be anywhere.
+    In the right unit the body is on a floor at 0, and the foot that stands moves less. Without a fault, ways change
+    with the unit; with one, they were as much too long or short: the limit is the mean of their logarithms. A floor
+    that the reading names may be anywhere.
 
     Raises:
         InputError: The positions fit the bones in another usual unit only; names it.
@@ -149,29 +146,38 @@ def check_units_agree(motion: Motion, reading: Reading) -> None:
     def is_on_floor(ratio: float) -> bool:
         return _ON_FLOOR[0] * leg_m < height_m / ratio - depth_m < _ON_FLOOR[1] * leg_m
 
-    likely_ratios = [ratio for ratio in _UNIT_RATIOS if is_on_floor(ratio)]
-    if is_on_floor(1.0) or not likely_ratios or depth_m < _LIES * leg_m:
+    if is_on_floor(1.0) or depth_m < _LIES * leg_m:
         return
     feet_m = positions_m[:, feet] - root_m[:, None]
     lower = feet_m[1:, :, 1].argmin(axis=1)
     foot_ways_m = np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
     lowest_ways_m = np.diff(feet_m[..., 1].min(axis=1))
     root_ways_m = np.diff(root_m, axis=0)
+    ways_m = np.array([np.abs(lowest_ways_m).mean(), norms(foot_ways_m).mean()])
 
     def measure_slips_m(ratio: float) -> np.ndarray:
         """Return the mean change of the lowest foot's height, and the mean way of the lower foot."""
         vertical_m = np.abs(root_ways_m[:, 1] / ratio + lowest_ways_m).mean()
         return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
 
-    slips_m = measure_slips_m(1.0)
-    shares = [(measure_slips_m(ratio) / slips_m).min() for ratio in likely_ratios]
-    share, ratio = min(zip(shares, likely_ratios, strict=True))
+    def measure_misfit(ratio: float) -> float:
+        """Return the slips in another unit over the slips as they are, 1 at the limit; infinity if the root rests."""
+        shares = measure_slips_m(ratio) / measure_slips_m(1.0)
+        root_travels_m = np.array([np.abs(root_ways_m[:, 1]).mean(), norms(root_ways_m[:, [0, 2]]).mean()])
+        travels = root_travels_m / ratio > _TRAVELS * ways_m
+        share = np.exp(np.log(shares[travels]).mean()) if travels.any() else np.inf
+        return float(share * np.sqrt(ratio))
+
     stands = float(norms(foot_ways_m).sum()) < _STANDS * leg_m
-    if share < _SLIPS_LESS or (stands and share < 1 / _SLIPS_LESS):
+    units_m = _UNITS if stands else _UNITS | _RARE_UNITS
+    ratios = {unit: bone_unit_m / unit_m for unit, unit_m in units_m.items()}
+    misfits = {unit: measure_misfit(ratio) for unit, ratio in ratios.items() if is_on_floor(ratio)}
+    unit = min(misfits, key=misfits.__getitem__, default="")
+    if unit and (stands or misfits[unit] < 1):
         raise InputError(
-            f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones: the hips are "
-            f"{height_m:.3g} m high over legs of {leg_m:.2f} m; multiply the bones or divide the positions by "
-            f"{ratio:.4g}, or name the floor (--floor)"
+            f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones ({unit}?): the "
+            f"hips are {height_m:.3g} m high over legs of {leg_m:.2f} m; multiply the bones or divide the positions by "
+            f"{ratios[unit]:.4g}, or name the floor (--floor)"
         )
 
 
