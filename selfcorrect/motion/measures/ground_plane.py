@@ -9,12 +9,15 @@ same. Two sources show it:
   but for the acceleration from their beginning to their end; and standing soles are flat. In a world that is tilted
   by an angle, both lean by that angle. The posture shows the tilt along directions in which places do not, and is
   believed only if the body, both soles and the heights of the two feet agree.
+
+A tilt may grow with time. Body and soles then lean more and more alike, whatever the rest pose of the feet, and the
+stances lie on a bent surface whose mean plane is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,8 +44,13 @@ _NEAR_M = 0.022
 """Distance from a plane within which most stances are."""
 _NEAR_PERCENTILE = 80
 """Percentage of the stances that are that near."""
-_BENT = 0.15
-"""The same distance in relation to the rise of a plane with which the body leans: its tilt may grow with time."""
+_GROWTHS_AGREE = 0.35
+"""Largest difference between the growths of slope that body and soles show, over their mean."""
+_LEAST_GROWTH = 0.06
+"""Smallest growth of a slope from the first to the last stance."""
+_BENDS = (0.5, 2.5)
+"""Bend of the heights of stances, over the bend that this growth gives feet that stand; a world that turns about a
+point has twice that."""
 _SPREAD_M = 0.06
 """Smallest standard deviation of the stances' places along a direction in which they show a tilt."""
 _UNSURE_RAD = 0.018
@@ -105,10 +113,10 @@ class GroundPlane:
     """True if it is the mean of planes, because the tilt changes."""
 
     @classmethod
-    def from_slopes(cls, slopes: np.ndarray, stances: int, *, is_bent: bool = False) -> GroundPlane:
+    def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
         """Return the plane that rises by slopes (2,) along x and z."""
         x, z = (-slopes / np.sqrt(1 + slopes @ slopes)).tolist()
-        return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances, is_bent)
+        return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances)
 
     @property
     def tilt_deg(self) -> float:
@@ -141,6 +149,8 @@ class _Stance:
     side: int
     """0 is left, 1 is right."""
     seconds: float
+    middle_s: float
+    """Time of its middle."""
     place_m: np.ndarray
     """(3,) mean place of its toe joint, or of its ankle without a toe joint."""
     lean: np.ndarray
@@ -173,7 +183,58 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
     plane = _fit_places(stances, posture.slopes, posture)
     if plane is None and posture.slopes.any():
         plane = _fit_places(stances, np.zeros(2), posture)
+    if plane is None:
+        plane = _fit_growing_tilt(stances, posture)
     return LEVEL if plane is None or plane.tilt_deg >= STEEPEST_DEG else plane
+
+
+def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPlane | None:
+    """Fit the mean plane to K stances on ground whose tilt grows steadily; None if body and soles show no growth.
+
+    Along directions in which places do not show the mean, the first stances are taken to be level.
+    """
+    growth = _measure_growth(stances)
+    if not growth.any():
+        return None
+    ordered = sorted(stances, key=lambda stance: stance.middle_s)
+    places_m = np.array([stance.place_m for stance in ordered])
+    middles_s = np.array([stance.middle_s for stance in ordered])
+    since_middle_s = middles_s - middles_s.mean()
+    rises_m = (np.diff(places_m[:, [0, 2]], axis=0) @ growth) * (since_middle_s[1:] + since_middle_s[:-1]) / 2
+    bends_m = np.cumsum([0.0, *rises_m])
+    solution, _ = _fit_robustly(np.column_stack([places_m[:, [0, 2]], bends_m]), places_m[:, 1])
+    if not _BENDS[0] < solution[2] < _BENDS[1]:
+        return None
+    flattened = []
+    for stance, bend_m in zip(ordered, solution[2] * bends_m, strict=True):
+        flattened.append(replace(stance, place_m=stance.place_m - np.array([0.0, bend_m, 0.0])))
+    plane = _fit_places(flattened, growth * np.ptp(middles_s) / 2, posture)
+    return None if plane is None else replace(plane, is_bent=True)
+
+
+def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
+    """Return the growth (2,) of the ground's slope in a second that body and soles show alike; else 0.
+
+    Both lean by a constant in the frame of the body, for each foot, and by a part in the world that grows.
+    """
+    if len(stances) < 2 * _FEWEST_OF_FOOT:
+        return np.zeros(2)
+    middles_s = np.array([stance.middle_s for stance in stances])
+    design = np.zeros((len(stances), 2, 6))
+    for row, stance in zip(design, stances, strict=True):
+        x, z = _unit(stance.leftward)
+        row[:, 2 * stance.side : 2 * stance.side + 2] = [[x, -z], [z, x]]
+    design[:, 0, 4] = middles_s - middles_s.mean()
+    design[:, 1, 5] = design[:, 0, 4]
+    growths = []
+    for name in ("lean", "sole"):
+        leans = np.array([getattr(stance, name) for stance in stances])
+        growths.append(-np.linalg.lstsq(design.reshape(-1, 6), leans.reshape(-1), rcond=None)[0][4:])
+    mean = (growths[0] + growths[1]) / 2
+    size = float(np.linalg.norm(mean))
+    is_shown = size * np.ptp(middles_s) > _LEAST_GROWTH
+    agrees = np.linalg.norm(growths[0] - growths[1]) < _GROWTHS_AGREE * size
+    return mean if is_shown and agrees else np.zeros(2)
 
 
 def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Posture) -> GroundPlane | None:
@@ -212,11 +273,9 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     apart_m = float(median(off_m[is_left]) - median(off_m[~is_left]))
     off_m = np.abs(off_m - median(off_m))
     distance_m = float(np.percentile(off_m, _NEAR_PERCENTILE))
-    is_bent = distance_m >= _NEAR_M
-    is_near_mean = len(shown) and not off_lean.any() and distance_m < _BENT * float(np.ptp(across_m @ fitted))
-    if abs(apart_m) >= _FEET_AGREE_M or (is_bent and not is_near_mean):
+    if abs(apart_m) >= _FEET_AGREE_M or distance_m >= _NEAR_M:
         return None
-    return GroundPlane.from_slopes(fitted, len(stances), is_bent=is_bent)
+    return GroundPlane.from_slopes(fitted, len(stances))
 
 
 def _fit_along(
@@ -370,6 +429,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
             stance = _Stance(
                 side=side,
                 seconds=seconds,
+                middle_s=(start + stop - 1) / 2 / motion.fps,
                 place_m=toes_m[run].mean(axis=0),
                 lean=lean[[0, 2]],
                 sole=(sole / _at_least(sole[1]))[[0, 2]],

@@ -82,15 +82,27 @@ def test_no_style_and_no_rig_hide_a_tilt(tilt_deg: float, direction_rad: float) 
     assert estimate_ground_plane(motion).tilt_deg == pytest.approx(tilt_deg, abs=1.0)
 
 
-@pytest.mark.parametrize("direction_rad", [0.0, 0.6, 3.0])
-def test_a_tilt_that_grows_is_named_and_levelled_on_request(direction_rad: float) -> None:
-    """Left as it is, feet stand beside the mean plane, and move no faster."""
-    walk = base_walk()
-    axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
-    turns = Rotation.from_rotvec(np.radians(8.0) * np.linspace(0, 1, len(walk))[:, None] * axis)
-    rotations = walk.rotations.copy()
+def with_growing_tilt(motion: Motion, axis: np.ndarray, *, about_a_point: bool) -> Motion:
+    """The motion in a world that turns by up to 8 degrees about the origin, or about the body, whose feet stand."""
+    turns = Rotation.from_rotvec(np.radians(8.0) * np.linspace(0, 1, len(motion))[:, None] * axis)
+    rotations = motion.rotations.copy()
     rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
-    motion = replace(walk, root_m=turns.apply(walk.root_m), rotations=rotations)
+    root_m = turns.apply(motion.root_m)
+    if not about_a_point:
+        upwards_m = motion.root_m * np.array([0.0, 1.0, 0.0])
+        steps_m = turns[1:].apply(np.diff(motion.root_m - upwards_m, axis=0))
+        root_m = motion.root_m[0] + np.cumsum([np.zeros(3), *steps_m], axis=0)
+        root_m += turns.apply(upwards_m) - upwards_m[0]
+    return replace(motion, root_m=root_m, rotations=rotations)
+
+
+@pytest.mark.parametrize("about_a_point", [False, True])
+@pytest.mark.parametrize("direction_rad", [0.0, 0.3, 3.0])
+def test_a_tilt_that_grows_is_named_and_levelled_on_request(direction_rad: float, about_a_point: bool) -> None:
+    """Left as it is, feet stand beside the mean plane, and move no faster."""
+    axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
+    walk = base_walk() if about_a_point else base_walk(6)
+    motion = with_growing_tilt(walk, axis, about_a_point=about_a_point)
     assert check(motion, ["F6"])
     (correction,) = KinematicCorrector()([motion])
     assert notes_of(correction, NoteKind.TILT_CHANGES)
