@@ -12,7 +12,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
-from selfcorrect.storage.files.places import is_address
+from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.files.writing import is_stream
 
 from ..file_correction.options import CorrectionOptions
@@ -104,10 +104,10 @@ class CorrectCommand:
         if self.report is not None:
             raise SettingError(f"{self.report}: for a set at an address, the report is {self.out}/report.json")
         from ..file_correction.batch import print_results
-        from ..file_correction.correct_remote import RemoteTask, correct_remote_set
+        from ..file_correction.correct_remote import correct_remote_set
         from ..file_correction.report import REPORT
 
-        results = correct_remote_set(RemoteTask(source, self.out, options), where)
+        results = correct_remote_set(Place(source), Place(self.out), options, where)
         return print_results(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
 
     def _check_outputs(self, out: Path, report: Path) -> None:

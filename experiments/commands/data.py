@@ -390,15 +390,16 @@ def _make_title(motion: Motion) -> str:
 class MakeShards:
     """Pack motion files or datasets into a set of shards: parquet files of many motions, a unit of work each.
 
-    Motions of the same skeleton share shards. The same command again makes the set anew, with the same bytes for the
-    same files. A file that cannot be read is reported and skipped, and the exit code is 2. docs/motion-data.md
-    describes the schema.
+    Motions of the same skeleton share shards. The same files give the same bytes. A file that cannot be read is
+    reported and skipped, and the exit code is 2. docs/motion-data.md describes the schema.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Folders of datasets, folders of motion files, and files; also shards, to pack them again."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
     """Folder of the shards, or an address such as s3://bucket/folder."""
+    overwrite: bool = False
+    """Replace a set that exists. An unfinished set is made again without it."""
     dataset: str | None = None
     """Dataset of the sources, a name of `selfcorrect data list` (default: inferred from their layout)."""
     split: str | None = None
@@ -412,17 +413,21 @@ class MakeShards:
     def run(self) -> None:
         from selfcorrect.storage.files.places import is_address
 
-        from ..data.sharding import ShardTask, SourceOptions, make_shards
+        from ..data.sharding import ShardTask, make_shards
 
-        paths = [Path(source) for source in self.sources if not is_address(source)]
-        must_exist(paths)
+        must_exist([Path(source) for source in self.sources if not is_address(source)])
         must_be_usable(self.reading, without=("profile", "ground"))
-        options = SourceOptions(self.dataset, self.split, self.reading)
-        task = ShardTask(self.sources, self.out.rstrip("/") or "/", options, self.motions_per_shard)
-        made, kept = make_shards(task, default_workers() if self.workers is None else self.workers)
-        count = len(made.digests) - len(kept)
-        print(f"{count_noun(made.motions, 'motion')} in {count_noun(count, 'shard')} → {self.out}")
-        _print_list("kept, because nothing of their sources could be read", kept)
+        task = ShardTask(
+            self.sources,
+            self.out.rstrip("/") or "/",
+            dataset=self.dataset,
+            split=self.split,
+            reading=self.reading,
+            motions_per_shard=self.motions_per_shard,
+            overwrite=self.overwrite,
+        )
+        made = make_shards(task, default_workers() if self.workers is None else self.workers)
+        print(f"{count_noun(made.motions, 'motion')} in {count_noun(made.shards, 'shard')} → {self.out}")
         _print_list("unreadable", made.unread)
         _raise_if_unread(", ".join(self.sources), made.unread)
 

@@ -35,8 +35,6 @@ from ..file_correction.file_result import read_record
 from ..file_correction.report import REPORT
 from ..jobs.input_keys import hash_file
 
-SET_TASK = "set-task.json"
-"""File in a set of shards with what the set was made from."""
 _OURS = (
     CONFIG,
     ENVIRONMENT,
@@ -46,7 +44,6 @@ _OURS = (
     PREFERENCES_FILE,
     SUMMARY_FILE,
     REPORT,
-    SET_TASK,
 )
 """JSON files that hold their digests, by their names; other files may be anybody's."""
 _MISSING = " is missing"

@@ -4,7 +4,7 @@ The corrected set has the layout of an output folder of this machine, with a rec
 """
 
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, RunFolderError, SettingError
@@ -20,35 +20,25 @@ from .options import CorrectionOptions
 from .report import REPORT, write_report
 
 
-@dataclass(frozen=True)
-class RemoteTask:
-    """A set to correct, the place of the corrected set, and the options; one of the places is at an address."""
-
-    source: str
-    out: str
-    options: CorrectionOptions
-
-    def __post_init__(self) -> None:
-        if self.source.rstrip("/") == self.out.rstrip("/"):
-            raise SettingError(f"{self.source}: motions would be overwritten by their corrections; choose another -o")
-        self.options.refuse(("contacts",), f"is only for files of this machine, not for {self.source}")
-
-
-def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
+def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, where: Where) -> list[FileResult]:
     """Correct those files of a set that are not corrected yet, write the report, and return the result of each file.
 
     Raises:
         InputError: There are no sets of motions.
         RunFolderError: The output holds other files.
+        SettingError: The output is the set itself, or an option is only for files of this machine.
     """
+    if source.address.rstrip("/") == out.address.rstrip("/"):
+        raise SettingError(f"{source.address}: motions would be overwritten by their corrections; choose another -o")
+    options.refuse(("contacts",), f"is only for files of this machine, not for {source.address}")
     require_runner(where)
-    task.options.check_files()
-    out = Place(task.out)
-    names = Place(task.source).list_sets()
+    options.check_files()
+    names = source.list_sets()
     existing = out.list_names()
     if existing and not any(name.startswith(f"{RECORDS}/") for name in existing):
-        raise RunFolderError(f"{task.out}: holds other files ({', '.join(existing[:3])}); choose another place")
-    run_jobs([Job(name, correct_remote_file, (task, name), 1) for name in names], where, "correct", unit="file")
+        raise RunFolderError(f"{out.address}: holds other files ({', '.join(existing[:3])}); choose another place")
+    jobs = [Job(name, correct_remote_file, (source, out, name, options), 1) for name in names]
+    run_jobs(jobs, where, "correct", unit="file")
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         results = []
         for name in names:
@@ -56,40 +46,35 @@ def correct_remote_set(task: RemoteTask, where: Where) -> list[FileResult]:
             if out.fetch(_record_name(file), file.record) and (result := FileResult.load(file.record)):
                 results.append(result)
         if not results:
-            raise InputError(f"{task.source}: holds no motions")
+            raise InputError(f"{source.address}: holds no motions")
         report = Path(folder, REPORT)
-        write_report(report, ".", asdict(task.options), [result.verdict for result in results], results)
+        write_report(report, ".", asdict(options), [result.verdict for result in results], results)
         out.send(report, REPORT)
     return results
 
 
-def correct_remote_file(task: RemoteTask, name: str, progress: Progress) -> None:
-    """Correct a file of a set among temporary files, beside a copy of its earlier result, and send the new result."""
-    out = Place(task.out)
+def correct_remote_file(source: Place, out: Place, name: str, options: CorrectionOptions, progress: Progress) -> None:
+    """Correct a file of a set, unless an earlier result is whole, among temporary files; send the record first."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         file = FileTask(Path(folder, "in", name), name, Path(folder, "out"))
-        if not Place(task.source).fetch(name, file.source):
-            raise InputError(f"{task.source}/{name}: is missing")
+        if not source.fetch(name, file.source):
+            raise InputError(f"{source.address}/{name}: is missing")
+        if out.fetch(_record_name(file), file.record):
+            out.fetch(name, file.target)
         if holds_motions(file.source):  # or else it is a table of results
-            if out.fetch(_record_name(file), file.record):
-                out.fetch(name, file.target)
-            _correct_copy(task, file, out)
+            is_done = is_finished(file, options)
+            if not is_done:
+                correct_tasks([file], options, silent)
+                address = f"{source.address}/{name}"
+                result = read_record(file.record)
+                reason = result.reason.replace(str(file.source), address)
+                replace(result, source=address, reason=reason).save(file.record)
+            out.send(file.record, _record_name(file))
+            if not file.target.is_file():
+                out.remove(name)
+            elif not is_done:
+                out.send(file.target, name)
     progress("generation", 1, 1)
-
-
-def _correct_copy(task: RemoteTask, file: FileTask, out: Place) -> None:
-    """Correct the copy of a file, unless an earlier result is whole; send the record first, then the output."""
-    is_done = is_finished(file, task.options)
-    if not is_done:
-        correct_tasks([file], task.options, silent)
-        address = f"{task.source}/{file.name}"
-        result = read_record(file.record)
-        replace(result, source=address, reason=result.reason.replace(str(file.source), address)).save(file.record)
-    out.send(file.record, _record_name(file))
-    if file.target.is_file() and not is_done:
-        out.send(file.target, file.name)
-    elif not file.target.is_file():
-        out.remove(file.name)
 
 
 def _record_name(file: FileTask) -> str:

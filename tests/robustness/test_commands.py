@@ -147,7 +147,7 @@ def test_options_are_found_in_the_help() -> None:
 
 AGAIN = {
     "out": ["correct", "data", "-o", "out", "--kinematic", "--workers", "1"],
-    "set": ["data", "shard", "data", "-o", "set", "--workers", "1"],
+    "set": ["data", "shard", "data", "-o", "set", "--overwrite", "--workers", "1"],
     "corrected": ["correct", "set", "-o", "corrected", "--kinematic", "--keep-failed", "--workers", "1"],
 }
 """What made each folder, to be done again."""

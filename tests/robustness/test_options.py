@@ -86,7 +86,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "repeated.bvh", replace(raised, root_m=raised.root_m[frames], rotations=raised.rotations[frames])
     )
     (folder / "contacts.json").write_text(json.dumps({"frames": len(raised), "fps": raised.fps}))
-    for name in ("page.html", "page.png", "clips/a.npy", "samples/bvh.bvh"):
+    for name in ("page.html", "page.png", "clips/a.npy", "samples/bvh.bvh", "set/SHA256SUMS"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     numbers = model_numbers(SMPL_H)
@@ -244,6 +244,7 @@ OTHERS = {
     "data shard": [
         ("data shard a.bvh --out elsewhere", "--out out"), ("data shard a.bvh --out out", "--dataset amass"),
         ("data shard a.bvh --out out", "--split train"), ("data shard clips --out out", "--motions-per-shard 1"),
+        ("data shard a.bvh --out set", "--overwrite"),
     ],
     "data samples": [
         ("data samples --out out/a", "--out out/b"), ("data samples --out out", "--clip run"),

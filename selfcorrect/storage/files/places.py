@@ -48,16 +48,22 @@ class Place:
             raise InputError(f"{self.address}: no sets of motions are here; `selfcorrect data shard` makes them")
         return names
 
-    def read_bytes(self, name: str) -> bytes | None:
-        """Return the content of a file; None if there is none."""
+    def fetch(self, name: str, target: Path) -> bool:
+        """Copy a file to a path of this machine; return False if the file is missing."""
         with self._connect() as system:
             if not system.get_file_info(name).is_file:
-                return None
+                return False
             with system.open_input_stream(name) as stream:
-                return stream.read()
+                content = stream.read()
+        write_atomically(target, content)
+        return True
+
+    def send(self, source: Path, name: str) -> None:
+        """Copy a file of this machine to the place, whole or not at all; a file of that name is replaced."""
+        self.write_bytes(name, read_bytes(source))
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all; one of that name is replaced."""
+        """Write a file, whole or not at all; a file of that name is replaced."""
         if not is_address(self.address):
             target = Path(self.address) / name
             with explain_write_error(target.parent):
@@ -68,18 +74,6 @@ class Place:
                 system.create_dir(name.rpartition("/")[0], recursive=True)
             with system.open_output_stream(name) as stream:
                 stream.write(content)
-
-    def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file to one of this machine; False where there is none."""
-        content = self.read_bytes(name)
-        if content is None:
-            return False
-        write_atomically(target, content)
-        return True
-
-    def send(self, source: Path, name: str) -> None:
-        """Copy a file of this machine here, whole or not at all; one of that name is replaced."""
-        self.write_bytes(name, read_bytes(source))
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""

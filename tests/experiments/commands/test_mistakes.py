@@ -56,7 +56,7 @@ MISTAKES = {
     "data preview clips --pictures 100000000000000000000": "pictures must be at most 50",
     "data preview clips --rows 0": "rows must be at least 1, got 0",
     "data preview clips --out sheet.bvh": r"sheet\.bvh: a contact sheet must be a \.png file",
-    "data shard clips -o shards": r"belongs to another task. motions_per_shard is 3",
+    "data shard clips -o shards": "shards: exists; choose another place with --out, or give --overwrite",
     "data shard clips -o clips": "holds other files",
     "data shard clips -o new --motions-per-shard 0": "motions-per-shard must be at least 1, got 0",
     "toy gausian --out x": "unknown toy loop 'gausian', known are gaussian-correct",

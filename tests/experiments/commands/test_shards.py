@@ -1,6 +1,5 @@
 """Shards made, corrected and merged from the command line, on this machine and in a bucket of an object store."""
 
-import errno
 import json
 import os
 import re
@@ -145,7 +144,7 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     assert shard() == 0
     first = motions_in("shards")
     before = contents("shards")
-    assert shard() == 0
+    assert shard("--overwrite") == 0
     assert contents("shards") == before
 
     path = clips / "walks" / "1.bvh"
@@ -157,7 +156,7 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     path.write_text("\n".join([*text.splitlines()[:-1], " ".join(words), ""]))
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
-    assert shard() == 0
+    assert shard("--overwrite") == 0
     second = motions_in("shards")
     assert {name for name in first if not np.array_equal(first[name].root_m, second[name].root_m)} == {"walks/1.bvh"}
 
@@ -165,49 +164,52 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     other_buffer = gltf_document.read_document(folder / "other.glb").buffers[0]
     assert len(other_buffer) == len(document.buffers[0])
     (clips / "walks" / "0.bin").write_bytes(other_buffer)
-    assert shard() == 0
+    assert shard("--overwrite") == 0
     third = motions_in("shards")
     assert {name for name in first if not np.array_equal(third[name].root_m, second[name].root_m)} == {"walks/0.gltf"}
 
 
-def test_shards_stay_until_others_take_their_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither inputs that became unreadable nor a disk that fills meanwhile cost the earlier shards."""
-    words = ["data", "shard", "clips/walks", "-o", "set", "--workers", "1", "--motions-per-shard", "2"]
-
-    def list_shards() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (folder / "set").glob("*.parquet")}
-
+def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Inputs that became unreadable, all of them, cost no earlier shard either."""
+    words = ["data", "shard", "clips/walks", "-o", "set", "--motions-per-shard", "2"]
     assert main(words) in (0, None)
-    shards = list_shards()
-    contents = {path: path.read_bytes() for path in (folder / "clips" / "walks").iterdir()}
-    for path in contents:
+    before = contents("set")
+    assert main(words) == 2
+    assert "set: exists; choose another place with --out, or give --overwrite" in capsys.readouterr().err
+    assert main(["data", "shard", "set", "clips", "-o", "set", "--overwrite"]) == 2
+    assert "holds a source, which would be overwritten" in capsys.readouterr().err
+    for path in (folder / "clips" / "walks").iterdir():
         path.write_bytes(b"junk")
-    assert main(words) == main(words) == 2
-    assert list_shards() == shards
-    assert main(["verify", "set"]) in (0, None)
-    for path, content in contents.items():
-        path.write_bytes(content)
-    shutil.copyfile("clips/walks/2.bvh", "clips/walks/1.bvh")
-    with monkeypatch.context() as patch:
-        patch.setattr("selfcorrect.experiments.data.sharding.write_named", fill_disk)
-        assert main(words) != 0
-    assert list_shards() == shards
-    for path in sorted(contents)[1:]:
-        path.unlink()
-    assert main(words) in (0, None)
-    assert len(list_shards()) == 1
+    assert main([*words, "--overwrite"]) == 2
+    assert contents("set") == before
     assert main(["verify", "set"]) in (0, None)
 
 
-def fill_disk(path: Path, motions: object) -> None:
-    raise OSError(errno.ENOSPC, "no space left on device", str(path))
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_only_files_of_a_set_are_ever_replaced(folder: Path, overwrite: tuple[str, ...]) -> None:
+    for name in ("mine/notes.txt", "other/SHA256SUMS/a", "below/deeper/shard-00000.parquet"):
+        path = folder / name
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+        assert shard(*overwrite, out=path.relative_to(folder).parts[0]) == 2
+        assert path.read_text() == "mine"
+
+
+def test_an_unfinished_set_is_made_again(folder: Path) -> None:
+    shard()
+    whole = contents("shards")
+    (folder / "shards" / "SHA256SUMS").unlink()
+    (folder / "shards" / "shard-00002.parquet").unlink()
+    (folder / "shards" / "shard-00009.parquet").write_text("of a listing that was longer")
+    assert shard() == 2  # one file could not be read
+    assert contents("shards") == whole
 
 
 def test_inputs_that_have_gone_leave_the_set(folder: Path) -> None:
     shard()
     for path in (folder / "clips" / "walks").iterdir():
         path.unlink()
-    assert shard() == 2
+    assert shard("--overwrite") == 2
     assert motions_in("shards").keys() == {"short.bvh"}
     assert main(["verify", "shards"]) == 0
 
@@ -296,14 +298,14 @@ def test_without_the_extra_a_sentence_names_it(
 
 def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shard()
-    damaged = folder / "shards" / "shard-00000-001.parquet"
+    damaged = folder / "shards" / "shard-00001.parquet"
     sound = damaged.read_bytes()
     damaged.write_bytes(sound[:-100])
     assert main(["verify", "shards"]) == 1
     capsys.readouterr()
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
     output = capsys.readouterr().out
-    assert "shard-00000-001.parquet  failed: damaged, or not written to its end" in output
+    assert "shard-00001.parquet  failed: damaged, or not written to its end" in output
 
     damaged.write_bytes(sound)
     assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
@@ -384,24 +386,14 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys
 
 def test_a_damaged_shard_is_merged_once_it_is_repaired(folder: Path) -> None:
     shard()
-    damaged = folder / "shards" / "shard-00000-001.parquet"
+    damaged = folder / "shards" / "shard-00001.parquet"
     sound = damaged.read_bytes()
     damaged.write_bytes(sound[:-1])
     assert main(["data", "shard", "shards", "-o", "merged"]) == 2
     assert len(motions_in("merged")) == MOTIONS - 3
     damaged.write_bytes(sound)
-    assert main(["data", "shard", "shards", "-o", "merged"]) == 0
+    assert main(["data", "shard", "shards", "-o", "merged", "--overwrite"]) == 0
     assert motions_in("merged").keys() == motions_in("shards").keys()
-
-
-def test_a_set_stays_with_its_task(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shard()
-    assert shard("--motions-per-shard", "2") == 2
-    assert "belongs to another task. motions_per_shard is 3 in the folder and 2 now" in capsys.readouterr().err
-    (folder / "mine").mkdir()
-    (folder / "mine" / "notes.txt").write_text("mine")
-    assert shard(out="mine") == 2
-    assert "holds other files (notes.txt)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
