@@ -1,10 +1,10 @@
-/* Products of quaternions, forward kinematics, contact forces, chains of transitions, filters over time, banded systems,
+/* Products and lengths, forward kinematics, contact forces, chains of transitions, filters over time, banded systems,
  * medians, steps along the way, and rows of text.
  *
  * Each function does the sums of its counterpart in NumPy or SciPy, in their order, so that both give the same bits; only
- * banded systems, which LAPACK solves in blocks, and steps along the way differ in the last digits. Build without
- * fused multiply-add (-ffp-contract=off). Arrays come through the buffer protocol: double precision, "C-contiguous"
- * unless a comment says otherwise. */
+ * banded systems, which LAPACK solves in blocks, and steps along the way differ in the last digits, and quaternions where
+ * NumPy has sines of its own. Build without fused multiply-add (-ffp-contract=off). Arrays come through the buffer
+ * protocol: double precision, "C-contiguous" unless a comment says otherwise. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <float.h>
@@ -85,8 +85,17 @@ static inline void rotate_one(const char *p, Py_ssize_t ps, const char *v, Py_ss
     o[2] = c + w * tz + x * ty - y * tx;
 }
 
-/* Arguments: quaternions (..., 4), quaternions or vectors (..., K), both with any strides, and the result (..., K). */
-static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int width) {
+static inline void cross_one(const char *p, Py_ssize_t ps, const char *v, Py_ssize_t vs, double *o) {
+    double x = *(const double *)p, y = *(const double *)(p + ps), z = *(const double *)(p + 2 * ps);
+    double a = *(const double *)v, b = *(const double *)(v + vs), c = *(const double *)(v + 2 * vs);
+    o[0] = y * c - z * b;
+    o[1] = z * a - x * c;
+    o[2] = x * b - y * a;
+}
+
+/* Arguments: quaternions or vectors (..., L), quaternions or vectors (..., K), both with any strides, and the result
+ * (..., K). */
+static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int first_width, int width) {
     Arrays arrays = {.count = 0};
     PyObject *result = NULL;
     if (!count_arguments(given, 3)) return NULL;
@@ -101,7 +110,7 @@ static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int 
     REQUIRE(axes >= 0 && output->shape[axes] == width, "the result has another width");
     for (int k = 0; k < 2; k++) {
         int own = inputs[k]->ndim - 1;
-        REQUIRE(own >= 0 && own <= axes && inputs[k]->shape[own] == (k ? width : 4), "an array has another width");
+        REQUIRE(own >= 0 && own <= axes && inputs[k]->shape[own] == (k ? width : first_width), "an array has another width");
         lasts[k] = inputs[k]->strides[own];
         for (int axis = 0; axis < axes; axis++) {
             int of_own = axis - (axes - own);
@@ -137,6 +146,9 @@ static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int 
         if (width == 4) {
             for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 4)
                 compose_one(p, lasts[0], q, lasts[1], target);
+        } else if (first_width == 3) {
+            for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 3)
+                cross_one(p, lasts[0], q, lasts[1], target);
         } else {
             for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 3)
                 rotate_one(p, lasts[0], q, lasts[1], target);
@@ -157,34 +169,118 @@ done:
 }
 
 static PyObject *compose(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    return apply_broadcast(values, given, 4);
+    return apply_broadcast(values, given, 4, 4);
 }
 
 static PyObject *rotate(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    return apply_broadcast(values, given, 3);
+    return apply_broadcast(values, given, 4, 3);
+}
+
+static PyObject *cross(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    return apply_broadcast(values, given, 3, 3);
+}
+
+/* --- lengths ------------------------------------------------------------------------------------------------------- */
+
+WIDE static void measure_rows(const double *rows, Py_ssize_t count, Py_ssize_t width, double *lengths) {
+    if (width == 3) {
+        for (Py_ssize_t i = 0; i < count; i++)
+            lengths[i] = sqrt(rows[3 * i] * rows[3 * i] + rows[3 * i + 1] * rows[3 * i + 1]
+                              + rows[3 * i + 2] * rows[3 * i + 2]);
+        return;
+    }
+    for (Py_ssize_t i = 0; i < count; i++, rows += width) {
+        double total = rows[0] * rows[0];
+        for (Py_ssize_t k = 1; k < width; k++) total += rows[k] * rows[k];
+        lengths[i] = sqrt(total);
+    }
+}
+
+/* Arguments: vectors (..., K); result: their lengths (...). */
+static PyObject *measure_lengths(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 2)) return NULL;
+    READ(vectors, 0, -1);
+    WRITE(lengths, 1, -1);
+    Py_ssize_t width = vectors->ndim ? vectors->shape[vectors->ndim - 1] : 0;
+    REQUIRE(width > 0 && lengths->len * width == vectors->len, "shapes of lengths differ");
+    measure_rows(vectors->buf, lengths->len / (Py_ssize_t)sizeof(double), width, lengths->buf);
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
+}
+
+/* Arguments: rotation vectors (..., 3); result: unit quaternions (..., 4). */
+static PyObject *make_quaternions(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 2)) return NULL;
+    READ(vectors, 0, -1);
+    WRITE(quaternions, 1, -1);
+    Py_ssize_t count = vectors->len / (Py_ssize_t)(3 * sizeof(double));
+    REQUIRE(vectors->ndim && vectors->shape[vectors->ndim - 1] == 3 && quaternions->len * 3 == vectors->len * 4,
+            "shapes of quaternions differ");
+    const double *vector = vectors->buf, pi = 3.141592653589793;
+    double *to = quaternions->buf;
+    for (Py_ssize_t i = 0; i < count; i++, vector += 3, to += 4) {
+        double half = 0.5 * sqrt(vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2]);
+        double turns = half / pi, angle = pi * (turns == 0 ? 1e-20 : turns), share = 0.5 * (sin(angle) / angle);
+        for (int axis = 0; axis < 3; axis++) to[axis] = share * vector[axis];
+        to[3] = cos(half);
+    }
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
 }
 
 /* --- forward kinematics -------------------------------------------------------------------------------------------- */
 
-static void pose_frame(const double *root, const double *turns, const double *offsets, const int *parents,
-                       const int *order, Py_ssize_t needed, double *places, double *world) {
+typedef double Lanes[LANES];
+#define EACH for (int l = 0; l < LANES; l++)
+
+/* Poses up to LANES frames, a frame in each lane; `frames` are their numbers. */
+WIDE static void pose_frames(const Py_ssize_t *frames, Py_ssize_t joints, const double *roots, const double *rotations,
+                             const double *offsets, const int *parents, const int *order, Py_ssize_t needed,
+                             Lanes (*places)[3], Lanes (*world)[4]) {
     for (Py_ssize_t k = 0; k < needed; k++) {
         int joint = order[k];
-        const double *turn = turns + 4 * joint, *v = offsets + 3 * joint;
-        double a = turn[0], b = turn[1], c = turn[2], d = turn[3];
-        double length = sqrt((a * a + c * c) + (b * b + d * d));
-        double local[4] = {a / length, b / length, c / length, d / length};
+        Lanes local[4], length;
+        EACH {
+            const double *turn = rotations + 4 * (joints * frames[l] + joint);
+            for (int i = 0; i < 4; i++) local[i][l] = turn[i];
+        }
+        EACH length[l] = sqrt((local[0][l] * local[0][l] + local[2][l] * local[2][l])
+                              + (local[1][l] * local[1][l] + local[3][l] * local[3][l]));
+        for (int i = 0; i < 4; i++) EACH local[i][l] /= length[l];
         if (joint == 0) {
-            memcpy(world, local, sizeof local);
-            memcpy(places, root, 3 * sizeof(double));
+            memcpy(world[0], local, sizeof local);
+            for (int axis = 0; axis < 3; axis++) EACH places[0][axis][l] = roots[3 * frames[l] + axis];
             continue;
         }
-        const double *above = world + 4 * parents[joint], *start = places + 3 * parents[joint];
-        double bone[3];
-        compose_one((const char *)above, 8, (const char *)local, 8, world + 4 * joint);
-        rotate_one((const char *)above, 8, (const char *)v, 8, bone);
-        for (int axis = 0; axis < 3; axis++) places[3 * joint + axis] = start[axis] + bone[axis];
+        const double *x = world[parents[joint]][0], *y = world[parents[joint]][1];
+        const double *z = world[parents[joint]][2], *w = world[parents[joint]][3];
+        const double *a = local[0], *b = local[1], *c = local[2], *d = local[3];
+        Lanes *to = world[joint];
+        EACH to[0][l] = w[l] * a[l] + x[l] * d[l] + y[l] * c[l] - z[l] * b[l];
+        EACH to[1][l] = w[l] * b[l] - x[l] * c[l] + y[l] * d[l] + z[l] * a[l];
+        EACH to[2][l] = w[l] * c[l] + x[l] * b[l] - y[l] * a[l] + z[l] * d[l];
+        EACH to[3][l] = w[l] * d[l] - x[l] * a[l] - y[l] * b[l] - z[l] * c[l];
+        double u = offsets[3 * joint], v = offsets[3 * joint + 1], s = offsets[3 * joint + 2];
+        Lanes *start = places[parents[joint]], *end = places[joint];
+        EACH {
+            double tx = 2 * (y[l] * s - z[l] * v), ty = 2 * (z[l] * u - x[l] * s), tz = 2 * (x[l] * v - y[l] * u);
+            end[0][l] = start[0][l] + (u + w[l] * tx + y[l] * tz - z[l] * ty);
+            end[1][l] = start[1][l] + (v + w[l] * ty + z[l] * tx - x[l] * tz);
+            end[2][l] = start[2][l] + (s + w[l] * tz + x[l] * ty - y[l] * tx);
+        }
     }
+}
+
+static void store_lanes(Lanes (*from), int width, Py_ssize_t lane, double *to) {
+    for (int k = 0; k < width; k++) to[k] = from[k][lane];
 }
 
 /* Arguments: root (T, 3), rotations (T, J, 4), offsets (J, 3); int32 parents (J,), order (M,) of the joints that are
@@ -192,7 +288,7 @@ static void pose_frame(const double *root, const double *turns, const double *of
 static PyObject *pose(PyObject *module, PyObject *const *values, Py_ssize_t given) {
     Arrays arrays = {.count = 0};
     PyObject *result = NULL;
-    double *world = NULL;
+    Lanes *memory = NULL;
     if (!count_arguments(given, 8)) return NULL;
     READ(roots, 0, 2);
     READ(rotations, 1, 3);
@@ -220,30 +316,31 @@ static PyObject *pose(PyObject *module, PyObject *const *values, Py_ssize_t give
                 "a joint has no place in the tree");
     }
     for (Py_ssize_t k = 0; k < kept; k++) REQUIRE(chosen[k] >= 0 && chosen[k] < joints, "no such joint");
-    world = PyMem_Calloc(7 * joints + 1, sizeof(double));
-    if (world == NULL) { PyErr_NoMemory(); goto done; }
-    double *places = world + 4 * joints;
-    for (Py_ssize_t t = 0; t < frames; t++) {
-        pose_frame((double *)roots->buf + 3 * t, (double *)rotations->buf + 4 * joints * t, offsets->buf, above, in_order,
-                   needed, places, world);
-        double *to = (double *)positions->buf + 3 * kept * t;
-        for (Py_ssize_t k = 0; k < kept; k++) memcpy(to + 3 * k, places + 3 * chosen[k], 3 * sizeof(double));
-        if (orientations == NULL) continue;
-        to = (double *)orientations->buf + 4 * kept * t;
-        for (Py_ssize_t k = 0; k < kept; k++) memcpy(to + 4 * k, world + 4 * chosen[k], 4 * sizeof(double));
+    memory = PyMem_Calloc(7 * joints + 1, sizeof(Lanes));
+    if (memory == NULL) { PyErr_NoMemory(); goto done; }
+    Lanes(*world)[4] = (Lanes(*)[4])memory, (*places)[3] = (Lanes(*)[3])(memory + 4 * joints);
+    for (Py_ssize_t first = 0; first < frames; first += LANES) {
+        Py_ssize_t count = frames - first < LANES ? frames - first : LANES, numbers[LANES];
+        EACH numbers[l] = first + (l < count ? l : 0);
+        pose_frames(numbers, joints, roots->buf, rotations->buf, offsets->buf, above, in_order, needed, places, world);
+        for (Py_ssize_t lane = 0; lane < count; lane++) {
+            double *to = (double *)positions->buf + 3 * kept * (first + lane);
+            for (Py_ssize_t k = 0; k < kept; k++) store_lanes(places[chosen[k]], 3, lane, to + 3 * k);
+            if (orientations == NULL) continue;
+            to = (double *)orientations->buf + 4 * kept * (first + lane);
+            for (Py_ssize_t k = 0; k < kept; k++) store_lanes(world[chosen[k]], 4, lane, to + 4 * k);
+        }
     }
     result = Py_NewRef(Py_None);
 done:
-    PyMem_Free(world);
+    PyMem_Free(memory);
     release(&arrays);
     return result;
 }
 
 /* --- contact forces ------------------------------------------------------------------------------------------------ */
 
-typedef double Lanes[LANES];
 static const int NEXT[3] = {1, 2, 0}, LAST[3] = {2, 0, 1};
-#define EACH for (int l = 0; l < LANES; l++)
 
 typedef struct {
     Lanes gain[6][6], constant[6], retained;
@@ -784,7 +881,7 @@ done:
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
-    METHOD(compose), METHOD(rotate), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows),
+    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(measure_lengths), METHOD(make_quaternions), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows),
     METHOD(filter_frames), METHOD(solve_banded), METHOD(find_medians), METHOD(find_slow_medians), METHOD(measure_shares),
     {NULL, NULL, 0, NULL},
 };

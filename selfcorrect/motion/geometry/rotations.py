@@ -7,7 +7,7 @@ several clips.
 import numpy as np
 
 from .compiled import KERNELS
-from .vectors import LAST, NEXT, are_few, cross, norms, split_components
+from .vectors import LAST, NEXT, are_few, cross, empty_product, norms, split_components
 
 _FIRST_FACTORS = np.array([[3, 0, 1, 2]] * 4)
 _SECOND_FACTORS = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
@@ -25,7 +25,7 @@ known."""
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
     if KERNELS is not None and first.dtype == second.dtype == np.float64:
-        products = _empty_product(first, second)
+        products = empty_product(first, second)
         KERNELS.compose(first, second, products)
         return products
     if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
@@ -44,7 +44,7 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
     if KERNELS is not None and rotations.dtype == vectors.dtype == np.float64:
-        turned = _empty_product(rotations, vectors)
+        turned = empty_product(rotations, vectors)
         KERNELS.rotate(rotations, vectors, turned)
         return turned
     if are_few(rotations, vectors):
@@ -62,14 +62,6 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     turned_y = b + w * ty + z * tx - x * tz
     turned_z = c + w * tz + x * ty - y * tx
     return _stack_components(turned_x, turned_y, turned_z)
-
-
-def _empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return an array for products of quaternions (..., 4) with quaternions or vectors (..., K)."""
-    shape = first.shape[:-1]
-    if shape == second.shape[:-1]:
-        return np.empty(second.shape)
-    return np.empty((*np.broadcast_shapes(shape, second.shape[:-1]), second.shape[-1]))
 
 
 def _stack_components(*components: np.ndarray) -> np.ndarray:
@@ -190,6 +182,10 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) of rotation vectors (..., 3) in radians."""
+    if KERNELS is not None and vectors.dtype == np.float64:
+        rotations = np.empty((*vectors.shape[:-1], 4))
+        KERNELS.make_quaternions(np.ascontiguousarray(vectors), rotations)
+        return rotations
     half = 0.5 * norms(vectors)[..., None]
     imaginary = 0.5 * np.sinc(half / np.pi) * vectors
     return np.concatenate([imaginary, np.cos(half)], axis=-1)

@@ -20,6 +20,10 @@ _FEW = 400
 
 def norms(vectors: np.ndarray) -> np.ndarray:
     """Euclidean lengths (...) of vectors (..., K)."""
+    if KERNELS is not None and vectors.dtype == np.float64 and vectors.flags.c_contiguous:
+        lengths = np.empty(vectors.shape[:-1])
+        KERNELS.measure_lengths(vectors, lengths)
+        return lengths[()]
     return np.sqrt(dot(vectors, vectors))
 
 
@@ -53,6 +57,10 @@ def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
+    if KERNELS is not None and first.dtype == second.dtype == np.float64:
+        products = empty_product(first, second)
+        KERNELS.cross(first, second, products)
+        return products
     if are_few(first, second):
         return first.take(NEXT, -1) * second.take(LAST, -1) - first.take(LAST, -1) * second.take(NEXT, -1)
     x = first[..., 0]
@@ -61,11 +69,19 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     a = second[..., 0]
     b = second[..., 1]
     c = second[..., 2]
-    products = np.empty(np.broadcast_shapes(first.shape, second.shape))
+    products = empty_product(first, second)
     np.subtract(y * c, z * b, out=products[..., 0])
     np.subtract(z * a, x * c, out=products[..., 1])
     np.subtract(x * b, y * a, out=products[..., 2])
     return products
+
+
+def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return an array for products (..., K) of vectors or quaternions (..., L) with vectors or quaternions (..., K)."""
+    shape = first.shape[:-1]
+    if shape == second.shape[:-1]:
+        return np.empty(second.shape)
+    return np.empty((*np.broadcast_shapes(shape, second.shape[:-1]), second.shape[-1]))
 
 
 def are_few(first: np.ndarray, second: np.ndarray) -> bool:

@@ -59,6 +59,18 @@ def test_products_are_broadcast_as_numpy_does(both, select):
     rotation, vector = select(QUATERNIONS)[0], select(VECTORS)[1]
     both(rotations.rotate, rotation, vector)
     both(rotations.compose, first.astype(np.float32), second)
+    first, second = select(VECTORS)
+    both(vectors.cross, first, second)
+    both(vectors.norms, first)
+    both(vectors.norms, first[..., 1:])
+
+
+@needs_kernels
+def test_quaternions_of_vectors(monkeypatch: pytest.MonkeyPatch):
+    turns = np.concatenate([VECTORS, np.zeros((1, 5, 3)), 1e-9 * VECTORS])
+    fast = rotations.quaternions(turns)
+    monkeypatch.setattr(rotations, "KERNELS", None)
+    np.testing.assert_allclose(fast, rotations.quaternions(turns), rtol=0, atol=1e-15)
 
 
 @needs_kernels
@@ -122,6 +134,10 @@ def test_rows_of_text(both, largest):
 @needs_kernels
 def test_wrong_arrays_are_refused():
     assert compiled.KERNELS is not None
+    with pytest.raises(ValueError, match="lengths"):
+        compiled.KERNELS.measure_lengths(np.ones((2, 3)), np.empty(3))
+    with pytest.raises(ValueError, match="quaternions"):
+        compiled.KERNELS.make_quaternions(np.ones((2, 4)), np.empty((2, 4)))
     with pytest.raises(ValueError, match="broadcast"):
         compiled.KERNELS.compose(np.ones((2, 4)), np.ones((3, 4)), np.empty((3, 4)))
     with pytest.raises(TypeError, match="array 'd'"):
