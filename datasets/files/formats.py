@@ -6,13 +6,14 @@ bone lengths.
 """
 
 import importlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.runtime.registry import describe_unknown
+from selfcorrect.runtime.registry import Registry, Row, describe_unknown
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Format:
     holds: str
     """Content of such a file, a sentence."""
     reader: str | None
-    """Reader, as "module:function" below this package; None if it is not read."""
+    """Reader, as "package.module:function", or as ".module:function" below this package; None if it is not read."""
     writer: str | None
     """Writer of any motion, likewise; None if only a file that was read is written, by its reader."""
     written_as: str = ""
@@ -40,14 +41,14 @@ class Format:
     """The optional extra to install for it, "" for none."""
 
 
-DICTIONARY = "people.dictionaries:open_dictionary"
+DICTIONARY = ".people.dictionaries:open_dictionary"
 """Reader of files of named arrays, whichever program wrote them."""
 
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
-           "rigs.bvh_body:open_bvh", "rigs.bvh:write_motion"),
-    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, "people.amass:write"),
-    Format("kimodo", (".npz",), "joints and rotations as of Kimodo, y up, 30 fps", DICTIONARY, "people.kimodo:write"),
+           ".rigs.bvh_body:open_bvh", ".rigs.bvh:write_motion"),
+    Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, ".people.amass:write"),
+    Format("kimodo", (".npz",), "joints and rotations as of Kimodo, y up, 30 fps", DICTIONARY, ".people.kimodo:write"),
     Format("hy-motion", (".npz",), "SMPL-H parameters as of HY-Motion, y up, 30 fps", DICTIONARY, None),
     Format("gvhmr", (".pt", ".pth"), "SMPL-X parameters as of GVHMR, y up, 30 fps", DICTIONARY, None),
     Format("gem-x", (".pt",), "SOMA parameters as of GEM-X, y up, 30 fps", DICTIONARY, None),
@@ -55,25 +56,28 @@ FORMATS = (
     Format("prompthmr", (".pkl",), "SMPL-X parameters as of PromptHMR, y up", DICTIONARY, None),
     Format("sam-3d-body", (".pkl",), "frames of joints as of SAM 3D Body, as a camera sees them", DICTIONARY, None),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
-           "people.humanml3d:open_npy", "people.humanml3d:write_rows"),
+           ".people.humanml3d:open_npy", ".people.humanml3d:write_rows"),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps",
-           "people.humanml3d:open_npy", "people.humanml3d:write_joints"),
+           ".people.humanml3d:open_npy", ".people.humanml3d:write_joints"),
     Format("motionstreamer", (".npy",), "rows (T, 272), 30 fps",
-           "people.humanml3d:open_npy", "people.motionstreamer:write"),
+           ".people.humanml3d:open_npy", ".people.motionstreamer:write"),
     Format("mdm", (".npy",), "results.npy of a motion diffusion model: joints of many motions, and their prompts",
-           DICTIONARY, "people.humanml3d:write_mdm", recognises="people.dictionaries:holds_objects"),
+           DICTIONARY, ".people.humanml3d:write_mdm", recognises=".people.dictionaries:holds_objects"),
     Format("tram", (".npy",), "SMPL parameters as of TRAM, as a camera sees them", DICTIONARY, None,
-           recognises="people.dictionaries:holds_objects"),
+           recognises=".people.dictionaries:holds_objects"),
     Format("gltf", (".glb", ".gltf"), "animations for browsers, Blender and game engines",
-           "rigs.gltf_body:open_gltf", "rigs.gltf:write"),
-    Format("vrma", (".vrma",), "an animation for VRM avatars", "rigs.gltf_body:open_gltf", "rigs.gltf:write_vrma"),
-    Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko", "rigs.fbx:open_fbx", None,
-           written_as=".glb", extra="fbx"),
+           ".rigs.gltf_body:open_gltf", ".rigs.gltf:write"),
+    Format("vrma", (".vrma",), "an animation for VRM avatars", ".rigs.gltf_body:open_gltf", ".rigs.gltf:write_vrma"),
+    Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko",
+           ".rigs.fbx:open_fbx", None, written_as=".glb", extra="fbx"),
     Format("parquet", (".parquet",), "any number of motions on any skeletons, a row each, as of `data shard`",
-           "parquet:open_parquet", "parquet:write", extra="loops"),
+           ".parquet:open_parquet", ".parquet:write", extra="loops"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
-           None, "rigs.usd:write", extra="usd"),
+           None, ".rigs.usd:write", extra="usd"),
 )  # fmt: skip
+
+ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats")
+"""Formats of other packages. Each leads to a `Format`, whose suffixes none of `FORMATS` has."""
 
 _OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
 """Suffixes that models and data of any kind have too."""
@@ -93,14 +97,37 @@ _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
 """Files that are read beside motions, and are none."""
 
 
+def all_formats() -> tuple[Format, ...]:
+    """Return all formats. A format that another package adds and that cannot be used is left out with a warning."""
+    added: list[Format] = []
+    for name in ADDED_FORMATS.names:
+        try:
+            kind = ADDED_FORMATS.load(name)
+        except SettingError as error:
+            warnings.warn(str(error), stacklevel=2)
+            continue
+        if isinstance(kind, Format):
+            added.append(kind)
+        else:
+            place = ADDED_FORMATS.row(name).reference
+            warnings.warn(f"format {name!r} at {place} is left out: expected a Format, got {kind!r}", stacklevel=2)
+    return (*FORMATS, *added)
+
+
+def _formats_of(suffix: str) -> list[Format]:
+    """Return the formats of a suffix; other packages are asked only for suffixes that are not known here."""
+    fitting = [kind for kind in FORMATS if suffix.lower() in kind.suffixes]
+    return fitting or [kind for kind in all_formats() if suffix.lower() in kind.suffixes]
+
+
 def readable_suffixes() -> tuple[str, ...]:
     """Return the suffixes of the files that are read."""
-    return tuple(dict.fromkeys(suffix for kind in FORMATS if kind.reader for suffix in kind.suffixes))
+    return tuple(dict.fromkeys(suffix for kind in all_formats() if kind.reader for suffix in kind.suffixes))
 
 
 def describe_formats() -> str:
     """Return all written formats with what they hold, for help."""
-    return "; ".join(f"{kind.name}: {kind.holds}" for kind in FORMATS if kind.writer) + "."
+    return "; ".join(f"{kind.name}: {kind.holds}" for kind in all_formats() if kind.writer) + "."
 
 
 def is_motion_file(path: Path) -> bool:
@@ -110,16 +137,18 @@ def is_motion_file(path: Path) -> bool:
     """
     if path.suffix.lower() == ".parquet":
         return path.is_file() and _is_set_of_motions(path)
-    has_suffix = path.suffix.lower() in readable_suffixes() and not path.is_dir()
-    if not has_suffix or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
+    readable = [kind for kind in _formats_of(path.suffix) if kind.reader]
+    if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
-    return not holds_anything(path) or _import("people.dictionaries:recognises")(path)
+    if readable[0] not in FORMATS and readable[0].recognises:
+        return _import(readable[0].recognises)(path)
+    return not holds_anything(path) or _import(".people.dictionaries:recognises")(path)
 
 
 def _is_set_of_motions(path: Path) -> bool:
     """Return whether a parquet file holds motions, or may hold some; its reader then explains what is missing."""
     try:
-        return _import("parquet:holds_motions")(path)
+        return _import(".parquet:holds_motions")(path)
     except MissingExtraError:
         return True
 
@@ -129,22 +158,22 @@ def holds_anything(path: Path) -> bool:
     if path.name in _NO_MOTIONS:
         return False
     suffix = path.suffix.lower()
-    return suffix in _OTHERS_TOO or (suffix == ".npy" and _import("people.dictionaries:holds_objects")(path))
+    return suffix in _OTHERS_TOO or (suffix == ".npy" and _import(".people.dictionaries:holds_objects")(path))
 
 
 def written_suffix(path: Path) -> str:
     """Return the suffix, in lower case, of what is written for a motion file that was read."""
     suffix = path.suffix.lower()
-    return next((kind.written_as for kind in FORMATS if suffix in kind.suffixes and kind.written_as), suffix)
+    return next((kind.written_as for kind in _formats_of(suffix) if kind.written_as), suffix)
 
 
 def find_format(name: str) -> Format:
     """Return the written format of that name; SettingError that lists them if there is none."""
-    written = {kind.name: kind for kind in FORMATS if kind.writer}
+    written = {kind.name: kind for kind in all_formats() if kind.writer}
     if name in written:
         return written[name]
     message = describe_unknown("format", name, written)
-    fitting = [kind for kind in FORMATS if f".{name.lower().lstrip('.')}" in kind.suffixes]
+    fitting = _formats_of(f".{name.lstrip('.')}")
     if fitting and fitting[0].writer is None:
         message = f"{fitting[0].name} files are read, not written; known formats are {', '.join(written)}"
     elif fitting:
@@ -154,7 +183,7 @@ def find_format(name: str) -> Format:
 
 def format_of(path: Path, name: str | None = None) -> Format:
     """Return the written format called `name`, or the first with this suffix; SettingError if they do not agree."""
-    written = [kind for kind in FORMATS if kind.writer]
+    written = [kind for kind in all_formats() if kind.writer]
     fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
     if not fitting:
         known = ", ".join(f"{kind.name} ({' or '.join(kind.suffixes)})" for kind in written)
@@ -166,14 +195,14 @@ def reader_named(path: Path) -> str:
     """Return the place of the function that reads a file with this suffix; InputError if there is none."""
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected a motion file")
-    fitting = [kind for kind in FORMATS if path.suffix.lower() in kind.suffixes]
+    fitting = _formats_of(path.suffix)
     recognised = [kind.reader for kind in fitting if kind.recognises and _import(kind.recognises)(path)]
     general = [kind.reader for kind in fitting if not kind.recognises]
     readers = [reader for reader in (*recognised, *general) if reader]
     if not readers and (advice := _ADVICE.get(path.suffix.lower())):
         raise InputError(f"{path}: {advice}")
     if not readers:
-        written = f"; {fitting[0].name} files are written, not read" if fitting else ""
+        written = f"; {fitting[0].name} files are written, not read" if fitting and not fitting[0].reader else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
     return readers[0]
 
@@ -191,5 +220,5 @@ def writer_of(kind: Format) -> Any:
 
 def _import(place: str) -> Any:
     module, _, function = place.partition(":")
-    with requires_extra(f"the format of {module}"):
-        return getattr(importlib.import_module(f"{__package__}.{module}"), function)
+    with requires_extra(f"the format of {module.lstrip('.')}"):
+        return getattr(importlib.import_module(module, __package__), function)

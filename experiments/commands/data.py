@@ -88,8 +88,9 @@ class ListFormats:
     """List the formats of motion files that can be read and written, and their contents."""
 
     def run(self) -> None:
-        width = max(len(kind.name) for kind in formats.FORMATS)
-        for kind in formats.FORMATS:
+        kinds = formats.all_formats()
+        width = max(len(kind.name) for kind in kinds)
+        for kind in kinds:
             ways = " and ".join(way for way, place in (("in", kind.reader), ("out", kind.writer)) if place)
             extra = f" (extra `{kind.extra}`)" if kind.extra else ""
             print(f"{kind.name:<{width}}  {ways:<10}  {', '.join(kind.suffixes)}: {kind.holds}{extra}")
