@@ -4,7 +4,6 @@ A jump over an obstacle that the file does not show takes longer than gravity al
 holds the body up. That is no reason to leave the steps before and after as they are.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
@@ -134,7 +133,7 @@ class KeptStretch:
         notes: dict[Note, None] = {}
         for start, correction in zip(self.starts, corrections, strict=True):
             notes |= dict.fromkeys(note.later(start) for note in correction.notes)
-        kept = Note(NoteKind.STRETCH_KEPT, words=f"{kept_frames[0]} to {kept_frames[-1]}")
+        kept = Note(NoteKind.STRETCH_KEPT, frames=(int(kept_frames[0]), int(kept_frames[-1])))
         return CorrectedMotion(
             motion=replace(self.motion, root_m=root_m, rotations=rotations),
             stage=Stage.last(correction.stage for correction in corrections),
@@ -193,17 +192,18 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Not
     share = smoothstep(np.minimum(from_kept / fading, 1.0))[:, None]
     root_m = given.root_m + share * (corrected.root_m - given.root_m)
     rotations = slerp(given.rotations, corrected.rotations, share[..., None])
-    words = ", ".join(f"{start} to {stop - 1}" for start, stop in find_runs(is_kept))
-    return replace(given, root_m=root_m, rotations=rotations), Note(NoteKind.STRETCH_KEPT, words=words)
+    ends = np.array(find_runs(is_kept)) - np.array([0, 1])
+    note = Note(NoteKind.STRETCH_KEPT, frames=tuple(ends.ravel().tolist()))
+    return replace(given, root_m=root_m, rotations=rotations), note
 
 
 def _count_kept_frames(correction: CorrectedMotion) -> int:
-    """Return the number of frames that the notes of a correction name as kept."""
+    """Return the number of frames that a correction has kept."""
     kept: set[int] = set()
     for note in correction.notes:
         if note.kind is NoteKind.STRETCH_KEPT:
-            for first, last in re.findall(r"(\d+) to (\d+)", note.words):
-                kept |= set(range(int(first), int(last) + 1))
+            for first, last in note.stretches:
+                kept |= set(range(first, last + 1))
     return len(kept)
 
 

@@ -216,7 +216,7 @@ def _merge_segments(
     merged = merge_corrections(motion, [segment.start for segment in segments], restored)
     if not merged.accepted:
         return merged
-    cuts = Note(NoteKind.TAKES, words=", ".join(str(segment.start) for segment in segments[1:]))
+    cuts = Note(NoteKind.TAKES, frames=tuple(segment.start for segment in segments[1:]))
     return replace(merged, notes=(cuts, *merged.notes))
 
 

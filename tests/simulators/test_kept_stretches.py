@@ -36,7 +36,7 @@ def test_the_stretch_keeps_its_path_and_poses_and_nothing_jumps(first: int, fram
     assert corrected is not None
     change_m = corrected.motion.root_m - WALK.root_m - raised_m * UP
     (note,) = corrected.notes
-    kept_first, kept_last = map(int, note.words.split(" to "))
+    ((kept_first, kept_last),) = note.stretches
     assert note.kind is NoteKind.STRETCH_KEPT
     assert kept_first >= first or first < 30 or first > len(WALK) - 30
     assert kept_last <= last or last < 30 or last >= len(WALK) - 30
@@ -76,7 +76,7 @@ def test_parts_that_fail_or_take_another_floor_are_kept_unless_they_are_most_of_
     for correction in (move(before, 2.0), CorrectedMotion(before, Failure(FailureKind.LOST, 3))):
         restored = stretch.restore([correction, move(after, 0.0)])
         assert restored is not None
-        assert restored.notes[0].words.startswith("0 to ")
+        assert restored.notes[0].frames[0] == 0
         np.testing.assert_array_equal(restored.motion.root_m[:50], WALK.root_m[:50])
         np.testing.assert_allclose(restored.motion.root_m[-50:], move(after, 0.0).motion.root_m[-50:])
 
@@ -102,7 +102,7 @@ def test_what_no_simulation_can_follow_is_kept_however_its_parts_fail(first: int
     assert kept.accepted
     is_kept = np.zeros(len(WALK), dtype=bool)
     for note in kept.notes:
-        kept_first, kept_last = map(int, note.words.split(" to "))
+        ((kept_first, kept_last),) = note.stretches
         is_kept[kept_first : kept_last + 1] = True
     assert is_kept[is_flying].mean() > 0.9
     assert is_kept[~is_flying].sum() < 60
@@ -120,7 +120,7 @@ def test_a_correction_fades_where_it_makes_standing_feet_slide() -> None:
     faded = fade_where_feet_slide(standing, corrected)
     assert faded is not None
     motion, note = faded
-    first, last = map(int, note.words.split(" to "))
+    ((first, last),) = note.stretches
     assert first in range(50, 60)
     assert last in range(63, 73)
     np.testing.assert_allclose(motion.root_m[first : last + 1], standing.root_m[first : last + 1])

@@ -178,7 +178,7 @@ def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(
     correction = correct_motion(correct, joined)
     assert np.abs(correction.motion.root_m - joined.root_m)[:, [0, 2]].max() < 0.1
     (note,) = [note for note in correction.notes if note.kind is NoteKind.TAKES]
-    starts = [0, *map(int, note.words.split(", ")), len(joined)]
+    starts = [0, *note.frames, len(joined)]
     assert len(starts) == 5
     alone = correct([joined.frames(*span) for span in pairwise(starts)])
     joints_m = np.concatenate([joint_positions(correction.motion) for correction in alone])
@@ -211,7 +211,7 @@ def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(clips: dict[str
     kept = np.zeros(len(given), dtype=bool)
     for note in correction.notes:
         if note.kind is NoteKind.STRETCH_KEPT:
-            first, last = map(int, note.words.split(" to "))
+            ((first, last),) = note.stretches
             kept[first : last + 1] = True
     assert kept[leap]
     assert kept.mean() < 0.5

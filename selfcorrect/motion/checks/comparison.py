@@ -76,7 +76,7 @@ class Comparison:
             before = before.frames(first, last)
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
-        cuts = notes[NoteKind.TAKES].words.split(", ") if NoteKind.TAKES in notes and last <= PIECE_FRAMES else []
+        cuts = notes[NoteKind.TAKES].frames if NoteKind.TAKES in notes and last <= PIECE_FRAMES else ()
         if before.skeleton.same_as(after.skeleton):
             feet = _find_common_feet(before, after)
             before = replace(before, feet=feet)
@@ -104,7 +104,7 @@ class Comparison:
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
             after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
             stands=stands,
-            cuts=tuple(map(int, cuts)),
+            cuts=cuts,
             first_frame=first,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -178,12 +177,12 @@ class NoteKind(StrEnum):
     LINEAR_FRAMES = "linear frames"
     """Frames between every `value`-th frame were linear; curves replace them."""
     STRETCH_KEPT = "stretch kept"
-    """Frames in `words` were kept, because nothing that can be inferred explains how the body moves there, or because
-    standing feet would slide faster."""
+    """The stretches `frames` were kept: nothing that can be inferred explains how the body moves there, or feet that
+    stand would slide faster."""
     NOT_FOLLOWED = "not followed"
     """A simulated body could not follow the motion; the plan came out."""
     TAKES = "takes"
-    """There are cuts between takes at the frames in `words`."""
+    """There are cuts between takes at `frames`."""
     T_POSE = "T-pose"
     """Its first `value` frames hold a rig's T-pose."""
     T_POSE_AT_END = "T-pose at the end"
@@ -220,9 +219,9 @@ _NOTES = {
     NoteKind.COPIES_REPLACED: "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)",
     NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat other frames: corrected without them, then repeated",
     NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
-    NoteKind.STRETCH_KEPT: "frames {words} are kept: they cannot be explained, or corrected feet would slide more",
+    NoteKind.STRETCH_KEPT: "frames {frames} are kept: they cannot be explained, or corrected feet would slide more",
     NoteKind.NOT_FOLLOWED: "a simulated body could not follow it: planned, not simulated",
-    NoteKind.TAKES: "cuts between takes at frames {words}: each was corrected where it is; --join-takes joins them",
+    NoteKind.TAKES: "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them",
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected",
     NoteKind.T_POSE_AT_END: "T-pose in the last frames ({value:.0f}), which stays; all other frames are corrected",
     NoteKind.LOOP: "a loop of {value:.2f} s, which closes",
@@ -240,19 +239,27 @@ class Note:
     value: float | None = None
     """A figure; its meaning and unit are the kind's."""
     words: str = ""
-    """Frames, or the words of a corrector with other kinds than these."""
+    """The words of a corrector with other kinds than these, or what the kind says."""
     repair: Repair | None = None
     """The repair that moved it most, if any did."""
+    frames: tuple[int, ...] = ()
+    """The first frame of each take but the first; the first and the last frame of each stretch, in turns."""
 
     def __str__(self) -> str:
-        values = vars(self) if self.repair is None else vars(self) | {"words": _REPAIRS[self.repair]}
-        return _NOTES[self.kind].format(**values)
+        words = self.words if self.repair is None else _REPAIRS[self.repair]
+        frames = ", ".join(map(str, self.frames))
+        if self.kind is NoteKind.STRETCH_KEPT:
+            frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)
+        return _NOTES[self.kind].format(value=self.value, words=words, frames=frames)
+
+    @property
+    def stretches(self) -> tuple[tuple[int, int], ...]:
+        """First and last frame of each stretch that was kept."""
+        return tuple(zip(self.frames[::2], self.frames[1::2], strict=True))
 
     def later(self, frames: int) -> Self:
         """Return the note of a motion with `frames` more frames at its beginning."""
-        if self.kind not in (NoteKind.STRETCH_KEPT, NoteKind.TAKES):
-            return self
-        return replace(self, words=re.sub(r"\d+", lambda frame: str(int(frame[0]) + frames), self.words))
+        return replace(self, frames=tuple(frame + frames for frame in self.frames))
 
 
 UNCHANGED_M = 0.001
