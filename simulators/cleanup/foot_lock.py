@@ -33,8 +33,6 @@ LETTING_GO_S = 0.2
 """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
 HARD_DRAG_LIMIT_M = 0.15
 """Furthest that a hard lock drags a foot: that of samples of a model."""
-SLOWEST_M_S = 0.06
-"""Frames of a stance that are slower than about this weigh alike in the estimate of the foot's place."""
 SPED_UP_M_S = (0.002, 0.008)
 """Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
 ROUNDS = 2
@@ -196,7 +194,7 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
     """
     slide_m = np.zeros((*stands.shape, 2))
     slide_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
-    weights = stands / (SLOWEST_M_S + speed_m_s)
+    weights = stands / (limits.IN_PLACE_M_S + speed_m_s)
     stance = label_stances(stands)
     total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
     still_m = np.empty_like(slide_m)
@@ -365,11 +363,6 @@ HEIGHT_S = 0.04
 """Time constant over which heights of standing feet are followed."""
 TENSION_S = 0.03
 """Time constant over which these heights are kept through swings."""
-AIRBORNE_S = (0.2, 0.4)
-"""A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
-it may rest in the air beside the other, on which the body stands."""
-LIFTING_M_S = 0.1
-"""Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
 TOLERANCE_M = 0.003
 """Height by which a standing foot may be off the ground."""
 SOFT_CLEAR_M = 0.008
@@ -504,7 +497,7 @@ def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
     """Return the share (T,) by which a foot returns to its own height, from its stances (T,)."""
     if not stands.any():
         return np.zeros(len(stands))
-    first_s, last_s = AIRBORNE_S
+    first_s, last_s = limits.AIRBORNE_S
     stances = np.flatnonzero(stands)
     frames = np.arange(len(stands))
     after = np.searchsorted(stances, frames)
@@ -529,7 +522,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
     off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - TOLERANCE_M, 0.0)
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
-    weights = np.maximum(firmness / (1 + (lifts_m_s / LIFTING_M_S) ** 2), _LEAST_WEIGHT)
+    weights = np.maximum(firmness / (1 + (lifts_m_s / limits.LIFTING_M_S) ** 2), _LEAST_WEIGHT)
     weights += _airborne_share(stands, fps) * (TENSION_S / RETURN_S) ** 2
     bands = (HEIGHT_S * fps) ** 4 * second_difference_bands(len(heights_m))
     tension = (TENSION_S * fps) ** 2

@@ -13,6 +13,7 @@ import numpy as np
 from selfcorrect.motion.body.foot_frames import sole_depths_m
 from selfcorrect.motion.geometry.vectors import find_distinct, median
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
@@ -21,29 +22,11 @@ from ..body.soles import fit_soles
 from .cleaning import CleanupState
 from .stance import PosedMotions, has_boxes
 
-_HOVERS_M = 0.03
-"""Still feet whose toe joints and soles are higher than this above the ground are held in the air."""
-
 
 @dataclass(frozen=True)
 class LevelFloor:
     """Put the ground on which motions stand at y = 0: of several grounds the lowest, if supports are looked for."""
 
-    flat_rad: float = float(np.radians(15.0))
-    """Feet tilted by less are flat enough to show the thickness of their soles."""
-    level_m: float = 0.06
-    """Ground that is lower by more than this may be another level."""
-    worth_m: float = 0.3
-    """Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
-    far_above_m: float = 0.12
-    """A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
-    far_below_m: float = 0.2
-    """A body on supports that are further below y = 0 than this stays there."""
-    kept_above_m: tuple[float, float] = (0.034, 0.046)
-    """A body that is too high by less than the first distance keeps its height, as soles may be so much thicker than
-    usual. From the second on its ground comes to y = 0."""
-    kept_below_m: tuple[float, float] = (0.016, 0.024)
-    """The same distances of bodies that are too low."""
     farthest_move_m: float = float("inf")
     """A floor further from y = 0 than this stays at its height."""
 
@@ -62,7 +45,7 @@ class FitSoles:
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         leveller = cleaning.find_step(LevelFloor)
         posed = leveller(cleaning).posed if leveller else cleaning.posed
-        is_flat = posed.is_flat((leveller or LevelFloor()).flat_rad)
+        is_flat = posed.is_flat(limits.FLAT_SOLE_RAD)
         stands_flat = (is_flat & posed.stands_on(0.0))[0]
         is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         heights_m = posed.feet_m[0, ..., 1]
@@ -107,7 +90,7 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """
     observation = observe(motion)
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
-    hovers = (gaps_m > _HOVERS_M) & (observation.off_m > _HOVERS_M)
+    hovers = (gaps_m > limits.IN_AIR_M) & (observation.off_m > limits.IN_AIR_M)
     stands = observation.stands & np.logical_not(hovers)
     if not observation.is_floor_trusted or not stands.any():
         return 0.0
@@ -132,7 +115,7 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
         soles_m = ground_m - raised_m
         floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
         height_m = float(median([0.0, soles_m, floor_m]))
-        kept_m = settings.kept_above_m if height_m > 0 else settings.kept_below_m
+        kept_m = limits.KEPT_ABOVE_M if height_m > 0 else limits.KEPT_BELOW_M
         origins_m.append(raised_m + shrink_small(height_m, kept_m))
     return np.array(origins_m)
 
@@ -147,11 +130,11 @@ def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: f
     """
     ground_m = ground_of_feet_m(supports, frames).max(1)
     levels_m = find_distinct(ground_m)
-    is_on_level = np.abs(ground_m[:, None] - levels_m) < settings.level_m / 2
+    is_on_level = np.abs(ground_m[:, None] - levels_m) < limits.OTHER_GROUND_M / 2
     share = np.mean(is_on_level, axis=0)
-    costs_m = np.abs(levels_m - raised_m) - settings.worth_m * share
+    costs_m = np.abs(levels_m - raised_m) - limits.OFTEN_STANDS_M * share
     nearest_m = float(levels_m[np.argmin(costs_m)])
     above_m = nearest_m - raised_m
-    far_m = settings.far_above_m if above_m > 0 else settings.far_below_m
+    far_m = limits.FAR_ABOVE_M if above_m > 0 else limits.FAR_BELOW_M
     farthest_m = min(far_m, settings.farthest_move_m) if supports else settings.farthest_move_m
     return raised_m if abs(above_m) > farthest_m else nearest_m

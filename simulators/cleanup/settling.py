@@ -20,6 +20,7 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.runs import holds_throughout, spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import find_feet_m, observe
 
 from ..body.curves import smooth_gaussian
@@ -33,18 +34,10 @@ class SettleBody:
     Set by hand on CMU clips, which hardly change, and on walks that bounce.
     """
 
-    clear_m: float = 0.03
-    """A body whose lowest point is higher has left the floor."""
-    touching_m: float = 0.005
-    """It is back on the floor when its lowest point is lower."""
     highest_m: float = 0.13
     """A body that rises further may climb on something."""
     falling: float = 0.5
     """A body in flight falls at this share of g or more, on average and in most frames."""
-    level_m: float = 0.03
-    """A body on a support stays within this height."""
-    level_s: float = 0.3
-    """It does so for as long as this."""
     often: float = 0.2
     """Least share of the frames in which a body that swings up and down is off the floor: a hop that falls too slowly
     is none."""
@@ -70,7 +63,7 @@ class SettleBody:
         lowest_m = lowest_point_m(posed.motions.skeleton, soles_m, posed.positions_m, posed.orientations)
         shift_m = np.zeros_like(posed.motions.root_m)
         for index, heights_m in enumerate(lowest_m):
-            if (heights_m > self.clear_m).any():
+            if (heights_m > limits.LEFT_FLOOR_M).any():
                 motion = posed.motions[index]
                 lost_m = self.estimate_lost_height_m(motion, heights_m)
                 shift_m[index, :, 1] = -(lost_m if lost_m.any() else self.estimate_rise_m(motion, heights_m))
@@ -86,7 +79,7 @@ class SettleBody:
         for frames in self._find_unsupported_spans(motion, heights_m):
             if heights_m[frames].max() < self.highest_m and not self._is_carried(motion, heights_m, frames):
                 rise_m[frames] = heights_m[frames]
-        if np.mean(rise_m > self.clear_m) < self.often:
+        if np.mean(rise_m > limits.LEFT_FLOOR_M) < self.often:
             return np.zeros(len(heights_m))
         return smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
 
@@ -119,7 +112,7 @@ class SettleBody:
         lost_m = np.zeros(len(rises_m))
         features = MotionFeatures.of_joints(motion)
         places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
-        is_low = rises_m < self.clear_m
+        is_low = rises_m < limits.LEFT_FLOOR_M
         if places_m is None or not is_low.any():
             return lost_m, False
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
@@ -130,7 +123,7 @@ class SettleBody:
         does_follow = (np.where(may_sit, -hips_rise_m, hips_rise_m) > self.hips_follow * rises_m) | is_on_hands
         is_everywhere = True
         for frames in self._find_unsupported_spans(motion, rises_m):
-            is_up = rises_m[frames] > self.clear_m
+            is_up = rises_m[frames] > limits.LEFT_FLOOR_M
             is_long = is_up.sum() >= self.lost_s * motion.fps
             if is_long and not does_follow[frames][is_up].any():
                 lost_m[frames] = rises_m[frames]
@@ -145,9 +138,9 @@ class SettleBody:
             heights_m: (T,) height of its lowest point.
         """
         falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
-        for first, last in spans(heights_m > self.touching_m, 0):
+        for first, last in spans(heights_m > limits.BACK_ON_FLOOR_M, 0):
             frames = slice(first, last + 1)
-            up = falls_m_s2[frames][heights_m[frames] > self.clear_m]
+            up = falls_m_s2[frames][heights_m[frames] > limits.LEFT_FLOOR_M]
             if len(up) and min(up.mean(), median(up)) <= self.falling * GRAVITY_M_S2:
                 yield frames
 
@@ -158,8 +151,8 @@ class SettleBody:
             heights_m: (T,) height of its lowest point above the floor.
         """
         observation = observe(motion)
-        window = round(self.level_s * motion.fps)
-        is_up = heights_m[frames] > self.clear_m
+        window = round(limits.LEVEL_SUPPORT_S * motion.fps)
+        is_up = heights_m[frames] > limits.LEFT_FLOOR_M
         if self._is_level(heights_m[frames], is_up, window):
             return True
         for foot in range(2):
@@ -173,4 +166,4 @@ class SettleBody:
         if len(heights_m) < window:
             return False
         spreads_m = np.ptp(sliding_window_view(heights_m, window), axis=1)
-        return bool(((spreads_m < self.level_m) & holds_throughout(counts, window)).any())
+        return bool(((spreads_m < limits.LEVEL_SUPPORT_M) & holds_throughout(counts, window)).any())

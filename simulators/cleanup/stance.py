@@ -30,14 +30,6 @@ from ..body.soles import (
     split_by_foot,
 )
 
-_NEAR_M = 0.08
-"""Feet that are no further from the top of a box may stand on it."""
-
-
-_GAP_S = 0.07
-"""Longest gap that does not end a stance on a box."""
-
-
 _OF_VELOCITIES = ("speeds_m_s", "normals", "stands")
 """Cached properties of posed motions that do not depend on where these are."""
 
@@ -135,7 +127,7 @@ def has_boxes(motions: MotionBatch) -> bool:
 
 def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
     """Return the boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
-    gap = round(_GAP_S * posed.motions.fps)
+    gap = round(limits.BOX_GAP_S * posed.motions.fps)
     supports = []
     for feet_m in posed.feet_m:
         motion_supports = _find_boxes_under_feet_of_motion(posed.motions.ground, feet_m, gap)
@@ -157,5 +149,5 @@ def _find_boxes_under_feet_of_motion(ground: Ground | None, feet_m: np.ndarray, 
 
 def _is_near_top(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
     """Return in which frames (T,) one of the points (T, K, 3) is near the top of a box."""
-    is_near = box.contains(points_m) & (np.abs(points_m[..., 1] - box.top_m) < _NEAR_M)
+    is_near = box.contains(points_m) & (np.abs(points_m[..., 1] - box.top_m) < limits.NEAR_BOX_M)
     return np.asarray(is_near.any(-1))

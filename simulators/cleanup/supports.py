@@ -7,7 +7,7 @@ in which people put their weight on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain
@@ -16,9 +16,10 @@ import numpy as np
 
 from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.kinematics import cached_poses
-from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observation import thresholds as limits
+from selfcorrect.motion.observation.rests import find_rests
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
@@ -72,18 +73,6 @@ class FindSupports(Positive):
 
     lowest_m: float = 0.07
     """A support is at least this high."""
-    same_height_m: float = 0.03
-    """Largest change of height of a part that rests."""
-    foot_m_s: float = 0.5
-    """Largest speed of a foot that rests on a support."""
-    still_m_s: float = 0.3
-    """Largest speed of any other part that rests on a support."""
-    shortest_foot_s: float = 0.3
-    """Shortest time for which a foot rests."""
-    shortest_s: float = 0.7
-    """Shortest time for which any other part rests."""
-    longest_gap_s: float = 0.07
-    """Longest movement within a rest that does not end it."""
     swings_m: float = 0.08
     """A hand that grips a hold stays this close to it."""
     steep: float = 0.6
@@ -92,10 +81,6 @@ class FindSupports(Positive):
     """The same share for thighs while the seat rests: on high stools they slope."""
     friction: float = 0.5
     """Friction coefficient of supports and floor."""
-    free_speed_m_s: float = 0.6
-    """A part carries freely up to this speed: captured parts on a support slip more than planned ones."""
-    fastest_m_s: float = 1.8
-    """A part carries nothing above this speed."""
     missing: float = 0.25
     """Unexplained force, as a share of body weight, above which a support seems to be missing. Moments weigh as in
     plans."""
@@ -213,12 +198,11 @@ def _find_rests_by_round(
     skip_feet: bool,
 ) -> list[list[Rest]]:
     """Return the rests of the parts of each round; joints at (T, J, 3), contact points at (T, C, 3)."""
-    speeds_m_s = norms(np.gradient(points_m, 1 / motion.fps, axis=0))
     rests_by_round = []
     for parts in ROUNDS[int(skip_feet) :]:
         rests = []
         for part in parts:
-            rests += _find_rests(body, part, motion, positions_m, points_m, speeds_m_s, settings)
+            rests += _find_rests(body, part, motion, positions_m, points_m, settings)
         rests_by_round.append(rests)
     return rests_by_round
 
@@ -248,11 +232,10 @@ def _make_explainer(
     weight_n = body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [_CONTACTS.moment_weight] * 3)
-    speeds_m_s = (settings.free_speed_m_s, settings.fastest_m_s)
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         above_m = above_ground_m(body, points_m[None], [supports])
-        activation = contact_activation(above_m, motion.fps, speeds_m_s, _CONTACTS)
+        activation = contact_activation(above_m, motion.fps, limits.CAPTURED_CARRIES_M_S, _CONTACTS)
         wrench = needs.wrench[:, is_rest_frame]
         arms = arms_m[:, is_rest_frame]
         force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], settings.friction, _CONTACTS)
@@ -300,10 +283,9 @@ def _find_rests(
     motion: Motion,
     positions_m: np.ndarray,
     points_m: np.ndarray,
-    speeds_m_s: np.ndarray,
     settings: FindSupports,
 ) -> list[Rest]:
-    """Return the times in which a part of the body keeps its height in a pose in which it may rest.
+    """Return the times in which a part of the body rests in a pose in which something may carry it.
 
     Args:
         body: Humanoid of the motion's skeleton.
@@ -311,31 +293,22 @@ def _find_rests(
         motion: One motion of T frames.
         positions_m: (T, J, 3) joints.
         points_m: (T, C, 3) contact points of the body.
-        speeds_m_s: (T, C) speeds of the contact points.
     """
     places = find_carried_points(body, part)
     if not places.any():
         return []
-    fps = motion.fps
     part_points_m = points_m[:, places]
-    is_foot = part.endswith("foot")
-    height_m = part_points_m[..., 1].min(1)
-    lowest = part_points_m[..., 1].argmin(1)[:, None]
-    lowest_speed_m_s = np.take_along_axis(speeds_m_s[:, places], lowest, 1)[:, 0]
-    is_still = lowest_speed_m_s < (settings.foot_m_s if is_foot else settings.still_m_s)
-    may_rest = is_still & (height_m > settings.lowest_m)
+    may_rest = part_points_m[..., 1].min(1) > settings.lowest_m
     if not may_rest.any():
         return []
     steepest = settings.steep_on_seat if part == "seat" else settings.steep
     may_rest &= _can_rest(part, motion.skeleton, positions_m, part_points_m, steepest)
-    shortest_frames = round((settings.shortest_foot_s if is_foot else settings.shortest_s) * fps)
     rests = []
-    for first, last in spans(may_rest, round(settings.longest_gap_s * fps)):
-        for start, stop in _find_level_runs(height_m, first, last + 1, shortest_frames, settings.same_height_m):
-            run_points_m = part_points_m[start:stop]
-            if part.endswith("grip") and not _is_steady_grip(run_points_m[:, 0], settings.swings_m):
-                continue
-            rests.append(_make_rest(part, places, run_points_m, start, fps, settings))
+    for start, stop in find_rests(part_points_m, may_rest, motion.fps, is_foot=part.endswith("foot")):
+        rest_points_m = part_points_m[start:stop]
+        if part.endswith("grip") and not _is_steady_grip(rest_points_m[:, 0], settings.swings_m):
+            continue
+        rests.append(_make_rest(part, places, rest_points_m, start, motion.fps, settings))
     return rests
 
 
@@ -378,29 +351,10 @@ def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
     return bool((distances_m < closest_m).all())
 
 
-def _find_level_runs(
-    height_m: np.ndarray, start: int, stop: int, shortest: int, same_m: float
-) -> Iterator[tuple[int, int]]:
-    """Yield starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) stays near one value."""
-    if stop - start < shortest:
-        return
-    lower_median = (stop - start - 1) // 2
-    middle_m = np.partition(height_m[start:stop], lower_median)[lower_median]
-    is_level = np.abs(height_m[start:stop] - middle_m) < same_m
-    longest = max(spans(is_level), key=lambda span: span[1] - span[0])
-    run_start = start + longest[0]
-    run_stop = start + longest[1] + 1
-    if run_stop - run_start >= shortest:
-        yield run_start, run_stop
-    if (run_start, run_stop) != (start, stop):
-        yield from _find_level_runs(height_m, start, run_start, shortest, same_m)
-        yield from _find_level_runs(height_m, run_stop, stop, shortest, same_m)
-
-
 def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
     """Return the support under those points (T, K, 3) of a part that are near its height."""
     top_m = float(median(points_m[..., 1].min(1)))
-    touching_m = points_m[points_m[..., 1] < top_m + settings.same_height_m]
+    touching_m = points_m[points_m[..., 1] < top_m + limits.REST_LEVEL_M]
     margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
     low_m = touching_m.min(0) - margin_m
     high_m = touching_m.max(0) + margin_m

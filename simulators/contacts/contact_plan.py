@@ -15,6 +15,7 @@ import numpy as np
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 
 from ..body.humanoid import Humanoid
@@ -70,7 +71,7 @@ def plan_contacts(
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
-    speeds_m_s = (settings.full_load_speed_m_s * speed_factor, settings.max_speed_m_s * speed_factor)
+    speeds_m_s = (limits.CARRIES_M_S[0] * speed_factor, limits.CARRIES_M_S[1] * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
     upward_bodyweights = needs.wrench[..., 1] / body.weight_n
@@ -147,7 +148,7 @@ def contact_activation(
     speed_m_s = horizontal_speeds(points_m, fps)
     height_factor = 1.0 + settings.height_margin * lacking
     speed_factor = 1.0 + settings.speed_margin * lacking
-    height_bounds_m = (settings.full_load_height_m * height_factor, settings.max_height_m * height_factor)
+    height_bounds_m = (limits.CARRIES_M[0] * height_factor, limits.CARRIES_M[1] * height_factor)
     speed_bounds_m_s = (speeds_m_s[0] * speed_factor, speeds_m_s[1] * speed_factor)
     is_slow = _share_below(speed_m_s, speed_bounds_m_s)
     is_low = _share_below(points_m[..., 1], height_bounds_m)

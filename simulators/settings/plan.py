@@ -40,14 +40,6 @@ class ForceSettings(Positive):
 class ContactSettings(ForceSettings):
     """Planning of contacts. Set by hand on CMU clips, by the share of their motion that contacts then explain."""
 
-    full_load_height_m: float = 0.003
-    """Height up to which a point may carry fully."""
-    max_height_m: float = 0.015
-    """Height above which a point carries nothing."""
-    full_load_speed_m_s: float = 0.1
-    """Speed over the floor up to which a point may carry fully."""
-    max_speed_m_s: float = 0.4
-    """Speed above which a point carries nothing."""
     required_load_bodyweights: tuple[float, float] = (0.1, 0.5)
     """Vertical forces above which contacts become likely, and are certain. If no point may carry fully, the next best
     does."""

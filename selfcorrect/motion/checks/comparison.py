@@ -22,18 +22,15 @@ from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
 from ..motion import Motion
+from ..observation import thresholds as limits
 from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
 from ..support import Surroundings, gripping
 from .floor import find_unsupported_frames
 from .motion_features import MotionFeatures
 
-_IN_AIR_M = 0.03
-"""A sole whose lowest point is higher than this does not touch the ground: heels and toes roll below it."""
 _RISE_M = 0.02
 """Least rise of a sole that was lifted; a sole that was as high before has lost nothing."""
-_BODY_IN_AIR_M = 0.02
-"""A body whose lowest point is higher than this is in the air."""
 _SAME_LEVEL_M = 0.01
 """A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
 _IN_PLACE = 0.5
@@ -147,7 +144,8 @@ class Comparison:
         heights_m = self.after.sole_heights_m
         before_m = self.before.sole_heights_m
         sunk_m = min(float(median(before_m[self.stands])), 0.0)
-        is_lifted = (heights_m > _IN_AIR_M) & (before_m < _IN_AIR_M) & (heights_m - before_m + sunk_m > _RISE_M)
+        is_in_air = (heights_m > limits.IN_AIR_M) & (before_m < limits.IN_AIR_M)
+        is_lifted = is_in_air & (heights_m - before_m + sunk_m > _RISE_M)
         return _drop_short_runs(self.stands & is_lifted, self.before.fps)
 
     @property
@@ -155,7 +153,7 @@ class Comparison:
         """Contacts of feet, or of the body as a whole if more of these, that the correction loses."""
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= TOLERANCE_M)[:, None]
-        in_air = find_unsupported_frames(self.after, self.after.clear_m, _BODY_IN_AIR_M)[:, None]
+        in_air = find_unsupported_frames(self.after, self.after.clear_m, limits.FLOATS_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost.share)

@@ -14,8 +14,9 @@ import numpy as np
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, normalize_safely, norms
+from ..observation import thresholds as limits
 from .findings import Measurement
-from .floor import GRAVITY_M_S2, LOW_M, OTHERS_LOW_M
+from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
 
@@ -217,9 +218,9 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     places_m = places_m[span]
     soles_m = features.soles_m[span]
     shares = features.mass_shares
-    is_low = soles_m[..., 1] < LOW_M
+    is_low = soles_m[..., 1] < limits.LOW_SOLE_M
     others_m = features.surface_m[0][span].min(axis=1, initial=np.inf)
-    only_feet_touch = is_low.any(axis=1) & (others_m > OTHERS_LOW_M)
+    only_feet_touch = is_low.any(axis=1) & (others_m > limits.OTHERS_LOW_M)
     sole_reach_m = soles_m[..., [0, 2]] @ _DIRECTIONS.T
     reach_m = np.where(is_low[..., None], sole_reach_m, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.

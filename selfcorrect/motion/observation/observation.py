@@ -28,6 +28,7 @@ from ..skeleton import SIDES, Skeleton
 from . import thresholds as limits
 from .foot_paths import FootPaths, find_heels_and_toes
 from .gliding import estimate_standing_glide
+from .lifts import estimate_lift_m
 from .stance_model import StanceModel
 from .stances import (
     LEVEL,
@@ -227,6 +228,12 @@ class Observation:
         """(T,) height of ground that rises or sinks steadily, from its middle; zeros unless stances show it clearly."""
         rise = fit_rise(self.stances, self.feet_m.shape[2], self.fps)
         return rise.slopes[2] * (np.arange(len(self)) / self.fps - rise.middle[2])
+
+    @cached_property
+    def lift_m(self) -> np.ndarray:
+        """(T,) height of ground that carries the body as a lift, above the first frame's; zeros without a lift."""
+        joints_m = self.feet_m.swapaxes(1, 2).reshape(len(self), -1, 3)
+        return estimate_lift_m(joints_m, self.fps)
 
     @property
     def glide_m_s(self) -> np.ndarray:

@@ -146,3 +146,101 @@ FASTER_SWING_M_S = 1.8
 ONE_PLACE_M = (0.01, 0.02)
 """Places in which a foot is locked in one stance are one if they are nearer than the first, and several if further
 apart than the second: then none is kept."""
+
+REST_LEVEL_M = 0.03
+"""Largest change of height of a part of the body that rests."""
+REST_GAP_S = 0.07
+"""Longest movement within a rest that does not end it."""
+FOOT_REST_M_S = 0.5
+"""Largest speed of a foot that rests on a support."""
+FOOT_REST_S = 0.3
+"""Shortest time for which a foot rests."""
+PART_REST_M_S = 0.3
+"""Largest speed of any other part that rests on a support."""
+PART_REST_S = 0.7
+"""Shortest time for which any other part rests."""
+
+LIFT_S = 1.0
+"""Least duration of a ride on a lift."""
+LIFT_M = 1.0
+"""Least height of a ride: who pulls up on a bar raises both feet by less."""
+LIFT_M_S = 0.1
+"""Least mean speed of a ride."""
+STILL_LIFT_M_S = 0.01
+"""Ground that is slower does not move."""
+TOGETHER_M_S = 0.15
+"""Largest speed of a foot along a lift, and largest difference of the speeds of feet upwards."""
+LIFT_M_S2 = 3.0
+"""Largest usual acceleration of a lift; a flight has gravity's acceleration."""
+LIFT_SMOOTHED_S = 0.1
+"""Time over which the speeds of feet on a lift are averaged."""
+
+CARRIES_M = (0.003, 0.015)
+"""Height up to which a point may carry fully, and height above which a point carries nothing."""
+CARRIES_M_S = (0.1, 0.4)
+"""Speed along the floor up to which a point of a plan may carry fully, and speed above which it carries nothing."""
+CAPTURED_CARRIES_M_S = (0.6, 1.8)
+"""The same speeds of captured parts on a support, which slip more than planned parts."""
+RUNS_M_S = 1.5
+"""Speed of a body above which feet, which land and leave within a frame or two, seem to slide in proportion."""
+
+TOUCHES_WITHIN_M = 0.008
+"""Corners of a sole within about this height of the lowest corner count as touching with it."""
+HELD_WITHIN_M = 0.02
+"""Corners of a sole within about this height of the lowest corner may be held."""
+HELD_M_S = 0.05
+"""Corners are held if they are the slowest of these, by about this speed."""
+IN_PLACE_M_S = 0.06
+"""Frames of a stance that are slower than about this weigh alike in the foot's place."""
+LIFTING_M_S = 0.1
+"""Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
+AIRBORNE_S = (0.2, 0.4)
+"""A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
+it may rest in the air beside the other, on which the body stands."""
+FLAT_SOLE_M = 0.015
+"""A foot whose sole is steeper by this than in its flattest frame counts for 1/e in the place of a contact."""
+STILL_SOLE_M_S = 0.2
+"""So does a foot that slides faster by this than in its slowest frame."""
+FLAT_SOLE_RAD = float(np.radians(15.0))
+"""Feet tilted by less are flat enough to show the thickness of their soles."""
+NEAR_BOX_M = 0.08
+"""Feet that are no further from the top of a box may stand on it."""
+BOX_GAP_S = 0.07
+"""Longest gap that does not end a stance on a box."""
+
+IN_AIR_M = 0.03
+"""A sole whose lowest point is higher than this above the ground does not touch it: heels and toes roll below it."""
+FLOATS_M = 0.02
+"""A body whose lowest point is higher than this is in the air."""
+OTHERS_LOW_M = 0.03
+"""Height below which the surface of joints other than feet may rest on the floor."""
+LOW_SOLE_M = 0.05
+"""Soles below this height may stand on the floor."""
+UNMOVING_M_S = 0.15
+"""A foot that rests moves more slowly than this, in any direction."""
+AS_LOW_M = 0.01
+"""A foot that seems to carry the body is no higher than this above the body's lowest point."""
+LIFTED_M_S = 0.28
+"""Both feet of a lifted body rise or sink faster than this."""
+
+OTHER_GROUND_M = 0.06
+"""Ground that is lower by more than this may be another level."""
+OFTEN_STANDS_M = 0.3
+"""Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
+FAR_ABOVE_M = 0.12
+"""A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
+FAR_BELOW_M = 0.2
+"""A body on supports that are further below y = 0 than this stays there."""
+KEPT_ABOVE_M = (0.034, 0.046)
+"""A body that is too high by less than the first distance keeps its height, as soles may be so much thicker than
+usual. From the second on its ground comes to y = 0."""
+KEPT_BELOW_M = (0.016, 0.024)
+"""The same distances of bodies that are too low."""
+LEFT_FLOOR_M = 0.03
+"""A body whose lowest point is higher has left the floor."""
+BACK_ON_FLOOR_M = 0.005
+"""It is back on the floor when its lowest point is lower."""
+LEVEL_SUPPORT_M = 0.03
+"""A body on a support stays within this height."""
+LEVEL_SUPPORT_S = 0.3
+"""It does so for as long as this."""

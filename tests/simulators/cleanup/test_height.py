@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
-from selfcorrect.simulators.cleanup.levelling import LevelFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 from ...made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
@@ -94,7 +94,7 @@ def test_a_body_comes_to_the_floor_whatever_its_height(kind: Kind, height_m: flo
     motion = raise_motion(motion, -observe(motion).floor_m)
     far, there = KinematicCorrector()([raise_motion(motion, 0.15), raise_motion(motion, height_m)])
     offset_m = float(np.median((there.motion.root_m - far.motion.root_m)[:, 1]))
-    is_explained = -LevelFloor.kept_below_m[1] < height_m < LevelFloor.kept_above_m[1]
+    is_explained = -limits.KEPT_BELOW_M[1] < height_m < limits.KEPT_ABOVE_M[1]
     assert offset_m == pytest.approx(0.0, abs=(abs(height_m) if is_explained else 0.0) + 4e-3)
 
 

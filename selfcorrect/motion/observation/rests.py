@@ -1,0 +1,47 @@
+"""Rests of parts of the body, such as hands or the seat: times in which a part is slow and stays at one height.
+
+A part that rests may be carried. Whether something carries it only forces show.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..geometry.runs import spans
+from ..geometry.vectors import norms
+from . import thresholds as limits
+
+
+def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foot: bool) -> Iterator[tuple[int, int]]:
+    """Yield start and stop (exclusive) of each rest of a part of the body.
+
+    Args:
+        points_m: (T, K, 3) points of the part; the lowest point shows whether the part is still.
+        may_rest: (T,) whether its pose lets the part rest.
+        is_foot: Whether the part is a foot: feet rest for shorter times, and roll.
+    """
+    heights_m = points_m[..., 1].min(1)
+    lowest = points_m[..., 1].argmin(1)[:, None]
+    speeds_m_s = norms(np.gradient(points_m, 1 / fps, axis=0))
+    lowest_m_s = np.take_along_axis(speeds_m_s, lowest, 1)[:, 0]
+    fastest_m_s = limits.FOOT_REST_M_S if is_foot else limits.PART_REST_M_S
+    shortest = round((limits.FOOT_REST_S if is_foot else limits.PART_REST_S) * fps)
+    for first, last in spans(may_rest & (lowest_m_s < fastest_m_s), round(limits.REST_GAP_S * fps)):
+        yield from _find_level_runs(heights_m, first, last + 1, shortest)
+
+
+def _find_level_runs(heights_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
+    """Yield starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) stays near one value."""
+    if stop - start < shortest:
+        return
+    lower_median = (stop - start - 1) // 2
+    middle_m = np.partition(heights_m[start:stop], lower_median)[lower_median]
+    is_level = np.abs(heights_m[start:stop] - middle_m) < limits.REST_LEVEL_M
+    longest = max(spans(is_level), key=lambda span: span[1] - span[0])
+    run_start = start + longest[0]
+    run_stop = start + longest[1] + 1
+    if run_stop - run_start >= shortest:
+        yield run_start, run_stop
+    if (run_start, run_stop) != (start, stop):
+        yield from _find_level_runs(heights_m, start, run_start, shortest)
+        yield from _find_level_runs(heights_m, run_stop, stop, shortest)
