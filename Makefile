@@ -11,7 +11,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-all test-nightly campaign test-fast lint types docs results bench blender blender-platform wheels release-check clean
+.PHONY: setup motion test test-all test-nightly campaign test-fast lint types docs results report bench blender blender-platform wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -87,6 +87,10 @@ docs: $(INSTALLED_FOR_DOCS) types
 # Tables and figures of the results pages, from docs/results/*.json.
 results: $(INSTALLED_FOR_DOCS)
 	$(BIN)/python docs/tools/results.py
+
+# The pages of results as build/report.pdf.
+report: results
+	$(BIN)/python docs/tools/report.py build/report.pdf
 
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)

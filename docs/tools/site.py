@@ -27,6 +27,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from report import make_report
 from results import ON_SITE, fill_page, read_all
 from tables import table_lines
 from toys import command_of
@@ -62,7 +63,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages themselves, and a page that plays the demo."""
+    """Add the generated pages themselves, the report, and a page that plays the demo."""
     pages = {"commands.md": commands_page(), "formats.md": formats_page(), "names.md": names_page()}
     pages["api/index.md"] = api_overview()
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
@@ -73,6 +74,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, path, content=text))
     files.append(File.generated(config, "results/results.csv", content=as_csv(kept_summaries())))
     files.append(File.generated(config, "results/settings.csv", content=settings.table()))
+    files.append(File.generated(config, "report.pdf", content=make_report()))
     demo = demonstration()
     player = show(demo.before, demo.after, titles=("before", "after")).html
     files.append(File.generated(config, "player/demo.html", content=player))
