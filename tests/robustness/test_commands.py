@@ -175,7 +175,7 @@ def forge_content(content: bytes, random: Random) -> bytes:
     )
 
 
-@pytest.mark.parametrize("part", AGAIN)
+@pytest.mark.parametrize("part", ["out", "corrected"])
 def test_forged_files_are_no_bug(part: str, forged_source: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     files = sorted(path for path in (forged_source / part).rglob("*.json*"))
@@ -185,5 +185,5 @@ def test_forged_files_are_no_bug(part: str, forged_source: Path, tmp_path: Path)
         path = files[random.integers(len(files))]
         shutil.copytree(forged_source, place)
         (place / path.relative_to(forged_source)).write_bytes(forge_content(path.read_bytes(), random))
-        for words in (["verify", part], AGAIN[part], *([AGAIN["corrected"]] if part == "set" else [])):
+        for words in (["verify", part], AGAIN[part]):
             assert_clean(words, place)
