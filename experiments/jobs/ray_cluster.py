@@ -14,12 +14,11 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine unless asked
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its C++ part writes to the terminal, around Python
@@ -39,10 +38,8 @@ from .where import Cluster, Where
 
 CONNECT_S = 10.0
 """Longest time in which a head answers."""
-EVENT_PACE_S = 1.0
-"""Time between two reports of a job's progress."""
-WATCH_S = 3.0
-"""Time between two checks that the head answers."""
+PACE_S = 1.0
+"""Time between two reports of a job's progress, and between two checks that the head answers."""
 HEAD_GONE_S = 30.0
 """Longest time without a head; Ray would wait for 60 s."""
 LEAVE_S = 10.0
@@ -55,14 +52,35 @@ after a minute or two."""
 @contextmanager
 def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Run jobs on the cluster that `where` names, as many at once as it has room for."""
-    with _connect(where.cluster.cluster or "auto"), _Meeting.create(folder) as meeting:
-        _check_nodes(_list_workers(), meeting)
-        _warn_of_no_room(where.cluster)
-        resources = {"num_cpus": where.cluster.cpus_per_job, "num_gpus": where.cluster.gpus_per_job}
-        if where.cluster.memory_per_job is not None:
-            resources["memory"] = where.cluster.memory_per_job * 1e9
-        with _show_events(show) as channel, _watch_cluster() as pending:
-            yield lambda job: _submit(job, meeting, channel, resources, pending)
+    cluster = where.cluster
+    marker = nullcontext() if folder is None else scratch_folder(folder / "cluster")
+    with _connect(cluster.cluster or "auto"), marker as marker_folder:
+        conditions = _describe_software(), marker_folder
+        _check_nodes(conditions, cluster)
+        near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+        events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near}).actor
+        resources: dict[str, Any] = {"num_cpus": cluster.cpus_per_job, "num_gpus": cluster.gpus_per_job}
+        if cluster.memory_per_job is not None:
+            resources["memory"] = cluster.memory_per_job * 1e9
+        pending: set[Future[None]] = set()
+
+        def submit(job: Job) -> Future[None]:
+            """Start a job; Ray itself never tries it again, because only the schedule counts failures."""
+            future: Future[None] = Future()
+            pending.add(future)
+            future.add_done_callback(pending.discard)
+            result = _run.options(name=job.name, **resources).remote(job, Path.cwd(), conditions, events).future()
+            result.add_done_callback(lambda result: _end(future, result.exception()))
+            return future
+
+        ended = threading.Event()
+        attendant = threading.Thread(target=_attend, args=(events, show, pending, ended), daemon=True)
+        attendant.start()
+        try:
+            yield submit
+        finally:
+            ended.set()
+            attendant.join(timeout=5)
 
 
 # --- the connection --------------------------------------------------------------------------------------------------
@@ -87,40 +105,6 @@ def _connect(address: str) -> Iterator[None]:
         leaving.join(LEAVE_S)  # without a head, it would not end
 
 
-@contextmanager
-def _watch_cluster() -> Iterator[set[Future[None]]]:
-    """While the body runs, let the jobs that it adds to this set fail when the head of the cluster is gone for good.
-
-    Ray waits for a head that comes back (with its state in Redis), and ends this process after a minute.
-    """
-    pending: set[Future[None]] = set()
-    ended = threading.Event()
-    thread = threading.Thread(target=_watch, args=(pending, ended), daemon=True)
-    thread.start()
-    try:
-        yield pending
-    finally:
-        ended.set()
-
-
-def _watch(pending: set[Future[None]], ended: threading.Event) -> None:
-    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
-    last = time.monotonic()
-    while not ended.wait(WATCH_S):
-        try:
-            socket.create_connection((host, int(port)), WATCH_S).close()
-            last = time.monotonic()
-        except OSError:
-            if time.monotonic() - last < HEAD_GONE_S:
-                continue
-            lost = ClusterLostError(
-                f"the head of the Ray cluster at {host}:{port} is gone; finished work is kept, and the same command "
-                "continues on a new cluster, or without --cluster"
-            )
-            for future in list(pending):
-                _end(future, lost)
-
-
 def require_reachable(address: str) -> None:
     """Raise SettingError at once if nothing listens at an address; Ray would try for minutes."""
     if address == "auto":
@@ -136,6 +120,34 @@ def require_reachable(address: str) -> None:
         ) from error
 
 
+def _attend(events: Any, show: Show, pending: set[Future[None]], ended: threading.Event) -> None:
+    """Show the events of jobs, and let the pending jobs fail when the head of the cluster is gone for good.
+
+    Ray waits for a head that comes back (with its state in Redis), and ends this process after a minute.
+    """
+    host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+    last_answer_s = time.monotonic()
+    is_over = False
+    while not is_over:
+        is_over = ended.wait(PACE_S)
+        with suppress(ray.exceptions.RayError):  # progress is not seen for a while, the work goes on
+            count = ray.get(events.qsize.remote(), timeout=PACE_S)
+            for event in ray.get(events.get_nowait_batch.remote(count), timeout=PACE_S):
+                show(event)
+        try:
+            socket.create_connection((host, int(port)), PACE_S).close()
+            last_answer_s = time.monotonic()
+        except OSError:
+            if time.monotonic() - last_answer_s < HEAD_GONE_S:
+                continue
+            lost = ClusterLostError(
+                f"the head of the Ray cluster at {host}:{port} is gone; finished work is kept, and the same command "
+                "continues on a new cluster, or without --cluster"
+            )
+            for future in list(pending):
+                _end(future, lost)
+
+
 def _in_one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
@@ -143,52 +155,32 @@ def _in_one_line(error: BaseException) -> str:
 # --- requirements of nodes -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Meeting:
-    """Conditions that a node must meet: the same software, and the run folder."""
+Conditions: TypeAlias = tuple[Mapping[str, Any], Path | None]
+"""Conditions that a node must meet: the software of this machine, and a folder in the run folder that only this command
+has made."""
 
-    directory: Path
-    """Folder in which the command was started; relative paths start there."""
-    software: Mapping[str, Any]
-    place: Path | None = None
-    """A folder in the run folder that only this command has made."""
 
-    @classmethod
-    @contextmanager
-    def create(cls, folder: Path | None) -> Iterator[_Meeting]:
-        """Yield the conditions of this process, with a place in the folder while the body runs."""
-        meeting = cls(Path.cwd(), _describe_software())
-        if folder is None:
-            yield meeting
-            return
-        with scratch_folder(folder / "cluster") as scratch:
-            place = scratch / secrets.token_hex(8)
-            place.mkdir()
-            yield replace(meeting, place=place)
-
-    def objection(self) -> str:
-        """Return the reason for which this process cannot run the jobs, "" if it can."""
-        node_software = _describe_software()
-        node_name = f"node {socket.gethostname()} of the cluster"
-        differences = []
-        for name, version in self.software.items():
-            if version != node_software.get(name):
-                differences.append(f"{name} {node_software.get(name)} instead of {version}")
-        if differences:
-            return (
-                f"{node_name} has other software than this machine, so results would differ: {', '.join(differences)}"
-            )
-        if self.place is None:
-            return ""
-        try:
-            (self.place / secrets.token_hex(8)).touch()
-        except OSError:
-            folder = self.place.parent.parent
-            return (
-                f"{node_name} cannot write the output folder {folder}; it must be on storage with the same path on all "
-                "nodes"
-            )
+def find_objection(conditions: Conditions) -> str:
+    """Return the reason for which this process cannot run the jobs, "" if it can."""
+    software, marker = conditions
+    node_software = _describe_software()
+    node_name = f"node {socket.gethostname()} of the cluster"
+    differences = []
+    for name, version in software.items():
+        if version != node_software.get(name):
+            differences.append(f"{name} {node_software.get(name)} instead of {version}")
+    if differences:
+        return f"{node_name} has other software than this machine, so results would differ: {', '.join(differences)}"
+    if marker is None:
         return ""
+    try:
+        (marker / secrets.token_hex(8)).touch()
+    except OSError:
+        return (
+            f"{node_name} cannot write the output folder {marker.parent}; it must be on storage with the same path on "
+            "all nodes"
+        )
+    return ""
 
 
 def _describe_software() -> dict[str, Any]:
@@ -197,19 +189,16 @@ def _describe_software() -> dict[str, Any]:
     return {**details, **packages}
 
 
-def _list_workers() -> list[Mapping[str, Any]]:
-    """Return the nodes that may get jobs."""
-    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
-
-
-def _check_nodes(nodes: Sequence[Mapping[str, Any]], meeting: _Meeting) -> None:
-    """Raise SettingError for the first node that does not meet the conditions."""
-    address_by_reference = {}
+def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
+    """Raise SettingError for the first node that does not meet the conditions; warn if a job fits on none."""
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+    ask = ray.remote(num_cpus=0, max_retries=0)(find_objection)
+    addresses = {}
     for node in nodes:
         on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        reference = _objection.options(scheduling_strategy=on_node).remote(meeting)
-        address_by_reference[reference] = node["NodeManagerAddress"]
-    for reference, address in address_by_reference.items():
+        reference = ask.options(scheduling_strategy=on_node).remote(conditions)
+        addresses[reference] = node["NodeManagerAddress"]
+    for reference, address in addresses.items():
         try:
             objection = ray.get(reference)
         except (
@@ -226,36 +215,14 @@ def _check_nodes(nodes: Sequence[Mapping[str, Any]], meeting: _Meeting) -> None:
             ) from error
         if objection:
             raise SettingError(f"{objection} (at {address})")
-
-
-@ray.remote(num_cpus=0, max_retries=0)
-def _objection(meeting: _Meeting) -> str:
-    return meeting.objection()
-
-
-def _warn_of_no_room(cluster: Cluster) -> None:
     memory_gb = cluster.memory_per_job or 0
     needed = {"CPU": cluster.cpus_per_job, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
-    for node in _list_workers():
-        if all(node["Resources"].get(name, 0) >= value for name, value in needed.items()):
-            return
-    resources = f"{cluster.cpus_per_job:g} CPUs, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
-    warnings.warn(f"no node of the cluster has {resources} for a job: waiting for one that has", stacklevel=2)
+    if not any(all(node["Resources"].get(name, 0) >= value for name, value in needed.items()) for node in nodes):
+        resources = f"{cluster.cpus_per_job:g} CPUs, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
+        warnings.warn(f"no node of the cluster has {resources} for a job: waiting for one that has", stacklevel=2)
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
-
-
-def _submit(
-    job: Job, meeting: _Meeting, channel: Any, resources: Mapping[str, Any], pending: set[Future[None]]
-) -> Future[None]:
-    """Start a job; Ray itself never tries it again, because only the schedule counts failures."""
-    settled: Future[None] = Future()
-    pending.add(settled)
-    settled.add_done_callback(pending.discard)
-    reference = _run.options(name=job.name, **resources).remote(job, meeting, channel)
-    reference.future().add_done_callback(lambda future: _end(settled, future.exception()))
-    return settled
 
 
 def _end(future: Future[None], error: BaseException | None) -> None:
@@ -281,49 +248,18 @@ def _cause(error: BaseException) -> BaseException:
 
 
 @ray.remote(max_retries=0)
-def _run(job: Job, meeting: _Meeting, channel: Any) -> None:
+def _run(job: Job, directory: Path, conditions: Conditions, events: Any) -> None:
+    """Run a job on a node; a job on a lost node may have locked its folder for a while."""
     use_one_thread()
-    if objection := meeting.objection():
+    if objection := find_objection(conditions):
         raise WorkerError(objection)
-    if meeting.directory.is_dir():
-        os.chdir(meeting.directory)
-    _when_free(lambda: job.function(*job.arguments, reporter(channel.put_nowait.remote, job.name, EVENT_PACE_S)))
-
-
-def _when_free(work: Callable[[], None]) -> None:
-    """Do work in a folder that a job on a lost node may have locked for a while."""
+    if directory.is_dir():
+        os.chdir(directory)  # relative paths start where the command was started
     deadline_s = time.monotonic() + IN_USE_S
     while True:
         try:
-            return work()
+            return job.function(*job.arguments, reporter(events.put_nowait.remote, job.name, PACE_S))
         except InUseError:
             if time.monotonic() > deadline_s:
                 raise
             time.sleep(2)
-
-
-# --- progress --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _show_events(show: Show) -> Iterator[Any]:
-    """Show events while the body runs; yield the actor of the queue into which jobs put them."""
-    near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near})
-    ended = threading.Event()
-
-    def show_all() -> None:
-        is_over = False
-        while not is_over:
-            is_over = ended.wait(EVENT_PACE_S)
-            with suppress(ray.exceptions.RayError):  # progress is not seen for a while, the work goes on
-                for event in events.get_nowait_batch(events.qsize()):
-                    show(event)
-
-    thread = threading.Thread(target=show_all, daemon=True)
-    thread.start()
-    try:
-        yield events.actor
-    finally:
-        ended.set()
-        thread.join(timeout=5)

@@ -239,7 +239,7 @@ import sys
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.jobs import ray_cluster
 
-ray_cluster.WATCH_S, ray_cluster.HEAD_GONE_S, ray_cluster.LEAVE_S = 0.5, 3.0, 1.0
+ray_cluster.PACE_S, ray_cluster.HEAD_GONE_S, ray_cluster.LEAVE_S = 0.5, 3.0, 1.0
 sys.exit(main(sys.argv[1:]))
 """
 """The command, which gives a head up sooner."""
@@ -325,12 +325,11 @@ def test_a_node_with_other_software_is_named_before_anything_is_written(
 
 
 def test_a_folder_that_a_node_does_not_have_is_named(tmp_path: Path):
-    with ray_cluster._Meeting.create(tmp_path) as meeting:
-        assert meeting.objection() == ""
-        assert meeting.place is not None
-        meeting.place.rename(meeting.place.with_name("of another folder at the same path"))
-        assert f"cannot write the output folder {tmp_path}" in meeting.objection()
-    assert list(tmp_path.iterdir()) == []
+    software = ray_cluster._describe_software()
+    assert ray_cluster.find_objection((software, tmp_path)) == ""
+    assert len(list(tmp_path.iterdir())) == 1
+    objection = ray_cluster.find_objection((software, tmp_path / "marker of another machine"))
+    assert f"cannot write the output folder {tmp_path};" in objection
 
 
 @pytest.mark.parametrize(
