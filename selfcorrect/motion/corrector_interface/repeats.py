@@ -154,10 +154,17 @@ class FrameRepeats:
         return self.fill(motion)
 
     def drop(self, motion: Motion) -> Motion:
-        """Return the samples of a motion, at their frame rate."""
+        """Return the samples of a motion, at their frame rate; means of copies that differ, as noise on top does."""
         if not len(self.sources):
             return motion
-        return replace(motion.select_frames(self._starts), fps=motion.fps / self.spacing)
+        samples = replace(motion.select_frames(self._starts), fps=motion.fps / self.spacing)
+        copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
+        if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
+            return samples
+        counts = np.diff(self.find_starts(len(motion)))
+        root_m = np.add.reduceat(motion.root_m, self._starts, axis=0) / counts[:, None]
+        rotations = np.add.reduceat(make_continuous(motion.rotations), self._starts, axis=0)
+        return replace(samples, root_m=root_m, rotations=rotations / norms(rotations)[..., None])
 
     def fill(self, motion: Motion) -> Motion:
         """Return a motion with frames from its samples: samples that belong to a frame stay exactly as they are."""
