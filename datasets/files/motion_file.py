@@ -67,7 +67,7 @@ class MotionFile:
     """Names of the motions of a set, or of the animations of a file that has several, which are judged separately; ()
     for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
     refusals: tuple[str, ...] = ()
-    """Reason why each motion cannot be corrected although its body could be, "" if it can; () if all can."""
+    """Reason why each motion cannot be corrected although it can be read, "" if it can; () if all can."""
     up: UpAxis | None = None
     """Vertical axis of the world of the file's first motion, and the evidence for it; None if it is the format's."""
 

@@ -196,8 +196,14 @@ def _correct_together(
 
 
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
-    """Read the motions of a file, and retime them if the options say so."""
+    """Read the motions of a file, and retime them if the options say so.
+
+    Raises:
+        InputError: The file cannot be read, or its only motion cannot be corrected.
+    """
     file = open_motion(source, options.reading)
+    if file.refusals and not file.names:
+        raise InputError(file.refusals[0])
     return retime_file(file, source) if options.retime else file
 
 

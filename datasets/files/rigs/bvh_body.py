@@ -41,7 +41,12 @@ _GOES_ON = 0.5
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
     """Return the body of a BVH file; writing refuses a motion that the file's channels cannot hold."""
-    clip = _sample_key_poses(read_bvh(path, reading.metres_per_unit, reading.fps), path)
+    recorded = _believe_frame_time(read_bvh(path, reading.metres_per_unit, reading.fps))
+    clip = _sample_key_poses(recorded, path)
+    refusal = (
+        f"{path}: {recorded.motion.fps:.3g} frames per second do not show when feet stand; export at least "
+        f"{KEY_POSES_FPS:g}, or name their real rate (--fps)"
+    )
     notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
@@ -62,12 +67,13 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
         if has_hinges:
             _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
 
-    return MotionFile((seen.motion,), (*notes, *seen.notes), write, flaw=seen.flaw, up=seen.up)
+    refusals = () if clip.motion.fps == recorded.motion.fps else (refusal,)
+    all_notes = (*notes, *seen.notes)
+    return MotionFile((seen.motion,), all_notes, write, flaw=seen.flaw, refusals=refusals, up=seen.up)
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     """Return a clip with too few frames per second to show a motion, sampled between its frames as between keys."""
-    clip = _believe_frame_time(clip)
     own_fps = clip.motion.fps
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip

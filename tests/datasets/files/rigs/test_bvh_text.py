@@ -230,6 +230,16 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
     assert len(open_motion(tmp_path / "b.bvh").motion) == len(file.motion)
 
 
+def test_key_poses_are_not_corrected_unless_their_rate_is_named(walker: sc.Motion, tmp_path: Path) -> None:
+    """Between key poses feet move along no path of a recording, so nothing shows when they stand."""
+    sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=4.0))
+    with pytest.raises(sc.InputError, match=r"4 frames per second do not show when feet stand.*--fps"):
+        sc.correct_file(tmp_path / "a.bvh", tmp_path / "b.bvh", kinematic=True)
+    assert not (tmp_path / "b.bvh").exists()
+    reading = Reading(fps=walker.fps)
+    assert sc.correct_file(tmp_path / "a.bvh", tmp_path / "b.bvh", kinematic=True, reading=reading).accepted
+
+
 @pytest.mark.parametrize(("every", "word"), [(1, "is a placeholder"), (13, "are key poses")])
 def test_a_frame_time_of_a_second_is_believed_of_poses_that_lie_far_apart(
     tmp_path: Path, every: int, word: str
