@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from ..core.errors import InputError
+from .geometry.vectors import largest_components
 from .ground import Ground
 from .skeleton import FootFrames, Skeleton
 
@@ -115,7 +116,7 @@ def check_numbers(motion: Motion) -> Motion:
         if not is_valid.all():
             frame = start + int(is_valid.argmin())
             raise InputError(f"{where}: expected finite positions and rotations, frame {frame} has others")
-        lengths = np.abs(part.rotations).max(axis=2)
+        lengths = largest_components(part.rotations)
         is_invalid = ((lengths < LENGTHS_READ[0]) | (lengths > LENGTHS_READ[1])).any(axis=1)
         if is_invalid.any():
             frame = start + int(is_invalid.argmax())

@@ -432,11 +432,16 @@ def _gauss_newton_step(
     weighted_lever_m = weights * lever_m
     weighted_down = weights * down
     bands[6, :, :2] += weighted_lever_m * lever_m + overstretch + _DAMPING_M2
-    bands[6, :, 2] += (weighted_down * down).sum(1) + settings.pelvis
+    bands[6, :, 2] += _add_sides(weighted_down * down) + settings.pelvis
     bands[4, :, 2], bands[5, :, 2] = (weighted_lever_m * down).T
     right_side[:, :2] -= weighted_lever_m * missed_m + overstretch * (pose.bends_rad - least_rad)
-    right_side[:, 2] -= (weighted_down * missed_m).sum(1) + settings.pelvis * pose.rises_m
+    right_side[:, 2] -= _add_sides(weighted_down * missed_m) + settings.pelvis * pose.rises_m
     return solve_banded(bands.reshape(7, -1), right_side.ravel()).reshape(frames, 3)
+
+
+def _add_sides(values: np.ndarray) -> np.ndarray:
+    """Return sums (T,) of values (T, 2) of both legs."""
+    return values[:, 0] + values[:, 1]
 
 
 def _second_difference_bands(weights: np.ndarray) -> np.ndarray:

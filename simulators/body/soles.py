@@ -41,8 +41,8 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
     Returns:
         (..., P, 3) in m.
     """
-    offsets_m = rotate(orientations[..., soles.joints, :], soles.offsets_m)
-    return positions_m[..., soles.joints, :] + offsets_m
+    offsets_m = rotate(orientations.take(soles.joints, axis=-2), soles.offsets_m)
+    return positions_m.take(soles.joints, axis=-2) + offsets_m
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:

@@ -256,13 +256,12 @@ class _Witness:
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
     """Return what the format, the pose at rest and the motion of a body in its file's world say."""
     upwards = normalize_safely(body.upwards_m[body.moments])
-    strains = np.array([_strain(body, axis) for axis in AXES])
     is_at_zero = np.array([_is_at_zero(body, axis) for axis in range(len(AXES))])
     return [
         _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
         _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
         _Witness("how the body stands", _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)),
-        _Witness("what it stands on", -strains),
+        _Witness("what it stands on", -_find_strains(body)),
         _Witness("a floor at 0", _BY_ZERO * is_at_zero),
         _Witness("flights", _BY_FLIGHT * _find_flights(body)),
     ]
@@ -302,14 +301,25 @@ def _is_at_zero(body: TracedBody, axis: int) -> bool:
     return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
 
 
-def _strain(body: TracedBody, up: np.ndarray) -> float:
-    """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below its mass."""
+def _find_strains(body: TracedBody) -> np.ndarray:
+    """Return how badly a body would stand along each of the (4,) axes."""
     frames = body.moments
     next_frames = np.minimum(frames + 1, len(body.joints_m) - 1)
     joints = body.joints_m[frames] / body.leg_m
     centre = body.centre_m[frames] / body.leg_m
     next_joints = body.joints_m[next_frames] / body.leg_m
     speeds_per_s = norms(next_joints - joints) * body.fps
+    return np.array([_find_strain(axis, joints, joints - centre[:, None], speeds_per_s) for axis in AXES])
+
+
+def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, speeds_per_s: np.ndarray) -> float:
+    """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below its mass.
+
+    Args:
+        joints: (T, J, 3) places of joints, in lengths of a leg.
+        from_centre: (T, J, 3) the same, seen from the centre of mass.
+        speeds_per_s: (T, J) of the joints.
+    """
     heights = joints @ up
     low = heights.min(axis=1)
     bears_weight = heights < low[:, None] + _SUPPORT
@@ -317,7 +327,7 @@ def _strain(body: TracedBody, up: np.ndarray) -> float:
     across = np.linalg.svd(up[None])[2][1:]
     angles = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     directions = np.stack([np.cos(angles), np.sin(angles)])
-    reach = ((joints - centre[:, None]) @ across.T) @ directions
+    reach = (from_centre @ across.T) @ directions
     is_support = bears_weight | (speeds_per_s < _HELD_PER_S)
     support_reach = np.where(is_support[..., None], reach, -np.inf).max(axis=1)
     beyond = -support_reach.min(axis=1)

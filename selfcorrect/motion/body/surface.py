@@ -112,8 +112,8 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
         InputError: The skeleton has no ankles.
     """
     soles = sole_points(skeleton)
-    turned = rotate(orientations[..., soles.joints, :], soles.offsets_m)
-    corners_m = positions_m[..., soles.joints, :] + turned
+    turned = rotate(orientations.take(soles.joints, axis=-2), soles.offsets_m)
+    corners_m = positions_m.take(soles.joints, axis=-2) + turned
     return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
 
 

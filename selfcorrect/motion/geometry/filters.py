@@ -6,6 +6,7 @@ long as correcting several clips, and its checks take longer than filtering a sh
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -149,7 +150,7 @@ def _filter_frames(
     shape = values.shape
     axis %= values.ndim
     lines = np.ascontiguousarray(values, dtype=float).reshape(
-        int(np.prod(shape[:axis])), shape[axis], int(np.prod(shape[axis + 1 :]))
+        math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
     )
     result = np.empty(lines.shape)
     KERNELS.filter_frames(lines, neighbours, before, _MODES[mode], cval, kind, result)

@@ -253,6 +253,8 @@ def _pose_positions_m(
 
 def world_poses(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     """Positions (T, J, 3) in metres and orientations (T, J, 4) of all joints in the world."""
+    if len(motion) <= SLAB:
+        return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     positions_m = np.empty((*motion.rotations.shape[:2], 3))
     orientations = np.empty(motion.rotations.shape)
     for start in range(0, len(motion), SLAB):

@@ -194,7 +194,7 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Angles (...) in radians, at most half a turn, between rotations (..., 4) that broadcast against each other."""
     first_to_second = compose(invert(first), second)
-    sine = np.sqrt(np.square(first_to_second[..., :3]).sum(-1))
+    sine = norms(first_to_second[..., :3])
     cosine = np.abs(first_to_second[..., 3])
     return 2 * np.arctan2(sine, cosine)
 

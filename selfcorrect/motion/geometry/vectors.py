@@ -76,6 +76,15 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return products
 
 
+def largest_components(vectors: np.ndarray) -> np.ndarray:
+    """Return the largest absolute component (...) of vectors (..., K)."""
+    sizes = np.abs(vectors)
+    largest = sizes[..., 0]
+    for axis in range(1, sizes.shape[-1]):
+        largest = np.maximum(largest, sizes[..., axis])
+    return largest
+
+
 def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return an array for products (..., K) of vectors or quaternions (..., L) with vectors or quaternions (..., K)."""
     shape = first.shape[:-1]
