@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..core.errors import CorrectorError, SampleError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..runtime.process_state import preserve_global_state
+from ..runtime import global_generators
 from ..runtime.supervision import forbid_exit
 from .identity import name_of
 
@@ -42,7 +42,7 @@ Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samp
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
     """Call a corrector once on a copy of the samples, and return a checked copy of its answer.
 
-    Global random generators start from `stream` and are restored afterwards, as are the settings of `process_state`.
+    Global random generators start from `stream` and are restored afterwards.
 
     Raises:
         CorrectorError: The answer has a wrong type, length, shape or dtype.
@@ -61,8 +61,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
         weights=samples.weights.clone(),
         provenance=samples.provenance.take(np.arange(len(samples))),
     )
-    name = f"corrector {name_of(corrector)!r}"
-    with preserve_global_state(name, stream.child("global generators").seed), forbid_exit(name):
+    with global_generators.seeded(stream.child("global generators").seed), forbid_exit():
         answer = called(copy, *arguments)  # type: ignore[call-arg]
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))

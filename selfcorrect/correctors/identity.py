@@ -22,7 +22,6 @@ from typing import Any, Self
 
 from ..storage.files.limits import read_bytes
 
-_PACKAGES = ("site-packages", "dist-packages")
 _SCRIPTS = ("__main__", "__mp_main__")
 """Names of the script that is run, or of a notebook's cells."""
 
@@ -93,23 +92,24 @@ def identity_of(code: Callable[..., Any]) -> Identity:
     """
     bare = _unwrap(code)
     module_name = str(getattr(bare, "__module__", ""))
-    module = sys.modules.get(module_name)
-    file = Path(getattr(module, "__file__", None) or "")
-    is_packaged = _is_packaged(file)
+    file = Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
+    is_installed = _is_installed(file)
     files: dict[str, str] = {}
-    if module is not None and not is_packaged:
-        files = _digest_modules(module.__name__, file)
+    if file.suffix == ".py" and not is_installed and module_name not in _SCRIPTS:
+        files = _digest_modules(module_name, file)
     return Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
         source=_normalize(_read_source(bare)),
         files=files,
         values="\n".join(_describe_held_values(code, {id(code)})),
-        package=_describe_package(module_name) if is_packaged else "",
+        package=_describe_package(module_name) if is_installed else "",
     )
 
 
-def _is_packaged(file: Path) -> bool:
-    return any(name in file.parts for name in _PACKAGES)
+def _is_installed(path: Path) -> bool:
+    """Return whether a file or folder belongs to an installed package or to Python."""
+    is_packaged = any(name in path.parts for name in ("site-packages", "dist-packages"))
+    return is_packaged or path.is_relative_to(sysconfig.get_path("stdlib"))
 
 
 def is_of_users(code: object) -> bool:
@@ -169,7 +169,7 @@ def _digest_modules(home: str, file: Path) -> dict[str, str]:
     queue = [(home, str(file))]
     seen = {home}
     for name, path in queue:
-        if name in _SCRIPTS or not path.endswith(".py") or _is_packaged(Path(path)):
+        if not path.endswith(".py") or _is_installed(Path(path)):
             continue
         source = read_bytes(Path(path)).decode(errors="replace")
         relative = Path(os.path.relpath(path, file.parent)).as_posix()
@@ -238,47 +238,43 @@ def _describe_held_values(code: Any, seen: set[int]) -> Iterator[str]:
             yield from _describe_held_values(value, seen)
 
 
-def _list_held_values(code: Any) -> Iterator[Any]:
-    """Yield arguments of partials, attributes of objects, defaults and variables of functions."""
-    while isinstance(code, functools.partial):
-        yield from (*code.args, *code.keywords.values())
-        code = code.func
+def _list_held_values(code: Any) -> list[Any]:
+    """Return arguments of partials, attributes of objects, defaults and variables of functions."""
+    if isinstance(code, functools.partial):
+        return [*code.args, *code.keywords.values(), code.func]
     if isinstance(code, MethodType):
-        yield code.__self__
-    elif inspect.isfunction(code):
-        yield from (*(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values())
+        return [code.__self__]
+    if inspect.isfunction(code):
+        variables = []
         for cell in code.__closure__ or ():
             with suppress(ValueError):  # a variable without a value
-                yield cell.cell_contents
-        yield from _list_script_globals(code)
-    elif inspect.isclass(code):
-        if code.__module__ in _SCRIPTS:
-            yield from filter(inspect.isfunction, vars(code).values())
-    elif not inspect.isroutine(code):
-        members = getattr(code, "__dict__", {})
-        yield from (
-            members[name]
-            for name in members
-            if not isinstance(getattr(type(code), name, None), functools.cached_property)
-        )
-        yield type(code)
+                variables.append(cell.cell_contents)
+        defaults = (*(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values())
+        return [*defaults, *variables, *_list_script_globals(code)]
+    if inspect.isroutine(code):
+        return []
+    if inspect.isclass(code):
+        return [*filter(inspect.isfunction, vars(code).values())] if code.__module__ in _SCRIPTS else []
+    kind = type(code)
+    members = getattr(code, "__dict__", {})
+    names = [name for name in members if not isinstance(getattr(kind, name, None), functools.cached_property)]
+    return [*(members[name] for name in names), kind]
 
 
-def _list_script_globals(function: Any) -> Iterator[Any]:
-    """Yield the global variables of a script that one of its functions uses."""
+def _list_script_globals(function: Any) -> list[Any]:
+    """Return the global variables of a script that one of its functions uses."""
     codes = [function.__code__] if function.__module__ in _SCRIPTS else []
     for code in codes:
         codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
     names = {name for code in codes for name in code.co_names}
-    yield from (function.__globals__[name] for name in sorted(names & function.__globals__.keys()))
+    return [function.__globals__[name] for name in sorted(names & function.__globals__.keys())]
 
 
 def _is_written_by_users(value: object) -> bool:
     """Return whether a value is code of a user's script or module, or an object of such a class."""
     module_name = str(getattr(_unwrap(value), "__module__", ""))
-    file = str(getattr(sys.modules.get(module_name), "__file__", None) or "")
-    is_installed = _is_packaged(Path(file)) or file.startswith(sysconfig.get_path("stdlib"))
-    return module_name in _SCRIPTS or (file.endswith(".py") and is_of_users(value) and not is_installed)
+    file = Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
+    return module_name in _SCRIPTS or (file.suffix == ".py" and is_of_users(value) and not _is_installed(file))
 
 
 def _is_plain(value: Any) -> bool:
@@ -287,4 +283,4 @@ def _is_plain(value: Any) -> bool:
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(map(_is_plain, (*value.keys(), *value.values())))
-    return value is None or isinstance(value, bool | int | float | complex | str | bytes)
+    return isinstance(value, bool | int | float | complex | str | bytes | None)

@@ -210,11 +210,15 @@ def _serve(number: int) -> None:
     os.close(number)
     connection = Connection(moved)
     memory: Memory = {}
+    process = os.getpid()
     threading.Thread(target=_end_with_the_other, args=(moved,), daemon=True).start()
     listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            connection.send_bytes(_answer(memory, connection.recv_bytes(), connection.send_bytes))
+            answer = _answer(memory, connection.recv_bytes(), connection.send_bytes)
+            if os.getpid() != process:  # a copy of this process that came back from the code
+                os._exit(1)
+            connection.send_bytes(answer)
     os.killpg(0, signal.SIGKILL)  # with everything that it started; the thread may come too late
 
 

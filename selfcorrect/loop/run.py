@@ -25,9 +25,9 @@ from ..correctors.identity import is_of_users
 from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..models.protocol import GenerativeModel
 from ..models.resampling import RealDraws
+from ..runtime import global_generators
 from ..runtime.bugs import describe_error, internal_error_traceback
 from ..runtime.heap import give_back_freed_memory
-from ..runtime.process_state import preserve_global_state
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.memory import MemoryStore
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
@@ -381,7 +381,7 @@ class _Drawer:
 def _try_shape(task: Task, stream: Stream) -> None:
     """Raise InputError if the untrained model draws values of a wrong shape; many models cannot draw untrained."""
     try:
-        with preserve_global_state("the model", stream.seed):
+        with global_generators.seeded(stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
     except Exception:  # whatever an untrained model of users raises
         return
@@ -393,7 +393,7 @@ def _try_evaluation(task: Task, stream: Stream) -> None:
     """Raise SettingError if the evaluation of real data, in place of a model's samples, is no mapping of numbers."""
     stand_in = Candidate(0, RealDraws(task.real), None, task.real, stream)  # type: ignore[arg-type]
     try:
-        with preserve_global_state("the evaluation", stream.child("global generators").seed):
+        with global_generators.seeded(stream.child("global generators").seed):
             scores: object = task.evaluate(stand_in)
     except Exception:  # an evaluation may ask a model for anything, and there is none yet
         return
@@ -424,7 +424,7 @@ def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
     evaluation_stream = stream.child("generation", generation, "evaluate")
-    with preserve_global_state("the evaluation", evaluation_stream.child("global generators").seed):
+    with global_generators.seeded(evaluation_stream.child("global generators").seed):
         scores = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
     _check_scores(scores)
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}

@@ -22,7 +22,6 @@ from ..correctors.contract import Corrector, load_state, name_of, state_of
 from ..correctors.identity import is_of_users, locate_code
 from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from ..runtime import global_generators
-from ..runtime.process_state import preserve_global_state
 from ..runtime.supervision import EndedError
 
 if TYPE_CHECKING:
@@ -233,7 +232,7 @@ def _call_twice(
     results = []
     generators: list[str] = []
     for seed in (1, 2):
-        with preserve_global_state(f"{method} of model {name_of(model)!r}", seed):
+        with global_generators.seeded(seed):
             start = global_generators.get_state()
             results.append(call())
             generators = global_generators.find_changed(start)

@@ -1,7 +1,7 @@
 """Processes, their supervision, memory and time.
 
 Work: `processes` (`map_tasks`: a pool of workers), `progress`, `stopwatch`, `heap`.
-Users' code: `supervision` (`forbid_exit`), `process_state` and `global_generators` (what it may change), `bugs` (whose
+Users' code: `supervision` (`forbid_exit`), `global_generators`, `bugs` (whose
 fault an error is).
 Tables: `registry` (`Registry`: members of a kind by name, also from installed packages).
 """

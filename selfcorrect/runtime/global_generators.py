@@ -3,6 +3,8 @@
 import pickle
 import random
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,3 +52,14 @@ def seed(number: int) -> None:
         torch.default_generator.manual_seed(number)
         if torch.cuda.is_initialized():
             torch.cuda.manual_seed_all(number)
+
+
+@contextmanager
+def seeded(number: int) -> Iterator[None]:
+    """Seed all generators for a block, so that code draws the same in every run; restore the generators afterwards."""
+    saved = get_state()
+    seed(number)
+    try:
+        yield
+    finally:
+        set_state(saved)

@@ -1,6 +1,5 @@
 """Code of others can neither end the program nor keep it waiting unnoticed."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -63,14 +62,6 @@ def test_a_call_that_ended_its_process_is_not_tried_again_for_each_sample() -> N
     with pytest.raises(CorrectorError, match="its process was killed"):
         apply_corrector(RAW, Correction(ending), streams(0))
     assert calls == [len(RAW)]
-
-
-def test_a_process_of_a_corrector_may_end() -> None:
-    with forbid_exit():
-        child = os.fork()
-        if child == 0:
-            os._exit(7)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 def test_a_module_that_ends_the_program_is_an_error_that_names_it(tmp_path, monkeypatch) -> None:
