@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from report import make_report
 from results import ON_SITE, fill_page, read_all
-from tables import table_lines
+from tables import make_table
 from toys import command_of
 from values import all_arms, all_runs, as_csv
 
@@ -226,12 +226,12 @@ def toy_outcome(name: str) -> str:
     toy = OUTCOMES[name]
     pictures = [f"![{figure['title']}](../pictures/{figure['file']})" for figure in toy["figures"]]
     rows = [_check_cells(check) for check in toy["checks"]]
-    statements = table(["statement", "predicted", "measured, 95 % interval", ""], rows)
+    statements = make_table(["statement", "predicted", "measured, 95 % interval", ""], rows)
     holding = sum(check["outcome"] == "holds" for check in toy["checks"])
     parts = [f"{toy['reading']}\n{{ .reading }}"]
     ends = toy["ends"]
     end_rows = [[arm, *cells] for arm, cells in ends["rows"].items()]
-    parts.append(table([ends["title"], *ends["columns"]], end_rows))
+    parts.append(make_table([ends["title"], *ends["columns"]], end_rows))
     parts.append(_row(pictures[:FIRST_PICTURES]))
     if more := pictures[FIRST_PICTURES:]:
         parts.append(_fold(f"{len(more)} more pictures", _row(more)))
@@ -271,16 +271,12 @@ def _section(command: tuple[str, ...]) -> list[str]:
     return [f"{heading} `{' '.join(('selfcorrect', *command))}`", f"```text\n{help_of(command).rstrip()}\n```"]
 
 
-_HELP: dict[tuple[str, ...], str] = {}
-
-
+@cache
 def help_of(command: tuple[str, ...]) -> str:
     """Return the output of `selfcorrect COMMAND --help`, 88 columns wide."""
-    if command not in _HELP:
-        environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
-        call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
-        _HELP[command] = subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout
-    return _HELP[command]
+    environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
+    call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
+    return subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def subcommands(text: str) -> list[str]:
@@ -289,11 +285,6 @@ def subcommands(text: str) -> list[str]:
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table in Markdown."""
-    return "\n".join(table_lines(heads, rows))
 
 
 def formats_page() -> str:
@@ -308,10 +299,10 @@ def formats_page() -> str:
             "# File formats",
             "What `correct`, `view`, `data` and `--data` read, and what `data convert` writes: "
             "[motion data](motion-data.md) explains it.",
-            table(["name", "files", "read", "written", "what it holds", "extra"], files),
+            make_table(["name", "files", "read", "written", "what it holds", "extra"], files),
             "## Datasets",
             "Nothing is downloaded. `selfcorrect data list` says where to get each, and how its folder looks.",
-            table(["name", "dataset", "what it holds", "terms"], sets),
+            make_table(["name", "dataset", "what it holds", "terms"], sets),
         ]
     )
 
@@ -355,7 +346,7 @@ def _registry_table(registry: Registry[Any]) -> str:
     for row in rows:
         own = [getattr(row, name) for name in more]
         cells.append([f"`{row.name}`", row.summary, *own, *([row.needs] if needed else [])])
-    return table(heads, cells)
+    return make_table(heads, cells)
 
 
 # --- API -------------------------------------------------------------------------------------------------------------
@@ -383,7 +374,7 @@ def api_page(package: str) -> str:
 
 def api_overview() -> str:
     """Return a page of the public names and of all modules, each with the first sentence of its docstring."""
-    names = table(["`import selfcorrect as sc`", ""], public_names())
+    names = make_table(["`import selfcorrect as sc`", ""], public_names())
     parts = ["# API", "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields.", names]
     parts.append("## All modules")
     for package in packages():
@@ -393,7 +384,7 @@ def api_overview() -> str:
             if parent == package:
                 path = INSTALLED.parent / Path(*module.split(".")).with_suffix(".py")
                 links.append((f"[{name}]({package}.md#{module})", summary_of(path)))
-        parts += [f"### [{package}]({package}.md)", table(["module", ""], links)]
+        parts += [f"### [{package}]({package}.md)", make_table(["module", ""], links)]
     return "\n\n".join(parts)
 
 

@@ -25,14 +25,5 @@ def fill_marked(page: str, kind: str, parts: Mapping[str, str]) -> str:
     return marked.sub(lambda match: f"{match[1]}\n{parts[match[2]]}\n\n{match[3]}", page)
 
 
-def fold(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """Yield lines that open when the title is clicked, in the repository and on the site."""
-    yield f'<details markdown="1"><summary>{title}</summary>'
-    yield ""
-    yield from lines
-    yield ""
-    yield "</details>"
-
-
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
