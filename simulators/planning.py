@@ -19,15 +19,15 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filte
 from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.geometry.vectors import cross
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
-from .body.curves import second_difference_bands, smooth_gaussian
+from .body.curves import second_difference_bands, smooth_gaussian, smoothstep
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
-from .body.soles import frame_speeds, speed_factors
+from .body.soles import frame_speeds, horizontal_speeds, speed_factors
 from .cleanup import foot_lock
-from .contacts.contact_plan import ContactPlan, above_ground_m, plan_contacts
+from .contacts.contact_plan import ELSEWHERE_M, ContactPlan, above_ground_m, find_carried_points, plan_contacts
 from .settings.plan import (
     PLAN,
     RESIDUAL_FREE_PLAN,
@@ -46,10 +46,13 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
         cleaned: N motions after the clean-up, with their supports.
         settings: Settings of the plan, and the engine's friction.
     """
-    supports = cleaned.supports
+    supports: Sequence[Sequence[Support]] = cleaned.supports
     friction = settings.engine.friction
+    links = body.select_links(cleaned.motions)
+    if settings.plan.has_cushions:
+        supports = [add_cushions(body, links[index], supports[index]) for index in range(len(links))]
     planner = Planner(body, friction, supports, settings.plan)
-    links = planner.lift_above_floor(body.select_links(cleaned.motions))
+    links = planner.lift_above_floor(links)
     if settings.filter_dynamics:
         if settings.plan.placement.heel_s:
             # Feet come down from their heels first: where they are flat the filter shifts the body less.
@@ -155,6 +158,8 @@ class Planner:
             load = np.maximum(load, heel_share[..., None])
         arms_m = points_m - ankles_m[..., None, :]
         rise_m, turns_rad = solve_foot_moves(heights_m, arms_m, load, fps, placement)
+        if placement.clearance_m:
+            rise_m += lift_swinging_feet_m(heights_m, points_m, load, fps, placement)
         turns = quaternions(turns_rad)
         targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
         targets_m[..., [0, 2]] += hold_corners(points_m, load, fps, placement)
@@ -163,6 +168,37 @@ class Planner:
             body.tree, plan.needs.positions_m, plan.needs.orientations, no_shift_m, targets_m, turns
         )
         return replace(motions, rotations=rotations)
+
+
+CUSHION_M = 0.06
+"""Length and width of the cushion below a thigh, at the hip."""
+
+
+def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) -> list[Support]:
+    """Return supports with a cushion below each thigh that rests on a seat.
+
+    Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: without cushions, a body would
+    balance on its pelvis.
+    """
+    positions_m, _ = pose_joints(motion)
+    points = body.contact_points
+    cushions = []
+    for seat in supports:
+        if seat.part != "seat":
+            continue
+        frames = slice(seat.first, seat.last + 1)
+        for side in ("left", "right"):
+            part = f"{side} thigh"
+            radius_m = points.radii_m[find_carried_points(body, part)].max()
+            hip_m = positions_m[frames, body.tree.joint(f"{side}_hip")]
+            thigh_m = positions_m[frames, body.tree.joint(f"{side}_knee")] - hip_m
+            along_m = np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
+            slope = thigh_m[:, 1] / along_m
+            beneath_m = radius_m * np.sqrt(1 + slope**2) + 0.5 * CUSHION_M * np.abs(slope)
+            x, height_m, z = np.median(hip_m - beneath_m[:, None] * (0.0, 1.0, 0.0), axis=0).tolist()
+            if 0.0 < height_m - seat.top_m[1] < ELSEWHERE_M:
+                cushions.append(replace(seat, part=part, top_m=(x, height_m, z), size_m=(CUSHION_M, CUSHION_M)))
+    return [*supports, *cushions]
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
@@ -269,6 +305,26 @@ def hold_corners(
     still_m *= scale[..., None]
     anchors_m = np.stack([still_m[..., 0], np.zeros(carries.shape), still_m[..., 1]], axis=-1)
     return foot_lock.bridge_swings(anchors_m, carries, fps)[..., [0, 2]]
+
+
+def lift_swinging_feet_m(
+    heights_m: np.ndarray, points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings
+) -> np.ndarray:
+    """Return rises (N, T, 2) that take swinging feet clear of the ground, on which they would trip.
+
+    Args:
+        heights_m: (N, T, 2, K) heights of the corners above the ground.
+        points_m: (N, T, 2, K, 3) corners.
+        load: (N, T, 2, K) 1 or more for corners that carry.
+    """
+    speeds_m_s = horizontal_speeds(points_m, fps).max(-1)
+    slow_m_s, fast_m_s = settings.swing_m_s
+    swing = smoothstep((speeds_m_s - slow_m_s) / (fast_m_s - slow_m_s))
+    is_carrying = load.max(-1) > 0
+    swing *= ~is_carrying
+    missing_m = np.maximum(settings.clearance_m * swing - np.maximum(heights_m.min(-1), 0.0), 0.0)
+    widest_m = maximum_filter1d(missing_m, 3, axis=1)
+    return gaussian_filter1d(widest_m, settings.smoothing_s * fps, axis=1)
 
 
 def solve_foot_moves(

@@ -13,6 +13,8 @@ CARRIED_PARTS = {
     "left foot": ("left_ankle", "left_foot"),
     "right foot": ("right_ankle", "right_foot"),
     "seat": ("pelvis", "left_hip", "right_hip"),
+    "left thigh": ("left_hip",),
+    "right thigh": ("right_hip",),
     "left knee": ("left_knee",),
     "right knee": ("right_knee",),
     "back": ("spine1", "spine2", "spine3"),

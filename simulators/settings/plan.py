@@ -95,7 +95,7 @@ class FilterSettings(Positive):
 class PlacementSettings(Positive):
     """Rotation of feet by which loaded corners of their soles touch, set by hand on CMU clips."""
 
-    MAY_BE_ZERO: ClassVar = ("heel_s",)
+    MAY_BE_ZERO: ClassVar = ("heel_s", "clearance_m")
 
     full_load_bodyweights: float = 0.3
     """Planned load from which on a corner counts fully."""
@@ -119,6 +119,10 @@ class PlacementSettings(Positive):
     """Longest time for which a foot carries a full load only on its heel, before it is set flat; 0 to allow any."""
     heel_margin_s: float = 0.1
     """Time before and after, in which it is set flat, too."""
+    clearance_m: float = 0.0
+    """Height above the ground at which a swinging foot passes at least; 0 for any."""
+    swing_m_s: tuple[float, float] = (0.5, 1.0)
+    """Speed of a foot without load from which on it counts as swinging, and as fully swinging."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class PlanSettings:
     filter: FilterSettings = FilterSettings()
     placement: PlacementSettings = PlacementSettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    has_cushions: bool = False
+    """Seats carry thighs as well as the pelvis, at the height at which they rest."""
 
 
 PLAN = PlanSettings()
@@ -154,7 +160,9 @@ PLAN = PlanSettings()
 
 
 RESIDUAL_FREE_PLAN = PlanSettings(
-    filter=FilterSettings(stance_rounds=2), placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5)
+    filter=FilterSettings(stance_rounds=2),
+    placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5, clearance_m=0.02),
+    has_cushions=True,
 )
 """Plan of bodies without residual force, which must stand over their feet.
 

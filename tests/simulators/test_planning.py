@@ -11,10 +11,19 @@ from simulated_bodies import clean_motion
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
-from selfcorrect.simulators.planning import Planner, heel_load_share, plan_motions, solve_centre_shift, solve_foot_moves
+from selfcorrect.simulators.planning import (
+    Planner,
+    add_cushions,
+    heel_load_share,
+    lift_swinging_feet_m,
+    plan_motions,
+    solve_centre_shift,
+    solve_foot_moves,
+)
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 
@@ -225,3 +234,34 @@ def hovering_m(body, motions) -> float:
     corners = slice(len(body.soles))
     load_n = plan.force_n[:, :, corners, 1]
     return float(np.sum(load_n * np.abs(plan.points_m[:, :, corners, 1])) / load_n.sum())
+
+
+@pytest.mark.parametrize(
+    ("height_m", "speed_m_s", "corner_load", "clear_m"),
+    [(0.0, 2, 0.0, 0.02), (0.015, 2, 0.0, 0.005), (0.03, 2, 0.0, 0.0), (0.0, 0.2, 0.0, 0.0), (0.0, 2, 0.5, 0.0)],
+    ids=["grazing", "low", "high", "slow", "carrying"],
+)
+def test_a_swinging_foot_clears_the_ground(height_m, speed_m_s, corner_load, clear_m):
+    heights_m = np.full((1, 30, 2, 6), height_m)
+    points_m = np.zeros((1, 30, 2, 6, 3))
+    points_m[..., 2] = speed_m_s * np.arange(30)[:, None, None] / 30
+    load = np.full(heights_m.shape, corner_load)
+    rise_m = lift_swinging_feet_m(heights_m, points_m, load, 30.0, RESIDUAL_FREE_PLAN.placement)
+    assert np.allclose(rise_m, clear_m, atol=1e-9)
+
+
+@pytest.mark.parametrize(("gap_m", "is_filled"), [(-0.01, False), (0.05, True), (0.2, False)])
+def test_a_cushion_fills_the_gap_between_seat_and_thighs(stand, gap_m, is_filled):
+    """The thighs lie level; the last gap is as that of a body that stands over a seat."""
+    lying = turn_joints(stand, {"pelvis": -90.0})
+    body = build_humanoid(stand.skeleton)
+    links = body.select_links(MotionBatch.stack([lying]))[0]
+    radius_m = body.contact_points.radii_m[body.contact_points.links == body.tree.joint("left_hip")].max()
+    positions_m, _ = forward_kinematics(links.skeleton, links.root_m, links.rotations)
+    thigh_m = positions_m[0, body.tree.joint("left_hip"), 1] - radius_m
+    seat = Support("seat", (0.0, thigh_m - gap_m, 0.0), (1.0, 1.0), 0, len(stand) - 1)
+    known, *cushions = add_cushions(body, links, [seat])
+    assert known == seat
+    assert [cushion.part for cushion in cushions] == (["left thigh", "right thigh"] if is_filled else [])
+    for cushion in cushions:
+        assert cushion.top_m[1] == pytest.approx(thigh_m, abs=0.02)
