@@ -84,7 +84,7 @@ def _rows(group: Group, summary: Summary, metrics: list[Metric]) -> Iterator[lis
     yield [f"**{group.title}**"]
     yield from _real_rows(group, summary, metrics)
     for arm, curves, plain in arms_of(summary, group.denoiser):
-        if not group.arms or arm.name in group.arms:
+        if not group.arms or arm.key in group.arms:
             yield [
                 _label(arm),
                 *(cell(curves, metric, summary) for metric in metrics),
@@ -123,7 +123,7 @@ def _read_memorisers() -> dict[tuple[str, str], np.ndarray]:
 
 
 def _label(arm: ArmSettings) -> str:
-    return "real data only" if arm == BASELINE else arm.label
+    return "real data only" if arm == BASELINE else arm.title
 
 
 def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import Study
-from selfcorrect.experiments.toy.report import present_toys, to_json_row
+from selfcorrect.experiments.toy.report import make_toy_page, to_json_row
 from selfcorrect.experiments.toy.study import (
     LoadedToy,
     derive_result,
@@ -88,7 +89,7 @@ def main(
     if loops:
         toys = load_toys([(LOOPS[name], load_settings(LOOPS[name])) for name in loops])
         study = make_toy_study(toys)
-        run_study(study, present_toys(study, toys), out, Where(default_workers()))
+        run_study(replace(study, page=make_toy_page(toys, study)), out, Where(default_workers()))
         results = {name: keep(toys[name], study, out) for name in loops}
     outcomes = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}  # read late: others may run some, too
     outcomes |= results

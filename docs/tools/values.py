@@ -73,7 +73,7 @@ def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
                 for metric in metrics:
                     has_values = metric.key in curves.values
                     means.append(mean_cell(average_late(curves, metric.key), metric) if has_values else "")
-                rows.append([name, denoiser, arm.label, *means, format_half_life(curves)])
+                rows.append([name, denoiser, arm.title, *means, format_half_life(curves)])
     yield from table_lines(["experiment", "denoiser", "arm", *(metric.title for metric in metrics), "half-life"], rows)
 
 
@@ -94,7 +94,7 @@ def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmC
     comparisons = summary.settings["comparisons"]
     comparison = next(comparison for comparison in comparisons if comparison["denoiser"] == denoiser)
     for arm in arms_from_config(comparison):
-        yield arm, curves[arm.name], curves.get(arm.plain.name) if arm.plain != arm else None
+        yield arm, curves[arm.key], curves.get(arm.plain.key) if arm.plain != arm else None
 
 
 def format_half_life(curves: ArmCurves) -> str:

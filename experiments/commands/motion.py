@@ -111,9 +111,7 @@ class MotionCommand:
             self._print_plan(settings)
             return 0
         self._check_engine(settings)
-        from selfcorrect.storage.runs.tracking import wandb_mode
-
-        from ..motion.report import present_motion
+        from ..motion.report import make_motion_page
         from ..motion.study import check_motion_study, make_motion_study
         from ..studies.report import REPORT
         from ..studies.run import run_study
@@ -122,14 +120,13 @@ class MotionCommand:
         where = Where(default_workers() if self.workers is None else self.workers, self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = self.options
-        study = make_motion_study(settings, self.preset, options)
+        page = make_motion_page(settings, self.preset, options)
+        study = make_motion_study(settings, self.preset, options, page)
         study = check_motion_study(
             study, settings, options, folder, ratings=self.axes.ratings, on_cluster=bool(self.where.cluster)
         )
-        has_wandb = wandb_mode(self.log.wandb) != "off"
         result = run_study(
             study,
-            present_motion(study, settings, self.preset, options, films=has_wandb),
             folder,
             where,
             command=command,
@@ -158,7 +155,7 @@ class MotionCommand:
     def _print_plan(self, settings: MotionSettings) -> None:
         for denoiser, arms in settings.arms.items():
             for arm in arms:
-                print(f"{denoiser}: {arm.label}")
+                print(f"{denoiser}: {arm.title}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
         share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
         print(f"{share:.2g} × the generations that the preset trains, which costs {PRESET_ROWS[self.preset].cost}")

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +47,7 @@ class ToyCommand:
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from ..studies.report import REPORT
         from ..studies.run import run_study
-        from ..toy.report import present_toys
+        from ..toy.report import make_toy_page
         from ..toy.study import load_settings, load_toys, make_toy_study
 
         selection = []
@@ -61,7 +61,7 @@ class ToyCommand:
         study = make_toy_study(toys)
         folder = place_of(self.out)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        presentation = present_toys(study, toys)
-        comparison = run_study(study, presentation, folder, where, command=command, wandb=self.log.target)
+        study = replace(study, page=make_toy_page(toys, study))
+        comparison = run_study(study, folder, where, command=command, wandb=self.log.target)
         print(f"\n{comparison}\n\nReport: {folder / REPORT}")
         return 1 if comparison.gaps else 0

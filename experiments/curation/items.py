@@ -127,7 +127,7 @@ def _generate_motions(folder: Path, samples: int, generation: int | None, stream
         if not 0 <= number <= latest:
             raise InputError(f"{run.arm_folder(arm)}: has generations 0 to {latest}, asked for {generation}")
         model = trained_model(task, arm, run.arm_folder(arm), number)
-        batch = task.codec.decode(model.sample(labels, stream.child("curate", run.task, arm.name)))
-        source = f"{run.task} {arm.label}, generation {number}"
+        batch = task.codec.decode(model.sample(labels, stream.child("curate", run.task, arm.key)))
+        source = f"{run.task} {arm.title}, generation {number}"
         for row, label in enumerate(labels.tolist()):
             yield _make_motion_item(batch[row], f"{names[label]} {row}", source, names[label])

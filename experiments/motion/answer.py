@@ -1,7 +1,7 @@
 """The answer of the motion experiment: what it asks, which differences it tests, and what it tells of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +10,8 @@ from selfcorrect.motion.measures.metrics import Metric, find_metric
 
 from ..studies import verdict
 from ..studies.arms import BASELINE, STATIC, ArmSettings
-from ..studies.outcome import Judged, Pair
-from .correctors.table import corrector_row
-from .settings import MotionSettings
-from .tables import MotionJudged, MotionOutcome
+from ..studies.outcome import Outcome, Pair
+from .correctors.table import corrector_row, is_own
 
 JUDGED = ("fid_kinematic", "recall", "coverage")
 """Realism and diversity: the first measures that the answer rests on."""
@@ -26,22 +24,28 @@ MOST_ANSWERED = 4
 """Pairs that the answer describes separately; more are counted."""
 
 
-def select_asked_correctors(settings: MotionSettings) -> list[str]:
+def select_asked_correctors(arms: Iterable[ArmSettings]) -> list[str]:
     """Return the correctors that an experiment asks about: users' own, else physics, else all that were run.
 
     Controls are asked about only if nothing else was run.
     """
-    if settings.own_correctors:
-        return settings.own_correctors
-    names = list(dict.fromkeys(arm.corrector for arm in settings.all_arms if arm.corrector != "none"))
+    names = list(dict.fromkeys(arm.corrector for arm in arms if arm.corrector != "none"))
+    own_names = [name for name in names if is_own(name)]
+    if own_names:
+        return own_names
     if "physics" in names:
         return ["physics"]
     return [name for name in names if not corrector_row(name).control] or names
 
 
-def format_question(settings: MotionSettings) -> str:
+def list_arms(outcome: Outcome) -> list[ArmSettings]:
+    """Return the arms of all denoisers that were measured."""
+    return [arm for arms in outcome.curves.values() for arm in arms]
+
+
+def format_question(arms: Iterable[ArmSettings]) -> str:
     """Return the title of an experiment."""
-    names = select_asked_correctors(settings)
+    names = select_asked_correctors(arms)
     if not names:
         return "How fast does a self-consuming motion model collapse without correction?"
     *others, last = names
@@ -49,7 +53,7 @@ def format_question(settings: MotionSettings) -> str:
     return f"Does {listed} correction keep a self-consuming motion model from collapsing?"
 
 
-def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
+def judge_outcome(outcome: Outcome) -> Outcome:
     """Pair all arms with the arms that they are compared with, for the measures that the answer rests on.
 
     First come the pairs that the experiment asks about: what the loop with the largest synthetic share loses without
@@ -63,16 +67,16 @@ def judge_outcome(outcome: MotionOutcome) -> MotionJudged:
                 pairs.append(Pair(denoiser, arm, arm.plain))
     loops = _pair_loops(outcome)
     asked = list(loops)
-    for corrector in select_asked_correctors(outcome.settings):
+    for corrector in select_asked_correctors(list_arms(outcome)):
         asked += _select_pairs(corrector, pairs)
     for loop in loops:
         remedied = [pair for pair in pairs if pair.task == loop.task and pair.plain == loop.arm]
         asked += [pair for pair in remedied if pair.arm == ArmSettings(loop.arm.policy, remedy=pair.arm.remedy)]
     others = [pair for pair in pairs if pair not in asked]
-    return Judged(outcome, [*asked, *others], select_questions(outcome), len(asked))
+    return replace(outcome, pairs=[*asked, *others], questions=select_questions(outcome), asked_count=len(asked))
 
 
-def select_questions(outcome: MotionOutcome) -> list[list[Metric]]:
+def select_questions(outcome: Outcome) -> list[list[Metric]]:
     """Return the metrics that are judged, as far as they were measured: of realism and diversity, and of the feet."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     feet = [replace(find_metric(key), better="neutral") for key in FEET]
@@ -80,7 +84,7 @@ def select_questions(outcome: MotionOutcome) -> list[list[Metric]]:
     return [[find_metric(key) for key in JUDGED], measured]
 
 
-def _pair_loops(outcome: MotionOutcome) -> list[Pair]:
+def _pair_loops(outcome: Outcome) -> list[Pair]:
     """Pair the uncorrected loop with the largest synthetic share of each denoiser with training on real data only."""
     pairs = []
     for denoiser, arms in outcome.curves.items():
@@ -100,29 +104,29 @@ def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
     return full or plain or with_corrector
 
 
-def format_answer(judged: MotionJudged) -> str:
+def format_answer(outcome: Outcome) -> str:
     """Return the answer to `format_question`, a sentence a line."""
-    if not judged.asked:
+    if not outcome.asked:
         return "Only training on real data was run: there is no loop to judge."
-    if judged.outcome.settings.seeds == 1:
+    if outcome.asked_effects[0].change.count == 1:
         return verdict.ONE_SEED
-    if len(judged.asked) > MOST_ANSWERED:
-        return "\n".join([_describe_loops(judged.outcome), verdict.headline(_select_corrected_effects(judged))])
+    if len(outcome.asked) > MOST_ANSWERED:
+        return "\n".join([_describe_loops(outcome), verdict.headline(_select_corrected_effects(outcome))])
     sentences = []
     unchanged = []
-    for pair, effects in zip(judged.asked, judged.effects, strict=False):
-        sentences += _describe_pair(judged.outcome, pair, effects)
+    for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
+        sentences += _describe_pair(outcome, pair, effects)
         same = [effect for effect in effects if effect.word == "no clear difference"]
         if same:
             has_intervals = pair.arm.corrector != "none"
             listed = _join([_describe_change(effect) if has_intervals else _name_metric(effect) for effect in same])
-            unchanged.append(f"{_name_pair(judged.outcome, pair)} in {listed}")
+            unchanged.append(f"{_name_pair(outcome, pair)} in {listed}")
     if unchanged:
         sentences.append(f"We found no difference {'; '.join(unchanged)}.")
     return "\n".join(sentences)
 
 
-def _describe_loops(outcome: MotionOutcome) -> str:
+def _describe_loops(outcome: Outcome) -> str:
     """Return a sentence on the recall of all uncorrected loops at the last generation."""
     endings = []
     for arms in outcome.curves.values():
@@ -133,22 +137,22 @@ def _describe_loops(outcome: MotionOutcome) -> str:
     return f"Without correction, recall ends at {', '.join(endings)}; the real-data baseline keeps {real:.2f}."
 
 
-def _select_corrected_effects(judged: MotionJudged) -> list[verdict.Effect]:
+def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
     """Return the effects of correctors that the answer rests on, else all of them."""
     corrected = []
-    for pair, effects in zip(judged.asked, judged.effects, strict=False):
+    for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.arm.corrector != "none":
             corrected += effects
-    return corrected or judged.asked_effects
+    return corrected or outcome.asked_effects
 
 
-def _name_pair(outcome: MotionOutcome, pair: Pair) -> str:
+def _name_pair(outcome: Outcome, pair: Pair) -> str:
     """Return words such as "with physics"."""
-    words = "without correction" if pair.plain == BASELINE else f"with {pair.arm.title}"
+    words = "without correction" if pair.plain == BASELINE else f"with {pair.arm.treatment}"
     return f"{words} ({outcome.titles[pair.task]})" if len(outcome.curves) > 1 else words
 
 
-def _describe_pair(outcome: MotionOutcome, pair: Pair, effects: Sequence[verdict.Effect]) -> list[str]:
+def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effect]) -> list[str]:
     """Return a sentence on what was found of a pair, none for nothing; counts of seeds where there are too few."""
     shown = [effect for effect in effects if effect.is_found or "seeds" in effect.word]
     if not shown:
@@ -158,7 +162,7 @@ def _describe_pair(outcome: MotionOutcome, pair: Pair, effects: Sequence[verdict
     reference = "in the real-data baseline" if pair.plain == BASELINE else "without"
     words = {effect.metric.key: effect.word for effect in effects}
     if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
-        lead += f", the loop collapses: after {outcome.settings.generations} generations"
+        lead += f", the loop collapses: after {len(effects[0].arm.values[effects[0].metric.key][0]) - 1} generations"
     elif pair.plain != BASELINE and all(words[key] == "better" for key in ("recall", "coverage")):
         lead += ", diversity stays:"
     else:
@@ -212,14 +216,14 @@ def _join(words: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def select_shown_pairs(judged: MotionJudged) -> list[Pair]:
+def select_shown_pairs(outcome: Outcome) -> list[Pair]:
     """Return for each denoiser the pair with the largest synthetic share that the answer rests on.
 
     Without correctors, each plain loop is a pair with itself.
     """
     best: dict[str, Pair] = {}
-    corrected = [pair for pair in judged.asked if pair.arm.corrector != "none"]
-    plain = [Pair(name, arm, arm) for name, arms in judged.outcome.curves.items() for arm in arms if arm == arm.plain]
+    corrected = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
+    plain = [Pair(name, arm, arm) for name, arms in outcome.curves.items() for arm in arms if arm == arm.plain]
     for pair in corrected or plain:
         best_pair = best.get(pair.task)
         if best_pair is None or _share(pair.arm) > _share(best_pair.arm):
@@ -227,11 +231,11 @@ def select_shown_pairs(judged: MotionJudged) -> list[Pair]:
     return list(best.values())
 
 
-def select_pictured_arms(judged: MotionJudged) -> dict[str, list[ArmSettings]]:
+def select_pictured_arms(outcome: Outcome) -> dict[str, list[ArmSettings]]:
     """Return for each denoiser the arms of the first picture: real data only, and the group of the shown pair."""
     arms_by_task = {}
-    for pair in select_shown_pairs(judged):
-        group = [arm for arm in judged.outcome.curves[pair.task] if arm.group == pair.arm.group]
+    for pair in select_shown_pairs(outcome):
+        group = [arm for arm in outcome.curves[pair.task] if arm.group == pair.arm.group]
         first = [BASELINE, pair.plain, pair.arm]
         arms_by_task[pair.task] = list(dict.fromkeys([*first, *group]))[:MOST_ARMS]
     return arms_by_task

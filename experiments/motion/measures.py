@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import MotionBatch
 from ..studies.results import MEMORISER, REAL_AGAINST_REAL
 from .correctors.own import CorrectorInputs, build_corrector
 from .settings import FEASIBILITY_COUNT
-from .task import JudgedTask, novelty_of_samples
+from .task import MotionTask, novelty_of_samples
 
 CORRECTED_REAL = "real, corrected by physics"
 HELD_OUT = "real, held out"
@@ -50,7 +50,7 @@ def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 
 
 def measure_model(
-    task: JudgedTask, model: GenerativeModel, stream: Stream, count: int, engine: str
+    task: MotionTask, model: GenerativeModel, stream: Stream, count: int, engine: str
 ) -> dict[str, float]:
     """Return the feasibility of raw samples of a model, and its scores by the field's protocol where that is run.
 
@@ -69,7 +69,7 @@ def measure_model(
 
 
 def score_references(
-    task: JudgedTask,
+    task: MotionTask,
     inputs: CorrectorInputs,
     stream: Stream,
     *,
@@ -113,7 +113,7 @@ def score_references(
     return scores
 
 
-def _score(task: JudgedTask, samples: Samples) -> dict[str, float]:
+def _score(task: MotionTask, samples: Samples) -> dict[str, float]:
     batch = task.codec.decode(samples.values)
     labels = samples.labels.numpy()
     scores = task.evaluator.evaluate(batch, labels)

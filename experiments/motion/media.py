@@ -1,8 +1,8 @@
-"""Motions to look at: samples of each arm for the player and as BVH files, and short films for W&B."""
+"""Motions to look at: samples of each arm for the player, and as BVH files."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,27 +16,26 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.pictures.player import encode_scene
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.runs.tracking import MetricRow
 
 from ..studies.arms import BASELINE, ArmSettings
-from ..studies.outcome import Pair
-from ..studies.report import PageClip
+from ..studies.outcome import Outcome, Pair
+from ..studies.report import PageClip, Section
 from ..studies.study import SeedRun
 from .correctors.own import build_corrector
 from .settings import MotionSettings, RunOptions
 from .study import corrector_inputs, motion_runs
-from .tables import MotionOutcome
 from .task import MotionTask, motion_task, trained_model
 
 SHOWN = 4
 """Motions in a clip, a label each."""
 DRAWS = 4
 """Samples of each label in the scenes that stand side by side: in a collapsed loop they are alike."""
+SCENES_TEXT = (
+    "Sixteen samples of each model, drawn with the same noise: a row is a label, and its four motions are four draws. "
+    "Where diversity is lost, the four are alike. Drag a picture to turn it."
+)
 SCENE_FPS = 15.0
 """Frame rate of these scenes, between whose frames the player interpolates."""
-
-FILM_PIXELS, FILM_FPS = 160, 10.0
-
 
 _CORRECTION = "Before and after correction"
 
@@ -50,9 +49,18 @@ class Media:
     scenes: list[PageClip] = field(default_factory=list)
     """Clips that are shown side by side, all at once."""
     files: list[Path] = field(default_factory=list)
-    """Motions as BVH files, and short films (MP4)."""
-    videos: list[MetricRow] = field(default_factory=list)
-    """Rows of the films for W&B, with their places."""
+    """Motions as BVH files."""
+
+    @property
+    def side_by_side_section(self) -> Section:
+        """The first and the last generation."""
+        return Section("The first and the last generation", SCENES_TEXT, scenes=self.scenes)
+
+    @property
+    def clips_section(self) -> Section:
+        """All other motions, and the files."""
+        clips = {heading: clips for heading, clips in self.clips.items() if clips}
+        return Section("Motions", clips=clips, files=self.files)
 
 
 @dataclass(frozen=True)
@@ -90,8 +98,8 @@ class _Showcase:
         """Add samples of a generation of an arm, in motion and as files."""
         draws = DRAWS if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
-        title = arm.label if generation else "all arms start here"
-        name = f"{arm.name}-generation-{generation}" if generation else "generation-0"
+        title = arm.title if generation else "all arms start here"
+        name = f"{arm.key}-generation-{generation}" if generation else "generation-0"
         names = self.name_labels(self.labels)
         for text, motion in zip(names, motions[::draws], strict=True):
             file = self.folder / f"{name}-{file_name(text)}.bvh"
@@ -110,7 +118,7 @@ class _Showcase:
         scene = encode_scene(panels, titles, together=False, marked=False)
         self.media.scenes.append(PageClip(caption, scene))
 
-    def show_correction(self, arm: ArmSettings, generation: int, *, films: bool) -> None:
+    def show_correction(self, arm: ArmSettings, generation: int) -> None:
         """Add samples of a generation of an arm beside their correction by the arm's corrector."""
         labels = self.labels[: SHOWN // 2]
         before = self.draw_samples(labels, arm, generation)
@@ -128,33 +136,23 @@ class _Showcase:
         words = f"{self.settings.words(self.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
         scene = encode_scene(panels, [panel.title for panel in panels], together=False)
         self.media.clips[_CORRECTION].append(PageClip(words, scene))
-        if films:
-            film = self.folder / f"{arm.name}-before-and-after-generation-{generation}.mp4"
-            _save_film(film, panels)
-            self.media.files.append(film)
-            place = {"denoiser": self.run.task, "arm": arm.name, "generation": generation}
-            self.media.videos.append({**place, "words": words, "video": film})
 
 
 def show_motions(
-    outcome: MotionOutcome,
-    root: Path,
+    settings: MotionSettings,
+    options: RunOptions,
+    outcome: Outcome,
     pairs: Sequence[Pair],
     side_by_side: Mapping[str, Collection[ArmSettings]],
-    options: RunOptions,
-    *,
-    films: bool,
 ) -> Media:
     """Return motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
     Args:
         pairs: Correctors that are shown, at most one pair for each denoiser.
         side_by_side: Denoiser → arms of which more samples are shown, all arms at once.
-        films: Draw short films, too.
     """
-    settings = outcome.settings
     media = Media()
-    for run in motion_runs(settings, root):
+    for run in motion_runs(settings, outcome.folder):
         if run.seed != settings.first_seed or run.task not in outcome.curves:
             continue
         showcase = _Showcase(settings, options, run, motion_task(settings, run.task, run.stream), media)
@@ -166,20 +164,10 @@ def show_motions(
         corrected = [pair.arm for pair in pairs if pair.task == run.task and pair.arm.corrector != "none"]
         for arm in corrected[:1]:
             for generation in (settings.generations, 0):
-                showcase.show_correction(arm, generation, films=films)
-    if not media.clips[_CORRECTION]:
-        del media.clips[_CORRECTION]
+                showcase.show_correction(arm, generation)
     return media
 
 
 def file_name(label: str) -> str:
     """A label such as "climb/jump" as part of a file's name."""
     return re.sub(r"[^\w.-]+", "-", label)
-
-
-def _save_film(path: Path, panels: Sequence[PicturePanel]) -> None:
-    """Few and small pictures: drawing each takes milliseconds."""
-    from selfcorrect.motion.pictures.drawing import animate, save_animation
-
-    thinned = [replace(panel, motion=resample(panel.motion, FILM_FPS)) for panel in panels]
-    save_animation(path, animate(thinned, size_px=FILM_PIXELS), FILM_FPS)

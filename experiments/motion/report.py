@@ -1,10 +1,8 @@
-"""The report of the motion experiment: the page, motions as BVH, and what W&B gets."""
+"""The page of the motion experiment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,31 +13,29 @@ from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
-from ..studies import verdict
 from ..studies.arms import BASELINE, ArmSettings
-from ..studies.figures import Levels, Picture, curve_grid, looks, opening_curves, share_picture
-from ..studies.outcome import Outcome, corrected_by_share
+from ..studies.figures import SHARE_CAPTION, Levels, looks, opening_curves, share_picture
+from ..studies.outcome import Outcome
 from ..studies.report import (
-    FinishedRun,
     Page,
-    Presentation,
     Section,
-    StudyReport,
-    count_facts,
-    list_warnings,
-    make_sections,
+    answer_sections,
+    closing_sections,
+    curves_section,
+    difference_section,
+    overview_section,
     seconds_by_phase,
-    share_section,
+    share_sections,
+    table_section,
 )
 from ..studies.results import ArmCurves
 from ..studies.study import SeedRun, Study
-from ..studies.study_rows import collect_curves
-from ..studies.tables import overview_table
 from .answer import (
     JUDGED,
     format_answer,
     format_question,
     judge_outcome,
+    list_arms,
     select_asked_correctors,
     select_pictured_arms,
     select_shown_pairs,
@@ -48,22 +44,13 @@ from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
-from .tables import (
-    MotionJudged,
-    MotionOutcome,
-    budgets_table,
-    descent_table,
-    differences_table,
-    last_generation_table,
-    remedies_table,
-    speed_table,
-)
+from .tables import budgets_table, descent_table, last_generation_table, remedies_table, speed_table
 from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
 """Metrics of the large curves of the first picture: diversity and sliding."""
 SIGNS = (
-    Metric("relative_loss", "Training loss, of real data only's", "realism", "neutral"),
+    Metric("relative_loss", "Training loss relative to real data only", "realism", "neutral"),
     Metric("founders_left", "Founders with a descendant", "diversity", "higher", bounds=(0.0, 1.0)),
 )
 """Early signs of collapse, below these curves."""
@@ -118,49 +105,43 @@ FIELD_NOTE = (
 )
 
 
-def present_motion(
-    study: Study,
-    settings: MotionSettings,
-    name: str,
-    options: RunOptions = DEFAULTS,
-    *,
-    films: bool = False,
-) -> Presentation[MotionSettings]:
-    """Return how a motion experiment is shown.
-
-    Args:
-        films: Draw short films for W&B.
-    """
+def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Page:
+    """Return what is shown of a motion experiment, named like its preset."""
     row = PRESET_ROWS.get(name)
-    return Presentation(
-        title=format_question(settings),
+    return Page(
+        title=format_question(settings.all_arms),
         settings=as_json(settings.config()),
-        choose_metrics=lambda root: [find_metric(key) for key in JUDGED],
-        collect=partial(collect_motion, study, settings),
-        make_report=partial(make_report, study, options, closing=row.closing if row else "", films=films),
+        choose_metrics=lambda study, folder: [find_metric(key) for key in JUDGED],
+        judge=complete_outcome,
+        show=partial(show_experiment, settings, options, row.closing if row else ""),
+        list_final=_list_final,
         tags=lambda run, arm: (name, run.task, arm.policy, arm.corrector, arm.remedy),
         opening=row.opening if row else "",
     )
 
 
-def collect_motion(study: Study, settings: MotionSettings, root: Path, gaps: Sequence[str] = ()) -> MotionOutcome:
-    """Collect what a run folder holds, without arms that stopped and denoisers whose arm on real data alone did.
+def complete_outcome(study: Study, measured: Outcome) -> Outcome:
+    """Return an outcome with scores of real data and pairs, without arms that stopped.
+
+    A denoiser whose arm on real data alone stopped is left out.
 
     Raises:
         RunFolderError: No denoiser is left.
     """
-    runs = study.runs(root)
-    curves = collect_curves(study, runs)
+    runs = study.runs(measured.folder)
+    curves = {task: dict(arms) for task, arms in measured.curves.items()}
     for run in runs:
         for arm in study.arms(run.task):
-            if study.latest(run, arm) < settings.generations:
+            if study.latest(run, arm) < study.generations:
                 curves.get(run.task, {}).pop(arm, None)
     lacking = [task for task in study.tasks if BASELINE not in curves.get(task, {})]
     if len(lacking) == len(study.tasks):
-        raise RunFolderError(f"no report of {root}: the arm on real data alone is missing. {' '.join(gaps)}")
+        gaps = " ".join(measured.gaps)
+        raise RunFolderError(f"no report of {measured.folder}: the arm on real data alone is missing. {gaps}")
     left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
     complete = {task: arms for task, arms in curves.items() if task not in lacking}
-    return Outcome(settings, complete, _read_floors(study, runs), titles=study.titles, gaps=[*gaps, *left_out])
+    gaps = [*measured.gaps, *left_out]
+    return judge_outcome(replace(measured, curves=complete, floors=_read_floors(study, runs), gaps=gaps))
 
 
 def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
@@ -170,53 +151,8 @@ def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, n
     return floors_of([read_sealed(file) for file in files]) if all(file.exists() for file in files) else {}
 
 
-def make_report(
-    study: Study,
-    options: RunOptions,
-    outcome: MotionOutcome,
-    run: FinishedRun,
-    *,
-    closing: str,
-    films: bool,
-) -> StudyReport:
-    """Return the report of a motion experiment, with motions beside it."""
-    settings = outcome.settings
-    judged = judge_outcome(outcome)
-    pairs = select_shown_pairs(judged)
-    media = show_motions(outcome, run.root, pairs, select_pictured_arms(judged), options, films=films)
-    sentences = format_answer(judged)
-    lines = corrected_by_share(judged)
-    overview = overview_table(judged)
-    page = Page(
-        title=format_question(settings),
-        subtitle=run.command,
-        answer="\n".join(filter(None, (sentences, closing))),
-        picture=_picture(judged),
-        warnings=list_warnings(study, outcome, sentences),
-        curves=_curves_svg(outcome),
-        sections=[*([share_section(outcome, lines)] if lines else []), *make_sections(SECTIONS, judged)],
-        clips=media.clips,
-        scenes=media.scenes,
-        overview=overview,
-        facts=_facts(outcome, count_facts(study), run.rows, run.seconds),
-        notes=[*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published.mdm)],
-    )
-    return StudyReport(
-        page=page,
-        sentences=[*page.answer.splitlines(), *outcome.gaps],
-        overview=overview,
-        media=media.files,
-        tables={"videos": media.videos} if media.videos else {},
-        summary=_final(judged),
-        differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
-    )
-
-
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
-    """Return real data's scores of all seeds: title → metric → (S,); fresh real data first, then the memoriser.
-
-    Shown is what all seeds have: runs of earlier versions lack the memoriser and novelty.
-    """
+    """Return real data's scores of all seeds: title → metric → (S,); fresh real data first, then the memoriser."""
     shared = [name for name in scores[0] if all(name in score for score in scores)]
     first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
     floors = {}
@@ -226,35 +162,100 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
     return floors
 
 
-def _final(judged: MotionJudged) -> dict[str, float]:
+def show_experiment(
+    settings: MotionSettings, options: RunOptions, closing: str, study: Study, outcome: Outcome
+) -> list[Section]:
+    """Return the page of a finished experiment, and write motions beside it."""
+    answer = format_answer(outcome)
+    shown = select_shown_pairs(outcome)
+    media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
+    evaluated = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published.mdm)
+    return [
+        *answer_sections(study, outcome, "\n".join(filter(None, (answer, closing)))),
+        picture_section(outcome),
+        *([media.side_by_side_section] if media.scenes else []),
+        overview_section(outcome),
+        curves_section(outcome, [find_metric(key) for key in (*DRAWN, *evaluated)]),
+        media.clips_section,
+        Section("Tables"),
+        *share_sections(outcome),
+        table_section("Last generation", LAST_GENERATION_TEXT, last_generation_table(outcome)),
+        difference_section(outcome, "Corrected against uncorrected", DIFFERENCE_TEXT, "Corrected against uncorrected"),
+        table_section("How fast diversity goes", SPEED_TEXT, speed_table(outcome)),
+        table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
+        table_section("Lines of descent", DESCENT_TEXT, descent_table(outcome)),
+        table_section("Remedies of the fully synthetic loop", REMEDY_TEXT, remedies_table(outcome.curves)),
+        *closing_sections(study, outcome, _list_facts(settings, outcome), _list_notes(settings)),
+    ]
+
+
+LAST_GENERATION_TEXT = (
+    "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and diversity belong "
+    "together: a model can win realism by losing diversity."
+)
+DIFFERENCE_TEXT = (
+    "Paired differences at the last generation: both arms start from the same generation 0 and draw the same noise. "
+    "Realism and diversity of the arms that the answer speaks of are a family of tests, their feet and root force "
+    "another family; all other arms have two families of their own."
+)
+SPEED_TEXT = (
+    "Half-lives are medians over seeds, in generations, with their 95 % intervals. The factor is that of an "
+    "exponential through the first and the last generation, with its interval; 1 is no loss. The contraction rates of "
+    "theory are for models near their optimum and are not claimed for these."
+)
+BUDGET_TEXT = (
+    "A corrector that knows more about real motion than the training data do brings new information into the loop; "
+    "stability and new information must not be confused."
+)
+DESCENT_TEXT = (
+    "Every synthetic sample descends from the nearest training sample of its label; the founders are the real training "
+    "data. Lines die by drift, which grows with the offspring variance, and by the learner's bias. Novelty is the "
+    "distance to the nearest founder, in median distances between neighbouring real samples; persistence is 1 for "
+    "lines that walk at random and grows for lines that walk in one direction."
+)
+REMEDY_TEXT = (
+    "Without information from outside, no remedy is better than to train for ever on the first synthetic set; what it "
+    "buys is new motion in every generation, so novelty stands beside survival. Costs are the time of sampling and "
+    "training, in units of a generation without remedy."
+)
+
+
+def _list_final(outcome: Outcome) -> dict[str, float]:
     """Return means of the last generation over seeds and arms: corrected as asked, uncorrected, and real data only."""
-    outcome = judged.outcome
-    pairs = [pair for pair in judged.asked if pair.arm.corrector != "none"]
-    of = {
+    pairs = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
+    curves_by_prefix = {
         "": [outcome.curves_of(pair)[0] for pair in pairs],
         "uncorrected/": [outcome.curves_of(pair)[1] for pair in pairs],
         "real_only/": [arms[BASELINE] for arms in outcome.curves.values()],
     }
     keys = [*(metric.key for metric in MEASURED), *EXPLAINED]
     figures = {}
-    for prefix, curves in of.items():
+    for prefix, curves in curves_by_prefix.items():
         for key in keys:
             if curves and all(key in arm.values for arm in curves):
                 figures[f"{prefix}{key}"] = float(np.mean([arm.last(key) for arm in curves]))
     return figures
 
 
-def _picture(judged: MotionJudged) -> Picture:
-    """By synthetic share where several were run, else over generations, of what the answer rests on."""
-    outcome = judged.outcome
+def picture_section(outcome: Outcome) -> Section:
+    """Return the first picture: by synthetic share if several were run, else over generations."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     drawn = [find_metric(key) for key in PICTURED if all(key in curves.values for curves in all_curves)]
-    if picture := share_picture(outcome, drawn, strong_lines(outcome.settings), outcome.levels):
-        return picture
+    asked = [ArmSettings("replace", name).treatment for name in ("none", *select_asked_correctors(list_arms(outcome)))]
+    if picture := share_picture(outcome, drawn, asked):
+        return Section(figures=[picture], caption=SHARE_CAPTION, id="answer")
     groups = {}
-    for task, arms in select_pictured_arms(judged).items():
+    for task, arms in select_pictured_arms(outcome).items():
         groups[outcome.titles[task]] = [outcome.curves[task][arm] for arm in arms]
-    return Picture(draw_opening(groups, outcome.levels), OPENING_CAPTION)
+    return Section(figures=[draw_opening(groups, outcome.levels)], caption=OPENING_CAPTION, id="answer")
+
+
+OPENING_CAPTION = (
+    "Diversity (recall) and sliding of the feet over generations, and below them two early signs of collapse: the "
+    "training loss as a multiple of the loss on real data only, and the share of real training motions from which a "
+    "sample still descends. Lines are means over seeds, bands their 95 % intervals; the dotted line is real motion on "
+    "which no model is trained."
+)
 
 
 def draw_opening(groups: Mapping[str, Sequence[ArmCurves]], levels: Levels) -> str:
@@ -280,107 +281,12 @@ def _add_signs(curves: ArmCurves, baseline: ArmCurves) -> ArmCurves:
     return replace(curves, values=values)
 
 
-def strong_lines(settings: MotionSettings) -> list[str]:
-    """The lines by share that an experiment asks about, and the uncorrected line."""
-    return [ArmSettings("replace", corrector).title for corrector in ("none", *select_asked_correctors(settings))]
+def _list_notes(settings: MotionSettings) -> list[str]:
+    return [*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published.mdm)]
 
 
-OPENING_CAPTION = (
-    "Diversity (recall) and sliding of the feet over generations, and below them two early signs of collapse: the "
-    "training loss as a multiple of the loss on real data only, and the share of real training motions from which a "
-    "sample still descends. Lines are means over seeds, bands their 95 % intervals; the dotted line is real motion on "
-    "which no model is trained."
-)
-
-
-def _curves_svg(outcome: MotionOutcome) -> str:
-    settings = outcome.settings
-    more = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published.mdm)
-    drawn = [find_metric(key) for key in (*DRAWN, *more)]
-    return curve_grid(outcome.columns(), drawn, outcome.levels)
-
-
-def last_generation_section(judged: MotionJudged) -> Section:
-    """Return a section with all metrics of all arms."""
-    return Section(
-        "Last generation",
-        "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and "
-        "diversity belong together: a model can win realism by losing diversity.",
-        last_generation_table(judged.outcome),
-    )
-
-
-def difference_section(judged: MotionJudged) -> Section:
-    """Return a section with the paired differences."""
-    return Section(
-        "Corrected against uncorrected",
-        "Paired differences at the last generation: both arms start from the same generation 0 and draw the same "
-        f"noise. {verdict.JUDGEMENT} Realism and diversity of the arms that the answer speaks of are one such "
-        "family, their feet and root force another; all other arms have two families of their own.",
-        differences_table(judged),
-    )
-
-
-def speed_section(judged: MotionJudged) -> Section:
-    """Return a section with half-lives of diversity."""
-    return Section(
-        "How fast diversity goes",
-        "Half-lives are medians over seeds, in generations, with their 95 % intervals. The factor is that of an "
-        "exponential through the first and the last generation, with its interval; 1 is no loss. The contraction "
-        "rates of theory are for models near their optimum and are not claimed for these.",
-        speed_table(judged.outcome),
-    )
-
-
-def budget_section(judged: MotionJudged) -> Section:
-    """Return a section with the knowledge of correctors."""
-    return Section(
-        "What each arm was given",
-        "A corrector that knows more about real motion than the training data do brings new information into the "
-        "loop; stability and new information must not be confused.",
-        budgets_table(judged.outcome),
-    )
-
-
-def descent_section(judged: MotionJudged) -> Section:
-    """Return a section with surviving lines of descent."""
-    return Section(
-        "Lines of descent",
-        "Every synthetic sample descends from the nearest training sample of its label; the founders are the real "
-        "training data. Lines die by drift, which grows with the offspring variance, and by the learner's bias. "
-        "Novelty is the distance to the nearest founder, in median distances between neighbouring real samples; "
-        "persistence is 1 for lines that walk at random and grows for lines that walk in one direction.",
-        descent_table(judged.outcome),
-    )
-
-
-def remedy_section(judged: MotionJudged) -> Section:
-    """Return a section with remedies side by side."""
-    return Section(
-        "Remedies of the fully synthetic loop",
-        "Without information from outside, no remedy is better than to train for ever on the first synthetic "
-        "set; what it buys is new motion in every generation, so novelty stands beside survival. Costs are the "
-        "time of sampling and training, in units of a generation without remedy.",
-        remedies_table(judged.outcome.curves),
-    )
-
-
-SECTIONS = (
-    last_generation_section,
-    difference_section,
-    speed_section,
-    budget_section,
-    descent_section,
-    remedy_section,
-)
-"""Sections of the page, each a function of the judged results."""
-
-
-def _facts(
-    outcome: MotionOutcome, counts: Mapping[str, str], rows: Sequence[Mapping[str, Any]], seconds: float
-) -> dict[str, str]:
-    settings = outcome.settings
-    spent = seconds_by_phase(rows)
+def _list_facts(settings: MotionSettings, outcome: Outcome) -> dict[str, str]:
+    spent = seconds_by_phase(outcome.curves)
     total = sum(spent.values())
     shares = [f"{phase} {value / total:.0%}" for phase, value in spent.items() if value]
     steps = []
@@ -394,9 +300,8 @@ def _facts(
             f"{settings.evaluated_count} raw samples, the same noise and labels in every arm"
         ),
         "Engine": settings.engine,
-        **counts,
         "Optimiser steps per generation": ", ".join(steps),
-        "Time of this call": f"{seconds / 60:.1f} minutes",
+        "Time of this call": f"{outcome.seconds / 60:.1f} minutes",
         "Time by phase": ", ".join(shares),
     }
 

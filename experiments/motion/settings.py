@@ -18,7 +18,7 @@ from selfcorrect.runtime.registry import Registry, Row
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 
 from ..remedies.table import PLACES, REMEDIES
-from ..studies.arms import ArmSettings
+from ..studies.arms import ArmSettings, folder_name
 from .correctors.table import THEN, corrector_row, is_own
 
 if TYPE_CHECKING:
@@ -228,12 +228,12 @@ def _check_arms(denoiser: str, arms: tuple[ArmSettings, ...]) -> None:
         if ":" not in arm.corrector or THEN in arm.corrector:
             corrector_row(arm.corrector)
         if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
-            raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.name} has none")
+            raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.key} has none")
         PLACES.row(arm.place)
         if arm.place != "data" and arm.corrector == "none":
-            raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.name} has none")
+            raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.key} has none")
         arm.change_config(preset(denoiser).config)
-    names = [arm.name for arm in arms]
+    names = [folder_name(arm.key) for arm in arms]
     if len(set(names)) != len(names):
         raise SettingError(f"an arm occurs twice in a comparison: {', '.join(names)}")
 

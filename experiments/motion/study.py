@@ -1,10 +1,13 @@
 """The motion experiment as a study: denoisers × arms × seeds on real motions, and what real data score."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -40,7 +43,6 @@ from .correctors.table import corrector_row, is_own
 from .measures import measure_model, score_references
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
 from .task import (
-    JudgedTask,
     MotionTask,
     as_samples,
     caption_vectors,
@@ -50,9 +52,14 @@ from .task import (
     trained_model,
 )
 
+if TYPE_CHECKING:
+    from ..studies.report import Page
 
-def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Study:
-    """Return a motion experiment, named like its preset."""
+
+def make_motion_study(
+    settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS, page: Page | None = None
+) -> Study:
+    """Return a motion experiment, named like its preset; with a page if it is run with a report."""
     return Study(
         name=f"motion {name}",
         task_word="denoiser",
@@ -60,6 +67,7 @@ def make_motion_study(settings: MotionSettings, name: str = "", options: RunOpti
         seeds=motion_runs(settings),
         config=settings.config(),
         extends=extends,
+        page=page,
         describe=partial(_describe_job, settings, options),
         identify_data=_identify_data,
         keep=options.keep,
@@ -85,16 +93,14 @@ def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: st
         make=partial(make_motion_task, settings, options),
         arms={arm: partial(make_motion_arm, settings, options, arm) for arm in settings.arms[denoiser]},
         generations=settings.generations,
-        words=settings.words(denoiser),
-        group=settings.words(denoiser),
-        title=f"{preset(denoiser).character} ({denoiser})",
+        title=settings.words(denoiser),
         settings={"generations": settings.generations, **plain, **sources},
     )
 
 
 def make_motion_task(
     settings: MotionSettings, options: RunOptions, run: SeedRun, progress: Progress = silent
-) -> JudgedTask:
+) -> MotionTask:
     """Return the task that the arms of a denoiser and seed share."""
     has_first = FolderReader(run.first_folder).latest >= 0
     return motion_task(
@@ -112,11 +118,12 @@ def make_motion_arm(
     settings: MotionSettings,
     options: RunOptions,
     arm: ArmSettings,
-    task: MotionTask,
+    task: Task,
     run: SeedRun,
     progress: Progress,
 ) -> tuple[Task, Arm]:
     """Return the loop's task and an arm as the loop takes it, with corrector, place and remedy."""
+    assert isinstance(task, MotionTask)
     first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
     inputs = corrector_inputs(settings, options, run, task, first_model, progress)
     corrector = build_corrector(arm.corrector, inputs)
@@ -131,11 +138,11 @@ def _describe_job(
     options: RunOptions,
     run: SeedRun,
     arm: ArmSettings | None,
-    task: MotionTask,
+    task: Task,
     loop_arm: Arm | None,
 ) -> Mapping[str, object]:
     config = {
-        "arm": "first generation" if arm is None else arm.name,
+        "arm": "first generation" if arm is None else arm.key,
         "seed": run.seed,
         "experiment": settings.arm_settings(run.task),
         "device": options.device,
@@ -143,7 +150,8 @@ def _describe_job(
     return {**config, "accelerated": True} if options.accelerated else config
 
 
-def _identify_data(run: SeedRun, task: MotionTask) -> dict[str, Identity]:
+def _identify_data(run: SeedRun, task: Task) -> dict[str, Identity]:
+    assert isinstance(task, MotionTask)
     return data_identities(run.seed, task.real, as_samples(task.data.reference, task.codec))
 
 
@@ -160,11 +168,12 @@ def _score_real_data(
     options: RunOptions,
     run: SeedRun,
     arm: ArmSettings | None,
-    make_task: Callable[[], JudgedTask],
+    make_task: Callable[[], Task],
     progress: Progress,
 ) -> Mapping[str, object]:
     """Score real data, and corrected if arms or their evaluation correct real data."""
     task = make_task()
+    assert isinstance(task, MotionTask)
     inputs = corrector_inputs(settings, options, run, task, task.model, progress)
     return score_references(
         task, inputs, run.stream, feasibility_count=settings.feasibility_count, corrected=settings.corrects_real
@@ -175,12 +184,13 @@ def _measure_arm(
     settings: MotionSettings,
     run: SeedRun,
     arm: ArmSettings | None,
-    make_task: Callable[[], JudgedTask],
+    make_task: Callable[[], Task],
     progress: Progress,
 ) -> Mapping[str, object]:
     """Measure the last model of an arm."""
     assert arm is not None
     task = make_task()
+    assert isinstance(task, MotionTask)
     model = trained_model(task, arm, run.arm_folder(arm), settings.generations)
     return measure_model(task, model, run.stream, settings.feasibility_count, settings.engine)
 

@@ -1,7 +1,6 @@
 """The tables of the motion report."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import numpy as np
 
@@ -11,27 +10,25 @@ from selfcorrect.statistics import Interval, mean_interval
 from ..remedies.table import REMEDIES
 from ..studies import tables as shared
 from ..studies.arms import ArmSettings
-from ..studies.outcome import Judged, Outcome
+from ..studies.outcome import Outcome
 from ..studies.results import ArmCurves
+from ..studies.study import Study
 from ..studies.tables import Cell, PageRow, Table
 from .axes import budget
-from .settings import MotionSettings
-
-MotionOutcome: TypeAlias = Outcome[MotionSettings]
-MotionJudged: TypeAlias = Judged[MotionSettings]
 
 
-def last_generation_table(outcome: MotionOutcome) -> Table:
+def last_generation_table(outcome: Outcome) -> Table:
     """All metrics of all arms at the last generation, also of feasibility where known, real data on top."""
     arms = [curves for group in outcome.curves.values() for curves in group.values()]
-    trained = [find_metric(key) for key in TRAINED if any(key in curves.values for curves in arms)]
-    metrics = [find_metric(key) for key in EXPLAINED if key in outcome.real]
-    asked = (*(RETRIEVED if outcome.settings.captions else ()), *(FIELD if outcome.settings.published.mdm else ()))
-    shown = (*MEASURED, *trained, *asked, *metrics)
+    measured = {key for curves in arms for key in curves.values}
+    trained = [find_metric(key) for key in TRAINED if key in measured]
+    evaluated = [metric for metric in (*RETRIEVED, *FIELD) if metric.key in measured]
+    explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
+    shown = (*MEASURED, *trained, *evaluated, *explained)
     return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
 
 
-def speed_table(outcome: MotionOutcome) -> Table:
+def speed_table(outcome: Outcome) -> Table:
     """Return the table of the speed at which diversity is lost in each arm, without half-lives that no arm reaches."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     reached = []
@@ -50,18 +47,12 @@ def speed_table(outcome: MotionOutcome) -> Table:
     return shared.arm_table("speed", columns, outcome, cells)
 
 
-def differences_table(judged: MotionJudged) -> Table:
-    """Paired differences of every corrected arm to its uncorrected arm, in the judged measures."""
-    columns = [metric.title for metric in judged.metrics]
-    return shared.effects_table(judged.effects, "Corrected against uncorrected", columns)
-
-
-def budgets_table(outcome: MotionOutcome) -> Table:
+def budgets_table(study: Study, outcome: Outcome) -> Table:
     """Return the table of what each arm's corrector knew, and of what the loop really did."""
     rows = []
     for denoiser, arms in outcome.curves.items():
         for arm, curves in arms.items():
-            title = f"{outcome.settings.words(denoiser)}, {arm.label}"
+            title = f"{study.tasks[denoiser].title}, {arm.title}"
             rows.append(PageRow(title, [Cell(budget(arm)), *shared.loop_cells(curves)]))
     return Table("budgets", "Arm", ["Corrector knows", *shared.LOOP_COLUMNS], rows)
 
@@ -80,7 +71,7 @@ DESCENT = {
 """Column of the table of descent → metric and generation."""
 
 
-def descent_table(outcome: MotionOutcome) -> Table:
+def descent_table(outcome: Outcome) -> Table:
     """Return the table of surviving lines, for arms that draw samples in all generations."""
     return shared.arm_table("descent", [*DESCENT], outcome, lambda arm, curves: _descent_cells(curves))
 
@@ -112,7 +103,7 @@ def remedies_table(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> Tab
         if len(with_remedy) > 1 and PLAIN in arms:
             table.rows.append(PageRow(denoiser, []))
             for arm in with_remedy:
-                table.rows.append(PageRow(arm.title, _remedy_cells(arm, arms[arm], arms[PLAIN])))
+                table.rows.append(PageRow(arm.treatment, _remedy_cells(arm, arms[arm], arms[PLAIN])))
     return table
 
 

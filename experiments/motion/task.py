@@ -64,16 +64,6 @@ class MotionData:
     """Material that only the reference shows: other times of the same clips, or other sources."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MotionTask(Task):
-    """The loop's task with what is needed to read its values as motions."""
-
-    codec: FeatureCodec
-    data: MotionData
-    fresh: Samples
-    fresh_source: FreshSource
-
-
 class FieldJudge(Protocol):
     """The evaluator by which the field judges a published generator, and its test set."""
 
@@ -91,9 +81,13 @@ class FieldJudge(Protocol):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class JudgedTask(MotionTask):
-    """The same with its evaluators."""
+class MotionTask(Task):
+    """The loop's task with what is needed to read its values as motions and to evaluate them."""
 
+    codec: FeatureCodec
+    data: MotionData
+    fresh: Samples
+    fresh_source: FreshSource
     evaluator: MotionEvaluator
     captions: CaptionJudge | None = None
     """Evaluates what captions find, where labels are captions."""
@@ -117,7 +111,7 @@ class GeneratorParts(Protocol):
 
     def make_task(
         self, initial_steps: int, device: str, progress: Progress, training_steps: int, acceleration: Acceleration
-    ) -> JudgedTask:
+    ) -> MotionTask:
         """Return the loop's task on a device, which reports steps of `training_steps` to `progress`."""
         ...
 
@@ -226,7 +220,7 @@ def motion_task(
     progress: Progress = silent,
     training_steps: int = 0,
     acceleration: Acceleration = EXACT,
-) -> JudgedTask:
+) -> MotionTask:
     """Return the task that the arms of a denoiser and seed share.
 
     Args:
@@ -254,7 +248,7 @@ def motion_task(
     )
     captions = caption_judge(settings, seed_stream)
     fresh = as_samples(data.fresh, codec)
-    return JudgedTask(
+    return MotionTask(
         model=model,
         real=as_samples(data.training, codec),
         evaluate=_judge(settings, codec, evaluator, captions, data.training),

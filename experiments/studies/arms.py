@@ -79,7 +79,7 @@ class ArmSettings:
     """Optimiser steps per generation, None for the study's own."""
     place: Suppress[str] = "data"
     """Place of the corrector in the loop by name."""
-    called: Suppress[str] = ""
+    name: Suppress[str] = ""
     """A name that stands for all of this, "" for what the axes say."""
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class ArmSettings:
                 raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
 
     @classmethod
-    def from_arm(cls, arm: Arm, called: str = "") -> ArmSettings:
+    def from_arm(cls, arm: Arm, name: str = "") -> ArmSettings:
         """Return the settings of an arm; objects in it become their names."""
         from selfcorrect.correctors.contract import name_of
         from selfcorrect.loop.bias import sample_plainly
@@ -109,7 +109,7 @@ class ArmSettings:
             bias="" if arm.bias is sample_plainly else name_of(arm.bias),
             fitting="" if arm.fitting is fit_plainly else name_of(arm.fitting),
             steps=arm.steps,
-            called=called,
+            name=name,
         )
 
     def make_arm(
@@ -144,14 +144,9 @@ class ArmSettings:
 
     @property
     def key(self) -> str:
-        """The arm in rows and mappings of a study."""
-        return self.called or self.name
-
-    @property
-    def name(self) -> str:
-        """A folder name that no other arm has."""
-        if self.called:
-            return folder_name(self.called)
+        """Its name, or all axes: what it is called in rows and mappings of a study, and below it in folders."""
+        if self.name:
+            return self.name
         parts = [self.policy.replace(":", "-"), self.corrector.replace(":", ".").replace("+", "-then-")]
         if self.correct_real:
             parts.append("real-corrected")
@@ -212,9 +207,14 @@ class ArmSettings:
         return 1 - 1 / (1 + self.synthetic_ratio)
 
     @property
+    def title(self) -> str:
+        """Its name, or data policy and treatment in words."""
+        return self.treatment if self.is_baseline else ", ".join(filter(None, (self.group, self.treatment)))
+
+    @property
     def group(self) -> str:
         """The data policy in words; arms of a group are shown together, as all those are that have names."""
-        if self.called:
+        if self.name:
             return ""
         value = self.policy.partition(":")[2]
         return {
@@ -228,13 +228,17 @@ class ArmSettings:
         }.get(self.kind, self.policy)
 
     @property
-    def title(self) -> str:
-        """Its name, or remedy and corrector in words."""
-        return self.called or ("baseline (real data only)" if self.is_baseline else self._words)
+    def treatment(self) -> str:
+        """Its name, or all but its data policy in words: its title within its group."""
+        return self.name or ("baseline (real data only)" if self.is_baseline else self._describe_treatment())
 
     @property
-    def _words(self) -> str:
-        """Return all but its data policy, in words."""
+    def line(self) -> str:
+        """All but its synthetic share in words, "" for an arm that has no place on a line by share."""
+        kind, _, value = self.policy.partition(":")
+        return self._describe_treatment() if kind == "augment" or (kind == "replace" and not value) else ""
+
+    def _describe_treatment(self) -> str:
         names = [name for name in (self.remedy, self.corrector) if name != "none"]
         words = [" + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"]
         if self.place != "data":
@@ -244,17 +248,6 @@ class ArmSettings:
         words += [f"{name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items()]
         words += [function for function in (self.bias, self.fitting) if function]
         return ", ".join(words + ["from scratch"] * self.from_scratch + ["real data corrected too"] * self.correct_real)
-
-    @property
-    def label(self) -> str:
-        """Group and title."""
-        return self.title if self.is_baseline else ", ".join(filter(None, (self.group, self.title)))
-
-    @property
-    def line(self) -> str:
-        """Return all but its synthetic share, "" for an arm that has no place on a line by share."""
-        kind, _, value = self.policy.partition(":")
-        return self._words if kind == "augment" or (kind == "replace" and not value) else ""
 
     @property
     def is_baseline(self) -> bool:
@@ -287,7 +280,7 @@ class ArmSettings:
         return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}
 
 
-NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "called")
+NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name")
 """Fields of an arm that runs of earlier versions did not record."""
 
 BASELINE = ArmSettings("real")

@@ -191,14 +191,6 @@ def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels
     panel.xaxis.get_major_locator().set_params(integer=True)
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure as SVG text, and the words below it."""
-
-    svg: str
-    caption: str
-
-
 # --- the last generation by synthetic ratio ---------------------------------------------------------------------------
 #
 # Lines are ordered by synthetic share, λ / (1 + λ), because it is finite for the fully synthetic loop. Words and axes
@@ -254,10 +246,8 @@ SHARE_CAPTION = (
 )
 
 
-def share_picture(
-    outcome: Outcome[Any], metrics: Sequence[Metric], judged: Collection[str], levels: Levels
-) -> Picture | None:
-    """Draw all lines by synthetic share, a column for each task; None if no task has enough ratios.
+def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collection[str]) -> str:
+    """Draw all lines by synthetic share, a column for each task; return SVG text, "" if no task has enough ratios.
 
     Args:
         judged: Titles of the lines that the study asks about.
@@ -268,10 +258,10 @@ def share_picture(
         if (lines := by_share(arms, judged))
     }
     if not columns:
-        return None
-    palette = looks([arm.title for _, _, arms in outcome.groups() for arm in arms])
+        return ""
+    palette = looks([arm.treatment for _, _, arms in outcome.groups() for arm in arms])
     palette = looks([line.title for lines in columns.values() for line in lines]) | palette
-    return Picture(share_grid(columns, metrics, levels, palette, guarantees()), SHARE_CAPTION)
+    return share_grid(columns, metrics, outcome.levels, palette, guarantees())
 
 
 def share_grid(

@@ -43,15 +43,17 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
     Returns:
         The jobs. Those of arms have the arguments study, run and arm.
     """
-    study = replace(study, code={}, try_code=None, begin=None)  # of this process, and may hold what cannot travel
+    study = replace(
+        study, code={}, try_code=None, begin=None, page=None
+    )  # of this process; may hold what cannot travel
     jobs: list[Job] = []
     first_task = next(iter(study.tasks))
     for run in study.runs(root):
-        label = f"{study.words(run.task)} seed {run.seed}"
+        label = f"{study.tasks[run.task].title or run.task} seed {run.seed}"
         length = study.tasks[run.task].generations
         first = Job(f"{label} generation 0", run_first_generation, (study, run, accept_changed), 1)
         arm_jobs = {
-            arm: Job(f"{label} {arm.label}", run_arm, (study, run, arm), length, (first.name,))
+            arm: Job(f"{label} {arm.title}", run_arm, (study, run, arm), length, (first.name,))
             for arm in study.arms(run.task)
         }
         jobs += [first, *arm_jobs.values()]
@@ -140,7 +142,7 @@ def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Me
     except Exception as error:
         if arm is None:
             raise
-        warnings.warn(f"the {measure.name} of {arm.label}, seed {run.seed}, was not measured: {error}", stacklevel=2)
+        warnings.warn(f"the {measure.name} of {arm.title}, seed {run.seed}, was not measured: {error}", stacklevel=2)
     if arm is None:
         progress("generation", 0, study.generations)
 

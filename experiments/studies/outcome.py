@@ -1,9 +1,9 @@
-"""All that a study measured, collected from its run folder and judged."""
+"""All that a study measured, collected from its run folder, and what is judged of it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from pathlib import Path
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from selfcorrect.motion.measures.metrics import Metric
 from . import verdict
 from .arms import ArmSettings
 from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
-
-S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -25,24 +23,38 @@ class Pair:
     plain: ArmSettings
 
 
-@dataclass(frozen=True)
-class Outcome(Generic[S]):
-    """Everything measured, arranged: curves of the arms of every task, and what real data score."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Everything measured: curves of the arms of every task, what real data score, and the differences of arms."""
 
-    settings: S
-    """Settings of the study."""
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
     """Task → arm → curves."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """Titles of tasks in tables, where they are not their names; "" for a task that needs none."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """Scores of real data: title → metric → (S,) values per seed. The first is the level that figures show."""
     floor_of: Mapping[str, str] = field(default_factory=dict)
     """Task → the title of what its real data score, where tasks have real data of their own."""
-    titles: Mapping[str, str] = field(default_factory=dict)
-    """Tasks in words, where they are not their names; "" for a task that needs none."""
-    gaps: Sequence[str] = ()
-    """Missing results, a sentence each."""
     aims: Mapping[str, float] = field(default_factory=dict)
     """Metric → a number that is the aim in place of the value of real data."""
+    metrics: Sequence[Metric] = ()
+    """Everything that tables show, judged or not."""
+    pairs: Sequence[Pair] = ()
+    """Arms that are compared; first the pairs that the answer rests on."""
+    questions: Sequence[Sequence[Metric]] = ()
+    """Metrics of each question. The tests of a question are a family."""
+    asked_count: int | None = None
+    """Number of pairs that the answer rests on, by default all: they are judged together, all other pairs apart."""
+    gaps: Sequence[str] = ()
+    """Missing results, a sentence each."""
+    remarks: Sequence[str] = ()
+    """Reservations that stand beside the answer, a sentence each."""
+    folder: Path = Path()
+    """Run folder."""
+    command: str = ""
+    """Command that does the study again."""
+    seconds: float = 0.0
+    """Seconds that the call took."""
 
     @property
     def real(self) -> Mapping[str, np.ndarray]:
@@ -79,50 +91,34 @@ class Outcome(Generic[S]):
         """The curves of a pair."""
         return self.curves[pair.task][pair.arm], self.curves[pair.task][pair.plain]
 
-    def effects(self, pairs: Sequence[Pair], metrics: Sequence[Metric]) -> list[list[verdict.Effect]]:
-        """Return the effects of each pair in each metric, all judged together."""
-        curves = [self.curves_of(pair) for pair in pairs]
-        aims = [self.aims_of(pair.task) for pair in pairs]
-        effects = verdict.effects(curves, metrics, aims) if pairs else []
-        count = len(metrics)
-        return [effects[count * index : count * (index + 1)] for index in range(len(pairs))]
-
-
-@dataclass(frozen=True, eq=False)
-class Judged(Generic[S]):
-    """An outcome with pairs of arms and what is judged of them."""
-
-    outcome: Outcome[S]
-    pairs: Sequence[Pair]
-    """Those first that the answer rests on."""
-    questions: Sequence[Sequence[Metric]]
-    """Metrics of each question. The tests of a question are a family."""
-    count: int | None = None
-    """Number of pairs that the answer rests on, by default all: they are judged together, all other pairs apart."""
-
     @property
-    def metrics(self) -> list[Metric]:
+    def judged_metrics(self) -> list[Metric]:
         """The metrics of all questions."""
         return [metric for question in self.questions for metric in question]
 
     @property
     def asked(self) -> Sequence[Pair]:
         """The pairs that the answer rests on."""
-        return self.pairs[: self.count]
+        return self.pairs[: self.asked_count]
 
     @cached_property
     def effects(self) -> list[list[verdict.Effect]]:
-        """Effects of each pair in each metric."""
+        """Effects of each pair in each judged metric."""
         effects_by_pair: list[list[verdict.Effect]] = []
         for family in (self.asked, self.pairs[len(self.asked) :]):
-            by_question = [self.outcome.effects(family, question) for question in self.questions]
-            for parts in zip(*by_question, strict=True):
-                effects_by_pair.append([effect for part in parts for effect in part])
+            curves = [self.curves_of(pair) for pair in family]
+            aims = [self.aims_of(pair.task) for pair in family]
+            by_question = [verdict.effects(curves, question, aims) for question in self.questions]
+            for index in range(len(family)):
+                of_pair: list[verdict.Effect] = []
+                for question, effects in zip(self.questions, by_question, strict=True):
+                    of_pair += effects[len(question) * index : len(question) * (index + 1)]
+                effects_by_pair.append(of_pair)
         return effects_by_pair
 
     @property
     def asked_effects(self) -> list[verdict.Effect]:
-        """Those that the answer rests on."""
+        """Effects of the pairs that the answer rests on."""
         return [effect for effects in self.effects[: len(self.asked)] for effect in effects]
 
 
@@ -142,10 +138,10 @@ class CorrectedLine:
     """Synthetic share, ascending → what correction changed in each judged metric."""
 
 
-def corrected_by_share(judged: Judged[Any]) -> list[CorrectedLine]:
+def corrected_by_share(outcome: Outcome) -> list[CorrectedLine]:
     """All corrected lines with enough ratios."""
     effects_by_line: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
-    for pair, effects in zip(judged.pairs, judged.effects, strict=True):
+    for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
             by_share = effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
             by_share[pair.arm.synthetic_share] = effects

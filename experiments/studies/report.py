@@ -1,7 +1,7 @@
-"""The report of a study: one HTML page, and the same results as tables, figures, JSON lines and a W&B run.
+"""The report of a study: one HTML page, and the same results as tables, figures and JSON lines.
 
-A `Presentation` says what a study's page has; there is one for comparisons, one for motion experiments and one for
-toys. While a study is under way, report.html has its progress.
+A page is a list of sections, which a study's `Page` makes of its outcome. While a study is under way, report.html has
+its progress.
 """
 
 import time
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Literal
 
 import jinja2
+import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.motion.pictures.player import SCENE_MARK
@@ -21,41 +22,33 @@ from selfcorrect.storage.files.digests import check_listing, find_listing, write
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import SUMMARY_FILE, describe_environment
-from selfcorrect.storage.runs.tracking import MetricRow, write_json_lines
+from selfcorrect.storage.runs.tracking import write_json_lines
 
-from ..jobs.progress_bars import Event
+from . import verdict
 from .arms import ArmSettings
-from .figures import Picture, curve_grid
-from .outcome import CorrectedLine, Outcome
+from .claims import Check
+from .figures import curve_grid
+from .outcome import Outcome, corrected_by_share
 from .results import ArmCurves
 from .study import SeedRun, Study
-from .study_rows import collect_arm, make_rows
+from .study_rows import collect_arm, collect_curves, make_rows
 from .summary import Summary, machine, write_summary
-from .tables import MARKS_LEGEND, Cell, PageRow, Table, format_text, share_table, write_tables
-from .verdict import JUDGEMENT, ONE_SEED
+from .tables import (
+    CLAIMS_TEXT,
+    MARKS_LEGEND,
+    Cell,
+    PageRow,
+    Table,
+    claims_table,
+    effects_table,
+    format_text,
+    overview_table,
+    share_table,
+    write_tables,
+)
 
 TEMPLATE = Path(__file__).with_name("report.html")
-S = TypeVar("S")
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, a paragraph of how to read it, a table."""
-
-    title: str
-    text: str
-    table: Table
-    figures: Sequence[str] = ()
-    """SVG text below the table."""
-
-
-def share_section(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Section:
-    """Return a section about corrected against uncorrected arms at every synthetic ratio."""
-    text = (
-        "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
-        f"its 95 % interval, then the paired difference. {JUDGEMENT}"
-    )
-    return Section("Corrected against uncorrected, by synthetic ratio", text, share_table(outcome, lines))
+METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 
 @dataclass(frozen=True)
@@ -67,113 +60,149 @@ class PageClip:
 
 
 @dataclass(frozen=True)
-class Page:
-    """The contents of a report: SVG text in pictures and curves, everything else plain text."""
+class Section:
+    """A part of a page. SVG text in figures, everything else plain text."""
 
-    title: str
-    subtitle: str
-    answer: str
-    """Sentences, one a line."""
-    picture: Picture | None = None
-    warnings: Sequence[str] = ()
-    curves: str = ""
-    sections: Sequence[Section] = ()
-    clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
-    """Clips that one player shows one after another, by heading."""
+    title: str = ""
+    text: str = ""
+    """Sentences above the contents, a paragraph a line."""
+    table: Table | None = None
+    figures: Sequence[str] = ()
+    caption: str = ""
+    """Words below table and figures."""
     scenes: Sequence[PageClip] = ()
     """Clips that are shown side by side, all at once."""
-    overview: Table | None = None
-    """Table of at most six columns below the picture; all others are folded."""
+    clips: Mapping[str, Sequence[PageClip]] = field(default_factory=dict)
+    """Clips that one player shows one after another, by heading."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
-    refresh_s: int | None = None
-    """Seconds after which a browser loads a page again that is not final."""
+    id: str = ""
+    """Name of the file of its figure, "" for no file."""
+    style: Literal["plain", "answer", "warning", "folded"] = "plain"
+    files: Sequence[Path] = ()
+    """Files that were written beside the page."""
+    gap: str = ""
+    """What is missing in it, a sentence."""
 
-
-def render_page(page: Page) -> str:
-    """The page as HTML text, motions and their player included."""
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    scenes = [clip.scene for clips in page.clips.values() for clip in clips]
-    player = {
-        "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
-        "mark": SCENE_MARK,
-        "scenes": scenes,
-        "side_by_side": [clip.scene for clip in page.scenes],
-    }
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        page=page, player=player, legend=MARKS_LEGEND
-    )
+    @property
+    def has_contents(self) -> bool:
+        """Return False for a section whose table is empty."""
+        return self.table is None or bool(self.table.rows and self.table.columns)
 
 
 @dataclass(frozen=True)
-class StudyReport:
-    """Report of a study: page, verdict and tables."""
-
-    page: Page
-    sentences: Sequence[str]
-    """The verdict: a headline, and what stands below it on a terminal."""
-    overview: Table | None = None
-    """Table of arms and judged metrics for a terminal."""
-    media: Sequence[Path] = ()
-    """Files that the page has beside it."""
-    tables: Mapping[str, Sequence[MetricRow]] = field(default_factory=dict)
-    """Further tables for W&B, by name."""
-    summary: Mapping[str, float] = field(default_factory=dict)
-    """Final figures, which sweeps of W&B aim at."""
-    differences: Sequence[Mapping[str, str | float]] = ()
-    """Rows of `verdict.tabulate`."""
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A finished run folder, and how the call went that finished it."""
-
-    root: Path
-    rows: Sequence[MetricRow]
-    """Rows of all arms of the study."""
-    seconds: float = 0.0
-    """Seconds that the call took."""
-    command: str = ""
-    """Command that does the study again."""
-
-
-@dataclass(frozen=True)
-class Presentation(Generic[S]):
-    """Title, settings and sections of a study's page. A presentation stays in the process that runs the study."""
+class Page:
+    """What is shown of a study."""
 
     title: str
     """Question of the study."""
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     """Settings in the summary, as JSON values."""
-    choose_metrics: Callable[[Path], Sequence[Metric]]
-    """Run folder → the metrics that the verdict rests on, as far as they are known there."""
-    collect: Callable[[Path, Sequence[str]], Outcome[S]]
-    """(run folder, sentences about missing results) → the results of a finished study."""
-    make_report: Callable[[Outcome[S], FinishedRun], StudyReport]
-    tags: Callable[[SeedRun, ArmSettings], Sequence[str]] = lambda run, arm: (run.task, arm.title)
+    choose_metrics: Callable[[Study, Path], Sequence[Metric]]
+    """(study, run folder) → the metrics that the verdict rests on, as far as they are known there."""
+    show: Callable[[Study, Outcome], Sequence[Section]]
+    """Makes the sections, the answer first."""
+    judge: Callable[[Study, Outcome], Outcome] = lambda study, outcome: outcome
+    """Adds scores of real data and the pairs that are compared to what was measured."""
+    list_final: Callable[[Outcome], Mapping[str, float]] = lambda outcome: {}
+    """Returns figures of the last generation, which sweeps of W&B aim at."""
+    tags: Callable[[SeedRun, ArmSettings], Sequence[str]] = lambda run, arm: (run.task, arm.key)
     """Words by which the W&B runs of an arm can be filtered."""
     opening: str = ""
     """Line that is printed when a run begins."""
 
 
-def make_sections(rows: Sequence[Callable[[S], Section]], results: S) -> list[Section]:
-    """Return the sections that have something to show."""
-    sections = [make_section(results) for make_section in rows]
-    return [section for section in sections if section.table.rows and section.table.columns]
+def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
+    """Return a page as HTML text, motions and their player included.
+
+    Args:
+        refresh_s: Seconds after which a browser loads a page again that is not final.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    player = {
+        "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
+        "mark": SCENE_MARK,
+        "scenes": [clip.scene for section in sections for clips in section.clips.values() for clip in clips],
+        "side_by_side": [clip.scene for section in sections for clip in section.scenes],
+    }
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    return template.render(title=title, sections=sections, refresh_s=refresh_s, player=player)
 
 
-def list_warnings(study: Study, outcome: Outcome[Any], answer: str) -> list[str]:
-    """Return missing results, and that one seed proves nothing, unless the answer says it."""
+# --- sections that several studies have -------------------------------------------------------------------------------
+
+
+def answer_sections(study: Study, outcome: Outcome, answer: str) -> list[Section]:
+    """Return the answer, and its reservations: missing results, and that one seed proves nothing."""
     is_single = len({run.seed for run in study.seeds}) == 1
-    return [*outcome.gaps, *([ONE_SEED] if is_single and answer != ONE_SEED else [])]
+    single = [verdict.ONE_SEED] if is_single and answer != verdict.ONE_SEED else []
+    reservations = [*outcome.gaps, *single, *outcome.remarks]
+    return [
+        Section(text=answer, id="verdict", style="answer"),
+        *(Section(text=sentence, style="warning") for sentence in reservations),
+    ]
 
 
-def count_facts(study: Study) -> dict[str, str]:
-    """Return seeds and generations, as facts of a page."""
+def overview_section(outcome: Outcome) -> Section:
+    """Return the means of all arms, marked by how they compare with their references."""
+    return Section("Differences", table=overview_table(outcome), caption=MARKS_LEGEND)
+
+
+CURVES_TEXT = (
+    "Lines are means over seeds, bands their 95 % intervals; two seeds are thin lines. A dotted line is the level of "
+    "real data on which no model is trained; no model can be expected to beat it. What is evaluated are the raw "
+    "samples of each generation's model: a corrector changes what the next model is trained on, never what is measured."
+)
+
+
+def curves_section(outcome: Outcome, metrics: Sequence[Metric]) -> Section:
+    """Return the curves of all arms over generations."""
+    svg = curve_grid(outcome.columns(), metrics, outcome.levels)
+    return Section("All curves", CURVES_TEXT, figures=[svg], id="curves", style="folded")
+
+
+def share_sections(outcome: Outcome) -> list[Section]:
+    """Return corrected against uncorrected arms at every synthetic ratio, if several were run."""
+    lines = corrected_by_share(outcome)
+    if not lines:
+        return []
+    text = (
+        "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
+        f"its 95 % interval, then the paired difference. {verdict.JUDGEMENT}"
+    )
+    return [table_section("Corrected against uncorrected, by synthetic ratio", text, share_table(outcome, lines))]
+
+
+def difference_section(outcome: Outcome, title: str, text: str, corner: str) -> Section:
+    """Return the paired differences of all pairs.
+
+    Args:
+        corner: Head of the column of arms.
+    """
+    table = effects_table(outcome.effects, corner, [metric.title for metric in outcome.judged_metrics])
+    return table_section(title, f"{text} {verdict.JUDGEMENT}", table)
+
+
+def claims_section(title: str, id: str, checks: Sequence[Check]) -> Section:
+    """Return statements with what was predicted and measured."""
+    return table_section(title, CLAIMS_TEXT, claims_table(id, checks))
+
+
+def table_section(title: str, text: str, table: Table) -> Section:
+    """Return a folded section with a table."""
+    return Section(title, text, table, style="folded")
+
+
+def closing_sections(study: Study, outcome: Outcome, facts: Mapping[str, str], notes: Sequence[str]) -> list[Section]:
+    """Return how the study was run, and how its page is to be read."""
     seeds = list(dict.fromkeys(run.seed for run in study.seeds))
-    return {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
+    counts = {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
+    made = Section("How it was made", facts={"Command": outcome.command, **counts, **facts})
+    return [made, Section("How to read this", "\n".join(notes))]
+
+
+# --- a finished study -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -185,17 +214,17 @@ class Comparison:
     summary: Summary
     """All curves and what real data score, as `read_summary` reads them from the run folder."""
     tables: Mapping[str, Table]
-    """Those of the report, by their names; `tables/` in the run folder has them as CSV and LaTeX."""
+    """Tables of the report, by their names; `tables/` in the run folder has them as CSV. The table "overview" has the
+    means of the last generation, marked by how they compare."""
     folder: Path | None
     """The run folder, None where none was kept."""
     gaps: Sequence[str] = ()
     """Missing results: arms that failed, and qualities that were not measured. The same call tries again."""
-
-    overview: Table | None = None
-    """Mean of each arm and judged metric at the last generation, marked by how it compares; printed by `str`."""
     differences: Sequence[Mapping[str, str | float]] = ()
     """Rows for a frame, one per arm with a reference and judged quality: the paired difference at the last generation
     with its own 95 % interval, and the p-value that is adjusted for the family of tests."""
+    final: Mapping[str, float] = field(default_factory=dict)
+    """Figures of the last generation, which sweeps of W&B aim at."""
 
     def to_frame(self) -> Any:
         """A row per task, arm, seed and generation, as `Summary.to_frame`."""
@@ -205,25 +234,27 @@ class Comparison:
         lines = list(self.sentences)
         if "claims" in self.tables:
             lines += ["", *format_text(self.tables["claims"])]
-        if self.overview is not None:
-            lines += ["", *format_text(self.overview, intervals=False), "", MARKS_LEGEND]
+        if "overview" in self.tables:
+            lines += ["", *format_text(self.tables["overview"], intervals=False), "", MARKS_LEGEND]
         return "\n".join(lines)
 
 
-METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
+def page_of(study: Study) -> Page:
+    """Return the page of a study that is run."""
+    assert study.page is not None, "a study that is run has a page"
+    return study.page
 
 
 def write_report(
     study: Study,
-    presentation: Presentation[Any],
     folder: Path,
     *,
     command: str = "",
     seconds: float = 0.0,
     failed: Sequence[str] = (),
     kept: bool = True,
-) -> tuple[StudyReport, Comparison]:
-    """Write every result of a finished study below `folder`, then their digests; return the report and its results.
+) -> Comparison:
+    """Write every result of a finished study below `folder`, then their digests; return the results.
 
     Args:
         command: Command that does it again.
@@ -231,44 +262,48 @@ def write_report(
         failed: A sentence for each arm that stopped early.
         kept: The folder stays after the call.
     """
+    page = page_of(study)
     earlier_media = _list_media(folder)
     if listing := find_listing(folder):
         listing.unlink()  # of an earlier call: what is written now may differ
-    rows = [row for run in study.runs(folder) for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
-    outcome = presentation.collect(folder, failed)
-    summary = _summary(outcome, presentation.settings, rows, command)
+    runs = study.runs(folder)
+    curves = collect_curves(study, runs)
+    measured = Outcome(curves, titles=study.titles, gaps=failed, folder=folder, command=command, seconds=seconds)
+    outcome = page.judge(study, measured)
+    rows = [row for run in runs for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
+    summary = _summary(outcome, page.settings, seconds_by_phase(curves))
     write_json_lines(folder / METRICS, rows)
     write_summary(folder / SUMMARY_FILE, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
-    report = presentation.make_report(outcome, FinishedRun(folder, rows, seconds, command))
-    write_atomically(folder / REPORT, render_page(report.page))
-    tables = {section.table.id: section.table for section in report.page.sections}
+    sections = [section for section in page.show(study, outcome) if section.has_contents]
+    write_atomically(folder / REPORT, render_page(page.title, sections))
+    tables = {section.table.id: section.table for section in sections if section.table is not None}
     files = [folder / METRICS, folder / "metrics.csv", folder / REPORT, *write_tables(folder, tables.values())]
-    files += _write_figures(folder, report.page)
-    written = [*files, *report.media]
+    files += _write_figures(folder, sections)
+    written = [*files, *(file for section in sections for file in section.files)]
     for path in earlier_media - {*written}:  # of a study that was extended since
         path.unlink(missing_ok=True)
     write_listing(folder, written)
-    comparison = Comparison(
-        sentences=report.sentences,
+    gaps = [*outcome.gaps, *(section.gap for section in sections if section.gap)]
+    answers = [line for section in sections if section.style == "answer" for line in section.text.splitlines()]
+    return Comparison(
+        sentences=[*answers, *gaps],
         summary=summary,
         tables=tables,
         folder=folder if kept else None,
-        gaps=tuple(outcome.gaps),
-        overview=report.overview,
-        differences=report.differences,
+        gaps=gaps,
+        differences=verdict.tabulate(effect for effects in outcome.effects for effect in effects),
+        final=page.list_final(outcome),
     )
-    return report, comparison
 
 
-def _write_figures(folder: Path, page: Page) -> list[Path]:
-    """Write the figures of a page below `folder` as SVG; returns the files."""
-    figures = {"answer": page.picture.svg if page.picture else "", "curves": page.curves}
+def _write_figures(folder: Path, sections: Sequence[Section]) -> list[Path]:
+    """Write the figures of sections with an id as SVG; return the files."""
     written = []
-    for name, svg in figures.items():
-        if svg:
+    for section in sections:
+        for svg in section.figures if section.id else ():
             (folder / FIGURES).mkdir(exist_ok=True)
-            written.append(folder / FIGURES / f"{name}.svg")
+            written.append(folder / FIGURES / f"{section.id}.svg")
             write_atomically(written[-1], svg)
     return written
 
@@ -280,19 +315,20 @@ def _list_media(folder: Path) -> set[Path]:
     return {path for path in paths if folder / "samples" in path.parents}
 
 
-def _summary(outcome: Outcome[Any], settings: Mapping[str, Any], rows: Sequence[MetricRow], command: str) -> Summary:
-    hours = sum(seconds_by_phase(rows).values()) / 3600
+def _summary(outcome: Outcome, settings: Mapping[str, object], spent_s: Mapping[str, float]) -> Summary:
+    hours = sum(spent_s.values()) / 3600
     origin = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
-    return Summary(command, {**origin, **machine(), **describe_environment()}, settings, arms, outcome.floors)
+    return Summary(outcome.command, {**origin, **machine(), **describe_environment()}, settings, arms, outcome.floors)
 
 
-_PHASES = ("train", "sample", "correct", "trace", "evaluate", "mix", "else")
-
-
-def seconds_by_phase(rows: Sequence[MetricRow]) -> dict[str, float]:
-    """Return the seconds of each phase over all generations, as far as rows have them."""
-    return {phase: sum(row.get(f"seconds_{phase}", 0.0) for row in rows) for phase in _PHASES}
+def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> dict[str, float]:
+    """Return the seconds of each phase over all arms, seeds and generations, as far as these were recorded."""
+    spent_s: dict[str, float] = {}
+    for phase in ("train", "sample", "correct", "trace", "evaluate", "mix", "else"):
+        seconds = [arm.values.get(f"seconds_{phase}", 0.0) for arms in curves.values() for arm in arms.values()]
+        spent_s[phase] = sum(float(np.nansum(values)) for values in seconds)
+    return spent_s
 
 
 # --- a study that is under way ----------------------------------------------------------------------------------------
@@ -302,67 +338,58 @@ PACE_S = 15.0
 
 
 class RunningReport:
-    """Writes report.html from the first generation on, for `observe` of jobs; a finished report stays until the next.
+    """Writes report.html from the first generation on; a finished report stays until the next.
 
     A page that cannot be written is a warning, once.
     """
 
-    def __init__(self, study: Study, presentation: Presentation[Any], folder: Path, command: str) -> None:
-        self._study, self._presentation = study, presentation
-        self._folder, self._command = folder, command
+    def __init__(self, study: Study, folder: Path, command: str) -> None:
+        self._study, self._folder, self._command = study, folder, command
         self._due_s = 0.0
         self._failed = False
 
-    def __call__(self, event: Event) -> None:
-        if event.phase != "generation" or self._failed or time.monotonic() < self._due_s:
+    def update(self) -> None:
+        """Write the page if there is time for it and no finished report."""
+        if self._failed or time.monotonic() < self._due_s:
             return
         try:
             if find_listing(self._folder) is None:
-                write_running_report(self._study, self._presentation, self._folder, self._command)
+                _write_running_report(self._study, self._folder, self._command)
         except Exception as error:
             self._failed = True
             warnings.warn(f"the report of the run under way was not written: {error}", stacklevel=2)
         self._due_s = time.monotonic() + PACE_S
 
 
-def write_running_report(study: Study, presentation: Presentation[Any], folder: Path, command: str) -> None:
-    """Write report.html about the generations that are committed; a browser that shows it loads it again and again.
-
-    Args:
-        command: Command that does it again.
-    """
+def _write_running_report(study: Study, folder: Path, command: str) -> None:
+    """Write report.html about the generations that are committed; a browser that shows it loads it again and again."""
     runs = study.runs(folder)
-    judged = presentation.choose_metrics(folder)
-    curves_by_task: dict[str, dict[Any, ArmCurves]] = {task: {} for task in dict.fromkeys(run.task for run in runs)}
-    outcome = Outcome(None, curves_by_task, titles=study.titles)
-    table = Table("progress", "Arm", ["Generations", *(metric.title for metric in judged)])
+    metrics = page_of(study).choose_metrics(study, folder)
+    curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {task: {} for task in study.tasks}
+    table = Table("progress", "Arm", ["Generations", *(metric.title for metric in metrics)])
     done_count = 0
     for task, curves in curves_by_task.items():
         task_runs = [run for run in runs if run.task == task]
-        if title := outcome.titles.get(task, task):
+        if title := study.titles[task] or task * (len(study.tasks) > 1):
             table.rows.append(PageRow(title, []))
         for arm in study.arms(task):
             reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in task_runs]
             done_count += sum(min(max(generation, 0), study.tasks[task].generations) for generation in reached)
             cells = [Cell(", ".join("–" if generation < 0 else str(generation) for generation in reached))]
-            if judged and max(reached) >= 0:
+            if metrics and max(reached) >= 0:
                 furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]
                 curves[arm] = collect_arm(study, arm, furthest, whole=False)
-                cells += [Cell(f"{curves[arm].last(metric.key).mean():.{metric.digits}f}") for metric in judged]
+                cells += [Cell(f"{curves[arm].last(metric.key).mean():.{metric.digits}f}") for metric in metrics]
             else:
-                cells += [Cell("") for _ in judged]
-            table.rows.append(PageRow(arm.label, cells))
-    picture = None
-    if done_count and judged:
-        words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
-        picture = Picture(curve_grid(outcome.columns(), judged, {}), words)
+                cells += [Cell("") for _ in metrics]
+            table.rows.append(PageRow(arm.title, cells))
     total = sum(study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)
-    page = Page(
-        title=presentation.title,
-        subtitle=command,
-        answer=f"Under way: {done_count} of {total} generations are done. This page loads itself again.",
-        picture=picture,
-        sections=[Section("Progress", "Generations done, by seed, and the means of the furthest seeds.", table)],
-        refresh_s=int(PACE_S),
-    )
-    write_atomically(folder / REPORT, render_page(page))
+    answer = f"Under way: {done_count} of {total} generations are done. This page loads itself again."
+    sections = [Section(text=answer, id="verdict", style="answer")]
+    if done_count and metrics:
+        svg = curve_grid(Outcome(curves_by_task, study.titles).columns(), metrics, {})
+        words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
+        sections.append(Section(figures=[svg], caption=words))
+    sections.append(Section("Progress", "Generations done, by seed, and the means of the furthest seeds.", table))
+    sections.append(Section("How it was made", facts={"Command": command}))
+    write_atomically(folder / REPORT, render_page(page_of(study).title, sections, int(PACE_S)))

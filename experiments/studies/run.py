@@ -18,7 +18,7 @@ from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
 from .jobs import jobs_of, run_arm, run_first_generation
-from .report import REPORT, Comparison, Presentation, RunningReport, write_report
+from .report import REPORT, Comparison, RunningReport, page_of, write_report
 from .study import ACCEPT, SeedRun, Study
 from .study_rows import make_rows
 from .wandb_runs import LiveRuns, study_run
@@ -29,7 +29,6 @@ Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
 
 def run_study(
     study: Study,
-    presentation: Presentation[Any],
     folder: Path,
     where: Where,
     *,
@@ -62,20 +61,21 @@ def run_study(
             study.begin(ledger, accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
         arms = {job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm}
-        running_report = RunningReport(study, presentation, folder, command)
-        live = LiveRuns(log, study, presentation)
+        running_report = RunningReport(study, folder, command)
+        live = LiveRuns(log, study)
         observer = _Observer(study, observe)
 
         def show(event: Event) -> None:
-            running_report(event)
+            if event.phase == "generation":
+                running_report.update()
             if event.phase in ("start", "generation") and event.job in arms:
                 live(*arms[event.job], last=event.phase == "generation" and event.done == event.total)
                 observer(*arms[event.job], event.done)
 
         if kept:
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
-            if presentation.opening:
-                print(presentation.opening, file=sys.stderr)
+            if opening := page_of(study).opening:
+                print(opening, file=sys.stderr)
         failed: Mapping[str, Exception] = {}
         try:
             run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True)
@@ -85,12 +85,10 @@ def run_study(
             live(run, arm, last=True)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
-        report, comparison = write_report(
-            study, presentation, folder, command=command, seconds=seconds, failed=sentences, kept=kept
-        )
+        comparison = write_report(study, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
         if kept:
             print("all generations are done; the report is written", file=sys.stderr)
-        log.attempt(lambda: log.log(study_run(study, presentation, report, folder, command)))
+        log.attempt(lambda: log.log(study_run(study, comparison.final, folder, command)))
     if words := log.words:
         print(f"{words}; --wandb off leaves it out" if command else words)
     return comparison

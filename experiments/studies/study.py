@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..jobs.identities import IdentityFile
+    from .report import Page
 
 Keep: TypeAlias = Literal["all", "needed", "sampling", "measured"]
 """Models and samples of a finished arm to keep: all; needed, the last ones, from which the arm can be extended;
@@ -70,30 +71,24 @@ class SeedRun:
 
     def arm_folder(self, arm: ArmSettings) -> Path:
         """Return the folder of an arm's other generations."""
-        return self.folder / arm.name
+        return self.folder / folder_name(arm.key)
 
 
-class MakeArm(Protocol):
-    """Function that makes an arm of a seed, with a task of its own if the arm changes it."""
-
-    def __call__(self, task: Any, run: SeedRun, progress: Progress, /) -> Arm | tuple[Task, Arm]: ...
+MakeArm: TypeAlias = Callable[[Task, SeedRun, Progress], Arm | tuple[Task, Arm]]
+"""Function that makes an arm of a seed, with a task of its own if the arm changes it."""
 
 
 @dataclass(frozen=True)
 class StudyTask:
     """A task of a study with its arms. Functions travel to other processes."""
 
-    make: Callable[[SeedRun, Progress], Any]
+    make: Callable[[SeedRun, Progress], Task]
     """Makes the task of a seed."""
     arms: Mapping[ArmSettings, MakeArm]
     generations: int
     """Generations after generation 0."""
-    words: str = ""
-    """The task in messages, by default its name."""
-    group: str = ""
-    """The task in the names of groups of curves, "" for one that needs none."""
     title: str = ""
-    """The task in tables, "" for one that needs none."""
+    """The task in words, "" for a task that needs none in tables."""
     real_counts: Mapping[str, int] = field(default_factory=dict)
     """Key of each arm → number n of real training samples, where it is known."""
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -111,7 +106,7 @@ class Measure:
     arm: in a job of its own after each arm, whose rows have the figures. An arm is not lost if that job fails."""
     file: str
     """File in the folder of the task and seed, of the seed's data, or of the arm."""
-    function: Callable[[SeedRun, ArmSettings | None, Callable[[], Any], Progress], Mapping[str, object]]
+    function: Callable[[SeedRun, ArmSettings | None, Callable[[], Task], Progress], Mapping[str, object]]
     """(run, arm, function that returns the task, progress) → JSON values."""
 
     def path(self, run: SeedRun, arm: ArmSettings | None = None) -> Path:
@@ -132,10 +127,12 @@ class Study:
     """All tasks and seeds, below no root."""
     config: Mapping[str, object]
     """Record in the run folder, as JSON values."""
-    describe: Callable[[SeedRun, ArmSettings | None, Any, Arm | None], Mapping[str, object]]
+    describe: Callable[[SeedRun, ArmSettings | None, Task, Arm | None], Mapping[str, object]]
     """(run, arm, task, arm as the loop takes it) → all that the results of the arm depend on, as JSON values; without
     an arm those of generation 0."""
-    identify_data: Callable[[SeedRun, Any], Mapping[str, Identity]] | None = None
+    page: Page | None = None
+    """What is shown of it. A page stays in the process that runs the study."""
+    identify_data: Callable[[SeedRun, Task], Mapping[str, Identity]] | None = None
     """Returns identities of the data of a seed, by a name for messages."""
     task_word: str = "task"
     """Word for its tasks, a column of its rows."""
@@ -153,7 +150,7 @@ class Study:
     code: Mapping[str, Identity] = field(default_factory=dict)
     """Identities of users' code, by a name for messages."""
     try_code: Callable[[Sequence[str]], Mapping[str, Identity]] | None = None
-    """Tries code of users that the run folder does not know, by those names; returns what became known of it."""
+    """Tries user code that the run folder has not recorded yet, by these names. Returns the identities found."""
     begin: Callable[[IdentityFile, bool], None] | None = None
     """Checks a run folder and keeps what jobs need there: (its identities, whether changes are accepted) → nothing."""
 
@@ -172,12 +169,11 @@ class Study:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Tasks in tables, "" for a task that needs no title."""
-        return {name: task.title for name, task in self.tasks.items()}
-
-    def words(self, task: str) -> str:
-        """Return a task in messages."""
-        return self.tasks[task].words or task
+        """Titles of tasks in tables, with their keys; "" for a task that needs no title."""
+        titles = {}
+        for key, task in self.tasks.items():
+            titles[key] = task.title if key in task.title or not task.title else f"{task.title} ({key})"
+        return titles
 
     def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
         """Return True if an arm, by default generation 0, is done so that nothing is prepared for it."""

@@ -9,7 +9,7 @@ from selfcorrect.storage.files.digests import read_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import list_metrics
 
-from .arms import ArmSettings
+from .arms import ArmSettings, folder_name
 from .results import ArmCurves
 from .study import SeedRun, Study
 
@@ -78,12 +78,12 @@ def collect_arm(study: Study, arm: ArmSettings, runs: Sequence[SeedRun], *, whol
         for seed, rows in enumerate(rows_by_seed):
             for row in rows:
                 values[key][seed, row["generation"]] = row.get(key, np.nan)
-    return ArmCurves(arm.name, group_of(study, task, arm), arm.title, values, axes_of(study, task, arm))
+    return ArmCurves(folder_name(arm.key), group_of(study, task, arm), arm.treatment, values, axes_of(study, task, arm))
 
 
 def group_of(study: Study, task: str, arm: ArmSettings) -> str:
     """Return the group of an arm's curves in tables and sentences."""
-    return ", ".join(filter(None, (study.tasks[task].group, arm.group)))
+    return ", ".join(filter(None, (study.tasks[task].title, arm.group)))
 
 
 def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables of all reports, and their files: CSV and LaTeX."""
+"""Tables of all reports, and their CSV files."""
 
 import csv
 import io
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from selfcorrect.storage.files.writing import write_atomically
 from . import verdict
 from .arms import ArmSettings
 from .claims import Check
-from .outcome import CorrectedLine, Judged, Outcome
+from .outcome import CorrectedLine, Outcome
 from .results import ArmCurves, ratio_label
 
 FOLDER = "tables"
@@ -148,7 +147,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
 def arm_table(
     id: str,
     columns: Sequence[str],
-    outcome: Outcome[Any],
+    outcome: Outcome,
     cells: Callable[[ArmSettings, ArmCurves], Sequence[Cell]],
 ) -> Table:
     """Return a table with a row for each arm that has cells, under the title of its group.
@@ -160,25 +159,25 @@ def arm_table(
     table = Table(id, "Arm", columns)
     for task, title, arms in outcome.groups():
         cells_by_arm = {arm: cells(arm, outcome.curves[task][arm]) for arm in arms}
-        rows = [PageRow(arm.title, arm_cells) for arm, arm_cells in cells_by_arm.items() if arm_cells]
+        rows = [PageRow(arm.treatment, arm_cells) for arm, arm_cells in cells_by_arm.items() if arm_cells]
         if title and rows:
             table.rows.append(PageRow(title, []))
         table.rows.extend(rows)
     return table
 
 
-def overview_table(judged: Judged[Any]) -> Table:
+def overview_table(outcome: Outcome) -> Table:
     """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
     effects_by_place: dict[tuple[str, ArmSettings, str], verdict.Effect] = {}
-    for pair, effects in zip(judged.pairs, judged.effects, strict=True):
+    for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         for effect in effects:
             effects_by_place[pair.task, pair.arm, effect.metric.key] = effect
-    outcome = judged.outcome
-    table = Table("overview", "Arm", [metric.title for metric in judged.metrics])
+    metrics = outcome.judged_metrics
+    table = Table("overview", "Arm", [metric.title for metric in metrics])
     for title, scores in list(outcome.floors.items())[:1]:
-        measured = [scores.get(metric.key) for metric in judged.metrics]
+        measured = [scores.get(metric.key) for metric in metrics]
         cells = []
-        for metric, values in zip(judged.metrics, measured, strict=True):
+        for metric, values in zip(metrics, measured, strict=True):
             cells.append(Cell("–" if values is None else f"{values.mean():.{metric.digits}f}"))
         table.rows.append(PageRow(title, cells, soft=True))
     for task, arms in outcome.curves.items():
@@ -186,13 +185,13 @@ def overview_table(judged: Judged[Any]) -> Table:
             table.rows.append(PageRow(title, []))
         for arm, curves in arms.items():
             cells = []
-            for metric in judged.metrics:
+            for metric in metrics:
                 cells.append(marked_cell(curves, metric, effects_by_place.get((task, arm, metric.key))))
-            table.rows.append(PageRow(arm.label, cells))
+            table.rows.append(PageRow(arm.title, cells))
     return table
 
 
-def share_table(outcome: Outcome[Any], lines: Sequence[CorrectedLine]) -> Table:
+def share_table(outcome: Outcome, lines: Sequence[CorrectedLine]) -> Table:
     """Return corrected against uncorrected at every synthetic ratio."""
     columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
     heads = [head for column in columns for head in (column, f"{column}: change", f"{column}: adjusted p")]
@@ -264,14 +263,12 @@ def _calls_cell(curves: ArmCurves, accepted: float) -> Cell:
 
 
 def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
-    """Write each table below `folder` as CSV and as LaTeX; returns the files."""
+    """Write each table below `folder` as CSV; return the files."""
     (folder / FOLDER).mkdir(exist_ok=True)
     written = []
     for table in tables:
-        for suffix, text in ((".csv", csv_of(table)), (".tex", latex_of(table))):
-            path = folder / FOLDER / f"{table.id}{suffix}"
-            write_atomically(path, text)
-            written.append(path)
+        written.append(folder / FOLDER / f"{table.id}.csv")
+        write_atomically(written[-1], csv_of(table))
     return written
 
 
@@ -324,42 +321,3 @@ def csv_of(table: Table) -> str:
         texts = [(cell.value, cell.interval)[: 1 + has] for cell, has in zip(row.cells, bounded, strict=True)]
         writer.writerow([group, row.title, *chain.from_iterable(texts)])
     return text.getvalue()
-
-
-def latex_of(table: Table) -> str:
-    r"""A table as LaTeX, for the packages booktabs and amsmath; intervals stand behind their values in brackets."""
-    lines = [
-        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-        r"\toprule",
-        _latex_row([table.corner, *table.columns]),
-        r"\midrule",
-    ]
-    for row in table.rows:
-        if row.cells:
-            texts = [row.title]
-            for cell in row.cells:
-                is_range = " … " in cell.interval
-                texts.append(f"{cell.value} [{cell.interval.replace(' … ', ', ')}]" if is_range else cell.value)
-            lines.append(_latex_row(texts))
-        else:
-            lines.append(rf"\multicolumn{{{len(table.columns) + 1}}}{{l}}{{\textit{{{_escape_latex(row.title)}}}}} \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _latex_row(texts: Iterable[str]) -> str:
-    return " & ".join(map(_escape_latex, texts)) + r" \\"
-
-
-_LATEX = {
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{sign: f"${word}$" for sign, word in {"λ": r"\lambda", "γ": r"\gamma", "∞": r"\infty", "→": r"\to"}.items()},
-    **{"²": "$^2$", "³": "$^3$", "−": "$-$", "±": r"$\pm$", "…": r"\ldots{}", "–": "--", "½": "$\\frac{1}{2}$"},
-}  # fmt: skip
-
-
-def _escape_latex(text: str) -> str:
-    """Text without signs that LaTeX reads as commands or does not know."""
-    return "".join(_LATEX.get(sign, sign) for sign in text)

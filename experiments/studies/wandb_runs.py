@@ -10,7 +10,7 @@ from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog, experiment_id
 
 from .arms import ArmSettings
-from .report import FIGURES, Presentation, StudyReport
+from .report import FIGURES, page_of
 from .study import SeedRun, Study
 from .study_rows import axes_of, make_rows
 from .summary import realised_name
@@ -21,16 +21,14 @@ def group_of(folder: Path) -> str:
     return f"{folder.name}-{experiment_id(folder)[:8]}"
 
 
-def arm_run(
-    study: Study, presentation: Presentation[Any], run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()
-) -> TrackedRun:
+def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()) -> TrackedRun:
     """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
     return TrackedRun(
         name=f"{run.task} {arm.key} seed {run.seed}",
         group=group_of(run.root),
         config=finite({**_describe_arm(study, run, arm), "version": version("selfcorrect")}),
         rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
-        tags=presentation.tags(run, arm),
+        tags=page_of(study).tags(run, arm),
         job_type="arm",
     )
 
@@ -53,28 +51,27 @@ def finite(value: Any) -> Any:
 class LiveRuns:
     """Logs each generation of an arm when its job reports that it is committed, from the job's start on."""
 
-    def __init__(self, log: WandbLog, study: Study, presentation: Presentation[Any]) -> None:
-        self._log, self._study, self._presentation = log, study, presentation
+    def __init__(self, log: WandbLog, study: Study) -> None:
+        self._log, self._study = log, study
 
     def __call__(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
         """Log the rows of an arm; the last time its run ends."""
         self._log.attempt(lambda: self._update(run, arm, last=last))
 
     def _update(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-        tracked = arm_run(self._study, self._presentation, run, arm, make_rows(self._study, run, arm))
+        tracked = arm_run(self._study, run, arm, make_rows(self._study, run, arm))
         self._log.log(tracked)
         if last:
             self._log.finish(tracked.name)
 
 
-def study_run(
-    study: Study, presentation: Presentation[Any], report: StudyReport, folder: Path, command: str
-) -> TrackedRun:
-    """Return the W&B run of the whole: a table of all arms and seeds, and the report with its media and pictures.
+def study_run(study: Study, final: Mapping[str, float], folder: Path, command: str) -> TrackedRun:
+    """Return the W&B run of the whole: a table of all arms and seeds, and the report with its pictures.
 
     Of a study with several synthetic ratios, the picture `answer` shows scores over the ratio.
 
     Args:
+        final: Figures of the last generation, which sweeps aim at.
         command: Command that does it again.
     """
     return TrackedRun(
@@ -83,8 +80,8 @@ def study_run(
         config=finite({**study.config, "command": command, "version": version("selfcorrect")}),
         tags=("report",),
         job_type="report",
-        summary=report.summary,
-        tables={"results": _results(study, folder), **report.tables},
+        summary=final,
+        tables={"results": _results(study, folder)},
         pictures=sorted((folder / FIGURES).glob("*.svg")),
         report=folder / "report.html",
         is_of_sweep=True,

@@ -21,11 +21,11 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from ..studies import figures
 from ..studies.claims import Check
 from ..studies.outcome import Outcome
-from ..studies.report import FinishedRun, Page, Presentation, Section, StudyReport, make_sections
+from ..studies.report import Page, Section, answer_sections, claims_section, closing_sections, table_section
 from ..studies.study import Study
-from ..studies.study_rows import axes_of, collect_curves
+from ..studies.study_rows import axes_of
 from ..studies.summary import format_rows, realised_name
-from ..studies.tables import CLAIMS_TEXT, Cell, PageRow, Table, claims_table
+from ..studies.tables import Cell, PageRow, Table
 from .outcome import Result
 from .study import LoadedToy, derive_result, list_unfinished, load_curves
 from .table import ToyRow
@@ -48,49 +48,52 @@ class FinishedToy:
     result: Result
     figures: Sequence[str]
     """SVG text, empty if the figures could not be drawn."""
+    gap: str
+    """A sentence if they could not be drawn."""
 
 
-def present_toys(study: Study, toys: Mapping[str, LoadedToy]) -> Presentation[Sequence[FinishedToy]]:
-    """Return how toys are shown."""
-    settings = {
-        "seeds": max(run.seed for run in study.seeds) + 1,
-        "first_seed": 0,
-        "generations": study.generations,
-        "toys": {name: repr(toy.settings) for name, toy in toys.items()},
-    }
-    return Presentation(
+def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> Page:
+    """Return what is shown of toys."""
+    return Page(
         title=TITLE,
-        settings=settings,
-        choose_metrics=partial(_choose_metrics, study, toys),
-        collect=partial(collect_toys, study, toys),
-        make_report=partial(make_report, study),
+        settings={
+            "seeds": max(run.seed for run in study.seeds) + 1,
+            "first_seed": 0,
+            "generations": study.generations,
+            "toys": {name: repr(toy.settings) for name, toy in toys.items()},
+        },
+        choose_metrics=partial(_choose_metrics, toys),
+        show=partial(show_toys, toys),
     )
 
 
-def _choose_metrics(study: Study, toys: Mapping[str, LoadedToy], root: Path) -> list[Metric]:
+def _choose_metrics(toys: Mapping[str, LoadedToy], study: Study, folder: Path) -> list[Metric]:
     """Return the first quantity of the table, for the page about a run under way; nothing for several toys."""
     toy = next(iter(toys.values())).toy
-    first = FolderReader(study.runs(root)[0].first_folder)
+    first = FolderReader(study.runs(folder)[0].first_folder)
     if len(study.tasks) > 1 or first.latest < 0:
         return []
     columns = [column for column in toy.columns if column.key in first.metrics(0)][:1]
     return [Metric(column.key, column.title, "", "neutral", 3, bounds=(-math.inf, math.inf)) for column in columns]
 
 
-def collect_toys(
-    study: Study, toys: Mapping[str, LoadedToy], root: Path, gaps: Sequence[str] = ()
-) -> Outcome[Sequence[FinishedToy]]:
-    """Collect the means over replicates of all arms, and the outcomes of finished toys."""
+def show_toys(toys: Mapping[str, LoadedToy], study: Study, outcome: Outcome) -> list[Section]:
+    """Return the page; results.json and seeds.csv have the outcomes beside it."""
     finished = []
-    failures = []
     for name, toy in toys.items():
-        if list_unfinished(study, toy, root):
+        if list_unfinished(study, toy, outcome.folder):
             continue
-        result = derive_result(study, toy, root)
-        drawn, failure = try_optional(f"{name} figures stopped", partial(_draw_figures, result), [])
-        finished.append(FinishedToy(toy, result, drawn))
-        failures += [failure] if failure else []
-    return Outcome(finished, collect_curves(study, study.runs(root)), gaps=[*gaps, *failures])
+        result = derive_result(study, toy, outcome.folder)
+        drawn, gap = try_optional(f"{name} figures stopped", partial(_draw_figures, result), [])
+        finished.append(FinishedToy(toy, result, drawn, gap))
+    answer = "\n".join(summarize_checks(item.toy.name, item.result.checks) for item in finished)
+    sections = answer_sections(study, outcome, answer)
+    sections.append(overview_section(finished, _write_results(study, finished, outcome.folder)))
+    for item in finished:
+        sections += [ends_section(item), checks_section(item), profile_section(item)]
+    facts = {item.toy.name: str(item.toy.settings) for item in finished}
+    notes = [*NOTES, *(note for item in finished for note in item.result.notes)]
+    return [*sections, *closing_sections(study, outcome, facts, notes)]
 
 
 def _draw_figures(result: Result) -> list[str]:
@@ -101,7 +104,7 @@ def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list
     """Return a row for each arm and seed with its axes and what its last generation measured."""
     rows: list[dict[str, Any]] = []
     for toy in toys:
-        axes = {arm.title: axes_of(study, task, arm) for task in toy.sources for arm in study.arms(task)}
+        axes = {arm.key: axes_of(study, task, arm) for task in toy.sources for arm in study.arms(task)}
         for title, table in load_curves(study, toy, root).items():
             count = max(len(values) for values in table.values())
             values_by_key = {key: np.broadcast_to(values, (count, values.shape[1])) for key, values in table.items()}
@@ -112,27 +115,13 @@ def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list
     return rows
 
 
-def make_report(study: Study, outcome: Outcome[Sequence[FinishedToy]], run: FinishedRun) -> StudyReport:
-    """Return the page; results.json has the outcomes beside it."""
-    finished = outcome.settings
-    sections = [overview_section(finished)]
-    for item in finished:
-        sections += make_sections(SECTIONS, item)
+def _write_results(study: Study, finished: Sequence[FinishedToy], folder: Path) -> list[Path]:
+    """Write the outcomes of toys and a row for each of their seeds; return the files."""
     json_rows = [to_json_row(item.toy.row, item.toy.settings, item.result) for item in finished]
-    write_atomically(run.root / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
-    seed_rows = _list_seed_rows(study, [item.toy for item in finished], run.root)
-    write_atomically(run.root / SEEDS, format_rows(seed_rows))
-    page = Page(
-        title=TITLE,
-        subtitle=run.command,
-        answer=f"{count_holding([check for item in finished for check in item.result.checks])} statements hold.",
-        warnings=outcome.gaps,
-        sections=sections,
-        facts={item.toy.name: str(item.toy.settings) for item in finished},
-        notes=[*NOTES, *(note for item in finished for note in item.result.notes)],
-    )
-    lines = [summarize_checks(item.toy.name, item.result.checks) for item in finished]
-    return StudyReport(page, [*lines, *outcome.gaps], media=[run.root / RESULTS, run.root / SEEDS])
+    write_atomically(folder / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
+    seed_rows = _list_seed_rows(study, [item.toy for item in finished], folder)
+    write_atomically(folder / SEEDS, format_rows(seed_rows))
+    return [folder / RESULTS, folder / SEEDS]
 
 
 def to_json_row(row: ToyRow, settings: Any, result: Result) -> dict[str, Any]:
@@ -165,13 +154,14 @@ def summarize_checks(name: str, checks: Sequence[Check]) -> str:
 # --- sections ---
 
 
-def overview_section(finished: Sequence[FinishedToy]) -> Section:
-    """Return the sources of all toys, and how many statements hold."""
+def overview_section(finished: Sequence[FinishedToy], files: Sequence[Path]) -> Section:
+    """Return the sources of all toys, and how many statements hold; beside it are files with the same results."""
     table = Table("toys", "Loop", ["Source", "Statements that hold"])
     for item in finished:
         cells = [Cell(item.toy.row.source), Cell(count_holding(item.result.checks))]
         table.rows.append(PageRow(item.toy.name, cells))
-    return Section("At a glance", "Each loop with its source, and how many of its statements hold.", table)
+    text = "Each loop with its source, and how many of its statements hold."
+    return Section("At a glance", text, table, files=files)
 
 
 def ends_section(item: FinishedToy) -> Section:
@@ -180,14 +170,14 @@ def ends_section(item: FinishedToy) -> Section:
     ends = item.result.ends
     table = Table(f"{row.name}-ends", ends.title, ends.columns)
     table.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in ends.rows.items())
-    return Section(row.summary, f"{item.result.reading} Source: {row.source}.", table, item.figures)
+    text = "\n".join(filter(None, (f"{item.result.reading} Source: {row.source}.", item.gap)))
+    return Section(row.summary, text, table, item.figures, gap=item.gap)
 
 
 def checks_section(item: FinishedToy) -> Section:
     """Return the statements about a toy."""
     row = item.toy.row
-    table = claims_table(f"{row.name}-checks", item.result.checks)
-    return Section(f"{row.summary}: predicted and measured", CLAIMS_TEXT, table)
+    return claims_section(f"{row.summary}: predicted and measured", f"{row.name}-checks", item.result.checks)
 
 
 def profile_section(item: FinishedToy) -> Section:
@@ -205,8 +195,4 @@ def profile_section(item: FinishedToy) -> Section:
         "Definitions of collapse in the literature, and which of them each arm meets, without those that this run "
         "cannot decide."
     )
-    return Section(f"{row.summary}: model collapse profile", words, table)
-
-
-SECTIONS = (ends_section, checks_section, profile_section)
-"""Sections of a toy, each a function of the finished toy."""
+    return table_section(f"{row.summary}: model collapse profile", words, table)

@@ -140,7 +140,7 @@ def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study:
     settings = {task: repr(toy.settings) for toy in toys.values() for task in toy.sources}
     return Study(
         name="toy",
-        tasks={task: _make_study_task(task, source) for task, source in sources.items()},
+        tasks={task: _make_study_task(source) for task, source in sources.items()},
         seeds=[run for toy in toys.values() for run in toy.runs()],
         config={"toys": 1},
         describe=partial(_describe_job, settings),
@@ -150,7 +150,7 @@ def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study:
     )
 
 
-def _make_study_task(task: str, source: BundleSource) -> StudyTask:
+def _make_study_task(source: BundleSource) -> StudyTask:
     setup = make_setup(source, source.bundle.streams[0])
     arms = {}
     real_counts = {}
@@ -160,7 +160,7 @@ def _make_study_task(task: str, source: BundleSource) -> StudyTask:
         arms[ArmSettings.from_arm(loop_arm, name)] = partial(source.make_arm, name)
         real_counts[name] = len(arm_task.real)
         lengths.append(loop_arm.generations)
-    return StudyTask(make=source.make_task, arms=arms, generations=max(lengths), title=task, real_counts=real_counts)
+    return StudyTask(make=source.make_task, arms=arms, generations=max(lengths), real_counts=real_counts)
 
 
 def _describe_job(
@@ -202,7 +202,7 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
 def load_run(study: Study, toy: LoadedToy, run: SeedRun) -> dict[str, dict[str, np.ndarray]]:
     """Return the curves (replicates, T + 1) of a run's arms and parts of arms, by name."""
     first = FolderReader(run.first_folder)
-    curves = {arm.title: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
+    curves = {arm.key: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
     floors = from_json(read_sealed(run.folder / FLOORS)["floors"])
     shape = (1, study.tasks[run.task].generations + 1)
     for name, floor in floors.items():
@@ -217,7 +217,7 @@ def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
         for arm in study.arms(run.task):
             path = run.arm_folder(arm) / DRAWS
             if path.exists():
-                drawings.setdefault(arm.title, read_npy(path))
+                drawings.setdefault(arm.key, read_npy(path))
     return drawings
 
 
@@ -229,7 +229,7 @@ def derive_result(study: Study, toy: LoadedToy, root: Path) -> Result:
 def list_unfinished(study: Study, toy: LoadedToy, root: Path) -> list[str]:
     """Return the arms of a toy that have stopped, with their seeds."""
     return [
-        f"{run.task}, {arm.title}, seed {run.seed}"
+        f"{run.task}, {arm.key}, seed {run.seed}"
         for run in toy.runs(root)
         for arm in study.arms(run.task)
         if not study.is_done(run, arm)

@@ -30,7 +30,7 @@ from selfcorrect.storage.runs.tracking import WandbChoice, wandb_mode
 
 from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.where import Where
-from ..arms import ArmSettings
+from ..arms import ArmSettings, folder_name
 from ..claims import Statement
 from ..report import Comparison
 from ..run import Observe, run_study
@@ -38,7 +38,7 @@ from ..study import ACCEPT, Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import check_arguments, check_qualities, choose_references, name_arms, wandb_target
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
-from .report import REAL_SCORES_FILE, Direction, Questions, check_measured, present_comparison
+from .report import REAL_SCORES_FILE, Direction, Questions, check_measured, make_comparison_page
 from .sweeps import expand_arms, expand_tasks
 
 
@@ -138,6 +138,14 @@ def compare(
     packed_tasks = pack(dict(inputs.tasks))
     packed_arms = pack(dict(inputs.arms))
     make_arms = {arm: PackedArm(packed_arms, arm.key) for arm in arm_settings}
+    page = make_comparison_page(
+        Questions(references, better, claims, primary, bounds),
+        arm_settings,
+        title=title,
+        seeds=seeds,
+        first_seed=first_seed,
+        generations=generations,
+    )
     study = Study(
         name=title or "compare",
         tasks={
@@ -145,7 +153,6 @@ def compare(
                 make=PackedTask(packed_tasks, name),
                 arms=make_arms,
                 generations=generations,
-                group=name if len(first) > 1 else "",
                 title=name if len(first) > 1 else "",
                 real_counts={arm.key: len(task.real) for arm in make_arms},
             )
@@ -154,18 +161,17 @@ def compare(
         seeds=seed_runs([*first], first_seed, seeds),
         config={"comparison": 1, "tasks": [*first]},
         describe=_describe_job,
+        page=page,
         identify_data=_identify_data,
         measures=[Measure("scores of real data", "first", REAL_SCORES_FILE, _score_real_data)],
         code=inputs.identities(first),
         try_code=partial(_try_code, inputs, first_seed),
         begin=partial(_refuse_fewer_arms, seed_runs([*first], first_seed, seeds), arm_settings),
     )
-    questions = Questions(references, better, claims, primary, bounds)
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
         return run_study(
             study,
-            present_comparison(study, questions, title, first_seed),
             folder,
             where,
             command=command,
@@ -187,8 +193,8 @@ def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[ArmS
         listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
         raise SettingError(f"all arms of a comparison need the same number of generations: {listed}")
     arms = tuple(ArmSettings.from_arm(loop_arm, name) for name, loop_arm in loop_arms.items())
-    baseline = next((arm.title for arm in arms if arm.is_baseline), "")
-    references = {arm.title: _plain(arm.title, loop_arms) or baseline for arm in arms if not arm.is_baseline}
+    baseline = next((arm.key for arm in arms if arm.is_baseline), "")
+    references = {arm.key: _plain(arm.key, loop_arms) or baseline for arm in arms if not arm.is_baseline}
     return arms, references, next(iter(lengths.values()))
 
 
@@ -255,7 +261,7 @@ class PackedArm:
 def _describe_job(run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
     if arm is None or loop_arm is None:
         return {"task": run.task, "seed": run.seed, "initial_steps": task.initial_steps}
-    return {"arm": arm.title, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
+    return {"arm": arm.key, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
 
 
 def _identify_data(run: SeedRun, task: Task) -> Mapping[str, Identity]:
@@ -281,7 +287,7 @@ def _refuse_fewer_arms(
     runs: Sequence[SeedRun], arms: Sequence[ArmSettings], ledger: IdentityFile, accept_changed: bool
 ) -> None:
     """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
-    names = {arm.name for arm in arms}
+    names = {folder_name(arm.key) for arm in arms}
     left_out: dict[str, None] = {}
     for run in (replace(run, root=ledger.path.parent) for run in runs):
         folders = run.folder.iterdir() if run.folder.is_dir() else ()

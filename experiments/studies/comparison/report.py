@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -20,34 +19,23 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from .. import verdict
 from ..arms import ArmSettings
 from ..claims import Statement, check_claims
-from ..figures import Levels, Picture, curve_grid, share_picture
-from ..outcome import Judged, Outcome, Pair, corrected_by_share
+from ..figures import SHARE_CAPTION, Levels, curve_grid, share_picture
+from ..outcome import Outcome, Pair, corrected_by_share
 from ..report import (
-    FinishedRun,
     Page,
-    Presentation,
     Section,
-    StudyReport,
-    count_facts,
-    list_warnings,
-    make_sections,
-    share_section,
+    answer_sections,
+    claims_section,
+    closing_sections,
+    curves_section,
+    difference_section,
+    overview_section,
+    share_sections,
+    table_section,
 )
 from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import SeedRun, Study
-from ..study_rows import collect_curves
-from ..tables import (
-    CLAIMS_TEXT,
-    LOOP_COLUMNS,
-    Cell,
-    arm_table,
-    claims_table,
-    effects_table,
-    half_life_cell,
-    last_generation_table,
-    loop_cells,
-    overview_table,
-)
+from ..tables import LOOP_COLUMNS, Cell, Table, arm_table, half_life_cell, last_generation_table, loop_cells
 
 Direction: TypeAlias = Literal["lower", "higher", "real"] | float
 """Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
@@ -69,21 +57,6 @@ REAL_SCORES_FILE = "real.json"
 """File of the evaluation of real data, in the folder of each task and seed."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
-
-
-@dataclass(frozen=True)
-class ComparisonFacts:
-    """Metrics of a comparison, as its evaluation measured them."""
-
-    metrics: Sequence[Metric]
-    """Metrics of the evaluation."""
-    judged: Sequence[Metric]
-    """Those of them that the verdict rests on."""
-    unjudged: str
-    """Reason that real data have no scores, "" if they have."""
-
-
-Measured: TypeAlias = Outcome[ComparisonFacts]
 
 
 @dataclass(frozen=True)
@@ -112,40 +85,35 @@ class Questions:
         return primary + [metric for metric in judged if metric not in primary]
 
 
-def present_comparison(
-    study: Study, questions: Questions, title: str, first_seed: int
-) -> Presentation[ComparisonFacts]:
-    """Return how a comparison of users' arms is shown."""
-    settings = {
-        "seeds": len({run.seed for run in study.seeds}),
-        "first_seed": first_seed,
-        "generations": study.generations,
-        "better": dict(questions.better),
-        **({"primary": questions.primary} if questions.primary else {}),
-    }
-    title = title or _question(study.arms(next(iter(study.tasks))))
-    return Presentation(
-        title=title,
-        settings=settings,
-        choose_metrics=partial(_choose_metrics, study, questions),
-        collect=partial(collect_comparison, study, questions),
-        make_report=partial(make_report, study, questions, title),
+def make_comparison_page(
+    questions: Questions, arms: Sequence[ArmSettings], *, title: str, seeds: int, first_seed: int, generations: int
+) -> Page:
+    """Return what is shown of a comparison of users' arms."""
+    return Page(
+        title=title or _question(arms),
+        settings={
+            "seeds": seeds,
+            "first_seed": first_seed,
+            "generations": generations,
+            "better": dict(questions.better),
+            **({"primary": questions.primary} if questions.primary else {}),
+        },
+        choose_metrics=lambda study, folder: questions.select_judged(_list_metrics(study.runs(folder), questions, [])),
+        judge=partial(judge_comparison, questions),
+        show=partial(show_comparison, questions),
+        list_final=_list_final,
     )
 
 
-def _choose_metrics(study: Study, questions: Questions, root: Path) -> list[Metric]:
-    return questions.select_judged(_list_metrics(study.runs(root), questions, []))
-
-
-def collect_comparison(study: Study, questions: Questions, root: Path, gaps: Sequence[str] = ()) -> Measured:
-    """Collect a finished comparison; SettingError for a direction of a quality that was not measured."""
-    runs = study.runs(root)
-    curves = collect_curves(study, runs)
+def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> Outcome:
+    """Return an outcome with scores of real data and pairs; SettingError for an unmeasured quality of a question."""
+    runs = study.runs(measured.folder)
+    curves = measured.curves
     metrics = _list_metrics(runs, questions, [arm.values for arms in curves.values() for arm in arms.values()])
-    measured = [metric.key for metric in metrics]
-    check_measured("better", questions.better, measured)
-    check_measured("bounds", questions.bounds, measured)
-    check_measured("primary", [questions.primary] if questions.primary else [], measured)
+    keys = [metric.key for metric in metrics]
+    check_measured("better", questions.better, keys)
+    check_measured("bounds", questions.bounds, keys)
+    check_measured("primary", [questions.primary] if questions.primary else [], keys)
     floors: dict[str, Mapping[str, np.ndarray]] = {}
     floor_of: dict[str, str] = {}
     missing = ""
@@ -159,14 +127,23 @@ def collect_comparison(study: Study, questions: Questions, root: Path, gaps: Seq
                 title = ", ".join(filter(None, (words, study.titles[task])))
                 floors[title] = {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
                 floor_of.setdefault(task, title)
-    return Outcome(
-        settings=ComparisonFacts(metrics, questions.select_judged(metrics), missing),
-        curves=curves,
+    pairs = []
+    for task, arms in curves.items():
+        for arm in arms:
+            references = [other for other in arms if other.key == questions.references.get(arm.key)]
+            pairs += [Pair(task, arm, reference) for reference in references]
+    judged = questions.select_judged(metrics)
+    count = 1 if questions.primary else 0
+    return replace(
+        measured,
         floors={} if missing else floors,
         floor_of={} if missing else floor_of,
-        titles=study.titles,
-        gaps=[*gaps, *_list_unmeasured(curves, study.titles, metrics)],
         aims={key: float(aim) for key, aim in questions.better.items() if not isinstance(aim, str)},
+        metrics=metrics,
+        pairs=pairs,
+        questions=[family for family in (judged[:count], judged[count:]) if family],
+        gaps=[*measured.gaps, *_list_unmeasured(curves, study.titles, metrics)],
+        remarks=_list_remarks(judged, missing),
     )
 
 
@@ -195,75 +172,82 @@ def _list_metrics(
     return metrics
 
 
-def make_report(study: Study, questions: Questions, title: str, outcome: Measured, run: FinishedRun) -> StudyReport:
-    """Return the report of a comparison."""
-    pairs = []
-    for task, arms in outcome.curves.items():
-        for arm in arms:
-            references = [other for other in arms if other.title == questions.references.get(arm.title)]
-            pairs += [Pair(task, arm, reference) for reference in references]
-    scores = outcome.settings.judged
-    count = 1 if questions.primary else 0
-    families = [family for family in (scores[:count], scores[count:]) if family]
-    judged = Judged(outcome, pairs, families)
-    lines = corrected_by_share(judged)
+def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> list[Section]:
+    """Return the page of a finished comparison."""
+    lines = corrected_by_share(outcome)
     of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
-    answer = verdict.headline(of_lines or judged.asked_effects) or NO_PAIRS
+    answer = verdict.headline(of_lines or outcome.asked_effects) or NO_PAIRS
     checks = check_claims(questions.claims, _by_name(outcome))
-    sections = []
-    if checks:
-        sections.append(Section("Predicted and measured", CLAIMS_TEXT, claims_table("claims", checks)))
-    if lines:
-        sections.append(share_section(outcome, lines))
-    page = Page(
-        title=title,
-        subtitle=run.command,
-        answer=answer,
-        picture=_picture(outcome),
-        warnings=[*list_warnings(study, outcome, answer), *_list_warnings(outcome)],
-        curves=curve_grid(outcome.columns(), outcome.settings.metrics, outcome.levels),
-        sections=[*sections, *make_sections(SECTIONS, judged)],
-        facts=_list_facts(study, outcome),
-        notes=[*NOTES, *([PRIMARY_NOTE.format(families[0][0].name)] if questions.primary else [])],
-    )
-    return StudyReport(
-        page=page,
-        sentences=[answer, *outcome.gaps],
-        overview=overview_table(judged),
-        summary=_final(outcome),
-        differences=verdict.tabulate(effect for effects in judged.effects for effect in effects),
-    )
-
-
-def _list_facts(study: Study, outcome: Measured) -> Mapping[str, str]:
+    primary = [PRIMARY_NOTE.format(outcome.judged_metrics[0].name)] if questions.primary else []
     arms = _arms(outcome)
-    return {
+    facts = {
         "Tasks": ", ".join(outcome.curves),
-        "Arms": ", ".join(arm.title for arm in arms),
-        **count_facts(study),
+        "Arms": ", ".join(arm.key for arm in arms),
         "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
     }
+    last = last_generation_table(outcome.columns().items(), outcome.metrics, outcome.floors)
+    loops = arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves))
+    return [
+        *answer_sections(study, outcome, answer),
+        picture_section(outcome),
+        overview_section(outcome),
+        curves_section(outcome, outcome.metrics),
+        Section("Tables"),
+        *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
+        *share_sections(outcome),
+        table_section("Last generation", LAST_GENERATION_TEXT, last),
+        difference_section(outcome, "Against the reference", REFERENCE_TEXT, "Arm"),
+        table_section("How fast it falls", HALF_LIFE_TEXT, half_life_table(outcome)),
+        table_section("What the loop did", LOOP_TEXT, loops),
+        *closing_sections(study, outcome, facts, [*NOTES, *primary]),
+    ]
 
 
-def _by_name(outcome: Measured) -> dict[str, Mapping[str, np.ndarray]]:
+LAST_GENERATION_TEXT = (
+    "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds)."
+)
+REFERENCE_TEXT = (
+    "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is compared "
+    "with the same arm without, any other with the one on real data alone."
+)
+HALF_LIFE_TEXT = (
+    "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 seeds it is "
+    "Student's t of the logarithms, or the range of the seeds where some do not reach it."
+)
+LOOP_TEXT = (
+    "The realised mixture of the last training set, and what the corrector rejected and moved over all generations."
+)
+
+
+def half_life_table(outcome: Outcome) -> Table:
+    """Return the half-lives of what is good when high."""
+    falling = [metric for metric in outcome.metrics if metric.better == "higher"]
+    heads = [f"Half-life, {metric.title}" for metric in falling]
+
+    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
+        return [half_life_cell(curves.values[metric.key]) for metric in falling]
+
+    return arm_table("speed", heads, outcome, cells)
+
+
+def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
     """The curves of all arms as claims name them: by the arm, after its task where there are several."""
     curves_by_name = {}
     for task, arms in outcome.curves.items():
         for arm, curves in arms.items():
-            name = f"{task}, {arm.title}" if len(outcome.curves) > 1 else arm.title
+            name = f"{task}, {arm.key}" if len(outcome.curves) > 1 else arm.key
             curves_by_name[name] = curves.values
     return curves_by_name
 
 
-def _picture(outcome: Measured) -> Picture:
-    """Draw the judged metrics by synthetic share if several were run, else over generations."""
-    judged = outcome.settings.judged
-    lines = [arm.line for arm in _arms(outcome)]
-    picture = share_picture(outcome, judged, lines, outcome.levels)
-    if picture is None:
+def picture_section(outcome: Outcome) -> Section:
+    """Return the judged metrics by synthetic share if several were run, else over generations."""
+    picture = share_picture(outcome, outcome.judged_metrics, [arm.line for arm in _arms(outcome)])
+    words = SHARE_CAPTION
+    if not picture:
+        picture = curve_grid(outcome.columns(), outcome.judged_metrics, outcome.levels)
         words = "The qualities that are compared, over generations: means over seeds, bands their 95 % intervals."
-        picture = Picture(curve_grid(outcome.columns(), judged, outcome.levels), words)
-    return replace(picture, caption=f"{picture.caption} {describe_levels(outcome.levels)}".strip())
+    return Section(figures=[picture], caption=f"{words} {describe_levels(outcome.levels)}".strip(), id="answer")
 
 
 def describe_levels(levels: Levels) -> str:
@@ -324,79 +308,33 @@ def _question(arms: Sequence[ArmSettings]) -> str:
 NO_PAIRS = "No arm has another to be compared with: add the same arm without correction, or one with RealOnly."
 
 
-def _list_warnings(outcome: Measured) -> list[str]:
-    warnings = []
-    if outcome.settings.unjudged:
-        warnings.append(
-            "The evaluation could not score real data, so no level of real data is shown: "
-            f"{outcome.settings.unjudged}. "
+def _list_remarks(judged: Sequence[Metric], missing: str) -> list[str]:
+    """Return reservations about an answer.
+
+    Args:
+        missing: Reason that real data have no scores, "" if they have.
+    """
+    remarks = []
+    if missing:
+        remarks.append(
+            f"The evaluation could not score real data, so no level of real data is shown: {missing}. "
             "If the value of real data is your aim, give it as a number, as in better={'quality': 1.0}."
         )
-    if any(metric.better == "neutral" for metric in outcome.settings.judged):
-        warnings.append("Which way a quality is good was not given (`better`): changes are called higher or lower.")
-    return warnings
+    if any(metric.better == "neutral" for metric in judged):
+        remarks.append("Which way a quality is good was not given (`better`): changes are called higher or lower.")
+    return remarks
 
 
-def last_generation_section(judged: Judged[ComparisonFacts]) -> Section:
-    """Return a section with all metrics of all arms."""
-    outcome = judged.outcome
-    return Section(
-        "Last generation",
-        "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds).",
-        last_generation_table(outcome.columns().items(), outcome.settings.metrics, outcome.floors),
-    )
-
-
-def reference_section(judged: Judged[ComparisonFacts]) -> Section:
-    """Return a section with the paired differences from references."""
-    return Section(
-        "Against the reference",
-        "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is "
-        f"compared with the same arm without, any other with the one on real data alone. {verdict.JUDGEMENT}",
-        effects_table(judged.effects, "Arm", [metric.title for metric in judged.outcome.settings.judged]),
-    )
-
-
-def half_life_section(judged: Judged[ComparisonFacts]) -> Section:
-    """Return a section with the half-lives of what is good when high."""
-    falling = [metric for metric in judged.outcome.settings.metrics if metric.better == "higher"]
-    heads = [f"Half-life, {metric.title}" for metric in falling]
-
-    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        return [half_life_cell(curves.values[metric.key]) for metric in falling]
-
-    return Section(
-        "How fast it falls",
-        "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 "
-        "seeds it is Student's t of the logarithms, or the range of the seeds where some do not reach it.",
-        arm_table("speed", heads, judged.outcome, cells),
-    )
-
-
-def loop_section(judged: Judged[ComparisonFacts]) -> Section:
-    """Return a section with the mixtures and corrections of the loops."""
-    return Section(
-        "What the loop did",
-        "The realised mixture of the last training set, and what the corrector rejected and moved over all "
-        "generations.",
-        arm_table("loop", LOOP_COLUMNS, judged.outcome, lambda arm, curves: loop_cells(curves)),
-    )
-
-
-SECTIONS = (last_generation_section, reference_section, half_life_section, loop_section)
-"""Sections of the page, each a function of the judged results."""
-
-
-def _arms(outcome: Measured) -> list[ArmSettings]:
+def _arms(outcome: Outcome) -> list[ArmSettings]:
     return list(next(iter(outcome.curves.values())))
 
 
-def _final(outcome: Measured) -> dict[str, float]:
+def _list_final(outcome: Outcome) -> dict[str, float]:
     """Mean over seeds of what is judged at the last generation, by arm: figures that a sweep can aim at."""
     figures = {}
     for task, arms in outcome.curves.items():
         for arm, curves in arms.items():
-            for metric in outcome.settings.judged:
-                name = "/".join(filter(None, (outcome.titles[task], arm.title, metric.key)))
+            for metric in outcome.judged_metrics:
+                name = "/".join(filter(None, (outcome.titles[task], arm.key, metric.key)))
                 figures[name] = float(curves.last(metric.key).mean())
     return figures

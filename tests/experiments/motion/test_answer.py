@@ -15,8 +15,6 @@ from selfcorrect.experiments.motion.answer import (
     select_pictured_arms,
     select_shown_pairs,
 )
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.tables import MotionOutcome
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome
@@ -30,12 +28,11 @@ BAD = 0.8
 """Last values: distances near 0 are good, shares near 1."""
 
 
-def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> MotionOutcome:
+def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> Outcome:
     """Five seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
-    settings = replace(PRESETS["quick"], arms={"patch-mixer": arms}, seeds=5, generations=1)
     real = {key: np.full(5, 0.1) for key in KEYS}
-    return Outcome(settings, {"patch-mixer": curves}, {"real": real})
+    return Outcome({"patch-mixer": curves}, floors={"real": real})
 
 
 KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
@@ -44,7 +41,7 @@ KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
 def curves_of(arm: ArmSettings, last: float) -> ArmCurves:
     apart = np.array([[0.98], [0.99], [1.0], [1.01], [1.02]])
     ends = {key: 1 - last if key in ("recall", "coverage", "precision") else last for key in KEYS}
-    return ArmCurves(arm.name, arm.group, arm.title, {key: apart * [0.5, end] for key, end in ends.items()})
+    return ArmCurves(arm.key, arm.group, arm.treatment, {key: apart * [0.5, end] for key, end in ends.items()})
 
 
 def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[ArmSettings, ...]:
@@ -62,9 +59,8 @@ def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[Ar
     ],
 )
 def test_the_title_asks_about_the_corrector_that_was_run(correctors: tuple, asked: list, title: str):
-    settings = outcome(*arms(*correctors)).settings
-    assert select_asked_correctors(settings) == asked
-    assert title in format_question(settings)
+    assert select_asked_correctors(arms(*correctors)) == asked
+    assert title in format_question(arms(*correctors))
 
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
@@ -127,5 +123,5 @@ def test_lines_by_share_go_from_real_only_to_fully_synthetic_in_numbers():
     measured = outcome(*arms("kinematic", "physics", policies=policies))
     lines = {line.title: line for line in by_share(measured.curves["patch-mixer"], ["uncorrected", "physics"])}
     assert sorted(lines["physics"].points) == pytest.approx([0, 0.2, 0.5, 0.8, 1])
-    assert lines["physics"].points[0].name == BASELINE.name
+    assert lines["physics"].points[0].name == BASELINE.key
     assert {title for title, line in lines.items() if line.judged} == {"uncorrected", "physics"}

@@ -90,7 +90,7 @@ def test_strength_belongs_to_corrected_arms_only():
 
 def test_stages_make_one_corrector_that_knows_what_they_know():
     arm = ArmSettings("replace", "low-pass+physics")
-    assert (arm.name, arm.title) == ("replace+low-pass-then-physics", "low-pass+physics")
+    assert (arm.key, arm.treatment) == ("replace+low-pass-then-physics", "low-pass+physics")
     assert budget(arm) == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
     assert not corrector_row("low-pass+physics").control
     assert corrector_row("low-pass+filter").control
@@ -117,7 +117,7 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
     for before in PRESETS[name].arms.values():
         arms = Axes(**axes).refine_arms(before)
         assert arms[0] == BASELINE
-        assert len({arm.name for arm in arms}) == len(arms)
+        assert len({arm.key for arm in arms}) == len(arms)
         assert all(arm.plain in arms for arm in arms)
         if not axes:
             assert set(arms) == set(before)
@@ -172,7 +172,7 @@ def test_names_of_correctors_and_remedies_are_looked_up(corrector: str, message:
 def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
     for preset in PRESETS.values():
         for arms in preset.arms.values():
-            names = [arm.name for arm in arms]
+            names = [arm.key for arm in arms]
             assert len(set(names)) == len(names)
             assert not any(set(name) & set('/\\:*?"<>| ') for name in names)
 
@@ -188,11 +188,11 @@ def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
 
 def test_defended_arms_say_so():
     arm = ArmSettings("replace", "physics", remedy="lineages")
-    assert (arm.name, arm.title) == ("replace+physics+lineages", "lineages + physics")
+    assert (arm.key, arm.treatment) == ("replace+physics+lineages", "lineages + physics")
     assert budget(arm) == "none: mechanics and body tables; the parent set"
-    assert ArmSettings("real", remedy="extrapolated").label == "real data only, extrapolated"
-    assert ArmSettings("freeze", remedy="matched").label == "fully synthetic, static training set + matched"
-    assert ArmSettings("augment_once:1", remedy="matched").label == "λ = 1, static training set + matched"
+    assert ArmSettings("real", remedy="extrapolated").title == "real data only, extrapolated"
+    assert ArmSettings("freeze", remedy="matched").title == "fully synthetic, static training set + matched"
+    assert ArmSettings("augment_once:1", remedy="matched").title == "λ = 1, static training set + matched"
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
@@ -203,9 +203,9 @@ def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
     assert arms == (*usual, *guided, *calm)
     assert guided[2].plain == guided[1]
     assert guided[1].plain == usual[1]
-    assert (guided[2].name, calm[1].title) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
+    assert (guided[2].key, calm[1].treatment) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
     finer = ArmSettings("replace", eta=0.0, sampling_steps=50)
-    assert (finer.name, finer.title) == (
+    assert (finer.key, finer.treatment) == (
         "replace+none+eta-0+sampling-steps-50",
         "uncorrected, eta 0, sampling steps 50",
     )
@@ -221,9 +221,9 @@ def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(tex
     given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
     arm = given.make_arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
     made = ArmSettings.from_arm(arm)
-    assert made.name == str(arm)
+    assert made.key == str(arm)
     assert made == replace(given, corrector="moved", steps=7)
-    assert ArmSettings.from_arm(arm, "My arm!").name == "my-arm"
+    assert ArmSettings.from_arm(arm, "My arm!").key == "My arm!"
 
 
 def test_a_ratio_of_an_arm_is_kept_to_the_last_digit():
@@ -243,7 +243,7 @@ def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
     for policy in ("real", "augment:1"):
         assert [arm.place for arm in corrected if arm.policy == policy] == list(PLACES.names)
         assert {arm.plain for arm in corrected if arm.policy == policy} == {ArmSettings(policy)}
-    assert len({arm.name for arm in arms}) == len({arm.label for arm in arms}) == len(arms)
+    assert len({arm.key for arm in arms}) == len({arm.title for arm in arms}) == len(arms)
     assert not any(arm.is_baseline for arm in corrected)
     for arm in arms:  # runs that were recorded before have no place
         assert ("place" in arm.config()) == (arm.place != "data")

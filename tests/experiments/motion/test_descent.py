@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.tables import descent_table, remedies_table
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
@@ -29,7 +28,6 @@ def curves(name: str, lines: np.ndarray | None, **last: float) -> ArmCurves:
 MEASURED = {"penetration_mm": 20.0, "skate_m_s": 0.3, "jerk_m_s3": 250.0, "coverage": 0.1, "recall": 0.05}
 REMEDIED = ArmSettings("replace", remedy="lineages")
 OUTCOME = Outcome(
-    PRESETS["quick"],
     {
         "dct-mlp": {
             BASELINE: curves("real", None, **MEASURED | {"coverage": 0.58}),

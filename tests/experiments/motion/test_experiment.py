@@ -153,7 +153,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
     assert [len(json.loads(scene)["motions"]) for scene in motions["side_by_side"]] == [16] * (1 + 4)
     assert motions["page"].count(motions["mark"]) == 1
     assert len(page) < 1_500_000
-    assert page.index('id="verdict"') < page.index('id="picture"') < page.index('id="arms"')
+    assert page.index('id="verdict"') < page.index('id="answer"') < page.index('id="arms"')
 
 
 @pytest.mark.slow
@@ -196,7 +196,7 @@ def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(work
         assert words in failed.stdout
         assert words in page
     (arms,) = read_summary(workplace / "broken").arms.values()
-    assert [arm.name for arm in arms] == ["real+none", "replace+none"]  # the others go on
+    assert [arm.key for arm in arms] == ["real+none", "replace+none"]  # the others go on
     (workplace / "breaking.py").write_text(BREAKING.replace("== 9", "== 900"))
     refused = run(*arguments, cwd=workplace)
     assert refused.returncode == 2

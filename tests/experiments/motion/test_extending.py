@@ -90,7 +90,7 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
     folder = run_settings(TINY, tmp_path / "run", options)
     at_once = run_settings(TINY, tmp_path / "whole", RunOptions(keep="all", device="cpu"))
     sampled = {path.parent.parent.name for path in folder.rglob("sampler.safetensors")}
-    assert sampled == {arm.name for arm in TINY.all_arms}
+    assert sampled == {arm.key for arm in TINY.all_arms}
     for path in folder.rglob("sampler.safetensors"):
         model = load_file(at_once / path.relative_to(folder).with_name("model.safetensors"))
         saved = load_file(path)

@@ -14,7 +14,7 @@ from selfcorrect.experiments.motion import study as motion_study
 from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.report import present_motion
+from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.remedies.table import REMEDIES
@@ -57,17 +57,16 @@ def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
     with claim_folder(tmp_path / "run", {}):
         for pair in combinations(names, 2):
             settings = refine(*pair)
-            study = make_motion_study(settings, "quick")
-            presentation = present_motion(study, settings, "quick")
+            study = make_motion_study(settings, "quick", page=make_motion_page(settings, "quick"))
             arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
             asked = {run.task for run, _ in arms} if kind == "denoiser" else {getattr(arm, kind) for _, arm in arms}
             assert {name.partition(":")[0] for name in pair} <= {name.partition(":")[0] for name in asked | {"none"}}
             assert_unique([job.name for job in jobs_of(study, tmp_path / "run")], "jobs")
             assert_unique([str(run.arm_folder(arm)) for run, arm in arms], "folders")
-            assert_unique([arm_run(study, presentation, run, arm).name for run, arm in arms], "runs of W&B")
+            assert_unique([arm_run(study, run, arm).name for run, arm in arms], "runs of W&B")
             first_seed = [(run, arm) for run, arm in arms if run.seed == settings.first_seed]
             assert_unique([f"{group_of(study, run.task, arm)}, {arm.title}" for run, arm in first_seed], "curves")
-            assert_unique([study.words(task) for task in {run.task for run, _ in arms}], "words")
+            assert_unique([task.title for task in study.tasks.values()], "titles")
 
 
 # --- in runs ---------------------------------------------------------------------------------------------------------

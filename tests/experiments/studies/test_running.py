@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.experiments.jobs.progress_bars import Event
-from selfcorrect.experiments.motion.report import present_motion
+from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
@@ -25,14 +24,12 @@ TINY = MotionSettings(
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
 )
-STUDY = make_motion_study(TINY)
-PRESENTATION = present_motion(STUDY, TINY, "")
-DONE = Event("some job", "generation", 1, 1)
+STUDY = make_motion_study(TINY, page=make_motion_page(TINY))
 
 
 def page_after(folder: Path) -> str:
     """The report that a job's progress leaves, "" for none."""
-    RunningReport(STUDY, PRESENTATION, folder, "selfcorrect motion")(DONE)
+    RunningReport(STUDY, folder, "selfcorrect motion").update()
     page = folder / "report.html"
     return page.read_text() if page.is_file() else ""
 
@@ -58,13 +55,11 @@ def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> 
 
 
 def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> None:
-    report = RunningReport(STUDY, PRESENTATION, tmp_path, "selfcorrect motion")
-    report(Event("some job", "train", 1, 2))
-    assert not (tmp_path / "report.html").exists()
-    report(DONE)
+    report = RunningReport(STUDY, tmp_path, "selfcorrect motion")
+    report.update()
     (tmp_path / "report.html").unlink()
-    report(DONE)
+    report.update()
     assert not (tmp_path / "report.html").exists()
     (tmp_path / "report.html").mkdir()
     with pytest.warns(UserWarning, match="the report of the run under way was not written"):
-        RunningReport(STUDY, PRESENTATION, tmp_path, "")(DONE)
+        RunningReport(STUDY, tmp_path, "").update()

@@ -18,7 +18,6 @@ from selfcorrect.experiments.studies.tables import (
     LOOP_COLUMNS,
     csv_of,
     half_life_cell,
-    latex_of,
     loop_cells,
     write_tables,
 )
@@ -44,22 +43,8 @@ def test_a_table_as_csv_has_groups_values_and_intervals() -> None:
     ]
 
 
-def test_a_table_as_latex_escapes_what_would_be_a_command() -> None:
-    assert latex_of(TABLE).splitlines() == [
-        r"\begin{tabular}{lrr}",
-        r"\toprule",
-        r"Arm & Recall (\%) & Distance \\",
-        r"\midrule",
-        r"\multicolumn{3}{l}{\textit{$\lambda$ = 1}} \\",
-        r"a\_b \& c & 0.40 [0.30, 0.50] & $\infty$ \\",
-        r'"d", e & 1 & 2 \\',
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-
-
-def test_each_table_is_written_twice(tmp_path: Path) -> None:
-    assert [path.name for path in write_tables(tmp_path, [TABLE])] == ["arms.csv", "arms.tex"]
+def test_each_table_is_written(tmp_path: Path) -> None:
+    assert [path.name for path in write_tables(tmp_path, [TABLE])] == ["arms.csv"]
 
 
 def test_half_lives_of_five_seeds_have_their_interval() -> None:

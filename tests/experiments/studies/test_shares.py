@@ -11,7 +11,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies import verdict
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
-from selfcorrect.experiments.studies.outcome import Judged, Outcome, Pair, corrected_by_share
+from selfcorrect.experiments.studies.outcome import Outcome, Pair, corrected_by_share
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.tables import share_table
 from selfcorrect.motion.measures.metrics import Metric
@@ -21,24 +21,24 @@ POLICIES = {0.2: "augment:0.25", 0.5: "augment:1", 0.8: "augment:4", 1.0: "repla
 SHARES = (*POLICIES,)
 
 
-def outcome_of(gains: dict[float, float]) -> tuple[Outcome, list[Pair]]:
+def outcome_of(gains: dict[float, float]) -> Outcome:
     """Ten seeds in which correction lowers the error by known amounts, by share."""
     noise = np.random.default_rng(0).normal(0, 0.1, 10)
 
     def curves(arm: ArmSettings, gain: float) -> ArmCurves:
         level = 1 + arm.synthetic_share - gain + (0.01 * noise[::-1] if gain else noise * 0)
-        return ArmCurves(arm.name, "", arm.name, {"error": np.stack([np.ones(10), level + noise], axis=1)})
+        return ArmCurves(arm.key, "", arm.key, {"error": np.stack([np.ones(10), level + noise], axis=1)})
 
     plain = {ArmSettings(policy): 0.0 for policy in POLICIES.values()}
     fixed = {ArmSettings(policy, "fixed"): gains[share] for share, policy in POLICIES.items()}
     arms = {arm: curves(arm, gain) for arm, gain in {BASELINE: 0.0, **plain, **fixed}.items()}
     pairs = [Pair("task", arm, arm.plain) for arm in fixed]
-    return Outcome(None, {"task": arms}), pairs
+    return Outcome({"task": arms}, pairs=pairs, questions=[[ERROR]])
 
 
 def test_effects_of_a_line_are_those_of_its_shares_in_ascending_order() -> None:
-    outcome, pairs = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
-    (line,) = corrected_by_share(Judged(outcome, pairs[::-1], [[ERROR]]))
+    outcome = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
+    (line,) = corrected_by_share(replace(outcome, pairs=outcome.pairs[::-1]))
     assert [*line.effects] == pytest.approx([*SHARES])
     assert [effect.word for (effect,) in line.effects.values()] == ["no clear difference", "better", "better", "worse"]
     rows = {row.title: row.cells[1].value for row in share_table(outcome, [line]).rows[1:]}
@@ -47,17 +47,17 @@ def test_effects_of_a_line_are_those_of_its_shares_in_ascending_order() -> None:
 
 
 def test_lines_begin_at_real_data_alone() -> None:
-    outcome, _ = outcome_of(dict.fromkeys(SHARES, 0.3))
+    outcome = outcome_of(dict.fromkeys(SHARES, 0.3))
     lines = {line.title: sorted(line.points) for line in by_share(outcome.curves["task"], ["fixed"])}
     assert lines == {title: pytest.approx([0, *SHARES]) for title in ("uncorrected", "fixed")}
 
 
 def test_one_seed_proves_nothing_by_share_either() -> None:
-    outcome, pairs = outcome_of(dict.fromkeys(SHARES, 0.3))
+    outcome = outcome_of(dict.fromkeys(SHARES, 0.3))
     all_curves = outcome.curves["task"].items()
     first_seed = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in all_curves}
-    judged = Judged(Outcome(None, {"task": first_seed}), pairs, [[ERROR]])
-    assert verdict.headline(judged.asked_effects) == verdict.ONE_SEED
+    single = replace(outcome, curves={"task": first_seed})
+    assert verdict.headline(single.asked_effects) == verdict.ONE_SEED
 
 
 def own_task(stream: Stream) -> sc.Task:
@@ -75,7 +75,7 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     arms = [sc.Arm(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
     comparison = sc.compare(own_task, arms, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
     assert "worse in 3 of" in comparison.sentences[0]
-    assert next(iter(comparison.tables)) == "shares"
+    assert [*comparison.tables][:2] == ["overview", "shares"]
     assert [row.title for row in comparison.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
     page = (tmp_path / "report.html").read_text()
     assert "λ, synthetic samples per real one" in page

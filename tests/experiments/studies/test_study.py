@@ -46,7 +46,7 @@ def make_loop(task: sc.Task, run: SeedRun, progress: Progress) -> tuple[sc.Task,
 def count_real(
     when: str, run: SeedRun, arm: ArmSettings | None, task_of: Callable[[], sc.Task], progress: Progress
 ) -> Mapping[str, object]:
-    where = "data" if arm is None else arm.name
+    where = "data" if arm is None else arm.key
     CALLS.append(f"{when} {run.task} {run.seed} {where}")
     return {"count": len(task_of().real)}
 
@@ -78,7 +78,7 @@ def run_here(study: Study, folder: Path) -> None:
 def test_each_measure_is_made_once_where_its_row_says(keep: Keep, tmp_path: Path) -> None:
     expected = {
         *("first one 4 data", "first two 4 data", "seed one 4 data"),
-        *(f"arm {task} 4 {arm.name}" for task in ("one", "two") for arm in (REAL, LOOP)),
+        *(f"arm {task} 4 {arm.key}" for task in ("one", "two") for arm in (REAL, LOOP)),
     }
     whens: tuple[Literal["first", "seed", "arm"], ...] = ("first", "seed", "arm")
     rows = [Measure("count", when, f"{when}.json", partial(count_real, when)) for when in whens]

@@ -9,7 +9,7 @@ import yaml
 
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.report import present_motion
+from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.study import SeedRun
@@ -21,12 +21,11 @@ from selfcorrect.storage.runs.tracking import TrackedRun
 SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 
 
-STUDY = make_motion_study(PRESETS["demo"], "demo")
-PRESENTATION = present_motion(STUDY, PRESETS["demo"], "demo")
+STUDY = make_motion_study(PRESETS["demo"], "demo", page=make_motion_page(PRESETS["demo"], "demo"))
 
 
 def describe_run(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:
-    return arm_run(STUDY, PRESENTATION, SeedRun("patch-mixer", seed, folder), arm)
+    return arm_run(STUDY, SeedRun("patch-mixer", seed, folder), arm)
 
 
 def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
@@ -56,7 +55,6 @@ def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_pa
         run = SeedRun("patch-mixer", 0, tmp_path / "run")
         tracked = arm_run(
             STUDY,
-            PRESENTATION,
             run,
             ArmSettings("augment:0.5"),
             [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}],

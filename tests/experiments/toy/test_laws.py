@@ -136,7 +136,7 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     result = run.result
     assert not list_unfinished(run.study, run.toy, tmp_path)
     for task in run.study.tasks:
-        names = [arm.name for arm in run.study.arms(task)]
+        names = [arm.key for arm in run.study.arms(task)]
         assert len({*names}) == len(names)
     for column in toy.columns:
         assert any(column.key in table for table in curves.values()), column.title

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.studies.figures import draw
-from selfcorrect.experiments.studies.report import Cell, Page, PageRow, Section, Table, render_page
+from selfcorrect.experiments.studies.report import Cell, PageRow, Section, Table, render_page
 from selfcorrect.experiments.studies.results import Line, Panel
 
 HOSTILE = (
@@ -37,16 +37,9 @@ def view_page(name: str) -> Seen:
     figure = draw(Panel(name, name, name, np.arange(3.0), [Line(name, np.ones((2, 3)))], caveat=name))
     section = Section(name, name, Table("table", name, [name], [PageRow(name, [Cell(name)])]), [figure])
     seen = Seen()
-    page = Page(
-        title=name,
-        subtitle=name,
-        answer=name,
-        warnings=[name],
-        sections=[section],
-        facts={name: name},
-        notes=[name],
-    )
-    seen.feed(render_page(page))
+    answer = Section(text=name, style="answer")
+    warning = Section(text=name, style="warning")
+    seen.feed(render_page(name, [answer, warning, section, Section(name, name, facts={name: name}, caption=name)]))
     return seen
 
 

@@ -19,7 +19,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
 from selfcorrect.experiments.motion.settings import MotionSettings, PublishedModel
-from selfcorrect.experiments.motion.task import JudgedTask, MotionData
+from selfcorrect.experiments.motion.task import MotionData, MotionTask
 from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.acceleration import Acceleration
@@ -66,7 +66,7 @@ class PublishedParts:
         progress: Progress,
         training_steps: int,
         acceleration: Acceleration,
-    ) -> JudgedTask:
+    ) -> MotionTask:
         """Return the loop's task on a device.
 
         Args:
@@ -85,7 +85,7 @@ class PublishedParts:
             acceleration=acceleration,
         )
         field = replace(self.field, evaluator=self.field.evaluator.on_device(place))
-        return JudgedTask(
+        return MotionTask(
             model=model,
             real=self.real,
             evaluate=partial(_evaluate, self, field),
