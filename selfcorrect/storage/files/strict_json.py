@@ -22,6 +22,8 @@ MAX_DEPTH = 100
 _BYTES_PER_MARK = {"{": 184, "[": 56, ",": 40, ":": 64}
 """Approximate memory of an object, a list, and the value after a comma or a colon."""
 
+_TYPE_WORDS = {float: "number", int: "whole number", str: "text", bool: "boolean", Path: "path"}
+
 _Kind = TypeVar("_Kind")
 
 
@@ -171,10 +173,17 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
     raise InputError(f"{where}: expected {_describe_type(kind)}, got {_shorten_value(value)}")
 
 
-def _describe_type(kind: Any) -> str:
-    if get_origin(kind) in (list, tuple):
-        return f"a list of {_describe_type(get_args(kind)[0])}"
-    return getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind).replace("typing.", "")
+def _describe_type(kind: Any, ending: str = "") -> str:
+    """Return what a value of a type is in a file, such as "list of numbers"; ending: "s" for several."""
+    inner = get_args(kind)
+    origin = get_origin(kind)
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin in (list, tuple):
+        return f"list{ending} of {_describe_type(inner[0], 's')}"
+    if origin in (dict, Mapping):
+        return f"object{ending} of {_describe_type(inner[1], 's')}"
+    return _TYPE_WORDS.get(kind, "object") + ending
 
 
 def _shorten_value(value: object) -> str:
