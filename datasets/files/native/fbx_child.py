@@ -1,7 +1,6 @@
 """The child process that reads FBX files with ufbx: run as a script, by its path, with nothing else imported.
 
-It answers lines of JSON on standard input; see `ChildReader`. It ends with its parent: at once, even in native code, on
-systems that signal the end of a pipe, and otherwise after the request.
+It answers a request in JSON on standard input; see `ask_reader`.
 """
 
 import json
@@ -11,15 +10,10 @@ import stat
 import struct
 import sys
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import ufbx
-
-_HEAD = struct.Struct("<QQQ")
-"""Start of an answer: number of the request, bytes of JSON, and 64-bit floats that follow."""
 
 _MOST_NODES = 200_000
 """Nodes of a scene that are described, at most."""
@@ -37,62 +31,36 @@ class Scene:
     stacks: list[Any]
 
 
-def answer_requests(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer every line of JSON until the input ends."""
-    scene: Scene | None = None
-    for line in requests:
-        request = json.loads(line)  # noqa: TID251 - of the parent
-        values = array("d")
-        answer: dict[str, Any] = {}
-        try:
-            with _ending_with_parent(requests):
-                if "open" in request:
-                    _limit_memory(request["memory_bytes"])
-                    scene = _load_scene(request["open"])
-                    answer, values = _describe_scene(scene)
-                elif "stack" in request and scene is not None:
-                    values = _evaluate(scene, request)
-                else:
-                    scene = None
-        except MemoryError:
-            answer = {"error": "it takes too much memory"}
-            values = array("d")
-        except Exception as error:  # a bad file stops no other
-            answer = {"error": f"{error}" or type(error).__name__}
-            values = array("d")
-        text = json.dumps(answer).encode()
-        answers.write(_HEAD.pack(request["number"], len(text), len(values)) + text + values.tobytes())
-        answers.flush()
+_LOADED: list[Scene] = []
+"""Scenes, which are not freed: ufbx frees one node inside the other, and crashes if there are many."""
 
 
-@contextmanager
-def _ending_with_parent(requests: BinaryIO) -> Iterator[None]:
-    """Let the system end this process when its parent ends, which during a request is all that the pipe can signal."""
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-    import select
-
-    flags = fcntl.fcntl(requests, fcntl.F_GETFL)
-    fcntl.fcntl(requests, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(requests, fcntl.F_SETFL, flags | os.O_ASYNC)
+def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
+    """Return JSON and numbers about a file: its nodes and animation stacks, or where some nodes are in the stacks."""
     try:
-        if select.select([requests], [], [], 0)[0]:  # the parent ended before
-            raise SystemExit
-        yield
-    finally:
-        fcntl.fcntl(requests, fcntl.F_SETFL, flags)
+        _limit_work(request["memory_bytes"], request["processor_s"])
+        scene = _load_scene(request["path"])
+        _LOADED.append(scene)
+        if "stacks" in request:
+            return {}, _evaluate(scene, request)
+        return _describe_scene(scene)
+    except MemoryError:
+        return {"error": "it takes too much memory"}, array("d")
+    except Exception as error:  # a sentence for the parent
+        return {"error": f"{error}" or type(error).__name__}, array("d")
 
 
-def _limit_memory(memory_bytes: int) -> None:
+def _limit_work(memory_bytes: int, processor_s: float) -> None:
+    """Limit memory, and the time after which a process ends whose parent can no longer end it."""
     if sys.platform == "win32":
         return
     import resource
 
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or memory_bytes < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, hard))
+    limits = ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, int(processor_s) + 1))
+    for kind, limit in limits:
+        _, hard = resource.getrlimit(kind)
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(kind, (limit, hard))
 
 
 def _load_scene(path: str) -> Scene:
@@ -137,22 +105,25 @@ def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
 
 
 def _evaluate(scene: Scene, request: dict[str, Any]) -> array:
-    """Return translation, rotation and scale (10 numbers) of some nodes in every frame of a stack, node by node."""
-    stack = scene.stacks[request["stack"]]
-    animation = stack.anim
+    """Return translation, rotation and scale (10 numbers) of some nodes in every frame of stacks, node by node."""
     values = array("d")
-    for index in request["nodes"]:
-        for frame in range(request["frames"]):
-            time_s = stack.time_begin + frame / request["fps"]
-            transform = ufbx.evaluate_transform(animation, scene.nodes[index], time_s)
-            values.extend((*transform.translation, *transform.rotation, *transform.scale))
+    for stack_index, frames in request["stacks"]:
+        stack = scene.stacks[stack_index]
+        animation = stack.anim
+        for node_index in request["nodes"]:
+            node = scene.nodes[node_index]
+            for frame in range(frames):
+                transform = ufbx.evaluate_transform(animation, node, stack.time_begin + frame / request["fps"])
+                values.extend((*transform.translation, *transform.rotation, *transform.scale))
     return values
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides when it ends
-    if hasattr(signal, "SIGIO"):
-        signal.signal(signal.SIGIO, signal.SIG_DFL)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what native code prints is no answer
-    answer_requests(sys.stdin.buffer, answers)
+    facts, values = answer(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
+    text = json.dumps(facts).encode()
+    answers.write(struct.pack("<Q", len(text)) + text + values.tobytes())
+    answers.flush()
+    os._exit(0)

@@ -17,7 +17,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, OTHER_SKELETONS, MotionFile, check_size
-from ..native.child_process import ChildFile, ChildReader
+from ..native.child_process import ask_reader
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
 from . import gltf
@@ -37,17 +37,16 @@ _SAMPLING_S_PER_VALUE = 1e-3
 _LEAST_BODY = 12
 """Bones of other skeletons that are mentioned, at least."""
 
-_READER = ChildReader(Path(__file__).parents[1] / "native" / "fbx_child.py", "FBX")
+_READER = Path(__file__).parents[1] / "native" / "fbx_child.py"
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """An animation stack, and the clock by which it is sampled."""
+    """An animation stack, and the number of frames in which it is sampled."""
 
     index: int
     name: str
     frames: int
-    fps: float
 
 
 def open_fbx(path: Path, reading: Reading) -> MotionFile:
@@ -59,31 +58,28 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         if find_spec("ufbx") is None:
             raise ImportError("there is no module ufbx", name="ufbx")
     opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
-    with _READER.open(path, opening_s) as scene:
-        facts, values = scene.open()
-        parents = facts["parents"]
-        are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
-        bones = [index for index, is_joint in enumerate(are_joints) if is_joint]
-        tree, left_out = _find_tree(path, bones, parents, facts["names"])
-        fps, sampling_note = sampling_rate(float(facts["fps"]) or SAMPLED_FPS)
-        stacks = []
-        for index, (name, start_s, stop_s) in enumerate(facts["stacks"]):
-            if stop_s > start_s:
-                stacks.append(_Stack(index, name, frame_count(stop_s - start_s, fps), fps))
-        if not tree or not stacks:
-            raise InputError(f"{path}: holds no animation of a skeleton")
-        rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
-        sizes = [(stack.frames, len(tree)) for stack in stacks]
-        check_size(path, sizes, bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
-        values_count = sum(stack.frames for stack in stacks) * len(tree)
-        scene.allow(_SAMPLING_S + _SAMPLING_S_PER_VALUE * values_count)
-        animations = []
-        for stack in stacks:
-            tracks = _sample_stack(scene, rig, stack)
-            stack_rig = rig.scaled_by(tracks)
-            motion = replace(motion_of(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
-            animations.append(read_animation(stack_rig, motion, tracks, reading, reading.metres_per_unit))
-        meshes = int(facts["meshes"])
+    facts, values = ask_reader(_READER, "FBX", path, {}, opening_s)
+    parents = facts["parents"]
+    are_joints = facts["are_bones"] if any(facts["are_bones"]) else facts["are_empty"]
+    bones = [index for index, is_joint in enumerate(are_joints) if is_joint]
+    tree, left_out = _find_tree(path, bones, parents, facts["names"])
+    fps, sampling_note = sampling_rate(float(facts["fps"]) or SAMPLED_FPS)
+    stacks = []
+    for index, (name, start_s, stop_s) in enumerate(facts["stacks"]):
+        if stop_s > start_s:
+            stacks.append(_Stack(index, name, frame_count(stop_s - start_s, fps)))
+    if not tree or not stacks:
+        raise InputError(f"{path}: holds no animation of a skeleton")
+    rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
+    sizes = [(stack.frames, len(tree)) for stack in stacks]
+    check_size(path, sizes, bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
+    animations = []
+    for stack, poses in zip(stacks, _sample(path, rig, stacks, fps, opening_s), strict=True):
+        tracks = _find_tracks(path, rig, poses)
+        stack_rig = rig.scaled_by(tracks)
+        motion = replace(motion_of(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
+        animations.append(read_animation(stack_rig, motion, tracks, reading, reading.metres_per_unit))
+    meshes = int(facts["meshes"])
     notes = [*filter(None, [sampling_note]), *left_out]
     if meshes:
         notes.append("meshes of FBX files are not written")
@@ -143,17 +139,24 @@ def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Se
     return Rig.from_tree(tree, parents, joint_names, joint_rest)
 
 
-def _sample_stack(scene: ChildFile, rig: Rig, stack: _Stack) -> Tracks:
-    """Return what moves in an animation stack."""
-    request = {"stack": stack.index, "nodes": rig.nodes, "frames": stack.frames, "fps": stack.fps}
-    _, values = scene.ask(request)
-    poses = values.reshape(len(rig.nodes), stack.frames, 10)
+def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_s: float) -> list[np.ndarray]:
+    """Return translation, rotation and scale (J, T, 10) of a rig's nodes in each animation stack."""
+    request = {"stacks": [(stack.index, stack.frames) for stack in stacks], "nodes": rig.nodes, "fps": fps}
+    sizes = [10 * len(rig.nodes) * stack.frames for stack in stacks]
+    sampling_s = _SAMPLING_S + _SAMPLING_S_PER_VALUE * sum(sizes) / 10
+    _, values = ask_reader(_READER, "FBX", path, request, opening_s + sampling_s)
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    return [part.reshape(len(rig.nodes), -1, 10) for part in parts]
+
+
+def _find_tracks(path: Path, rig: Rig, poses: np.ndarray) -> Tracks:
+    """Return what moves among translation, rotation and scale (J, T, 10) of a rig's nodes."""
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):
         is_sound = (np.abs(poses[joint]) <= LARGEST).all(axis=1)
         if not is_sound.all():
             frame = int(is_sound.argmin())
-            raise InputError(f"{scene.path}: {name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
+            raise InputError(f"{path}: {name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
         translation = poses[joint, :, :3]
         rotation = poses[joint, :, 3:7]
         scale = poses[joint, :, 7:]

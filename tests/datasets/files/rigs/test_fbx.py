@@ -11,7 +11,7 @@ from fbx_text import _curve, write_fbx
 from helpers import smpl_joints_m
 
 import selfcorrect as sc
-from selfcorrect.datasets.files.native.child_process import ChildReader
+from selfcorrect.datasets.files.native.child_process import ask_reader
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import fbx
 from selfcorrect.experiments.cli import main
@@ -140,17 +140,10 @@ def test_a_file_that_crashes_its_reader_ends_no_other(
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs limits of memory as Linux has them")
 def test_a_reader_that_fills_the_memory_is_refused_it(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker)
-    child = Path(fbx.__file__).parents[1] / "native" / "fbx_child.py"
-    (tmp_path / "child.py").write_text(child.read_text().replace("content = file.read()", "content = bytes(2**33)"))
-    reader = ChildReader(tmp_path / "child.py", "FBX")
-    try:
-        with (
-            pytest.raises(sc.InputError, match="it takes too much memory"),
-            reader.open(tmp_path / "a.fbx", 20.0) as file,
-        ):
-            file.open()
-    finally:
-        reader.stop()
+    child = fbx._READER.read_text().replace("content = file.read()", "content = bytes(2**33)")
+    (tmp_path / "child.py").write_text(child)
+    with pytest.raises(sc.InputError, match="it takes too much memory"):
+        ask_reader(tmp_path / "child.py", "FBX", tmp_path / "a.fbx", {}, 20.0)
 
 
 def test_every_stack_is_a_motion_with_its_name(walker: sc.Motion, tmp_path: Path) -> None:
