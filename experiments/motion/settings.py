@@ -307,7 +307,7 @@ def _encode_infinity(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Options for running an experiment. Only `device` and `accelerated` change results, as another machine does."""
+    """Options for running an experiment. Only `device` changes results, as another machine does."""
 
     corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None
     """Seconds after which a call of your own corrector, for a motion or a batch, ends the run."""
@@ -324,9 +324,6 @@ class RunOptions:
     """Do damaged generations again; `selfcorrect verify` finds them."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, …"""
-    accelerated: bool = False
-    """For GPUs: bfloat16, a compiled network, data on the device, divergence looked for every 50 steps. Changes results
-    as another device does. For several GPUs, on which a batch is shared, see docs/scale.md."""
 
     def __post_init__(self) -> None:
         if self.corrector_timeout_s is not None and not 0 < self.corrector_timeout_s < 1e6:

@@ -19,7 +19,6 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.identity import Identity, identity_of
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.diffusion.acceleration import EXACT, FAST
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.diffusion.presets import preset
@@ -110,7 +109,6 @@ def make_motion_task(
         device=options.device,
         progress=progress,
         training_steps=(settings.steps if has_first else settings.initial_steps)[run.task],
-        acceleration=FAST if options.accelerated else EXACT,
     )
 
 
@@ -141,13 +139,12 @@ def _describe_job(
     task: Task,
     loop_arm: Arm | None,
 ) -> Mapping[str, object]:
-    config = {
+    return {
         "arm": "first generation" if arm is None else arm.key,
         "seed": run.seed,
         "experiment": settings.arm_settings(run.task),
         "device": options.device,
     }
-    return {**config, "accelerated": True} if options.accelerated else config
 
 
 def _identify_data(run: SeedRun, task: Task) -> dict[str, Identity]:

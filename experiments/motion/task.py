@@ -20,7 +20,6 @@ from selfcorrect.datasets.windows import Split, Windows, split_sources, split_wi
 from selfcorrect.loop.ancestry import novelty
 from selfcorrect.loop.policy import FreshSource, fresh_blocks, parse_policy
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.models.diffusion.acceleration import EXACT, Acceleration
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.diffusion.presets import preset
@@ -109,9 +108,7 @@ class GeneratorParts(Protocol):
     @property
     def evaluator(self) -> MotionEvaluator: ...
 
-    def make_task(
-        self, initial_steps: int, device: str, progress: Progress, training_steps: int, acceleration: Acceleration
-    ) -> MotionTask:
+    def make_task(self, initial_steps: int, device: str, progress: Progress, training_steps: int) -> MotionTask:
         """Return the loop's task on a device, which reports steps of `training_steps` to `progress`."""
         ...
 
@@ -219,7 +216,6 @@ def motion_task(
     device: str = "cpu",
     progress: Progress = silent,
     training_steps: int = 0,
-    acceleration: Acceleration = EXACT,
 ) -> MotionTask:
     """Return the task that the arms of a denoiser and seed share.
 
@@ -229,7 +225,7 @@ def motion_task(
     initial_steps = settings.initial_steps[denoiser]
     if settings.published.mdm:
         parts = _load_published(settings, seed_stream)
-        return parts.make_task(initial_steps, device, progress, training_steps, acceleration)
+        return parts.make_task(initial_steps, device, progress, training_steps)
     data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
     evaluator = motion_evaluator(settings, seed_stream)
@@ -244,7 +240,6 @@ def motion_task(
         device=choose_device(device),
         on_training_step=lambda step: progress("train", step, training_steps),
         on_sampling_step=lambda step: progress("sample", step, config.sampling_steps),
-        acceleration=acceleration,
     )
     captions = caption_judge(settings, seed_stream)
     fresh = as_samples(data.fresh, codec)

@@ -67,31 +67,6 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
     update(optimiser, loss)
 
 
-class DivergenceCheck:
-    """Notices losses that are not finite, once in several steps: asking a device waits for all its pending work."""
-
-    def __init__(self, interval: int, steps: int, advice: str) -> None:
-        self._interval = interval
-        self._steps = steps
-        self._advice = advice
-        self._first = 0
-        self._diverged = torch.tensor(False)
-
-    def see(self, loss: Tensor, step: int) -> None:
-        """Record the loss of the 0-based `step`; TrainingDivergedError names the steps that it may have been."""
-        self._diverged = self._diverged.to(loss.device, non_blocking=True) | ~torch.isfinite(loss.detach())
-        if (step + 1) % self._interval and step + 1 < self._steps:
-            return
-        if self._diverged:
-            when = f"optimiser step {step + 1}{self._advice}"
-            if step > self._first:
-                raise TrainingDivergedError(
-                    f"the training loss became NaN or infinite from {self._first + 1} to {when}"
-                )
-            raise TrainingDivergedError(f"the training loss became {loss.item()} at {when}")
-        self._first = step + 1
-
-
 def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float | None = None) -> None:
     """Take one optimiser step.
 

@@ -18,7 +18,6 @@ from ...core.samples import Samples
 from ..pairs import Pairs
 from ..saving import Saveable
 from ..training import layer_randomness
-from .acceleration import EXACT, Acceleration
 from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
 from .pair_loss import PairLoss
@@ -52,8 +51,7 @@ class MotionDiffusion(Saveable):
 
     A model is a value. `fit` returns another model that continues this model's network, its running average and its
     step count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the
-    network. All random numbers but those inside layers are drawn on the CPU, whatever the device, unless `acceleration`
-    says otherwise.
+    network. All random numbers but those inside layers are drawn on the CPU, whatever the device.
     """
 
     config: DiffusionConfig
@@ -68,7 +66,6 @@ class MotionDiffusion(Saveable):
     steps: int = 0
     network: nn.Module | None = field(default=None, repr=False)
     average: nn.Module | None = field(default=None, repr=False)
-    acceleration: Acceleration = EXACT
     training_loss: float = math.nan
     """Mean loss over the last quarter of the steps of the last fit; no part of the state."""
 
@@ -124,7 +121,6 @@ class MotionDiffusion(Saveable):
                 steps=steps,
                 steps_before=self.steps,
                 on_step=self.on_training_step,
-                acceleration=self.acceleration,
                 loss_of=self.loss,
                 pair_loss=pair_loss,
             )
@@ -141,15 +137,11 @@ class MotionDiffusion(Saveable):
         return mse_loss(predicted, clean)
 
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], NoisyBatch]:
-        """Return a function that draws batches on the CPU, or on the device, to which all samples then move."""
-        place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
-        schedule = NoiseSchedule(self.schedule.alpha_bars.to(place))
-        generator = stream.generator(place)
-        if self.acceleration.draws_on_device:
-            samples = samples_to_device(samples, place)
+        """Return a function that draws batches on the CPU and moves them to the device."""
+        generator = stream.generator()
 
         def draw() -> NoisyBatch:
-            return draw_batch(samples, schedule, self.config, self.classes, generator).to_device(self.device)
+            return draw_batch(samples, self.schedule, self.config, self.classes, generator).to_device(self.device)
 
         return draw
 
@@ -190,6 +182,13 @@ class MotionDiffusion(Saveable):
             raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
         return replace(self, config=replace(self.config, **settings))
 
+    @property
+    def trained(self) -> nn.Module:
+        """The running average of the network; InputError before the first fit."""
+        if self.average is None:
+            raise InputError("this diffusion model is not trained yet: call fit or load_state first")
+        return self.average
+
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         """Predict clean values by the running average, with classifier-free guidance.
 
@@ -200,16 +199,7 @@ class MotionDiffusion(Saveable):
         Returns:
             (N, T, D).
         """
-        if self.average is None:
-            raise InputError("this diffusion model is not trained yet: call fit or load_state first")
-        chunk = self.acceleration.sampling_chunk or max(len(noisy), 1)
-        with self.acceleration.autocast(self.device):
-            parts = [self._guide(*part, time) for part in zip(noisy.split(chunk), labels.split(chunk), strict=True)]
-        return torch.cat(parts).float() if len(parts) > 1 else parts[0].float()
-
-    def _guide(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
-        average = self.average
-        assert average is not None
+        average = self.trained
         scale = self.config.guidance_scale
         if scale == 1:
             return average(noisy, _times(noisy, time), labels)
@@ -270,12 +260,6 @@ class MotionDiffusion(Saveable):
             raise InputError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
         if not samples.weights.sum() > 0:
             raise InputError("training needs at least one sample with a positive weight")
-
-
-def samples_to_device(samples: Samples, device: torch.device) -> Samples:
-    """Return the samples with float32 values, labels and weights on a device."""
-    values = samples.values.float().to(device)
-    return Samples(values, samples.labels.to(device), samples.provenance, samples.weights.to(device))
 
 
 def _times(values: Tensor, time: int) -> Tensor:

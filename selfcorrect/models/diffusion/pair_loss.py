@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from ..pairs import Pairs
-from .acceleration import Acceleration
 from .config import DiffusionConfig
 from .schedule import NoiseSchedule
 
@@ -29,7 +28,7 @@ class PairLoss:
     """Random numbers, on the CPU."""
     device: torch.device
 
-    def compute(self, network: Callable[..., Tensor], acceleration: Acceleration) -> Tensor:
+    def compute(self, network: Callable[..., Tensor]) -> Tensor:
         """Return the loss of the network on a batch of pairs, drawn with replacement."""
         pairs = self.pairs
         size = self.config.batch_size
@@ -44,11 +43,10 @@ class PairLoss:
         noisy = self.schedule.add_noise(clean, noise, times).to(self.device)
         inputs = (noisy, times.to(self.device), labels)
         clean = clean.to(self.device)
-        with acceleration.autocast(self.device):
-            predicted = network(*inputs)
-            with torch.no_grad():
-                predicted_before = self.reference(*inputs)
-        changes = _errors(predicted.float(), clean) - _errors(predicted_before.float(), clean)
+        predicted = network(*inputs)
+        with torch.no_grad():
+            predicted_before = self.reference(*inputs)
+        changes = _errors(predicted, clean) - _errors(predicted_before, clean)
         of_winners, of_losers = changes.chunk(2)
         return pairs.preference_loss(of_winners - of_losers)
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from ...core.errors import TrainingDivergedError
 from ...core.samples import Samples
-from ..training import DivergenceCheck, draw_rows, follow, mean_late_loss, update
-from .acceleration import EXACT, Acceleration
+from ..training import draw_rows, follow, mean_late_loss, update
 from .config import DiffusionConfig
 from .pair_loss import PairLoss
 from .schedule import NoiseSchedule
@@ -39,7 +39,6 @@ def train(
     steps: int,
     steps_before: int,
     on_step: Callable[[int], None] | None,
-    acceleration: Acceleration = EXACT,
     loss_of: Callable[[Tensor, Tensor], Tensor] = mse_loss,
     pair_loss: PairLoss | None = None,
 ) -> float:
@@ -62,13 +61,7 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=peak, betas=(0.9, config.adam_beta2), weight_decay=config.weight_decay, fused=True
     )
-    advice = (
-        f" of {steps} ({steps_before} before them); lower the learning rate (peak {peak}) or check the training data"
-    )
     network.train()
-    if acceleration.compiled:
-        network.compile()
-    check = DivergenceCheck(acceleration.check_every, steps, advice)
     averages = list(average.parameters())  # once, because a walk through modules is slow
     parameters = list(network.parameters())
     losses: list[Tensor] = []
@@ -76,13 +69,15 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = peak * learning_rate_factor(step, steps, config)
         batch = draw()
-        with acceleration.autocast(batch.clean.device):
-            predicted = network(batch.noisy, batch.times, batch.labels)
-        loss = loss_of(predicted.float(), batch.clean)
-        check.see(loss, step)
+        loss = loss_of(network(batch.noisy, batch.times, batch.labels), batch.clean)
+        if not torch.isfinite(loss):
+            raise TrainingDivergedError(
+                f"the training loss became {loss.item()} at optimiser step {step + 1} of {steps} ({steps_before} "
+                f"before them); lower the learning rate (peak {peak}) or check the training data"
+            )
         losses.append(loss.detach())
         if pair_loss is not None:
-            loss = loss + pair_loss.compute(network, acceleration)
+            loss = loss + pair_loss.compute(network)
         update(optimiser, loss, config.gradient_norm)
         follow(averages, parameters, steps_before + step + 1, config.ema_decay)
         if on_step:
@@ -93,20 +88,13 @@ def train(
 def draw_batch(
     samples: Samples, schedule: NoiseSchedule, config: DiffusionConfig, null_label: int, generator: torch.Generator
 ) -> NoisyBatch:
-    """Return a batch on the generator's device.
-
-    Samples are drawn by weight, times uniformly, and labels are hidden at the rate `label_dropout`.
-
-    Args:
-        samples: The training set, on the generator's device.
-    """
+    """Return a batch: samples are drawn by weight, times uniformly, and labels hidden at the rate `label_dropout`."""
     size = config.batch_size
-    device = generator.device
     rows = draw_rows(samples, size, generator)
-    times = torch.randint(len(schedule), (size,), generator=generator, device=device)
-    hidden = torch.rand(size, generator=generator, device=device) < config.label_dropout
+    times = torch.randint(len(schedule), (size,), generator=generator)
+    hidden = torch.rand(size, generator=generator) < config.label_dropout
     clean = samples.rows(rows).float()
-    noise = torch.randn(clean.shape, generator=generator, device=device)
+    noise = torch.randn(clean.shape, generator=generator)
     labels = samples.labels[rows].masked_fill(hidden, null_label)
     return NoisyBatch(schedule.add_noise(clean, noise, times), times, labels, clean)
 

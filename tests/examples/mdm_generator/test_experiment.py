@@ -22,7 +22,6 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
-from selfcorrect.models.diffusion.acceleration import EXACT
 from selfcorrect.motion.measures.metrics import FIELD
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE
@@ -108,7 +107,7 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     )
     assert isinstance(command, MotionCommand)
     parts = load_parts(command.complete(), streams(0))
-    task = parts.make_task(0, "cpu", silent, 0, EXACT)
+    task = parts.make_task(0, "cpu", silent, 0)
     model = task.model.fit(task.real, 0, streams(0))
     real = task.real
     assert torch.equal(measure_lengths(model.sample(real.labels, streams(1))), measure_lengths(real.values))

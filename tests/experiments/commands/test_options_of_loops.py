@@ -32,7 +32,7 @@ VALUES: dict[type, dict[str, object]] = {
         "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",), "ratings": FILE, "mdm": "a.bvh",
         "evaluator": "a.bvh", "clip": "c", "repetitions": 3, "engine": "mujoco", "out": Path("elsewhere"),
         "dry_run": True, "workers": 3, "runner": "here", "corrector_timeout_s": 5.0, "corrector_in_process": True,
-        "accept_changed": True, "keep": "needed", "repair": True, "device": "cpu", "accelerated": True,
+        "accept_changed": True, "keep": "needed", "repair": True, "device": "cpu",
     },
     CompareCommand: TRACKING | CLUSTER | {
         "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4, "epochs": 2.0,

@@ -9,14 +9,13 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings import RunOptions
 
-LINE = "--corrector-in-process --accept-changed --keep needed --repair --accelerated --device cpu"
+LINE = "--corrector-in-process --accept-changed --keep needed --repair --device cpu"
 SAME = RunOptions(
     corrector_in_process=True,
     accept_changed=True,
     keep="needed",
     repair=True,
     device="cpu",
-    accelerated=True,
 )
 
 

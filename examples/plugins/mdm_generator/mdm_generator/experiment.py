@@ -22,7 +22,6 @@ from selfcorrect.experiments.motion.settings import MotionSettings, PublishedMod
 from selfcorrect.experiments.motion.task import MotionData, MotionTask
 from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate
-from selfcorrect.models.diffusion.acceleration import Acceleration
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.runtime.progress import Progress
@@ -65,7 +64,6 @@ class PublishedParts:
         device: str,
         progress: Progress,
         training_steps: int,
-        acceleration: Acceleration,
     ) -> MotionTask:
         """Return the loop's task on a device.
 
@@ -74,7 +72,6 @@ class PublishedParts:
             device: Name of the device.
             progress: Called with the steps that are done.
             training_steps: Number of steps for `progress`.
-            acceleration: Acceleration of the model.
         """
         place = choose_device(device)
         model = self.checkpoint.model(self.prompts, place).with_sampling(guidance_scale=GUIDANCE)
@@ -82,7 +79,6 @@ class PublishedParts:
             model,
             on_training_step=lambda step: progress("train", step, training_steps),
             on_sampling_step=lambda step: progress("sample", step, model.config.sampling_steps),
-            acceleration=acceleration,
         )
         field = replace(self.field, evaluator=self.field.evaluator.on_device(place))
         return MotionTask(

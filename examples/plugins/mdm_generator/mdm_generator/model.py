@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.model import MotionDiffusion, samples_to_device
+from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
 from selfcorrect.models.diffusion.training import NoisyBatch, draw_batch
 from selfcorrect.models.pairs import Pairs
@@ -115,17 +115,13 @@ class MdmDiffusion(MotionDiffusion):
         return zero_padding(values, self._prompts.lengths[self._prompts.first[labels]])
 
     def _draws(self, samples: Samples, stream: Stream) -> Callable[[], NoisyBatch]:
-        place = self.device if self.acceleration.draws_on_device else torch.device("cpu")
-        if place.type != "cpu":
-            samples = samples_to_device(samples, place)
-        schedule = NoiseSchedule(self.schedule.alpha_bars.to(place))
-        generator = stream.generator(place)
-        first = self._prompts.first.to(place)
+        generator = stream.generator()
+        first = self._prompts.first
         all_seen = replace(self.config, label_dropout=0.0, guidance_scale=1.0)  # captions are hidden below
 
         def draw() -> NoisyBatch:
-            batch = draw_batch(samples, schedule, all_seen, self.classes, generator)
-            draws = torch.rand((2, len(batch.labels)), generator=generator, device=place)
+            batch = draw_batch(samples, self.schedule, all_seen, self.classes, generator)
+            draws = torch.rand((2, len(batch.labels)), generator=generator)
             counts = first[batch.labels + 1] - first[batch.labels]
             rows = first[batch.labels] + (draws[0] * counts).long()
             rows = rows + int(first[-1]) * (draws[1] < self.config.label_dropout)
@@ -133,9 +129,9 @@ class MdmDiffusion(MotionDiffusion):
 
         return draw
 
-    def _guide(self, noisy: Tensor, labels: Tensor, time: int) -> Tensor:
-        average = self.average
-        assert average is not None
+    def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
+        """Predict clean values by the running average, with guidance between a prompt and no prompt."""
+        average = self.trained
         scale = self.config.guidance_scale
         first = self._prompts.first.to(labels.device)
         rows = first[labels]
