@@ -15,7 +15,6 @@ from types import ModuleType
 from zipfile import ZipFile
 
 import pytest
-from packaging.requirements import Requirement
 
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -91,37 +90,6 @@ def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> No
     everything = {requirement.name for requirement in wheels.list_requirements(project, "all")}
     assert {"torch", "pybullet", "smplx", "wandb"} <= everything
     assert {"numpy", "scipy", "mujoco"} <= base
-
-
-def test_requirements_count_where_their_markers_say() -> None:
-    wheels = tool("check_wheels")
-    targets = {system.name: wheels.Target("3.13", system) for system in wheels.SYSTEMS}
-    colorama = Requirement("colorama; sys_platform == 'win32'")
-    assert [name for name, target in targets.items() if target.wants(colorama)] == ["windows"]
-    assert not any(target.wants(Requirement("pybullet; python_version < '3.12'")) for target in targets.values())
-    assert all(target.wants(Requirement("numpy")) for target in targets.values())
-    tqdm = {"metadata": {"name": "tqdm", "requires_dist": [str(colorama), "pytest; extra == 'dev'"]}}
-    assert wheels.find_unmet([tqdm], targets["windows"]) == {"colorama"}
-    assert wheels.find_unmet([tqdm, {"metadata": {"name": "Colorama"}}], targets["windows"]) == set()
-    assert wheels.find_unmet([tqdm], targets["linux"]) == set()
-
-
-def test_what_has_no_wheel_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    wheels = tool("check_wheels")
-    target = wheels.Target("3.13", wheels.SYSTEMS[0])
-
-    def pip(*words: str) -> subprocess.CompletedProcess[str]:
-        if words[0] == "index":
-            return subprocess.CompletedProcess(words, 0, "torch (2.5.1)\nAvailable versions: 2.5.1, 2.4.0\n", "")
-        return subprocess.CompletedProcess(words, 1, "", "ERROR: No matching distribution found for madeup")
-
-    monkeypatch.setattr(wheels, "_pip", pip)
-    problems = wheels.find_problems([Requirement("torch>=2.6"), Requirement("madeup")], target)
-    assert problems == [
-        "Python 3.13 on linux: no wheel of torch>=2.6",
-        "Python 3.13 on linux: ERROR: No matching distribution found for madeup",
-    ]
-    assert wheels.has_wheel(Requirement("torch>=2.5"), target)
 
 
 @pytest.mark.parametrize(

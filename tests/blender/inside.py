@@ -138,13 +138,6 @@ def case_the_result_is_that_of_the_command_line():
     bpy.ops.export_anim.bvh(filepath=str(RESULTS.with_name("exported.bvh")), global_scale=100, rotate_mode="NATIVE")
 
 
-def case_a_noisy_clip_comes_out_as_on_the_command_line():
-    rig = fresh("", CLIP.with_name("spoiled.bvh"))
-    correct(rig)
-    theirs = import_clip(CLIP.parent / "corrected-noisy" / "spoiled.bvh")
-    assert_same(read_worlds(rig, range(1, 110)), read_worlds(theirs, range(1, 110)), apart_m=2e-3, degrees=0.5)
-
-
 def pair_worlds(rig, second_rig, frames):
     """Return, bone by bone, the world matrices of two rigs."""
     worlds = read_worlds(rig, frames)
@@ -191,14 +184,6 @@ def case_a_correction_is_what_the_program_says():
     knee = 'pose.bones["left_knee"].rotation_euler'
     hips = 'pose.bones["pelvis"].location'
     assert changed - {'pose.bones["pelvis"].rotation_euler'} == {knee, hips}
-
-
-def case_bones_may_be_named_like_the_words_of_the_file():
-    rig = fresh()
-    rig.data.bones["spine2"].name = "the MOTION of JOINT"
-    before = read_worlds(rig)
-    correct(rig)
-    assert_same(lift(before), read_worlds(rig))
 
 
 def case_armatures_may_be_scaled_turned_parented_and_constrained():
@@ -669,21 +654,6 @@ def case_what_is_drawn_exists():
     module("work").Running.title = ""
 
 
-def case_the_list_fits_a_narrow_sidebar():
-    """No line is longer than the default sidebar is wide, and a row of the list has two short columns."""
-    rig = fresh("", CLIP.with_name("spoiled.bvh"))
-    bpy.ops.selfcorrect.check(floor_mode="ZERO")
-    panels = module("panels")
-    for row in bpy.context.scene.selfcorrect_findings:
-        layout = Labels()
-        shown = layout.texts
-        panels.SELFCORRECT_UL_findings.draw_item(None, bpy.context, layout, rig, row, 0, rig, "")
-        assert len(shown) == 2
-        assert len(shown[0]) <= 18
-        assert len(shown[1]) <= 9
-        assert all(len(line) <= 32 for line in panels.wrap_text(row.sentence, bpy.context))
-
-
 def case_errors_are_one_sentence_and_the_log_is_there():
     rig = fresh("crash")
     run = bpy.ops.selfcorrect.correct
@@ -797,16 +767,6 @@ def case_other_modifiers_of_curves_are_baked_with_a_warning():
     assert "the modifiers of curves (Noise) are baked into the keys, and do nothing beyond them" in warnings()
 
 
-def case_armatures_disabled_in_viewports_are_read_as_they_move():
-    rig = fresh()
-    before = read_worlds(rig)
-    rig.hide_viewport = True
-    correct(rig)
-    assert rig.hide_viewport
-    rig.hide_viewport = False
-    assert_same(lift(before), read_worlds(rig))
-
-
 def add_action(rig: bpy.types.Object) -> None:
     """Put the rig's action into an NLA strip, and let it play another one that is added."""
     data = rig.animation_data
@@ -866,23 +826,6 @@ def case_a_slot_has_its_own_range():
     assert (frames[0], frames[-1]) == (1, 39)
 
 
-def case_poses_do_not_pop_at_the_edges_of_a_preview_range():
-    rig = fresh("", CLIP.with_name("spoiled.bvh"))
-    scene = bpy.context.scene
-    scene.use_preview_range = True
-    scene.frame_preview_start = 40
-    scene.frame_preview_end = 80
-    frames = range(36, 86)
-    before = read_worlds(rig, frames)
-    correct(rig, kinematic=True, extent="SCENE")
-    after = read_worlds(rig, frames)
-    moved = np.stack([after[name][:, :3, 3] - before[name][:, :3, 3] for name in before], axis=1)
-    steps = np.linalg.norm(np.diff(moved, axis=0), axis=-1).max(axis=1)
-    assert np.linalg.norm(moved, axis=-1).max() > 0.02, "the range is corrected"
-    assert np.abs(moved[[0, 1, 2, 3, -4, -3, -2, -1]]).max() < 1e-4, "what lies outside stays"
-    assert steps[[3, 4, 44, 45]].max() < 0.01, "it begins and ends softly"
-
-
 def case_contacts_on_a_library_override_are_there_after_loading():
     fresh("contacts")
     library = str(RESULTS.with_name("over.blend"))
@@ -906,19 +849,6 @@ def case_contacts_on_a_library_override_are_there_after_loading():
     bpy.context.view_layer.objects.active = rig
     bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
     assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
-
-
-def case_turning_a_rig_does_not_change_the_result():
-    base = None
-    for turn in (0.0, 1.0, -2.5):
-        rig = fresh("", CLIP.with_name("spoiled.bvh"))
-        rig.rotation_euler, rig.location = (0, 0, turn), (7 * turn, turn, 0)
-        bpy.context.view_layer.update()
-        back = np.array(rig.matrix_world.inverted())
-        correct(rig, kinematic=True)
-        worlds = {name: back @ world for name, world in read_worlds(rig, range(1, 115, 6)).items()}
-        base = base or worlds
-        assert_same(base, worlds, apart_m=5e-4, degrees=0.2)
 
 
 # --- a result that can be edited -------------------------------------------------------------------------------------
@@ -949,16 +879,6 @@ def case_a_layer_has_an_amount_and_leaves_the_action_alone():
         assert_same(before, read_worlds(rig))
         assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
         assert rig.animation_data.action_influence == 0.5
-
-
-def case_contacts_of_a_layer_are_fed_back():
-    rig = fresh("contacts")
-    before = read_worlds(rig)
-    first = correct(rig, result="LAYER")
-    second = correct(rig, result="LAYER", use_contacts=True)
-    assert second != first
-    assert_same(lift(before), read_worlds(rig))
-    assert len(rig.animation_data.nla_tracks) == 1
 
 
 def case_before_and_after_can_be_toggled_and_saved():

@@ -142,15 +142,6 @@ def test_a_file_without_a_loop_is_one_sentence(text: str | None, message: str, t
         ToyCommand((str(tmp_path / "broken_loop.py"),), tmp_path / "run", quick=True).run()
 
 
-def test_two_files_of_one_name_are_one_sentence(tmp_path: Path) -> None:
-    files = [tmp_path / "a" / "same_loop.py", tmp_path / "b" / "same_loop.py"]
-    for file in files:
-        file.parent.mkdir()
-        file.write_text(LOOP)
-    with pytest.raises(SettingError, match="two toy loops are named 'same-loop'"):
-        ToyCommand(tuple(map(str, files)), tmp_path / "run", workers=1).run()
-
-
 # --- models ---
 
 
@@ -178,13 +169,6 @@ def fit_memoriser(**knobs: float) -> object:
     points[:, 0] = torch.tensor([0.0, 1.0, 2.0, 10.0, 20.0])
     samples = Samples.real(points, torch.tensor([0, 0, 0, 1, 1]))
     return replace(load_loop("lineages").Memoriser.create(), **knobs).fit(samples, 0, STREAM)
-
-
-def test_a_memoriser_draws_its_points_evenly_within_the_label() -> None:
-    values = fit_memoriser().sample(LABELS, STREAM)[:, 0]
-    assert set(values[LABELS == 1].tolist()) == {10.0, 20.0}
-    shares = [(values[LABELS == 0] == point).double().mean() for point in (0, 1, 2)]
-    assert shares == pytest.approx([1 / 3] * 3, abs=0.03)
 
 
 def test_the_knobs_of_a_memoriser() -> None:
@@ -235,16 +219,3 @@ def test_training_anew_starts_from_an_untrained_model() -> None:
     anew = make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)
     assert (anew.from_scratch, anew.steps) == (True, 3)
-
-
-def test_windows_are_alike_if_each_character_occurs_as_often() -> None:
-    windows = torch.tensor([[0.0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]])
-    ab, ba, bb = load_loop("text-mechanisms").count_characters(windows, 3)
-    assert torch.equal(ab, ba)
-    assert torch.equal(bb, torch.tensor([0.0, 2, 0]))
-
-
-def test_the_wasserstein_distance_of_a_shift_is_its_length() -> None:
-    points = np.random.default_rng(0).normal(size=(50, 2))
-    shifted = points[::-1] + np.array([3.0, 4.0])
-    assert load_loop("density-ratio").measure_wasserstein(points, shifted) == pytest.approx(5.0)

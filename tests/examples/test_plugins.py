@@ -151,13 +151,6 @@ def test_clips_that_are_wrong_do_not_end_the_others(humanact12: Path) -> None:
     assert not any("internal error" in line for line in complaints)
 
 
-def test_columns_of_other_types_are_one_sentence(humanact12: Path) -> None:
-    for table in ({"poses": 3, "joints3D": [], "y": []}, {"poses": [1], "joints3D": [2, 3], "y": [0]}, {}):
-        (humanact12 / HUMANACT12_FILE).write_bytes(pickle.dumps(table))
-        with pytest.raises(InputError, match=r"humanact12poses\.pkl: expected"):
-            dataset("humanact12").clips(humanact12, allow_pickle=True)
-
-
 def test_uestc_turns_all_views_to_the_front_and_leaves_out_the_moving_camera(uestc: Path) -> None:
     assert catalog.recognise(uestc) is dataset("uestc")
     front, side = read_all(dataset("uestc").clips(uestc, allow_pickle=True))
@@ -177,24 +170,6 @@ def test_uestc_splits_by_subject(uestc: Path) -> None:
         list_clips(uestc, "val", allow_pickle=True)
 
 
-def test_uestc_names_a_line_that_is_no_video(uestc: Path) -> None:
-    (uestc / "info" / "names.txt").write_text("a1_d0_p001_c1_color.avi\nholiday.avi\n")
-    with pytest.raises(InputError, match=r"names\.txt, line 2: expected a name such as .* got 'holiday\.avi'"):
-        dataset("uestc").clips(uestc, allow_pickle=True)
-
-
-def test_uestc_columns_have_shapes(uestc: Path) -> None:
-    (uestc / "info" / "names.txt").write_text("a0_d0_p001_c1_color.avi\n")
-    sound = {"pose": np.zeros((2, 72)), "joints3d": np.zeros((2, 49, 3)), "orig_cam": np.ones((2, 4))}
-    for name, bad in (("pose", np.zeros(72)), ("joints3d", np.zeros((2, 3, 3))), ("orig_cam", np.zeros((2, 4)))):
-        table = {key: [value] for key, value in (sound | {name: bad}).items()}
-        (uestc / UESTC_FILE).write_bytes(pickle.dumps(table))
-        complaints: list[str] = []
-        assert not list(read_all(dataset("uestc").clips(uestc, allow_pickle=True), complaints.append))
-        assert "expected" in complaints[0]
-        assert "internal error" not in complaints[0]
-
-
 def test_babel_cuts_spans_and_keeps_words(babel: Path) -> None:
     complaints: list[str] = []
     motions = list(read_all(dataset("babel").clips(babel), complaints.append))
@@ -211,16 +186,6 @@ def test_babel_cuts_spans_and_keeps_words(babel: Path) -> None:
 
 def test_babel_takes_all_annotators_of_the_extra_files(babel: Path) -> None:
     assert [motion.text for motion in read_all(dataset("babel").clips(babel, "extra_train"))] == ["wave", "wave"]
-
-
-@pytest.mark.parametrize("span_s", [(-1.0, 1.0), (1.0, 1.0), (9.0, 10.0), (float("nan"), 1.0), (0.0, float("nan"))])
-def test_spans_outside_of_a_clip_are_one_sentence(babel: Path, span_s: tuple[float, float]) -> None:
-    labels = [{"raw_label": "a", "act_cat": None, "start_t": span_s[0], "end_t": span_s[1]}]
-    record = {"babel_sid": 1, "feat_p": "KIT/3/wave_poses.npz", "frame_ann": {"labels": labels}}
-    (babel / "train.json").write_text(json.dumps({"1": record}))
-    complaints: list[str] = []
-    assert not list(read_all(dataset("babel").clips(babel), complaints.append))
-    assert "a label spans" in complaints[0]
 
 
 def test_babel_is_not_taken_for_the_amass_in_it(babel: Path) -> None:

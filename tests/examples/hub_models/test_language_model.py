@@ -64,16 +64,6 @@ def test_tokens_after_the_first_end_do_not_count() -> None:
     assert int(counted.sum()) == len(TOKENIZER("a cat")["input_ids"]) + 1
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
-def test_prompts_of_other_lengths_change_no_loss(kind: str) -> None:
-    model = train_model(kind, prompts=("short", "a much longer prompt", "x", "the"))
-    values = model.encode(TEXTS)
-    labels = torch.arange(4)
-    alone = [model._token_losses(model.trained, values[i : i + 1], labels[i : i + 1])[0] for i in range(4)]
-    together, _ = model._token_losses(model.trained, values, labels)
-    torch.testing.assert_close(torch.cat(alone), together, atol=1e-5, rtol=1e-4)
-
-
 def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
     """Sampling without a cache."""
     generator = streams(seed).generator()
@@ -86,13 +76,6 @@ def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
     return tokens[:, 1:].float()
 
 
-@pytest.mark.parametrize("kind", CONFIGS)
-def test_sampling_is_that_without_a_cache(kind: str) -> None:
-    model = train_model(kind, steps=20, temperature=0.8)
-    with torch.no_grad():
-        assert torch.equal(model.sample(torch.zeros(16), streams(3)), plainly(model, 16, 3))
-
-
 def test_the_likeliest_tokens_are_those_of_greedy_search() -> None:
     model = train_model(steps=60, prompts=("the", "a cat sat", "x", "hop"), top_k=1)
     drawn = model.sample(torch.arange(4), streams(0))
@@ -101,15 +84,6 @@ def test_the_likeliest_tokens_are_those_of_greedy_search() -> None:
         expected = model.trained.generate(**tokens, max_new_tokens=8, do_sample=False, pad_token_id=0)
         expected = expected[0, tokens["input_ids"].shape[1] :]
         assert drawn[label, : len(expected)].tolist() == expected.tolist()
-
-
-def test_top_p_draws_no_unlikely_token() -> None:
-    model = train_model(steps=60, top_p=0.5)
-    with torch.no_grad():
-        first = model.trained(input_ids=torch.zeros((1, 1), dtype=torch.int64)).logits[0, -1].softmax(-1)
-    ranked = first.sort(descending=True)
-    allowed = set(ranked.indices[: int((ranked.values.cumsum(0) < 0.5).sum()) + 1].tolist())
-    assert set(model.sample(torch.zeros(200), streams(0))[:, 0].long().tolist()) <= allowed
 
 
 def test_it_learns_its_texts_and_their_ends() -> None:
@@ -132,21 +106,6 @@ def test_a_model_that_is_given_is_fine_tuned_and_stays_as_it_was() -> None:
     assert all(torch.equal(value.to(torch.bfloat16), before[name]) for name, value in start.items())
     model.fit(model.samples(TEXTS), 2, streams(0))
     assert same_tensors(pretrained.state_dict(), before)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"module": 3}, "needs a model or a configuration of transformers"),
-        ({"tokenizer": None}, r"end token \(eos_token\)"),
-        ({"length": 0}, "length must be at least 1, got 0"),
-        ({"temperature": 0.0}, "a temperature must be above 0"),
-        ({"top_p": 1.5}, r"top_p in \(0, 1\]"),
-    ],
-)
-def test_settings_that_cannot_work_are_one_sentence(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(sc.SettingError, match=message):
-        replace(tiny(), **settings)
 
 
 def test_data_that_cannot_work_are_one_sentence() -> None:

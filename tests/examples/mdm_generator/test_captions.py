@@ -77,9 +77,3 @@ def test_clip_is_read_from_a_folder(tmp_path: Path) -> None:
     assert torch.equal(vectors[0], vectors[2])
     assert not torch.allclose(vectors[0], vectors[1])
     torch.testing.assert_close(embed(["walk"])[0], vectors[0], atol=1e-5, rtol=1e-4)
-
-
-def test_a_clip_that_is_not_here_is_not_fetched(tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="needs the extra `text`")
-    with pytest.raises(ValueError, match="no CLIP here; give a folder that holds it"):
-        clip(str(tmp_path / "nothing"))

@@ -108,49 +108,6 @@ def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_bad_files_are_named_in_one_sentence(files: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "t2m"
-
-    def assert_refused(change: Any, message: str) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(files, folder)
-        change()
-        with pytest.raises(InputError) as error:
-            load_evaluator(folder)
-        assert message in str(error.value)
-        assert "\n" not in str(error.value)
-
-    path = folder / "text_mot_match" / "model" / "finest.tar"
-    glove = folder / "glove"
-
-    def change_entries(**entries: Any) -> None:
-        torch.save({**torch.load(path, weights_only=True), **entries}, path)
-
-    def remove_entry(name: str) -> None:
-        content = torch.load(path, weights_only=True)
-        del content["text_encoder"][name]
-        torch.save(content, path)
-
-    assert_refused(path.unlink, "finest.tar: is not there; expected the evaluator of Guo et al. 2022")
-    assert_refused(lambda: torch.save({}, path), "is not laid out as the evaluator")
-    assert_refused(lambda: change_entries(motion_encoder=3), "is not laid out as the evaluator")
-    assert_refused(lambda: remove_entry("hidden"), "it lacks hidden")
-    assert_refused(lambda: path.write_bytes(path.read_bytes()[:1000]), "finest.tar: ")
-    assert_refused((folder / "t2m_mean.npy").unlink, "has no means and deviations of the evaluator")
-    assert_refused(lambda: np.save(folder / "t2m_std.npy", np.zeros(263)), "positive deviations")
-    assert_refused(
-        lambda: [np.save(folder / f"t2m_{n}.npy", np.ones(251)) for n in ("mean", "std")], "takes 259 columns"
-    )
-    assert_refused((glove / "our_vab_idx.pkl").unlink, "our_vab_idx.pkl: is not there")
-    assert_refused(lambda: np.save(glove / "our_vab_data.npy", np.zeros((13, 4))), "takes 10 numbers per word")
-    assert_refused(
-        lambda: (glove / "our_vab_idx.pkl").write_bytes(pickle.dumps({"unk": 99})), "rows of our_vab_data.npy"
-    )
-    assert_refused(
-        lambda: (glove / "our_vab_words.pkl").write_bytes(pickle.dumps(["new"])), "no row for the word 'new'"
-    )
-
-
 def test_motions_of_other_shapes_are_refused(files: Path) -> None:
     with pytest.raises(InputError, match=r"motion 1 must have shape \(4 to 196, 263\), got \(197, 263\)"):
         load_evaluator(files).motions([np.zeros((4, 263)), np.zeros((197, 263))])

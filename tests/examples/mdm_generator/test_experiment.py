@@ -135,26 +135,3 @@ def test_the_cost_of_a_dry_run_grows_with_its_options(capsys: pytest.CaptureFixt
         assert cli.main(["motion", "--preset", "quick", *changes, "--dry-run"]) == 0
         costs.append(capsys.readouterr().out.splitlines()[-1].partition(" × ")[0])
     assert costs == ["1", "20"]
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        (["--preset", "short"], "--mdm goes with --preset paper"),
-        (["--data", "deepmimic"], "--mdm needs --data, a HumanML3D folder"),
-        (["--real-count", "21"], "split 'train' has 20 motions with captions, and n = 21"),
-        (["--evaluated-count", "37"], "evaluating 37 motions needs as many test ones"),
-        (["--evaluated-count", "40"], "needs as many fresh real ones"),
-        (["--evaluated-count", "31"], "--evaluated-count of at least 32"),
-        (["--repetitions", "0"], "repetitions must be at least 1, got 0"),
-        (["--evaluate-corrected"], "evaluate-corrected and the published model do not go together"),
-    ],
-)
-def test_what_does_not_fit_ends_in_a_sentence(
-    files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: list[str], message: str
-) -> None:
-    words = [*options(files), *SMALL, *changed, "--out", str(tmp_path / "out")]
-    assert cli.main(words) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert "Traceback" not in error

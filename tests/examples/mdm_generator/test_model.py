@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from mdm_files import ARGUMENTS, TINY, Reference, sample_reference, sinusoids, write_mdm
+from mdm_files import Reference, sample_reference, sinusoids, write_mdm
 from mdm_generator.arguments import MdmArguments
 from mdm_generator.checkpoint import load_mdm, save_mdm
 from mdm_generator.model import MdmDiffusion
@@ -231,64 +231,18 @@ def test_arguments_alone_give_an_untrained_network(tmp_path: Path) -> None:
 # --- bad files -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"arch": "gru"}, "arch is 'gru', and only trans_enc or trans_dec is read here"),
-        ({"dataset": "humanact12"}, "dataset is 'humanact12'"),
-        ({"unconstrained": True}, "unconstrained is True"),
-        ({"cond_mode": "no_cond"}, "cond_mode is 'no_cond'"),
-        ({"context_len": 20}, "context_len is 20"),
-        ({"noise_schedule": "sigmoid"}, "noise_schedule is 'sigmoid'"),
-        ({"sigma_small": False}, "sigma_small is 'False'"),
-        ({"layers": "8"}, "layers must be a whole number of at least 1, got '8'"),
-        ({"layers": 0}, "layers must be a whole number"),
-        ({"lr": "nan"}, "lr must be a number of at least 0"),
-        ({"latent_dim": 10}, "latent_dim must be a multiple of 8"),
-        ({"arch": "trans_enc", "text_encoder_type": "bert"}, "needs arch trans_dec"),
-        ({"arch": "trans_dec", "emb_trans_dec": True}, "early version of MDM"),
-    ],
-)
-def test_other_models_are_refused_by_the_entry_that_says_so(
-    tmp_path: Path, changed: dict[str, Any], message: str
-) -> None:
-    (tmp_path / "args.json").write_text(json.dumps({**ARGUMENTS, **TINY, **changed}))
-    with pytest.raises(InputError, match=r"args\.json: .*") as error:
-        load_mdm(tmp_path / "args.json")
-    assert message in str(error.value)
-
-
 def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     path, reference = write_mdm(tmp_path)
-
-    def assert_refused(state: Any, message: str) -> None:
-        torch.save(state, path)
-        with pytest.raises(InputError) as error:
-            load_mdm(path)
-        assert str(error.value).startswith(f"{path}: ")
-        assert message in str(error.value)
-        assert "\n" not in str(error.value)
-
     state = reference.state()
     without = {name: value for name, value in state.items() if "layers.1" not in name}
-    assert_refused(without, "it lacks seqTransEncoder.layers.1")
-    assert_refused(without, "and 9 more")
-    assert_refused({**state, "embed_action.action_embedding": torch.zeros(1)}, "has, unexpectedly, embed_action")
-    assert_refused({**state, "embed_text.bias": torch.zeros(3)}, "embed_text.bias must have shape (16,), got (3,)")
-    assert_refused({**state, "embed_text.bias": torch.full((16,), torch.nan)}, "embed_text.bias is not finite")
-    assert_refused([1, 2], "expected a table of parameters by name, got list")
-    assert_refused({"model": 3}, "expected a table of parameters by name, got int")
-    assert_refused(Path("x"), "refused or damaged")
-    path.write_bytes(b"junk")
-    with pytest.raises(InputError, match=r"model000475000\.pt: "):
-        load_mdm(path)
-    torch.save(state | {"clip_model.logit_scale": torch.zeros(1)}, path)
-    assert load_mdm(path).network is not None, "what CLIP left in a file is passed over"
-    with pytest.raises(InputError, match="expected a checkpoint of MDM"):
-        load_mdm(tmp_path / "nothing.pt")
-    (tmp_path / "args.json").unlink()
-    with pytest.raises(InputError, match=r"args\.json: is not there"):
-        load_mdm(path)
+    for wrong, message in (
+        (without, "it lacks seqTransEncoder.layers.1"),
+        ([1, 2], "expected a table"),
+        ({**state, "embed_text.bias": torch.zeros(3)}, "must have shape"),
+    ):
+        torch.save(wrong, path)
+        with pytest.raises(InputError, match=message):
+            load_mdm(path)
 
 
 def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
@@ -297,9 +251,3 @@ def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
         load_mdm(path).model(prompts(width=12), CPU)
     with pytest.raises(InputError, match="2 labels need as many prompts, got 3"):
         replace(load_mdm(path).model(prompts(), CPU), classes=2)
-
-
-def test_geometric_losses_are_not_forgotten(tmp_path: Path) -> None:
-    model, *_ = load_model(tmp_path, lambda_vel=1.0)
-    with pytest.raises(InputError, match="geometric losses"):
-        model.fit(real(model), 1, streams(0))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from published_remedies.candidates import Pool, at_random, by_density_ratio
 from published_remedies.density_ratio import Discrimination, log_density_ratio, towards_density_ratio
 
-from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.runtime import global_generators
 
 GENERATOR = torch.Generator().manual_seed(0)
 REAL = Samples.real(torch.randn((2000, 2), generator=GENERATOR))
@@ -52,16 +49,6 @@ def test_each_label_has_its_own_discriminator() -> None:
     assert moved[both.labels == 1, 0].max() < 0 < moved[both.labels == 2, 0].min()
 
 
-def test_it_draws_from_its_stream_alone() -> None:
-    before = global_generators.get_state()
-    corrector = towards_density_ratio(REAL, 0.1, Discrimination(steps=5))
-    samples = Samples.synthetic(SHIFTED, None, 1)
-    once = corrector(samples, STREAM).values
-    repeated = corrector(samples, STREAM).values  # type: ignore[call-arg]
-    assert torch.equal(once, repeated)
-    assert global_generators.find_changed(before) == []
-
-
 def pool(values: torch.Tensor) -> Pool:
     return Pool(None, values[:0], values, 0, STREAM)  # type: ignore[arg-type]
 
@@ -77,12 +64,3 @@ def test_acceptance_by_ratio_undoes_a_shift_and_chance_does_not() -> None:
     assert means["ratio"] < 0.4
     assert means["shuffled"] > 0.75
     assert means["chance"] > 0.85
-
-
-def test_what_cannot_work_is_one_sentence() -> None:
-    with pytest.raises(SettingError, match="length of a step must be finite and at least 0, got -1"):
-        towards_density_ratio(REAL, -1)
-    with pytest.raises(SettingError, match="at least 1 step and 1 sample per batch, got 0 and 128"):
-        Discrimination(steps=0)
-    with pytest.raises(InputError, match="samples of both kinds, got 0 real, 2000 synthetic"):
-        log_density_ratio(REAL.values[:0], SHIFTED, Discrimination(), STREAM)

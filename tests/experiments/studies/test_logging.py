@@ -11,7 +11,6 @@ import torch
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.cli import main
 
 
 def own_task(stream: Stream) -> sc.Task:
@@ -87,20 +86,3 @@ def test_wandb_shows_the_pictures_of_the_report_and_scores_over_the_synthetic_ra
     for name, picture in pictures.items():
         assert picture.strip() in pages[name]
     assert all(f">{ratio}<" in pages["answer"] for ratio in ("0.5", "1", "4")), "ticks of the axis of ratios"
-
-
-EXPERIMENT = """
-tasks: {ours: "test_logging:own_task"}
-arms: {plain: {policy: "augment:0.5"}}
-generations: 1
-seeds: 1
-"""
-
-
-@pytest.mark.slow
-def test_the_command_line_logs_to_wandb_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    (tmp_path / "own.yaml").write_text(EXPERIMENT)
-    out = tmp_path / "run"
-    assert main(["compare", str(tmp_path / "own.yaml"), "--out", str(out), "--wandb", "offline", "--workers", "1"]) == 0
-    assert len(list((out / "wandb").glob("offline-run-*"))) == 1 + 1

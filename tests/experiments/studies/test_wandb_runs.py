@@ -63,14 +63,6 @@ def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_pa
     assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]
 
 
-def test_two_experiments_of_one_name_are_two_groups(tmp_path: Path) -> None:
-    groups = set()
-    for place in ("one", "other"):
-        with claim_folder(tmp_path / place / "run", {}):
-            groups.add(describe_run(ArmSettings("replace"), tmp_path / place / "run").group)
-    assert len(groups) == 2
-
-
 def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args  # takes seconds
 

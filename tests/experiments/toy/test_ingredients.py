@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers import LOOPS, outcomes, run_toy
-from scipy import stats
 from toy_data.draws import CELL_MEANS, people
 
 from selfcorrect.core.randomness import streams
@@ -78,17 +76,6 @@ def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> No
     assert [int((mixed[10:, 0, model] == 2 - model).sum()) for model in (0, 1)] == [2, 2]
 
 
-def test_log_density_of_a_mixture_is_scipys() -> None:
-    points = torch.tensor([[0.0, 1.0], [4.0, 0.5]], dtype=torch.float64)
-    ours = mixture.TRUTH.log_density(points).exp()
-    for component in range(3):
-        normal = stats.multivariate_normal(
-            mixture.TRUTH.means[component].numpy(), mixture.TRUTH.covariances[component].numpy()
-        )
-        expected = mixture.TRUTH.weights[component].item() * normal.pdf(points.numpy())
-        assert ours[:, component].numpy() == pytest.approx(expected)
-
-
 def test_reparation_gives_both_groups_equal_weight() -> None:
     real = Samples.real(people(500, 0.1, streams(0)))
     mixed = fairness.Reparation(RealOnly()).mix(real, None, 1, streams(0))
@@ -108,10 +95,3 @@ def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
 def test_wasserstein_of_a_shift_is_its_length() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
     assert shapes.measure_wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)
-
-
-def test_a_file_takes_the_place_of_the_documentation(tmp_path: Path) -> None:
-    path = tmp_path / "text.txt"
-    path.write_text("All work and no play makes Jack a dull boy. " * 60)
-    toy = language.toy(replace(language.QUICK, windows=40, held_out_windows=20, window=16, text=path))
-    assert str(path) in toy.notes[0]

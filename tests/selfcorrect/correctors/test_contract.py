@@ -1,6 +1,7 @@
 """The corrector contract, and correctors made from functions and from other correctors."""
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -60,6 +61,11 @@ def test_a_corrector_with_a_stream_argument_gets_its_stream():
         (lambda s: s.take(torch.arange(5)), "one sample per input, got 5 for 200.*`accepted` mask"),
         (lambda s: s.with_values(s.values[:, :2]), r"must keep the shape \(200, 3\), got \(200, 2\)"),
         (lambda s: s.with_values(s.values.long()), "floating-point values, got torch.int64"),
+        (lambda s: None, "returned None .is a `return` missing"),
+        (lambda s: s.with_values(s.values.numpy()), "values as a torch tensor, got ndarray"),
+        (lambda s: s.with_values(s.values.to("meta")), "values as a dense tensor"),
+        (lambda s: replace(s, labels=s.labels + 0.5), r"labels of shape \(200,\) and type torch.int64"),
+        (lambda s: replace(s, weights=s.weights - 2), "weights that are finite and not negative"),
         (lambda s: Corrected(s, torch.ones(200)), r"`accepted` must be bool of shape \(200,\), got torch.float32"),
         (lambda s: Corrected(s, torch.ones(9, dtype=torch.bool)), r"got torch.bool of shape \(9,\)"),
         (lambda s: Corrected(s, torch.ones(200, dtype=torch.bool), {"pen": np.zeros(3)}), r"info\['pen'\].*\(3,\)"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from helpers import LOOPS
@@ -35,17 +33,6 @@ def test_entropy_rate_of_two_words(leave_a: float, leave_b: float) -> None:
     assert float(two.entropy_rate()) == pytest.approx(expected)
 
 
-def test_independent_words_have_the_entropy_of_their_distribution() -> None:
-    assert float(MarkovChain.uniform(words=7, length=3).entropy_rate()) == pytest.approx(math.log(7))
-
-
-def test_a_circle_has_even_frequencies_and_no_entropy() -> None:
-    circle = chain([[0, 1, 0], [0, 0, 1], [1, 0, 0]], [1.0, 0.0, 0.0], length=7)
-    assert circle.stationary().numpy() == pytest.approx(np.full(3, 1 / 3))
-    assert float(circle.entropy_rate()) == 0
-    assert circle.sample(torch.zeros(2), STREAM).tolist() == [[0, 1, 2, 0, 1, 2, 0]] * 2
-
-
 def test_a_chain_in_two_parts_keeps_the_part_it_begins_in() -> None:
     parted = chain([[1, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]], [0.4, 0.6, 0.0])
     assert parted.stationary().numpy() == pytest.approx([0.4, 0.3, 0.3])
@@ -73,17 +60,3 @@ def test_estimates_are_counts() -> None:
     assert fitted.initial.tolist() == [0.5, 0.5, 0.0]
     assert fitted.transition[0].tolist() == [0.0, 1.0, 0.0]
     assert fitted.transition[1].numpy() == pytest.approx([0.2, 0.6, 0.2])
-
-
-def test_a_word_that_none_follows_keeps_its_row() -> None:
-    before = chain([[0.5, 0.5], [0.25, 0.75]], [1.0, 0.0], length=2)
-    fitted = before.fit(Samples.real(torch.tensor([[0.0, 1.0]])), 0, STREAM)
-    assert fitted.transition.tolist() == [[0.0, 1.0], [0.25, 0.75]]
-
-
-def test_a_weight_counts_a_text_as_often() -> None:
-    texts = Samples.real(torch.tensor([[0.0, 1, 1], [0.0, 0, 1]]))
-    model = MarkovChain.uniform(words=2, length=3)
-    weighted = model.fit(replace(texts, weights=torch.tensor([3.0, 1.0])), 0, STREAM)
-    repeated = model.fit(texts.take(torch.tensor([0, 0, 0, 1])), 0, STREAM)
-    assert torch.allclose(weighted.transition, repeated.transition)

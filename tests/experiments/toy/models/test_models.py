@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, load_loop
-from toy_data.draws import SHAPES, eight_gaussians, zipf
+from toy_data.draws import eight_gaussians, zipf
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
@@ -63,14 +63,6 @@ def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
     spoiled = model.fit(concatenate([real, spoil]), 0, STREAM).state().popitem()[1]
     assert torch.allclose(plain, weightless)
     assert not torch.allclose(plain, spoiled)
-
-
-def test_kernel_density_ignores_points_of_weight_zero() -> None:
-    centre = PLANE.with_values(torch.zeros_like(PLANE.values)).with_weight(0.0)
-    plain = KernelDensity.empty(2).fit(PLANE, 0, STREAM)
-    weightless = KernelDensity.empty(2).fit(concatenate([PLANE, centre]), 0, STREAM)
-    assert torch.allclose(plain.bandwidth(), weightless.bandwidth())
-    assert (weightless.sample(torch.zeros(500), STREAM).norm(dim=-1) < 0.5).double().mean() < 0.02
 
 
 def test_batches_are_drawn_by_weight() -> None:
@@ -138,22 +130,3 @@ def test_language_model_learns_a_cycle() -> None:
 def test_untrained_network_says_so() -> None:
     with pytest.raises(ValueError, match="Flow is not trained yet"):
         Flow().sample(torch.zeros(1), STREAM)
-
-
-@pytest.mark.parametrize("name", SHAPES)
-def test_shapes_have_balanced_labels_and_are_reproducible(name: str) -> None:
-    values, labels = SHAPES[name](120, STREAM)
-    assert values.shape == (120, 2)
-    assert len(torch.bincount(labels).unique()) == 1
-    assert torch.equal(values, SHAPES[name](120, STREAM)[0])
-
-
-def test_rings_are_two_thin_circles() -> None:
-    values, labels = SHAPES["rings"](400, STREAM)
-    assert (values.norm(dim=1) - 1 - labels).abs().max() < 0.25
-
-
-def test_zipf_is_a_distribution_with_the_stated_ratio() -> None:
-    probabilities = zipf(10)
-    assert probabilities.sum() == pytest.approx(1.0)
-    assert probabilities[0] / probabilities[4] == pytest.approx(5.0)

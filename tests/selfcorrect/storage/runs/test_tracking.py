@@ -165,12 +165,6 @@ def test_a_broken_wandb_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: p
     assert len(caught) == 1
 
 
-def test_missing_media_are_one_warning(tmp_path: Path, gif: Path):
-    gif.unlink()
-    with pytest.warns(UserWarning, match="no picture or video at .*walk.gif"):
-        assert not log_runs([make_tracked_run("a", gif)], tmp_path, "offline")
-
-
 def test_an_unreachable_server_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
@@ -312,19 +306,6 @@ def test_project_and_entity_come_from_the_environment_unless_given(tmp_path: Pat
         (records,) = runs_in(tmp_path / expected[0]).values()
         run = run_of(records)
         assert (run.project, run.entity) == expected
-
-
-def test_offline_nothing_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.5)
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        for name in ("WANDB_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-            monkeypatch.setenv(name, address)
-        with WandbLog(tmp_path, WandbTarget()) as log:
-            log.log(arm_of(0, 1))
-            assert str(tmp_path / "wandb") in log.words
-        with pytest.raises(TimeoutError):
-            server.accept()
 
 
 def test_an_experiment_has_no_id_of_a_folder_above_it(tmp_path: Path) -> None:
