@@ -27,8 +27,6 @@ POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
 """A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
 MOST_BENT_RAD = float(np.radians(60.0))
 """Furthest that toes bend up."""
-HEEL_RADIUS_M = 0.03
-"""Radius of heels, which soles with corners do not show: a foot lands on it without being lifted by the corner."""
 LETTING_GO_S = 0.2
 """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
 HARD_DRAG_LIMIT_M = 0.15
@@ -127,21 +125,6 @@ def toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) -> 
     axes /= np.maximum(level_m, 1e-9)[..., None]
     angles_rad = bears * np.clip(up_rad, 0.0, MOST_BENT_RAD)
     return quaternions(axes * angles_rad[..., None])
-
-
-def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:
-    """Return by how much a round heel of feet whose toes point up is higher than its corner: r (sin θ + cos θ − 1).
-
-    Args:
-        heels_m: (N, T, 2, 3) corners of the heels.
-        balls_m: (N, T, 2, 3) balls of the feet, which lie above the heels by an angle θ.
-
-    Returns:
-        (N, T, 2), 0 for feet whose toes point down.
-    """
-    feet_m = balls_m - heels_m
-    sines = np.maximum(feet_m[..., 1], 0.0) / np.maximum(norms(feet_m), 1e-9)
-    return HEEL_RADIUS_M * (sines + np.sqrt(1 - sines**2) - 1)
 
 
 def _tilt_rad(normals: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from selfcorrect.motion.body.surface import SURFACE_RADII_M, sole_points
+from selfcorrect.motion.body.surface import SURFACE_RADII_M, heel_relief_m, sole_points
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
@@ -472,7 +472,7 @@ def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m
         return heights_m.min(-1)
     heels_m = points_m[..., _CORNERS_OF_HEEL, :].mean(-2)
     balls_m = points_m[..., _CORNERS_OF_BALL, :].mean(-2)
-    relief_m = foot_lock.heel_relief_m(heels_m, balls_m)
+    relief_m = heel_relief_m(heels_m, balls_m)
     for first in (0, corners):
         heights_m[..., first : first + _CORNERS_OF_HEEL.stop] += relief_m[..., None]
     lowest_m = heights_m.min(-1)

@@ -135,3 +135,17 @@ def test_who_hops_is_put_on_the_floor_and_not_below_it(fps: float):
     clean = made_motion("hop", 0.9, fps, round(4 * fps))
     (correction,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])
     assert -0.002 < correction.figures["raised_m"] < 0.022
+
+
+@pytest.mark.parametrize("pitch_deg", [20.0, 30.0])
+def test_a_foot_that_stands_on_its_heel_does_not_sink_by_its_correction(pitch_deg: float) -> None:
+    """Dancers raise their toes for long. The heel on which a correction puts them is the heel that the report sees."""
+    standing = made_motion("idle", frames=90)
+    rotations = standing.rotations.copy()
+    ankle = standing.skeleton.joint("right_ankle")
+    angles_rad = -np.radians(pitch_deg) * np.clip((np.arange(90) - 30) / 10, 0.0, 1.0)
+    pitch = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0.0, 0.0]))
+    rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
+    (correction,) = KinematicCorrector()([spoil(replace(standing, rotations=rotations), 0.0, 0.0)])
+    assert correction.before["penetration_m"] > 0.003
+    assert correction.after["penetration_m"] < 0.001

@@ -11,6 +11,7 @@ import numpy as np
 from ...core.errors import InputError
 from ..geometry.kinematics import forward_kinematics, in_chunks
 from ..geometry.rotations import rotate
+from ..geometry.vectors import norms
 from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, Skeleton, strip_side
 
@@ -20,13 +21,16 @@ HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
 """Together these describe a rigid shoe around an adult's ankle and toe-base joints."""
 
+HEEL_RADIUS_M = 0.03
+"""Radius of heels, which soles with corners do not show: a foot lands on it without being lifted by the corner."""
+
 BOX_FOOT_SOLE_M = -0.05
 BOX_FOOT_HEEL_M = -0.0435
 BOX_FOOT_TIP_M = 0.1335
 """Together these describe the DeepMimic humanoid's foot, a box on the ankle: the foot of skeletons without toe
 joints."""
 
-_CORNERS_WITH_TOES = 6
+CORNERS_WITH_TOES = 6
 """Number of corners of a foot with a toe joint: of heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
@@ -97,6 +101,21 @@ def _pair(middle_m: tuple[float, float, float]) -> list[tuple[float, float, floa
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M, -HALF_FOOT_WIDTH_M)]
 
 
+def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:
+    """Return by how much a round heel of feet whose toes point up is higher than its corner: r (sin θ + cos θ − 1).
+
+    Args:
+        heels_m: (..., 3) corners of the heels.
+        balls_m: (..., 3) balls of the feet, which lie above the heels by an angle θ.
+
+    Returns:
+        (...), 0 for feet whose toes point down.
+    """
+    feet_m = balls_m - heels_m
+    sines = np.maximum(feet_m[..., 1], 0.0) / np.maximum(norms(feet_m), 1e-9)
+    return HEEL_RADIUS_M * (sines + np.sqrt(1 - sines**2) - 1)
+
+
 def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
     """Return the sole corners in the world.
 
@@ -132,7 +151,7 @@ def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
     Tips are no lower than the floor at y = 0, or than the ball of their foot if that is lower.
     """
     feet_m = corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3).copy()
-    if feet_m.shape[-2] < _CORNERS_WITH_TOES:
+    if feet_m.shape[-2] < CORNERS_WITH_TOES:
         return corners_m
     balls_m = feet_m[..., 2:4, 1].min(-1, keepdims=True)
     feet_m[..., 4:6, 1] = np.maximum(feet_m[..., 4:6, 1], np.minimum(balls_m, 0.0))

@@ -9,7 +9,14 @@ import numpy as np
 
 from ..body.foot_frames import level_feet
 from ..body.mass import mass_shares
-from ..body.surface import HEAD_RADIUS_M, SURFACE_RADII_M, head_point, world_sole_points
+from ..body.surface import (
+    CORNERS_WITH_TOES,
+    HEAD_RADIUS_M,
+    SURFACE_RADII_M,
+    head_point,
+    heel_relief_m,
+    world_sole_points,
+)
 from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
 from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import in_chunks, world_poses
@@ -177,8 +184,16 @@ class MotionFeatures:
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:
-        """(T, 2) height of the lowest point of each sole above the ground below it, left foot first."""
-        return self.soles_m[..., 1].reshape(len(self), 2, -1).min(axis=2)
+        """(T, 2) height of the lowest point of each sole above the ground below it, left foot first.
+
+        Heels of soles that the feet show are round, as corrections plant them.
+        """
+        feet_m = self.soles_m.reshape(len(self), 2, -1, 3)
+        heights_m = feet_m[..., 1].copy()
+        if self.skeleton.soles_m is not None and feet_m.shape[2] == CORNERS_WITH_TOES:
+            heels_m, balls_m, _ = np.moveaxis(feet_m.reshape(len(self), 2, 3, 2, 3).mean(axis=3), 2, 0)
+            heights_m[..., :2] += heel_relief_m(heels_m, balls_m)[..., None]
+        return heights_m.min(axis=2)
 
     @cached_property
     def _beneath_m(self) -> np.ndarray:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.simulators.cleanup import foot_lock
@@ -85,16 +82,3 @@ def test_swinging_feet_do_not_drag():
     assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
     assert moves_m[..., 1].max() < 0.012
     assert np.allclose(moves_m[0, :, 1], 0.0)
-
-
-@settings(max_examples=50, deadline=None)
-@given(angle_rad=st.floats(-1.5, 1.5), heading_rad=st.floats(0.0, 6.28))
-def test_a_round_heel_is_as_high_as_the_circle_in_its_corner(angle_rad: float, heading_rad: float) -> None:
-    radius_m = foot_lock.HEEL_RADIUS_M
-    pitch = Rotation.from_euler("xy", [-angle_rad, heading_rad])
-    heel_m = np.array([0.3, 0.1, -0.2])
-    ball_m = heel_m + pitch.apply([0.0, 0.0, 0.18])
-    centre_m = heel_m + pitch.apply([0.0, radius_m, radius_m])
-    relief_m = foot_lock.heel_relief_m(heel_m[None, None, None], ball_m[None, None, None])
-    expected_m = centre_m[1] - radius_m - heel_m[1] if angle_rad > 0 else 0.0
-    assert relief_m.item() == pytest.approx(expected_m, abs=1e-9)

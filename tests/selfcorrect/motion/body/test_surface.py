@@ -4,9 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.surface import head_point, sole_points, stature_m, world_sole_points
+from selfcorrect.motion.body.surface import (
+    HEEL_RADIUS_M,
+    head_point,
+    heel_relief_m,
+    sole_points,
+    stature_m,
+    world_sole_points,
+)
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -75,3 +84,16 @@ def test_stature_is_from_the_soles_to_the_top_of_the_head(skeleton: Skeleton, st
 def test_a_body_without_a_head_has_the_stature_of_its_legs(skeleton: Skeleton):
     headless = tuple("" if part in ("neck", "head") else part for part in skeleton.parts)
     assert stature_m(replace(skeleton, parts=headless)) == pytest.approx(stature_m(skeleton), rel=0.1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(angle_rad=st.floats(-1.5, 1.5), heading_rad=st.floats(0.0, 6.28))
+def test_a_round_heel_is_as_high_as_the_circle_in_its_corner(angle_rad: float, heading_rad: float) -> None:
+    radius_m = HEEL_RADIUS_M
+    pitch = Rotation.from_euler("xy", [-angle_rad, heading_rad])
+    heel_m = np.array([0.3, 0.1, -0.2])
+    ball_m = heel_m + pitch.apply([0.0, 0.0, 0.18])
+    centre_m = heel_m + pitch.apply([0.0, radius_m, radius_m])
+    relief_m = heel_relief_m(heel_m, ball_m)
+    expected_m = centre_m[1] - radius_m - heel_m[1] if angle_rad > 0 else 0.0
+    assert relief_m.item() == pytest.approx(expected_m, abs=1e-9)
