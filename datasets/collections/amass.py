@@ -30,7 +30,7 @@ def _read(path: Path) -> list[Motion]:
     return [open_motion(path, reading, any_body=True).motion]
 
 
-def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """The recordings in a folder of AMASS or of one of its subsets, or in a single file, on an average body."""
     if split is not None:
         raise SettingError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
@@ -41,11 +41,11 @@ def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False)
     return [Clip(name, path, partial(_read, path)) for name, path in zip(names, files, strict=True)]
 
 
-def recognises(path: Path) -> bool:
+def recognises_amass(path: Path) -> bool:
     """Return whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
-        return not others and any(recognises(file) for file in _motion_files(path)[:1])
+        return not others and any(recognises_amass(file) for file in _motion_files(path)[:1])
     return path.suffix == ".npz" and {"poses", "trans"} <= array_names(path)
 
 
@@ -58,6 +58,6 @@ AMASS = Dataset(
     licence="non-commercial scientific research; not to be passed on.",
     layout="SUBSET/SUBJECT/NAME_poses.npz (SMPL+H) or NAME_stageii.npz (SMPL-X):\n"
     "poses (T, 156 or 165), trans (T, 3), betas, gender, mocap_framerate or mocap_frame_rate",
-    recognises=recognises,
-    clips=clips,
+    recognises=recognises_amass,
+    clips=list_amass_clips,
 )

@@ -101,13 +101,13 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
     Raises:
         InputError: No clip can be read.
     """
-    motions = read_most(clips(path, split))
+    motions = read_most(list_cmu_clips(path, split))
     if not on_floor:
         return motions
     return [raise_motion(motion, -observe(motion).floor_m) for motion in motions]
 
 
-def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the clips of a folder or .tar.gz of the set, to be read separately, as captured.
 
     Args:
@@ -276,5 +276,5 @@ CMU = Dataset(
     licence="free use; the data themselves may not be resold.",
     layout="index.csv; train/, test/: SUBJECT_TRIAL.bvh; tpose/: mb_SUBJECT.bvh, daz.bvh; or a .tar.gz of these",
     recognises=is_cmu,
-    clips=clips,
+    clips=list_cmu_clips,
 )

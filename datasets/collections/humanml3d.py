@@ -31,7 +31,7 @@ class Caption:
     """First and last second that it describes, None for the whole clip."""
 
 
-def captions(path: Path) -> list[Caption]:
+def read_captions(path: Path) -> list[Caption]:
     """The lines "caption#tokens#from#to" of a text file; from and to in seconds, 0 and 0 for the whole clip."""
     lines = read_text(path).splitlines()
     return [_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
@@ -50,7 +50,7 @@ def _caption(path: Path, number: int, line: str) -> Caption:
     return Caption(text.strip(), tokens, None if is_whole else (start_s, stop_s))
 
 
-def split_names(folder: Path, split: str) -> list[str]:
+def read_split_names(folder: Path, split: str) -> list[str]:
     """Return names of the clips in `split`.txt: "train", "val", "test"."""
     path = path_below(folder, f"{split}.txt")
     if not path.is_file():
@@ -59,7 +59,7 @@ def split_names(folder: Path, split: str) -> list[str]:
     return read_text(path).split()
 
 
-def spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
+def _spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
     """The clip once per part that captions describe; `text` holds the captions of the part, a caption per line."""
     parts = []
     for span_s, part_captions in group_by_span(sentences).items():
@@ -76,7 +76,7 @@ def group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, 
     return by_span
 
 
-def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+def list_humanml3d_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
     """List the recordings of a HumanML3D folder; see `ListsClips`."""
     return captioned_clips(HUMANML3D, folder, split, lambda path: open_motion(path, any_body=True).motion)
 
@@ -97,13 +97,13 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
     require(dataset, folder, "texts")
     if not (motions := folder / "new_joint_vecs").is_dir() and not (motions := folder / "new_joints").is_dir():
         require(dataset, folder, "new_joint_vecs")
-    names = sorted(path.stem for path in motions.glob("*.npy")) if split is None else split_names(folder, split)
+    names = sorted(path.stem for path in motions.glob("*.npy")) if split is None else read_split_names(folder, split)
     return [Clip(name, motions / f"{name}.npy", partial(_read_clip, motions, name, read)) for name in names]
 
 
 def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
     texts = path_below(motions.parent / "texts", f"{name}.txt")
-    return spans(read(path_below(motions, f"{name}.npy")), captions(texts))
+    return _spans(read(path_below(motions, f"{name}.npy")), read_captions(texts))
 
 
 def columns_of(folder: Path) -> int | None:
@@ -128,5 +128,5 @@ HUMANML3D = Dataset(
     layout="new_joint_vecs/NNNNNN.npy (T, 263) and/or new_joints/NNNNNN.npy (T, 22, 3)\n"
     "texts/NNNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (263,)\ntrain.txt, val.txt, test.txt: names",
     recognises=lambda folder: columns_of(folder) == 263,
-    clips=clips,
+    clips=list_humanml3d_clips,
 )

@@ -34,7 +34,7 @@ GROUP_BYTES = 2**23
 """Most motions of a row group, and most bytes of their numbers."""
 
 _NUMBERS = pa.list_(pa.float32())
-COLUMNS = pa.schema(
+_COLUMNS = pa.schema(
     [
         ("name", pa.string()),
         ("skeleton", pa.int32()),
@@ -161,8 +161,8 @@ def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
         raise InputError(f"{path}: a parquet file, but not one of motions; `selfcorrect data shard` makes them")
     if version != VERSION:
         raise InputError(f"{path}: has schema {version}, this version reads schema {VERSION}; make the file again")
-    if schema.remove_metadata() != COLUMNS:
-        raise InputError(f"{path}: expected the columns {', '.join(COLUMNS.names)}")
+    if schema.remove_metadata() != _COLUMNS:
+        raise InputError(f"{path}: expected the columns {', '.join(_COLUMNS.names)}")
     return [_read_skeleton(**skeleton) for skeleton in facts["skeletons"]]
 
 
@@ -188,7 +188,7 @@ def _explain_damage(path: Path) -> Iterator[None]:
 # --- out -------------------------------------------------------------------------------------------------------------
 
 
-def write(path: Path, *motions: Motion) -> None:
+def write_parquet(path: Path, *motions: Motion) -> None:
     """Write motions, which are named by their numbers."""
     write_named(path, [NamedMotion(str(number), motion) for number, motion in enumerate(motions)])
 
@@ -202,7 +202,7 @@ def write_named(path: Path, named: Iterable[NamedMotion]) -> None:
         if numbers.setdefault(identify_skeleton(item.motion.skeleton), len(skeletons)) == len(skeletons):
             skeletons.append(item.motion.skeleton)
     facts = {"schema": VERSION, "skeletons": [_describe_skeleton(skeleton) for skeleton in skeletons]}
-    schema = COLUMNS.with_metadata({_KEY: json.dumps(facts).encode()})
+    schema = _COLUMNS.with_metadata({_KEY: json.dumps(facts).encode()})
     with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **_STORED) as writer:
         for group in group_by_size(named, lambda item: item.bytes, GROUP_BYTES, GROUP_MOTIONS):
             writer.write_table(_make_table(group, numbers, schema))

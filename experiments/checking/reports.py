@@ -24,7 +24,7 @@ from selfcorrect.storage.files.writing import replacing
 
 from .check_files import CheckedFile
 
-ROWS = 12
+_ROWS = 12
 """Most findings in a picture."""
 MOMENTS = 5
 """Frames of each finding in a picture; the worst frame is in the middle."""
@@ -178,7 +178,7 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
         for index, finding in _select_worst(checked):
             rows.append((checked.path, index, finding))
     rows.sort(key=lambda row: -row[2].severity)
-    panels = [_make_panel(checked_path, index, finding, reading) for checked_path, index, finding in rows[:ROWS]]
+    panels = [_make_panel(checked_path, index, finding, reading) for checked_path, index, finding in rows[:_ROWS]]
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
 

@@ -251,7 +251,7 @@ class Profile:
 
     def run(self) -> None:
         from selfcorrect.datasets.files.open import motion_files
-        from selfcorrect.datasets.files.skeletons.rig_profile import as_json, profile_of
+        from selfcorrect.datasets.files.skeletons.rig_profile import encode_profile, profile_of
 
         must_exist(self.sources)
         must_be_usable(self.reading, without=("profile", "floor", "drop"))
@@ -262,7 +262,7 @@ class Profile:
         _print_list("unreadable", unread)
         if not profile.rigs:
             raise InputError(f"{', '.join(map(str, self.sources))}: two motions of one rig are needed; none found")
-        text = json.dumps(as_json(profile), indent=1) + "\n"
+        text = json.dumps(encode_profile(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")
 

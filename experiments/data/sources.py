@@ -20,7 +20,7 @@ from selfcorrect.motion.measures.physical import ERRORS, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch, captions
 from selfcorrect.runtime.bugs import describe_failure
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def open_source(
@@ -95,8 +95,8 @@ def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterat
 
 
 def map_readable(
-    motions: Iterable[Motion], work: Callable[[Motion], T], complain: Callable[[str], None]
-) -> Iterator[T]:
+    motions: Iterable[Motion], work: Callable[[Motion], _T], complain: Callable[[str], None]
+) -> Iterator[_T]:
     """Yield the results of some work on motions, and go on if it fails.
 
     Args:

@@ -24,7 +24,7 @@ from ..jobs.where import Where
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
-from .report import format_table, is_report, relative_folder, write_report
+from .report import format_table, is_report, relative_folder, write_correction_report
 from .verdict import WRITTEN
 
 FILES_TOGETHER = 64
@@ -122,7 +122,7 @@ def correct_into(
         with explain_write_error(report):
             loaded = filter(None, (FileResult.load(task.record) for task in tasks))
             with _open_report(report, out) as path:
-                write_report(path, relative_folder(out, report), asdict(options), verdicts, loaded)
+                write_correction_report(path, relative_folder(out, report), asdict(options), verdicts, loaded)
     return results
 
 

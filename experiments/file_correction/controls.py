@@ -33,7 +33,7 @@ BLEND_S = 0.25
 KEPT_M = 0.002
 """Largest distance of joints that should stay from their places."""
 
-LIMBS: Mapping[str, tuple[str, ...]] = {
+_LIMBS: Mapping[str, tuple[str, ...]] = {
     "arms": ("collar", "shoulder", "elbow", "wrist"),
     "hands": ("wrist",),
     "legs": ("hip", "knee", "ankle", "foot"),
@@ -83,11 +83,11 @@ class Controls:
                 share = float(number)
             except ValueError:
                 share = np.nan
-            is_place = bool(place) and limb in ("", *LIMBS) and _FRAME.fullmatch(frame or "0")
+            is_place = bool(place) and limb in ("", *_LIMBS) and _FRAME.fullmatch(frame or "0")
             if not is_place or not 0 <= share <= 1:
                 raise SettingError(
                     "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, with a share from 0 to 1 and a limb "
-                    f"among {', '.join(LIMBS)}; got {describe_value(word)}"
+                    f"among {', '.join(_LIMBS)}; got {describe_value(word)}"
                 )
             amounts[limb].append((int(frame or 0), share))
         return amounts
@@ -193,7 +193,7 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     """Return the joints of a limb, or a joint by its name in the file; InputError for an unknown name."""
     joints = []
-    for part in LIMBS.get(name, ()):
+    for part in _LIMBS.get(name, ()):
         for side in ("", "left_", "right_"):
             joint = skeleton.joint(f"{side}{part}")
             if joint is not None:

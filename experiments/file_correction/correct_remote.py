@@ -17,7 +17,7 @@ from ..jobs.where import Where
 from .correct_file import RECORDS, FileTask, correct_tasks, is_finished
 from .file_result import FileResult, read_record
 from .options import CorrectionOptions
-from .report import REPORT, write_report
+from .report import REPORT, write_correction_report
 
 
 def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, where: Where) -> list[FileResult]:
@@ -48,7 +48,7 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
         if not results:
             raise InputError(f"{source.address}: holds no motions")
         report = Path(folder, REPORT)
-        write_report(report, ".", asdict(options), [result.verdict for result in results], results)
+        write_correction_report(report, ".", asdict(options), [result.verdict for result in results], results)
         out.send(report, REPORT)
     return results
 

@@ -16,7 +16,7 @@ from selfcorrect.motion.support import Support
 
 from .in_python import correct
 
-SUNK_M = 0.06
+_SUNK_M = 0.06
 """Depth of the spoiled walk in the floor."""
 SWAY_M = 0.06
 """Distance by which it glides from side to side while its feet stand."""
@@ -38,7 +38,7 @@ def spoil(motion: Motion, random: np.random.Generator) -> Motion:
     """Make the feet sink and skate and the limbs shake, as in generated motions."""
     seconds = np.arange(len(motion)) / motion.fps
     travel_m = motion.root_m - motion.root_m[0]
-    root_m = motion.root_m + (FASTER - 1) * travel_m * (1.0, 0.0, 1.0) - (0.0, SUNK_M, 0.0)
+    root_m = motion.root_m + (FASTER - 1) * travel_m * (1.0, 0.0, 1.0) - (0.0, _SUNK_M, 0.0)
     root_m[:, 0] += SWAY_M * np.sin(2 * np.pi * SWAYS_PER_S * seconds)
     shake_rad = random.normal(0.0, SHAKE_RAD, (*motion.rotations.shape[:2], 3))
     return replace(motion, root_m=root_m, rotations=compose(quaternions(shake_rad), motion.rotations))
@@ -56,7 +56,7 @@ class Demonstration:
         before = measure(self.before)
         after = measure(self.after.motion, self.after.supports)
         lines = []
-        for figure in FIGURES:
+        for figure in DEMO_FIGURES:
             value_before = figure.unit.convert(before[figure.key])
             value_after = figure.unit.convert(after[figure.key])
             values = f"{value_before:8.{figure.digits}f} → {value_after:.{figure.digits}f}"
@@ -69,7 +69,7 @@ def measure(motion: Motion, supports: Sequence[Support] = ()) -> dict[str, float
     return physical_errors(MotionBatch.stack([level_feet(motion)]), [supports]).mean()
 
 
-FIGURES = (
+DEMO_FIGURES = (
     MotionFigure(key="penetration_m", title="penetration", unit=MILLIMETRES, digits=0),
     MotionFigure(key="skate_m_s", title="skating", unit=METRES_PER_SECOND, digits=2),
     MotionFigure(key="jerk_m_s3", title="jerk", unit=JERK, digits=0),

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
-from selfcorrect.motion.checks.comparison import Comparison
+from selfcorrect.motion.checks.comparison import MotionComparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
@@ -22,9 +22,9 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
 
 from .file_result import FileContent, FileFigures, FileResult
-from .verdict import Verdict
+from .verdict import FileVerdict
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _KINDS_LEFT = (
     NoteKind.IN_PLACE,
@@ -46,7 +46,7 @@ class _OptionalSteps:
 
     notes: list[str] = field(default_factory=list)
 
-    def attempt(self, step: str, work: Callable[[], T], otherwise: T) -> T:
+    def attempt(self, step: str, work: Callable[[], _T], otherwise: _T) -> _T:
         result, note = try_optional(step, work, otherwise)
         if note:
             self.notes.append(note)
@@ -114,7 +114,7 @@ def describe_correction(
         described = replace(described, frame=failure.frame, failure=asdict(failure))
     if not correction.accepted:
         return replace(described, verdict="rejected", stage="")
-    verdict: Verdict = "unchanged" if correction.is_unchanged else "accepted"
+    verdict: FileVerdict = "unchanged" if correction.is_unchanged else "accepted"
     return replace(described, verdict=verdict, stage=str(correction.stage or ""))
 
 
@@ -202,7 +202,7 @@ def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        contacts = Comparison.from_correction(motion, correction).find_standing_feet()
+        contacts = MotionComparison.from_correction(motion, correction).find_standing_feet()
     else:
         contacts = []
     return [asdict(contact) for contact in contacts]

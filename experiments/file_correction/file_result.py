@@ -21,7 +21,7 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-from .verdict import FAULTY_FROM, LOST_CONTACTS, WRITTEN, Verdict, is_worse, merge_verdicts
+from .verdict import FAULTY_FROM, LOST_CONTACTS, WRITTEN, FileVerdict, is_worse, merge_verdicts
 
 EARLIER = "the file is the result of an earlier run, of other settings or another input"
 """Note on a file that an attempt could not replace."""
@@ -133,7 +133,7 @@ class FileResult:
     """The input file."""
     name: str
     """The output file, below the output folder."""
-    verdict: Verdict
+    verdict: FileVerdict
     stage: str = ""
     """Stage that came out: the "cleaned" motion of kinematics, the "planned" motion, or a motion with "simulated"
     states."""

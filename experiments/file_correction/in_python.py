@@ -17,12 +17,12 @@ from .batch import correct_into
 from .correct_file import find_wrong_pace, open_input, play_at_gravity, prepare_motions
 from .file_result import FileResult
 from .motions import correct_prepared, finish_correction, prepare_motion
-from .options import DEFAULTS, CorrectionOptions
+from .options import DEFAULT_OPTIONS, CorrectionOptions
 from .report import REPORT
 from .written_motion import measure_written
 
 
-def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: object) -> CorrectedMotion:
+def correct(motion: Motion, options: CorrectionOptions = DEFAULT_OPTIONS, **changes: object) -> CorrectedMotion:
     """Make a motion physically plausible.
 
     Args:
@@ -40,7 +40,10 @@ def correct(motion: Motion, options: CorrectionOptions = DEFAULTS, **changes: ob
 
 
 def correct_motions(
-    motions: Sequence[Motion], options: CorrectionOptions = DEFAULTS, workers: int | None = None, **changes: object
+    motions: Sequence[Motion],
+    options: CorrectionOptions = DEFAULT_OPTIONS,
+    workers: int | None = None,
+    **changes: object,
 ) -> list[CorrectedMotion]:
     """Make motions physically plausible; see `correct`.
 
@@ -76,7 +79,7 @@ def correct_motions(
 def correct_file(
     source: str | Path,
     target: str | Path,
-    options: CorrectionOptions = DEFAULTS,
+    options: CorrectionOptions = DEFAULT_OPTIONS,
     *,
     overwrite: bool = False,
     **changes: object,
@@ -121,7 +124,7 @@ def correct_file(
 def correct_files(
     inputs: str | Path | Sequence[str | Path],
     out: str | Path,
-    options: CorrectionOptions = DEFAULTS,
+    options: CorrectionOptions = DEFAULT_OPTIONS,
     workers: int | None = None,
     **changes: object,
 ) -> list[FileResult]:

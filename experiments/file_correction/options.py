@@ -249,8 +249,8 @@ class CorrectionOptions:
             SettingError: One of them differs from its default.
         """
         for name in names:
-            if getattr(self, name) != getattr(DEFAULTS, name):
+            if getattr(self, name) != getattr(DEFAULT_OPTIONS, name):
                 raise SettingError(f"{name.replace('_', '-')} {because}")
 
 
-DEFAULTS = CorrectionOptions()
+DEFAULT_OPTIONS = CorrectionOptions()

@@ -16,7 +16,7 @@ from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import place_of
 from .file_result import FileResult, encode_text, to_json_text
-from .verdict import WRITTEN, Verdict
+from .verdict import WRITTEN, FileVerdict
 
 REPORT = "report.json"
 """Its name in an output folder, where no other is asked for."""
@@ -44,11 +44,11 @@ def relative_folder(out: Path, report: Path) -> str:
         return place_of(out).as_posix()
 
 
-def write_report(
+def write_correction_report(
     path: Path, output: str, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
     """All results in the folder `output` as JSON with its digest; results are in memory one by one."""
-    counts = {verdict: verdicts.count(verdict) for verdict in get_args(Verdict)}
+    counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
     seal = hashlib.sha256()
     with text_output(path) as file:
         for text in _iterate_report({"output": output, "settings": options, "counts": counts}, results):

@@ -10,10 +10,10 @@ from typing import Literal
 
 from selfcorrect.motion.measures.physical import MotionFigure
 
-Verdict = Literal["accepted", "unchanged", "partly", "rejected", "failed"]
+FileVerdict = Literal["accepted", "unchanged", "partly", "rejected", "failed"]
 """Corrected; came out as it was; only some of the file's motions were accepted; rejected, so left as it was; or not
 possible to work on."""
-WRITTEN: tuple[Verdict, ...] = ("accepted", "unchanged", "partly")
+WRITTEN: tuple[FileVerdict, ...] = ("accepted", "unchanged", "partly")
 """Verdicts on files of which an output is written."""
 
 WORSE_BY = {"penetration_m": 0.003, "skate_m_s": 0.01, "jerk_m_s3": 20.0}
@@ -26,7 +26,7 @@ LOST_CONTACTS = 0.08
 """Share of contacts that may be lost: feet that roll over seem to stand for a while."""
 
 
-def merge_verdicts(verdicts: Iterable[Verdict]) -> Verdict:
+def merge_verdicts(verdicts: Iterable[FileVerdict]) -> FileVerdict:
     """Return the verdict on a file from the verdicts on its motions."""
     kinds = set(verdicts)
     if kinds == {"unchanged"}:

@@ -15,7 +15,7 @@ from .correctors.table import corrector_row, is_own
 
 JUDGED = ("fid_kinematic", "recall", "coverage")
 """Realism and diversity: the first measures that the answer rests on."""
-FEET = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
+FOOT_METRICS = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
 """Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
 
 MOST_ARMS = 6
@@ -79,7 +79,7 @@ def judge_outcome(outcome: Outcome) -> Outcome:
 def select_questions(outcome: Outcome) -> list[list[Metric]]:
     """Return the metrics that are judged, as far as they were measured: of realism and diversity, and of the feet."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
-    feet = [replace(find_metric(key), better="neutral") for key in FEET]
+    feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
     measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
     return [[find_metric(key) for key in JUDGED], measured]
 
@@ -168,14 +168,15 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
     else:
         lead += ","
     listed = []
-    for keys in (JUDGED, FEET):
+    for keys in (JUDGED, FOOT_METRICS):
         of_question = [effect for effect in shown if effect.metric.key in keys]
         words_of_question = [
             _describe_effect(effect, reference if effect is shown[0] else "") for effect in of_question
         ]
         if words_of_question:
             listed.append(_join(words_of_question))
-    feet = [effect.metric for effect in shown if effect.metric.key in FEET and effect.metric.key in outcome.real]
+    measured = [effect.metric for effect in shown if effect.metric.key in outcome.real]
+    feet = [metric for metric in measured if metric.key in FOOT_METRICS]
     real = [f"{outcome.real[metric.key].mean():.{metric.digits}f}" for metric in feet]
     closing = f" (real motion: {', '.join(real)})" if real and pair.plain != BASELINE else ""
     return [f"{lead} {'; '.join(listed)}{closing}."]

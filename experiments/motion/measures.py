@@ -19,7 +19,7 @@ from .settings import FEASIBILITY_COUNT
 from .task import MotionTask, novelty_of_samples
 
 CORRECTED_REAL = "real, corrected by physics"
-HELD_OUT = "real, held out"
+HELD_OUT_REFERENCE = "real, held out"
 SHUFFLED = "real, captions shuffled"
 TEST_SET = "real, the test set itself"
 
@@ -104,7 +104,7 @@ def score_references(
         fresh = task.data.fresh
         if task.data.held_out != "nothing":  # otherwise the caption judge was trained on the reference
             held_out = task.data.reference
-            scores[HELD_OUT] = task.captions.scores(held_out.batch, held_out.labels)
+            scores[HELD_OUT_REFERENCE] = task.captions.scores(held_out.batch, held_out.labels)
         shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
         scores[SHUFFLED] = task.captions.scores(fresh.batch, shuffled)
     if task.field is not None:

@@ -28,7 +28,7 @@ from .task import MotionTask, motion_task, trained_model
 
 SHOWN = 4
 """Motions in a clip, a label each."""
-DRAWS = 4
+DRAWS_PER_LABEL = 4
 """Samples of each label in the scenes that stand side by side: in a collapsed loop they are alike."""
 SCENES_TEXT = (
     "Sixteen samples of each model, drawn with the same noise: a row is a label, and its four motions are four draws. "
@@ -96,7 +96,7 @@ class _Showcase:
 
     def show_samples(self, arm: ArmSettings, generation: int, *, side_by_side: bool) -> None:
         """Add samples of a generation of an arm, in motion and as files."""
-        draws = DRAWS if side_by_side else 1
+        draws = DRAWS_PER_LABEL if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
         title = arm.title if generation else "all arms start here"
         name = f"{arm.key}-generation-{generation}" if generation else "generation-0"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..studies.arms import BASELINE, ArmSettings
-from .settings import Keep, MotionSettings, find_engine
+from .settings import KeptModels, MotionSettings, find_engine
 
 PUBLISHED_STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
 """Optimiser steps of generation 0 and of every later generation in Gillman et al. 2024, by n."""
@@ -174,7 +174,7 @@ class PresetRow:
     settings: MotionSettings
     cost: str
     """Wall time with two processes on cores like an AMD EPYC's, and disk."""
-    keep: Keep = "all"
+    keep: KeptModels = "all"
     """Models and samples that are kept."""
     opening: str = ""
     """Line that is printed when the run begins."""

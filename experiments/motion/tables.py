@@ -59,7 +59,7 @@ def budgets_table(study: Study, outcome: Outcome) -> Table:
 
 # --- lines of descent, remedies ---
 
-PLAIN = ArmSettings("replace")
+_PLAIN = ArmSettings("replace")
 DESCENT = {
     "Founders with a descendant": ("surviving_lineages", -1),
     "Offspring variance, first": ("offspring_variance", 1),
@@ -100,10 +100,10 @@ def remedies_table(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> Tab
     table = Table("remedies", "Remedy", columns)
     for denoiser, arms in curves.items():
         with_remedy = [arm for arm in arms if arm.policy == "replace" and arm.corrector == "none"]
-        if len(with_remedy) > 1 and PLAIN in arms:
+        if len(with_remedy) > 1 and _PLAIN in arms:
             table.rows.append(PageRow(denoiser, []))
             for arm in with_remedy:
-                table.rows.append(PageRow(arm.treatment, _remedy_cells(arm, arms[arm], arms[PLAIN])))
+                table.rows.append(PageRow(arm.treatment, _remedy_cells(arm, arms[arm], arms[_PLAIN])))
     return table
 
 

@@ -18,9 +18,9 @@ from selfcorrect.statistics import Interval, mean_interval, ratio_interval
 
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 """Arm → quantity → (S, T + 1) by seed and generation."""
-Measure: TypeAlias = Callable[[Curves], Interval]
-Outcome = Literal["holds", "fails", "undecided"]
-Kind = Literal["above", "below", "agrees"]
+MeasureCurves: TypeAlias = Callable[[Curves], Interval]
+ClaimOutcome = Literal["holds", "fails", "undecided"]
+ClaimKind = Literal["above", "below", "agrees"]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
 
 
-def ratio_of_means(numerator: Quantity, denominator: Quantity) -> Measure:
+def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
     """Return the ratio of two means, with Fieller's interval.
 
     Args:
@@ -135,7 +135,7 @@ class Check:
     """A statement with its prediction, what was measured, and the outcome."""
 
     statement: str
-    outcome: Outcome
+    outcome: ClaimOutcome
     measured: str
     predicted: str = ""
     published: bool = True
@@ -155,8 +155,8 @@ class Claim:
     """A statement about curves, to be checked in a run."""
 
     statement: str
-    kind: Kind
-    measure: Measure
+    kind: ClaimKind
+    measure: MeasureCurves
     value: float
     """The threshold, or the prediction of "agrees"."""
     published: bool = True
@@ -177,7 +177,7 @@ class Claim:
             published=self.published,
         )
 
-    def _decide(self, measured: Interval) -> Outcome:
+    def _decide(self, measured: Interval) -> ClaimOutcome:
         if math.isnan(measured.estimate):
             return "undecided"
         if self.kind == "agrees":
@@ -193,7 +193,7 @@ class Claim:
         return "holds" if holds else "fails" if fails else "undecided"
 
 
-def expect_agreement(statement: str, measure: Measure, predicted: float, tolerance: float = 0.05) -> Claim:
+def expect_agreement(statement: str, measure: MeasureCurves, predicted: float, tolerance: float = 0.05) -> Claim:
     """Return a claim that holds if the prediction is in the interval or near the estimate.
 
     Args:
@@ -222,12 +222,12 @@ def expect_predictions(
     return claims
 
 
-def expect_above(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
+def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
     """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below."""
     return Claim(statement, "above", measure, threshold)
 
 
-def expect_below(statement: str, measure: Measure, threshold: float = 0.0) -> Claim:
+def expect_below(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
     """Return a claim that holds if the whole interval is below the threshold, and fails if all of it is above."""
     return Claim(statement, "below", measure, threshold)
 

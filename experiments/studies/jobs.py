@@ -27,7 +27,7 @@ from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
 from .arms import ArmSettings
-from .measured_store import MEASURED, MeasuredStore
+from .measured_store import MEASURED_FILE, MeasuredStore
 from .study import ACCEPT, Measure, SeedRun, Study
 
 DRAWS = "draws.npy"
@@ -117,7 +117,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
     first = FolderReader(run.first_folder)
     if study.keep == "measured":
         _tell_done(progress, 0, length)
-        measured = MeasuredStore(run.arm_folder(arm) / MEASURED, loop_arm.generations)
+        measured = MeasuredStore(run.arm_folder(arm) / MEASURED_FILE, loop_arm.generations)
         run_loop(loop_task, loop_arm, measured, first, run.stream, observe)
         _write_draws(run.arm_folder(arm), draws)
         measured.write()

@@ -11,7 +11,7 @@ from selfcorrect.storage.files.writing import explain_write_error, write_atomica
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation
 
-MEASURED = "measured.json"
+MEASURED_FILE = "measured.json"
 
 
 class MeasuredStore(MemoryStore):

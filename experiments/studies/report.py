@@ -47,7 +47,7 @@ from .tables import (
     write_tables,
 )
 
-TEMPLATE = Path(__file__).with_name("report.html")
+_TEMPLATE = Path(__file__).with_name("report.html")
 METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 
@@ -126,7 +126,7 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
         "scenes": [clip.scene for section in sections for clips in section.clips.values() for clip in clips],
         "side_by_side": [clip.scene for section in sections for clip in section.scenes],
     }
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(title=title, sections=sections, refresh_s=refresh_s, player=player)
 
 

@@ -20,7 +20,7 @@ from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.protocol import Record
 
 from .arms import ArmSettings, folder_name
-from .measured_store import MEASURED, MeasuredStore
+from .measured_store import MEASURED_FILE, MeasuredStore
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..jobs.identities import IdentityFile
     from .report import Page
 
-Keep: TypeAlias = Literal["all", "needed", "sampling", "measured"]
+KeepLevel: TypeAlias = Literal["all", "needed", "sampling", "measured"]
 """Models and samples of a finished arm to keep: all; needed, the last ones, from which the arm can be extended;
 sampling, the part of the last model that draws samples; measured, none of them, only what was measured."""
 
@@ -136,7 +136,7 @@ class Study:
     """Returns identities of the data of a seed, by a name for messages."""
     task_word: str = "task"
     """Word for its tasks, a column of its rows."""
-    keep: Keep = "all"
+    keep: KeepLevel = "all"
     measures: Sequence[Measure] = ()
     draw: Callable[[SeedRun, GenerativeModel], np.ndarray | None] | None = None
     """Draws something of each generation to look at, None for seeds that are not drawn; only where nothing else is kept
@@ -187,7 +187,7 @@ class Study:
     def record(self, run: SeedRun, arm: ArmSettings) -> Record:
         """Return the generations of an arm that are committed."""
         if self.keep == "measured":
-            return MeasuredStore(run.arm_folder(arm) / MEASURED, self.tasks[run.task].generations)
+            return MeasuredStore(run.arm_folder(arm) / MEASURED_FILE, self.tasks[run.task].generations)
         return FolderReader(run.arm_folder(arm))
 
     def latest(self, run: SeedRun, arm: ArmSettings) -> int:

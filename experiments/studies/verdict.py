@@ -11,7 +11,7 @@ from selfcorrect.statistics import UNMEASURED, Interval, holm, student_interval,
 
 from .results import ArmCurves
 
-LEVEL = 0.05
+_LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
 FEWEST_SEEDS = 5
 """Number of seeds from which on a difference is called better or worse, in headlines and tables."""
@@ -24,7 +24,7 @@ DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 JUDGEMENT = (
     "Each interval is the 95 % interval of one difference (paired t), within the bounds of the score. P-values are "
     "adjusted for all differences tested together (Holm), and a difference counts if its adjusted p-value is at most "
-    f"{LEVEL}: an interval that excludes 0 does not suffice. With fewer than {FEWEST_SEEDS} seeds nothing is decided, "
+    f"{_LEVEL}: an interval that excludes 0 does not suffice. With fewer than {FEWEST_SEEDS} seeds nothing is decided, "
     "and the row counts the seeds. Differences that are the same in all seeds have no spread to be tested by: they are "
     "undecided. If the aim is a value, such as that of real data, distances to it are compared."
 )
@@ -80,7 +80,7 @@ def effects(
     for (index, values), (arm, reference, metric, aim) in zip(changes.items(), candidates, strict=True):
         change = _change_interval(values, metric)
         has_aim = metric.better not in DISTANCES or not np.isnan(aim)
-        word = _choose_word(metric, change, values, has_aim=has_aim, is_found=adjusted[index] <= LEVEL)
+        word = _choose_word(metric, change, values, has_aim=has_aim, is_found=adjusted[index] <= _LEVEL)
         results.append(Effect(arm, reference, metric, aim, change, adjusted[index], word))
     return results
 

@@ -16,7 +16,7 @@ from .study_rows import axes_of, make_rows
 from .summary import realised_name
 
 
-def group_of(folder: Path) -> str:
+def name_wandb_group(folder: Path) -> str:
     """The name of a study's group: its folder's name and the beginning of its identity."""
     return f"{folder.name}-{experiment_id(folder)[:8]}"
 
@@ -25,7 +25,7 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
     """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
     return TrackedRun(
         name=f"{run.task} {arm.key} seed {run.seed}",
-        group=group_of(run.root),
+        group=name_wandb_group(run.root),
         config=finite({**_describe_arm(study, run, arm), "version": version("selfcorrect")}),
         rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
         tags=page_of(study).tags(run, arm),
@@ -76,7 +76,7 @@ def study_run(study: Study, final: Mapping[str, float], folder: Path, command: s
     """
     return TrackedRun(
         name=f"{folder.name} report",
-        group=group_of(folder),
+        group=name_wandb_group(folder),
         config=finite({**study.config, "command": command, "version": version("selfcorrect")}),
         tags=("report",),
         job_type="report",

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.checking import Clips, find_false_alarms, find_planted
 from benchmarks.faults import FAULTS
-from selfcorrect.datasets.collections.cmu import clips
+from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
@@ -20,7 +20,7 @@ LEAST = {"tilted": 0.5, "sliding slowly": 0.5, "in the floor": 0.8, "jumping roo
 
 @pytest.fixture(scope="module")
 def real(cmu: Path) -> list[Motion]:
-    read = [motion for clip in clips(cmu, "train") if clip.name in NAMES for motion in clip.read()]
+    read = [motion for clip in list_cmu_clips(cmu, "train") if clip.name in NAMES for motion in clip.read()]
     return [_on_floor(motion) for motion in read]
 
 

@@ -23,7 +23,7 @@ _EMPTY = ("UNKNOWN", "EMPTY")
 
 
 @dataclass(frozen=True)
-class Scene:
+class FbxScene:
     """A scene, its nodes and its animation stacks; ufbx's lists may be read once and have to be kept."""
 
     scene: Any
@@ -31,7 +31,7 @@ class Scene:
     stacks: list[Any]
 
 
-_LOADED: list[Scene] = []
+_LOADED: list[FbxScene] = []
 """Scenes, which are not freed: ufbx frees one node inside the other, and crashes if there are many."""
 
 
@@ -63,7 +63,7 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
             resource.setrlimit(kind, (limit, hard))
 
 
-def _load_scene(path: str) -> Scene:
+def _load_scene(path: str) -> FbxScene:
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError("it is no regular file")
@@ -81,10 +81,10 @@ def _load_scene(path: str) -> Scene:
     )
     if len(scene.nodes) > _MOST_NODES:
         raise ValueError(f"it has {len(scene.nodes)} nodes, and at most {_MOST_NODES} are read")
-    return Scene(scene, list(scene.nodes), list(scene.anim_stacks))
+    return FbxScene(scene, list(scene.nodes), list(scene.anim_stacks))
 
 
-def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
+def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
     """Return nodes and animation stacks, and translation, rotation and scale (10 numbers) of every node at rest."""
     nodes = scene.nodes
     place = {node.typed_id: index for index, node in enumerate(nodes)}
@@ -104,7 +104,7 @@ def _describe_scene(scene: Scene) -> tuple[dict[str, Any], array]:
     return facts, values
 
 
-def _evaluate(scene: Scene, request: dict[str, Any]) -> array:
+def _evaluate(scene: FbxScene, request: dict[str, Any]) -> array:
     """Return translation, rotation and scale (10 numbers) of some nodes in every frame of stacks, node by node."""
     values = array("d")
     for stack_index, frames in request["stacks"]:

@@ -138,7 +138,7 @@ def open_amass(path: Path, reading: Reading) -> MotionFile:
             notes = (*notes, *note_gaps(name, frames))
 
     def write_back(target: Path, changed: Motion) -> None:
-        write(target, changed, body, like=path, up=up.axis)
+        write_amass(target, changed, body, like=path, up=up.axis)
 
     return MotionFile((motion,), notes, write_back, up=up)
 
@@ -167,7 +167,7 @@ def body_in(path: Path, model: BodyModel) -> Body:
     return make_body(model, betas)
 
 
-def write(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
+def write_amass(path: Path, motion: Motion, body: Body | None = None, like: Path | None = None, up: int = Z_UP) -> None:
     """Write a motion as an AMASS file; on other skeletons than SMPL's, joint positions are what is kept.
 
     Files hold no bone lengths. Without a body, the motion is put on an average body, whose feet stand where they stood.

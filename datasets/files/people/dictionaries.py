@@ -36,7 +36,7 @@ class NamedLayout:
     """Suffix of its files, "" for any; `smpl_tools` reads AMASS' names in other files."""
 
 
-LAYOUTS = (
+_LAYOUTS = (
     NamedLayout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading), ".npz"),
     NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
     NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
@@ -65,7 +65,7 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
 
 def _stack_frames_of_people(results: Results) -> Results:
     """Return the results with people's arrays stacked if the file is a list of frames, each with rows of people."""
-    if sam3d.recognises(results.shapes):  # whose reader stacks them
+    if sam3d.recognises_sam3d(results.shapes):  # whose reader stacks them
         return results
     stacked = stack_frames(results)
     program = smpl_tools.detect_program(stacked.shapes)
@@ -117,10 +117,10 @@ def holds_objects(path: Path) -> bool:
 
 def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] | None:
     """Return the reader of a file, None if no layout fits."""
-    for layout in LAYOUTS:
+    for layout in _LAYOUTS:
         has_keys = set(layout.keys) <= results.shapes.keys()
         if layout.reader is sam3d.open_sam3d:
-            has_keys = sam3d.recognises(results.shapes)
+            has_keys = sam3d.recognises_sam3d(results.shapes)
         if has_keys and layout.suffix in ("", results.path.suffix.lower()):
             return layout.reader
     return None if smpl_tools.detect_program(results.shapes) is None else smpl_tools.open_parameters
@@ -131,7 +131,7 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""
-    programs = {layout.keys: layout.name for layout in LAYOUTS}
+    programs = {layout.keys: layout.name for layout in _LAYOUTS}
     for tool in smpl_tools.TOOLS:
         programs.setdefault((*tool.rotations, tool.translation), tool.name)
     ends = {name.rpartition(".")[2] for name in shapes}

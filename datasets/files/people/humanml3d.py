@@ -40,7 +40,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
 from . import motionstreamer, rows
-from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_unit, open_joints, up_of_joints
+from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_joints_unit, open_joints, up_of_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
@@ -55,7 +55,7 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         _decode(path, array)
         return open_joints(path, array, joint_set, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
-        return motionstreamer.open_rows(path, array, reading)
+        return motionstreamer.open_motionstreamer(path, array, reading)
     if array.ndim == 2 and array.shape[1] in rows.ROWS:
         return rows.open_rows(path, array, reading)
     if array.ndim == 2:
@@ -147,7 +147,7 @@ class JointsWorld:
 def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
     """Return the world with the unit of joints (T, 22, 3), if they show another unit than the metre."""
     try:
-        unit_m, note = infer_unit(Path(), SMPL_BODY.average(), joints)
+        unit_m, note = infer_joints_unit(Path(), SMPL_BODY.average(), joints)
     except InputError:  # the legs have no length in any unit
         return world
     if _LEAST_METRE < unit_m < 1 / _LEAST_METRE:

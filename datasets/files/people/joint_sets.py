@@ -222,7 +222,7 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     notes = [f"joints taken for {joints.name}"]
     unit_m = reading.metres_per_unit
     if not unit_m:
-        unit_m, unit_note = infer_unit(path, joints.template, positions)
+        unit_m, unit_note = infer_joints_unit(path, joints.template, positions)
         notes.append(unit_note)
     fps = reading.fps or joints.fps
     up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up)
@@ -262,7 +262,7 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     return (f"{BONES_MADE_CONSTANT}: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
 
 
-def infer_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
+def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
     """Return the power of ten of a metre by which legs are as long as a person's.
 
     Args:

@@ -30,7 +30,7 @@ from ..skeletons.vertical import up_of_motion
 from .keeping import keep_places
 from .soma import BODY_22, SOMA_30, SOMA_77, JointTable
 
-FPS = 30.0
+_FPS = 30.0
 _LARGEST = 1e6
 _RIGID = 0.05
 """Share of its length by which a bone may change."""
@@ -54,7 +54,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     matrices = results.array(_KEYS[1])
     table = _table(path, places, matrices)
     results.check_frames(_WRITTEN, len(places))
-    fps, notes = rate_of(path, results.numbers, reading, FPS, "Kimodo")
+    fps, notes = rate_of(path, results.numbers, reading, _FPS, "Kimodo")
     file_motion = motion_of_poses(str(path), table, places, matrices, fps)
     up = up_of_motion(file_motion, reading.up, Y_UP)
     y_up = to_y_up(up.axis)
@@ -158,7 +158,7 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     smooth_m = motion.root_m.copy()
     level_m = smooth_m[:, [0, 2]]
     smooth_m[:, [0, 2]] = gaussian_filter1d(level_m, _SMOOTH_S * motion.fps, axis=0, mode="nearest")
-    heading = heading_rad(joints_m, motion.skeleton)
+    heading = _heading_rad(joints_m, motion.skeleton)
     return {
         "posed_joints": joints_m,
         "global_rot_mats": Rotation.from_quat(orientations).as_matrix(),
@@ -170,7 +170,7 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     }
 
 
-def heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+def _heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """(T,) angle about the vertical by which the hips are turned, as of Kimodo."""
     left_hip = skeleton.parts.index("left_hip")
     right_hip = skeleton.parts.index("right_hip")
@@ -213,9 +213,9 @@ def _write_arrays(
     return {name: array.astype(old[name].dtype) for name, array in new.items()}
 
 
-def write(path: Path, motion: Motion) -> None:
+def write_kimodo(path: Path, motion: Motion) -> None:
     """Write a motion as Kimodo does, at 30 frames per second: on SOMA's joints, or else on SMPL-X' 22."""
-    motion = resample(motion, FPS)
+    motion = resample(motion, _FPS)
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):
         motion = to_smpl(motion)
     arrays: dict[str, np.ndarray] = {}

@@ -28,7 +28,7 @@ from .kimodo import motion_of_poses
 from .soma import BODY_22
 
 COLUMNS = 272
-FPS = 30.0
+_FPS = 30.0
 _STEP = slice(0, 2)
 _TURN = slice(2, 8)
 _PLACES = slice(8, 74)
@@ -36,7 +36,7 @@ _ROTATIONS = slice(140, 272)
 _LARGEST = 1e6
 
 
-def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
+def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     """Open the motion of rows, y up: joints turn as the file says, on bones of mean length.
 
     Args:
@@ -61,7 +61,7 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
     from_root_m = values[:, _PLACES].reshape(-1, 22, 3)
     places_m = from_root_m @ headings + path_m[:, None]
-    fps, notes = rate_of(path, {}, reading, FPS, "MotionStreamer")
+    fps, notes = rate_of(path, {}, reading, _FPS, "MotionStreamer")
     file_motion = _motion(path, places_m, local, fps)
     motion = raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
 
@@ -135,9 +135,9 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
     return np.concatenate([part.reshape(len(smpl_motion), -1) for part in parts], axis=1)
 
 
-def write(path: Path, motion: Motion) -> None:
+def write_motionstreamer(path: Path, motion: Motion) -> None:
     """Write a motion at 30 frames per second, from the origin, facing +z."""
-    motion = resample(motion, FPS)
+    motion = resample(motion, _FPS)
     first_frame = to_smpl(motion.frames(0, 1))
     first = Rotation.from_quat(first_frame.rotations[0, 0]).as_matrix()
     yaw_rad = np.arctan2(first[0, 2], first[2, 2])

@@ -80,7 +80,7 @@ class _Track:
         return {f"{prefix}{key}": frame for prefix, frame in zip(self.prefixes, array, strict=True)}
 
 
-def recognises(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Return whether arrays of these shapes are results of SAM 3D Body."""
     return any(shape[-2:] == (_COUNT, 3) for name, shape in shapes.items() if name.rpartition(".")[2] == JOINTS)
 

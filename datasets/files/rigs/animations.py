@@ -12,7 +12,7 @@ from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import Upright, turn_upright
 from .bvh_body import body_of
-from .rig import Rig, RiggedMotion, Tracks, clip_of, unique
+from .rig import Rig, RiggedMotion, Tracks, make_rigged_clip, unique
 from .stretching import check_bones
 
 
@@ -45,7 +45,7 @@ def read_animation(
     Returns:
         The animation, with the reason if it cannot be corrected.
     """
-    clip = clip_of(rig, motion, tracks, metres_per_unit)
+    clip = make_rigged_clip(rig, motion, tracks, metres_per_unit)
     try:
         clip = replace(clip, notes=(*clip.notes, *check_bones(clip)))
         body = turn_upright(body_of(clip), reading.up, Y_UP)

@@ -239,10 +239,10 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
         columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
     names = written_names(clip.motion.skeleton.names)
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
-    return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], format_rows(values, columns))
+    return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], format_channels(values, columns))
 
 
-def format_rows(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
+def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
     """Yield lines, some at a time, of the columns of values (T, C), with six decimals."""
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):

@@ -90,7 +90,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
         if target.suffix.lower() == ".bvh" and len(motions) == 1:
             write_motion(target, motions[0])
         else:
-            gltf.write(target, *motions)
+            gltf.write_gltf(target, *motions)
 
     return collect_animations(animations, write, notes)
 

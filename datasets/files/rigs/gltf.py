@@ -50,7 +50,7 @@ _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5
 """(8, 3) its triangles, counter-clockwise seen from outside."""
 
 
-def write(path: Path, motion: Motion, *more: Motion) -> None:
+def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
     """Write an animation of each motion as .glb (a binary file) or .gltf (text with the numbers in base64).
 
     Args:

@@ -162,11 +162,11 @@ def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
     return np.ndarray((count, width), dtype, buffer, start, (stride, dtype.itemsize))
 
 
-Tracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
+AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
 """Times (T,) in seconds, and values (T, C) by node and path."""
 
 
-def with_tracks(document: Document, tracks: Mapping[int, Tracks]) -> Document:
+def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
     """Return the file with other values of some animations' channels.
 
     If a channel has as many floating-point values at these times already, they are replaced in place. Otherwise the

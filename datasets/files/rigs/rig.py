@@ -267,7 +267,7 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     return Motion(skeleton, root, make_continuous(rotations / lengths), fps)
 
 
-def clip_of(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
+def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
     """Return the motion in metres, with what moves joints in their parents, as the pelvis always does.
 
     Args:

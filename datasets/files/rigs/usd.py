@@ -22,7 +22,7 @@ from .rig import unique, warn_of_changed_names
 SUFFIXES = (".usda", ".usdc", ".usd")
 
 
-def write(path: Path, motion: Motion) -> None:
+def write_usd(path: Path, motion: Motion) -> None:
     """Write a skeleton and its animation as .usda (text), .usdc or .usd (binary)."""
     if path.suffix not in SUFFIXES:
         raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")

@@ -53,7 +53,7 @@ def profile_of(motions: Iterable[Motion]) -> RigProfile:
     return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items() if len(clips) > 1})
 
 
-def as_json(profile: RigProfile) -> dict[str, object]:
+def encode_profile(profile: RigProfile) -> dict[str, object]:
     """Return the profile as a value for JSON."""
     return asdict(profile)
 

@@ -181,7 +181,7 @@ def up_of_motion(
     source = motion.source or "the motion"
     if up is not None and up.endswith("!"):
         return UpAxis(axis_of(up), (f"--up {up}",))
-    body = body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
+    body = _body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
     if up is not None:
         return _check_option(body, up, source)
     return resolve_up_axis(body, source, format_axis, among)
@@ -272,7 +272,7 @@ def _mark(axis: int | None) -> np.ndarray:
     return (np.arange(len(AXES)) == axis).astype(float)
 
 
-def body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | None = None) -> TracedBody | None:
+def _body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | None = None) -> TracedBody | None:
     """Return the body of a motion; None if its legs, or both neck and shoulders, are not known.
 
     Args:

@@ -20,12 +20,12 @@ from ..motion import Motion
 from ..skeleton import UNTURNED
 from .smpl import fit_body_parts
 
-LEFT = np.array([1.0, 0, 0])
-UP = np.array([0, 1.0, 0])
-DOWN = np.array([0, -1.0, 0])
-AHEAD = np.array([0, -0.3, 1.0])
+_LEFT = np.array([1.0, 0, 0])
+_UP = np.array([0, 1.0, 0])
+_DOWN = np.array([0, -1.0, 0])
+_AHEAD = np.array([0, -0.3, 1.0])
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
-_LIMBS = {"hip": ("knee", DOWN, 12.0), "knee": ("ankle", DOWN, 12.0), "ankle": ("foot", AHEAD, 45.0)}
+_LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _AHEAD, 45.0)}
 """Directions of the bones from part to part in a standing body, and the degrees by which they may be off."""
 
 _TRUNK_DEG = 35.0
@@ -87,7 +87,7 @@ class _UprightTurnSearch:
             return self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
         if limb == "foot" and self.skeleton.children[joint]:
             bones_m = self._bones(joint, self.skeleton.children[joint][0])
-            return self._align_bones(joint, bones_m, AHEAD[None], 45.0, before)
+            return self._align_bones(joint, bones_m, _AHEAD[None], 45.0, before)
         return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
     def _turn_of_trunk(self, joint: int, part: str, before: np.ndarray) -> np.ndarray:
@@ -98,13 +98,13 @@ class _UprightTurnSearch:
                 break
         if part != "pelvis" and not len(bones_m):
             return self._turn_without_bone(joint, before)
-        directions = np.tile(UP, (len(bones_m), 1))
+        directions = np.tile(_UP, (len(bones_m), 1))
         hips = self.skeleton.pair("hip")
         if part == "pelvis" and hips is not None:
             left, right = hips
             between_hips_m = self._bones(right, left)
             bones_m = np.vstack([bones_m, between_hips_m])
-            directions = np.vstack([directions, np.tile(LEFT, (len(between_hips_m), 1))])
+            directions = np.vstack([directions, np.tile(_LEFT, (len(between_hips_m), 1))])
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
     def _turn_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..skeleton import SIDES, Skeleton, strip_side
 
 HALF_FOOT_WIDTH_M = 0.045
 SOLE_BELOW_TOE_JOINT_M = 0.025
-HEEL_BEHIND_ANKLE_M = 0.055
+_HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
 """Together these describe a rigid shoe around an adult's ankle and toe-base joints."""
 
@@ -88,7 +88,7 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
     below_m = SOLE_BELOW_TOE_JOINT_M if depth_m is None else depth_m
     x, y, z = skeleton.offsets_m[toe]
     # Feet point a little outwards: the shoe's middle line runs between ankle and toe joint.
-    heel = (0.5 * x, y - below_m, -HEEL_BEHIND_ANKLE_M)
+    heel = (0.5 * x, y - below_m, -_HEEL_BEHIND_ANKLE_M)
     ball = (0.5 * x, y - below_m, z)
     tip = (-0.3 * x, -below_m, TOE_TIP_BEYOND_TOE_JOINT_M)
     on_ankle = [(ankle, corner) for point in (heel, ball) for corner in _pair(point)]

@@ -50,7 +50,7 @@ class LostContacts:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class MotionComparison:
     """A motion of T frames and its correction on the same ground; T-poses of rigs at its ends are left out."""
 
     before: MotionFeatures
@@ -63,7 +63,7 @@ class Comparison:
     """Number of frames of T-poses before the motion."""
 
     @classmethod
-    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Comparison:
+    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
         """Compare a motion with its correction, where the floor of the motion is level."""
         notes = {note.kind: note for note in correction.notes}
         first = _count_frames(notes.get(NoteKind.T_POSE))
@@ -188,7 +188,7 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
 
 
 def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    comparison = Comparison.from_correction(motion, correction)
+    comparison = MotionComparison.from_correction(motion, correction)
     before, after = comparison.errors
     lost = comparison.lost_contacts
     contacts = {"lost_contacts": lost.share, "lost_contacts_height_m": lost.height_m}

@@ -27,7 +27,7 @@ it was in."""
 EXACT_M = 0.001
 """Ends as near as this, to which files round, are a loop's in any case."""
 
-FEWEST_FRAMES = 5
+_FEWEST_FRAMES = 5
 """Least number of frames of a loop."""
 
 _IN_PLACE_M = 0.1
@@ -39,7 +39,7 @@ _ENDS_S = 0.5
 
 def is_loop(motion: Motion) -> bool:
     """Return whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
-    if len(motion) < FEWEST_FRAMES or not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
+    if len(motion) < _FEWEST_FRAMES or not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
         return False
     if not _turns_are_alike(motion):
         return False
@@ -67,7 +67,7 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     Both ends are then changed alike, towards the mean of their changes. The edited motion is returned as it is if the
     gap did not grow. A body that glides away while its feet stand has other poses at the ends.
     """
-    if len(original) < FEWEST_FRAMES or not _turns_are_alike(original):
+    if len(original) < _FEWEST_FRAMES or not _turns_are_alike(original):
         return edited
     if np.linalg.norm((original.root_m[-1] - original.root_m[0])[[0, 2]]) > _IN_PLACE_M:
         return edited

@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
-    motions = list(read_all(humanml3d.clips(folder, "train")))
+    motions = list(read_all(humanml3d.list_humanml3d_clips(folder, "train")))
     assert [(motion.text, len(motion)) for motion in motions] == [
         ("a person waves.\nsomeone greets", 51),
         ("he walks", 51),
@@ -65,11 +65,11 @@ def test_both_kinds_of_file_give_the_same_joints(folder: Path) -> None:
 
 
 def test_without_a_split_all_files_are_clips(folder: Path) -> None:
-    assert [clip.name for clip in humanml3d.clips(folder)] == ["000001", "000002", "M000002"]
+    assert [clip.name for clip in humanml3d.list_humanml3d_clips(folder)] == ["000001", "000002", "M000002"]
 
 
 def test_captions_keep_tokens_and_times(folder: Path) -> None:
-    caption, part = humanml3d.captions(folder / "texts" / "000002.txt")
+    caption, part = humanml3d.read_captions(folder / "texts" / "000002.txt")
     assert (caption.span_s, part.span_s) == (None, (1.0, 2.0))
     assert part.tokens == "he/PRON stop/VERB"
 
@@ -83,12 +83,12 @@ def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
 
 def test_a_missing_part_is_named_with_source_and_licence(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"HumanML3D needs texts here\. To be had: .*GitHub.* Licence: .*AMASS"):
-        humanml3d.clips(tmp_path)
+        humanml3d.list_humanml3d_clips(tmp_path)
 
 
 def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"no split 'dev', only \['test', 'train'\]"):
-        humanml3d.clips(folder, "dev")
+        humanml3d.list_humanml3d_clips(folder, "dev")
 
 
 @pytest.mark.parametrize(
@@ -114,15 +114,15 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
 def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message: str) -> None:
     spoil(folder)
     complaints: list[str] = []
-    motions = list(read_all(humanml3d.clips(folder, "train"), complaints.append))
+    motions = list(read_all(humanml3d.list_humanml3d_clips(folder, "train"), complaints.append))
     assert [motion.text for motion in motions] == ["he walks", "he stops"]
     assert len(complaints) == 1
     assert "000001" in complaints[0]
     with pytest.raises((ValueError, OSError), match=message):
-        humanml3d.clips(folder, "train")[0].read()
+        humanml3d.list_humanml3d_clips(folder, "train")[0].read()
 
 
 def test_a_caption_beyond_the_end_is_refused(folder: Path) -> None:
     (folder / "texts" / "000001.txt").write_text("late#late/ADV#7.0#9.0\n")
     with pytest.raises(ValueError, match=r"speaks of \(7\.0, 9\.0\) s in a clip of 2\.50 s"):
-        humanml3d.clips(folder, "train")[0].read()
+        humanml3d.list_humanml3d_clips(folder, "train")[0].read()

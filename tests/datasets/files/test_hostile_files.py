@@ -289,7 +289,7 @@ def test_an_archive_may_not_unpack_to_more_than_the_limit(tmp_path: Path, monkey
     monkeypatch.setenv(LIMIT_VARIABLE, "20")
     archive_of(tmp_path / "a.tar.gz", {"cmu/index.csv": INDEX.encode()}, size=30 * 2**20)
     with little_memory(), pytest.raises(InputError, match=r"a\.tar\.gz: would take"):
-        cmu.clips(tmp_path / "a.tar.gz")
+        cmu.list_cmu_clips(tmp_path / "a.tar.gz")
 
 
 def test_zeros_after_an_archive_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +299,7 @@ def test_zeros_after_an_archive_count_too(tmp_path: Path, monkeypatch: pytest.Mo
         for _ in range(30):
             file.write(bytes(2**20))
     with little_memory(), pytest.raises(InputError, match=r"a\.tar\.gz: would take"):
-        cmu.clips(tmp_path / "a.tar.gz")
+        cmu.list_cmu_clips(tmp_path / "a.tar.gz")
 
 
 def test_every_flipped_bit_of_an_archive_is_noticed(tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_an_index_leads_nowhere_else(tmp_path: Path, name: str) -> None:
     (folder / "index.csv").write_text(f"{INDEX}{name},train,daz,1,walk,walks\n")
     complaints: list[str] = []
     try:
-        assert list(read_all(cmu.clips(folder), complaints.append)) == []
+        assert list(read_all(cmu.list_cmu_clips(folder), complaints.append)) == []
     except InputError as error:
         complaints.append(str(error))
     assert complaints
@@ -340,7 +340,7 @@ def test_an_index_leads_nowhere_else(tmp_path: Path, name: str) -> None:
 def test_a_damaged_index_is_told_of(tmp_path: Path, text: str) -> None:
     (tmp_path / "index.csv").write_text(text)
     with pytest.raises(InputError, match=r"index\.csv"):
-        cmu.clips(tmp_path)
+        cmu.list_cmu_clips(tmp_path)
 
 
 def test_one_bad_file_of_a_folder_does_not_end_the_others(tmp_path: Path) -> None:
@@ -379,7 +379,7 @@ def test_recordings_of_any_length_are_read(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_many_short_animations_are_refused_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gltf.write(tmp_path / "many.glb", *[MOTION] * 30)
+    gltf.write_gltf(tmp_path / "many.glb", *[MOTION] * 30)
     assert len(open_motion(tmp_path / "many.glb").motions) == 30
     monkeypatch.setenv(LIMIT_VARIABLE, "10")
     with pytest.raises(InputError, match=rf"many\.glb: would take 15 MB of memory, .* 10 MB.*{LIMIT_VARIABLE}"):

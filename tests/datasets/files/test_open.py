@@ -66,7 +66,7 @@ def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None
 
 def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
     rotations = np.concatenate([walker.rotations, np.tile([0.0, 0, 0, 1], (48, 33, 1))], axis=1)
-    amass.write(tmp_path / "x.npz", Motion(SMPL_X.average(), walker.root_m, rotations, 120.0))
+    amass.write_amass(tmp_path / "x.npz", Motion(SMPL_X.average(), walker.root_m, rotations, 120.0))
     fields = dict(np.load(tmp_path / "x.npz"))
     np.savez(tmp_path / "x.npz", **{**fields, "betas": np.arange(16.0), "gender": np.array("female")})
     file = open_motion(tmp_path / "x.npz", Reading())
@@ -91,7 +91,7 @@ def test_amass_gets_its_bones_from_a_body_model(
     )
     monkeypatch.setattr(body_model, "load_body_model", lambda path, allow_pickle: path)
     monkeypatch.setattr(amass, "body_in", lambda path, model: tall)
-    amass.write(tmp_path / "x.npz", walker)
+    amass.write_amass(tmp_path / "x.npz", walker)
     file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))
     np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
     assert (file.notes, file.motion.skeleton.mass_kg) == ((), 101.0)

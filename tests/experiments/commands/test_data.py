@@ -19,7 +19,7 @@ from selfcorrect.datasets.files import open as opening
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.parquet import NamedMotion, write_named
-from selfcorrect.datasets.files.rigs.gltf import write as write_gltf
+from selfcorrect.datasets.files.rigs.gltf import write_gltf as write_gltf
 from selfcorrect.experiments.commands.data import DataCommand
 from selfcorrect.experiments.data.sources import measure_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY

@@ -12,7 +12,7 @@ import tyro
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands import demo as command
 from selfcorrect.experiments.commands.demo import DemoCommand
-from selfcorrect.experiments.file_correction.demo import FIGURES, spoil, walk
+from selfcorrect.experiments.file_correction.demo import DEMO_FIGURES, spoil, walk
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 
@@ -41,7 +41,7 @@ def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path:
     lines = [line for line in process.stdout.splitlines() if "→" in line]
     readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
     assert all(f"    {line}\n" in readme for line in lines), "README has the figures of an earlier version"
-    assert [line.split()[0] for line in lines] == [figure.title for figure in FIGURES]
+    assert [line.split()[0] for line in lines] == [figure.title for figure in DEMO_FIGURES]
     figures = {line.split()[0]: (float(line.split()[1]), float(line.split()[3])) for line in lines}
     for name in ("penetration", "skating", "jerk"):
         before, after = figures[name]

@@ -16,7 +16,7 @@ from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.studies.claims import (
     Check,
     Claim,
-    Outcome,
+    ClaimOutcome,
     expect_above,
     expect_agreement,
     expect_below,
@@ -156,6 +156,6 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
-    checks = [Check(outcome, outcome, "") for outcome in get_args(Outcome)]
+    checks = [Check(outcome, outcome, "") for outcome in get_args(ClaimOutcome)]
     line = summarize_checks("remedies", checks)
     assert line == "remedies: 1 of 3 statements hold; fails: fails; undecided: undecided"

@@ -19,7 +19,7 @@ from selfcorrect.experiments.motion.captions import CaptionJudge, label_by_capti
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.measures import (
     CORRECTED_REAL,
-    HELD_OUT,
+    HELD_OUT_REFERENCE,
     MEMORISER,
     REAL_AGAINST_REAL,
     SHUFFLED,
@@ -160,13 +160,13 @@ def test_a_loop_keeps_captions_and_is_judged_by_them() -> None:
     references = score_references(task, inputs, streams(0), feasibility_count=4)
     assert references[REAL_AGAINST_REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
     assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
-    assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
+    assert HELD_OUT_REFERENCE not in references  # the built-in clips are too short to hold out enough
     held_out = replace(task, data=replace(task.data, held_out="times"))
     assert list(score_references(held_out, inputs, streams(0), feasibility_count=4, corrected=True)) == [
         REAL_AGAINST_REAL,
         CORRECTED_REAL,
         MEMORISER,
-        HELD_OUT,
+        HELD_OUT_REFERENCE,
         SHUFFLED,
     ]
     assert references[MEMORISER]["novelty_of_samples"] < 1e-6 < references[REAL_AGAINST_REAL]["novelty_of_samples"]

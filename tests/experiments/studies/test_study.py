@@ -19,7 +19,7 @@ from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.jobs import DRAWS, jobs_of
-from selfcorrect.experiments.studies.study import Keep, Measure, SeedRun, Study, StudyTask, seed_runs
+from selfcorrect.experiments.studies.study import KeepLevel, Measure, SeedRun, Study, StudyTask, seed_runs
 from selfcorrect.experiments.studies.study_rows import make_rows
 from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
 from selfcorrect.models.protocol import GenerativeModel
@@ -63,7 +63,7 @@ def describe(run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.
     return {"seed": run.seed}
 
 
-def make_study(keep: Keep = "all", **changes: Any) -> Study:
+def make_study(keep: KeepLevel = "all", **changes: Any) -> Study:
     task = StudyTask(make_task, {REAL: make_real, LOOP: make_loop}, generations=2)
     tasks = {"one": task, "two": task}
     usual = Study("study", tasks, seed_runs([*tasks], 4, 2), {"study": 1}, describe, keep=keep)
@@ -75,7 +75,7 @@ def run_here(study: Study, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", ["all", "measured"])
-def test_each_measure_is_made_once_where_its_row_says(keep: Keep, tmp_path: Path) -> None:
+def test_each_measure_is_made_once_where_its_row_says(keep: KeepLevel, tmp_path: Path) -> None:
     expected = {
         *("first one 4 data", "first two 4 data", "seed one 4 data"),
         *(f"arm {task} 4 {arm.key}" for task in ("one", "two") for arm in (REAL, LOOP)),

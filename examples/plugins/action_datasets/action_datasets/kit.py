@@ -12,7 +12,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.dataset import Clip, Dataset
 from selfcorrect.datasets.collections.humanml3d import captioned_clips, columns_of
 from selfcorrect.datasets.files.people.humanml3d import read_joints
-from selfcorrect.datasets.files.people.joint_sets import infer_unit
+from selfcorrect.datasets.files.people.joint_sets import infer_joints_unit
 from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
@@ -63,7 +63,7 @@ def read_motion(path: Path) -> Motion:
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):
         raise InputError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
-    unit_m, _ = infer_unit(path, _skeleton("left"), joints_m)
+    unit_m, _ = infer_joints_unit(path, _skeleton("left"), joints_m)
     joints_m = joints_m * unit_m + RAISED_M
     template = _skeleton("left" if _first_is_left(joints_m) else "right")
     skeleton = fit_skeleton(joints_m, template)

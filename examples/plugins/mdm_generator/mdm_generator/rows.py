@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.collections.humanml3d import Caption, captions, group_by_span, split_names
+from selfcorrect.datasets.collections.humanml3d import Caption, group_by_span, read_captions, read_split_names
 from selfcorrect.motion.encodings.humanml3d import FPS
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.limits import path_below
@@ -33,11 +33,11 @@ def captioned_rows(folder: Path, split: str) -> list[CaptionedRows]:
     where rows are not finite.
     """
     parts_of_split: list[CaptionedRows] = []
-    for name in split_names(folder, split):
+    for name in read_split_names(folder, split):
         motion = path_below(folder / "new_joint_vecs", f"{name}.npy")
         texts = path_below(folder / "texts", f"{name}.txt")
         if motion.is_file() and texts.is_file():
-            parts_of_split += _captioned_parts(name, _rows(motion), captions(texts))
+            parts_of_split += _captioned_parts(name, _rows(motion), read_captions(texts))
     if not parts_of_split:
         raise InputError(
             f"{folder}: no motion of split {split!r} has {SHORTEST_ROWS} to {TOO_LONG_ROWS - 1} rows in new_joint_vecs "

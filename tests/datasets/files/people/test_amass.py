@@ -9,7 +9,7 @@ from numpy.lib.npyio import NpzFile
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.amass import clips, recognises
+from selfcorrect.datasets.collections.amass import list_amass_clips, recognises_amass
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people import amass
@@ -62,7 +62,7 @@ def test_the_person_turns_about_the_vertical(original: Path) -> None:
 
 
 def test_a_file_comes_back_as_it_was(original: Path, tmp_path: Path) -> None:
-    amass.write(tmp_path / "again.npz", amass.read(original), like=original)
+    amass.write_amass(tmp_path / "again.npz", amass.read(original), like=original)
     before = np.load(original)
     after = np.load(tmp_path / "again.npz")
     assert_same(after, before, atol=1e-9)
@@ -81,7 +81,7 @@ def assert_same(file: NpzFile, expected: NpzFile, atol: float) -> None:
 
 def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path, tmp_path: Path) -> None:
     motion = resample(amass.read(original), 30.0)
-    amass.write(tmp_path / "again.npz", motion, like=original)
+    amass.write_amass(tmp_path / "again.npz", motion, like=original)
     after = np.load(tmp_path / "again.npz")
     assert "dmpls" not in after.files
     np.testing.assert_array_equal(after["betas"], np.load(original)["betas"])
@@ -95,7 +95,7 @@ def test_motions_of_all_smpl_skeletons_come_back(tmp_path: Path, layout) -> None
     random = np.random.default_rng(0)
     rotations = Rotation.from_rotvec(random.normal(0, 0.5, (9, len(layout.names), 3))).as_quat()
     motion = Motion(layout.average(), random.normal(0, 1, (9, 3)), rotations, 20.0)
-    amass.write(tmp_path / "new.npz", motion)
+    amass.write_amass(tmp_path / "new.npz", motion)
     reread = amass.read(tmp_path / "new.npz")
     assert len(reread.skeleton) == (55 if len(layout.names) == 55 else 52)
     np.testing.assert_allclose(joint_positions(reread)[:, :22], joint_positions(motion)[:, :22], atol=1e-9)
@@ -107,7 +107,7 @@ def test_another_skeleton_keeps_its_joint_positions(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     rotations = Rotation.from_rotvec(random.normal(0, 0.3, (9, 22, 3))).as_quat()
     motion = Motion(smpl_22(BONE_AXES * average_m[:, None]), random.normal(0, 1, (9, 3)), rotations, 20.0)
-    amass.write(tmp_path / "new.npz", motion)
+    amass.write_amass(tmp_path / "new.npz", motion)
     written = to_smpl(motion, SMPL_H)
     np.testing.assert_allclose(joint_positions(written)[:, :22], joint_positions(motion), atol=1e-5)
     poses = np.load(tmp_path / "new.npz")["poses"].reshape(9, 52, 3)
@@ -121,7 +121,7 @@ def test_a_given_body_sets_skeleton_and_height(original: Path, tmp_path: Path) -
     body = Body(layout.skeleton(2 * layout.average().offsets_m), np.array([0.1, -0.2, 0.5]), "giant")
     motion = amass.read(original, body)
     np.testing.assert_allclose(motion.root_m[:, 1], np.load(original)["trans"][:, 2] + 0.5)
-    amass.write(tmp_path / "again.npz", motion, body, like=original)
+    amass.write_amass(tmp_path / "again.npz", motion, body, like=original)
     np.testing.assert_allclose(np.load(tmp_path / "again.npz")["trans"], np.load(original)["trans"], atol=1e-12)
 
 
@@ -130,12 +130,12 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
     np.savez(original.parent / "02_poses.npz", **fields(52) | {"trans": np.zeros((3, 3))})
     (original.parent / "03_poses.npz").write_bytes(b"PK\x03\x04 cut off")
     complaints: list[str] = []
-    motions = list(read_all(clips(tmp_path), complaints.append))
+    motions = list(read_all(list_amass_clips(tmp_path), complaints.append))
     assert [motion.source for motion in motions] == [str(original)]
     assert len(complaints) == 2
     assert any("02_poses.npz: expected trans of shape (40, 3), got (3, 3)" in complaint for complaint in complaints)
-    assert recognises(tmp_path)
-    assert recognises(original)
+    assert recognises_amass(tmp_path)
+    assert recognises_amass(original)
 
 
 @pytest.mark.parametrize(
@@ -172,14 +172,14 @@ def test_other_files_are_refused(tmp_path: Path, change: dict, message: str) -> 
 def test_an_old_file_whose_gender_is_pickled_keeps_it_unread(tmp_path: Path) -> None:
     np.savez(tmp_path / "old.npz", **fields(52) | {"gender": np.array(["male", None], dtype=object)})
     motion = amass.read(tmp_path / "old.npz")
-    amass.write(tmp_path / "new.npz", motion, like=tmp_path / "old.npz")
+    amass.write_amass(tmp_path / "new.npz", motion, like=tmp_path / "old.npz")
     with np.load(tmp_path / "new.npz", allow_pickle=True) as archive:
         assert archive["gender"].tolist() == ["male", None]
 
 
 def test_an_empty_folder_says_where_the_data_are_to_be_had(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"no AMASS files .* registration .* Licence: non-commercial"):
-        clips(tmp_path)
+        list_amass_clips(tmp_path)
 
 
 def test_a_skeleton_without_body_parts_names_them() -> None:

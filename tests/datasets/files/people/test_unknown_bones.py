@@ -32,7 +32,7 @@ def resize(motion: Motion, ratio: float) -> Motion:
 
 def write(path: Path, person: Motion, betas: float) -> Path:
     """Write the motion of a person with the root where it is, as a body model with this shape would need it."""
-    amass.write(path, person, Body(person.skeleton, average_body().pelvis_m, "person"))
+    amass.write_amass(path, person, Body(person.skeleton, average_body().pelvis_m, "person"))
     arrays = dict(np.load(path))
     np.savez(path, **{**arrays, "betas": np.full(16, betas)})
     return path

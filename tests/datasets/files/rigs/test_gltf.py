@@ -61,7 +61,7 @@ def load_gltf(path: Path) -> pygltflib.GLTF2:
 
 
 def write_gltf(path: Path, motion: Motion) -> pygltflib.GLTF2:
-    gltf.write(path, motion)
+    gltf.write_gltf(path, motion)
     return load_gltf(path)
 
 
@@ -144,7 +144,7 @@ def test_joints_belong_to_a_skin_below_an_armature(tmp_path: Path, motion: Motio
 
 
 def test_a_file_that_was_made_here_is_read_back_and_keeps_its_skin(tmp_path: Path, motion: Motion) -> None:
-    gltf.write(tmp_path / "motion.glb", motion)
+    gltf.write_gltf(tmp_path / "motion.glb", motion)
     file = open_motion(tmp_path / "motion.glb")
     assert sorted(file.motion.skeleton.names) == sorted(motion.skeleton.names)
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(motion), atol=1e-4)
@@ -183,4 +183,4 @@ def test_rotations_do_not_take_the_long_way_between_frames(tmp_path: Path, motio
 
 def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
     with pytest.raises(ValueError, match=r"motion\.fbx: glTF files end in \.glb or \.gltf"):
-        gltf.write(tmp_path / "motion.fbx", motion)
+        gltf.write_gltf(tmp_path / "motion.fbx", motion)

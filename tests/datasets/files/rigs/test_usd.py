@@ -25,7 +25,7 @@ def motion() -> Motion:
 def test_joints_are_where_usd_finds_them(tmp_path: Path, motion: Motion, suffix: str) -> None:
     from pxr import Usd, UsdGeom, UsdSkel
 
-    usd.write(tmp_path / f"a{suffix}", motion)
+    usd.write_usd(tmp_path / f"a{suffix}", motion)
     stage = Usd.Stage.Open(str(tmp_path / f"a{suffix}"))
     assert (stage.GetTimeCodesPerSecond(), stage.GetEndTimeCode()) == (20, 11)
     assert (UsdGeom.GetStageUpAxis(stage), UsdGeom.GetStageMetersPerUnit(stage)) == ("Y", 1)
@@ -39,4 +39,4 @@ def test_joints_are_where_usd_finds_them(tmp_path: Path, motion: Motion, suffix:
 
 def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
     with pytest.raises(ValueError, match=r"a\.fbx: USD files end in \.usda"):
-        usd.write(tmp_path / "a.fbx", motion)
+        usd.write_usd(tmp_path / "a.fbx", motion)

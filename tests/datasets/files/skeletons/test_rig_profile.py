@@ -11,7 +11,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, as_json, profile_of, read_profile
+from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, encode_profile, profile_of, read_profile
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -80,7 +80,7 @@ def test_clips_of_different_rigs_share_nothing(folder: Path, walk: Motion):
 
 def test_a_profile_comes_back_from_its_file(folder: Path):
     profile = profile_by(folder, *OTHERS)
-    (folder / "rig.json").write_text(json.dumps(as_json(profile)))
+    (folder / "rig.json").write_text(json.dumps(encode_profile(profile)))
     assert read_profile(folder / "rig.json") == profile
     with_it = open_motion(folder / "e.bvh", Reading(profile=folder / "rig.json"))
     assert with_it.motion.feet == profile.on_rig(open_motion(folder / "e.bvh").motion).feet

@@ -55,7 +55,7 @@ def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, world, yaw_deg)))
     expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
     assert verdict(tmp_path / "a.bvh", expected) == "right"
-    gltf.write(tmp_path / "a.glb", in_world(motion, "y", "y", yaw_deg))
+    gltf.write_gltf(tmp_path / "a.glb", in_world(motion, "y", "y", yaw_deg))
     assert verdict(tmp_path / "a.glb", expected) == "right"
 
 

@@ -89,7 +89,7 @@ def test_shape_coefficients_change_the_bones(model_file: Callable[[Layout], Path
 
 
 def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
-    amass.write(tmp_path / "a.npz", random_motion(SMPL_H))
+    amass.write_amass(tmp_path / "a.npz", random_motion(SMPL_H))
     fields = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "tall.npz", **fields | {"betas": np.array([2.0, *np.zeros(15)])})
     body = amass.body_in(tmp_path / "tall.npz", load_body_model(model_file(SMPL_H)))

@@ -12,7 +12,7 @@ from selfcorrect.experiments.file_correction.demo import walk as captured_walk
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.experiments.file_correction.verdict import is_worse
-from selfcorrect.motion.checks.comparison import Comparison, LostContacts, measure_correction
+from selfcorrect.motion.checks.comparison import LostContacts, MotionComparison, measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.measures.physical import ERRORS
@@ -52,8 +52,8 @@ def bouncing_walk() -> Motion:
     return raise_body(slides, -0.038 * (1 - np.cos(2 * np.pi * times_s / 0.8)))
 
 
-def compare(before: Motion, after: Motion) -> Comparison:
-    return Comparison.from_correction(before, CorrectedMotion(after))
+def compare(before: Motion, after: Motion) -> MotionComparison:
+    return MotionComparison.from_correction(before, CorrectedMotion(after))
 
 
 def find_lost_contacts(before: Motion, after: Motion) -> LostContacts:
@@ -165,7 +165,7 @@ def test_feet_on_a_belt_stand_on_it_and_on_the_floor_without_it() -> None:
 def test_feet_are_judged_on_the_ground_on_which_they_stand(height_m: float) -> None:
     """Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing."""
     motion = raise_body(made_motion("walk"), height_m)
-    comparison = Comparison.from_correction(motion, CorrectedMotion(motion))
+    comparison = MotionComparison.from_correction(motion, CorrectedMotion(motion))
     before, after = comparison.errors
     assert max(before["floating_m"], after["floating_m"]) < 0.012
     assert comparison.lost_contacts == LostContacts()

@@ -128,7 +128,7 @@ def test_rows_of_text(both, largest):
     values = GENERATOR.uniform(-1e3, 1e3, (300, 4))
     values[0] = -1e-8, 0.0, -0.0, 5e-7
     values[1] = -15e-7, 99.9999995, 0.1234565, -largest
-    both(lambda: "\n".join(bvh.format_rows(values, [2, 0, 1, 3])))
+    both(lambda: "\n".join(bvh.format_channels(values, [2, 0, 1, 3])))
 
 
 @needs_kernels
