@@ -95,7 +95,6 @@ report: results
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m benchmarks.speed $(MOCAP)
-	$(BIN)/python -m benchmarks.tracking $(MOCAP) --engine pybullet mujoco
 	$(BIN)/python -m benchmarks.formats $(MOCAP)
 
 # The extension for Blender as one file, which Blender installs, with the program's own wheel in it: docs/blender.md.

@@ -37,36 +37,14 @@ _BIPED = {
 }  # fmt: skip
 
 
-def _split_side(part: str) -> tuple[str, str]:
-    side, _, rest = part.partition("_")
-    return (side, rest) if side in ("left", "right") else ("", part)
-
-
-def name_as_mixamo(index: int, part: str) -> str:
-    side, rest = _split_side(part)
-    return f"mixamorig:{side.title()}{_MIXAMO[rest]}"
-
-
-def name_as_biped(index: int, part: str) -> str:
-    side, rest = _split_side(part)
-    return f"Bip01_{side[:1].upper()}{'_' if side else ''}{_BIPED[rest]}"
-
-
-def name_as_smpl(index: int, part: str) -> str:
-    side, rest = _split_side(part)
-    return f"{side[:1].upper()}_{rest.title()}" if side else rest.title()
-
-
-def name_by_number(index: int, part: str) -> str:
-    return f"joint{index}"
-
-
 @dataclass(frozen=True)
 class Rig:
     """A body as a file holds it: names, unit, size and frames of its joints."""
 
-    name: Callable[[int, str], str]
-    """Name of a joint, from its index and body part."""
+    pattern: str
+    """Names of joints by {side} (Left), {letter} (L), {part} and {index}."""
+    part_names: Mapping[str, str]
+    """Names of parts without their side; by default as they are, in capitals."""
     metres_per_unit: float
     fingers: bool = False
     stature: float = 1.0
@@ -75,19 +53,30 @@ class Rig:
     turned_rad: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     """Rotation vectors by which frames of body parts are turned in themselves; what is seen stays."""
 
+    def name(self, index: int, part: str) -> str:
+        """Return the name of a joint."""
+        side = part.partition("_")[0] if part.startswith(("left", "right")) else ""
+        bare = part.removeprefix(f"{side}_")
+        name = self.part_names.get(bare, bare.title())
+        letter = f"{side[:1].upper()}_" if side else ""
+        return self.pattern.format(side=side.title(), letter=letter, part=name, index=index)
+
+
+_MIXAMO_PATTERN = "mixamorig:{side}{part}"
+
 
 RIGS = {
-    "Mixamo, centimetres": Rig(name_as_mixamo, 0.01),
-    "Biped, inches": Rig(name_as_biped, 0.0254),
-    "SMPL, metres": Rig(name_as_smpl, 1.0),
-    "Mixamo with fingers": Rig(name_as_mixamo, 0.01, fingers=True),
-    "numbers with fingers": Rig(name_by_number, 0.01, fingers=True),
-    "Mixamo, z up": Rig(name_as_mixamo, 0.01, z_up=True),
-    "child of 1 m, centimetres": Rig(name_as_mixamo, 0.01, stature=0.6),
-    "child of 1.1 m, inches": Rig(name_as_mixamo, 0.0254, stature=0.65),
-    "right knees with flipped axes": Rig(name_as_mixamo, 0.01, turned_rad={"right_knee": (0.0, np.pi, 0.0)}),
+    "Mixamo, centimetres": Rig(_MIXAMO_PATTERN, _MIXAMO, 0.01),
+    "Biped, inches": Rig("Bip01_{letter}{part}", _BIPED, 0.0254),
+    "SMPL, metres": Rig("{letter}{part}", {}, 1.0),
+    "Mixamo with fingers": Rig(_MIXAMO_PATTERN, _MIXAMO, 0.01, fingers=True),
+    "numbers with fingers": Rig("joint{index}", {}, 0.01, fingers=True),
+    "Mixamo, z up": Rig(_MIXAMO_PATTERN, _MIXAMO, 0.01, z_up=True),
+    "child of 1 m, centimetres": Rig(_MIXAMO_PATTERN, _MIXAMO, 0.01, stature=0.6),
+    "child of 1.1 m, inches": Rig(_MIXAMO_PATTERN, _MIXAMO, 0.0254, stature=0.65),
+    "right knees with flipped axes": Rig(_MIXAMO_PATTERN, _MIXAMO, 0.01, turned_rad={"right_knee": (0.0, np.pi, 0.0)}),
     "feet tilted by 20 degrees": Rig(
-        name_as_mixamo, 0.01, turned_rad={"left_ankle": (0.35, 0.0, 0.0), "right_ankle": (0.35, 0.0, 0.0)}
+        _MIXAMO_PATTERN, _MIXAMO, 0.01, turned_rad={"left_ankle": (0.35, 0.0, 0.0), "right_ankle": (0.35, 0.0, 0.0)}
     ),
 }
 """Rigs in disguise by name."""
@@ -185,14 +174,8 @@ def make_cycles_in_place(motion: Motion) -> Motion | None:
     return None if cycle is None else remove_travel(repeat_cycle(cycle, 4))
 
 
-def get_belt_m_s(motion: Motion, name: str) -> np.ndarray:
-    """Return the velocity (3,) of the treadmill beneath a changed motion: minus the travel that the change removed."""
-    cycle = find_cycle(motion) if name == IN_PLACE else None
-    if cycle is None:
-        return np.zeros(3)
-    return (cycle.root_m[0] - cycle.root_m[-1]) * (1.0, 0.0, 1.0) / cycle.seconds
-
-
-IN_PLACE = "four cycles in place"
-CHANGES: dict[str, Callable[[Motion], Motion | None]] = {"one cycle": find_cycle, IN_PLACE: make_cycles_in_place}
+CHANGES: dict[str, Callable[[Motion], Motion | None]] = {
+    "one cycle": find_cycle,
+    "four cycles in place": make_cycles_in_place,
+}
 """Changes of motions before they are corrected, by name; they return None for motions without a cycle."""

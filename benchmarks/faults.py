@@ -38,11 +38,6 @@ def shift_root(motion: Motion, shift_m: np.ndarray) -> Motion:
     return replace(motion, root_m=motion.root_m + shift_m)
 
 
-def shift_height(height_m: float) -> Plant:
-    """Return a fault that moves the whole motion up or down."""
-    return lambda motion, _: shift_root(motion, height_m * UP)
-
-
 def get_times_s(motion: Motion) -> np.ndarray:
     return np.arange(len(motion)) / motion.fps
 
@@ -58,14 +53,6 @@ def draw_span(motion: Motion, seconds: float, rng: np.random.Generator) -> slice
     frames = min(int(LONGEST_SHARE * len(motion)), round(seconds * motion.fps))
     start = int(rng.integers(1, max(2, len(motion) - frames - 1)))
     return slice(start, start + frames)
-
-
-def shift_for_a_while(motion: Motion, seconds: float, shift_m: np.ndarray, rng: np.random.Generator) -> Motion:
-    """Shift the body during a random stretch, with soft edges."""
-    amount = np.zeros(len(motion))
-    amount[draw_span(motion, seconds, rng)] = 1.0
-    soft_amount = gaussian_filter1d(amount, 0.06 * motion.fps, mode="nearest")
-    return shift_root(motion, soft_amount[:, None] * shift_m)
 
 
 def drift_anywhere(motion: Motion, speed_m_s: float, rng: np.random.Generator) -> Motion:
@@ -96,17 +83,16 @@ def _normalize(vectors: np.ndarray) -> np.ndarray:
 # --- faults that rules must find -------------------------------------------------------------------------------------
 
 
-def sink(motion: Motion, rng: np.random.Generator) -> Motion:
-    return shift_for_a_while(motion, 0.6, -0.3 * UP, rng)
+def raise_for_a_while(seconds: float, height_m: float) -> Plant:
+    """Raise the body during a random stretch, with soft edges."""
 
+    def plant(motion: Motion, rng: np.random.Generator) -> Motion:
+        amount = np.zeros(len(motion))
+        amount[draw_span(motion, seconds, rng)] = 1.0
+        soft_amount = gaussian_filter1d(amount, 0.06 * motion.fps, mode="nearest")
+        return shift_root(motion, soft_amount[:, None] * (height_m * UP))
 
-def lift(motion: Motion, rng: np.random.Generator) -> Motion:
-    return shift_for_a_while(motion, 0.9, 0.3 * UP, rng)
-
-
-def hover(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Keep the body 6 cm too high for 0.9 s."""
-    return shift_for_a_while(motion, 0.9, 0.06 * UP, rng)
+    return plant
 
 
 def skate(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -114,16 +100,25 @@ def skate(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def slide_slowly(motion: Motion, rng: np.random.Generator) -> Motion:
-    speed_m_s = rng.uniform(0.1, 0.2)
-    return drift_anywhere(motion, speed_m_s, rng)
+    return drift_anywhere(motion, rng.uniform(0.1, 0.2), rng)
+
+
+def press_into_floor(motion: Motion, rng: np.random.Generator) -> Motion:
+    return shift_root(motion, -rng.uniform(0.06, 0.08) * UP)
 
 
 def misplace_height(motion: Motion, rng: np.random.Generator) -> Motion:
     return shift_root(motion, rng.choice([-0.2, 0.2]) * UP)
 
 
-def press_into_floor(motion: Motion, rng: np.random.Generator) -> Motion:
-    return shift_root(motion, -rng.uniform(0.06, 0.08) * UP)
+def change_rate(*rates_fps: float) -> Plant:
+    """Play the motion at another frame rate."""
+    return lambda motion, rng: replace(motion, fps=float(rng.choice(rates_fps)))
+
+
+def change_pace(factor: float) -> Plant:
+    """Play the motion too fast or too slow by a factor."""
+    return lambda motion, rng: replace(motion, fps=motion.fps * float(rng.choice([factor, 1 / factor])))
 
 
 def jitter(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -241,15 +236,6 @@ def turn_z_up(motion: Motion, _: np.random.Generator) -> Motion:
     return to_y_up(Z_UP).restore(motion)
 
 
-def change_rate(motion: Motion, rng: np.random.Generator) -> Motion:
-    return replace(motion, fps=float(rng.choice([2.0, 1000.0])))
-
-
-def change_pace(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Play the motion 1.35 times too fast or too slow."""
-    return replace(motion, fps=motion.fps * float(rng.choice([1.35, 1 / 1.35])))
-
-
 def shake(motion: Motion, rng: np.random.Generator) -> Motion:
     """Swing the body sideways by 12 cm, 2.4 times a second: no friction could do that."""
     swing_m = 0.12 * np.sin(15 * get_times_s(motion))
@@ -338,8 +324,8 @@ class Fault:
 
 
 FAULTS = {
-    "sunk": Fault(sink, codes="F1"),
-    "lifted": Fault(lift, codes="F2"),
+    "sunk": Fault(raise_for_a_while(0.6, -0.3), codes="F1"),
+    "lifted": Fault(raise_for_a_while(0.9, 0.3), codes="F2"),
     "skating": Fault(skate, codes="F3"),
     "elsewhere": Fault(misplace_height, codes="F4"),
     "jittery": Fault(jitter, codes="S1"),
@@ -353,13 +339,13 @@ FAULTS = {
     "rig": Fault(show_rest_pose, codes="B4"),
     "scaled": Fault(change_unit, codes="R1"),
     "z up": Fault(turn_z_up, codes="R2"),
-    "other rate": Fault(change_rate, codes="R3"),
-    "other pace": Fault(change_pace, codes="P1", is_visible=_shows_pace),
+    "other rate": Fault(change_rate(2.0, 1000.0), codes="R3"),
+    "other pace": Fault(change_pace(1.35), codes="P1", is_visible=_shows_pace),
     "warped": Fault(warp_time, codes="P2", is_visible=_shows_even_steps),
     "shaken": Fault(shake, codes="X2"),
     "wandering": Fault(wander, codes="F5"),
     "in the floor": Fault(press_into_floor, codes="F1 F4", is_visible=_stays_on_floor),
-    "hovering": Fault(hover, codes="F2 F9", is_visible=_stays_on_floor),
+    "hovering": Fault(raise_for_a_while(0.9, 0.06), codes="F2 F9", is_visible=_stays_on_floor),
     "jumping root": Fault(jump_root, codes="S4"),
     "sliding slowly": Fault(slide_slowly, codes="F3 F8", is_visible=_stays_on_floor),
     "gliding": Fault(glide, codes="F7", is_visible=_is_long),

@@ -47,41 +47,37 @@ def measure_golden_errors(case: Path) -> dict[str, float]:
     return errors
 
 
-def measure_round_trip_m(motion: Motion, kind: Format) -> float:
-    """Return the largest displacement of a joint, metres, after writing and reading a motion of SMPL's body."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"motion{kind.suffixes[0]}"
-        save_motion(path, motion, kind.name)
-        read = open_motion(path).motion
-    written = resample(motion, read.fps)  # some formats have one frame rate
-    displacements_m = _place_joints(read, kind) - _place_joints(written, kind)
-    return float(np.linalg.norm(displacements_m, axis=-1).max())
-
-
-def measure_feet(motion: Motion, kind: Format) -> dict[str, float]:
-    """Return how standing toes differ after a motion on its own body was written and read.
-
-    Returns:
-        "height" is the median of their change in height, metres, and "slower" the change in their mean speed, m/s.
-    """
+def write_and_read(motion: Motion, kind: Format) -> tuple[Motion, Motion]:
+    """Return a motion at the frame rate of a format, and as it is read back from a file of the format."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(action="ignore"):
         path = Path(folder) / f"motion{kind.suffixes[0]}"
         save_motion(path, motion, kind.name)
         read = open_motion(path).motion
-    written = resample(motion, read.fps)
+    return resample(motion, read.fps), read
+
+
+def measure_round_trip_m(motion: Motion, kind: Format) -> float:
+    """Return the largest displacement of a joint, metres, after writing and reading a motion of SMPL's body.
+
+    Joints are in canonical place, with HumanML3D's bone lengths if the format has only those.
+    """
+    joints_m = []
+    for version in write_and_read(motion, kind):
+        version_m = body_joints(version).astype(float)
+        joints_m.append(
+            canonical(normalise_bones(version_m, TARGET_OFFSETS_M) if kind.name == "humanml3d" else version_m)
+        )
+    return float(np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).max())
+
+
+def measure_feet(motion: Motion, kind: Format) -> tuple[float, float]:
+    """Return by how much standing toes are higher (metres) and slower (m/s) after writing and reading a motion."""
+    written, read = write_and_read(motion, kind)
     observation = observe(written)
     changes_m = (find_feet_m(read) - find_feet_m(written))[:, :, -1, 1]
     stands = observation.standing[..., -1] > 0.5
-    speeds_m_s = [observation.standing_speed_m_s(shown) for shown in (written, read)]
-    return {"height": float(np.median(changes_m[stands])), "slower": speeds_m_s[0] - speeds_m_s[1]}
-
-
-def _place_joints(motion: Motion, kind: Format) -> np.ndarray:
-    """Return the joints in canonical place, with HumanML3D's bone lengths if the format has only those."""
-    joints_m = body_joints(motion).astype(float)
-    if kind.name == "humanml3d":
-        joints_m = normalise_bones(joints_m, TARGET_OFFSETS_M)
-    return canonical(joints_m)
+    slower_m_s = observation.standing_speed_m_s(written) - observation.standing_speed_m_s(read)
+    return float(np.median(changes_m[stands])), slower_m_s
 
 
 @dataclass(frozen=True)
@@ -101,33 +97,29 @@ class FormatsBenchmark:
             cases = sorted(self.golden.glob("*.npz"))
             _print_table("golden vectors", {case.stem: measure_golden_errors(case) for case in cases})
         motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
-        _print_table("round trips, metres", self._measure_round_trips(motions))
-        _print_table("feet of other bodies", self._measure_feet(motions))
+        _print_table("round trips, metres", measure_round_trips(motions[:: self.every]))
+        _print_table("feet of other bodies", measure_feet_of_formats(motions[:: self.every]))
 
-    def _measure_round_trips(self, motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
-        """Return the worst and the mean displacement of each format that is read and written."""
-        skeleton = SMPL_BODY.average()
-        chosen = [on_skeleton(resample(motion, FPS), skeleton) for motion in motions[:: self.every]]
-        rows = {}
-        for kind in FORMATS:
-            if kind.reader and kind.writer:
-                errors = [measure_round_trip_m(motion, kind) for motion in chosen]
-                rows[kind.name] = {"worst": max(errors), "mean": float(np.mean(errors))}
-        return rows
 
-    def _measure_feet(self, motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
-        """Return changes of standing feet by formats without bone lengths."""
-        rows = {}
-        for kind in FORMATS:
-            if kind.name == "amass":
-                feet = [measure_feet(motion, kind) for motion in motions[:: self.every]]
-                heights_m = np.abs([values["height"] for values in feet])
-                rows[kind.name] = {
-                    "median": float(np.nanmedian(heights_m)),
-                    "worst": float(np.nanmax(heights_m)),
-                    "slower m/s": float(np.nanmean([values["slower"] for values in feet])),
-                }
-        return rows
+def measure_round_trips(motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
+    """Return the worst and the mean displacement of each format that is read and written."""
+    skeleton = SMPL_BODY.average()
+    on_average_body = [on_skeleton(resample(motion, FPS), skeleton) for motion in motions]
+    rows = {}
+    for kind in FORMATS:
+        if kind.reader and kind.writer:
+            errors_m = [measure_round_trip_m(motion, kind) for motion in on_average_body]
+            rows[kind.name] = {"worst": max(errors_m), "mean": float(np.mean(errors_m))}
+    return rows
+
+
+def measure_feet_of_formats(motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
+    """Return changes of standing feet by AMASS, which has no bone lengths."""
+    (amass,) = [kind for kind in FORMATS if kind.name == "amass"]
+    heights_m, slower_m_s = np.transpose([measure_feet(motion, amass) for motion in motions])
+    sizes_m = np.abs(heights_m)
+    figures = {"median": np.nanmedian(sizes_m), "worst": np.nanmax(sizes_m), "slower m/s": np.nanmean(slower_m_s)}
+    return {amass.name: {name: float(value) for name, value in figures.items()}}
 
 
 def _print_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:

@@ -252,18 +252,15 @@ def _leg_torques(
 
 def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
     """Return a Markdown table of mean scores before and after, and how many motions rose and fell."""
-    before_rows = []
-    after_rows = []
+    scores = []
     for motion, result in zip(motions, corrected, strict=True):
         contacts = find_contacts(motion)
-        before_rows.append(_list_values(score(motion, contacts)))
-        after_rows.append(_list_values(score(result, contacts)))
+        scores.append([_list_values(score(version, contacts)) for version in (motion, result)])
     components = [field.name.replace("_", " ") for field in fields(Scores)]
     titles = [*components, "**kinematic**", "**contact**", "**dynamic**", "**all**"]
     lines = ["| | before | after | higher | lower |", "| --- | --- | --- | --- | --- |"]
-    for title, before, after in zip(titles, np.transpose(before_rows), np.transpose(after_rows), strict=True):
-        higher = int((after > before + 0.005).sum())
-        lower = int((after < before - 0.005).sum())
+    for title, (before, after) in zip(titles, np.transpose(scores, (2, 1, 0)), strict=True):
+        higher, lower = (after > before + 0.005).sum(), (after < before - 0.005).sum()
         lines.append(f"| {title} | {before.mean():.3f} | {after.mean():.3f} | {higher} | {lower} |")
     return "\n".join(lines)
 

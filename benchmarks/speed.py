@@ -5,6 +5,8 @@
 * Start: the answers of the command line and the imports of a worker process, beside an empty interpreter.
 * Whole command: all clips as BVH files in one folder, with the start of the program, beside reading, posing and writing
   the same files without any correction.
+* Scale: whole commands on one file of 10 s to 10 minutes, which plays the longest clip forwards and backwards, and on 1
+  to 1,000 files of 2 s.
 * Fixed and running cost: the corrector in this process, on beginnings of the longest clip. t = a + b s is fitted to the
   relative errors.
 * Samples: windows of 48 frames, as in a self-consuming loop.
@@ -23,6 +25,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -31,14 +34,13 @@ import tyro
 from pymotion.ops.skeleton import fk
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
-from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.presets import SAMPLES
-from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
@@ -66,6 +68,10 @@ class Arguments:
     """Windows of the built-in motion capture."""
     repeats: int = 3
     """Runs of each measurement, in turn; the fastest counts."""
+    seconds: tuple[float, ...] = (2, 10, 60, 600)
+    """Lengths of single files."""
+    files: tuple[int, ...] = (1, 10, 100, 1000)
+    """Numbers of files of 2 s."""
     mode: tuple[str, ...] = ("kinematic", "mujoco", "pybullet")
     """Names of engines, and "kinematic"."""
 
@@ -94,13 +100,14 @@ def fit_costs(lengths_s: Sequence[float], times_s: Sequence[float]) -> tuple[flo
     return float(fixed_s), float(running)
 
 
-def copy_bare(files: Sequence[Path], out: Path) -> None:
+def copy_bare(files: Sequence[Path]) -> None:
     """Read, pose and write files without correcting them."""
-    for path in files:
-        file = open_motion(path)
-        motion = file.motion
-        forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-        file.write(out / path.name, motion)
+    with tempfile.TemporaryDirectory() as out:
+        for path in files:
+            file = open_motion(path)
+            motion = file.motion
+            forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+            file.write(Path(out) / path.name, motion)
 
 
 def run_python(*words: str, expected: Sequence[int] = (0,)) -> None:
@@ -110,11 +117,11 @@ def run_python(*words: str, expected: Sequence[int] = (0,)) -> None:
         raise RuntimeError(process.stderr)
 
 
-def run_command(folder: Path, out: Path, mode: str) -> None:
+def run_command(folder: Path, mode: str) -> None:
     """Correct a folder by the command line in one worker."""
     options = ("--kinematic",) if mode == "kinematic" else ("--engine", mode)
-    with tempfile.TemporaryDirectory(dir=out) as place:
-        words = ("correct", str(folder), "-o", place, *options, "--workers", "1", "--quiet")
+    with tempfile.TemporaryDirectory() as out:
+        words = ("correct", str(folder), "-o", out, *options, "--workers", "1", "--quiet")
         run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
 
 
@@ -162,9 +169,10 @@ def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
 
 def main(arguments: Arguments) -> None:
     """Print costs, speeds and ratios."""
-    modes = [mode for mode in arguments.mode if mode == "kinematic" or _is_installed(mode)]
+    modes = arguments.mode
     _print_start(arguments.repeats)
     longest = _print_commands(arguments, modes)
+    _print_scale(longest, arguments, modes)
     for mode in modes:
         _print_costs(mode, longest, arguments.repeats)
     _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
@@ -195,16 +203,11 @@ def _print_start(repeats: int) -> None:
 
 def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
     """Print the speed of whole commands, and return the longest clip."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "clips"
-        out = Path(place) / "out"
-        folder.mkdir()
-        out.mkdir()
-        files = copy_clips(arguments, folder)
+    with tempfile.TemporaryDirectory() as folder:
+        files = copy_clips(arguments, Path(folder))
         clips = [open_motion(path).motion for path in files]
-        programs: dict[str, Callable[[], object]] = {"bare": lambda: copy_bare(files, out)}
-        for mode in modes:
-            programs[mode] = lambda mode=mode: run_command(folder, out, mode)
+        programs: dict[str, Callable[[], object]] = {"bare": lambda: copy_bare(files)}
+        programs.update((mode, partial(run_command, Path(folder), mode)) for mode in modes)
         spent_s = time_fastest(programs, arguments.repeats)
     motion_s = sum(clip.seconds for clip in clips)
     print(f"\n{len(clips)} clips, {motion_s:.0f} s; kernels {'compiled' if KERNELS else 'not compiled'}")
@@ -215,6 +218,21 @@ def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
             f"{mode:<16}{spent_s[mode]:>12.2f}{speed:>13.1f}{GOALS[mode]:>8.0f}{spent_s[mode] / spent_s['bare']:>25.1f}"
         )
     return max(clips, key=len)
+
+
+def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> None:
+    """Print the processor time of whole commands by the length and by the number of files, each run once."""
+    print(f"\n{'files':<8}{'s each':>8}" + "".join(f"{f'{mode} s':>14}{'x real time':>13}" for mode in modes))
+    sizes = [(1, seconds) for seconds in arguments.seconds] + [(number, 2.0) for number in arguments.files]
+    for number, seconds in sizes:
+        last = len(clip) - 1
+        there_and_back = last - np.abs(np.arange(round(seconds * clip.fps)) % (2 * last) - last)
+        with tempfile.TemporaryDirectory() as folder:
+            for index in range(number):
+                save_motion(Path(folder) / f"{index}.bvh", _make_new(clip.select_frames(there_and_back)))
+            spent_s = time_fastest({mode: partial(run_command, Path(folder), mode) for mode in modes}, 1)
+        cells = [f"{spent_s[mode]:>14.2f}{number * seconds / spent_s[mode]:>13.1f}" for mode in modes]
+        print(f"{number:<8}{seconds:>8g}{''.join(cells)}", flush=True)
 
 
 def _print_costs(mode: str, clip: Motion, repeats: int) -> None:
@@ -246,14 +264,6 @@ _SHIFTS_M = count(0.0, 1e-4)
 def _make_new(motion: Motion) -> Motion:
     """Return a motion that was never corrected, because observations are remembered: the same a little further on."""
     return replace(motion, root_m=motion.root_m + np.array([next(_SHIFTS_M), 0.0, 0.0]))
-
-
-def _is_installed(engine: str) -> bool:
-    try:
-        ENGINES.load(engine)
-    except ImportError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

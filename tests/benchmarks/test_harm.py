@@ -9,11 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.disguises import (
     CHANGES,
-    IN_PLACE,
     RIGS,
     disguise,
     find_cycle,
-    get_belt_m_s,
     read_from_rig,
     remove_travel,
     resample_smoothly,
@@ -40,9 +38,8 @@ def test_motions_on_rigs_in_disguise_are_not_harmed(walk: Motion, rig: str, tmp_
     assert sorted(filter(None, read.skeleton.parts)) == sorted(walk.skeleton.parts)
     correction = correct(read)
     assert correction.accepted, correction.reason
-    measurements = compare(read, correction.motion)
-    assert measurements.harms == []
-    assert measurements.moved_m < 0.03
+    assert compare(read, correction.motion).harms == []
+    assert correction.figures["moved_m"] < 0.03
 
 
 @pytest.mark.parametrize("rig", RIGS)
@@ -56,7 +53,7 @@ def test_a_disguise_shows_the_same_motion(walk: Motion, rig: str) -> None:
 def test_a_cycle_in_place_closes_and_goes_nowhere(walk: Motion) -> None:
     cycle = find_cycle(repeat_cycle(close_cycle(walk), 3))
     assert cycle is not None
-    assert compare(cycle, cycle).loop_gap_m[0] < 1e-9
+    assert compare(cycle, cycle).loop_gaps_m[0] < 1e-9
     assert np.linalg.norm((cycle.root_m[-1] - cycle.root_m[0])[[0, 2]]) > 0.5
     treadmill = remove_travel(repeat_cycle(cycle, 4))
     np.testing.assert_allclose(treadmill.root_m[-1, [0, 2]], treadmill.root_m[0, [0, 2]], atol=1e-9)
@@ -68,11 +65,7 @@ def test_each_kind_of_harm_is_seen(walk: Motion) -> None:
     frames = np.arange(len(walk))[:, None]
     late = frames > len(walk) // 2
     for kind, shift_m in {
-        "jerk": 0.005 * (-1.0) ** frames * (0.0, 1.0, 0.0),
         "jerk of trunk": 0.005 * (-1.0) ** frames * (0.0, 1.0, 0.0),
-        "sliding": 0.1 / walk.fps * frames * (1.0, 0.0, 0.0),
-        "standing joints": 0.1 / walk.fps * frames * (1.0, 0.0, 0.0),
-        "penetration": np.array([0.0, -0.05, 0.0]),
         "height": np.array([0.0, 0.02, 0.0]),
         "loop": 0.005 * late * (0.0, 1.0, 0.0),
         "travel": 0.2 / walk.fps * frames * (1.0, 0.0, 0.0),
@@ -91,17 +84,3 @@ def test_a_finer_motion_goes_through_the_same_places(walk: Motion) -> None:
     fine = resample_smoothly(walk, 120.0)
     assert (len(fine), fine.fps) == (2 * len(walk) - 1, 120.0)
     np.testing.assert_allclose(fine.root_m[::2], walk.root_m, atol=1e-9)
-
-
-def test_feet_of_who_walks_in_place_stand_on_the_treadmill(walk: Motion) -> None:
-    walk = repeat_cycle(close_cycle(walk), 3)
-    treadmill = CHANGES[IN_PLACE](walk)
-    belt = get_belt_m_s(walk, IN_PLACE)
-    assert treadmill is not None
-    assert 0.5 < np.linalg.norm(belt) < 3.0
-    on_belt = compare(treadmill, treadmill, belt)
-    in_world = compare(treadmill, treadmill)
-    assert on_belt.slide_m_s[0] < 0.5 * in_world.slide_m_s[0]
-    dragged = replace(treadmill, root_m=treadmill.root_m - belt * np.arange(len(treadmill))[:, None] / walk.fps / 4)
-    assert "standing joints" in compare(treadmill, dragged, belt).harms
-    assert not get_belt_m_s(walk, "one cycle").any()

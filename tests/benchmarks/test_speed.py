@@ -36,7 +36,8 @@ def test_as_many_windows_as_asked_for_are_cut(number: int) -> None:
 
 @pytest.mark.long
 def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    speed.main(speed.Arguments(cmu, every=15, windows=4, repeats=1, mode=("kinematic", "mujoco")))
+    sizes = {"seconds": (2.0, 70.0), "files": (1, 2)}
+    speed.main(speed.Arguments(cmu, every=15, windows=4, repeats=1, mode=("kinematic", "mujoco"), **sizes))
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines() if line.startswith(("kinematic  ", "mujoco  "))]
     assert [row[0] for row in rows] == ["kinematic", "mujoco"] * 2
