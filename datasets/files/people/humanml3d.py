@@ -9,7 +9,7 @@ pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 2
 text, N prompts; and counts. It is read without unpickling (see `storage.pickles`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,31 +29,24 @@ from selfcorrect.motion.encodings.humanml3d import (
 )
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.rotations import invert, rotate
-from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
+from selfcorrect.motion.geometry.views import to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
 from ..skeletons.reading import Reading
-from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import axis_of
 from . import motionstreamer, rows
-from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, infer_joints_unit, open_joints, up_of_joints
+from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
-_LEAST_METRE = 0.05
-"""Joints of 22 are in metres unless legs are a person's only in smaller units, or in units as many times as large."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
-    """Open a file of 22 joints or 263 columns, at 20 fps without the reading's; of other files as in `joint_sets`."""
+    """Open a file of joints (see `joint_sets`) or rows; HumanML3D's have 20 fps unless the reading states another."""
     array = _floats(path)
-    if array.ndim == 3 and array.shape[-1] == 3 and (joint_set := find_joint_set(array.shape[1])) is not None:
-        _decode(path, array)
-        return open_joints(path, array, joint_set, reading)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_motionstreamer(path, array, reading)
     if array.ndim == 2 and array.shape[1] in rows.ROWS:
@@ -61,37 +54,22 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     if array.ndim == 2:
         refuse_world(path, reading, "HumanML3D")
         _refuse_standardised(path, array)
-    world = world_of(path, reading)
-    joints = _decode(path, array)
-    if joints.shape[1] != len(SMPL_22):
-        others = ", ".join(joint_set.name for joint_set in JOINT_SETS)
-        raise InputError(f"{path}: expected 22 joints, or {others}, got {joints.shape[1]}")
-    if array.ndim == 3 and not reading.metres_per_unit:
-        world = _infer_unit(world, joints)
-    if array.ndim == 3 and reading.up is None:
-        world = _infer_axis(world, joints)
-    read_m = world.from_file(joints)
-    contacts = None
-    if array.ndim == 2:
-        row_contacts = decode_contacts(array.astype(float))
-        contacts = np.concatenate([row_contacts, row_contacts[-1:]])  # T − 1 rows lead to T frames
-    motion = motion_of_joints(read_m, str(path))
-    order = list(range(len(SMPL_22)))
-    if array.ndim == 3 and has_swapped_sides(motion):
-        order = [SMPL_22.index(swap_sides(part)) for part in SMPL_22]
-        read_m = read_m[:, order]
-        motion = motion_of_joints(read_m, str(path))
-        world = replace(world, notes=(*world.notes, SWAPPED_NOTE))
-    motion = replace(motion, fps=world.fps, contacts=contacts)
+    joints_m = _decode(path, array)
+    joint_set = find_joint_set(joints_m.shape[1])
+    if joint_set is None or (array.ndim == 2 and not joint_set.is_humanml3d):
+        others = ", ".join(joint_set.name for joint_set in JOINT_SETS if not joint_set.is_humanml3d)
+        raise InputError(f"{path}: expected 22 joints, or {others}, got {joints_m.shape[1]}")
+    if array.ndim == 3:
+        return open_joints(path, array, joint_set, reading)
+    fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
+    row_contacts = decode_contacts(array.astype(float))
+    contacts = np.concatenate([row_contacts, row_contacts[-1:]])  # T − 1 rows lead to T frames
+    motion = replace(motion_of_joints(joints_m, str(path)), fps=fps, contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
-        joints_m = world.to_file((body_joints(changed) - RAISED_M)[:, order])
-        values = encode(joints_m) if array.ndim == 2 else joints_m
-        write_npy(target, values.astype(array.dtype))
+        write_npy(target, encode(body_joints(changed) - RAISED_M).astype(array.dtype))
 
-    fitted_m = body_joints(motion) - RAISED_M
-    notes = (*world.notes, *fit_notes([(read_m, fitted_m)]))
-    return MotionFile((motion,), notes, write)
+    return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion) - RAISED_M)])), write)
 
 
 _COLUMNS = 263
@@ -114,61 +92,6 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
             f"{path}: these rows are standardised (mean 0 and spread 1 in each column); expected HumanML3D's own "
             "numbers: multiply by its Std.npy and add its Mean.npy"
         )
-
-
-@dataclass(frozen=True)
-class JointsWorld:
-    """World of files that hold joints y up, in metres, at 20 fps, unless the options name another."""
-
-    turn: np.ndarray
-    """Quaternion (4,) to a world with y up."""
-    metres_per_unit: float
-    fps: float
-    notes: tuple[str, ...]
-
-    def from_file(self, joints: np.ndarray) -> np.ndarray:
-        """Return joints (T, J, 3) of a file, y up, in metres."""
-        if self.is_usual:
-            return joints
-        return rotate(self.turn, joints) * self.metres_per_unit
-
-    def to_file(self, joints_m: np.ndarray) -> np.ndarray:
-        """Return joints (T, J, 3) as the file has them."""
-        if self.is_usual:
-            return joints_m
-        return rotate(invert(self.turn), joints_m / self.metres_per_unit)
-
-    @property
-    def is_usual(self) -> bool:
-        """True for joints with y up and in metres."""
-        return self.metres_per_unit == 1.0 and bool(self.turn[3] == 1.0)
-
-
-def _infer_unit(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the unit of joints (T, 22, 3), if they show another unit than the metre."""
-    try:
-        unit_m, note = infer_joints_unit(Path(), SMPL_BODY.average(), joints)
-    except InputError:  # the legs have no length in any unit
-        return world
-    if _LEAST_METRE < unit_m < 1 / _LEAST_METRE:
-        return world
-    return replace(world, metres_per_unit=unit_m, notes=(note, *world.notes))
-
-
-def _infer_axis(world: JointsWorld, joints: np.ndarray) -> JointsWorld:
-    """Return the world with the vertical axis that joints (T, 22, 3) show; y if nothing shows another axis."""
-    among = (Y_UP, Z_UP, Y_DOWN)
-    try:
-        up = up_of_joints(Path(), SMPL_BODY.average(), world.from_file(joints), FPS, None, among, Y_UP)
-    except InputError:  # HumanML3D's axis is y
-        return world
-    return replace(world, turn=to_y_up(up.axis).turn, notes=(*up.notes, *world.notes))
-
-
-def world_of(path: Path, reading: Reading) -> JointsWorld:
-    """Return the world that the options name, with notes on what is assumed."""
-    fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
-    return JointsWorld(to_y_up(axis_of(reading.up or "y")).turn, reading.metres_per_unit or 1.0, fps, notes)
 
 
 def write_rows(path: Path, motion: Motion) -> None:
@@ -223,25 +146,27 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]
-    world = world_of(path, reading)
+    turn = to_y_up(axis_of(reading.up or "y")).turn
+    unit_m = reading.metres_per_unit or 1.0
+    fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
     motions = []
     fits = []
     for index, length in enumerate(lengths.tolist()):
         frames = np.moveaxis(joints[index, :, :, :length], -1, 0)
-        joints_m = world.from_file(frames.astype(float))
+        joints_m = rotate(turn, frames.astype(float)) * unit_m
         motion = motion_of_joints(joints_m, f"{path}, motion {index}")
-        motions.append(replace(motion, fps=world.fps, text=_text(content, index)))
+        motions.append(replace(motion, fps=fps, text=_text(content, index)))
         fits.append((joints_m, body_joints(motion) - RAISED_M))
 
     def write(target: Path, *changed: Motion) -> None:
         written = joints.copy()
         for index, motion in enumerate(changed):
-            frames = world.to_file(body_joints(motion) - RAISED_M)
+            frames = rotate(invert(turn), body_joints(motion) - RAISED_M) / unit_m
             written[index, :, :, : len(motion)] = np.moveaxis(frames, 0, -1)
         write_npy(target, np.array({**content, "motion": written}, dtype=object))
 
-    return MotionFile(tuple(motions), (*world.notes, *fit_notes(fits)), write)
+    return MotionFile(tuple(motions), (*notes, *fit_notes(fits)), write)
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Joint positions (T, J, 3) of other joint sets than HumanML3D's, recognised by their number, in and out.
+"""Joint positions (T, J, 3) of joint sets that are recognised by their number, in and out.
 
 Files say neither unit nor axes. The unit is the power of ten of a metre by which the legs are as long as a person's.
-The body shows which way y and z point.
+The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the body clearly shows otherwise.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import SMPL, SMPL_H, SMPL_X, Layout
+from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
+from selfcorrect.motion.encodings.humanml3d import FPS as HUMANML3D_FPS
+from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.geometry.views import to_y_up
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+from selfcorrect.motion.skeleton import SMPL_22, Skeleton, swap_sides
 from selfcorrect.storage.files.arrays import write_npy
 
-from ..motion_file import BONES_MADE_CONSTANT, MotionFile
+from ..motion_file import BONES_MADE_CONSTANT, MotionFile, rate_of
 from ..skeletons.reading import Reading, Up
+from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import AXES, TracedBody, UpAxis, axis_of, resolve_up_axis
 
 _LEG_M = 0.8
+_LEAST_METRE = 0.05
+"""HumanML3D's joints are in metres unless legs are a person's only in smaller units, or in units as many times as
+large."""
 _NOTED_MM = 0.5
 _LEFT = (1.0, 0.0, 0.0)
 _UP = (0.0, 1.0, 0.0)
@@ -57,6 +63,8 @@ class JointSet:
     fps: float
     """Frames per second of files that do not say."""
     joints: tuple[tuple[str, str], ...]
+    is_humanml3d: bool = False
+    """True for metres, y up, the lowest joint on the floor, unless the body shows another unit or axis."""
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -72,7 +80,9 @@ class JointSet:
 
     @cached_property
     def template(self) -> Skeleton:
-        """The joints in their order, each bone a metre long and where it points at rest."""
+        """The joints in their order at rest; bones are a metre long where no average is known."""
+        if self.is_humanml3d:
+            return SMPL_BODY.average()
         names: list[str] = []
         parents: list[int] = []
         for joint in self.order:
@@ -131,8 +141,9 @@ JOINT_SETS = (
     JointSet("Human3.6M's 17", 50.0, _HUMAN36M),
     JointSet("NTU RGB+D's 25, as of Kinect", 30.0, _KINECT),
     *map(_joints_of_layout, (SMPL, SMPL_H, SMPL_X)),
+    replace(_joints_of_layout(SMPL_BODY), name="HumanML3D", fps=HUMANML3D_FPS, is_humanml3d=True),
 )
-"""The sets that their number of joints identifies; 22 are HumanML3D's (see `humanml3d`)."""
+"""The sets that their number of joints identifies."""
 
 
 @dataclass(frozen=True)
@@ -218,29 +229,57 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
     """
     _refuse_keypoints(path, array, joints)
-    positions = array[:, joints.order].astype(float)
-    notes = [f"joints taken for {joints.name}"]
-    unit_m = reading.metres_per_unit
-    if not unit_m:
-        unit_m, unit_note = infer_joints_unit(path, joints.template, positions)
-        notes.append(unit_note)
-    fps = reading.fps or joints.fps
-    up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up)
+    order = joints.order
+    positions = array[:, order].astype(float)
+    unit_m, notes = _find_unit(path, joints, positions, reading)
+    fps, rate_notes = rate_of(path, {}, reading, joints.fps, joints.name)
+    up = _find_up_axis(path, joints, positions * unit_m, fps, reading)
     turn = to_y_up(up.axis).turn
-    notes += up.notes
-    if not reading.fps:
-        notes.append(f"{fps:g} fps assumed (--fps)")
     joints_m = rotate(turn, positions) * unit_m
     fitted = fit_body(joints_m, fps, joints.template)
-    notes += fit_notes([(joints_m, joint_positions(fitted))])
+    notes = (*notes, *up.notes, *rate_notes)
+    if has_swapped_sides(fitted):
+        names = joints.template.names
+        order = [order[names.index(swap_sides(name))] for name in names]
+        joints_m = rotate(turn, array[:, order].astype(float)) * unit_m
+        fitted = fit_body(joints_m, fps, joints.template)
+        notes = (*notes, SWAPPED_NOTE)
+    if not joints.is_humanml3d:
+        notes = (f"joints taken for {joints.name}", *notes)
+    notes = (*notes, *fit_notes([(joints_m, joint_positions(fitted))]))
+    raised_m = RAISED_M if joints.is_humanml3d else np.zeros(3)
 
     def write(target: Path, changed: Motion) -> None:
         written = np.empty(array.shape)
-        written[:, joints.order] = rotate(invert(turn), joint_positions(changed)) / unit_m
+        written[:, order] = rotate(invert(turn), joint_positions(changed) - raised_m) / unit_m
         write_npy(target, written.astype(array.dtype))
 
-    motion = replace(fitted, source=str(path))
-    return MotionFile((motion,), tuple(notes), write, up=up)
+    motion = replace(fitted, root_m=fitted.root_m + raised_m, source=str(path))
+    return MotionFile((motion,), notes, write, up=up)
+
+
+def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Reading) -> tuple[float, tuple[str, ...]]:
+    """Return metres per unit of joints, by the reading, the joint set or the legs, and a note if the legs show it."""
+    if reading.metres_per_unit:
+        return reading.metres_per_unit, ()
+    try:
+        unit_m, note = infer_joints_unit(path, joints.template, positions)
+    except InputError:
+        if not joints.is_humanml3d:
+            raise
+        unit_m, note = 1.0, ""
+    is_in_metres = joints.is_humanml3d and _LEAST_METRE < unit_m < 1 / _LEAST_METRE
+    return (1.0, ()) if is_in_metres else (unit_m, (note,))
+
+
+def _find_up_axis(path: Path, joints: JointSet, joints_m: np.ndarray, fps: float, reading: Reading) -> UpAxis:
+    """Return the vertical axis of joints (T, J, 3); of HumanML3D's y, unless these clearly show another axis."""
+    if not joints.is_humanml3d:
+        return up_of_joints(path, joints.template, joints_m, fps, reading.up)
+    try:
+        return up_of_joints(path, joints.template, joints_m, fps, reading.up, (Y_UP, Z_UP, Y_DOWN), Y_UP)
+    except InputError:
+        return UpAxis(Y_UP)
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:

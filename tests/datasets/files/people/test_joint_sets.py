@@ -18,6 +18,7 @@ from selfcorrect.motion.body.smpl import SMPL_X, body_joints
 from selfcorrect.motion.encodings.humanml3d import encode
 from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 
+OTHERS = [joints for joints in JOINT_SETS if not joints.is_humanml3d]
 WAYS = {"y up": 0, "z up": 90, "y down": 180}
 
 
@@ -36,7 +37,7 @@ def person(joints: JointSet) -> np.ndarray:
     return np.stack([places_m[name] for name, _ in joints.joints], axis=1)
 
 
-@pytest.mark.parametrize("joints", JOINT_SETS, ids=lambda joints: joints.name)
+@pytest.mark.parametrize("joints", OTHERS, ids=lambda joints: joints.name)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("unit_m", [1.0, 0.001])
 def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: JointSet, way: str, unit_m: float) -> None:
@@ -51,7 +52,7 @@ def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: Join
         f"joints taken for {joints.name}",
         f"unit {unit_m:.4g} m inferred (--metres-per-unit)",
         f"{way} inferred (--up)",
-        f"{joints.fps:g} fps assumed (--fps)",
+        f"{joints.fps:g} fps assumed, as of {joints.name} (--fps)",
     ]
     assert last.startswith("bones made constant")
     assert file.motion.fps == joints.fps
@@ -65,7 +66,7 @@ def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: Join
 
 def test_the_parts_are_where_the_names_say(tmp_path: Path) -> None:
     """What comes first of two sides in a set must not matter: left is at +x of who faces +z."""
-    for joints in JOINT_SETS:
+    for joints in OTHERS:
         np.save(tmp_path / "a.npy", person(joints))
         motion = open_motion(tmp_path / "a.npy").motion
         left = motion.skeleton.parts.index("left_shoulder")
