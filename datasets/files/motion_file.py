@@ -189,16 +189,15 @@ RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate"
 def rate_of(
     path: Path, numbers: Mapping[str, float], reading: Reading, usual: float | None, program: str
 ) -> tuple[float, tuple[str, ...]]:
-    """Return frames per second of a file: as it states them, as an option does, or as is usual for its program.
+    """Return frames per second of a file, and a note if they are assumed.
+
+    The file states the rate, or an option does, or it is usual for the program.
 
     Args:
         numbers: The single numbers in the file, by name.
         reading: What the file does not state.
         usual: The rate of the program's files, None if they have none.
         program: What it is called in messages.
-
-    Returns:
-        The rate, and a note if it is assumed.
 
     Raises:
         InputError: Nothing determines it; names the option.

@@ -70,9 +70,6 @@ def read(path: Path, body: Body | None = None, reading: Reading | None = None) -
         body: Person whose joints move, from `body_in`; None for an average one.
         reading: Options for what the file leaves out.
 
-    Returns:
-        The motion.
-
     Raises:
         InputError: The file is damaged or lacks arrays.
     """

@@ -222,9 +222,6 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         array: (T, J, 3) its numbers, in its order.
         reading: Options for unit, axis and frame rate.
 
-    Returns:
-        The motion, and how another one is written like it.
-
     Raises:
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
     """
@@ -302,14 +299,11 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
 
 
 def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
-    """Return the power of ten of a metre by which legs are as long as a person's.
+    """Return the power of ten of a metre by which legs are as long as a person's, and a note.
 
     Args:
         path: File that messages name.
         positions: (T, J, 3) positions of the joints, in the file's unit.
-
-    Returns:
-        Metres per unit, and a note.
 
     Raises:
         InputError: The legs have no length.
@@ -341,9 +335,6 @@ def up_of_joints(
         up: Axis by the options; None to infer it.
         among: Axes that come into question.
         format_axis: Axis that the format has, None if it has none.
-
-    Returns:
-        The axis.
 
     Raises:
         InputError: No axis leads clearly.

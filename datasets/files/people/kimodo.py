@@ -111,9 +111,6 @@ def motion_of_poses(
         matrices: (T, J, 3, 3) orientations, world.
         rigid: Whether bones that change their lengths are refused.
 
-    Returns:
-        The motion on bones of mean length.
-
     Raises:
         InputError: Matrices are no rotations, or bones change their lengths.
     """

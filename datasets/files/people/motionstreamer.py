@@ -43,9 +43,6 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
         rows: (T, 272) its numbers.
         reading: Options; y up and metres cannot be changed.
 
-    Returns:
-        The motion, and how another one is written like it.
-
     Raises:
         InputError: The numbers are no such rows.
     """

@@ -41,9 +41,6 @@ def read_animation(
         tracks: What moves in the file.
         reading: What the file does not state.
         metres_per_unit: Length of its unit; None for metres, except for bodies whose size shows otherwise.
-
-    Returns:
-        The animation, with the reason if it cannot be corrected.
     """
     clip = make_rigged_clip(rig, motion, tracks, metres_per_unit)
     try:

@@ -61,9 +61,6 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
             usual units (see `units`).
         fps: Frames per second, which overrule the file's frame time.
 
-    Returns:
-        The clip on the rig of its file.
-
     Raises:
         InputError: The text is malformed; names the line and what was expected there.
     """
@@ -172,9 +169,6 @@ def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str =
     Args:
         metres_per_unit: Length of the file's unit, by default a centimetre.
         rotation_order: Axes of the Euler angles, the outermost first.
-
-    Returns:
-        The clip.
     """
     rotations = tuple(f"{axis}rotation" for axis in rotation_order)
     channels = (("Xposition", "Yposition", "Zposition", *rotations), *[rotations] * (len(motion.skeleton) - 1))

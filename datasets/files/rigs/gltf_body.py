@@ -330,9 +330,6 @@ def _sample_channel(
         clock_s: (T,) times at which the track is read.
         kind: Animated property of the node, "translation" or "rotation".
 
-    Returns:
-        The values.
-
     Raises:
         InputError: They are not finite, or too large.
     """

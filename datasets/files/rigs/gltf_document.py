@@ -255,9 +255,6 @@ class Numbers:
             array: (N,) or (N, C), floats or unsigned integers.
             target: What the array is for, as glTF numbers it; None for animations.
             bounds: Write its least and largest values, too.
-
-        Returns:
-            The index.
         """
         are_counts = array.dtype.kind == "u"
         array = np.ascontiguousarray(array, dtype="<u2" if are_counts else "<f4")

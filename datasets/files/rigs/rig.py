@@ -93,9 +93,6 @@ class Rig:
             names: Names of the tree's nodes; repeated ones are numbered.
             rest: Translation, rotation and scale of the tree's nodes at rest.
             parts: Parts of the body that they are; None if the file does not name them.
-
-        Returns:
-            The rig.
         """
         joint_of_node = {node: joint for joint, node in enumerate(tree)}
         return cls(
@@ -245,9 +242,6 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
     Args:
         tracks: What moves; all else rests.
 
-    Returns:
-        The motion, joints at their median places.
-
     Raises:
         InputError: A rotation is no rotation.
     """
@@ -274,9 +268,6 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         motion: Its motion in the file's unit.
         tracks: What moves in the file.
         metres_per_unit: Length of that unit; None for metres, except for bodies whose size shows otherwise.
-
-    Returns:
-        The clip.
 
     Raises:
         InputError: A node of the body scales one axis more than another, or changes its scale with time.

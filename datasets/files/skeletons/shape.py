@@ -116,9 +116,6 @@ def parts_from_shape(
     Args:
         joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
         named_parts: Body part of each joint by its name, which counts as one sign among others.
-
-    Returns:
-        The parts.
     """
     graph = _Graph.from_motion(motion, joint_names, named_parts)
     bodies: list[_Body] = []

@@ -116,9 +116,6 @@ class TracedBody:
         Args:
             parts_m: Places (T, 3) of the left leg's joints, the right ankle and the neck.
             joints_m: As in the class, like the others.
-
-        Returns:
-            The body, its leg as long as usual.
         """
         knee_m = parts_m["left_knee"]
         ankle_m = parts_m["left_ankle"]
@@ -171,9 +168,6 @@ def up_of_motion(
         format_axis: Axis that the format or the program has, None if it has none.
         rest_axis: Axis along which the rest pose stands, None if it stands along none.
         among: Axes that come into question.
-
-    Returns:
-        The axis, with a note if it was inferred from the motion.
 
     Raises:
         InputError: The motion contradicts the reading, or no axis leads clearly.
@@ -278,9 +272,6 @@ def _body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | No
     Args:
         format_axis: Axis that the format has, None if it has none.
         rest_axis: Axis along which the rest pose stands, None if it stands along none.
-
-    Returns:
-        The body as it moves, on which no up axis is assumed.
     """
     features = MotionFeatures.of_joints(motion)
     places_m = features.places(*_TRACED_PARTS)
@@ -378,9 +369,6 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     Args:
         up: Axis by the reading; None to infer it from format, rest pose and motion.
         format_axis: Axis that the format has, None if it has none.
-
-    Returns:
-        The motion, and the way back.
 
     Raises:
         InputError: No axis leads clearly.

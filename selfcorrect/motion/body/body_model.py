@@ -52,9 +52,6 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
     Args:
         allow_pickle: Read .pkl files, whose source you trust; only numbers are read, other objects are refused.
 
-    Returns:
-        The model.
-
     Raises:
         InputError: The file is not a body model.
     """
