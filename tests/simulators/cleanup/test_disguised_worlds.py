@@ -157,7 +157,8 @@ def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_de
     """If they would, the motion is kept, with a note."""
     motion = tilt_world(made_motion(kind), tilt_deg, direction_rad)
     (correction,) = KinematicCorrector()([motion])
-    before_m_s, after_m_s = correction.before["skate_m_s"], correction.after["skate_m_s"]
+    before_m_s = correction.before["skate_m_s"]
+    after_m_s = correction.after["skate_m_s"]
     if np.isfinite(before_m_s):
         assert after_m_s <= 1.25 * before_m_s + 0.02
     if notes_of(correction, NoteKind.FEET_KEPT):
@@ -257,7 +258,8 @@ def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
     samples = repeats.drop(noisy)
     assert samples.fps == pytest.approx(real)
     starts = repeats.find_starts(len(noisy))[:-1]
-    true_m, first_m = repeated.root_m[starts], noisy.root_m[starts]
+    true_m = repeated.root_m[starts]
+    first_m = noisy.root_m[starts]
     largest_share = 1 - 0.2 * (1 - real / stored)
     assert np.abs(samples.root_m - true_m).mean() <= largest_share * np.abs(first_m - true_m).mean()
     kept = repeats.restore(noisy, CorrectedMotion(samples), "keep").motion
@@ -285,7 +287,9 @@ def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> No
     is_sample = sources == np.arange(len(motion))
     np.testing.assert_array_equal(filled.root_m[is_sample], motion.root_m[is_sample])
     np.testing.assert_array_equal(filled.rotations[is_sample], motion.rotations[is_sample])
-    held_m, filled_m, true_m = (joint_positions(motion) for motion in (held, filled, motion))
+    held_m = joint_positions(held)
+    filled_m = joint_positions(filled)
+    true_m = joint_positions(motion)
     assert np.abs(filled_m - true_m).mean() < 0.7 * np.abs(held_m - true_m).mean()
     kept = repeats.restore(held, CorrectedMotion(filled), "keep").motion
     np.testing.assert_array_equal(kept.root_m, held.root_m)
