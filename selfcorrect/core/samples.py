@@ -1,11 +1,11 @@
-"""Samples: the value that flows through a self-consuming loop, in memory or partly on disk."""
+"""Samples: the value that flows through a self-consuming loop."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -78,17 +78,9 @@ class Samples:
         """The shape of a single value."""
         return tuple(self.values.shape[1:])
 
-    def rows(self, indices: Tensor) -> Tensor:
-        """Return the values at `indices` (M,) int64, which is all that training by batches needs."""
-        return self.values[indices]
-
-    def pieces(self) -> Iterator[Tensor]:
-        """Yield all values, in order, in the pieces in which they are stored."""
-        yield self.values
-
     def take(self, indices: Tensor) -> Samples:
         """Return the samples at `indices` (M,) int64, or the samples that a mask (N,) bool selects."""
-        return Samples(self.rows(indices), self.labels[indices], self.provenance.take(indices), self.weights[indices])
+        return Samples(self.values[indices], self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
     def with_values(self, values: Tensor) -> Samples:
         """Return the same samples, in the same order, with other values (N, *event)."""
@@ -103,79 +95,13 @@ class Samples:
         return self.with_weights(torch.full((len(self),), float(weight)))
 
 
-class Piece(Protocol):
-    """Values (N, *event) wherever they are, such as a tensor."""
-
-    @property
-    def shape(self) -> Sequence[int]: ...
-
-    def __getitem__(self, indices: Tensor, /) -> Tensor:
-        """Return the values at `indices` (M,) int64."""
-        ...
-
-
-class StoredSamples(Samples):
-    """Samples whose values stay in storage until they are used: a few by `rows`, all of them by `values`.
-
-    Labels, weights and provenance are in memory. Changed or selected values are plain samples.
-    """
-
-    _stored: tuple[Piece, ...]
-
-    def __init__(self, pieces: Sequence[Piece], labels: Tensor, provenance: Provenance, weights: Tensor) -> None:
-        fields = {"_stored": tuple(pieces), "labels": labels, "provenance": provenance, "weights": weights}
-        for name, value in fields.items():
-            object.__setattr__(self, name, value)
-        value_count = sum(piece.shape[0] for piece in pieces)
-        if len({value_count, len(labels), len(provenance), len(weights)}) != 1:
-            raise InputError("all fields of StoredSamples need one length")
-
-    @property
-    def values(self) -> Tensor:  # type: ignore[override]
-        """(N, *event), read at each access."""
-        return torch.cat(list(self.pieces()))
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        return tuple(self._stored[0].shape[1:])
-
-    def rows(self, indices: Tensor) -> Tensor:
-        if indices.dtype == torch.bool:
-            indices = indices.nonzero().squeeze(1)
-        ends = torch.tensor([piece.shape[0] for piece in self._stored]).cumsum(0)
-        owners = torch.searchsorted(ends, indices, right=True)
-        order = owners.argsort(stable=True)
-        parts = []
-        for owner in owners.unique():
-            piece = self._stored[int(owner)]
-            first_row = ends[owner] - piece.shape[0]
-            parts.append(piece[indices[owners == owner] - first_row])
-        values = torch.cat(parts) if parts else self._stored[0][indices]
-        return torch.empty_like(values).index_copy_(0, order.to(values.device), values)
-
-    def pieces(self) -> Iterator[Tensor]:
-        for piece in self._stored:
-            yield piece[torch.arange(piece.shape[0])]
-
-    def with_weights(self, weights: Tensor) -> Samples:
-        return StoredSamples(self._stored, self.labels, self.provenance, weights)
-
-
 def concatenate(batches: Sequence[Samples]) -> Samples:
-    """Join batches along the sample axis; `batches` must not be empty. Values that are stored stay so."""
+    """Join batches along the sample axis; `batches` must not be empty."""
     if not batches:
         raise InputError("concatenate needs at least one batch of samples")
     labels = torch.cat([batch.labels for batch in batches])
     provenance = Provenance.concatenate([batch.provenance for batch in batches])
     weights = torch.cat([batch.weights for batch in batches])
-    if any(isinstance(batch, StoredSamples) for batch in batches):
-        pieces: list[Piece] = []
-        for batch in batches:
-            pieces += batch._stored if isinstance(batch, StoredSamples) else [batch.values]
-        return StoredSamples(pieces, labels, provenance, weights)
     return Samples(torch.cat([batch.values for batch in batches]), labels, provenance, weights)
 
 

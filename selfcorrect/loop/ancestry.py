@@ -5,7 +5,7 @@ sample descends from the nearest member, with the same label, of its model's tra
 the founders. Ancestry is traced in a space that the task defines. It only measures: the loop does not depend on it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
@@ -21,6 +21,8 @@ ENTROPY = "training_entropy"
 """Key of the change of the training set's entropy."""
 MOST_IN_ENTROPY = 1000
 """Members of a training set of which the entropy is estimated, evenly spaced."""
+BLOCK = 4096
+"""Members whose distances are in memory together."""
 CLOSEST = 1e-6
 """Distance at which copies count in the entropy, in the founders' median distance."""
 
@@ -55,8 +57,7 @@ class Genealogy:
             return batch, {}
         children = self.space(batch.samples.values)
         labels = _labels(batch.samples)
-        members = (self.space(values) for values in parents.pieces())
-        rows, steps = nearest_of_label(children, labels, members, _labels(parents))
+        rows, steps = nearest_of_label(children, labels, self.space(parents.values), _labels(parents))
         founder = parents.provenance.founder[rows]
         walk = parents.provenance.walk[rows] + steps**2
         measures = self._measure(children, labels, founder, walk, steps)
@@ -112,7 +113,7 @@ class Genealogy:
         if has_moved.any():
             from_founder = np.linalg.norm(children - self.founders[founder], axis=1)[has_moved]
             persistence = float(np.median(from_founder / np.sqrt(walk[has_moved])))
-        _, to_real = nearest_of_label(children, labels, [self.founders], self.labels)
+        _, to_real = nearest_of_label(children, labels, self.founders, self.labels)
         return {
             "surviving_lineages": self._surviving_share(founder),
             "novelty": float(np.median(steps)) / self.unit,
@@ -134,19 +135,19 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
         The median distance of a sample to the nearest training sample of its label, divided by the median distance of
         a training sample to the nearest other one.
     """
-    _, distances = nearest_of_label(vectors, labels, [training], training_labels)
+    _, distances = nearest_of_label(vectors, labels, training, training_labels)
     return float(np.median(distances) / np.median(_nearest_neighbour_distances(training)))
 
 
 def nearest_of_label(
-    vectors: np.ndarray, labels: np.ndarray, members: Iterable[np.ndarray], member_labels: np.ndarray
+    vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the nearest member of the same label, or of any label if no member has it.
 
     Args:
         vectors: (N, D) features of the samples.
         labels: (N,) classes of the samples.
-        members: (M, D) in pieces, of which only one need be in memory.
+        members: (M, D) features of the candidates.
         member_labels: (M,) classes of the real data.
 
     Returns:
@@ -155,8 +156,8 @@ def nearest_of_label(
     rows = np.zeros(len(vectors), dtype=int)
     nearest = np.full(len(vectors), np.inf)
     fits_any = ~np.isin(labels, member_labels)
-    first = 0
-    for piece in members:
+    for first in range(0, len(members), BLOCK):
+        piece = members[first : first + BLOCK]
         has_label = labels[:, None] == member_labels[None, first : first + len(piece)]
         distances = np.where(has_label | fits_any[:, None], cdist(vectors, piece), np.inf)
         piece_rows = distances.argmin(axis=1)
@@ -164,7 +165,6 @@ def nearest_of_label(
         is_closer = piece_nearest < nearest
         rows[is_closer] = first + piece_rows[is_closer]
         nearest[is_closer] = piece_nearest[is_closer]
-        first += len(piece)
     return rows, nearest
 
 

@@ -31,10 +31,6 @@ class History(Protocol):
     @property
     def latest(self) -> int: ...
 
-    def count(self, generation: int) -> int:
-        """Return the number of samples of a generation, without reading them."""
-        ...
-
     def batch(self, generation: int) -> Samples: ...
 
 
@@ -220,16 +216,9 @@ class AccumulateSubsample(_DrawnPerRealSample):
         check_count("budget of accumulate_subsample", self.budget, 1)
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
-        counts = [len(real), *(history.count(past) for past in range(1, generation + 1))]
-        rows = torch.randperm(sum(counts), generator=stream.generator())[: self.budget].sort().values
-        first = 0
-        parts = []
-        for source, count in enumerate(counts):
-            chosen = rows[(rows >= first) & (rows < first + count)] - first
-            if len(chosen):
-                parts.append((history.batch(source) if source else real).take(chosen))
-            first += count
-        return concatenate(parts)
+        pool = concatenate([real, *(history.batch(past) for past in range(1, generation + 1))])
+        rows = torch.randperm(len(pool), generator=stream.generator())[: self.budget].sort().values
+        return pool.take(rows)
 
 
 @_explained

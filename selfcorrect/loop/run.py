@@ -344,9 +344,6 @@ class LoopHistory:
     is_raw: bool = False
     """Samples are as they were drawn, because their corrections are used in pairs."""
 
-    def count(self, generation: int) -> int:
-        return len(self.current) if generation == self.latest else self.store.count(generation)
-
     def batch(self, generation: int) -> Samples:
         if generation == self.latest:
             return self.current

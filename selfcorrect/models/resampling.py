@@ -25,4 +25,4 @@ class RealDraws:
             is_wanted = labels == label
             generator = stream.child(int(label)).generator()
             rows[is_wanted] = candidates[torch.randint(len(candidates), (int(is_wanted.sum()),), generator=generator)]
-        return self.real.rows(rows)
+        return self.real.values[rows]

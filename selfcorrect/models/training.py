@@ -50,7 +50,7 @@ def batches(samples: Samples, size: int, steps: int, generator: torch.Generator)
     """
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
-        yield samples.rows(rows).float(), samples.labels[rows]
+        yield samples.values[rows].float(), samples.labels[rows]
 
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:

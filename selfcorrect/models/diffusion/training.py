@@ -93,7 +93,7 @@ def draw_batch(
     rows = draw_rows(samples, size, generator)
     times = torch.randint(len(schedule), (size,), generator=generator)
     hidden = torch.rand(size, generator=generator) < config.label_dropout
-    clean = samples.rows(rows).float()
+    clean = samples.values[rows].float()
     noise = torch.randn(clean.shape, generator=generator)
     labels = samples.labels[rows].masked_fill(hidden, null_label)
     return NoisyBatch(schedule.add_noise(clean, noise, times), times, labels, clean)

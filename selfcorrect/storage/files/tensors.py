@@ -14,31 +14,15 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors in a file of safetensors, on the CPU; InputError if it is none."""
     with requires_extra("files of safetensors"):
         import safetensors.torch
-    _check_regular(path)
     try:
+        open_file(path).close()  # refuses pipes and devices, which its reader would wait for
         return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(path).items()}
-    except Exception as error:  # a damaged file makes its reader raise errors of any kind
-        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
-
-
-def read_shape(path: Path, name: str) -> list[int]:
-    """Return the shape of a tensor in a file of safetensors, which is not read; InputError if it is not there."""
-    from safetensors import safe_open
-
-    _check_regular(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return file.get_slice(name).get_shape()
-    except Exception as error:  # as above
-        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse pipes, devices and missing files, for a reader that takes a path."""
-    try:
-        open_file(path).close()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise errors of any kind
+        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
 
 
 def check_finite(where: object, tensors: Mapping[str, Tensor]) -> None:

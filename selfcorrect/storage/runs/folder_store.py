@@ -28,9 +28,7 @@ from .generation_files import (
     list_damage,
     read_batch,
     read_corrector_state,
-    read_count,
     read_metrics,
-    read_samples,
     read_state,
     read_timings,
 )
@@ -43,7 +41,7 @@ class FolderReader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._samples: dict[int, Samples] = {}  # all but their values
+        self._samples: dict[int, Samples] = {}
         self._latest = max((number for number, _ in generation_folders(folder)), default=-1)
 
     @property
@@ -53,12 +51,9 @@ class FolderReader:
     def state(self, generation: int) -> dict[str, Tensor]:
         return read_state(self._folder_of(generation))
 
-    def count(self, generation: int) -> int:
-        return read_count(self._folder_of(generation))
-
     def samples(self, generation: int) -> Samples:
         if generation not in self._samples:
-            self._samples[generation] = read_samples(self._folder_of(generation))
+            self._samples[generation] = self.batch(generation).samples
         return self._samples[generation]
 
     def batch(self, generation: int) -> CorrectedBatch:

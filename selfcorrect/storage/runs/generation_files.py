@@ -6,8 +6,7 @@
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from math import prod
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from ...core.errors import DamagedError, InputError, RunFolderError
+from ...core.errors import DamagedError, RunFolderError
 from ...core.provenance import Provenance
-from ...core.samples import Samples, StoredSamples
+from ...core.samples import Samples
 from ...correctors.loop_correction import CorrectedBatch
 from ..files.digests import (
     DIGESTS,
@@ -32,7 +31,6 @@ from ..files.digests import (
     read_sealed,
 )
 from ..files.strict_json import from_json, parse_json, to_json
-from ..files.tensors import read_shape
 from ..files.writing import write_atomically
 from .protocol import Generation, Metrics
 
@@ -127,60 +125,6 @@ def read_state(folder: Path) -> dict[str, Tensor]:
 def read_corrector_state(folder: Path) -> dict[str, Tensor]:
     """Read the state of the corrector from the folder of a generation, {} for none."""
     return _read_tensors(folder, _CORRECTOR) if _CORRECTOR in read_sealed(folder / DIGESTS) else {}
-
-
-def read_count(folder: Path) -> int:
-    """Return the number of synthetic samples in the folder of a generation, without reading them."""
-    try:
-        return read_shape(folder / SAMPLES_FILE, "labels")[0]
-    except (InputError, OSError) as error:
-        raise RunFolderError(f"cannot read {folder / SAMPLES_FILE}: {error}") from error
-
-
-@dataclass(frozen=True)
-class _StoredValues:
-    """Values in a file of samples, which is opened for each access; only the requested rows are copied.
-
-    NumPy reads them, because safetensors 0.8 leaks some bytes with each tensor, and a long loop that accumulates reads
-    millions of times.
-    """
-
-    path: Path
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    start: int
-    """Position in the file, bytes."""
-
-    def __getitem__(self, indices: Tensor) -> Tensor:
-        count, *event = self.shape
-        try:
-            shape = (count, prod(event) * self.dtype.itemsize)
-            stored = np.memmap(self.path, np.uint8, "r", self.start, shape)  # noqa: TID251 - its digest was checked
-        except (OSError, ValueError) as error:
-            raise RunFolderError(f"cannot read {self.path}: {error}") from error
-        rows = torch.from_numpy(stored[indices.cpu().numpy()].reshape(-1))
-        return rows.view(self.dtype).reshape(len(indices), *event)
-
-
-def read_samples(folder: Path) -> StoredSamples:
-    """Read the synthetic samples from the folder of a generation; their values are read when they are used."""
-    path = folder / SAMPLES_FILE
-    content = _read_checked(folder, SAMPLES_FILE)
-    tensors = _decode_tensors(path, content)
-    values = _StoredValues(
-        path=path,
-        shape=tuple(tensors["values"].shape),
-        dtype=tensors["values"].dtype,
-        start=_find_tensor_start(content, "values"),
-    )
-    provenance = _read_provenance(folder)[0].take(tensors["row"].clone())
-    return StoredSamples([values], tensors["labels"].clone(), provenance, tensors["weights"].clone())
-
-
-def _find_tensor_start(content: bytes, name: str) -> int:
-    """Return the position of a tensor in a file of safetensors: length of the header, header of JSON, tensors."""
-    stop = 8 + int.from_bytes(content[:8], "little")
-    return stop + parse_json(content[8:stop], "its header")[name]["data_offsets"][0]
 
 
 def read_batch(folder: Path) -> CorrectedBatch:

@@ -27,9 +27,6 @@ class MemoryStore:
     def state(self, generation: int) -> dict[str, Tensor]:
         return dict(self._generations[generation].state)
 
-    def count(self, generation: int) -> int:
-        return len(self.batch(generation).samples)
-
     def samples(self, generation: int) -> Samples:
         return self.batch(generation).samples
 

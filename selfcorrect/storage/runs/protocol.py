@@ -41,12 +41,8 @@ class Record(Protocol):
 
     def state(self, generation: int) -> dict[str, Tensor]: ...
 
-    def count(self, generation: int) -> int:
-        """Return the number of synthetic samples that a generation had for training, without reading them."""
-        ...
-
     def samples(self, generation: int) -> Samples:
-        """Return the synthetic samples that a generation had for training; values may be read when they are used."""
+        """Return the synthetic samples that a generation had for training."""
         ...
 
     def batch(self, generation: int) -> CorrectedBatch: ...

@@ -1,7 +1,6 @@
 """Ancestry: parents, founders, what survives, and how far values have walked."""
 
 import math
-import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from helpers import load_loop, run_in_memory
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.core.samples import Samples, StoredSamples
+from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction
 from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
@@ -50,44 +49,23 @@ def test_children_descend_from_the_nearest_parent_of_their_label():
 
 
 def test_a_label_without_parents_takes_the_nearest_of_any():
-    rows, distances = nearest_of_label(np.array([[9.0]]), np.array([7]), [flat(REAL.values)], REAL.labels.numpy())
+    rows, distances = nearest_of_label(np.array([[9.0]]), np.array([7]), flat(REAL.values), REAL.labels.numpy())
     assert (rows[0], distances[0]) == (2, 1.0)
 
 
-@pytest.mark.parametrize("cuts", [[], [1], [2, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]])
-def test_members_in_pieces_are_as_near_as_all_at_once(cuts: list[int]) -> None:
+@pytest.mark.parametrize("block", [1, 3, 100])
+def test_members_in_blocks_are_as_near_as_all_at_once(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("selfcorrect.loop.ancestry.BLOCK", block)
     random = np.random.default_rng(0)
     vectors = random.integers(3, size=(20, 2)).astype(float)
     members = random.integers(3, size=(10, 2)).astype(float)
     labels = random.integers(4, size=20)
     member_labels = random.integers(3, size=10)
-    rows, distances = nearest_of_label(vectors, labels, iter(np.split(members, cuts)), member_labels)
+    rows, distances = nearest_of_label(vectors, labels, members, member_labels)
     for vector, label, row, distance in zip(vectors, labels, rows, distances, strict=True):
         allowed = member_labels == label if label in member_labels else np.full(10, True)
         away = np.where(allowed, np.linalg.norm(members - vector, axis=1), np.inf)
         assert (row, distance) == (away.argmin(), away.min())
-
-
-def test_one_piece_of_a_stored_training_set_is_in_memory_at_a_time() -> None:
-    references: list[weakref.ref] = []
-    most = 0
-
-    class Vectors(np.ndarray):
-        """Vectors that can be counted."""
-
-    def space(values: torch.Tensor) -> np.ndarray:
-        nonlocal most
-        vectors = flat(values).view(Vectors)
-        references.append(weakref.ref(vectors))
-        most = max(most, sum(reference() is not None for reference in references))
-        return vectors
-
-    stored_lines = StoredSamples([line(float(number)) for number in range(30)], torch.zeros(30, dtype=torch.int64),
-                         REAL.provenance.take(np.zeros(30, dtype=int)), torch.ones(30))  # fmt: skip
-    family = Genealogy(space, FAMILY.founders, FAMILY.labels, 1.0)
-    traced, _ = family.trace(batch(line(3.1, 28.9), [0, 0]), stored_lines)
-    assert traced.samples.provenance.parent.tolist() == [3, 29]
-    assert most <= 3  # the children, the piece that is looked at, and the one before it
 
 
 def test_lines_are_handed_down_and_their_steps_add_up():

@@ -44,12 +44,9 @@ class ListedHistory:
     def latest(self) -> int:
         return len(self.counts)
 
-    def count(self, generation: int) -> int:
-        return self.counts[generation - 1]
-
     def batch(self, generation: int) -> Samples:
         self.read.append(generation)
-        values = 100.0 * generation + torch.arange(self.count(generation))[:, None]
+        values = 100.0 * generation + torch.arange(self.counts[generation - 1])[:, None]
         return Samples.synthetic(values, None, generation - 1)
 
 
@@ -114,9 +111,6 @@ def test_renew_replaces_the_oldest_of_each_label():
 
     class Batches:
         latest = 3
-
-        def count(self, generation: int) -> int:
-            return len(self.batch(generation))
 
         def batch(self, generation: int) -> Samples:
             labels = {1: [0, 0, 0, 1, 1, 1], 2: [0, 1], 3: [1, 1]}[generation]
