@@ -6,6 +6,7 @@ below the floor, and a sunken trunk is lifted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,6 +71,8 @@ _TOE_RAD = 0.8
 """Angle to which toes are turned at most, softly."""
 _TOE_S = 0.08
 """Standard deviation of the Gaussian that spreads the turn of toes over time."""
+_TOE_BENDS = 3
+"""Number of rounds in which toes are bent: a short bend that is spread over time falls short at first."""
 _PLANTINGS = 2
 """Number of rounds of planting; each corrects the distance by which legs missed their targets."""
 _SMALL_M = (0.009, 0.015)
@@ -396,6 +399,14 @@ def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> P
     toes = _find_toes(skeleton)
     if skeleton.soles_m is None or len(toes) < 2:
         return posed
+    for _ in range(_TOE_BENDS if is_soft else 1):
+        posed = _bend_toes_once(posed, toes, ground_m, is_soft=is_soft)
+    return posed
+
+
+def _bend_toes_once(posed: PosedMotions, toes: Sequence[int], ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
+    """Turn toes (joints) up as far as a turn that is spread over time brings them."""
+    skeleton = posed.motions.skeleton
     joints_m = posed.positions_m[:, :, toes]
     tips_m = posed.feet_m[..., 4:, :].mean(-2) - joints_m
     if posed.motions.ground is not None:

@@ -6,17 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.cleanup.foot_lock import SOFT_DRAG_LIMIT_M
 from selfcorrect.simulators.cleanup.planting import plant_feet, raise_limbs, trunk_lift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
+from selfcorrect.simulators.corrector import KinematicCorrector
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
@@ -101,3 +103,31 @@ def test_sunken_motions_come_up_alike_in_any_company(clips):
     together = raise_limbs(MotionBatch.stack([crawl, roll]))
     for index, motion in enumerate((crawl, roll)):
         assert np.array_equal(together.rotations[index], raise_limbs(MotionBatch.stack([motion])).rotations[0])
+
+
+@pytest.mark.parametrize(("pitch_deg", "seconds", "fps"), [(25.0, 0.15, 30.0), (25.0, 0.25, 30.0), (40.0, 0.25, 60.0)])
+def test_toes_bend_before_knees_do(pitch_deg: float, seconds: float, fps: float) -> None:
+    """Toes that point into the floor for moments, as at toe-off, come up by themselves."""
+    standing = made_motion("idle", fps=fps, frames=round(3 * fps))
+    times_s = np.arange(len(standing)) / fps
+    share = np.clip(1 - np.abs(times_s - 1.5) / seconds, 0.0, 1.0)
+    toe = standing.skeleton.joint("left_foot")
+    dip = Rotation.from_rotvec(np.outer(np.radians(pitch_deg) * share, [1.0, 0.0, 0.0]))
+    rotations = standing.rotations.copy()
+    rotations[:, toe] = (Rotation.from_quat(rotations[:, toe]) * dip).as_quat()
+    root_m = standing.root_m + 0.02 * np.sin(7 * times_s)[:, None] * (1.0, 0.0, 0.0)
+    dipping = replace(standing, root_m=root_m, rotations=rotations)
+    (correction,) = KinematicCorrector()([dipping])
+    middle = np.abs(times_s - 1.5) < 0.2
+    added_deg = np.abs(knee_angles_deg(correction.motion) - knee_angles_deg(dipping))[middle]
+    assert correction.after["penetration_m"] < 0.001
+    assert added_deg.max() < 3.2
+
+
+def knee_angles_deg(motion: Motion) -> np.ndarray:
+    """Return the angle (T,) between thigh and shin of the left leg."""
+    joints = [motion.skeleton.parts.index(f"left_{part}") for part in ("hip", "knee", "ankle")]
+    hips_m, knees_m, ankles_m = np.moveaxis(joint_positions(motion)[:, joints], 1, 0)
+    cosines = ((hips_m - knees_m) * (ankles_m - knees_m)).sum(axis=1)
+    lengths_m2 = np.linalg.norm(hips_m - knees_m, axis=1) * np.linalg.norm(ankles_m - knees_m, axis=1)
+    return np.degrees(np.arccos(cosines / lengths_m2))
