@@ -4,6 +4,8 @@ PyBullet holds Python's lock while it steps, so simultaneous simulations need se
 and wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import signal
@@ -11,8 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
@@ -20,12 +21,15 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.context import BaseContext
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..core.checks import check_count
 from ..core.errors import WorkerError
 from .console_warnings import format_for_console
 from .progress import map_sequential
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
 
 _Item = TypeVar("_Item")
 
@@ -122,7 +126,7 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
     workers = min(workers, len(tasks))
     try:
         return _run_concurrently(_executor(workers), function, tasks, workers)
-    except BrokenProcessPool as error:
+    except BrokenExecutor as error:
         _drop_executors()
         raise WorkerError(
             "a worker process died while simulating (killed, or out of memory); try again with fewer workers"
@@ -193,6 +197,8 @@ def start_processes(
     Args:
         modules: Modules that the first server imports before it forks processes.
     """
+    from concurrent.futures import ProcessPoolExecutor  # slow to import, and a single file needs no processes
+
     is_console = warnings.formatwarning is format_for_console
     context = process_context()
     if context.get_start_method() == "forkserver":

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.runs import find_runs, holds_throughout
-from ..geometry.vectors import median, norms
+from ..geometry.vectors import median, norms, percentile
 from ..observation import thresholds as limits
 from ..support import Surroundings
 from .findings import Measurement
@@ -96,7 +96,7 @@ def lost_hip_height_m(features: MotionFeatures) -> Measurement:
     if any(support.is_grip for support in features.around.supports):
         return Measurement.empty()
     clear_m = features.with_surroundings(Surroundings()).clear_m
-    rises_m = clear_m - np.percentile(clear_m, _LOW_PERCENTILE)
+    rises_m = clear_m - percentile(clear_m, _LOW_PERCENTILE)
     height_m = features.positions_m[:, pelvis, 1]
     usual_height_m = median(height_m[rises_m < HIGH_M])
     is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
@@ -234,7 +234,8 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
     """
     stop = len(features) if last is None else last + 1
     lowest_m = (features.ground_m + features.lowest_m)[first:stop]
-    low_m, high_m = np.percentile(lowest_m, (10, 90))
+    low_m = percentile(lowest_m, 10)
+    high_m = percentile(lowest_m, 90)
     return float(low_m) if high_m - low_m < _LEVEL_FLOAT_M else None
 
 

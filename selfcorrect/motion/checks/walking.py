@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, normalize_safely, norms
+from ..geometry.vectors import median, normalize_safely, norms, percentile
 from ..observation import thresholds as limits
 from .findings import Measurement
 from .floor import GRAVITY_M_S2
@@ -188,7 +188,7 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
     trunk_m = places[:, 1] - places[:, 0]
     legs_m = places[:, 2:4] - places[:, 4:]
     uprightness = median(trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9))
-    straightness = np.percentile(norms(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
+    straightness = percentile(norms(legs_m).max(axis=1), 25) / (walk.leg_m - _ANKLE_M)
     lift = np.abs(places[:, 4, 1] - places[:, 5, 1]).max() / walk.leg_m
     return bool(uprightness > _UPRIGHT and straightness > _STRAIGHT and _LIFTS[0] < lift < _LIFTS[1])
 

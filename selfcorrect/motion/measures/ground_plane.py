@@ -272,7 +272,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
         return None
     apart_m = float(median(off_m[is_left]) - median(off_m[~is_left]))
     off_m = np.abs(off_m - median(off_m))
-    distance_m = float(np.percentile(off_m, _NEAR_PERCENTILE))
+    distance_m = float(percentile(off_m, _NEAR_PERCENTILE))
     if abs(apart_m) >= _FEET_AGREE_M or distance_m >= _NEAR_M:
         return None
     return GroundPlane.from_slopes(fitted, len(stances))
