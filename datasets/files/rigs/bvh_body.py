@@ -21,11 +21,13 @@ from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .bvh_text import PLACEHOLDER
-from .followers import Follower, TwistBone, TwistLink, find_followers, note_lone_helpers, put_followers
+from .followers import Following, find_followers, note_lone_helpers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 from .stretching import (
+    StretchedLeg,
     check_bones,
+    find_stretching_legs,
     put_ankles_where_the_body_has_them,
     put_ankles_where_the_file_has_them,
     world_poses_of,
@@ -51,7 +53,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     body = body_of(clip)
     seen = turn_upright(body, reading.up)
     check_units_agree(seen.motion, clip.metres_per_unit, reading)
-    followers = find_followers(clip)
+    followers = find_all_followers(clip)
     notes = (*notes, *note_lone_helpers(clip, followers))
     if seen.motion is not clip.motion and not clip.motion.skeleton.joint("pelvis"):
         # All frames are in the body; a long motion is not kept twice.
@@ -140,7 +142,17 @@ def body_of(clip: RiggedMotion) -> Motion:
     return put_ankles_where_the_file_has_them(motion, clip)
 
 
-def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Follower | TwistBone | TwistLink]) -> RiggedMotion:
+def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
+    """Return legs that reach further in the file than rigid bones do, and joints that follow parts of the body."""
+    followers = find_followers(clip)
+    stretching_legs = find_stretching_legs(clip)
+    if not stretching_legs:
+        return followers
+    written = with_body(clip, body_of(clip), ())
+    return (*(StretchedLeg.from_clips(leg, clip, written) for leg in stretching_legs), *followers)
+
+
+def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) -> RiggedMotion:
     """Return the clip with another motion of its `body_of`, its feet where that has them, and its followers on it."""
     changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)

@@ -10,6 +10,7 @@ as they were.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 
 from .rig import RiggedMotion
-from .stretching import world_poses_of
+from .stretching import StretchedLeg, world_poses_of
 
 _MOVES_M = 0.02
 """Least way that a helper moves in its parent's frame."""
@@ -126,7 +127,11 @@ class TwistLink:
         return _turn_joint(clip, self.leader, compose(invert(more), leader_turns))
 
 
-def find_followers(clip: RiggedMotion) -> tuple[Follower | TwistBone | TwistLink, ...]:
+Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
+"""Joints that are put where they belong when another motion of their body is written."""
+
+
+def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
     """Return the joints of no part that follow parts of the body, by their places or by their twist."""
     skeleton = clip.motion.skeleton
     followers = _find_placed_followers(clip)
@@ -276,13 +281,13 @@ def _find_helpers(clip: RiggedMotion) -> list[int]:
     return helpers
 
 
-def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Follower | TwistBone | TwistLink]) -> tuple[str, ...]:
+def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tuple[str, ...]:
     """Return a note on joints near the body that move by themselves and keep their ways; none if there are none.
 
     Joints that hang from a limb move with it.
     """
     skeleton = clip.motion.skeleton
-    following = {follower.joint for follower in followers}
+    following = {follower.joint for follower in followers if not isinstance(follower, StretchedLeg)}
     names = []
     for joint in _find_helpers(clip):
         above = [skeleton.parts[ancestor] for ancestor in skeleton.path_to_root(joint)]
@@ -295,7 +300,7 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Follower | TwistBo
     return (f"joints that follow no part of the body keep their own ways: {', '.join(names[:3])}{more}",)
 
 
-def put_followers(clip: RiggedMotion, followers: Sequence[Follower | TwistBone | TwistLink]) -> RiggedMotion:
+def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
     """Return a clip with another motion of its body, in which followers have their poses on their leaders."""
     for follower in followers:
         clip = follower.put(clip)

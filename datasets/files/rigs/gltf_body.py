@@ -24,8 +24,7 @@ from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
 from .animations import Animation, collect_animations, read_animation
-from .bvh_body import with_body
-from .followers import find_followers
+from .bvh_body import find_all_followers, with_body
 from .gltf import GENERATOR, VRM_BONES
 from .gltf_document import (
     DAMAGES,
@@ -378,7 +377,7 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
     """Return times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
     rig = clip.rig
     body = clip.animation.body.view.restore(changed)
-    rigged = with_body(clip.animation.clip, body, find_followers(clip.animation.clip))
+    rigged = with_body(clip.animation.clip, body, find_all_followers(clip.animation.clip))
     times_s = clip.start_s + np.arange(len(rigged.motion)) / rigged.motion.fps
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, node in enumerate(rig.nodes):

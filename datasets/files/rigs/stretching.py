@@ -2,16 +2,18 @@
 
 The rigid skeleton has the median of each bone. Its ankles are put where the file has them by bending and turning the
 leg (two-bone inverse kinematics), and the same in reverse when a corrected motion is written: the file keeps its moving
-sockets, and its feet are where the correction put them.
+sockets, and its feet are where the correction put them. Where the file's leg reaches further than the rigid leg, and
+the correction leaves it straight, it reaches as far again.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
@@ -29,6 +31,8 @@ _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3
 _ALIKE = 0.1
 _MOVES_M = 1e-4
 """Joints that move less in their parents do not."""
+_BENDS_M = 0.01
+"""Shortening of a leg by which a correction bends it so much that it no longer reaches further than rigid bones."""
 _LEAST_SINE = 0.02
 """Least sine of a knee's bend that shows its axis; straighter legs bend about their usual axis."""
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
@@ -128,13 +132,46 @@ def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
 # --- feet ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Leg:
+class _Leg(NamedTuple):
     """Joints of a leg."""
 
     hip: int
     knee: int
     ankle: int
+
+
+@dataclass(frozen=True, eq=False)
+class StretchedLeg:
+    """A leg that reaches further in its file than rigid bones do, in some of T frames."""
+
+    leg: _Leg
+    turns_rad: np.ndarray
+    """(T, 3, 3) rotation vectors from hip, knee and ankle of the rigid leg to those of the file, in their frames."""
+    reach_m: np.ndarray
+    """(T,) distance from the hip to the ankle of the rigid leg."""
+
+    @classmethod
+    def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:
+        """Return what a leg lacks where the unchanged rigid body is written in place of the original."""
+        joints = list(leg)
+        turns = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
+        return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
+
+    def put(self, clip: RiggedMotion) -> RiggedMotion:
+        """Return the clip in which the leg reaches as far as in its file, unless it was bent."""
+        if len(clip.motion) != len(self.reach_m):
+            return clip
+        share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
+        joints = list(self.leg)
+        rotations = clip.motion.rotations.copy()
+        rotations[:, joints] = compose(rotations[:, joints], quaternions(share[:, None, None] * self.turns_rad))
+        return replace(clip, motion=replace(clip.motion, rotations=rotations))
+
+
+def _measure_reach_m(leg: _Leg, clip: RiggedMotion) -> np.ndarray:
+    """Return the distance (T,) from the hip to the ankle of a leg."""
+    positions_m, _ = world_poses_of(clip)
+    return norms(positions_m[:, leg.ankle] - positions_m[:, leg.hip])
 
 
 def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
@@ -156,7 +193,7 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
 
     body: the motion of the pelvis and all below it, with the names of the clip's joints.
     """
-    legs = _stretching_legs(clip)
+    legs = find_stretching_legs(clip)
     if not legs:
         return body
     positions_m, _ = world_poses_of(clip)
@@ -172,7 +209,7 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
 
 def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     """Return a clip with another motion of its body, its ankles where the rigid body has them."""
-    legs = _stretching_legs(clip)
+    legs = find_stretching_legs(clip)
     if not legs:
         return clip
     rigid_m, _ = forward_kinematics(body.skeleton, body.root_m, body.rotations)
@@ -184,7 +221,7 @@ def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> Rigg
     return clip
 
 
-def _stretching_legs(clip: RiggedMotion) -> list[_Leg]:
+def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
     """Return the legs of which a bone or the socket moves in its parent."""
     skeleton = clip.motion.skeleton
     pelvis = skeleton.joint("pelvis")

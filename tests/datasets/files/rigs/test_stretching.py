@@ -18,6 +18,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction.demo import walk
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.skeleton import SIDES
 
 
 def joint_of(motion: sc.Motion, part: str) -> int:
@@ -50,14 +51,12 @@ def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], 
     write_document(path, with_tracks(document, {0: (times_s, tracks)}))
 
 
-def translations(path: Path, name: str) -> np.ndarray:
-    """(T, 3) of a joint in its parent, as the file has them."""
+def find_values(path: Path, name: str, kind: str) -> np.ndarray:
+    """Return translations (T, 3) or rotations (T, 4) of a joint in its parent, as the file has them."""
     document = read_document(path)
     (node,) = [index for index, node in enumerate(document.content["nodes"]) if node.get("name") == name]
     animation = document.content["animations"][0]
-    (channel,) = [
-        channel for channel in animation["channels"] if channel["target"] == {"node": node, "path": "translation"}
-    ]
+    (channel,) = [channel for channel in animation["channels"] if channel["target"] == {"node": node, "path": kind}]
     return numbers(document, animation["samplers"][channel["sampler"]]["output"])
 
 
@@ -95,8 +94,8 @@ def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, a
     assert away_m.max() < 0.01  # a straight leg does not reach a place below it
     file.write(tmp_path / "b.glb", file.motion)
     for name, track_m in moved.items():
-        before_m = translations(tmp_path / "a.glb", name)
-        after_m = translations(tmp_path / "b.glb", name)
+        before_m = find_values(tmp_path / "a.glb", name, "translation")
+        after_m = find_values(tmp_path / "b.glb", name, "translation")
         np.testing.assert_allclose(after_m, before_m, atol=1e-5)
         assert np.ptp(after_m[:, axis]) == pytest.approx(np.ptp(track_m[:, axis]), abs=1e-4)
     written_m = placed_m(tmp_path / "b.glb", moved, "left_ankle")
@@ -117,6 +116,19 @@ def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
     away_m = np.linalg.norm(joint_positions(reread)[:, joint_of(reread, "left_ankle")] - ankle_m, axis=1)
     assert np.median(away_m) < 1e-4
     assert result["after"]["skate_m_s"] < 0.2 * result["before"]["skate_m_s"]
+
+
+@pytest.mark.parametrize("part", ["knee", "hip"])
+def test_legs_that_stretch_are_written_as_they_were(tmp_path: Path, part: str) -> None:
+    """Also where a rigid leg cannot reach as far."""
+    motion = walk()
+    moved = {motion.skeleton.names[joint_of(motion, f"{side}_{part}")]: sway(motion, 1, 0.02) for side in SIDES}
+    write_moving(tmp_path / "a.glb", motion, moved)
+    file = open_motion(tmp_path / "a.glb")
+    file.write(tmp_path / "b.glb", file.motion)
+    for name in motion.skeleton.names:
+        before = find_values(tmp_path / "a.glb", name, "rotation")
+        np.testing.assert_allclose(find_values(tmp_path / "b.glb", name, "rotation"), before, atol=1e-6)
 
 
 def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
@@ -153,7 +165,9 @@ def test_a_trunk_that_stretches_is_read_and_written_with_a_note(tmp_path: Path) 
     assert any(note.startswith(BONES_MADE_CONSTANT) for note in file.assumed)
     file.write(tmp_path / "b.glb", file.motion)
     np.testing.assert_allclose(
-        translations(tmp_path / "b.glb", spine), translations(tmp_path / "a.glb", spine), atol=1e-5
+        find_values(tmp_path / "b.glb", spine, "translation"),
+        find_values(tmp_path / "a.glb", spine, "translation"),
+        atol=1e-5,
     )
     assert not any(note.startswith(BONES_MADE_CONSTANT) for note in open_motion(tmp_path / "still.glb").assumed)
 
