@@ -304,7 +304,7 @@ def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def _packages_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for plugin in ("mdm_generator", "published_remedies"):
+        for plugin in ("mdm_generator", "published_remedies", "caption_retrieval"):
             install_plugin(REPOSITORY / "examples" / "plugins" / plugin, tmp_path_factory.mktemp("site"), patch)
         yield
 

@@ -110,6 +110,7 @@ class MotionCommand:
         if self.dry_run:
             self._print_plan(settings)
             return 0
+        settings.check_generator()
         self._check_engine(settings)
         from ..motion.report import make_motion_page
         from ..motion.study import check_motion_study, make_motion_study

@@ -19,9 +19,6 @@ from .settings import FEASIBILITY_COUNT
 from .task import MotionTask, novelty_of_samples
 
 CORRECTED_REAL = "real, corrected by physics"
-HELD_OUT_REFERENCE = "real, held out"
-SHUFFLED = "real, captions shuffled"
-TEST_SET = "real, the test set itself"
 
 
 def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
@@ -62,10 +59,7 @@ def measure_model(
     drawn = stream.child("unexplained")
     labels = sampling_labels(task.real.labels, count, drawn.child("label"))
     scores = measure_feasibility(task.beginnings(model.sample(labels, drawn.child("sample"))), engine)
-    if task.field is not None:
-        field_scores = task.field.score_model(model, stream.child("field"))
-        scores |= {key: float(values.mean()) for key, values in field_scores.items()}
-    return scores
+    return scores if task.judge is None else scores | task.judge.score_model(model, stream)
 
 
 def score_references(
@@ -79,8 +73,6 @@ def score_references(
     """Score fresh real windows as if a model had made them, and a memoriser.
 
     The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
-    If labels are captions, held-out windows are scored with their captions, and fresh ones with those of others, which
-    shows what chance retrieves.
 
     Args:
         task: The seed's data and evaluator.
@@ -100,25 +92,13 @@ def score_references(
         scores[name] = {**_score(task, samples), **measure_feasibility(feasible, inputs.engine)}
     draws = stream.child("memoriser").numpy().integers(len(task.real), size=len(task.fresh))
     scores[MEMORISER] = _score(task, task.real.take(torch.from_numpy(draws)))
-    if task.captions is not None:
-        fresh = task.data.fresh
-        if task.data.held_out != "nothing":  # otherwise the caption judge was trained on the reference
-            held_out = task.data.reference
-            scores[HELD_OUT_REFERENCE] = task.captions.scores(held_out.batch, held_out.labels)
-        shuffled = stream.child("captions", "shuffled").numpy().permutation(fresh.labels)
-        scores[SHUFFLED] = task.captions.scores(fresh.batch, shuffled)
-    if task.field is not None:
-        test_scores = task.field.score_real(stream.child("field"))
-        scores[TEST_SET] = {key: float(values.mean()) for key, values in test_scores.items()}
-    return scores
+    return scores if task.judge is None else scores | task.judge.score_real(stream)
 
 
 def _score(task: MotionTask, samples: Samples) -> dict[str, float]:
     batch = task.codec.decode(samples.values)
     labels = samples.labels.numpy()
     scores = task.evaluator.evaluate(batch, labels)
-    if task.field is None:
-        scores |= novelty_of_samples(task.evaluator, task.data.training, batch, labels)
-    if task.captions is not None:
-        scores |= task.captions.scores(batch, labels)
-    return scores
+    if task.judge is None:
+        return scores | novelty_of_samples(task.evaluator, task.data.training, batch, labels)
+    return scores | task.judge.score_windows(batch, labels)

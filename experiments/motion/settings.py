@@ -47,9 +47,8 @@ USUAL = {"engine": PUBLISHED_ENGINE, "captions": False, "published": None, "feas
 GROWING = ("comparisons", "generations", "first_seed", "seeds")
 """Settings that may grow when an experiment is extended: no earlier result depends on them."""
 
-MDM = "mdm"
-GENERATORS: Registry[Row] = Registry("published generator", [], group="selfcorrect.generators")
-"""Published generators, each from a package of its own.
+GENERATORS: Registry[Row] = Registry("generator", [], group="selfcorrect.generators")
+"""Generators with data and evaluators of their own, each from a package of its own.
 
 Each leads to a function (settings, stream) → `task.GeneratorParts`.
 """
@@ -78,11 +77,6 @@ class PublishedModel:
             return
         if not self.evaluator:
             raise SettingError("the published model needs both: --mdm CHECKPOINT and --evaluator DIR")
-        if MDM not in GENERATORS.names:
-            raise SettingError(
-                "--mdm needs the package mdm-generator: pip install ./examples/plugins/mdm_generator in a clone of "
-                "the repository"
-            )
 
 
 @dataclass(frozen=True)
@@ -108,8 +102,7 @@ class MotionSettings:
     feasibility_count: Suppress[Fixed[int]] = FEASIBILITY_COUNT
     """Samples of the last generation of which the root force is measured."""
     captions: Suppress[Fixed[bool]] = False
-    """Labels are the motions' captions, which the model knows by their sentence vectors and whose motions retrieval
-    evaluates; otherwise they are the motions' classes."""
+    """Labels are the motions' captions; otherwise they are the motions' classes."""
     published: Annotated[PublishedModel, arg(name="")] = field(default_factory=PublishedModel)
     """Files of the published generator and its evaluator, in place of a denoiser's own."""
     evaluate_corrected: bool = False
@@ -154,6 +147,20 @@ class MotionSettings:
         least_initial_steps = 0 if self.published.mdm else 1
         for denoiser, steps in self.initial_steps.items():
             check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
+
+    @property
+    def generator(self) -> str:
+        """Name in `GENERATORS` of what makes data, model and evaluator, "" for the denoisers of this package."""
+        return "mdm" if self.published.mdm else "captions" if self.captions else ""
+
+    def check_generator(self) -> None:
+        """Raise SettingError if the package of the generator is not installed."""
+        package = {"mdm": "mdm_generator", "captions": "caption_retrieval"}.get(self.generator)
+        if package and self.generator not in GENERATORS.names:
+            raise SettingError(
+                f"this experiment needs a package of its own: pip install ./examples/plugins/{package} in a clone of "
+                "the repository"
+            )
 
     def check_engine(self) -> None:
         """Raise SettingError for a corrector without root force in an engine in which bodies cannot balance."""

@@ -43,8 +43,8 @@ from .measures import measure_model, score_references
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
 from .task import (
     MotionTask,
+    Sharing,
     as_samples,
-    caption_vectors,
     motion_data,
     motion_task,
     sampled_task,
@@ -102,14 +102,12 @@ def make_motion_task(
 ) -> MotionTask:
     """Return the task that the arms of a denoiser and seed share."""
     has_first = FolderReader(run.first_folder).latest >= 0
-    return motion_task(
-        settings,
-        run.task,
-        run.stream,
+    sharing = Sharing(
         device=options.device,
         progress=progress,
         training_steps=(settings.steps if has_first else settings.initial_steps)[run.task],
     )
+    return motion_task(settings, run.task, run.stream, sharing)
 
 
 def make_motion_arm(
@@ -262,9 +260,7 @@ def check_motion_study(
     if not on_cluster:
         choose_device(options.device)
     code = own_identities(settings, options.corrector_timeout_s)
-    data = motion_data(settings, streams(settings.first_seed))
-    if settings.captions:
-        caption_vectors(data.training.label_names)
+    motion_data(settings, streams(settings.first_seed))
     return replace(
         study,
         code=code,

@@ -1,8 +1,8 @@
 """Data, model and evaluator of the motion experiment, which all arms of a denoiser and seed share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -20,30 +20,22 @@ from selfcorrect.datasets.windows import Split, Windows, split_sources, split_wi
 from selfcorrect.loop.ancestry import novelty
 from selfcorrect.loop.policy import FreshSource, fresh_blocks, parse_policy
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ..remedies.remedies import RemedyInputs, with_remedy
 from ..studies.arms import ArmSettings
-from .captions import CaptionJudge, label_by_caption
-from .settings import GENERATORS, MDM, MotionSettings
+from .settings import GENERATORS, MotionSettings
 
 WINDOWS_PER_LABEL = 70
 """Most windows of a label, so that long clips do not drown short ones; doubled while there are too few windows."""
-WINDOWS_PER_CAPTION = 150
-"""Most windows of a caption. Captions should differ in frequency, so that this limits only the most frequent."""
-CAPTION_STRIDE = 8
-"""Frames between windows of captioned motions, so that counts of captions follow the lengths of clips; halved while
-there are too few windows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +55,19 @@ class MotionData:
     """Material that only the reference shows: other times of the same clips, or other sources."""
 
 
-class FieldJudge(Protocol):
-    """The evaluator by which the field judges a published generator, and its test set."""
+class Judge(Protocol):
+    """Evaluator that the package of a generator adds to the usual evaluation."""
 
-    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
-        """Return the scores of a model by key of `FIELD`, (repetitions,) each."""
+    def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
+        """Return further scores of real windows, as if they were samples, by key."""
         ...
 
-    def score_real(self, stream: Stream) -> dict[str, np.ndarray]:
-        """Return the scores of the test set."""
+    def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
+        """Return further scores of real data: title → scores."""
+        ...
+
+    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
+        """Return further scores of the last model of an arm."""
         ...
 
     def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
@@ -88,19 +84,28 @@ class MotionTask(Task):
     fresh: Samples
     fresh_source: FreshSource
     evaluator: MotionEvaluator
-    captions: CaptionJudge | None = None
-    """Evaluates what captions find, where labels are captions."""
-    field: FieldJudge | None = None
-    """Evaluates by the field's evaluator, where the published model is run."""
+    judge: Judge | None = None
+    """Further evaluation, where a generator of another package is run."""
 
     def beginnings(self, values: Tensor) -> MotionBatch:
         """The motions behind values (N, T, D), all of one length."""
         batch = self.codec.decode(values)
-        return batch if self.field is None else self.field.cut_beginnings(batch)
+        return batch if self.judge is None else self.judge.cut_beginnings(batch)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How the task that the arms of a seed share is run."""
+
+    device: str = "cpu"
+    progress: Progress = silent
+    """Called with the steps that are done."""
+    training_steps: int = 0
+    """Optimiser steps in a call of `progress`."""
 
 
 class GeneratorParts(Protocol):
-    """Data, evaluator and model of a published generator, which the arms of a seed share."""
+    """Data, evaluator and model of a generator from another package, which the arms of a seed share."""
 
     @property
     def data(self) -> MotionData: ...
@@ -108,8 +113,8 @@ class GeneratorParts(Protocol):
     @property
     def evaluator(self) -> MotionEvaluator: ...
 
-    def make_task(self, initial_steps: int, device: str, progress: Progress, training_steps: int) -> MotionTask:
-        """Return the loop's task on a device, which reports steps of `training_steps` to `progress`."""
+    def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
+        """Return the loop's task."""
         ...
 
 
@@ -117,18 +122,23 @@ class GeneratorParts(Protocol):
 
 
 @lru_cache(maxsize=2)
-def _split(
-    data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, captions: bool, needed: int
-) -> Split:
+def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
     motions = [motion for source in data for motion in load_motions(source)]
     others = [motion for source in reference for motion in load_motions(source)]
-    settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
-    if captions:
-        settings = replace(settings, cap_per_label=WINDOWS_PER_CAPTION, stride=CAPTION_STRIDE)
-        if any(motion.text for motion in motions):  # texts may name sides, and describe more than a cycle
-            settings = replace(settings, mirrored=False, cyclic=frozenset())
-        motions = label_by_caption(motions)
-        others = label_by_caption(others)
+    return grow_split(motions, others, usual_windows(frames, fps), needed)
+
+
+def usual_windows(frames: int, fps: float) -> WindowSettings:
+    """Return the settings of windows whose labels are classes of motions."""
+    return WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
+
+
+def grow_split(motions: Sequence[Motion], others: Sequence[Motion], settings: WindowSettings, needed: int) -> Split:
+    """Return training and held-out windows, with more and denser windows while there are fewer than needed.
+
+    Args:
+        others: Motions of the reference; without any, times of the motions are held out.
+    """
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
@@ -141,6 +151,15 @@ def _split(
 
 @lru_cache(maxsize=1)
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
+    """Return the real windows of a seed."""
+    if settings.generator:
+        return _load_parts(settings, stream).data
+    needed = settings.real_count + 2 * settings.evaluated_count
+    split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
+    return select_windows(settings, split, stream)
+
+
+def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> MotionData:
     """Draw n training windows at random and choose the reference.
 
     With `settings.reference` it is the windows of those sources; InputError if they are fewer than the judged samples.
@@ -149,10 +168,7 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     share frames with training windows. So they show how far a loop drifts from its data, not how well a model
     generalises.
     """
-    if settings.published.mdm:
-        return _load_published(settings, stream).data
     needed = settings.real_count + 2 * settings.evaluated_count
-    split = _split(settings.data, settings.reference, settings.frames, settings.fps, settings.captions, needed)
     if len(split.training) < needed:
         raise InputError(
             f"training on {settings.real_count} windows and evaluating {settings.evaluated_count} samples needs "
@@ -179,82 +195,70 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
     return MotionData(training, fresh, rest, rest, "nothing")
 
 
-def _load_published(settings: MotionSettings, stream: Stream) -> GeneratorParts:
-    load: Callable[[MotionSettings, Stream], GeneratorParts] = GENERATORS.load(MDM)
+def _load_parts(settings: MotionSettings, stream: Stream) -> GeneratorParts:
+    load: Callable[[MotionSettings, Stream], GeneratorParts] = GENERATORS.load(settings.generator)
     return load(settings, stream)
 
 
 @lru_cache(maxsize=1)
 def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
-    """Return the evaluator, fitted on the reference of `motion_data`."""
-    if settings.published.mdm:
-        return _load_published(settings, stream).evaluator
-    reference = motion_data(settings, stream).reference
-    return MotionEvaluator.fit(reference.batch, reference.labels)
+    """Return the evaluator of a seed."""
+    if settings.generator:
+        return _load_parts(settings, stream).evaluator
+    return fit_evaluator(motion_data(settings, stream))
 
 
-@lru_cache(maxsize=1)
-def caption_judge(settings: MotionSettings, stream: Stream) -> CaptionJudge | None:
-    """Return the judge of retrieval, trained on the other windows of `motion_data`; None if labels are not captions."""
-    if not settings.captions:
-        return None
-    data = motion_data(settings, stream)
-    vectors = caption_vectors(data.training.label_names)
-    return CaptionJudge.fit(data.others, data.training.labels, vectors, stream.child("retrieval"))
-
-
-@lru_cache(maxsize=1)
-def caption_vectors(captions: tuple[str, ...]) -> Tensor:
-    """Return the sentence vectors (C, E) of captions, for the model and its judge."""
-    return sentence_vectors(minilm(), captions)
+def fit_evaluator(data: MotionData) -> MotionEvaluator:
+    """Return the evaluator that compares with the reference."""
+    return MotionEvaluator.fit(data.reference.batch, data.reference.labels)
 
 
 def motion_task(
+    settings: MotionSettings, denoiser: str, seed_stream: Stream, sharing: Sharing = Sharing()
+) -> MotionTask:
+    """Return the task that the arms of a denoiser and seed share."""
+    if settings.generator:
+        return _load_parts(settings, seed_stream).make_task(denoiser, sharing)
+    data = motion_data(settings, seed_stream)
+    return make_usual_task(settings, denoiser, data, motion_evaluator(settings, seed_stream), sharing)
+
+
+def make_usual_task(
     settings: MotionSettings,
     denoiser: str,
-    seed_stream: Stream,
-    device: str = "cpu",
-    progress: Progress = silent,
-    training_steps: int = 0,
+    data: MotionData,
+    evaluator: MotionEvaluator,
+    sharing: Sharing,
+    make_model: Callable[..., MotionDiffusion] = MotionDiffusion,
 ) -> MotionTask:
-    """Return the task that the arms of a denoiser and seed share.
+    """Return a task with a denoiser of this package.
 
     Args:
-        progress: Called with the steps that are done.
+        make_model: Class of the model.
     """
-    initial_steps = settings.initial_steps[denoiser]
-    if settings.published.mdm:
-        parts = _load_published(settings, seed_stream)
-        return parts.make_task(initial_steps, device, progress, training_steps)
-    data = motion_data(settings, seed_stream)
     codec = FeatureCodec.fit(data.training.batch)
-    evaluator = motion_evaluator(settings, seed_stream)
-    names = data.training.label_names
     config = preset(denoiser).config
-    make_model = partial(DescribedDiffusion, vectors=caption_vectors(names)) if settings.captions else MotionDiffusion
     model = make_model(
         config,
         frames=settings.frames,
         features=len(codec.mean),
-        classes=len(names),
-        device=choose_device(device),
-        on_training_step=lambda step: progress("train", step, training_steps),
-        on_sampling_step=lambda step: progress("sample", step, config.sampling_steps),
+        classes=len(data.training.label_names),
+        device=choose_device(sharing.device),
+        on_training_step=lambda step: sharing.progress("train", step, sharing.training_steps),
+        on_sampling_step=lambda step: sharing.progress("sample", step, config.sampling_steps),
     )
-    captions = caption_judge(settings, seed_stream)
     fresh = as_samples(data.fresh, codec)
     return MotionTask(
         model=model,
         real=as_samples(data.training, codec),
-        evaluate=_judge(settings, codec, evaluator, captions, data.training),
-        initial_steps=initial_steps,
+        evaluate=_make_evaluation(settings, codec, evaluator, data.training),
+        initial_steps=settings.initial_steps[denoiser],
         space=lambda values: evaluator.geometric(codec.decode(values)),
         codec=codec,
         data=data,
         fresh=fresh,
         fresh_source=fresh_blocks(fresh),
         evaluator=evaluator,
-        captions=captions,
     )
 
 
@@ -280,14 +284,10 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
     return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
 
 
-def _judge(
-    settings: MotionSettings,
-    codec: FeatureCodec,
-    evaluator: MotionEvaluator,
-    captions: CaptionJudge | None,
-    training: Windows,
+def _make_evaluation(
+    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, training: Windows
 ) -> Callable[[Candidate], Mapping[str, float]]:
-    """Judge raw samples, and in a separate series the same samples after the arm's correction."""
+    """Evaluate raw samples, and in a separate series the same samples after the arm's correction."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.evaluated_count)
@@ -295,10 +295,6 @@ def _judge(
         labels = samples.labels.numpy()
         scores = evaluator.evaluate(batch, labels)
         scores |= novelty_of_samples(evaluator, training, batch, labels)
-        if captions:
-            prompts = torch.from_numpy(captions.select_captions(settings.evaluated_count))
-            drawn = candidate.model.sample(prompts, candidate.stream.child("captions"))
-            scores |= captions.scores(codec.decode(drawn), prompts.numpy())
         corrected = candidate.correct(samples) if settings.evaluate_corrected else None
         if corrected is not None:
             corrected_batch = codec.decode(corrected.samples.values)

@@ -1,5 +1,4 @@
 """Metrics of samples for any domain, as functions of vectors.
 
 `frechet`: distances between Gaussians. `neighbours`: precision, recall, density, coverage. `spread`: variances.
-`retrieval`: agreement of samples with their captions.
 """

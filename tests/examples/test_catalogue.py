@@ -56,7 +56,7 @@ CATALOGUE = {
     "places": commands(PLACE_NAMES, "motion --physics-in"),
     "correctors": commands(CORRECTOR_NAMES, "motion --engine mujoco --corrector"),
     "denoisers": commands(DENOISER_NAMES, "motion --denoiser"),
-    "systems": {"mdm": PAPER},
+    "systems": {"mdm": PAPER, "captions": "motion --preset text"},
 }
 """Kind → name → command."""
 
@@ -67,14 +67,14 @@ MEASURES = {
 }
 """Command → keys of the measures that it computes."""
 
-REMEDY_PLUGIN, GENERATOR_PLUGIN = "published_remedies", "mdm_generator"
+PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The example packages, as if they were installed."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in (REMEDY_PLUGIN, GENERATOR_PLUGIN):
+        for name in PLUGINS:
             install_plugin(REPOSITORY / "examples" / "plugins" / name, tmp_path_factory.mktemp("site"), patch)
         yield
 
@@ -114,7 +114,7 @@ def members(kind: str, settings: MotionSettings) -> set[str]:
         "places": {arm.place for arm in arms},
         "correctors": {arm.corrector for arm in arms},
         "denoisers": {*settings.arms},
-        "systems": set(GENERATORS.names) if settings.published.mdm else set(),
+        "systems": {settings.generator},
     }[kind]
 
 

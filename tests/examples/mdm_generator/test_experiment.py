@@ -20,10 +20,10 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.task import Sharing
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
 from selfcorrect.motion.measures.metrics import FIELD
-from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE
 
 FIELD_KEYS = {metric.key for metric in FIELD}
@@ -107,7 +107,7 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     )
     assert isinstance(command, MotionCommand)
     parts = load_parts(command.complete(), streams(0))
-    task = parts.make_task(0, "cpu", silent, 0)
+    task = parts.make_task("paper", Sharing())
     model = task.model.fit(task.real, 0, streams(0))
     real = task.real
     assert torch.equal(measure_lengths(model.sample(real.labels, streams(1))), measure_lengths(real.values))
@@ -118,9 +118,9 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     scores = task.evaluate(Candidate(0, model, None, real, streams(2)))
     assert {"field_fid", "fid_kinematic", "recall", "penetration_mm"} <= scores.keys()
     assert scores == task.evaluate(Candidate(0, model, None, real, streams(2)))
-    assert task.field is not None
-    real_scores = task.field.score_real(streams(3))
-    assert real_scores["field_fid"].mean() < scores["field_fid"], "real motions are nearer to real ones than noise is"
+    assert task.judge is not None
+    (real_scores,) = task.judge.score_real(streams(3)).values()
+    assert real_scores["field_fid"] < scores["field_fid"], "real motions are nearer to real ones than noise is"
 
 
 def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

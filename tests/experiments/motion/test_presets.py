@@ -12,7 +12,6 @@ from selfcorrect.experiments.motion import settings as motion_settings
 from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import (
-    PublishedModel,
     extends,
     settings_from_config,
 )
@@ -102,8 +101,3 @@ def test_an_option_changes_its_own_setting_alone() -> None:
     command = cli._parse_command(["motion", "--generations", "9", "--preset=ratios"])
     assert isinstance(command, MotionCommand)
     assert command.complete() == replace(PRESETS["ratios"], generations=9)
-
-
-def test_a_generator_whose_package_is_not_installed_is_named() -> None:
-    with pytest.raises(SettingError, match="--mdm needs the package mdm-generator: pip install"):
-        PublishedModel("args.json", "t2m")

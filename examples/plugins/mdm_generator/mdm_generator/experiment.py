@@ -19,12 +19,11 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
 from selfcorrect.experiments.motion.settings import MotionSettings, PublishedModel
-from selfcorrect.experiments.motion.task import MotionData, MotionTask
+from selfcorrect.experiments.motion.task import MotionData, MotionTask, Sharing
 from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
-from selfcorrect.runtime.progress import Progress
 
 from .captions import CaptionEncoder, caption_encoder, make_prompts
 from .checkpoint import MdmCheckpoint, load_mdm
@@ -48,6 +47,8 @@ _CAPTION_WIDTH = 40
 class PublishedParts:
     """Data, model and evaluators that the arms of a seed share, without the model's device."""
 
+    initial_steps: int
+    """Optimiser steps of generation 0."""
     checkpoint: MdmCheckpoint
     prompts: Prompts
     """Prompts of the training motions, then of the fresh ones."""
@@ -58,26 +59,14 @@ class PublishedParts:
     field: FieldJudge
     evaluator: BeginningsEvaluator
 
-    def make_task(
-        self,
-        initial_steps: int,
-        device: str,
-        progress: Progress,
-        training_steps: int,
-    ) -> MotionTask:
-        """Return the loop's task on a device.
-
-        Args:
-            initial_steps: Optimiser steps of generation 0.
-            device: Name of the device.
-            progress: Called with the steps that are done.
-            training_steps: Number of steps for `progress`.
-        """
-        place = choose_device(device)
+    def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
+        """Return the loop's task on a device."""
+        progress = sharing.progress
+        place = choose_device(sharing.device)
         model = self.checkpoint.model(self.prompts, place).with_sampling(guidance_scale=GUIDANCE)
         model = replace(
             model,
-            on_training_step=lambda step: progress("train", step, training_steps),
+            on_training_step=lambda step: progress("train", step, sharing.training_steps),
             on_sampling_step=lambda step: progress("sample", step, model.config.sampling_steps),
         )
         field = replace(self.field, evaluator=self.field.evaluator.on_device(place))
@@ -85,14 +74,14 @@ class PublishedParts:
             model=model,
             real=self.real,
             evaluate=partial(_evaluate, self, field),
-            initial_steps=initial_steps,
+            initial_steps=self.initial_steps,
             space=lambda values: self.evaluator.geometric(field.cut_beginnings(self.codec.decode(values))),
             codec=self.codec,
             data=self.data,
             fresh=self.fresh,
             fresh_source=fresh_blocks(self.fresh),
             evaluator=replace(self.evaluator, frames_of=field),
-            field=field,
+            judge=field,
         )
 
 
@@ -105,6 +94,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
         settings.real_count,
         settings.evaluated_count,
         settings.frames,
+        settings.initial_steps["paper"],
         stream,
     )
 
@@ -117,6 +107,7 @@ def _read_parts(
     real_count: int,
     evaluated_count: int,
     frames: int,
+    initial_steps: int,
     stream: Stream,
 ) -> PublishedParts:
     """Read and encode data, model and evaluators; InputError for a file that is missing or does not fit the others."""
@@ -142,6 +133,7 @@ def _read_parts(
     labels = torch.arange(len(all_motions))
     all_samples = Samples.real(values, labels)
     return PublishedParts(
+        initial_steps=initial_steps,
         checkpoint=checkpoint,
         prompts=_make_prompts(all_motions, encode),
         codec=codec,

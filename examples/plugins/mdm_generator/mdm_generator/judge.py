@@ -30,6 +30,7 @@ from .protocol import (
 )
 
 MULTIMODAL = Multimodality()
+TEST_SET = "real, the test set itself"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +72,22 @@ class FieldJudge:
         rows = self.codec.rows(values)
         return run_repetition(self.evaluator, self.motions, lambda *_: rows, stream, requests)
 
-    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, np.ndarray]:
-        """Scores of a model by key, (repetitions,) each."""
-        return run_protocol(
-            self.evaluator, self.motions, self.as_generator(model), stream, self.repetitions, self.multimodal
-        )
+    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
+        """Scores of a model by key, means over repetitions."""
+        generate = self.as_generator(model)
+        drawn = stream.child("field")
+        scores = run_protocol(self.evaluator, self.motions, generate, drawn, self.repetitions, self.multimodal)
+        return {key: float(values.mean()) for key, values in scores.items()}
 
-    def score_real(self, stream: Stream) -> dict[str, np.ndarray]:
+    def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
         """The same of the test set itself, as the row "real" of the field's tables has it."""
-        return run_protocol(self.evaluator, self.motions, real_motions(self.motions), stream, self.repetitions)
+        generate = real_motions(self.motions)
+        scores = run_protocol(self.evaluator, self.motions, generate, stream.child("field"), self.repetitions)
+        return {TEST_SET: {key: float(values.mean()) for key, values in scores.items()}}
+
+    def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
+        """Nothing: no two motions have the same label, so novelty is not defined."""
+        return {}
 
     @property
     def multimodal(self) -> Multimodality:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from caption_retrieval.contrastive import ContrastiveEncoders, ContrastiveSettings
+from caption_retrieval.retrieval import retrieval_ranks
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
-from selfcorrect.metrics.retrieval import retrieval_ranks
-from selfcorrect.models.contrastive import ContrastiveEncoders, ContrastiveSettings
 
 QUICK = ContrastiveSettings(width=32, outputs=8, dropout=0.1, steps=120, batch_size=64)
 KINDS = 12

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.stats import hypergeom
 
-from ..core.errors import InputError
+from selfcorrect.core.errors import InputError
 
 TOPS = (1, 2, 3)
 DISTRACTORS = 31

@@ -7,6 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from caption_retrieval import experiment
+from caption_retrieval.captions import CaptionJudge, label_by_caption, thirds_by_count
+from caption_retrieval.contrastive import ContrastiveSettings
+from caption_retrieval.experiment import HELD_OUT, SHUFFLED, load_split
 from made_motions import KINDS, made_motion
 from torch import Tensor
 
@@ -15,14 +19,11 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
 from selfcorrect.experiments.motion import task as tasks
-from selfcorrect.experiments.motion.captions import CaptionJudge, label_by_caption, thirds_by_count
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.experiments.motion.measures import (
     CORRECTED_REAL,
-    HELD_OUT_REFERENCE,
     MEMORISER,
     REAL_AGAINST_REAL,
-    SHUFFLED,
     score_references,
 )
 from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
@@ -30,7 +31,6 @@ from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, run_loop, train_first_generation
-from selfcorrect.models.contrastive import ContrastiveSettings
 from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.motion.measures.metrics import RETRIEVED
 from selfcorrect.motion.motion import Motion
@@ -130,11 +130,11 @@ SETTINGS = MotionSettings(
 @pytest.fixture
 def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Captions are known by vectors that need no encoder of sentences; judges are quick."""
-    caches = (tasks.caption_vectors, tasks.caption_judge)
+    caches = (experiment.load_parts, tasks.motion_data)
     for cached in caches:
         cached.cache_clear()
-    monkeypatch.setattr(tasks, "minilm", lambda: one_hot)
-    monkeypatch.setattr("selfcorrect.experiments.motion.captions.ContrastiveSettings", lambda: QUICK)
+    monkeypatch.setattr(experiment, "minilm", lambda: one_hot)
+    monkeypatch.setattr("caption_retrieval.captions.ContrastiveSettings", lambda: QUICK)
     yield
     for cached in caches:
         cached.cache_clear()
@@ -143,7 +143,7 @@ def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("fake_caption_encoder")
 def test_a_loop_keeps_captions_and_is_judged_by_them() -> None:
-    task = motion_task(SETTINGS, "dct-mlp", streams(0), "cpu")
+    task = motion_task(SETTINGS, "dct-mlp", streams(0))
     assert isinstance(task.model, DescribedDiffusion)
     first = MemoryStore()
     store = MemoryStore()
@@ -160,13 +160,14 @@ def test_a_loop_keeps_captions_and_is_judged_by_them() -> None:
     references = score_references(task, inputs, streams(0), feasibility_count=4)
     assert references[REAL_AGAINST_REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
     assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
-    assert HELD_OUT_REFERENCE not in references  # the built-in clips are too short to hold out enough
-    held_out = replace(task, data=replace(task.data, held_out="times"))
+    assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
+    assert isinstance(task.judge, experiment.CaptionScores)
+    held_out = replace(task, judge=replace(task.judge, data=replace(task.data, held_out="times")))
     assert list(score_references(held_out, inputs, streams(0), feasibility_count=4, corrected=True)) == [
         REAL_AGAINST_REAL,
         CORRECTED_REAL,
         MEMORISER,
-        HELD_OUT_REFERENCE,
+        HELD_OUT,
         SHUFFLED,
     ]
     assert references[MEMORISER]["novelty_of_samples"] < 1e-6 < references[REAL_AGAINST_REAL]["novelty_of_samples"]
@@ -184,8 +185,8 @@ def test_motions_with_captions_are_neither_mirrored_nor_repeated(monkeypatch: py
     """Labels that stand in for captions are, as they are elsewhere."""
     captioned_walk = replace(made_motion("walk", frames=40), label="walk", text="walk", source="clip")
     for text, mirrored in (("walk", False), ("", True)):
-        monkeypatch.setattr(tasks, "load_motions", lambda _, text=text: [replace(captioned_walk, text=text)])
-        training = tasks._split((f"made {text}",), (), 30, 30.0, True, 1).training
+        monkeypatch.setattr(experiment, "load_motions", lambda _, text=text: [replace(captioned_walk, text=text)])
+        training = load_split((f"made {text}",), (), 30, 30.0, 1).training
         assert training.mirrored.any() == mirrored
         assert (~training.mirrored).sum() == (5 if mirrored else 2)  # every eighth frame, or those before the eleventh
 

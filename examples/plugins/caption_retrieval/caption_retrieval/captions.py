@@ -15,10 +15,11 @@ from torch import Tensor
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.metrics.retrieval import TOPS, r_precision, retrieval_ranks
-from selfcorrect.models.contrastive import ContrastiveEncoders, ContrastiveSettings
 from selfcorrect.motion.measures.embedding import geometric_features, kinematic_features
 from selfcorrect.motion.motion import Motion, MotionBatch, captions
+
+from .contrastive import ContrastiveEncoders, ContrastiveSettings
+from .retrieval import TOPS, r_precision, retrieval_ranks
 
 THIRDS = ("rare", "middle", "common")
 """Thirds of the captions by their number of windows in the loop's real data."""

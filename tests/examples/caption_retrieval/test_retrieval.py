@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from caption_retrieval.retrieval import DISTRACTORS, r_precision, retrieval_ranks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.metrics.retrieval import DISTRACTORS, r_precision, retrieval_ranks
 
 
 def test_ranks_of_points_on_a_line_are_those_that_one_counts() -> None:

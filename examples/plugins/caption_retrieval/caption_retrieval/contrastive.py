@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from ..core.errors import InputError
-from ..core.randomness import Stream
-from .training import descend, layer_randomness
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import Stream
+from selfcorrect.models.training import descend, layer_randomness
 
 _CPU = torch.device("cpu")
 _LEAST_SPREAD = 1e-6
