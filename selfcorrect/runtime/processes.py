@@ -6,6 +6,7 @@ and wait for further work until the program ends. Users' code has separate proce
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -78,6 +79,7 @@ _Result = TypeVar("_Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
 """Pool by its number of workers; there is at most a single pool."""
+atexit.register(_executors.clear)  # while the modules that a pool uses still exist
 
 WORKER_BYTES = 1_000_000_000
 """Memory of a worker; to correct 10,000 frames of 31 joints together takes 0.6 GB."""
