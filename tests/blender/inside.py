@@ -756,17 +756,6 @@ def case_cycles_stay_cycles():
         assert not any("baked" in text for text in warnings())
 
 
-def case_other_modifiers_of_curves_are_baked_with_a_warning():
-    rig = fresh()
-    for curve in all_curves(rig.animation_data.action):
-        if "left_knee" in curve.data_path:
-            curve.modifiers.new("NOISE").strength = 0.1
-    before = read_worlds(rig)
-    correct(rig)
-    assert_same(lift(before), read_worlds(rig))
-    assert "the modifiers of curves (Noise) are baked into the keys, and do nothing beyond them" in warnings()
-
-
 def add_action(rig: bpy.types.Object) -> None:
     """Put the rig's action into an NLA strip, and let it play another one that is added."""
     data = rig.animation_data
@@ -812,43 +801,6 @@ def case_a_rig_that_plays_only_strips_gets_a_whole_action():
     assert_same(lift(before), read_worlds(rig, (11, 19, 40)))
     assert {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")} == set(rig.pose.bones.keys())
     assert tuple(action.frame_range) == (11, 49)
-
-
-def case_a_slot_has_its_own_range():
-    rig = fresh()
-    action = rig.animation_data.action
-    second_slot = action.slots.new(id_type="OBJECT", name="other")
-    bag = action.layers[0].strips[0].channelbag(second_slot, ensure=True)
-    curve = bag.fcurves.new("location", index=0)
-    for frame in (-100, 500):
-        curve.keyframe_points.insert(frame, 1.0)
-    frames = module("rig").choose_frames(rig, bpy.context.scene, "ACTION").read
-    assert (frames[0], frames[-1]) == (1, 39)
-
-
-def case_contacts_on_a_library_override_are_there_after_loading():
-    fresh("contacts")
-    library = str(RESULTS.with_name("over.blend"))
-    path = str(RESULTS.with_name("shot.blend"))
-    bpy.ops.wm.save_as_mainfile(filepath=library)
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
-    bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
-    with bpy.data.libraries.load(library, link=True) as (there, loaded):
-        loaded.objects = there.objects
-    bpy.context.collection.objects.link(loaded.objects[0])
-    rig = loaded.objects[0].override_hierarchy_create(bpy.context.scene, bpy.context.view_layer)
-    correct(rig)
-    name = rig.name
-    assert rig["left foot stands"] == 0
-    bpy.ops.wm.save_as_mainfile(filepath=path)
-    bpy.ops.wm.open_mainfile(filepath=path)
-    rig = bpy.data.objects[name]
-    assert "left foot stands" in rig
-    bpy.context.scene.frame_set(6)
-    assert rig["left foot stands"] == 1
-    bpy.context.view_layer.objects.active = rig
-    bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
-    assert bpy.ops.selfcorrect.correct(use_contacts=True) == {"FINISHED"}
 
 
 # --- a result that can be edited -------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from mdm_generator.protocol import (
     run_repetition,
 )
 
-from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.motion.measures.metrics import FIELD, find_metric
 
@@ -89,17 +88,6 @@ def test_motions_of_other_captions_score_chance() -> None:
     assert values["field_fid"].mean() == pytest.approx(0, abs=1e-9), "the same set of motions"
 
 
-def test_a_model_that_shifts_everything_is_as_far_as_it_shifts() -> None:
-    data = motions()
-
-    def shift_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
-        return [rows + np.array([2.0, 0, 0, 0, 0, 0]) for rows in real_motions(data)(asked, stream)]
-
-    values = run_repetition(JUDGE, data, shift_motions, streams(0))
-    assert values["field_fid"] == pytest.approx(4.0)
-    assert values["field_matching"] == pytest.approx(2.0)
-
-
 def test_multimodality_is_measured_where_it_is_asked_for() -> None:
     data = motions(40)
 
@@ -112,10 +100,3 @@ def test_multimodality_is_measured_where_it_is_asked_for() -> None:
     none = run_protocol(JUDGE, data, real_motions(data), streams(2), 30, sizes)["field_multimodality"].mean()
     assert none == 0
     assert spread == pytest.approx(np.sqrt(12) * 19 / 20, rel=0.06)
-
-
-def test_too_few_motions_are_refused() -> None:
-    with pytest.raises(InputError, match="batches of 32 motions, got 31 real ones"):
-        run_repetition(JUDGE, motions(31), real_motions(motions(31)), streams(0))
-    with pytest.raises(InputError, match="motion 0 has 3 frames"):
-        draw_requests([CaptionedMotions(np.zeros((3, 6)), ("a",), ("0",))], streams(0))
