@@ -50,8 +50,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
     (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
     subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
-    noisy = ("spoiled.bvh", "-o", "corrected-noisy", "--keep-level")
-    subprocess.run([*selfcorrect, "correct", *noisy, *read], cwd=folder, check=True)
     findings = ("--format", "json", "-o", "spoiled.json")
     subprocess.run([*selfcorrect, "check", "spoiled.bvh", *findings, *read], cwd=folder, check=False)
     program = script(folder / "selfcorrect", selfcorrect)
