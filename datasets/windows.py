@@ -145,7 +145,7 @@ def _check_joints(motions: Sequence[Motion]) -> None:
         if motion.skeleton.names != first.names or motion.skeleton.parents != first.parents:
             raise InputError(
                 f"windows need motions of the same joints: {motion.source or motion.label} has {len(motion.skeleton)}, "
-                f"{motions[0].source or motions[0].label} has {len(first)} or others"
+                f"{motions[0].source or motions[0].label} has {len(first)} or other joints"
             )
 
 

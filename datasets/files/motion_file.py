@@ -88,7 +88,7 @@ class MotionFile:
     def motion(self) -> Motion:
         """The only motion; InputError if there are several."""
         if len(self.motions) != 1:
-            raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected one")
+            raise InputError(f"{self.motions[0].source}: holds {len(self.motions)} motions, expected a single motion")
         return self.motions[0]
 
 

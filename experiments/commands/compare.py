@@ -172,7 +172,7 @@ def _correction(arm: ArmSettings) -> Correction | None:
     user_corrector = load(arm.corrector)
     if user_corrector.takes in ("motion", "inputs"):
         raise SettingError(
-            f"corrector {arm.corrector!r} takes {user_corrector.takes}; a comparison needs one that takes samples"
+            f"corrector {arm.corrector!r} takes {user_corrector.takes}; a comparison needs a function of samples"
         )
     is_function = user_corrector.takes == "values" and not hasattr(user_corrector.function, "forward")
     corrector = lift(user_corrector.function, user_corrector.name) if is_function else user_corrector.function

@@ -261,7 +261,7 @@ class Profile:
         profile = profile_of(self._motions(files, unread))
         _print_list("unreadable", unread)
         if not profile.rigs:
-            raise InputError(f"{', '.join(map(str, self.sources))}: two motions of one rig are needed; none found")
+            raise InputError(f"{', '.join(map(str, self.sources))}: two motions of the same rig are needed")
         text = json.dumps(encode_profile(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")

@@ -57,7 +57,7 @@ def collect_items(
             raise InputError(f"{sources}: no run, so there is no generation {generation}; leave out generation")
         found_items = _read_files(paths, reading)
     elif len(paths) > 1:
-        raise InputError(f"{runs[0]}: curate one run at a time, or motion files")
+        raise InputError(f"{runs[0]}: curate a single run, or motion files")
     else:
         found_items = _generate_motions(runs[0].resolve(), samples, generation, stream)
     items = list({item.rated.id: item for item in found_items}.values())

@@ -46,7 +46,7 @@ def reward_in(path: Path) -> Reward:
     """Return the reward of a file of choices, or a folder of them; InputError for too few choices of motions."""
     reward = fit_reward(read_ratings(path))
     if reward.features != MOTION_FEATURES:
-        raise InputError(f"{path}: its features are {', '.join(reward.features)}, not those of this version")
+        raise InputError(f"{path}: its features are {', '.join(reward.features)}, not the features of this version")
     return reward
 
 

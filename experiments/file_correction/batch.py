@@ -111,7 +111,7 @@ def correct_into(
     options.check_files()
     tasks = make_tasks(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
-        raise SettingError(f"contacts belong to one motion, and there are {len(tasks)} files; correct one with them")
+        raise SettingError(f"contacts belong to one motion, got {len(tasks)} files")
     check_report_path(report, tasks, out)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)

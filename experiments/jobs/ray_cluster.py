@@ -219,7 +219,7 @@ def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
     needed = {"CPU": cluster.cpus_per_job, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
     if not any(all(node["Resources"].get(name, 0) >= value for name, value in needed.items()) for node in nodes):
         resources = f"{cluster.cpus_per_job:g} CPUs, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
-        warnings.warn(f"no node of the cluster has {resources} for a job: waiting for one that has", stacklevel=2)
+        warnings.warn(f"no node of the cluster has {resources} for a job: waiting for such a node", stacklevel=2)
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def join_summaries(summaries: Sequence[Summary]) -> Summary:
     first = runs[0]
     for before, after in pairwise(runs):
         if _same(after) != _same(first):
-            raise InputError(f"seeds from {after.first_seed}: expected the settings of those from {first.first_seed}")
+            raise InputError(f"seeds from {after.first_seed}: expected the settings of seed {first.first_seed}")
         if after.first_seed != (expected := before.first_seed + before.seeds):
             raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
     origin = {

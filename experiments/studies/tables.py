@@ -218,7 +218,9 @@ def claims_table(id: str, checks: Sequence[Check]) -> Table:
     return table
 
 
-CLAIMS_TEXT = "A statement holds or fails if the whole interval is on one side. No paper has those marked “ours”."
+CLAIMS_TEXT = (
+    "A statement holds or fails if the whole interval is on one side. Statements marked “ours” are in no paper."
+)
 """Explanation of `claims_table`."""
 
 

@@ -115,12 +115,12 @@ def check_numbers(motion: Motion) -> Motion:
         is_valid &= np.isfinite(part.rotations).all(axis=(1, 2))
         if not is_valid.all():
             frame = start + int(is_valid.argmin())
-            raise InputError(f"{where}: expected finite positions and rotations, frame {frame} has others")
+            raise InputError(f"{where}: expected finite positions and rotations, frame {frame} has other values")
         lengths = largest_components(part.rotations)
         is_invalid = ((lengths < LENGTHS_READ[0]) | (lengths > LENGTHS_READ[1])).any(axis=1)
         if is_invalid.any():
             frame = start + int(is_invalid.argmax())
-            raise InputError(f"{where}: expected unit quaternions, those of frame {frame} are no rotations")
+            raise InputError(f"{where}: expected unit quaternions, the rotations of frame {frame} are no rotations")
     return motion
 
 

@@ -387,7 +387,7 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     if turns is None:
         return Upright(y_up.view(motion), y_up, up_axis, notes, flaw)
     both = FrameChanges((*y_up.changes, TurnedFrames(turns)))
-    notes = (*notes, "the rest pose is not upright; measured from one that is")
+    notes = (*notes, "the rest pose is not upright; measured from an upright pose")
     return Upright(both.view(motion), both, up_axis, notes, flaw)
 
 

@@ -299,7 +299,7 @@ def _refuse_fewer_arms(
     message = f"the arms of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
     if not accept_changed:
         raise RunFolderError(
-            f"{message}, so that others may be compared with another arm than before; give all arms again, or "
+            f"{message}, so that other arms may be compared with another arm than before; give all arms again, or "
             f"another folder; {ACCEPT} reports without them"
         )
     print(f"selfcorrect: {message}", file=sys.stderr)

@@ -22,7 +22,7 @@ from .report import DIRECTION_WORDS
 COUNTED = ("seeds", "first_seed", "generations")
 """Settings in which runs may differ: common seeds and generations are compared."""
 ARMS = "comparisons"
-"""Setting of the motion experiment that lists its arms, of which the common ones are compared."""
+"""Setting of the motion experiment that lists its arms, of which the the common {name} are compared."""
 RUN_WORDS = ("in the first run", "in the second")
 BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejected_count", "corrector_calls")
 """Beginnings of the keys of what a loop counts beside its scores."""
@@ -116,7 +116,7 @@ def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
         values = [summary.settings[name] for summary in summaries]
         if values[0] != values[1]:
             sentences.append(
-                f"{name} is {values[0]} {RUN_WORDS[0]} and {values[1]} {RUN_WORDS[1]}; common ones are compared."
+                f"{name} is {values[0]} {RUN_WORDS[0]} and {values[1]} {RUN_WORDS[1]}; the common {name} are compared."
             )
     versions = []
     for summary in summaries:

@@ -34,7 +34,7 @@ def read_npy(path: Path) -> np.ndarray:
         file.seek(0)
         start = file.read(len(_MAGIC))
         if start[:2] == b"PK":
-            raise InputError(f"{path}: expected one array, got an archive of several")
+            raise InputError(f"{path}: expected a single array, got an archive of several arrays")
         if start[:2] != _MAGIC[:2]:
             raise InputError(f"{path}: not a NumPy file")
         file.seek(0)

@@ -142,5 +142,5 @@ def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pyte
 def test_quaternions_without_a_direction_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     write_named(path, [NamedMotion("a", Motion(SMALL, np.zeros((3, 3)), np.zeros((3, len(SMALL), 4)), 30.0))])
-    with pytest.raises(InputError, match="expected unit quaternions, those of frame 0"):
+    with pytest.raises(InputError, match="expected unit quaternions, the rotations of frame 0"):
         open_motion(path, any_body=True)

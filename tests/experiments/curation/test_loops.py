@@ -150,7 +150,7 @@ def write_ratings(path: Path, weight: float, features: tuple[str, ...] = MOTION_
 def test_choices_about_other_features_or_too_few_are_refused(tmp_path: Path) -> None:
     assert reward_in(write_ratings(tmp_path / "r.jsonl", -1.0)).common[SUNK] < -0.3
     others = write_ratings(tmp_path / "other.jsonl", -1.0, tuple("abcdef"))
-    with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not those of this version"):
+    with pytest.raises(SelfcorrectError, match="its features are a, b, c, d, e, f, not the features of this version"):
         reward_in(others)
     with pytest.raises(SelfcorrectError, match="needs at least 10 comparisons"):
         reward_in(write_ratings(tmp_path / "few.jsonl", -1.0, count=4))

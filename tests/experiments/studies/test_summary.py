@@ -48,8 +48,8 @@ def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
 @pytest.mark.parametrize(
     ("other_run", "sentence"),
     [
-        (seeds(2, 0.3, real_count=64), "seeds from 2: expected the settings of those from 0"),
-        (replace(seeds(2, 0.3), arms={"dct-mlp": ()}), "seeds from 2: expected the settings of those from 0"),
+        (seeds(2, 0.3, real_count=64), "seeds from 2: expected the settings of seed 0"),
+        (replace(seeds(2, 0.3), arms={"dct-mlp": ()}), "seeds from 2: expected the settings of seed 0"),
         (seeds(3, 0.3), "seeds from 3: expected seeds that go on from 2"),
         (seeds(1, 0.3), "seeds from 1: expected seeds that go on from 2"),
     ],
