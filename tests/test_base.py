@@ -84,7 +84,6 @@ def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path
         ["data", "formats"],
         ["data", "check", str(tmp_path / "out" / "steps.bvh")],
         ["data", "stats", file],
-        ["data", "preview", file, "--out", out + "/preview.png"],
         ["view", file, "--out", out + "/view.png"],
         ["view", file, "--out", out + "/view.gif"],
     ]

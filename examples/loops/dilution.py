@@ -15,11 +15,11 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 
 LEVEL = 2.0
 """The fixed point of the corrector; real data have the level 0."""
@@ -46,12 +46,12 @@ def toy(settings: Dilution) -> toys.Toy:
     points = list_points(settings)
     laws = {}
     for arm, (ratio, strength) in points.items():
-        level = float(theory.diluted_level(0, LEVEL, ratio, strength, settings.kept))
+        level = float(diluted_level(0, LEVEL, ratio, strength, settings.kept))
         laws[arm] = np.full(settings.generations + 1, level)
     most_synthetic = [arm for arm, (ratio, _) in points.items() if ratio == settings.ratios[-1]]
     last_arm = most_synthetic[-1]
     spread = claims.final_value(last_arm, "spread")
-    spread_as_a_mean = float(theory.diluted_level(1, 0, *points[last_arm], settings.kept))
+    spread_as_a_mean = float(diluted_level(1, 0, *points[last_arm], settings.kept))
     levels = claims.expect_predictions("{arm}: level", "level", laws)
     no_mean = claims.expect_above(f"{last_arm}: the spread is no mean", spread, spread_as_a_mean)
     return toys.Toy(
@@ -101,7 +101,7 @@ def sweep_ratios(settings: Dilution) -> toys.Sweep:
     for strength in settings.strengths:
         line = format_strength(strength)
         measured[line] = [claims.final_value(name_arm(ratio, strength), "level") for ratio in settings.ratios]
-        predicted[line] = theory.diluted_level(0, LEVEL, settings.ratios, strength, settings.kept)
+        predicted[line] = diluted_level(0, LEVEL, settings.ratios, strength, settings.kept)
     return toys.Sweep(
         title="Level of a corrected loop",
         x_label="λ",
@@ -111,6 +111,48 @@ def sweep_ratios(settings: Dilution) -> toys.Sweep:
         predicted=predicted,
         log=True,
     )
+
+
+def corrected_ratio(
+    synthetic_ratio: ArrayLike, strength: ArrayLike = math.inf, remaining: ArrayLike = 0.0
+) -> np.ndarray:
+    """Return λ′, the fully corrected synthetic samples per real sample that a corrected augmented loop amounts to.
+
+    λ (1 − κ) γ / (1 + γ).
+
+    Args:
+        synthetic_ratio: λ, synthetic samples per real one.
+        remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
+    """
+    ratio = np.asarray(synthetic_ratio, dtype=float)
+    gamma = np.asarray(strength, dtype=float)
+    return ratio * (1 - np.asarray(remaining, dtype=float)) * (1 - 1 / (1 + gamma))
+
+
+def diluted_level(
+    real_only: ArrayLike,
+    corrected_only: ArrayLike,
+    synthetic_ratio: ArrayLike,
+    strength: ArrayLike = math.inf,
+    remaining: ArrayLike = 0.0,
+) -> np.ndarray:
+    """Return the level of an artefact at which a corrected augmented loop settles: (r + λ′ c) / (1 + λ′).
+
+    The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ), with λ′ of `corrected_ratio`. Derived
+    here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
+    levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
+    corrected samples c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it. All
+    parameters broadcast.
+
+    Args:
+        real_only: r, the level after training on real data only.
+        corrected_only: c, the level of the fully synthetic loop with this corrector.
+        synthetic_ratio: λ, synthetic samples per real one.
+        remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
+    """
+    weight = 1 - 1 / (1 + corrected_ratio(synthetic_ratio, strength, remaining))
+    real_only = np.asarray(real_only, dtype=float)
+    return real_only + weight * (np.asarray(corrected_only, dtype=float) - real_only)
 
 
 def format_strength(strength: float) -> str:

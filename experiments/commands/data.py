@@ -1,4 +1,4 @@
-"""`selfcorrect data`: list, check, convert and preview motion data."""
+"""`selfcorrect data`: list, check, convert and measure motion data."""
 
 from __future__ import annotations
 
@@ -337,56 +337,6 @@ class Stats:
         _raise_if_unread(self.source.path, complaints)
 
 
-MOST_ROWS = 100
-"""Most rows of a contact sheet, which is drawn in memory."""
-MOST_PICTURES = 50
-"""Most pictures in a row of it."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Draw a contact sheet: a row of moments per motion."""
-
-    source: Source
-    out: Path = Path("preview.png")
-    """The sheet, a .png file."""
-    rows: int = 12
-    """Number of motions on the sheet, spread evenly over all recordings."""
-    pictures: int = 8
-    """Number of moments of each motion."""
-    overwrite: bool = False
-    """Replace the file if it exists."""
-
-    def run(self) -> None:
-        check_count("rows", self.rows, 1, MOST_ROWS)
-        check_count("pictures", self.pictures, 1, MOST_PICTURES)
-        if self.out.suffix.lower() != ".png":
-            raise SettingError(f"{self.out}: a contact sheet must be a .png file")
-        check_output(self.out, self.overwrite)
-        _, clips = self.source.open()
-        from selfcorrect.motion.pictures.drawing import film_strip, save_picture
-        from selfcorrect.motion.pictures.panels import PicturePanel
-        from selfcorrect.storage.files.writing import replacing
-
-        from ..data.sources import read_clips, select_evenly
-
-        chosen_clips = select_evenly(clips, self.rows)
-        motions = list(read_clips(chosen_clips, lambda line: print(f"selfcorrect: {line}", file=sys.stderr)))
-        if not motions:
-            raise InputError(f"{self.source.path}: no motion could be read")
-        panels = [PicturePanel(motion, _make_title(motion)) for motion in motions[: self.rows]]
-        with replacing(self.out, overwrite=self.overwrite) as temporary:
-            save_picture(temporary, film_strip(panels, pictures=self.pictures, size_px=160))
-        print(self.out)
-
-
-def _make_title(motion: Motion) -> str:
-    from selfcorrect.motion.motion import captions
-
-    names = [*captions(motion.text), motion.label, Path(motion.source).stem]
-    return textwrap.shorten(next(filter(None, names), ""), 28, placeholder="…")
-
-
 @dataclass(frozen=True)
 class MakeShards:
     """Pack motion files or datasets into a set of shards: parquet files of many motions, a unit of work each.
@@ -436,7 +386,7 @@ class MakeShards:
 @tyro.conf.configure(tyro.conf.OmitArgPrefixes)
 @dataclass(frozen=True)
 class DataCommand:
-    """List datasets and formats; check, convert, measure and preview motion files; make shards."""
+    """List datasets and formats; check, convert and measure motion files; make shards."""
 
     action: (
         Annotated[ListDatasets, tyro.conf.subcommand("list", prefix_name=False)]
@@ -446,7 +396,6 @@ class DataCommand:
         | Annotated[Profile, tyro.conf.subcommand("profile", prefix_name=False)]
         | Annotated[MakeSamples, tyro.conf.subcommand("samples", prefix_name=False)]
         | Annotated[Stats, tyro.conf.subcommand("stats", prefix_name=False)]
-        | Annotated[Preview, tyro.conf.subcommand("preview", prefix_name=False)]
         | Annotated[MakeShards, tyro.conf.subcommand("shard", prefix_name=False)]
     )
 

@@ -13,8 +13,6 @@ from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import MAX_DEPTH, read_fields
 
 YAML_SUFFIXES = (".yaml", ".yml")
-MOST_VALUES = 100_000
-"""Most values of an experiment's file, including values that aliases repeat; usual experiments have some dozens."""
 
 Options = TypeVar("Options")
 
@@ -89,10 +87,13 @@ def _parse_values(path: Path) -> Any:
         import yaml
 
     try:
-        loader = yaml.SafeLoader(read_text(path))
+        text = read_text(path)
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise InputError(f"{path}: has an alias (*); write its values out")
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is not None:
-            _count_values(node, path, {})
+            _check_node(node, path)
         value = None if node is None else loader.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -106,33 +107,17 @@ def _parse_values(path: Path) -> Any:
     return {_option_name(key): item for key, item in value.items()}
 
 
-def _count_values(node: Any, path: Path, counted: dict[Any, int], level: int = 0) -> int:
-    """Return how many values a node stands for, each alias counted with all that it repeats.
-
-    Raises:
-        InputError: The node is nested too deep, which one is that contains itself, or stands for too many values.
-    """
+def _check_node(node: Any, path: Path, level: int = 0) -> None:
+    """Raise InputError for nodes nested too deep, and for a key that stands twice, of which YAML uses the last."""
     if level > MAX_DEPTH:
-        raise InputError(f"{path}: the YAML contains itself, or is nested deeper than {MAX_DEPTH} levels")
-    if node in counted:
-        return counted[node]
-    count = 1
-    _refuse_repeated_keys(node, path, level)
-    for item in node.value if isinstance(node.value, list) else []:
-        parts = item if isinstance(item, tuple) else (item,)
-        count += sum(_count_values(part, path, counted, level + 1) for part in parts)
-    if count > MOST_VALUES:
-        raise InputError(f"{path}: the YAML stands for more than {MOST_VALUES:,} values")
-    counted[node] = count
-    return count
-
-
-def _refuse_repeated_keys(node: Any, path: Path, level: int) -> None:
-    """Raise InputError if a mapping has a key twice, of which YAML would use only the last value."""
+        raise InputError(f"{path}: the YAML is nested deeper than {MAX_DEPTH} levels")
     lines: dict[str, int] = {}
-    for key, _ in node.value if node.id == "mapping" else ():
-        if key.id != "scalar" or key.value == "<<":
+    for item in node.value if isinstance(node.value, list) else ():
+        for part in item if isinstance(item, tuple) else (item,):
+            _check_node(part, path, level + 1)
+        if not isinstance(item, tuple) or item[0].id != "scalar":
             continue
+        key = item[0]
         name = _option_name(key.value) if level == 0 else key.value
         line = key.start_mark.line + 1
         if name in lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,3 +220,28 @@ def test_training_anew_starts_from_an_untrained_model() -> None:
     anew = make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)
     assert (anew.from_scratch, anew.steps) == (True, 3)
+
+
+@pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])
+@pytest.mark.parametrize("remaining", [0.0, 0.4])
+def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, remaining: float) -> None:
+    real_only = 5.0
+    corrected_only = 2.0
+    moved = 1 - 1 / (1 + strength)
+    for ratio in (0.25, 4.0):
+        level = real_only
+        for _ in range(200):
+            synthetic = (1 - moved) * level + moved * (corrected_only + remaining * (level - corrected_only))
+            level = (real_only + ratio * synthetic) / (1 + ratio)
+        assert load_loop("dilution").diluted_level(
+            real_only, corrected_only, ratio, strength, remaining
+        ) == pytest.approx(level)
+
+
+def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:
+    ends = load_loop("dilution").diluted_level(5.0, 2.0, np.array([0.0, 1.0, math.inf]))
+    assert ends.tolist() == [5.0, 3.5, 2.0]
+    assert load_loop("dilution").diluted_level(5.0, 2.0, 3.0, strength=0.0) == 5.0, (
+        "what nobody corrects changes nothing"
+    )
+    assert load_loop("dilution").corrected_ratio(4.0, 1.0, 0.5) == 1.0

@@ -30,11 +30,11 @@ PLACES = ("good.bvh", "bad.bvh", "data", "nowhere", "/dev/null", "/dev/full", "e
           "loop")  # fmt: skip
 COMMANDS: dict[str, str] = {
     "correct": "--kinematic", "check": "", "data check": "", "data stats": "", "data convert": "--out converted",
-    "data preview": "", "data shard": "--out converted", "data list": "", "data formats": "", "verify": "",
+    "data shard": "--out converted", "data list": "", "data formats": "", "verify": "",
     "view": "--out seen.png", "motion": "--real-count 999999", "toy": "weighting --quick",
 }  # fmt: skip
 """Each with words that keep it short; `motion` has fewer motions than it should take."""
-TAKES_PLACES = ("correct", "check", "data check", "data stats", "data convert", "data preview", "data shard", "verify",
+TAKES_PLACES = ("correct", "check", "data check", "data stats", "data convert", "data shard", "verify",
                 "view")  # fmt: skip
 NEVER = ("--help", "--version", "--cluster", "--retime", "--open", "--port", "--host", "--wandb")
 

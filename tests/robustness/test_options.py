@@ -33,7 +33,6 @@ COMMANDS = {
     "curate": "curate IN b.bvh --rater x --out out/page.html",
     "data check": "data check IN --json",
     "data stats": "data stats IN",
-    "data preview": "data preview IN --out out/sheet.png",
     "data convert": "data convert IN --out out --to joints",
     "data profile": "data profile IN b.bvh --out out/profile.json",
     "data shard": "data shard IN --out out --workers 1",
@@ -223,14 +222,6 @@ OTHERS = {
     "data stats": [
         ("data stats a.bvh", "--dataset amass"), ("data stats a.bvh", "--split train"),
         ("data stats clips", "--limit 1"),
-    ],
-    "data preview": [
-        ("data preview a.bvh", "--out out/sheet.png"), ("data preview clips --out out/sheet.png", "--rows 1"),
-        ("data preview a.bvh --out out/sheet.png", "--pictures 3"),
-        ("data preview a.bvh --out page.png", "--overwrite"),
-        ("data preview a.bvh --out out/sheet.png", "--dataset amass"),
-        ("data preview a.bvh --out out/sheet.png", "--split train"),
-        ("data preview clips --out out/sheet.png", "--limit 1"),
     ],
     "data convert": [
         ("data convert a.bvh --out elsewhere", "--out out"),

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
-from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -169,15 +168,6 @@ def test_speed_is_that_of_the_root_over_the_floor(folder: Path) -> None:
     measured = measure_motion(open_motion(folder / "a.bvh").motion)
     assert measured["speed m/s"] == pytest.approx(1.0, abs=1e-3)
     assert measured["seconds"] == pytest.approx(61 / 30)
-
-
-def test_preview_draws_a_row_per_motion(folder: Path, tmp_path: Path) -> None:
-    run("preview", folder, "--rows", "9", "--pictures", "4", "--out", tmp_path / "sheet.png")
-    with Image.open(tmp_path / "sheet.png") as picture:
-        rows = np.asarray(picture).reshape(3, 160, 4 * 160, 3)
-    for row in rows:
-        blue = (row[..., 2].astype(int) - row[..., 0]) > 60  # the left side of a figure
-        assert blue.sum() > 100
 
 
 def content_of(folder: Path) -> dict[str, bytes]:

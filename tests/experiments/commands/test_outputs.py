@@ -21,7 +21,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 COMMANDS = {
     "view": (["view", "a.bvh", "--out", "out.png"], "out.png"),
     "view film": (["view", "a.bvh", "--out", "out.gif"], "out.gif"),
-    "data preview": (["data", "preview", "a.bvh", "--out", "out.png"], "out.png"),
     "data convert": (["data", "convert", "a.bvh", "--to", "amass", "--out", "."], "a.npz"),
     "check": (["check", "a.bvh", "-o", "found.txt"], "found.txt"),
     "check picture": (["check", "a.bvh", "--picture", "worst.png"], "worst.png"),

@@ -15,7 +15,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
 
 COMMANDS = (
-    ["correct"], ["check"], ["view"], ["data", "check"], ["data", "stats"], ["data", "preview"], ["data", "convert"],
+    ["correct"], ["check"], ["view"], ["data", "check"], ["data", "stats"], ["data", "convert"],
     ["data", "shard"],
 )  # fmt: skip
 TURNED = ["--up", "z!", "--metres-per-unit", "0.02"]

@@ -366,27 +366,6 @@ def test_drift_explains_all_part_or_nothing():
     assert math.isnan(drift_share(1.0, 0.9))
 
 
-@pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])
-@pytest.mark.parametrize("remaining", [0.0, 0.4])
-def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, remaining: float) -> None:
-    real_only = 5.0
-    corrected_only = 2.0
-    moved = 1 - 1 / (1 + strength)
-    for ratio in (0.25, 4.0):
-        level = real_only
-        for _ in range(200):
-            synthetic = (1 - moved) * level + moved * (corrected_only + remaining * (level - corrected_only))
-            level = (real_only + ratio * synthetic) / (1 + ratio)
-        assert theory.diluted_level(real_only, corrected_only, ratio, strength, remaining) == pytest.approx(level)
-
-
-def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:
-    ends = theory.diluted_level(5.0, 2.0, np.array([0.0, 1.0, math.inf]))
-    assert ends.tolist() == [5.0, 3.5, 2.0]
-    assert theory.diluted_level(5.0, 2.0, 3.0, strength=0.0) == 5.0, "what nobody corrects changes nothing"
-    assert theory.corrected_ratio(4.0, 1.0, 0.5) == 1.0
-
-
 def test_near_by_label_counts_what_coverage_asks_for():
     rng = np.random.default_rng(5)
     reference = rng.normal(size=(60, 3))
