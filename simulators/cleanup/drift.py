@@ -86,6 +86,8 @@ _WITHIN_M = 0.3
 """Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
 _WITHIN_IN_PLACE_M = 0.1
 """The same distance for bodies that travel less far than the floor beneath them: treadmills need not be steady."""
+_EVEN_S = 0.05
+"""Standard deviation of the Gaussian that smooths velocities of a root, of which evenness is judged."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
 
@@ -280,8 +282,19 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
         return FloorMotion(zero_m_s, drift_m_s - zero_m_s, is_in_place)
     is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, 1.0)
     within_m = _WITHIN_IN_PLACE_M if is_slower_than_floor else _WITHIN_M
-    removed_m_s = _extract_swing(drift_m_s, fps, within_m)
-    return FloorMotion(removed_m_s, drift_m_s - removed_m_s, is_in_place)
+    swing_m_s = _extract_swing(drift_m_s, fps, within_m)
+    removed_m_s = swing_m_s if _is_swing_of_root(swing_m_s, root_m, fps) else zero_m_s
+    return FloorMotion(removed_m_s, drift_m_s - swing_m_s, is_in_place)
+
+
+def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
+    """Return whether a body moves more evenly without a swing (S, 2) of its floor, so that its root swings.
+
+    Otherwise its root moves evenly and its legs swing, which bend wrongly: planted feet mend the legs.
+    """
+    smooth_m_s = gaussian_filter1d(np.diff(root_m[:, [0, 2]], axis=0) * fps, _EVEN_S * fps, axis=0, mode="nearest")
+    without_m_s = smooth_m_s - gaussian_filter1d(swing_m_s, _EVEN_S * fps, axis=0, mode="nearest")
+    return bool(norms(np.diff(without_m_s, axis=0)).sum() <= norms(np.diff(smooth_m_s, axis=0)).sum())
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:

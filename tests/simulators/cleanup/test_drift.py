@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_motions import Kind, made_motion
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup import drift
 from selfcorrect.simulators.cleanup.drift import _remove_mean_along_travel, estimate_floor_drift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
+from selfcorrect.simulators.corrector import KinematicCorrector
 
 
 def drift_m_s(motion: Motion) -> np.ndarray:
@@ -114,3 +117,19 @@ def test_walks_on_a_still_floor_are_not_searched_for_drift(clips, monkeypatch):
     assert not drift_m_s(clips["walk"]).any()
     with pytest.raises(NameError):
         drift_m_s(sliding(clips["walk"], np.tile([0.6, 0.0], (len(clips["walk"]) - 1, 1))))
+
+
+@pytest.mark.parametrize(("kind", "period_s"), [("idle", 0.7), ("turn", 0.7), ("turn", 1.2)])
+def test_legs_that_sway_beneath_an_even_root_do_not_move_it(kind: Kind, period_s: float) -> None:
+    """Knees that bend to and fro swing both feet alike, as a swinging floor would, but the root does not swing."""
+    motion = made_motion(kind, frames=120)
+    times_s = np.arange(len(motion)) / motion.fps
+    bends_rad = np.radians(12 + 8 * np.sin(2 * np.pi * times_s / period_s))
+    rotations = motion.rotations.copy()
+    for side in ("left", "right"):
+        knee = motion.skeleton.parts.index(f"{side}_knee")
+        bends = Rotation.from_rotvec(np.outer(bends_rad, [1.0, 0.0, 0.0]))
+        rotations[:, knee] = (Rotation.from_quat(rotations[:, knee]) * bends).as_quat()
+    (correction,) = KinematicCorrector()([replace(motion, rotations=rotations)])
+    moved_m = (correction.motion.root_m - motion.root_m)[:, [0, 2]]
+    assert np.linalg.norm(moved_m - moved_m.mean(axis=0), axis=1).max() < 0.005
