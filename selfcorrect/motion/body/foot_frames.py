@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -109,9 +110,16 @@ def level_feet(motion: Motion) -> Motion:
     return LevelFeet(get_foot_frames(motion)).view(motion)
 
 
+_ESTIMATES: WeakKeyDictionary[Motion, FootFrames] = WeakKeyDictionary()
+
+
 def get_foot_frames(motion: Motion) -> FootFrames:
-    """Return the foot frames that a motion carries; if it carries none, estimate them from the motion."""
-    return motion.feet or estimate_foot_frames([motion])
+    """Return the foot frames that a motion carries; if it carries none, estimate them once from the motion."""
+    if motion.feet:
+        return motion.feet
+    if (frames := _ESTIMATES.get(motion)) is None:
+        frames = _ESTIMATES[motion] = estimate_foot_frames([motion])
+    return frames
 
 
 def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
