@@ -25,7 +25,6 @@ from ..studies.report import (
     difference_section,
     overview_section,
     seconds_by_phase,
-    share_sections,
     table_section,
 )
 from ..studies.results import ArmCurves
@@ -178,7 +177,6 @@ def show_experiment(
         curves_section(outcome, [find_metric(key) for key in (*DRAWN, *evaluated)]),
         media.clips_section,
         Section("Tables"),
-        *share_sections(outcome),
         table_section("Last generation", LAST_GENERATION_TEXT, last_generation_table(outcome)),
         difference_section(outcome, "Corrected against uncorrected", DIFFERENCE_TEXT, "Corrected against uncorrected"),
         table_section("How fast diversity goes", SPEED_TEXT, speed_table(outcome)),

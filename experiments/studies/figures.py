@@ -19,7 +19,7 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 
 from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import band, mean_interval
+from selfcorrect.statistics import band
 
 from .results import FEWEST_RATIOS, MEMORISER, ArmCurves, Drawable, Line, Panel, Pictures, Scatter, ratio_label
 
@@ -73,7 +73,9 @@ STYLE: dict[Any, Any] = {
 
 
 WIDTH_IN = 10.8
-"""Width of figures by synthetic ratio."""
+"""Width of figures."""
+MOST_COLUMNS = 4
+"""Panels side by side."""
 
 _CHARACTER_IN, _SIGN_IN = 0.067, 0.45
 """Room in a legend for a character, and for what stands before each label."""
@@ -106,89 +108,70 @@ def look(index: int) -> Look:
     return PALETTE[colour], STROKES[round_number % len(STROKES)]
 
 
-def curve_grid(
-    columns: Mapping[str, Sequence[ArmCurves]],
-    metrics: Sequence[Metric],
-    levels: Levels,
-) -> str:
-    """One row of panels per metric, a column per group of arms; returns SVG text.
+def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels) -> str:
+    """Draw metrics over generations, a row of panels per metric and a column per group of arms; return SVG text.
 
-    The panels of a single group stand in two columns. Groups of more than `MOST_LINES` arms become small multiples:
-    rows of their own, with few arms in each panel. Lines are means over seeds, bands their 95 % intervals; of two seeds
-    both are drawn instead.
+    Groups of more than `MOST_LINES` arms become several columns. Lines are means over seeds, bands their 95 %
+    intervals; of two seeds both are drawn instead.
 
     Args:
         columns: Title of a group → its arms.
     """
     palette = looks([curves.title for arms in columns.values() for curves in arms])
-    many = any(len(arms) > MOST_LINES for arms in columns.values())
-    blocks = [_multiples(group, arms) for group, arms in columns.items()] if many else [columns]
-    wide = max(map(len, blocks))
-    high = len(metrics)
-    if len(blocks) == wide == 1:
-        ((group, arms),) = columns.items()
-        return _draw_group(group, arms, metrics, levels, palette)
-    width = max((2.4 if many else 3.6) * wide + 0.6, 7.2)  # a single column is as wide as its legend
+    parts: dict[str, Sequence[ArmCurves]] = {}
+    for group, arms in columns.items():
+        parts |= _split_group(group, arms) if len(arms) > MOST_LINES else {group: arms}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width, 2.15 * high * len(blocks)), layout="constrained")
-        axes = figure.subplots(high * len(blocks), wide, squeeze=False, sharex=True, sharey="row" if many else "none")
-        for block, groups in enumerate(blocks):
-            panels = axes[block * high : (block + 1) * high]
-            _draw_block(panels[:, : len(groups)], groups, metrics, levels, palette, width / wide)
-            for panel in panels[:, len(groups) :].flat:
-                panel.remove()
-        _add_legend(figure, axes, width, most=2 * wide)
+        figure, axes = _panels(len(metrics), len(parts), 2.3)
+        for column, (group, arms) in enumerate(parts.items()):
+            for row, metric in enumerate(metrics):
+                panel = axes[row, column]
+                _draw_arms(panel, arms, metric, palette)
+                _draw_levels(panel, metric, levels)
+                _name(panel, metric.title, group, row, column, len(parts))
+        _add_legend(figure, axes, "generation")
         return as_svg(figure)
 
 
-def _multiples(group: str, arms: Sequence[ArmCurves]) -> dict[str, list[ArmCurves]]:
-    """Panels of a group: three arms each, beside the arms that all other arms are compared with."""
+def _split_group(group: str, arms: Sequence[ArmCurves]) -> dict[str, Sequence[ArmCurves]]:
+    """Return parts of a group: three arms each, beside the arms that all other arms are compared with."""
     beside = [arm for arm in arms if COLOURS.get(arm.title) in (GREY, VERMILION)]
     others = [arm for arm in arms if arm not in beside]
-    parts = [others[start : start + 3] for start in range(0, len(others), 3)] or [[]]
-    numbers = [f" ({number})" for number in range(1, len(parts) + 1)] if len(parts) > 1 else [""]
-    return {f"{group}{number}": [*beside, *part] for number, part in zip(numbers, parts, strict=True)}
+    starts = range(0, len(others), 3)
+    return {f"{group} ({start // 3 + 1})": [*beside, *others[start : start + 3]] for start in starts}
 
 
-def _draw_block(
-    axes: np.ndarray,
-    columns: Mapping[str, Sequence[ArmCurves]],
-    metrics: Sequence[Metric],
-    levels: Levels,
-    palette: Mapping[str, Look],
-    panel_width_in: float,
-) -> None:
-    title_characters = int(panel_width_in / _TITLE_CHARACTER_IN)
-    for row, metric in enumerate(metrics):
-        for column, (group, arms) in enumerate(columns.items()):
-            panel = axes[row, column]
-            _draw_panel(panel, arms, metric, levels, palette)
-            if row == 0:
-                panel.set_title(textwrap.fill(group, title_characters))
-            if column == 0:
-                panel.set_ylabel(textwrap.fill(metric.title, 22))
-            if row == len(metrics) - 1:
-                panel.set_xlabel("generation")
-                panel.tick_params(labelbottom=True)
-
-
-def _draw_panel(panel, arms: Sequence[ArmCurves], metric: Metric, levels: Levels, palette: Mapping[str, Look]) -> None:
+def _draw_arms(panel: Any, arms: Sequence[ArmCurves], metric: Metric, palette: Mapping[str, Look]) -> None:
     for arm in arms:
-        if metric.key not in arm.values:
-            continue
-        values = arm.values[metric.key]
-        generations = np.arange(values.shape[1])
-        colour, stroke = palette[arm.title]
-        if len(values) == 2:  # their interval is wider than everything else that the panel shows
-            panel.plot(generations, values.T, color=colour, alpha=0.4, linewidth=0.7)
-        else:
-            intervals = [metric.interval(column) for column in values.T]
-            low = [interval.low for interval in intervals]
-            high = [interval.high for interval in intervals]
-            panel.fill_between(generations, low, high, color=colour, alpha=0.12, linewidth=0)
-        panel.plot(generations, values.mean(axis=0), stroke, color=colour, label=arm.title, linewidth=1.6)
-    _draw_levels(panel, metric, levels)
+        if metric.key in arm.values:
+            values = arm.values[metric.key]
+            _draw_line(panel, arm.title, np.arange(values.shape[1]), values, metric, palette)
     panel.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _draw_line(
+    panel: Any,
+    title: str,
+    x: np.ndarray,
+    values: np.ndarray,
+    metric: Metric,
+    palette: Mapping[str, Look],
+    *,
+    is_thin: bool = False,
+    marker: str = "",
+) -> None:
+    """Draw the mean of values (S, X) over x (X,) with the intervals over seeds, of two seeds both."""
+    colour, stroke = palette[title]
+    if len(values) == 2:  # their interval is wider than everything else that the panel shows
+        panel.plot(x, values.T, color=colour, alpha=0.4, linewidth=0.7)
+    elif not is_thin:
+        intervals = [metric.interval(column) for column in values.T]
+        low = [interval.low for interval in intervals]
+        high = [interval.high for interval in intervals]
+        panel.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+    width, alpha, size = (0.9, 0.6, 2) if is_thin else (1.7, 1.0, 4)
+    style = {"color": colour, "linewidth": width, "alpha": alpha, "marker": marker, "markersize": size}
+    panel.plot(x, values.mean(axis=0), stroke, label=title, **style)
 
 
 # --- the last generation by synthetic ratio ---------------------------------------------------------------------------
@@ -233,7 +216,10 @@ def baseline_of(arms: Mapping[ArmSettings, ArmCurves]) -> ArmCurves | None:
 
 def guarantees() -> dict[str, float]:
     """Words → synthetic share up to which theory guarantees stability at best (κ = 1)."""
-    ratios = {"guaranteed at best, uncorrected": guaranteed_ratio(), "corrected": guaranteed_ratio(inf)}
+    ratios = {
+        "guaranteed at best, uncorrected": guaranteed_ratio(),
+        "guaranteed at best, corrected": guaranteed_ratio(inf),
+    }
     return {words: ratio / (1 + ratio) for words, ratio in ratios.items()}
 
 
@@ -249,106 +235,87 @@ SHARE_CAPTION = (
 def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collection[str]) -> str:
     """Draw all lines by synthetic share, a column for each task; return SVG text, "" if no task has enough ratios.
 
+    Lines go from real data only to fully synthetic. The horizontal axis is spaced by the synthetic share of the
+    training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real sample.
+
     Args:
         judged: Titles of the lines that the study asks about.
     """
-    columns = {
-        outcome.titles.get(task, task): lines
-        for task, arms in outcome.curves.items()
-        if (lines := by_share(arms, judged))
-    }
+    columns: dict[str, list[ShareLine]] = {}
+    for task, arms in outcome.curves.items():
+        if lines := by_share(arms, judged):
+            columns[outcome.titles.get(task, task)] = sorted(lines, key=lambda line: line.judged)
     if not columns:
         return ""
     palette = looks([arm.treatment for _, _, arms in outcome.groups() for arm in arms])
     palette = looks([line.title for lines in columns.values() for line in lines]) | palette
-    return share_grid(columns, metrics, outcome.levels, palette, guarantees())
-
-
-def share_grid(
-    columns: Mapping[str, Sequence[ShareLine]],
-    metrics: Sequence[Metric],
-    levels: Levels,
-    palette: Mapping[str, Look],
-    ends: Mapping[str, float],
-) -> str:
-    """Draw the last generation by synthetic ratio, from real data only to fully synthetic; returns SVG text.
-
-    One row of panels per metric with a common vertical axis, a column per denoiser. Bands are 95 % intervals over
-    seeds. The horizontal axis is spaced by the synthetic share of the training set, λ / (1 + λ), and labelled by λ, the
-    number of synthetic samples per real sample.
-
-    Args:
-        columns: Title of a denoiser → its lines.
-        palette: Title of a line → its look.
-        ends: Words → synthetic share at which something ends, drawn as a vertical line.
-    """
+    shares = sorted({share for lines in columns.values() for line in lines for share in line.points})
     with mpl.rc_context(STYLE):
         figure, axes = _panels(len(metrics), len(columns), 2.5)
-        for row, metric in enumerate(metrics):
-            for column, (title, lines) in enumerate(columns.items()):
+        for column, (title, lines) in enumerate(columns.items()):
+            for row, metric in enumerate(metrics):
                 panel = axes[row, column]
-                for line in sorted(lines, key=lambda line: line.judged):
-                    _draw_line(panel, line, metric, palette)
-                _draw_levels(panel, metric, levels)
-                for (words, share), style in zip(ends.items(), ("--", "-."), strict=False):
+                for line in lines:
+                    _draw_share_line(panel, line, metric, palette)
+                _draw_levels(panel, metric, outcome.levels)
+                for (words, share), style in zip(guarantees().items(), ("--", "-."), strict=True):
                     panel.axvline(share, color="#9ca3af", linestyle=style, linewidth=1, label=words)
                 low, high = panel.get_ylim()
                 panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
+                panel.set(xlim=(-0.02, 1.02))
+                panel.set_xticks(shares, [ratio_label(share) for share in shares], fontsize=7.5)
                 _name(panel, metric.title, title, row, column, len(columns))
-        shares = sorted({share for lines in columns.values() for line in lines for share in line.points})
-        for panel in axes.flat:
-            panel.set(xlim=(-0.02, 1.02))
-            panel.set_xticks(shares, [ratio_label(share) for share in shares], fontsize=7.5)
-        for panel in axes[-2:].flat if len(columns) == 1 else axes[-1]:
-            panel.set_xlabel("λ, synthetic samples per real one (∞: fully synthetic)")
-        _add_legend(figure, axes)
+        _add_legend(figure, axes, "λ, synthetic samples per real one (∞: fully synthetic)")
         return as_svg(figure)
 
 
+def _draw_share_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str, Look]) -> None:
+    shares = sorted(share for share, curves in line.points.items() if metric.key in curves.values)
+    if shares:
+        values = np.stack([line.points[share].last(metric.key) for share in shares], axis=1)
+        _draw_line(panel, line.title, np.array(shares), values, metric, palette, is_thin=not line.judged, marker="o")
+
+
+# --- panels -----------------------------------------------------------------------------------------------------------
+
+
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
-    """A figure with panels by row and column, each row with a common vertical axis; a single column as two of them."""
-    if columns > 1:
-        figure = Figure(figsize=(WIDTH_IN, height_in * rows + 0.6), layout="constrained")
-        return figure, figure.subplots(rows, columns, squeeze=False, sharex=True, sharey="row")
-    figure = Figure(figsize=(WIDTH_IN, height_in * ceil(rows / 2) + 0.6), layout="constrained")
-    panels = figure.subplots(ceil(rows / 2), 2, squeeze=False, sharex=True).flatten()
-    for panel in panels[rows:]:
+    """Return a figure with panels by row and column, a single column as two of them, many columns below each other."""
+    wide = min(max(columns, 2), MOST_COLUMNS)
+    high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)
+    figure = Figure(figsize=(WIDTH_IN, height_in * high + 0.6), layout="constrained")
+    panels = figure.subplots(high, wide, squeeze=False, sharex=True, sharey="none" if columns == 1 else "row")
+    if columns == 1:
+        axes = panels.flatten()[:rows, None]
+    else:
+        blocks = panels.reshape(-1, rows, wide)  # (block, row, column)
+        axes = np.concatenate([*blocks], axis=1)[:, :columns]
+    for panel in set(panels.flat) - set(axes.flat):
         panel.remove()
-    return figure, panels[:rows, None]
+    return figure, axes
 
 
 def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: int) -> None:
     """Title a panel of `_panels` with its metric and its column."""
     if columns == 1:
         panel.set_title(", ".join(filter(None, (metric, column))))
-    else:
-        panel.set(title=column if row == 0 else "", ylabel="" if place else metric)
+        return
+    width_in = WIDTH_IN / min(columns, MOST_COLUMNS)
+    panel.set_title(textwrap.fill(column, int(width_in / _TITLE_CHARACTER_IN)) if row == 0 else "")
+    panel.set_ylabel("" if place % MOST_COLUMNS else textwrap.fill(metric, 22))
 
 
-def _add_legend(figure: Figure, axes: np.ndarray, width_in: float = WIDTH_IN, most: int | None = None) -> None:
-    """Put the labels of all panels on top, in as many columns as fit, each with room for the longest label."""
+def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
+    """Label the lowest panels, and put the labels of all lines on top, in as many columns as fit."""
+    for panel in axes[-2:].flat if axes.shape[1] == 1 else axes[-1]:
+        panel.set_xlabel(x_label)
+        panel.tick_params(labelbottom=True)
     handles = {
         label: handle for panel in axes.flat for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
     longest_in = _CHARACTER_IN * max(len(label) for label in handles) + _SIGN_IN
-    ncols = max(1, min(most or len(handles), int(width_in / longest_in)))
+    ncols = max(1, min(len(handles), int(WIDTH_IN / longest_in)))
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)
-
-
-def _draw_group(
-    group: str, arms: Sequence[ArmCurves], metrics: Sequence[Metric], levels: Levels, palette: Mapping[str, Look]
-) -> str:
-    """Draw metrics of a single group over generations, side by side; returns SVG text."""
-    with mpl.rc_context(STYLE):
-        figure, axes = _panels(len(metrics), 1, 2.6)
-        for panel, metric in zip(axes[:, 0], metrics, strict=True):
-            _draw_panel(panel, arms, metric, levels, palette)
-            panel.set_title(", ".join(filter(None, (metric.title, group))))
-        for panel in axes[-2:, 0]:
-            panel.set_xlabel("generation")
-            panel.tick_params(labelbottom=True)
-        _add_legend(figure, axes)
-        return as_svg(figure)
 
 
 def opening_curves(
@@ -376,7 +343,7 @@ def opening_curves(
         for group, (title, arms) in enumerate(columns.items()):
             for row, (shown, gap, _) in enumerate(rows, start=group * len(rows)):
                 for panel, metric in zip(panels[row], shown, strict=True):
-                    _draw_panel(panel, arms, metric, {}, palette)
+                    _draw_arms(panel, arms, metric, palette)
                     _name_lines(panel, arms, metric, real, palette, gap)
                     panel.set_title(", ".join(filter(None, (metric.title, title * (len(columns) > 1)))))
                     panel.set_xlabel("generation")
@@ -447,21 +414,6 @@ def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
         colour, stroke = MEMORISER_LOOK if label == MEMORISER else REAL_LOOK
         if metric.key in values:
             panel.axhline(values[metric.key], color=colour, linestyle=stroke, linewidth=1, label=label)
-
-
-def _draw_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str, Look]) -> None:
-    shares = sorted(share for share, curves in line.points.items() if metric.key in curves.values)
-    intervals = [mean_interval(line.points[share].last(metric.key), bounds=metric.bounds) for share in shares]
-    colour, stroke = palette[line.title]
-    width, size, alpha = (1.9, 4, 1.0) if line.judged else (0.9, 2, 0.6)
-    means = [interval.estimate for interval in intervals]
-    panel.plot(
-        shares, means, stroke, color=colour, linewidth=width, marker="o", markersize=size, alpha=alpha, label=line.title
-    )
-    if line.judged:
-        low = [interval.low for interval in intervals]
-        high = [interval.high for interval in intervals]
-        panel.fill_between(shares, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def as_svg(figure: Figure) -> str:

@@ -126,27 +126,11 @@ def _mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {key: float(values.mean()) for key, values in scores.items()}
 
 
-@dataclass(frozen=True)
-class CorrectedLine:
-    """A corrected line against the uncorrected line, share by share."""
-
-    task: str
-    line: str
-    plain: str
-    """The line that it is compared with."""
-    effects: Mapping[float, Sequence[verdict.Effect]]
-    """Synthetic share, ascending → what correction changed in each judged metric."""
-
-
-def corrected_by_share(outcome: Outcome) -> list[CorrectedLine]:
-    """All corrected lines with enough ratios."""
-    effects_by_line: dict[tuple[str, str, str], dict[float, Sequence[verdict.Effect]]] = {}
+def list_effects_by_share(outcome: Outcome) -> list[verdict.Effect]:
+    """Return the effects of corrected arms against uncorrected arms at all synthetic ratios, if there are several."""
+    effects_by_line: dict[tuple[str, str, str], list[Sequence[verdict.Effect]]] = {}
     for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):
-            by_share = effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), {})
-            by_share[pair.arm.synthetic_share] = effects
-    lines = []
-    for (task, line, plain), by_share in effects_by_line.items():
-        if len(by_share) >= FEWEST_RATIOS:
-            lines.append(CorrectedLine(task, line, plain, dict(sorted(by_share.items()))))
-    return lines
+            effects_by_line.setdefault((pair.task, pair.arm.line, pair.plain.line), []).append(effects)
+    lines = [line for line in effects_by_line.values() if len(line) >= FEWEST_RATIOS]
+    return [effect for line in lines for effects in line for effect in effects]

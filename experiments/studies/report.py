@@ -28,7 +28,7 @@ from . import verdict
 from .arms import ArmSettings
 from .claims import Check
 from .figures import curve_grid
-from .outcome import Outcome, corrected_by_share
+from .outcome import Outcome
 from .results import ArmCurves
 from .study import SeedRun, Study
 from .study_rows import collect_arm, collect_curves, make_rows
@@ -43,7 +43,6 @@ from .tables import (
     effects_table,
     format_text,
     overview_table,
-    share_table,
     write_tables,
 )
 
@@ -160,18 +159,6 @@ def curves_section(outcome: Outcome, metrics: Sequence[Metric]) -> Section:
     """Return the curves of all arms over generations."""
     svg = curve_grid(outcome.columns(), metrics, outcome.levels)
     return Section("All curves", CURVES_TEXT, figures=[svg], id="curves", style="folded")
-
-
-def share_sections(outcome: Outcome) -> list[Section]:
-    """Return corrected against uncorrected arms at every synthetic ratio, if several were run."""
-    lines = corrected_by_share(outcome)
-    if not lines:
-        return []
-    text = (
-        "Each corrected arm beside the same arm without correction, at the last generation: the corrected mean with "
-        f"its 95 % interval, then the paired difference. {verdict.JUDGEMENT}"
-    )
-    return [table_section("Corrected against uncorrected, by synthetic ratio", text, share_table(outcome, lines))]
 
 
 def difference_section(outcome: Outcome, title: str, text: str, corner: str) -> Section:

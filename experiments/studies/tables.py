@@ -18,8 +18,8 @@ from selfcorrect.storage.files.writing import write_atomically
 from . import verdict
 from .arms import ArmSettings
 from .claims import Check
-from .outcome import CorrectedLine, Outcome
-from .results import ArmCurves, ratio_label
+from .outcome import Outcome
+from .results import ArmCurves
 
 FOLDER = "tables"
 
@@ -188,23 +188,6 @@ def overview_table(outcome: Outcome) -> Table:
             for metric in metrics:
                 cells.append(marked_cell(curves, metric, effects_by_place.get((task, arm, metric.key))))
             table.rows.append(PageRow(arm.title, cells))
-    return table
-
-
-def share_table(outcome: Outcome, lines: Sequence[CorrectedLine]) -> Table:
-    """Return corrected against uncorrected at every synthetic ratio."""
-    columns = [effect.metric.title for effect in next(iter(lines[0].effects.values()))]
-    heads = [head for column in columns for head in (column, f"{column}: change", f"{column}: adjusted p")]
-    table = Table("shares", "Synthetic ratio", heads)
-    for line in lines:
-        task = outcome.titles.get(line.task, line.task)
-        table.rows.append(PageRow(", ".join(filter(None, (task, f"{line.line} against {line.plain}"))), []))
-        for share, effects in line.effects.items():
-            cells = []
-            for effect in effects:
-                cells += [last_cell(effect.arm, effect.metric), *effect_cells(effect)]
-            loop = "fully synthetic" if share >= 1 else f"λ = {ratio_label(share)}"
-            table.rows.append(PageRow(loop, cells))
     return table
 
 

@@ -20,7 +20,7 @@ from .. import verdict
 from ..arms import ArmSettings
 from ..claims import Statement, check_claims
 from ..figures import SHARE_CAPTION, Levels, curve_grid, share_picture
-from ..outcome import Outcome, Pair, corrected_by_share
+from ..outcome import Outcome, Pair, list_effects_by_share
 from ..report import (
     Page,
     Section,
@@ -30,7 +30,6 @@ from ..report import (
     curves_section,
     difference_section,
     overview_section,
-    share_sections,
     table_section,
 )
 from ..results import HELD_OUT, MEMORISER, ArmCurves
@@ -174,9 +173,7 @@ def _list_metrics(
 
 def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> list[Section]:
     """Return the page of a finished comparison."""
-    lines = corrected_by_share(outcome)
-    of_lines = [effect for line in lines for effects in line.effects.values() for effect in effects]
-    answer = verdict.headline(of_lines or outcome.asked_effects) or NO_PAIRS
+    answer = verdict.headline(list_effects_by_share(outcome) or outcome.asked_effects) or NO_PAIRS
     checks = check_claims(questions.claims, _by_name(outcome))
     primary = [PRIMARY_NOTE.format(outcome.judged_metrics[0].name)] if questions.primary else []
     arms = _arms(outcome)
@@ -194,7 +191,6 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
         curves_section(outcome, outcome.metrics),
         Section("Tables"),
         *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
-        *share_sections(outcome),
         table_section("Last generation", LAST_GENERATION_TEXT, last),
         difference_section(outcome, "Against the reference", REFERENCE_TEXT, "Arm"),
         table_section("How fast it falls", HALF_LIFE_TEXT, half_life_table(outcome)),

@@ -11,9 +11,8 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies import verdict
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
-from selfcorrect.experiments.studies.outcome import Outcome, Pair, corrected_by_share
+from selfcorrect.experiments.studies.outcome import Outcome, Pair, list_effects_by_share
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.tables import share_table
 from selfcorrect.motion.measures.metrics import Metric
 
 ERROR = Metric("error", "error", "", "lower", 2)
@@ -36,14 +35,12 @@ def outcome_of(gains: dict[float, float]) -> Outcome:
     return Outcome({"task": arms}, pairs=pairs, questions=[[ERROR]])
 
 
-def test_effects_of_a_line_are_those_of_its_shares_in_ascending_order() -> None:
+def test_effects_by_share_are_those_of_corrected_arms_at_several_ratios() -> None:
     outcome = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
-    (line,) = corrected_by_share(replace(outcome, pairs=outcome.pairs[::-1]))
-    assert [*line.effects] == pytest.approx([*SHARES])
-    assert [effect.word for (effect,) in line.effects.values()] == ["no clear difference", "better", "better", "worse"]
-    rows = {row.title: row.cells[1].value for row in share_table(outcome, [line]).rows[1:]}
-    assert [*rows] == ["λ = 0.25", "λ = 1", "λ = 4", "fully synthetic"]
-    assert [*rows.values()] == [effect.word for (effect,) in line.effects.values()]
+    words = [effect.word for effect in list_effects_by_share(outcome)]
+    assert words == ["no clear difference", "better", "better", "worse"]
+    baseline = Pair("task", ArmSettings("replace"), BASELINE)
+    assert list_effects_by_share(replace(outcome, pairs=[baseline, *outcome.pairs[:2]])) == []
 
 
 def test_lines_begin_at_real_data_alone() -> None:
@@ -75,8 +72,6 @@ def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
     arms = [sc.Arm(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]
     comparison = sc.compare(own_task, arms, seeds=5, workers=1, out=tmp_path, better={"spread": "lower"})
     assert "worse in 3 of" in comparison.sentences[0]
-    assert [*comparison.tables][:2] == ["overview", "shares"]
-    assert [row.title for row in comparison.tables["shares"].rows[1:]] == ["λ = 0.5", "λ = 2", "fully synthetic"]
     page = (tmp_path / "report.html").read_text()
     assert "λ, synthetic samples per real one" in page
     assert comparison.sentences[0] in page
