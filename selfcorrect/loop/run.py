@@ -35,7 +35,7 @@ from .ancestry import Genealogy, Space
 from .bias import Bias, Sampler, sample_independently, sample_plainly
 from .fitting import Fitting, PairFitting, fit_plainly
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
-from .trial import DataGuard, has_user_code, try_correction, warn_on_global_rng
+from .trial import DataGuard, has_user_code, try_correction
 
 TRAINING_LOSS = "training_loss"
 """Key of the loss of the last fit; models that report it have it as an attribute of that name."""
@@ -365,8 +365,7 @@ class _Drawer:
     real: Samples
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Samples:
-        with warn_on_global_rng(self.model, "sample"):
-            values = self.sampler(labels, stream, slots).to(self.real.values)
+        values = self.sampler(labels, stream, slots).to(self.real.values)
         labels = labels if slots is None else labels[slots]
         check_drawn(values, len(labels), self.real)
         if not values.isfinite().all():
@@ -409,8 +408,7 @@ def _fit(
 ) -> GenerativeModel:
     if len(training) == 0:
         raise InputError("the training set is empty")
-    with warn_on_global_rng(model, "fit"):
-        trained = fitting(model, training, steps, stream)
+    trained = fitting(model, training, steps, stream)
     for name, tensor in trained.state().items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise TrainingDivergedError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")

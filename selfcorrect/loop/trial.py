@@ -6,10 +6,8 @@ differs after a resume, and nobody can repeat it. Such code is refused unless it
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
@@ -205,24 +203,6 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
     draws = _call_twice(model, "sample", lambda: fitted.sample(labels, stream.child("sample")), torch.equal)
     check_drawn(draws, len(labels), real)
     return fitted
-
-
-@contextmanager
-def warn_on_global_rng(model: GenerativeModel, method: str) -> Iterator[None]:
-    """Warn if a model's method draws from a global generator or seeds a global generator.
-
-    Modules may draw while they are imported. So a call that imports modules is not warned of; the next call is.
-    """
-    start = global_generators.get_state()
-    module_count = len(sys.modules)
-    yield
-    generators = global_generators.find_changed(start)
-    if generators and len(sys.modules) == module_count:
-        warnings.warn(
-            f"model {name_of(model)} draws from the global generator of {' and '.join(generators)} in `{method}`, so "
-            "that its runs cannot be repeated; draw from `stream.generator()`",
-            stacklevel=3,
-        )
 
 
 def _call_twice(

@@ -16,8 +16,6 @@ _MAX_EMPTY_SIDE = 2**24
 _MAX_CODE_LENGTH = 20
 _MAX_AXES = 32
 
-SPARSE = ("csc", "csr", "coo")
-"""Kinds of SciPy's sparse matrices."""
 STORAGES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BFloat16Storage": "", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1", "BoolStorage": "|b1",
@@ -146,7 +144,7 @@ def _decode_tensor(call: Call) -> np.ndarray | Call:
 
 
 def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
-    """Return a sparse matrix as a dense array, after a check of its indices.
+    """Return a sparse matrix by columns, as in body models, as a dense array, after a check of its indices.
 
     Args:
         take: Function that is called with the bytes of the dense array.
@@ -155,17 +153,11 @@ def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[i
 
     state = require_type(call.state, dict)
     shape = decode_shape(state.get("_shape", state.get("shape")))
-    if call.meaning == "coo":
-        parts = state["coords"] if "coords" in state else (state["row"], state["col"])
-    else:
-        parts = (state["indices"], state["indptr"])
-    indices = [np.asarray(part_of(part)) for part in parts]
+    indices = [np.asarray(part_of(state[name])) for name in ("indices", "indptr")]
     values = np.asarray(part_of(state["data"]))
     if len(shape) != 2 or values.dtype.kind not in "biuf" or any(index.dtype.kind not in "iu" for index in indices):
         raise Refused("a sparse matrix whose parts do not fit together")
     take(math.prod(shape) * values.dtype.itemsize)
-    if call.meaning == "coo":
-        return sparse.coo_array((values, tuple(indices)), shape).toarray()
-    matrix = {"csc": sparse.csc_array, "csr": sparse.csr_array}[call.meaning]((values, *indices), shape)
+    matrix = sparse.csc_array((values, *indices), shape)
     matrix.check_format(full_check=True)
     return matrix.toarray()

@@ -8,7 +8,7 @@ import numpy as np
 from ...core.errors import InputError
 from ..files.arrays import skip_to_objects
 from ..files.limits import Budget, open_file, read_bytes
-from .arrays import SPARSE, decode_sparse
+from .arrays import decode_sparse
 from .reader import map_leaves, read_tree, refuse_damage
 from .values import Call, Name, Refused, Storage, Value
 
@@ -57,7 +57,7 @@ def _values_in(path: Path, content: bytes) -> Any:
             return leaf.copy(order="K")
         if isinstance(leaf, str):
             return str(leaf)
-        if isinstance(leaf, Call) and leaf.meaning in SPARSE:
+        if isinstance(leaf, Call) and leaf.meaning == "sparse":
             return decode_sparse(leaf, lambda part: map_leaves(part, copy_leaf, budget), budget.take)
         if isinstance(leaf, Name | Call | Storage):
             raise Refused(f"a bare {getattr(leaf, 'meaning', 'storage')}")

@@ -22,7 +22,7 @@ import numpy as np
 
 from ...core.errors import InputError, shorten_message
 from ..files.limits import Budget
-from .arrays import SPARSE, STORAGES, decode_bytes, decode_dtype, decode_leaf, decode_scalar, decode_shape
+from .arrays import STORAGES, decode_bytes, decode_dtype, decode_leaf, decode_scalar, decode_shape
 from .values import Call, Name, Refused, Storage, Text, Value, require_type
 
 BYTES_PER_STEP = 256
@@ -57,7 +57,7 @@ _MEANINGS = {
     **{("numpy.core.multiarray", name): name for name in ("_reconstruct", "scalar")},
     ("numpy.core.numeric", "_frombuffer"): "_frombuffer",
     **{("numpy", name): name for name in ("ndarray", "dtype")},
-    **{(f"scipy.sparse.{kind}", f"{kind}_{end}"): kind for kind in SPARSE for end in ("matrix", "array")},
+    **{("scipy.sparse.csc", f"csc_{end}"): "sparse" for end in ("matrix", "array")},
     ("_codecs", "encode"): "encode",
     **{("builtins", name): name for name in ("bytes", "object")},
     ("copyreg", "_reconstructor"): "_reconstructor",

@@ -450,8 +450,6 @@ def test_a_model_that_draws_from_the_global_generator_is_named(tmp_path: Path) -
         sc.compare(with_noise, make_arms(), seeds=1, workers=1, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
     task = own_task(sc.streams(0))
-    with pytest.warns(UserWarning, match=r"model Noisy draws from the global generator of torch in `sample`"):
-        sc.train_first_generation(replace(task, model=Noisy.standard(2)), sc.MemoryStore(), sc.streams(0))
     with pytest.warns(UserWarning, match="declares that its runs cannot be repeated"):
         sc.compare(replace(task, model=Declared.standard(2)), {"one": make_arms(1)["real only"]}, seeds=1, workers=1)
 

@@ -41,7 +41,7 @@ def test_arrays_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 5])
-@pytest.mark.parametrize("layout", ["csc_matrix", "csr_matrix", "coo_matrix", "csc_array", "csr_array", "coo_array"])
+@pytest.mark.parametrize("layout", ["csc_matrix", "csc_array"])
 def test_sparse_matrices_become_dense(tmp_path: Path, layout: str, protocol: int) -> None:
     dense = np.diag(np.arange(3.0))[:2]
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J": getattr(scipy.sparse, layout)(dense)}, protocol=protocol))
