@@ -94,13 +94,14 @@ def check_files(
     """
     for path in paths:
         try:
-            checked = _check_file(path, reading, choice, engine, explain)
-            yield _measure_references(checked, reading) if as_references and not checked.flaw else checked
+            yield _check_file(path, reading, choice, engine, explain=explain, as_references=as_references)
         except Exception as error:  # a bad file stops no other
             yield CheckedFile(path, error=describe_failure(path, error))
 
 
-def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | None, explain: bool) -> CheckedFile:
+def _check_file(
+    path: Path, reading: Reading, choice: RuleChoice, engine: str | None, *, explain: bool, as_references: bool
+) -> CheckedFile:
     file = open_motion(path, reading, any_body=True)
     conclusions, note = (), ""
     if explain:
@@ -126,15 +127,11 @@ def _check_file(path: Path, reading: Reading, choice: RuleChoice, engine: str | 
         findings=tuple(findings),
         needed=tuple(needed),
         assumed=file.assumed,
+        references=tuple(map(measure_reference, file.motions)) if as_references and not file.flaw else (),
         conclusions=conclusions,
         notes=tuple(dict.fromkeys(notes)),
         flaw=f"cannot be corrected: {remove_path(file.flaw, path)}" if file.flaw else "",
     )
-
-
-def _measure_references(checked: CheckedFile, reading: Reading) -> CheckedFile:
-    motions = open_motion(checked.path, reading, any_body=True).motions
-    return replace(checked, references=tuple(map(measure_reference, motions)))
 
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from selfcorrect.core.checks import check_count
+from selfcorrect.core.checks import check_count, check_number
 from selfcorrect.core.errors import SettingError
 
 MOST_CPUS = 1024
@@ -24,12 +24,12 @@ class Cluster:
     """Memory to reserve for a job, GB (default: none)."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.cpus_per_job <= MOST_CPUS:
-            raise SettingError(f"cpus-per-job must be above 0 and at most {MOST_CPUS}, got {self.cpus_per_job:g}")
-        if not 0 <= self.gpus_per_job <= MOST_CPUS or (self.gpus_per_job > 1 and self.gpus_per_job % 1):
+        check_number("cpus-per-job", self.cpus_per_job, 0.01, MOST_CPUS)
+        check_number("gpus-per-job", self.gpus_per_job, 0, MOST_CPUS)
+        if self.gpus_per_job > 1 and self.gpus_per_job % 1:
             raise SettingError(f"gpus-per-job must be from 0 to 1, or a whole number, got {self.gpus_per_job:g}")
-        if self.memory_per_job is not None and not 0 < self.memory_per_job <= MOST_GB:
-            raise SettingError(f"memory-per-job must be above 0 and at most {MOST_GB} GB, got {self.memory_per_job:g}")
+        if self.memory_per_job is not None:
+            check_number("memory-per-job", self.memory_per_job, 0.001, MOST_GB)
         if not self.cluster and (self.cpus_per_job, self.gpus_per_job, self.memory_per_job) != (1, 0, None):
             raise SettingError("cpus-per-job, gpus-per-job and memory-per-job need --cluster")
 
