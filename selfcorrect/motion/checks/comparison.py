@@ -92,11 +92,12 @@ class MotionComparison:
         ground_m = find_kept_floor_m(before) or ground_m
         if NoteKind.LOWEST_GROUND in notes:
             ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
-        elif not ground_m and stands.any():
+        elif ground_m >= 0 and stands.any():
             on_supports = seen_before.with_surroundings(Surroundings(supports, 0.0, belt_m))
             shown_m = float(median(on_supports.sole_heights_m[stands])) + min(raised_m, 0.0)
             planted_m = float(median(seen_after.with_surroundings(on_supports.around).sole_heights_m[stands]))
-            ground_m = max(min(shown_m, planted_m), 0.0)
+            if ground_m - planted_m > _RISE_M or not ground_m:
+                ground_m = max(min(ground_m or shown_m, planted_m), 0.0)
         return cls(
             before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
             after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
