@@ -79,8 +79,6 @@ class _Foot:
     """(3,) normal of the sole in the ankle's frame."""
     toe: np.ndarray
     """(3,) normal of the sole in the toe joint's frame."""
-    height_m: float
-    """Height above y = 0 of the standing toe joint, or of the ankle without a toe joint; the mean over clips."""
     sole_m: float
     """Depth of the sole below that joint."""
     sure: float
@@ -273,7 +271,6 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
     return _Foot(
         ankle=normal,
         toe=normal if _is_tilted(toe_normal) else toe_normal,
-        height_m=float(np.mean(heights_m)),
         sole_m=sole_m,
         sure=confidence,
         slope_rad=slope_rad,
