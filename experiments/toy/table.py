@@ -37,12 +37,6 @@ TOYS = Registry(
             "A Gaussian, corrected towards the truth",
             source="Gillman et al. 2024",
         ),
-        ToyRow(
-            "gaussian-collapse",
-            f"{_HERE}.gaussian_collapse",
-            "A Gaussian under each data policy",
-            source="Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
-        ),
     ],
     row_type=ToyRow,
     also="all, or a Python file as in examples/loops",

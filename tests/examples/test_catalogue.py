@@ -19,12 +19,12 @@ from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
 
-LOOPS_BY_NAME = "gaussian-correct gaussian-collapse"
+LOOPS_BY_NAME = "gaussian-correct"
 LOOPS_BY_FILE = (
     "biased_corrector crossfeed cross_curation curation density_ratio digits digits_as_published dilution fairness "
-    "gillman_program imperfect_verifier kazdan kazdan_density kazdan_regression language linear lineages mad "
-    "mechanisms mixture molecules pluralistic provenance reflow remedies shapes small_gpt stability text_mechanisms "
-    "unet_digits weighting"
+    "gaussian_collapse gillman_program imperfect_verifier kazdan kazdan_density kazdan_regression language linear "
+    "lineages mad mechanisms mixture molecules pluralistic provenance reflow remedies shapes small_gpt stability "
+    "text_mechanisms unet_digits weighting"
 )
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (

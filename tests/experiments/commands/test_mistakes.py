@@ -58,7 +58,7 @@ MISTAKES = {
     "data shard clips -o new --motions-per-shard 0": "motions-per-shard must be at least 1, got 0",
     "toy gausian --out x": "unknown toy loop 'gausian', known are gaussian-correct",
     "toy language --quick --text none.txt --out x": r"none\.txt",
-    "toy gaussian-collapse --quick --out copy": r"is not a run folder: .* holds a\.bvh",
+    "toy gaussian-correct --quick --out copy": r"is not a run folder: .* holds a\.bvh",
     "toy weighting --out loop": "loop",
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
     "verify empty": "neither generations of a run nor corrected motions",

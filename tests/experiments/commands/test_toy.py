@@ -90,7 +90,7 @@ def without_samples(*_: object) -> None:
 
 def test_all_means_every_preset_in_the_tables_order() -> None:
     assert select_toys(["all"]) == select_toys(["gaussian-correct", "all"]) == TOYS.names
-    assert select_toys(["gaussian-collapse", "gaussian-correct", "gaussian-collapse"]) == TOYS.names
+    assert select_toys(["gaussian-correct", "gaussian-correct"]) == TOYS.names
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
@@ -101,13 +101,13 @@ def test_options_reach_the_settings_that_have_them() -> None:
     settings, missing = change_settings("stability", load_settings(LOOPS["stability"]), replace(options, n=(30,)))
     assert (settings.real_count, settings.strengths, settings.ratios) == (30, (0.0, 1.0), (2.0,))
     assert missing == ["text"]
-    settings, _ = change_settings("gaussian-collapse", load_settings("gaussian-collapse"), options)
+    settings, _ = change_settings("gaussian-collapse", load_settings(LOOPS["gaussian-collapse"]), options)
     assert (settings.real_count, settings.sizes) == (30, (30, 90))
 
 
 def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["toy", "gaussian-collapse", LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
-    assert f"--gamma is no setting of gaussian-collapse, {LOOPS['curation']}" in capsys.readouterr().err
+    assert main(["toy", LOOPS["linear"], LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
+    assert f"--gamma is no setting of {LOOPS['linear']}, {LOOPS['curation']}" in capsys.readouterr().err
     assert main(["toy", "gaussian-correct", "--n", "10", "20", "--quick"]) == 2
     assert "toy gaussian-correct takes one --n, got 10, 20" in capsys.readouterr().err
     assert main(["toy", "gaussian-correct", "--gamma", "1", "--quick"]) == 2

@@ -2,6 +2,8 @@
 
 Maximum likelihood with a faithful sampler contracts at any λ, so a stability threshold shows only when the learner
 errs. Here a sampler spreads its variance by a known factor, for which the threshold is known exactly.
+
+`selfcorrect toy examples/loops/gaussian_collapse.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -13,35 +15,29 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.datasets.toy.draws import normal
+from selfcorrect.experiments.toy.gaussian.tasks import (
+    DIMENSION,
+    SUPPORT_RADIUS,
+    TAIL_RADIUS,
+    distance_to_truth,
+    fresh_normal,
+    gaussian_task,
+    share_inside,
+)
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
 from selfcorrect.loop.run import Arm, Candidate
 from selfcorrect.statistics import Verdict, evaluate_quality
 
-from ...studies.claims import (
-    Claim,
-    expect_above,
-    expect_agreement,
-    expect_below,
-    expect_predictions,
-    final_value,
-    initial_value,
-    late_mean,
-    mark_unpublished,
-    ratio_of_means,
-    value_at,
-)
-from ..toys import Column, Setup, Toy, ToySettings, bundle_replicates
-from .tasks import DIMENSION, SUPPORT_RADIUS, TAIL_RADIUS, distance_to_truth, fresh_normal, gaussian_task, share_inside
-
 REPLACE, AUGMENT, ACCUMULATE, FRESH = POLICY_ARMS = ("replace", "augment", "accumulate", "fresh")
 
 
 @dataclass(frozen=True)
-class GaussianCollapse(ToySettings):
+class GaussianCollapse(toys.ToySettings):
     """n real points in the plane; λ = 1 unless said."""
 
     real_count: int = 20
@@ -57,7 +53,7 @@ class GaussianCollapse(ToySettings):
 QUICK = GaussianCollapse(generations=30, seeds=120)
 
 
-def toy(settings: GaussianCollapse) -> Toy:
+def toy(settings: GaussianCollapse) -> toys.Toy:
     """Declare all policies, with each size of the training set."""
     n = settings.real_count
     suffixes = {size: "" if size == n else f", n = {size}" for size in settings.sizes}
@@ -70,27 +66,29 @@ def toy(settings: GaussianCollapse) -> Toy:
     distance = {arm: theory.expected_wasserstein(error, DIMENSION) for arm, error in errors.items()}
     volume = {REPLACE: theory.replace_log_volume(n, DIMENSION, settings.generations)}
     bundles = [
-        bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))
+        toys.bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))
         for size, suffix in suffixes.items()
     ]
-    claims = _make_claims(settings, distance, volume)
+    statements = _make_claims(settings, distance, volume)
     columns = [
-        Column("distance", "distance to the truth", "", predicted=distance),
-        Column("distance", "distance to the truth, relative to generation 0", _format_growth, panel=False),
-        Column("distance", "verdict", lambda curves: _judge_end(curves).label, panel=False),
-        Column("log_volume", "log volume of the model (truth 0)", "", predicted=volume),
-        Column("variance", "variance (truth 1)", "", log=True),
-        Column("tail_mass", "share of the truth's tail within the model", ""),
+        toys.Column("distance", "distance to the truth", "", predicted=distance),
+        toys.Column("distance", "distance to the truth, relative to generation 0", _format_growth, panel=False),
+        toys.Column("distance", "verdict", lambda curves: _judge_end(curves).label, panel=False),
+        toys.Column("log_volume", "log volume of the model (truth 0)", "", predicted=volume),
+        toys.Column("variance", "variance (truth 1)", "", log=True),
+        toys.Column("tail_mass", "share of the truth's tail within the model", ""),
     ]
-    return Toy(
+    return toys.Toy(
         bundles=bundles,
-        claims=claims,
+        claims=statements,
         columns=columns,
         rows=(*POLICY_ARMS, *erring_arms),
         groups={"policies": POLICY_ARMS, "erring sampler": erring_arms},
         risk="distance",
         profiled=POLICY_ARMS,
         sizes=suffixes,
+        title="A Gaussian under each data policy",
+        source="Shumailov et al. 2024; Alemohammad et al. 2024; Bertrand et al. 2024; Gerstgrasser et al. 2024",
         notes=(
             f"Tails: the truth beyond the radius {TAIL_RADIUS:.2f} (5 % of it), reached where the model's 99.9 % "
             f"ellipse covers it; outside the support: samples beyond {SUPPORT_RADIUS:.2f} (0.1 % of the truth).",
@@ -104,7 +102,7 @@ def name_erring(ratio: float) -> str:
     return f"erring sampler, λ = {ratio:g}"
 
 
-def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: Stream) -> Setup:
+def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: Stream) -> toys.Setup:
     """All policies with `size` real points, whose arms end with a suffix."""
     fresh = Fresh(fresh_normal(settings.seeds), size, 1.0)
     policies = {REPLACE: Replace(), AUGMENT: Augment(1.0), ACCUMULATE: Accumulate(1.0), FRESH: fresh}
@@ -112,33 +110,39 @@ def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: Stream) -
     spread = sampling_settings(temperature=settings.spread)
     for ratio in settings.erring_ratios:
         arms[f"{name_erring(ratio)}{suffix}"] = Arm(Augment(ratio), settings.generations, bias=spread)
-    return Setup(gaussian_task(size, settings.seeds, stream, _measure), arms)
+    return toys.Setup(gaussian_task(size, settings.seeds, stream, _measure), arms)
 
 
 def _make_claims(
     settings: GaussianCollapse, distance: Mapping[str, np.ndarray], volume: Mapping[str, np.ndarray]
-) -> list[Claim]:
+) -> list[claims.Claim]:
     half_count = settings.real_count // 2
     variance = {REPLACE: theory.replace_variance(settings.real_count, half_count)}
-    first_distance = initial_value(REPLACE, "distance")
-    squared_growth = ratio_of_means(final_value(ACCUMULATE, "distance").map(np.square), first_distance.map(np.square))
+    first_distance = claims.initial_value(REPLACE, "distance")
+    squared_growth = claims.ratio_of_means(
+        claims.final_value(ACCUMULATE, "distance").map(np.square), first_distance.map(np.square)
+    )
     low, high = settings.erring_ratios
     middle = (settings.generations + 1) // 2
-    later_variance = value_at(name_erring(high), "variance", middle + 5)
-    erring_growth = ratio_of_means(later_variance, value_at(name_erring(high), "variance", middle))
-    settled = late_mean(name_erring(low), "variance", 10)
+    later_variance = claims.value_at(name_erring(high), "variance", middle + 5)
+    erring_growth = claims.ratio_of_means(later_variance, claims.value_at(name_erring(high), "variance", middle))
+    settled = claims.late_mean(name_erring(low), "variance", 10)
     settled_law = theory.settled_variance(low, 0.0, settings.spread)
     threshold = theory.critical_ratio(0.0, settings.spread)
     below = f"λ = {low:g}, below the threshold {threshold:g}: the variance settles"
     above = f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations"
     return [
-        *expect_predictions("replace: variance at generation {t}", "variance", variance, times=(half_count,)),
-        *expect_predictions("replace: log volume at the end", "log_volume", volume),
-        *mark_unpublished(*expect_predictions("{arm}: distance at the end", "distance", distance, 0.1)),
-        expect_below("accumulate: squared distance over that of generation 0 stays bounded", squared_growth, 2.0),
-        expect_below("fresh: ends better than generation 0", final_value(FRESH, "distance") - first_distance),
-        expect_agreement(below, settled, settled_law, 0.15),
-        expect_above(above, erring_growth, 1.5),
+        *claims.expect_predictions("replace: variance at generation {t}", "variance", variance, times=(half_count,)),
+        *claims.expect_predictions("replace: log volume at the end", "log_volume", volume),
+        *claims.mark_unpublished(*claims.expect_predictions("{arm}: distance at the end", "distance", distance, 0.1)),
+        claims.expect_below(
+            "accumulate: squared distance over that of generation 0 stays bounded", squared_growth, 2.0
+        ),
+        claims.expect_below(
+            "fresh: ends better than generation 0", claims.final_value(FRESH, "distance") - first_distance
+        ),
+        claims.expect_agreement(below, settled, settled_law, 0.15),
+        claims.expect_above(above, erring_growth, 1.5),
     ]
 
 
