@@ -18,7 +18,7 @@ from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.rotations import steps_between as rotations_between
 from selfcorrect.motion.geometry.runs import holds_throughout
-from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.geometry.vectors import median, norms, sum_points
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
@@ -481,8 +481,8 @@ def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m
     corners = posed.feet_m.shape[-2]
     if posed.motions.skeleton.soles_m is None or corners <= _CORNERS_OF_BALL.stop:
         return heights_m.min(-1)
-    heels_m = points_m[..., _CORNERS_OF_HEEL, :].mean(-2)
-    balls_m = points_m[..., _CORNERS_OF_BALL, :].mean(-2)
+    heels_m = sum_points(points_m[..., _CORNERS_OF_HEEL, :]) / 2
+    balls_m = sum_points(points_m[..., _CORNERS_OF_BALL, :]) / 2
     relief_m = heel_relief_m(heels_m, balls_m)
     for first in (0, corners):
         heights_m[..., first : first + _CORNERS_OF_HEEL.stop] += relief_m[..., None]

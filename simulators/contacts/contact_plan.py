@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from selfcorrect.motion.geometry.compiled import KERNELS
-from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.geometry.vectors import cross, sum_points
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.support import CARRIED_PARTS, Support
@@ -376,7 +376,7 @@ def _wrench_maps(arms_m: np.ndarray, scale: np.ndarray) -> np.ndarray:
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
     """Return the net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
     moments_nm = cross(arms_m, force_n)
-    return np.concatenate([force_n.sum(axis=-2), moments_nm.sum(axis=-2)], axis=-1)
+    return np.concatenate([sum_points(force_n), sum_points(moments_nm)], axis=-1)
 
 
 SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right hand")

@@ -40,6 +40,14 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return total
 
 
+def sum_points(vectors: np.ndarray) -> np.ndarray:
+    """Sums (..., K) of the vectors (..., P, K) of P points; NumPy's own takes several times as long for few points."""
+    total = vectors[..., 0, :].copy()
+    for point in range(1, vectors.shape[-2]):
+        total += vectors[..., point, :]
+    return total
+
+
 def split_components(vectors: np.ndarray) -> np.ndarray:
     """Return components (K, ...) of vectors (..., K), each in contiguous memory, where sums take less time."""
     return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))

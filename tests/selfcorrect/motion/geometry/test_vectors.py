@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from selfcorrect.motion.geometry.vectors import cross, dot, find_distinct, median, median_of_known, norms, percentile
+from selfcorrect.motion.geometry.vectors import (
+    cross,
+    dot,
+    find_distinct,
+    largest_components,
+    median,
+    median_of_known,
+    norms,
+    percentile,
+    sum_points,
+)
 
 
 @pytest.mark.parametrize("size", [2, 3])
@@ -52,3 +62,10 @@ def test_distinct_values_are_numpys(shape: tuple[int, ...]) -> None:
 def test_of_nothing_there_is_none() -> None:
     assert np.isnan(median(np.zeros(0)))
     assert np.isnan(percentile(np.zeros((0, 3)), 20, axis=0)).tolist() == [True] * 3
+
+
+@pytest.mark.parametrize("points", [1, 2, 9, 30])
+def test_sums_and_largest_components_are_those_of_numpy(points: int) -> None:
+    vectors = np.random.default_rng(3).normal(size=(4, 5, points, 3))
+    np.testing.assert_array_equal(sum_points(vectors), vectors.sum(axis=-2))
+    np.testing.assert_array_equal(largest_components(vectors), np.abs(vectors).max(axis=-1))
