@@ -160,22 +160,9 @@ def measure_stability(
     corrector: Corrector | Correction | None = None,
     trial: Trial | None = None,
 ) -> Stability:
-    """Return the verdicts of `assert_loop_stable`, without the assertion.
+    """Return the verdicts of `assert_loop_stable`, which has the same arguments, without the assertion.
 
     PyTorch and linear algebra use a single thread meanwhile: for small models, more threads only take processor time.
-
-    Args:
-        data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
-        policy: Which samples train each generation.
-        corrector: Corrector, applied in full, or a Correction that says how it is applied.
-        trial: Length, seeds and thresholds, by default those of `Trial()`.
-
-    Returns:
-        The verdicts on realism and diversity.
-
-    Raises:
-        SettingError: An argument is not as expected, e.g. fewer than 4 real samples.
-        LoopError: A generation fails.
     """
     trial = trial or Trial()
     real = data if isinstance(data, Samples) else Samples.real(data)

@@ -85,13 +85,7 @@ class Provenance:
         )
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
-        """Return the same rows with their ancestry.
-
-        Args:
-            parent: (N,) as in the field.
-            founder: (N,) as in the field.
-            walk: (N,) as in the field.
-        """
+        """Return the same rows with their ancestry, as in the fields."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
     def without_founders(self) -> Self:

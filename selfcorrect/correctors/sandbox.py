@@ -19,7 +19,7 @@ import traceback
 import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection, Pipe
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from ..core.errors import CorrectorError, InputError, SelfcorrectError, SettingError
 from ..runtime import global_generators
@@ -44,40 +44,6 @@ Memory: TypeAlias = dict[str, Any]
 """Values that functions called in a sandbox leave there for later calls."""
 
 
-class Sandbox(Protocol):
-    """A place where importable functions are called, one at a time."""
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return `function(memory, *arguments)`, which starts with this process's global random state.
-
-        Raises:
-            SelfcorrectError: The function raised one, which arrives as it is.
-            CorrectorError: The function raised any other exception.
-            EndedError: The function ended its process, or was killed.
-            TooSlowError: The call took too long.
-        """
-
-    def close(self) -> object:
-        """End the process."""
-
-
-def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-    """Return a separate process, or this process if you ask for it or the system cannot kill process groups.
-
-    Args:
-        limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
-        in_process: Whether to call the code in this process.
-
-    Raises:
-        SettingError: A time limit is asked for without a separate process.
-    """
-    if HAS_PROCESS_GROUPS and not in_process:
-        return SubprocessSandbox(name, limit_s)
-    if limit_s is not None:
-        raise SettingError(f"a time limit for {name} needs a separate process, which is not available here")
-    return InProcessSandbox()
-
-
 class SubprocessSandbox:
     """A separate process."""
 
@@ -98,6 +64,14 @@ class SubprocessSandbox:
         """End the process now; it also ends when nobody holds this object any more."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return `function(memory, *arguments)`, which starts with this process's global random state.
+
+        Raises:
+            SelfcorrectError: The function raised one, which arrives as it is.
+            CorrectorError: The function raised any other exception.
+            EndedError: The function ended its process, or was killed.
+            TooSlowError: The call took too long.
+        """
         message = pickle.dumps((function, arguments, global_generators.get_state()))
         try:
             self._connection.send_bytes(message)
@@ -178,6 +152,27 @@ class InProcessSandbox:
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""
+
+
+Sandbox: TypeAlias = SubprocessSandbox | InProcessSandbox
+"""A place where importable functions are called, one at a time."""
+
+
+def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
+    """Return a separate process, or this process if you ask for it or the system cannot kill process groups.
+
+    Args:
+        limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
+        in_process: Whether to call the code in this process.
+
+    Raises:
+        SettingError: A time limit is asked for without a separate process.
+    """
+    if HAS_PROCESS_GROUPS and not in_process:
+        return SubprocessSandbox(name, limit_s)
+    if limit_s is not None:
+        raise SettingError(f"a time limit for {name} needs a separate process, which is not available here")
+    return InProcessSandbox()
 
 
 def _kill(process: subprocess.Popen[bytes], connection: Any, owner: int) -> None:

@@ -147,8 +147,7 @@ def nearest_of_label(
     Args:
         vectors: (N, D) features of the samples.
         labels: (N,) classes of the samples.
-        members: (M, D) features of the candidates.
-        member_labels: (M,) classes of the real data.
+        members: (M, D) features of the candidates, with classes `member_labels` (M,).
 
     Returns:
         Rows (N,) of the members, and distances (N,).

@@ -62,9 +62,6 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
             samples: The training set, values (N, *event).
             stream: Random numbers of batches and layers.
 
-        Returns:
-            A new model; this one stays as it is.
-
         Raises:
             TrainingDivergedError: The loss is not finite; the message names the step.
         """

@@ -84,16 +84,7 @@ class TorchModel(NetworkModel[nn.Module]):
         return build_module(self.module)
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the user's objective of a batch.
-
-        Args:
-            values: (N, *event) values of the batch, on the network's device.
-            labels: (N,) int64.
-            generator: Source of random numbers.
-
-        Returns:
-            Scalar loss.
-        """
+        """Return the user's objective of a batch; see `NetworkModel.loss`."""
         assert self.objective is not None
         return self.objective(network, values, labels, generator)
 
