@@ -7,7 +7,7 @@ return them to what the model finds likely. Each of these steps costs as much as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -15,7 +15,6 @@ from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..correctors.contract import Corrector, call_corrector
 from ..loop.bias import Bias
-from ..models.diffusion.model import MotionDiffusion
 from ..models.diffusion.steering import Projected, steer
 from ..models.protocol import GenerativeModel
 
@@ -24,10 +23,8 @@ from ..models.protocol import GenerativeModel
 class CorrectingSampler:
     """Draws samples whose predictions are corrected on the way, and counts the corrected values."""
 
-    model: MotionDiffusion
+    model: Projected
     corrector: Corrector
-    interval: int
-    first: int
     corrector_calls: int = 0
     """Number of values that the corrector got so far, each step of each sample."""
 
@@ -41,8 +38,7 @@ class CorrectingSampler:
             accepted = answer.accepted.reshape(-1, *(1,) * (clean.ndim - 1))
             return answer.samples.values.where(accepted, predicted.values)
 
-        sampling = steer(Projected, self.model, project=correct, every=self.interval, first=self.first)
-        return sampling.sample(labels if slots is None else labels[slots], stream)
+        return replace(self.model, project=correct).sample(labels if slots is None else labels[slots], stream)
 
 
 def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bias:
@@ -57,7 +53,6 @@ def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bi
     """
 
     def bias(model: GenerativeModel, parents: Samples) -> CorrectingSampler:
-        diffusion = steer(Projected, model, every=every, first=first)
-        return CorrectingSampler(diffusion, corrector, every, first)
+        return CorrectingSampler(steer(Projected, model, every=every, first=first), corrector)
 
     return bias
