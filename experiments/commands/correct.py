@@ -65,7 +65,7 @@ class CorrectCommand:
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
         self._check()
         where = Where(self._choose_workers(), cluster=self.where)
-        from ..file_correction.batch import run_correction_command
+        from ..file_correction.batch import correct_into, print_results
         from ..file_correction.report import REPORT
 
         options = self.options.resolve_engine()
@@ -74,10 +74,11 @@ class CorrectCommand:
         out = Path(self.out)
         report = self.report or out / REPORT
         self._check_outputs(out, report)
-        result = run_correction_command(list(map(Path, self.inputs)), out, options, report, where, self.quiet)
+        results = correct_into(list(map(Path, self.inputs)), out, options, report, where)
+        exit_code = print_results(results, out, options, report, quiet=self.quiet)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
-        return result
+        return exit_code
 
     def _choose_workers(self) -> int:
         """Return the number of workers, by default as many as save more time than starting each of them takes."""

@@ -41,25 +41,6 @@ _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 """Verdicts from worst to best."""
 
 
-def run_correction_command(
-    inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where, quiet: bool = False
-) -> int:
-    """Correct motion files, also in folders, into `out`; print a table, problems first, and write the report.
-
-    Args:
-        where: Place and number of workers.
-        quiet: Leave corrected files out of the table.
-
-    Returns:
-        The exit code, see `print_results`.
-
-    Raises:
-        InputError: None of the files could be read.
-    """
-    results = correct_into(inputs, out, options, report, where)
-    return print_results(results, out, options, report, quiet=quiet)
-
-
 def print_results(
     results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, report: Path | str, *, quiet: bool
 ) -> int:

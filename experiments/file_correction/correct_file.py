@@ -234,17 +234,16 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
 
 
 def correct_each(
-    motions: Sequence[Motion], options: CorrectionOptions, prepared: Sequence[Motion] = ()
+    motions: Sequence[Motion], options: CorrectionOptions, prepared: Sequence[Motion]
 ) -> list[CorrectedMotion | Exception]:
     """Correct motions, many together; if that fails, correct them one by one.
 
     Args:
-        prepared: The motions that the corrector gets, by default the same; see `prepare_motions`.
+        prepared: The motions that the corrector gets; see `prepare_motions`.
 
     Returns:
         The correction of each motion, or the error that it raised.
     """
-    prepared = prepared or motions
     corrections: Sequence[CorrectedMotion | Exception]
     try:
         corrections = correct_prepared(prepared, options)
