@@ -86,8 +86,10 @@ _WITHIN_M = 0.3
 """Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
 _WITHIN_IN_PLACE_M = 0.1
 """The same distance for bodies that travel less far than the floor beneath them: treadmills need not be steady."""
-_EVEN_S = 0.05
-"""Standard deviation of the Gaussian that smooths velocities of a root, of which evenness is judged."""
+_EVEN_S = 0.25
+"""Standard deviation of the Gaussian that takes steps out of velocities before a root and a swing are compared."""
+_SWINGS_ALONG = 0.3
+"""Share of a swing that the root's path must contain; legs that bend to and fro reach 0.1."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 """Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
 
@@ -288,13 +290,15 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
 
 
 def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
-    """Return whether a body moves more evenly without a swing (S, 2) of its floor, so that its root swings.
+    """Return whether a root swings with a swing (S, 2) of its floor: by how much its accelerations contain the swing's.
 
-    Otherwise its root moves evenly and its legs swing, which bend wrongly: planted feet mend the legs.
+    Otherwise the root moves evenly and the legs swing, which bend wrongly: planted feet mend the legs.
     """
-    smooth_m_s = gaussian_filter1d(np.diff(root_m[:, [0, 2]], axis=0) * fps, _EVEN_S * fps, axis=0, mode="nearest")
-    without_m_s = smooth_m_s - gaussian_filter1d(swing_m_s, _EVEN_S * fps, axis=0, mode="nearest")
-    return bool(norms(np.diff(without_m_s, axis=0)).sum() <= norms(np.diff(smooth_m_s, axis=0)).sum())
+    root_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps
+    velocities_m_s = np.stack([root_m_s, swing_m_s])
+    slow_m_s = gaussian_filter1d(velocities_m_s, _EVEN_S * fps, axis=1, mode="nearest")
+    root_changes, swing_changes = np.diff(slow_m_s, axis=1)
+    return bool(np.sum(root_changes * swing_changes) >= _SWINGS_ALONG * np.sum(swing_changes**2))
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
