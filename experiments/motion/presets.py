@@ -179,7 +179,7 @@ class PresetRow:
     opening: str = ""
     """Line that is printed when the run begins."""
     closing: str = ""
-    """Last sentence of the answer, such as the command that shows more."""
+    """Last sentences of the answer, such as commands that show more."""
 
     @property
     def words(self) -> str:
@@ -223,10 +223,10 @@ PRESET_ROWS = {
         ),
         cost="3 minutes, 0.1 GB",
         keep="sampling",
-        opening="where physics helps, samples that jitter: selfcorrect motion --preset quick --generations 3 --seeds 5",
         closing=(
             "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop does not collapse within minutes: "
-            "selfcorrect motion --preset ratios-quick compares λ = 0.25, 0.5, 1 and 4 with the fully synthetic loop."
+            "selfcorrect motion --preset ratios-quick compares λ = 0.25, 0.5, 1 and 4 with the fully synthetic loop. "
+            "Physics helps samples that jitter: selfcorrect motion --preset quick --generations 3 --seeds 5."
         ),
     ),
     "ratios-quick": PresetRow(

@@ -1,6 +1,7 @@
 """Claims of a study: statements about measured curves, with the value or the side that is expected of them.
 
-A `Quantity` reads a number per seed from curves. `expect_…` makes a claim of it, which `check` holds against a run.
+A `Quantity` reads a number per seed from curves; its `key` is the name that the evaluation gives it. `expect_…` makes a
+claim of it, which `check` holds against a run.
 """
 
 from __future__ import annotations
@@ -64,39 +65,22 @@ def value_at(arm: str, key: str, generation: int) -> Quantity:
 
 
 def initial_value(arm: str, key: str) -> Quantity:
-    """Return a quantity of an arm at generation 0.
-
-    Args:
-        key: Name of the quantity in the evaluation.
-    """
+    """Return a quantity of an arm at generation 0."""
     return value_at(arm, key, 0)
 
 
 def final_value(arm: str, key: str) -> Quantity:
-    """Return a quantity of an arm at the last generation.
-
-    Args:
-        key: Name of the quantity in the evaluation.
-    """
+    """Return a quantity of an arm at the last generation."""
     return value_at(arm, key, -1)
 
 
 def final_change(arm: str, key: str) -> Quantity:
-    """Return the change of a quantity of an arm from generation 0 to the last.
-
-    Args:
-        key: Name of the quantity in the evaluation.
-    """
+    """Return the change of a quantity of an arm from generation 0 to the last."""
     return final_value(arm, key) - initial_value(arm, key)
 
 
 def final_difference(arm: str, than: str, key: str) -> Quantity:
-    """Return the difference of two arms at the last generation.
-
-    Args:
-        than: Name of the arm that is subtracted.
-        key: Name of the quantity in the evaluation.
-    """
+    """Return the difference of two arms at the last generation, `than` subtracted."""
     return final_value(arm, key) - final_value(than, key)
 
 
@@ -113,20 +97,12 @@ def loss_ratio(arm: str, than: str) -> Quantity:
 
 
 def late_mean(arm: str, key: str, count: int) -> Quantity:
-    """Return the mean of a quantity of an arm over the last generations.
-
-    Args:
-        key: Name of the quantity in the evaluation.
-    """
+    """Return the mean of a quantity of an arm over the last generations."""
     return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
 
 
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
-    """Return the ratio of two means, with Fieller's interval.
-
-    Args:
-        denominator: Quantity of the same seeds below.
-    """
+    """Return the ratio of two means over the same seeds, with Fieller's interval."""
     return lambda curves: ratio_interval(numerator.per_seed(curves), denominator.per_seed(curves))
 
 

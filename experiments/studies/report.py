@@ -106,8 +106,6 @@ class Page:
     """Returns figures of the last generation, which sweeps of W&B aim at."""
     tags: Callable[[SeedRun, ArmSettings], Sequence[str]] = lambda run, arm: (run.task, arm.key)
     """Words by which the W&B runs of an arm can be filtered."""
-    opening: str = ""
-    """Line that is printed when a run begins."""
 
 
 def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
@@ -271,7 +269,7 @@ def write_report(
     for path in earlier_media - {*written}:  # of a study that was extended since
         path.unlink(missing_ok=True)
     write_listing(folder, written)
-    gaps = [*outcome.gaps, *(section.gap for section in sections if section.gap)]
+    gaps = (*outcome.gaps, *(section.gap for section in sections if section.gap))
     answers = [line for section in sections if section.style == "answer" for line in section.text.splitlines()]
     return Comparison(
         sentences=[*answers, *gaps],

@@ -18,7 +18,7 @@ from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
 from .jobs import jobs_of, run_arm, run_first_generation
-from .report import REPORT, Comparison, RunningReport, page_of, write_report
+from .report import REPORT, Comparison, RunningReport, write_report
 from .study import ACCEPT, SeedRun, Study
 from .study_rows import make_rows
 from .wandb_runs import LiveRuns, study_run
@@ -74,8 +74,6 @@ def run_study(
 
         if kept:
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
-            if opening := page_of(study).opening:
-                print(opening, file=sys.stderr)
         failed: Mapping[str, Exception] = {}
         try:
             run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True)

@@ -170,11 +170,8 @@ def test_wandb_ran_offline_for_every_arm(finished_run: Path):
     folders = list((finished_run / "wandb").glob("offline-run-*"))
     assert len(folders) == 4 + 1  # arms, and the whole
     assert all(list(folder.glob("run-*.wandb")) for folder in folders)
-    videos = [folder for folder in folders if list(folder.glob("files/media/videos/*.mp4"))]
     tables = [folder for folder in folders if list(folder.glob("files/media/table/results_*.json"))]
     assert len(tables) == 1
-    assert not videos or videos == tables
-    assert len(list((finished_run / "samples").rglob("*-before-and-after-*.mp4"))) == 2
 
 
 @pytest.mark.slow
