@@ -131,15 +131,14 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
         raise RunFolderError(f"{task.out}: holds other files ({', '.join(foreign[:3])}); choose another folder")
     if SUMS in names and not task.overwrite:
         raise SettingError(f"{task.out}: exists; {ANOTHER}")
+    folder = Path(task.out)
+    target = place_of(folder)  # addresses, too, are compared as paths
+    for source in map(place_of, map(Path, task.sources)):
+        if source == target or source in target.parents or target in source.parents:
+            raise SettingError(f"{task.out}: a set cannot hold its sources, or lie in them; choose another place")
     if is_address(task.out):
-        if task.out in (source.rstrip("/") for source in task.sources):
-            raise SettingError(f"{task.out}: is a source, which would be overwritten; choose another place with --out")
         yield
         return
-    folder = Path(task.out)
-    sources = [place_of(Path(source)) for source in task.sources if not is_address(source)]
-    if any(place_of(folder) in (source, *source.parents) for source in sources):
-        raise SettingError(f"{task.out}: holds a source, which would be overwritten; choose another place with --out")
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(folder)

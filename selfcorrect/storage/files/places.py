@@ -86,12 +86,12 @@ class Place:
         """Yield the file system whose root is the folder; errors at an address become a sentence."""
         with requires_extra(self.address):
             from pyarrow import fs
-        if not is_address(self.address):
-            yield fs.SubTreeFileSystem(os.path.abspath(self.address), fs.LocalFileSystem())
-            return
         try:
-            is_patient = self.address.startswith(("gs://", "gcs://")) and "?" not in self.address
-            system, path = fs.FileSystem.from_uri(self.address + _GCS_OPTIONS * is_patient)
+            if is_address(self.address):
+                is_patient = self.address.startswith(("gs://", "gcs://")) and "?" not in self.address
+                system, path = fs.FileSystem.from_uri(self.address + _GCS_OPTIONS * is_patient)
+            else:
+                system, path = fs.LocalFileSystem(), os.path.abspath(self.address)
             yield fs.SubTreeFileSystem(path, system)
         except (OSError, ValueError) as error:  # ValueError: a scheme that pyarrow does not know
             reason = " ".join(shorten_message(error).split())

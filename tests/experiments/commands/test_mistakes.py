@@ -55,6 +55,7 @@ MISTAKES = {
     "data convert clips/a.bvh --to amass --out loop": "loop",
     "data shard clips -o shards": "shards: exists; choose another place with --out, or give --overwrite",
     "data shard clips -o clips": "holds other files",
+    "data shard clips -o loop": "loop: cannot be reached",
     "data shard clips -o new --motions-per-shard 0": "motions-per-shard must be at least 1, got 0",
     "toy gausian --out x": "unknown toy loop 'gausian', known are gaussian-correct",
     "toy language --quick --text none.txt --out x": r"none\.txt",

@@ -176,8 +176,13 @@ def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, capsys: py
     before = contents("set")
     assert main(words) == 2
     assert "set: exists; choose another place with --out, or give --overwrite" in capsys.readouterr().err
-    assert main(["data", "shard", "set", "clips", "-o", "set", "--overwrite"]) == 2
-    assert "holds a source, which would be overwritten" in capsys.readouterr().err
+    for sources, out in (
+        (["set", "clips"], "set"),
+        (["clips", "set/shard-00000.parquet"], "set"),
+        (["clips"], "clips/set"),
+    ):
+        assert main(["data", "shard", *sources, "-o", out, "--overwrite"]) == 2
+        assert f"{out}: a set cannot hold its sources, or lie in them" in capsys.readouterr().err
     for path in (folder / "clips" / "walks").iterdir():
         path.write_bytes(b"junk")
     assert main([*words, "--overwrite"]) == 2
