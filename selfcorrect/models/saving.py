@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..core.errors import InputError, shorten_message
 from ..core.extras import requires_extra
-from ..storage.files.tensors import check_finite, read_safetensors
+from ..storage.files.limits import read_bytes
 from ..storage.files.writing import refuse_to_replace, replacing
 
 _MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
@@ -52,8 +52,7 @@ class Saveable:
             InputError: The file cannot be read, or holds the state of another model or configuration.
         """
         path = Path(path).expanduser()
-        state = read_safetensors(path)
-        check_finite(path, state)
+        state = _read_state(path)
         try:
             model = self.load_state(state)
         except _MISFITS as error:
@@ -81,6 +80,29 @@ class Saveable:
                     f"{where}: does not hold the state of this {type(self).__name__}: {name} is {stored}, "
                     f"and {needed} is expected"
                 )
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file of safetensors, on the CPU; InputError if it is none or has NaN or infinity."""
+    with requires_extra("loading a model"):
+        from safetensors.torch import load
+    try:
+        state = load(read_bytes(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise errors of any kind
+        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
+    check_finite(path, state)
+    return state
+
+
+def check_finite(where: object, tensors: Mapping[str, Tensor]) -> None:
+    """Raise InputError if a tensor holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.double().isfinite().all():
+            raise InputError(f"{where}: {name} is not finite (NaN or infinity)")
 
 
 def _describe_tensor(tensor: Tensor | None) -> str:

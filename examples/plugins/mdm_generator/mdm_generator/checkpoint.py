@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.models.saving import check_finite
 from selfcorrect.storage.files.limits import check_unpacked, open_file
-from selfcorrect.storage.files.tensors import check_finite
 from selfcorrect.storage.files.writing import replacing, write_atomically
 
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
