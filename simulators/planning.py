@@ -17,7 +17,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.kinematics import pose_joints
-from selfcorrect.motion.geometry.rotations import quaternions
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -78,7 +78,8 @@ class Planner:
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
             shift_m = _limit_shifts(shift_m, settings)
-            motions = self._shift_root(motions, plan.needs.positions_m, plan.needs.orientations, shift_m)
+            shifted = self._shift_root(motions, plan.needs.positions_m, plan.needs.orientations, shift_m)
+            motions = self._turn_root(shifted, plan) if settings.turn_rad_s else shifted
         stance_planner = self._for_stances()
         for _ in range(settings.stance_rounds):
             plan, shift_m = stance_planner._compute_shift(motions, settings.stance_inset)
@@ -135,6 +136,22 @@ class Planner:
         upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
         rotations = solve_leg_ik(self.body.tree, positions_m, orientations, shift_m, ankles_m, upright)
         return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
+
+    def _turn_root(self, motions: MotionBatch, plan: ContactPlan) -> MotionBatch:
+        """Turn bodies about their centres of mass by what explains more of a plan's moments; feet stay as they are."""
+        needs = plan.needs
+        settings = self.settings.filter
+        turns_rad = solve_turns(plan.rest[..., 3:], needs.inertia_kgm2, motions.fps, settings)
+        turns = quaternions(turns_rad)[:, :, None]
+        positions_m, orientations = pose_joints(motions)
+        centre_m = needs.centre_m[:, :, None] + (motions.root_m - needs.positions_m[:, :, 0])[:, :, None]
+        turned_m = centre_m + rotate(turns, positions_m - centre_m)
+        ankles_m = positions_m[:, :, Legs.from_skeleton(self.body.tree).ankles]
+        back = np.broadcast_to(invert(turns), (*ankles_m.shape[:-1], 4))
+        rotations = solve_leg_ik(
+            self.body.tree, turned_m, compose(turns, orientations), np.zeros_like(motions.root_m), ankles_m, back
+        )
+        return replace(motions, root_m=turned_m[:, :, 0], rotations=rotations)
 
     def place_feet(self, motions: MotionBatch) -> MotionBatch:
         """Move feet so that they touch the ground where they are to carry."""
@@ -206,6 +223,33 @@ def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
     largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
+
+
+def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, settings: FilterSettings) -> np.ndarray:
+    """Return the turns θ of bodies that minimise ‖θ̈ + I⁻¹ r_τ‖² + ω⁴ ‖θ‖², bounded.
+
+    Args:
+        moment_nm: (N, T, 3) unexplained moments r_τ.
+        inertia_kgm2: (N, T, 3, 3) inertia I.
+        settings: Rate ω (`turn_rad_s`) and the bound.
+
+    Returns:
+        (N, T, 3) rotation vectors, world.
+    """
+    wanted_rad_s2 = -np.linalg.solve(inertia_kgm2, moment_nm[..., None])[..., 0]
+    wanted = np.moveaxis(wanted_rad_s2, 1, 0)
+    frames = len(wanted)
+    bands = fps**4 * second_difference_bands(frames)
+    bands[2] += settings.turn_rad_s**4
+    right_side = np.zeros_like(wanted)
+    right_side[:-2] += fps**2 * wanted[1:-1]
+    right_side[1:-1] -= 2 * fps**2 * wanted[1:-1]
+    right_side[2:] += fps**2 * wanted[1:-1]
+    turns_rad = solve_banded(bands, right_side.reshape(frames, -1)).reshape(wanted.shape)
+    turns_rad = np.moveaxis(turns_rad, 0, 1)
+    largest_rad = np.linalg.norm(turns_rad, axis=-1).max(1)
+    scales = np.minimum(1.0, settings.turn_limit_rad / np.maximum(largest_rad, 1e-9))
+    return turns_rad * scales[:, None, None]
 
 
 def solve_centre_shift(

@@ -43,8 +43,9 @@ STATE_BYTES = 2 * 2**20
 STATE_BYTES_PER_SUPPORT = 2**13
 """Memory for the contacts of each support."""
 
-_EDGES = 4
-"""Number of edges of a friction pyramid."""
+_ROWS_OF_NORMAL_FORCE = {"pyramidal": 4, "elliptic": 1}
+"""Number of rows of a contact among the constraints that add up to its normal force: all edges of a pyramid, the first
+row of an elliptic cone."""
 
 BODIES_PER_THREAD = 16
 """Fewest bodies per thread; stepping fewer takes less time than starting another thread."""
@@ -279,6 +280,7 @@ class MuJoCoWorld:
 
     def loads_n(self) -> np.ndarray:
         """Return the vertical forces of the surroundings on each link."""
+        row_count = _ROWS_OF_NORMAL_FORCE[self.settings.mujoco.cone]
         for body in self._running:
             build = self._builds[body]
             data = self._data[body]
@@ -291,8 +293,7 @@ class MuJoCoWorld:
                 contacts.efc_address.tolist(), contacts.frame[:, 2].tolist(), contacts.geom.tolist(), strict=True
             )
             for first, upwards, (lower_geometry, upper_geometry) in rows:
-                # The forces along the edges of the friction pyramid add up to the normal force.
-                load_n = sum(forces_n[first : first + _EDGES]) * upwards
+                load_n = sum(forces_n[first : first + row_count]) * upwards
                 carried_n[build.geometry_bodies[upper_geometry]] += load_n
                 pressed_n[build.geometry_bodies[lower_geometry]] += load_n
             self._loads_n[body] = np.subtract(carried_n, pressed_n)[self._addresses.bodies]
@@ -310,7 +311,8 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
         f'<size memory="{STATE_BYTES + STATE_BYTES_PER_SUPPORT * supports}"/>'
         f'<option timestep="{float(step_s)!r}" gravity="{_format_numbers(to_simulator(np.array(body.gravity_m_s2)))}" '
-        f'integrator="Euler" cone="pyramidal" jacobian="dense" '
+        f'integrator="Euler" jacobian="dense" '
+        f'cone="{settings.mujoco.cone}" impratio="{settings.mujoco.friction_hardness}" '
         f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'
         f'<default><geom friction="{settings.friction} 0.005 0.0001" solref="{settings.mujoco.contact_time_s} 1" '
         f'solimp="0.9 0.99 0.001" '

@@ -65,7 +65,7 @@ class FilterSettings(Positive):
     Bodies without residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
     """
 
-    MAY_BE_ZERO: ClassVar = ("stance_rounds",)
+    MAY_BE_ZERO: ClassVar = ("stance_rounds", "turn_rad_s")
 
     rounds: int = 2
     """Number of shifts; contacts are planned again after each."""
@@ -87,6 +87,10 @@ class FilterSettings(Positive):
     """Standard deviation of the Gaussian that smooths each slow shift."""
     stance_inset: float = 0.2
     """Inset of forces from a sole's corners in slow shifts, as a share of the way to its middle, for balance."""
+    turn_rad_s: float = 0.0
+    """Rate of movements above which the body is turned so that contacts explain more of its moments; 0 for no turns."""
+    turn_limit_rad: float = 0.1
+    """Largest turn of the body in a round."""
     lift_s: float = 0.1
     """Time over which a body is lifted out of the floor."""
 
@@ -160,7 +164,7 @@ PLAN = PlanSettings()
 
 
 RESIDUAL_FREE_PLAN = PlanSettings(
-    filter=FilterSettings(stance_rounds=2),
+    filter=FilterSettings(rounds=4, stance_rounds=3, turn_rad_s=4.0),
     placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5, clearance_m=0.02),
     has_cushions=True,
 )

@@ -53,6 +53,10 @@ class MuJoCoSettings(Positive):
     """Time in which the solver removes a penetration."""
     stiffening: float = 2.5
     """Factor on the table of the joints' stiffnesses."""
+    cone: Literal["pyramidal", "elliptic"] = "pyramidal"
+    """Shape of friction cones. Elliptic cones take a quarter longer."""
+    friction_hardness: float = 1.0
+    """Hardness of friction against the hardness of contact. Feet creep under load if it is small."""
 
 
 @dataclass(frozen=True)
@@ -173,19 +177,20 @@ class ResidualFreeSettings(Positive):
     """Largest displacement of a foot along the floor."""
     lift_limit_m: float = 0.08
     """Largest lift of a swinging foot."""
-    contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=10, moment_weight=2.0))
+    contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
     """Solver of the floor's forces."""
     control_hz: float = 60.0
     """Number of commands per second, for each of which the floor's forces are solved."""
-    particle_counts: tuple[int, ...] = (8, 64, 256)
-    """Numbers of particles that are simulated in a window, in order, until a particle does well."""
-    good_cost_m: tuple[float, float] = (0.2, 0.4)
-    """Cost below which a particle does well: among the first particles, and among more."""
+    particle_counts: tuple[int, ...] = (8, 32, 64)
+    """Numbers of particles that are simulated in a window: the first always, the second if none of them does well, and
+    all after a fall."""
+    good_cost_m: float = 0.2
+    """Cost below which a particle does well."""
     prune_cost_m: float = 1.0
     """Cost above which a particle is lost."""
-    backtrack_windows: tuple[int, ...] = (3, 5, 3, 5, 10)
+    backtrack_windows: tuple[int, ...] = (3, 5, 10)
     """Numbers of windows by which the search goes back, each time that all particles fall in a window."""
-    beam_width: int = 64
+    beam_width: int = 32
     """Most particles that continue from a window to the next: the best after a window may fall in the next."""
     window_s: float = 0.3
     """Duration of a window."""
@@ -306,7 +311,11 @@ class TrackerSettings:
         """
         return cls(
             body=BodySettings(mass_kg=mass_kg),
-            engine=EngineSettings(name=engine, friction=0.8, mujoco=MuJoCoSettings(stiffening=1.0)),
+            engine=EngineSettings(
+                name=engine,
+                friction=0.8,
+                mujoco=MuJoCoSettings(stiffening=1.0, cone="elliptic", friction_hardness=10.0),
+            ),
             plan=RESIDUAL_FREE_PLAN,
             residual_free=WITHOUT_RESIDUAL if fallback == "none" else BEFORE_FALLBACK,
         )

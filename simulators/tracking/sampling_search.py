@@ -34,7 +34,6 @@ from .tracker import BodyTrajectories
 from .whole_body_control import (
     CONTACT_HEIGHT_M,
     BodyStates,
-    ControllerState,
     PerBody,
     Perturbations,
     TrackingError,
@@ -88,7 +87,8 @@ class Particles(PerBody):
     """(N, J, 4) of the joints."""
     velocities_rad_s: np.ndarray
     """(N, J, 3) of the joints."""
-    controller: ControllerState
+    leg_errors_m: np.ndarray
+    """(N, 2, 3) low-passed errors of the legs."""
     perturbations: Perturbations
 
     @classmethod
@@ -107,7 +107,7 @@ class Particles(PerBody):
             root=trajectory.controls.goal(0),
             rotations=first,
             velocities_rad_s=rotation_vectors(compose(invert(first), second)) / step_s,
-            controller=ControllerState.initial(trajectory.body),
+            leg_errors_m=np.zeros((1, 2, 3)),
             perturbations=perturbations,
         )
 
@@ -199,8 +199,8 @@ class _BeamSearch:
         length = max(1, round(self._search.window_s * fps))
         last = planned.frames - 1
         self._windows = [range(first, min(first + length, last)) for first in range(0, last, length)]
-        self._min_stages = np.zeros(len(self._windows), dtype=int)
-        """Entries of `particle_counts` after the first that are simulated in each window at least."""
+        self._needs_more = np.zeros(len(self._windows), dtype=bool)
+        """Windows in which all of `particle_counts` are simulated."""
         self._bounds = np.zeros(len(self._windows))
         """On the residual wrench in each window, as shares of the drive's bounds."""
         self._searched = 0
@@ -250,7 +250,7 @@ class _BeamSearch:
         bound = self._bounds[window]
         if attempts < len(search.backtrack_windows) and not (bound or self._is_at_limit):
             restart = max(0, window - search.backtrack_windows[attempts])
-            self._min_stages[restart : window + 1] = min(attempts + 1, len(search.particle_counts) - 1)
+            self._needs_more[restart : window + 1] = True
             return restart
         if not search.fallback:
             return None
@@ -258,7 +258,7 @@ class _BeamSearch:
         if restart_with_residual is None:
             return None
         larger_bounds = [share for share in search.fallback if share > bound] or [bound]
-        self._min_stages[restart_with_residual : window + 1] = min(1, len(search.particle_counts) - 1)
+        self._needs_more[restart_with_residual : window + 1] = True
         self._bounds[restart_with_residual:] = larger_bounds[-1 if self._is_at_limit else 0]
         return restart_with_residual
 
@@ -284,12 +284,10 @@ class _BeamSearch:
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
         """Return the particles that got no residual force in a window, and are near the motion after it."""
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
-        return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m[0]))
+        return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
     def _expand(self, parents: Particles, window: int) -> Beam:
-        """Simulate children of some parents in a window, and return the best; more are tried until a child does
-        well.
-        """
+        """Simulate children of parents in a window, and return the best; more are tried unless a child does well."""
         search = self._search
         first_count = search.particle_counts[0]
         count = len(parents)
@@ -299,10 +297,9 @@ class _BeamSearch:
         origins = np.concatenate([np.arange(unperturbed), drawn])
         beam = self._rollout(parents, origins, np.arange(first_count) >= unperturbed, window)
         best = beam.select_best(search.beam_width)
-        for stage, more in enumerate(search.particle_counts[1:]):
-            is_good = len(best.costs) and best.costs[0] < search.good_cost_m[min(stage, 1)]
-            if stage >= self._min_stages[window] and is_good:
-                break
+        does_well = len(best.costs) and best.costs[0] < search.good_cost_m
+        more_counts = search.particle_counts[1:2] if not does_well else ()
+        for more in search.particle_counts[1:] if self._needs_more[window] else more_counts:
             origins = self._generator.integers(0, count, more)
             beam = self._rollout(parents, origins, np.ones(more, dtype=bool), window)
             best = Beam.concatenate([best, beam]).select_best(search.beam_width)
@@ -358,7 +355,7 @@ class _BeamSearch:
         self._world.reset(particles.root, particles.rotations, particles.velocities_rad_s)
 
     def _simulate(self, frames: range, particles: Particles, bounds: np.ndarray) -> PoseHistory:
-        """Return the poses of particles from each of some frames to the next; updates the state of their controllers.
+        """Return the poses of particles from each of some frames to the next; updates the errors of their legs.
 
         `bounds` (N,) bound their residual wrenches.
         """
@@ -382,7 +379,7 @@ class _BeamSearch:
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
-            steps, nearest_frame, bodies, particles.controller, particles.perturbations, bounds
+            steps, nearest_frame, bodies, particles.leg_errors_m, particles.perturbations, bounds
         )
         force_n = command.wrench[:, :3]
         torque_nm = command.wrench[:, 3:] + cross(bodies.centre_m - bodies.root.position_m, force_n)

@@ -27,7 +27,7 @@ from ..body.frames import (
 )
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs
-from ..contacts.contact_plan import continue_contact_forces
+from ..contacts.contact_plan import solve_contact_forces
 from ..engines.world import RootState, World
 from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
@@ -145,21 +145,6 @@ def _concatenate_values(values: Sequence[Any], axis: int) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class ControllerState(PerBody):
-    """Memory of the control of N bodies, from command to command."""
-
-    leg_errors_m: np.ndarray
-    """(N, 2, 3) low-passed errors of their legs."""
-    solver_iterate: np.ndarray
-    """(N, 2, 3, C) of the solver that finds the forces on the C corners of their soles."""
-
-    @classmethod
-    def initial(cls, body: Humanoid) -> Self:
-        """Return the state of a body at its start."""
-        return cls(np.zeros((1, 2, 3)), np.zeros((1, 2, 3, len(body.soles))))
-
-
-@dataclass(frozen=True, eq=False)
 class Perturbations(PerBody):
     """Random deviations of the control of N bodies."""
 
@@ -250,7 +235,7 @@ class WholeBodyController:
         steps: range,
         frame: int,
         bodies: BodyStates,
-        memory: ControllerState,
+        leg_errors_m: np.ndarray,
         perturbations: Perturbations,
         bounds: np.ndarray,
     ) -> Actuation:
@@ -259,7 +244,7 @@ class WholeBodyController:
         Args:
             steps: Simulation steps for which the control is held.
             frame: Frame nearest to the first of them.
-            memory: Memory of earlier commands, which is updated.
+            leg_errors_m: (N, 2, 3) low-passed errors of the legs, which are updated.
             perturbations: Random deviations of each body.
             bounds: (N,) on the residual wrench, as shares of those of the drive.
 
@@ -269,16 +254,14 @@ class WholeBodyController:
         step = steps[0]
         error = TrackingError.at_step(self._trajectory, step, bodies)
         wanted_wrench = self.compute_wanted_wrench(step, error, perturbations)
-        forces_n, corners_m = self.solve_floor_forces_n(
-            step, bodies, wanted_wrench, memory.solver_iterate, perturbations.contact_height_m
-        )
+        forces_n, corners_m = self.solve_floor_forces_n(step, bodies, wanted_wrench, perturbations.contact_height_m)
         leg_torques_nm = self.compute_leg_torques_nm(bodies, forces_n, corners_m)
         torques_nm = self._trajectory.torques_nm[step] + leg_torques_nm
         torques_nm = np.clip(torques_nm, -self._torque_limits_nm, self._torque_limits_nm)
         drive_nm = self._trajectory.drive_nm[steps.start : steps.stop, None]
         arms_m = corners_m - bodies.centre_m[:, None]
         return Actuation(
-            targets=self._joint_targets(steps, frame, bodies, error, memory.leg_errors_m, perturbations),
+            targets=self._joint_targets(steps, frame, bodies, error, leg_errors_m, perturbations),
             torques_nm=torques_nm + drive_nm,
             wrench=self._residual_wrench(wanted_wrench, forces_n, arms_m, bounds),
         )
@@ -325,13 +308,12 @@ class WholeBodyController:
         return self._trajectory.wrench[step] + np.concatenate([force_n, moment_nm], axis=-1)
 
     def solve_floor_forces_n(
-        self, step: int, bodies: BodyStates, wrench: np.ndarray, iterate: np.ndarray, contact_height_m: np.ndarray
+        self, step: int, bodies: BodyStates, wrench: np.ndarray, contact_height_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Find the forces on the corners of the soles that come closest to a wrench.
 
         Args:
             wrench: (N, 6) wanted force and moment.
-            iterate: (N, 2, 3, C) of the solver in the last command, which is updated.
             contact_height_m: (N,) height below which corners touch.
 
         Returns:
@@ -344,9 +326,10 @@ class WholeBodyController:
         touches = np.clip(1.5 * (1 - heights_m / contact_height_m[:, None]), 0.0, 1.0)
         activation = touches * np.maximum(loaded, UNPLANNED_CONTACT_WEIGHT)[self._foot_of_corner]
         arms_m = from_simulator(corners_m - bodies.centre_m[:, None])
-        forces_n = continue_contact_forces(
-            wrenches_from_simulator(wrench), arms_m, activation, self._friction, self._settings.contacts, iterate
-        )
+        wrenches = wrenches_from_simulator(wrench)
+        forces_n = solve_contact_forces(
+            wrenches[None], arms_m[None], activation[None], self._friction, self._settings.contacts
+        )[0]
         return to_simulator(forces_n), corners_m
 
     def compute_leg_torques_nm(self, bodies: BodyStates, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from selfcorrect.simulators.planning import (
     plan_motions,
     solve_centre_shift,
     solve_foot_moves,
+    solve_turns,
 )
 from selfcorrect.simulators.settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings
 from selfcorrect.simulators.settings.tracker import TrackerSettings
@@ -265,3 +266,38 @@ def test_a_cushion_fills_the_gap_between_seat_and_thighs(stand, gap_m, is_filled
     assert [cushion.part for cushion in cushions] == (["left thigh", "right thigh"] if is_filled else [])
     for cushion in cushions:
         assert cushion.top_m[1] == pytest.approx(thigh_m, abs=0.02)
+
+
+def test_turns_solve_their_least_squares_problem():
+    generator = np.random.default_rng(0)
+    fps = 30.0
+    moment_nm = generator.normal(0, 1, (1, 9, 3))
+    inertia_kgm2 = np.array([8.0, 2.0, 8.0]) * np.eye(3) + np.zeros((1, 9, 3, 3))
+    second = fps**2 * np.diff(np.eye(9), 2, axis=0)
+    rate = RESIDUAL_FREE_PLAN.filter.turn_rad_s
+    wanted = np.concatenate([-moment_nm[0, 1:-1] / [8.0, 2.0, 8.0], np.zeros((9, 3))])
+    expected_rad = np.linalg.lstsq(np.concatenate([second, rate**2 * np.eye(9)]), wanted, rcond=None)[0]
+    turns_rad = solve_turns(moment_nm, inertia_kgm2, fps, RESIDUAL_FREE_PLAN.filter)
+    assert np.allclose(turns_rad[0], expected_rad, atol=1e-9)
+    bounded = solve_turns(1e4 * moment_nm, inertia_kgm2, fps, RESIDUAL_FREE_PLAN.filter)
+    assert np.linalg.norm(bounded, axis=-1).max() == pytest.approx(RESIDUAL_FREE_PLAN.filter.turn_limit_rad)
+
+
+@pytest.mark.parametrize("label", ["jump", "run"])
+def test_bodies_that_turn_keep_more_of_their_angular_momentum_in_flight(clips, label):
+    body, links = clean_motion(clips[label])
+    missing_nm = []
+    for rate_rad_s in (0.0, RESIDUAL_FREE_PLAN.filter.turn_rad_s):
+        filter_settings = replace(RESIDUAL_FREE_PLAN.filter, turn_rad_s=rate_rad_s)
+        planner = Planner(body, FRICTION, settings=replace(RESIDUAL_FREE_PLAN, filter=filter_settings))
+        planned = planner.filter_dynamics(links)
+        missing_nm.append(np.abs(plan_contacts(body, planned, FRICTION).rest[..., 3:]).mean())
+        assert soles_m(body, planned) == pytest.approx(soles_m(body, links), abs=0.05)
+    assert missing_nm[1] < 0.7 * missing_nm[0]
+
+
+def soles_m(body, motions: MotionBatch) -> np.ndarray:
+    points_m = body.contact_points.lowest_points(
+        *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations)
+    )
+    return points_m[0, :, : len(body.soles)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import current_thread
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from simulated_bodies import no_torques, rest_pose, state, step_one
+from simulated_bodies import no_torques, rest_points_m, rest_pose, state, step_one
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
@@ -194,3 +195,28 @@ def test_no_body_takes_the_sparse_path_of_the_solver(adult):
     both = [text.replace("</worldbody>", f"{large}</worldbody>") for text in (xml, xml.replace('jacobian="dense"', ""))]
     sparse = [mujoco_world.mujoco.mj_isSparse(mujoco_world.mujoco.MjModel.from_xml_string(text)) for text in both]
     assert sparse == [0, 1]
+
+
+def test_hard_friction_halves_the_creep_of_loaded_soles_and_loads_are_the_weight(adult):
+    """A standing body is pushed by a twentieth of what friction holds, at the height of its soles."""
+    body = build_humanoid(adult).with_minimum_inertia(0.06)
+    firm = TrackerSettings.without_residual().engine
+    soft = replace(firm, mujoco=replace(firm.mujoco, cone="pyramidal", friction_hardness=1.0))
+    height_m = -rest_points_m(body)[:, 1].min() + body.centre_m[0, 1]
+    ankles = [body.tree.joint(f"{side}_ankle") for side in ("left", "right")]
+    creeps_m = []
+    for settings in (firm, soft):
+        world = ENGINES.load("mujoco")(settings)
+        world.build([body], 1 / 120, [()])
+        world.reset(state((0.0, 0.0, height_m)), rest_pose(body), no_torques(body))
+        push_n = 0.05 * settings.friction * body.weight_n
+        places_m = []
+        loads_n = []
+        for step in range(60):
+            push = push_n if step >= 12 else 0.0
+            step_one(world, rest_pose(body), no_torques(body), (push, 0.0, 0.0), (0.0, -height_m * push, 0.0))
+            places_m.append(world.positions_m(ankles)[0, :, 0].mean())
+            loads_n.append(world.loads_n().sum())
+        creeps_m.append(places_m[-1] - places_m[11])
+        assert np.mean(loads_n[12:]) == pytest.approx(body.weight_n, rel=0.02)
+    assert 0.0 < creeps_m[0] < 0.6 * creeps_m[1]

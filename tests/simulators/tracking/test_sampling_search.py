@@ -107,9 +107,8 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
     balance = WholeBodyController(trajectory, 1 / 120, ALONE)
     bodies = BodyStates.from_world(world, trajectory.body)
     wrench = balance.compute_wanted_wrench(step, TrackingError.at_step(trajectory, step, bodies), copies.perturbations)
-    fresh = np.zeros_like(copies.controller.solver_iterate)
     heights_m = copies.perturbations.contact_height_m
-    forces_n, _ = balance.solve_floor_forces_n(step, bodies, wrench, fresh, heights_m)
+    forces_n, _ = balance.solve_floor_forces_n(step, bodies, wrench, heights_m)
     return wrench[0], forces_n[0].sum(axis=0)
 
 
