@@ -31,10 +31,6 @@ LETTING_GO_S = 0.2
 """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
 HARD_DRAG_LIMIT_M = 0.15
 """Furthest that a hard lock drags a foot: that of samples of a model."""
-SPED_UP_M_S = (0.002, 0.008)
-"""Ankles that stand may get faster by the first; those that would by the second keep their velocity."""
-ROUNDS = 2
-"""Number of rounds in which ankles that a lock speeds up are looked for."""
 FIRMNESS = 3000.0
 """Weight of keeping still feet still, against that of the other targets."""
 FADING_S = 0.1
@@ -204,24 +200,6 @@ def stationarity(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, fl
     return smoothstep((fast - speeds) / (fast - slow)) * stands_at_both_ends
 
 
-def detect_speed_up(ankles_m: np.ndarray, moves_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return how surely displacements make standing ankles faster.
-
-    Args:
-        ankles_m: (N, T, 2, 3) ankles.
-        moves_m: (N, T, 2, 3) displacements of the ankles.
-        stands: (N, T, 2) stances.
-
-    Returns:
-        (N, T − 1, 2) in [0, 1].
-    """
-    before_m_s = norms(np.diff(ankles_m, axis=1)) * fps
-    after_m_s = norms(np.diff(ankles_m + moves_m, axis=1)) * fps
-    low, high = SPED_UP_M_S
-    is_faster = smoothstep((after_m_s - before_m_s - low) / (high - low))
-    return is_faster * stationarity(before_m_s, stands, limits.STANDING_ANKLE_M_S)
-
-
 def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float) -> np.ndarray:
     """Return changes of feet that are constant while the feet are still, so that still feet stay still.
 
@@ -273,30 +251,6 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
             distance_m = float(norms(stance_m - stance_m[0]).max())
             furthest_m[motion] = max(furthest_m[motion], distance_m)
     return furthest_m
-
-
-def confine_to_one_place(points_m: np.ndarray, locked: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return how surely points are in one place wherever they are locked in a stance.
-
-    Feet that glide from one place to another are locked in neither.
-
-    Args:
-        points_m: (N, T, 2, 3) points of the feet.
-        locked: (N, T, 2) in [0, 1] how surely they are locked.
-        stands: (N, T, 2) stances.
-
-    Returns:
-        (N, T, 2) in [0, 1].
-    """
-    near_m, far_m = limits.ONE_PLACE_M
-    numbers = label_stances(stands)
-    certainty = np.zeros(stands.shape)
-    for number in find_distinct(numbers[locked > 0]):
-        is_in_stance = numbers == number
-        extent_m = np.ptp(points_m[is_in_stance & (locked > 0)], axis=0)
-        apart_m = norms(extent_m[[0, 2]])
-        certainty[is_in_stance] = smoothstep((far_m - apart_m) / (far_m - near_m))
-    return certainty
 
 
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
@@ -414,8 +368,6 @@ def lock_feet_softly(
     heights_m: np.ndarray,
     velocity_m_s: np.ndarray,
     stands: np.ndarray,
-    locked: np.ndarray,
-    off_m: np.ndarray,
     fps: float,
 ) -> np.ndarray:
     """Return displacements that keep standing feet still on the ground and swinging feet above it, however far.
@@ -424,8 +376,6 @@ def lock_feet_softly(
         heights_m: (N, T, 2) of each foot's lowest corner.
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
         stands: (N, T, 2) stances.
-        locked: (N, T, 2) in [0, 1] how surely a foot is to return to where it was.
-        off_m: (N, T, 2, 2) horizontal distance of the foot from there.
 
     Returns:
         (N, T, 2, 3) in m.
@@ -435,42 +385,30 @@ def lock_feet_softly(
     for motion, foot in np.ndindex(stands.shape[0], 2):
         index = (motion, slice(None), foot)
         if stands[index].any():
-            horizontal_m = _solve_horizontal_lock(
-                velocity_m_s[index] / fps, firmness[index], locked[index], off_m[index], fps
-            )
+            horizontal_m = _solve_horizontal_lock(velocity_m_s[index] / fps, firmness[index], fps)
             moves_m[(*index, [0, 2])] = horizontal_m.T
         moves_m[(*index, 1)] = _solve_vertical_lock(heights_m[index], firmness[index], stands[index], fps)
     return moves_m
 
 
-def _solve_horizontal_lock(
-    steps_m: np.ndarray,
-    firmness: np.ndarray,
-    locked: np.ndarray,
-    off_m: np.ndarray,
-    fps: float,
-) -> np.ndarray:
+def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float) -> np.ndarray:
     """Return displacements (T, 2) that cancel the steps of a foot that stands firmly.
 
-    They minimise Σ w (1 − l) |step + D m|² + l |off + m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², times in
-    frames.
+    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², times in frames.
 
     Args:
         steps_m: (T − 1, 2) steps of the foot.
         firmness: (T,) w, how firmly the foot stands.
-        locked: (T,) l, how surely the foot is locked.
-        off_m: (T, 2) distance of a locked foot from its place.
     """
     onset = ONSET_S * fps
     return_frames = RETURN_S * fps
-    is_unlocked = 1 - np.minimum(locked[1:], locked[:-1])
-    step_weights = np.minimum(firmness[1:], firmness[:-1]) * is_unlocked
+    step_weights = np.minimum(firmness[1:], firmness[:-1])
     bands = onset**2 * second_difference_bands(len(firmness))
-    bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / return_frames**2) ** 2 + locked
+    bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / return_frames**2) ** 2
     bands[2, 1:] += step_weights
     bands[2, :-1] += step_weights
     bands[1, 1:] -= step_weights
-    right_side = -locked[:, None] * off_m
+    right_side = np.zeros((len(firmness), 2))
     right_side[1:] -= step_weights[:, None] * steps_m
     right_side[:-1] += step_weights[:, None] * steps_m
     return solve_banded(bands, right_side)

@@ -75,6 +75,8 @@ _TOE_BENDS = 3
 """Number of rounds in which toes are bent: a short bend that is spread over time falls short at first."""
 _PLANTINGS = 2
 """Number of rounds of planting; each corrects the distance by which legs missed their targets."""
+_FASTER_M_S = 0.002
+"""Feet that were planted again may stand faster than before by this."""
 _SMALL_M = (0.009, 0.015)
 """Feet are not moved by less than the first distance, and fully by more than the second."""
 
@@ -229,7 +231,7 @@ def _revert_where_faster(motions: MotionBatch, planted: MotionBatch, replanted: 
     for index in range(len(motions)):
         observation = observe(motions[index])
         planted_m_s = observation.standing_speed_m_s(planted[index])
-        is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + foot_lock.SPED_UP_M_S[0])
+        is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + _FASTER_M_S)
     return _select_motions(np.array(is_replanted), replanted, planted)
 
 
@@ -315,16 +317,9 @@ def _compute_foot_targets(
     heights_m = _heights_of_solid_feet_m(planted, turned_feet_m, ground_m)
 
     toes_are_still = _toe_stationarity(posed, stands, limits.UNMOVED_M_S)
-    off_m = np.zeros_like(original_m)
-    locked_steps = _toe_stationarity(posed, stands, limits.LOCKED_M_S)
-    locked = _steps_to_frames(locked_steps)
-    if locked.any():
-        locked *= foot_lock.confine_to_one_place(posed.positions_m[:, :, toes], locked, stands)
-        turned_toes_m = _toe_positions_m(planted, ankles_m, remaining_turns)
-        off_m = turned_toes_m - posed.positions_m[:, :, toes]
 
     so_far_m = ankles_m - original_m
-    lock_m = lock_feet_softly(heights_m, velocity_m_s, stands, locked, off_m[..., [0, 2]], fps)
+    lock_m = lock_feet_softly(heights_m, velocity_m_s, stands, fps)
     moves_m = foot_lock.limit_drag(so_far_m + lock_m) - so_far_m
     large_share = foot_lock.deadband(norms(moves_m), _SMALL_M, fps)
     share = np.maximum(share, large_share)
@@ -334,13 +329,6 @@ def _compute_foot_targets(
     speeds_m_s = norms(np.diff(original_m, axis=1)) * fps
     still = foot_lock.stationarity(speeds_m_s, stands, limits.UNMOVED_M_S)
     damped_m = foot_lock.damp_while_still(moves_m, still, fps)
-    lifted_m = damped_m
-    for _ in range(foot_lock.ROUNDS):
-        sped_up = foot_lock.detect_speed_up(original_m, damped_m, stands, fps)
-        still = np.maximum(still, sped_up)
-        damped_m = foot_lock.damp_while_still(moves_m, still, fps)
-    no_deeper_m = np.minimum(lifted_m[..., 1], so_far_m[..., 1] - heights_m)
-    damped_m[..., 1] = np.maximum(damped_m[..., 1], no_deeper_m)
     if toes_are_still.any():
         turned_toes_m = _toe_positions_m(posed, original_m, turns)
         toe_moves_m = turned_toes_m - posed.positions_m[:, :, toes]

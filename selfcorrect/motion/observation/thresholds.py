@@ -134,19 +134,10 @@ HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
 """Angles between which such a sole becomes tilted."""
 UNMOVED_M_S = (0.012, 0.03)
 """Ankles of standing feet are still if slower than the first speed, and move if faster than the second."""
-LOCKED_M_S = (0.002, 0.006)
-"""Toe joints of standing feet that are slower than the first were locked where they are, and stay there; those
-faster than the second were not."""
-STANDING_ANKLE_M_S = (0.1, 0.15)
-"""Ankles of standing feet stand if slower than the first, and roll over if faster than the second."""
 SLOW_SWING_M_S = 0.36
 """Swinging feet are slow up to this speed."""
 FASTER_SWING_M_S = 1.8
 """Swinging feet are fast at this much more than the slow speed."""
-ONE_PLACE_M = (0.01, 0.02)
-"""Places in which a foot is locked in one stance are one if they are nearer than the first, and several if further
-apart than the second: then none is kept."""
-
 REST_LEVEL_M = 0.03
 """Largest change of height of a part of the body that rests."""
 REST_GAP_S = 0.07

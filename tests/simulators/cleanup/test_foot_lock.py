@@ -27,19 +27,6 @@ def test_feet_are_still_that_stand_and_hardly_move():
     np.testing.assert_allclose(foot_lock.stationarity(speeds, stands, (0.006, 0.012))[0, :, 0], (1.0, 1.0, 0.5, 0.0))
 
 
-def test_moves_speed_ankles_up_that_stand_and_only_where_they_make_them_faster():
-    ankles_m = np.zeros((1, 5, 2, 3))
-    moves_m = np.zeros((1, 5, 2, 3))
-    ankles_m[0, :, 0, 0] = 0.002 * np.arange(5)  # 60 mm/s
-    moves_m[0, :, 0, 0] = [0.0, -0.002, -0.004, -0.003, -0.003]  # stops, stops, speeds up, goes as before
-    moves_m[0, 2:, 1, 1] = 0.01  # rises once
-    stands = np.ones((1, 5, 2), dtype=bool)
-    expected = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]
-    np.testing.assert_allclose(foot_lock.detect_speed_up(ankles_m, moves_m, stands, 30.0)[0], expected, atol=1e-9)
-    assert not foot_lock.detect_speed_up(ankles_m, moves_m, ~stands, 30.0).any()
-    assert not foot_lock.detect_speed_up(10 * ankles_m, moves_m, stands, 30.0)[..., 0].any()  # that foot rolls over
-
-
 def test_swings_are_bridged_smoothly():
     stands = np.zeros((1, 32, 2), dtype=bool)
     stands[0, [3, 4, 24, 25], 0] = True
