@@ -34,9 +34,6 @@ _POLL_S = 0.2
 WARN_AFTER_S = 60.0
 """Time in a call after which a message names the corrector."""
 
-_LOWEST_NUMBER = 200
-"""Lowest file number of the connection, out of the way of code that writes to low numbers or passes its files on."""
-
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
 """True if this system can kill a process with all its descendants, which Windows cannot."""
 
@@ -199,14 +196,11 @@ def _open_answer(kind: str, content: list[Any]) -> Any:
 
 def _serve(number: int) -> None:
     """Answer calls until the other end of the connection is closed."""
-    import fcntl
-
-    moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _LOWEST_NUMBER)
-    os.close(number)
-    connection = Connection(moved)
+    os.set_inheritable(number, False)
+    connection = Connection(number)
     memory: Memory = {}
     process = os.getpid()
-    threading.Thread(target=_end_with_the_other, args=(moved,), daemon=True).start()
+    threading.Thread(target=_end_with_the_other, args=(number,), daemon=True).start()
     listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
