@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
-from selfcorrect.motion.checks.floor import HIGH_M, floor_tilt_deg
+from selfcorrect.motion.checks.floor import HIGH_SOLES_M, floor_tilt_deg
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
@@ -301,7 +301,7 @@ def _shows_even_steps(motion: Motion) -> bool:
 
 def _stays_on_floor(motion: Motion) -> bool:
     """Return whether a long motion never leaves the floor: flights hide small errors of height."""
-    return motion.seconds > LONG_S and float(MotionFeatures(motion).clear_m.max()) < HIGH_M
+    return motion.seconds > LONG_S and float(MotionFeatures(motion).clear_m.max()) < HIGH_SOLES_M
 
 
 def _is_long(motion: Motion) -> bool:

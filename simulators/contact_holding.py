@@ -6,7 +6,7 @@ flat and still. The foot is displaced over the ground by
 
     d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
 
-and as far as its sole leaves the ground up or down. Away from a contact the displacement fades within `FADING_S`, or
+and as far as its sole leaves the ground up or down. Away from a contact the displacement fades within `_FADING_S`, or
 until the foot's next contact. Legs follow by inverse kinematics.
 
 `place_feet` does that to a motion before its correction, so that body and plan follow. `hold_contacts` does it again to
@@ -31,10 +31,10 @@ from .body.leg_ik import Legs, solve_leg_ik
 from .cleanup.stance import PosedMotions
 from .foot_contacts import FEET, Contacts, FootContact, StandingFoot, pose_level
 
-FADING_S = 0.3
+_FADING_S = 0.3
 """Time in which a foot that was put elsewhere returns to its path, before and after a contact."""
 
-TOLERANCE_M = 0.01
+HOLDING_TOLERANCE_M = 0.01
 """Contacts are held if feet are nearer than this to where they should be."""
 
 HEIGHT_TOLERANCE_M = 0.1
@@ -77,7 +77,7 @@ def hold_contacts(motion: Motion, contacts: Contacts) -> Motion:
 
     Contacts that it holds within `TOLERANCE_M` are left as they are.
     """
-    displacements_m = _foot_displacements_m(pose_level(motion), contacts, TOLERANCE_M)
+    displacements_m = _foot_displacements_m(pose_level(motion), contacts, HOLDING_TOLERANCE_M)
     legs = replace(Legs.from_skeleton(motion.skeleton), soft=False)
     return _displace_feet(motion, displacements_m, legs)
 
@@ -103,7 +103,7 @@ def find_missed(motion: Motion, contacts: Contacts) -> list[MissedContact]:
     for contact in contacts.contacts:
         distances_m = _distances_m(posed, contact)
         worst = int(distances_m.argmax())
-        if distances_m[worst] > TOLERANCE_M:
+        if distances_m[worst] > HOLDING_TOLERANCE_M:
             missed.append(MissedContact(contact, contact.first_frame + worst, float(distances_m[worst])))
     return sorted(missed, key=lambda missed_contact: -missed_contact.distance_m)
 
@@ -173,10 +173,10 @@ class _FadingStance:
 def _find_stances(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) -> list[_FadingStance]:
     """Return a foot of a posed motion in each of its contacts, which are in the order of time.
 
-    Displacements fade within `FADING_S`, or less if the next contact is nearer, so that none reaches into another.
+    Displacements fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
     """
     frame_count = len(posed.feet_m[0])
-    longest = max(FADING_S * posed.motions.fps, 1.0)
+    longest = max(_FADING_S * posed.motions.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(contacts)]
     fading = [longest, *(min(longest, gap) for gap in gaps), longest]
     heights_m = _lowest_m(posed, foot)

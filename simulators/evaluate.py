@@ -29,7 +29,7 @@ from .settings.plan import SupportMode
 from .settings.tracker import AcceptanceSettings, TrackerSettings
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 
-FAR_M = 0.2
+LARGE_MOVE_M = 0.2
 """Furthest that errors of captures move a joint. Larger moves may undo what was intended, and are reported."""
 
 
@@ -307,7 +307,7 @@ def _unexplained_force_note(residual: Mapping[str, float]) -> tuple[Note, ...]:
 
 def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> tuple[Note, ...]:
     """Return a note on a large move of a joint, with the repair that moved the root by most of the distance."""
-    if furthest_m <= FAR_M:
+    if furthest_m <= LARGE_MOVE_M:
         return ()
     repair, by_m = max(repairs_m.items(), key=lambda item: item[1])
     main_repair = repair if by_m > _MAIN_SHARE * furthest_m else Repair.OTHER

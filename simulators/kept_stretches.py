@@ -35,7 +35,7 @@ LOST_S = 0.4
 """Time before and after the frame in which a simulated body was lost that is kept."""
 LARGEST_SHARE = 0.5
 """Largest share of a motion that is kept; beyond it the motion is rejected."""
-FADING_S = 0.3
+_FADING_S = 0.3
 """Time within a stretch in which a correction fades."""
 SLIDES_MORE_M_S = 0.1
 """Frames are kept in which a standing foot slides faster than before by more."""
@@ -61,11 +61,11 @@ class KeptStretch:
         around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
         first = max(failure.frame - around, 0)
         stop = min((failure.last_frame or failure.frame) + around, len(motion) - 1) + 1
-        room = 2 * round(FADING_S * motion.fps)  # for fading, also where the stretch ends with the motion
+        room = 2 * round(_FADING_S * motion.fps)  # for fading, also where the stretch ends with the motion
         first = min(first, max(len(motion) - room, 0))
         stop = max(stop, min(room, len(motion)))
         shortest = SHORTEST_S * motion.fps
-        fading = max(1, min(round(FADING_S * motion.fps), (stop - first) // 2))
+        fading = max(1, min(round(_FADING_S * motion.fps), (stop - first) // 2))
         starts = []
         stops = []
         if first >= shortest:
@@ -184,7 +184,7 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Not
     observation = observe(given)
     added_m_s = observation.standing.max(-1) * (observation.speeds_of(corrected) - observation.speeds_of(given))
     is_sliding = added_m_s.max(axis=1) > SLIDES_MORE_M_S
-    fading = round(FADING_S * given.fps)
+    fading = round(_FADING_S * given.fps)
     is_kept = maximum_filter1d(is_sliding, 2 * (fading // 2) + 1, mode="nearest")
     if not is_kept.any() or is_kept.mean() > LARGEST_SHARE:
         return None

@@ -66,7 +66,7 @@ FILES = CorrectorPreset(
 )
 """Motions of files, at the strength "balanced"."""
 
-RESIDUAL_FREE = CorrectorPreset(
+RESIDUAL_FREE_PRESET = CorrectorPreset(
     cleanup=CleanupSettings(RESIDUAL_FREE_STEPS),
     drive=None,
     simulate="always",
@@ -98,7 +98,7 @@ def find_preset(strength: str | float) -> CorrectorPreset:
     Raises:
         SettingError: No preset has the name.
     """
-    beyond_dial = {strengths.RESIDUAL_FREE: RESIDUAL_FREE, strengths.SIMULATED: SAMPLES}
+    beyond_dial = {strengths.RESIDUAL_FREE: RESIDUAL_FREE_PRESET, strengths.SIMULATED: SAMPLES}
     if isinstance(strength, str) and strength in beyond_dial:
         return beyond_dial[strength]
     dial = parse_strength(strength)

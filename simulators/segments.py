@@ -32,7 +32,7 @@ MARGIN_S = 1.5
 """Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
 
 
-FADING_S = 0.3
+_FADING_S = 0.3
 """Time in which a motion that leaves or enters a T-pose smoothly passes from its original to its corrected form."""
 
 
@@ -103,7 +103,7 @@ class TPoseEnds:
     def _share_of_correction(self) -> np.ndarray:
         """Return the share (T,) of the corrected motion in each frame of the rest."""
         frames = np.arange(len(self.rest))
-        fading_frames = FADING_S * self.motion.fps
+        fading_frames = _FADING_S * self.motion.fps
         share = np.ones(len(frames))
         if self.fades_in:
             share *= smoothstep(frames / fading_frames)

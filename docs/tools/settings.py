@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from itertools import chain, pairwise
 
-from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE, SAMPLES
+from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE_PRESET, SAMPLES
 
 PIPELINES = {
     "files": FILES.corrector().pipeline,
-    "residual-free": RESIDUAL_FREE.corrector("mujoco").pipeline,
+    "residual-free": RESIDUAL_FREE_PRESET.corrector("mujoco").pipeline,
     "samples": SAMPLES.corrector().pipeline,
 }
 """Pipeline of each preset."""

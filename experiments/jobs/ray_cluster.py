@@ -38,7 +38,7 @@ from .where import Cluster, Where
 
 CONNECT_S = 10.0
 """Longest time in which a head answers."""
-PACE_S = 1.0
+_PACE_S = 1.0
 """Time between two reports of a job's progress, and between two checks that the head answers."""
 HEAD_GONE_S = 30.0
 """Longest time without a head; Ray would wait for 60 s."""
@@ -129,13 +129,13 @@ def _attend(events: Any, show: Show, pending: set[Future[None]], ended: threadin
     last_answer_s = time.monotonic()
     is_over = False
     while not is_over:
-        is_over = ended.wait(PACE_S)
+        is_over = ended.wait(_PACE_S)
         with suppress(ray.exceptions.RayError):  # progress is not seen for a while, the work goes on
-            count = ray.get(events.qsize.remote(), timeout=PACE_S)
-            for event in ray.get(events.get_nowait_batch.remote(count), timeout=PACE_S):
+            count = ray.get(events.qsize.remote(), timeout=_PACE_S)
+            for event in ray.get(events.get_nowait_batch.remote(count), timeout=_PACE_S):
                 show(event)
         try:
-            socket.create_connection((host, int(port)), PACE_S).close()
+            socket.create_connection((host, int(port)), _PACE_S).close()
             last_answer_s = time.monotonic()
         except OSError:
             if time.monotonic() - last_answer_s < HEAD_GONE_S:
@@ -258,7 +258,7 @@ def _run(job: Job, directory: Path, conditions: Conditions, events: Any) -> None
     deadline_s = time.monotonic() + IN_USE_S
     while True:
         try:
-            return job.function(*job.arguments, reporter(events.put_nowait.remote, job.name, PACE_S))
+            return job.function(*job.arguments, reporter(events.put_nowait.remote, job.name, _PACE_S))
         except InUseError:
             if time.monotonic() > deadline_s:
                 raise

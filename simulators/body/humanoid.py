@@ -13,13 +13,12 @@ import numpy as np
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
+from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.views import JointSubset
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Moving
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
-
-GRAVITY_M_S2 = 9.81
 
 BODY_MASS_INDEX_KG_M2 = 23.0
 """Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
@@ -33,7 +32,7 @@ SOLE_RADIUS_M = 0.008
 LEG_BONE_M = (0.05, 1.5)
 """Shortest and longest thigh or shank."""
 
-CARRIED_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
+KINEMATIC_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
 """Parts whose joints follow the motion kinematically. Freezing them costs no fidelity and saves nearly half of the
 solver's rows."""
 
@@ -270,7 +269,7 @@ def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
 def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
     """Return the joints that become links."""
     spine = [part for part in SPINE if skeleton.joint(part) is not None]
-    carried = CARRIED_PARTS | set(spine[1:])
+    carried = KINEMATIC_PARTS | set(spine[1:])
     return np.array([joint for joint, part in enumerate(skeleton.parts) if part not in carried])
 
 

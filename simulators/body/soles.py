@@ -14,7 +14,7 @@ from selfcorrect.motion.observation import thresholds as limits
 
 from .curves import smooth_gaussian, smoothstep
 
-FLAT_S = 0.25, 1.0
+_FLAT_S = 0.25, 1.0
 """Durations of flat stance of both feet together: up to the first the soles stay, from the second on they are fully
 known."""
 
@@ -100,7 +100,7 @@ def fit_soles(
         heights_m: (T, 2, K) corners above the floor.
         flat: (T, 2) whether a foot stands flat.
     """
-    few_s, enough_s = FLAT_S
+    few_s, enough_s = _FLAT_S
     flat_s = flat.sum() / fps
     share = float(smoothstep((flat_s - few_s) / (enough_s - few_s)))
     if share == 0.0:

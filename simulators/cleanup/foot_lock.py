@@ -33,7 +33,7 @@ HARD_DRAG_LIMIT_M = 0.15
 """Furthest that a hard lock drags a foot: that of samples of a model."""
 FIRMNESS = 3000.0
 """Weight of keeping still feet still, against that of the other targets."""
-FADING_S = 0.1
+_FADING_S = 0.1
 """Time within which feet return from there to their other targets."""
 CLEAR_M = 0.006
 """Height above the floor that slow swinging feet keep so as not to drag."""
@@ -217,7 +217,7 @@ def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float) -> np.n
     for motion, foot in np.argwhere(still.any(axis=1)):
         foot_changes = changes[motion, :, foot]
         weights = FIRMNESS * still[motion, :, foot]
-        stiffness = weights + (FADING_S * fps) ** 2
+        stiffness = weights + (_FADING_S * fps) ** 2
         bands = np.zeros((2, len(stiffness) + 1))
         bands[0, 1:] = -stiffness
         bands[1] = 1.0
@@ -300,7 +300,7 @@ HEIGHT_S = 0.04
 """Time constant over which heights of standing feet are followed."""
 TENSION_S = 0.03
 """Time constant over which these heights are kept through swings."""
-TOLERANCE_M = 0.003
+_TOLERANCE_M = 0.003
 """Height by which a standing foot may be off the ground."""
 SOFT_CLEAR_M = 0.008
 """Height above the ground that swinging feet keep."""
@@ -308,7 +308,7 @@ SOFT_ROUNDS = 3
 """Number of rounds in which feet that are still sunk are lifted again."""
 SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
 """The same bounds for turns of feet and toes."""
-AROUND_S = 0.25
+_AROUND_S = 0.25
 """Time before and after a frame in which the largest change decides this."""
 _LEAST_RETURN = 0.2
 """Share of the weight with which swinging feet return to their path that standing feet have too, over seconds."""
@@ -331,10 +331,10 @@ def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.n
         (N, T, 2) in [0, 1].
     """
     small, large = bounds
-    frames = 2 * round(AROUND_S * fps) + 1
+    frames = 2 * round(_AROUND_S * fps) + 1
     largest = maximum_filter1d(sizes, frames, axis=1, mode="nearest")
     share = smoothstep((largest - small) / (large - small))
-    return smooth_gaussian(share, 0.5 * AROUND_S * fps)
+    return smooth_gaussian(share, 0.5 * _AROUND_S * fps)
 
 
 def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:
@@ -439,8 +439,8 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
         firmness: (T,) w, how firmly the foot stands.
         stands: (T,) stances.
     """
-    least_m = np.where(stands, -TOLERANCE_M, SOFT_CLEAR_M)
-    off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - TOLERANCE_M, 0.0)
+    least_m = np.where(stands, -_TOLERANCE_M, SOFT_CLEAR_M)
+    off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - _TOLERANCE_M, 0.0)
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
     weights = np.maximum(firmness / (1 + (lifts_m_s / limits.LIFTING_M_S) ** 2), _LEAST_WEIGHT)

@@ -23,7 +23,7 @@ from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
-from selfcorrect.motion.skeleton import Skeleton, strip_side
+from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 
 from ..body.curves import FRAME_S, blur, smooth_gaussian
 from ..body.leg_ik import MAXIMUM_REACH, Legs, shortest_turn, solve_leg_ik
@@ -526,9 +526,6 @@ TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoul
 
 
 BONES = (("hip", "knee"), ("shoulder", "elbow"), ("elbow", "wrist"))
-
-
-SIDES = ("left", "right")
 
 
 SUNKEN_M = 0.004

@@ -38,7 +38,7 @@ from .cleaning import CleanupState
 from .planting import PlantFeet
 from .stance import has_boxes
 
-ROUNDS = (
+_ROUNDS = (
     ("left foot", "right foot"),
     ("left grip", "right grip"),
     ("seat",),
@@ -199,7 +199,7 @@ def _find_rests_by_round(
 ) -> list[list[Rest]]:
     """Return the rests of the parts of each round; joints at (T, J, 3), contact points at (T, C, 3)."""
     rests_by_round = []
-    for parts in ROUNDS[int(skip_feet) :]:
+    for parts in _ROUNDS[int(skip_feet) :]:
         rests = []
         for part in parts:
             rests += _find_rests(body, part, motion, positions_m, points_m, settings)

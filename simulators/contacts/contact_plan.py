@@ -23,7 +23,7 @@ from ..body.soles import horizontal_speeds, speed_factors
 from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
 
-Bounds = tuple[float | np.ndarray, float | np.ndarray]
+FrameBounds = tuple[float | np.ndarray, float | np.ndarray]
 
 _OVER_RELAXATION = 1.6
 """Over-relaxation factor of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
@@ -131,7 +131,7 @@ def missing_support_share(
 def contact_activation(
     points_m: np.ndarray,
     fps: float,
-    speeds_m_s: Bounds,
+    speeds_m_s: FrameBounds,
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
@@ -155,7 +155,7 @@ def contact_activation(
     return (is_low * is_slow) ** 2
 
 
-def _share_below(values: np.ndarray, bounds: Bounds) -> np.ndarray:
+def _share_below(values: np.ndarray, bounds: FrameBounds) -> np.ndarray:
     """Return 1 below the lower bound, 0 above the upper, and linear values between."""
     low, high = bounds
     return np.clip((high - values) / (high - low), 0.0, 1.0)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from selfcorrect.core.checks import check_number, describe_value
 from selfcorrect.core.errors import SettingError
 
-LARGEST = 1e6
+_LARGEST = 1e6
 """Largest number in a scene, in any unit."""
-STEEPEST_DEG = 30.0
+_STEEPEST_DEG = 30.0
 """On steeper slopes legs do not reach both uphill and downhill."""
 
 
@@ -52,7 +52,7 @@ class Scene:
                 continue
             numbers = self.push_n if field.name == "push_n" else (value,)
             for number in numbers:
-                check_number(f"a scene's {field.name}", number, -LARGEST, LARGEST)
+                check_number(f"a scene's {field.name}", number, -_LARGEST, _LARGEST)
         for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")
@@ -60,9 +60,9 @@ class Scene:
             raise SettingError(f"a scene's friction must be positive, got {self.friction}")
         if not self.load_kg >= 0:
             raise SettingError(f"a scene's load_kg must be at least 0, got {self.load_kg}")
-        if not abs(self.slope_deg) <= STEEPEST_DEG:
+        if not abs(self.slope_deg) <= _STEEPEST_DEG:
             raise SettingError(
-                f"a scene's slope_deg must be from {-STEEPEST_DEG:g} to {STEEPEST_DEG:g}, got {self.slope_deg}"
+                f"a scene's slope_deg must be from {-_STEEPEST_DEG:g} to {_STEEPEST_DEG:g}, got {self.slope_deg}"
             )
 
     @property

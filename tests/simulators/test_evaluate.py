@@ -16,7 +16,7 @@ from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.evaluate import (
-    FAR_M,
+    LARGE_MOVE_M,
     explain_large_move,
     find_failure,
     make_planned_timeline,
@@ -78,7 +78,7 @@ def test_help_is_a_mean_in_body_weights(stand):
 
 def test_the_repair_that_did_most_is_why_a_motion_moved_far():
     moved = {Repair.SPLICES: 0.05, Repair.FLOOR: 0.4}
-    assert explain_large_move(FAR_M, moved) == ()
+    assert explain_large_move(LARGE_MOVE_M, moved) == ()
     assert explain_large_move(0.5, moved) == (Note(NoteKind.MOVED_FAR, 0.5, repair=Repair.FLOOR),)
     assert explain_large_move(0.9, moved) == (Note(NoteKind.MOVED_FAR, 0.9, repair=Repair.OTHER),)
 

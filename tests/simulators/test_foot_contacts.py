@@ -19,7 +19,7 @@ from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
 from selfcorrect.motion.geometry.kinematics import world_poses
-from selfcorrect.simulators.contact_holding import TOLERANCE_M, find_missed
+from selfcorrect.simulators.contact_holding import HOLDING_TOLERANCE_M, find_missed
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 
 
@@ -329,4 +329,4 @@ def test_feet_are_nearer_than_the_tolerance_in_contacts_that_are_not_noted(
     for contact in contacts.contacts:
         if not is_noted(correction, contact):
             place_m = toes_m(correction.motion, contact)
-            assert np.linalg.norm(place_m - np.median(place_m, axis=0), axis=-1).mean() < 4 * TOLERANCE_M
+            assert np.linalg.norm(place_m - np.median(place_m, axis=0), axis=-1).mean() < 4 * HOLDING_TOLERANCE_M

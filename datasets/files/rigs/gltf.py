@@ -21,7 +21,7 @@ from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from .gltf_document import Document, Numbers, write_document
+from .gltf_document import AccessorNumbers, Document, write_document
 
 GENERATOR = "selfcorrect"
 """Generator that our files name; they are in metres, whatever size the body has."""
@@ -86,7 +86,7 @@ def write_vrma(path: Path, motion: Motion) -> None:
 
 def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
     """Return joints posed as in the first frame, with skin and visible bones; or only joints, at rest on the floor."""
-    numbers = Numbers()
+    numbers = AccessorNumbers()
     nodes = _nodes_at_rest(motion.skeleton)
     skin = {} if at_rest else _attach_skin(motion, nodes, numbers)
     top = 0 if at_rest else len(nodes) - 1
@@ -118,7 +118,7 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
     return nodes
 
 
-def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
+def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorNumbers) -> dict[str, Any]:
     """Pose the joints as in the first frame, put them and a mesh below an armature, and return mesh, skin and colour.
 
     The armature is the last node. The skin is bound to its rest pose, which glTF keeps as inverse matrices.
@@ -142,7 +142,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: Numbers) 
     return {"skins": [skin], "meshes": [mesh], "materials": [_MATERIAL]}
 
 
-def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]:
+def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: AccessorNumbers) -> dict[str, Any]:
     """Return triangles of an octahedron for each bone at rest, with separate vertices so that edges look sharp."""
     turns = bones.turns.as_matrix()
     corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales_m, _OCTAHEDRON[_TRIANGLES])
@@ -162,7 +162,7 @@ def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: Numbers) -> dict[str, Any]
     return {"attributes": attributes, "material": 0}
 
 
-def _animation(motion: Motion, numbers: Numbers) -> dict[str, Any]:
+def _animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
     """Return the animation of the root's translation and all rotations, linear between frames."""
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)

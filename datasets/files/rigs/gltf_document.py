@@ -208,7 +208,7 @@ def _change_animation(
         if not buffers:
             content["buffers"] = [{}]
             buffers.append(bytearray())
-        added = Numbers(content, buffers[0])
+        added = AccessorNumbers(content, buffers[0])
         time = added.add(times_s, bounds=True) if time is None else time
         output = added.add(values)
         sampler = len(target["samplers"])
@@ -242,7 +242,7 @@ def _try_replace_values(
 
 
 @dataclass(frozen=True)
-class Numbers:
+class AccessorNumbers:
     """The first buffer of a document, and the lists in its content that describe the arrays there."""
 
     content: dict[str, Any] = field(default_factory=dict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
-from selfcorrect.core.checks import check_callable, check_count, describe_value
+from selfcorrect.core.checks import check_choice, check_count, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import Arm
 from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
@@ -17,65 +17,50 @@ from .report import DIRECTION_WORDS
 
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows, which no quality can be named."""
+_TEXTS = ("title", "command", "primary", "wandb_project", "wandb_entity")
 
 
-def check_arguments(
-    *,
-    seeds: Any,
-    first_seed: Any,
-    workers: Any,
-    out: Any,
-    better: Any,
-    title: Any,
-    command: Any,
-    where: Any,
-    observe: Any,
-    claims: Any,
-    primary: Any,
-    bounds: Any,
-    gammas: Any,
-    real_counts: Any,
-) -> None:
+def _are_claims(value: Any) -> bool:
+    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    return is_list and all(callable(getattr(claim, "check", None)) for claim in value)
+
+
+def _are_strengths(value: Any) -> bool:
+    return all(isinstance(gamma, int | float) and gamma >= 0 for gamma in value)
+
+
+_EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    **{name: ("a text", lambda value: isinstance(value, str)) for name in _TEXTS},
+    "out": ("the path of a folder", lambda value: value is None or isinstance(value, str | os.PathLike)),
+    "where": ("a Where", lambda value: value is None or isinstance(value, Where)),
+    "observe": ("a function", lambda value: value is None or callable(value)),
+    "claims": ("a list of claims of sc.claims", _are_claims),
+    "better": ("a dictionary such as {'spread': 'higher'}", lambda value: isinstance(value, Mapping)),
+    "bounds": ("a dictionary such as {'share': (0, 1)}", lambda value: isinstance(value, Mapping)),
+    "gammas": ("strengths γ of at least 0", _are_strengths),
+}
+"""Argument → what is expected, and whether a value is that."""
+
+
+def check_arguments(**arguments: Any) -> None:
     """Raise SettingError for an argument of another kind than `sc.compare` describes."""
-    check_count("seeds", seeds, 1)
-    check_count("first_seed", first_seed, 0)
-    if workers is not None:
-        check_count("workers", workers, 1)
-    if out is not None and not isinstance(out, str | os.PathLike):
-        raise SettingError(f"out must be the path of a folder, got {describe_value(out)}")
-    for name, text in (("title", title), ("command", command), ("primary", primary)):
-        if not isinstance(text, str):
-            raise SettingError(f"{name} must be a text, got {describe_value(text)}")
-    if where is not None and not isinstance(where, Where):
-        raise SettingError(f"where must be a Where, got {describe_value(where)}")
-    if observe is not None:
-        check_callable("observe", observe)
-    is_list = isinstance(claims, Sequence) and not isinstance(claims, str)
-    if not is_list or not all(callable(getattr(claim, "check", None)) for claim in claims):
-        raise SettingError(f"claims must be a list of claims of sc.claims, got {describe_value(claims)}")
-    _check_better(better)
-    _check_bounds(bounds)
-    for gamma in gammas:
-        if not isinstance(gamma, int | float) or not gamma >= 0:
-            raise SettingError(f"gammas must be strengths γ of at least 0, got {describe_value(gamma)}")
-    for count in real_counts:
+    for name, value in arguments.items():
+        if name in _EXPECTED:
+            expected, is_expected = _EXPECTED[name]
+            if not is_expected(value):
+                raise SettingError(f"{name} must be {expected}, got {describe_value(value)}")
+    check_count("seeds", arguments["seeds"], 1)
+    check_count("first_seed", arguments["first_seed"], 0)
+    if arguments["workers"] is not None:
+        check_count("workers", arguments["workers"], 1)
+    for count in arguments["real_counts"]:
         check_count("real_counts", count, 1)
-
-
-def _check_better(better: Any) -> None:
-    if not isinstance(better, Mapping):
-        raise SettingError(f"better must be a dictionary such as {{'spread': 'higher'}}, got {describe_value(better)}")
-    for name, direction in better.items():
+    for name, direction in arguments["better"].items():
         is_number = isinstance(direction, int | float) and not isinstance(direction, bool)
         if direction not in DIRECTION_WORDS and not (is_number and math.isfinite(direction)):
             expected = "lower, higher, real, or a number that is the aim"
             raise SettingError(f"`better` says {direction!r} of {name!r}, expected {expected}")
-
-
-def _check_bounds(bounds: Any) -> None:
-    if not isinstance(bounds, Mapping):
-        raise SettingError(f"bounds must be a dictionary such as {{'share': (0, 1)}}, got {describe_value(bounds)}")
-    for name, pair in bounds.items():
+    for name, pair in arguments["bounds"].items():
         is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(end, int | float) for end in pair)
         if not is_pair or not pair[0] < pair[1]:
             raise SettingError(f"`bounds` of {name!r} must be its least and its greatest value: (0, 1); got {pair!r}")
@@ -83,11 +68,7 @@ def _check_bounds(bounds: Any) -> None:
 
 def wandb_target(wandb: Any, project: Any = "", entity: Any = "") -> WandbTarget:
     """Return where runs go; SettingError for a choice that there is not."""
-    for name, text in (("wandb_project", project), ("wandb_entity", entity)):
-        if not isinstance(text, str):
-            raise SettingError(f"{name} must be a text, got {describe_value(text)}")
-    if wandb not in get_args(WandbChoice):
-        raise SettingError(f"wandb must be one of {', '.join(get_args(WandbChoice))}, got {describe_value(wandb)}")
+    check_choice("wandb", wandb, get_args(WandbChoice))
     return WandbTarget(wandb, project, entity)
 
 

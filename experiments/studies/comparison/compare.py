@@ -109,7 +109,6 @@ def compare(
         CorrectorError: A corrector fails, or would not repeat itself.
         RunFolderError: The folder belongs to other settings, code or data.
     """
-    target = wandb_target(wandb, wandb_project, wandb_entity)
     check_arguments(
         seeds=seeds,
         first_seed=first_seed,
@@ -125,7 +124,10 @@ def compare(
         bounds=bounds,
         gammas=gammas,
         real_counts=real_counts,
+        wandb_project=wandb_project,
+        wandb_entity=wandb_entity,
     )
+    target = wandb_target(wandb, wandb_project, wandb_entity)
     if wandb_mode(target.mode) == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))

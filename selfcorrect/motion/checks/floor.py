@@ -13,7 +13,7 @@ from .motion_features import MotionFeatures
 GRAVITY_M_S2 = 9.81
 
 
-HIGH_M = 0.05
+HIGH_SOLES_M = 0.05
 """A body above this height has left the floor."""
 _FALLING = 0.5
 """In flight a body falls at this share of g or more, on average and in most frames."""
@@ -63,7 +63,7 @@ def hover_m(features: MotionFeatures) -> Measurement:
     """Height of the body above the floor if, from leaving it to coming back, it does not fall as in flight."""
     if not features.has_feet or len(features) < 5:
         return Measurement.empty()
-    values = np.where(find_unsupported_frames(features, features.clear_m, HIGH_M), features.clear_m, 0.0)
+    values = np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
     return Measurement.from_frames(values)
 
 
@@ -98,12 +98,12 @@ def lost_hip_height_m(features: MotionFeatures) -> Measurement:
     clear_m = features.with_surroundings(Surroundings()).clear_m
     rises_m = clear_m - percentile(clear_m, _LOW_PERCENTILE)
     height_m = features.positions_m[:, pelvis, 1]
-    usual_height_m = median(height_m[rises_m < HIGH_M])
+    usual_height_m = median(height_m[rises_m < HIGH_SOLES_M])
     is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
     feet_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
     speeds_m_s = norms(np.gradient(feet_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_in_place = speeds_m_s.min(axis=1) < limits.UNMOVING_M_S
-    is_lost = find_unsupported_frames(features, rises_m, HIGH_M) & is_as_high & is_in_place
+    is_lost = find_unsupported_frames(features, rises_m, HIGH_SOLES_M) & is_as_high & is_in_place
     return Measurement.from_frames(np.where(is_lost, rises_m, 0.0), "hips")
 
 

@@ -32,7 +32,7 @@ from ..skeleton import SIDES
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
-STEEPEST_DEG = 20.0
+_STEEPEST_DEG = 20.0
 """A steeper plane is a staircase."""
 _SHORTEST_S = 0.1
 """A stance lasts at least as long."""
@@ -185,7 +185,7 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
         plane = _fit_places(stances, np.zeros(2), posture)
     if plane is None:
         plane = _fit_growing_tilt(stances, posture)
-    return LEVEL if plane is None or plane.tilt_deg >= STEEPEST_DEG else plane
+    return LEVEL if plane is None or plane.tilt_deg >= _STEEPEST_DEG else plane
 
 
 def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPlane | None:

@@ -143,7 +143,7 @@ def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.sum(values * is_counted, axis=1) / np.maximum(is_counted.sum(axis=1), 1)
 
 
-Value = TypeVar("Value", float, np.ndarray)
+_Value = TypeVar("_Value", float, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Unit:
     per_si: float = 1.0
     """Number of this unit in an SI unit."""
 
-    def convert(self, value_si: Value) -> Value:
+    def convert(self, value_si: _Value) -> _Value:
         """Convert a figure from the SI unit to this unit."""
         return self.per_si * value_si
 

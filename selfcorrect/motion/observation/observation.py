@@ -31,7 +31,7 @@ from .gliding import estimate_standing_glide
 from .lifts import estimate_lift_m
 from .stance_model import StanceModel
 from .stances import (
-    LEVEL,
+    LEVEL_GROUND,
     GroundSlope,
     Stance,
     Votes,
@@ -410,4 +410,4 @@ def _perceive_nothing(frames: int, parts: int) -> _Perception:
         glide_m_s=np.zeros(2),
     )
     votes = Votes(np.zeros(parts), limits.SAME_LEVEL_M, np.zeros(1))
-    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL, still, still), paths, None)
+    return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL_GROUND, still, still), paths, None)

@@ -103,7 +103,7 @@ class GroundSlope:
         return (along - self.middle) @ self.slopes
 
 
-LEVEL = GroundSlope(np.zeros(3), np.zeros(3))
+LEVEL_GROUND = GroundSlope(np.zeros(3), np.zeros(3))
 
 _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 """Prior precision, in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a difference of
@@ -116,12 +116,12 @@ def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < limits.FEWEST_ON_SLOPE * parts:
-        return LEVEL
+        return LEVEL_GROUND
     is_level = np.append(np.zeros(3), np.ones(1 + parts))
     _, level_off_m = _fit_heights(rows, heights_m, weights, is_level)
     solution, off_m = _fit_heights(rows, heights_m, weights, np.ones(4 + parts))
     is_slope = _explains_better(off_m, level_off_m) and np.hypot(*solution[:2]) < limits.STEEPEST
-    return GroundSlope(middle, solution[:3]) if is_slope else LEVEL
+    return GroundSlope(middle, solution[:3]) if is_slope else LEVEL_GROUND
 
 
 def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
@@ -131,14 +131,14 @@ def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < limits.FEWEST_ON_SLOPE * parts:
-        return LEVEL
+        return LEVEL_GROUND
     is_level = np.append(np.zeros(3), np.ones(1 + parts))
     _, level_off_m = _fit_heights(rows, heights_m, weights, is_level)
     rises = is_level + (np.arange(4 + parts) == 2)
     solution, off_m = _fit_heights(rows, heights_m, weights, rises)
     least_m, most_m = limits.RISES_M
     is_rise = _explains_better(off_m, level_off_m) and least_m < np.ptp(rows[:, 2]) * np.abs(solution[2]) < most_m
-    return GroundSlope(middle, solution[:3]) if is_rise else LEVEL
+    return GroundSlope(middle, solution[:3]) if is_rise else LEVEL_GROUND
 
 
 def _arrange_votes(

@@ -53,6 +53,9 @@ def make_judged_task(scores: Any) -> sc.Task:
         ({"better": {"spraed": "higher"}}, "names 'spraed', which the evaluation does not measure"),
         ({"out": 3}, "out must be the path"),
         ({"title": 3}, "title must be a text"),
+        ({"wandb_project": 3}, "wandb_project must be a text, got 3"),
+        ({"gammas": ["x"]}, "gammas must be strengths"),
+        ({"bounds": 3}, "bounds must be a dictionary"),
         ({"where": 3}, "where must be a Where"),
         *(({"claims": claims}, "claims must be a list of claims") for claims in (3, ["x"], "x")),
         *(({"arms": arms}, "arms must be a list of arms") for arms in (ARM, None, [3], "arm")),
@@ -100,5 +103,3 @@ def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
 
 def test_project_and_entity_go_with_a_choice() -> None:
     assert wandb_target("online", "loops", "team") == WandbTarget("online", "loops", "team")
-    with pytest.raises(SettingError, match="wandb_project must be a text, got 3"):
-        wandb_target("online", 3)

@@ -9,7 +9,7 @@ import pytest
 
 from selfcorrect.motion.body.surface import stature_m
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.simulators.body.humanoid import CARRIED_PARTS, build_humanoid
+from selfcorrect.simulators.body.humanoid import KINEMATIC_PARTS, build_humanoid
 
 
 def with_finger(skeleton: Skeleton) -> Skeleton:
@@ -76,7 +76,7 @@ def test_shank_inertia_is_that_of_a_rod(adult):
 
 def test_head_hands_and_extra_joints_are_carried(adult):
     body = build_humanoid(with_finger(adult))
-    assert set(body.tree.parts) == set(adult.parts) - CARRIED_PARTS - {"spine2", "spine3"}
+    assert set(body.tree.parts) == set(adult.parts) - KINEMATIC_PARTS - {"spine2", "spine3"}
     knee = body.tree.joint("left_knee")
     hip = body.tree.joint("left_hip")
     assert body.tree.parents[knee] == hip
