@@ -277,7 +277,7 @@ def test_contacts_are_of_one_motion(
     contacts.save(tmp_path / "c.json")
     words = ["correct", str(tmp_path / "clips"), "--kinematic", "--workers", "1", "-o", str(tmp_path / "out")]
     assert main([*words, "--contacts", str(tmp_path / "c.json")]) == 2
-    assert "contacts belong to one motion, and there are 2 files" in capsys.readouterr().err
+    assert "contacts belong to one motion, got 2 files" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

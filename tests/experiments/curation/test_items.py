@@ -80,7 +80,7 @@ def test_runs_that_cannot_be_shown_are_refused(tmp_path: Path, clips: Path) -> N
     run = run_of(tmp_path / "run", (4, 5))
     with pytest.raises(ValueError, match="no run of `selfcorrect motion`"):
         read(run)
-    with pytest.raises(ValueError, match="curate one run at a time"):
+    with pytest.raises(ValueError, match="curate a single run"):
         read(run, clips)
 
 
