@@ -47,10 +47,12 @@ _RARE_UNITS = {"decimetres": 0.1}
 """Units that are believed only of bodies whose feet move."""
 _ON_FLOOR = (-0.1, 0.2)
 """Heights of the lowest part of a body on a floor at 0, in lengths of a leg."""
-_LIES = 0.2
-"""Height of the root above the lowest part, in lengths of a leg, below which the height tells nothing of the unit."""
+_LIES = 0.4
+"""Height of the root above the lower foot, in lengths of a leg, below which feet tell nothing of the unit."""
 _STANDS = 0.1
 """Way of the feet, in lengths of a leg, below which a body stands all the time: its height alone is believed."""
+_SLIPS_ALIKE = 1.7
+"""Share by which such a body may slip more in the right unit."""
 _TRAVELS = 0.2
 """Way of the root up and down or along, over the feet's below the root, from which these tell the unit."""
 _STILL_M = 1e-4
@@ -146,9 +148,10 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     def is_on_floor(ratio: float) -> bool:
         return _ON_FLOOR[0] * leg_m < height_m / ratio - depth_m < _ON_FLOOR[1] * leg_m
 
-    if is_on_floor(1.0) or depth_m < _LIES * leg_m:
-        return
     feet_m = positions_m[:, feet] - root_m[:, None]
+    foot_depth_m = float(median(-feet_m[..., 1].min(axis=1)))
+    if is_on_floor(1.0) or foot_depth_m < _LIES * leg_m:
+        return
     lower = feet_m[1:, :, 1].argmin(axis=1)
     foot_ways_m = np.diff(feet_m, axis=0)[np.arange(len(lower)), lower]
     lowest_ways_m = np.diff(feet_m[..., 1].min(axis=1))
@@ -163,6 +166,8 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     def measure_misfit(ratio: float) -> float:
         """Return the slips in another unit over the slips as they are, 1 at the limit; infinity if the root rests."""
         shares = measure_slips_m(ratio) / measure_slips_m(1.0)
+        if stands and shares.min() < _SLIPS_ALIKE:
+            return 0.0
         root_travels_m = np.array([np.abs(root_ways_m[:, 1]).mean(), norms(root_ways_m[:, [0, 2]]).mean()])
         travels = root_travels_m / ratio > _TRAVELS * ways_m
         share = np.exp(np.log(shares[travels]).mean()) if travels.any() else np.inf
@@ -173,7 +178,7 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     ratios = {unit: bone_unit_m / unit_m for unit, unit_m in units_m.items()}
     misfits = {unit: measure_misfit(ratio) for unit, ratio in ratios.items() if is_on_floor(ratio)}
     unit = min(misfits, key=misfits.__getitem__, default="")
-    if unit and (stands or misfits[unit] < 1):
+    if unit and misfits[unit] < 1:
         raise InputError(
             f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones ({unit}?): the "
             f"hips are {height_m:.3g} m high over legs of {leg_m:.2f} m; multiply the bones or divide the positions by "
