@@ -16,7 +16,6 @@ from selfcorrect.motion.body.surface import SURFACE_RADII_M, heel_relief_m, sole
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
-from selfcorrect.motion.geometry.rotations import steps_between as rotations_between
 from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import median, norms, sum_points
 from selfcorrect.motion.ground import Ground
@@ -43,8 +42,6 @@ _TIPS_BELOW_BALL_M = 0.02
 """Depth of toe tips below the ball from which on they do not lift the foot."""
 _FIRM = 12.0
 """Legs reach for feet that were still with this much more weight than for others that stand."""
-_UNTURNED_RAD_S = (0.05, 0.15)
-"""Standing feet are unturned if they turn slower than the first, and turn if faster than the second."""
 _LEAST_GAIN = 0.2
 """Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
 _LEAST_JOINT_GAIN = 0.12
@@ -357,11 +354,7 @@ def _compute_foot_turns(
     flattening = foot_lock.flattening_rotations(planted.normals, flat_share)
     flattening = limit_turns(flattening, _TURN_RAD, _TURN_S, fps)
     turns_so_far = compose(orientations, invert(original))
-    turns = compose(flattening, turns_so_far)
-    turning_rad_s = norms(rotations_between(original, 1)) * fps
-    unturned = foot_lock.stationarity(turning_rad_s, stands, _UNTURNED_RAD_S)
-    damped_rad = foot_lock.damp_while_still(rotation_vectors(turns), unturned, fps)
-    return quaternions(damped_rad)
+    return compose(flattening, turns_so_far)
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
