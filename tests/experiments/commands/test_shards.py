@@ -210,15 +210,6 @@ def test_an_unfinished_set_is_made_again(folder: Path) -> None:
     assert contents("shards") == whole
 
 
-def test_inputs_that_have_gone_leave_the_set(folder: Path) -> None:
-    shard()
-    for path in (folder / "clips" / "walks").iterdir():
-        path.unlink()
-    assert shard("--overwrite") == 2
-    assert motions_in("shards").keys() == {"short.bvh"}
-    assert main(["verify", "shards"]) == 0
-
-
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3)), max_size=30), st.integers(1, 7))
 def test_like_motions_lie_together(kinds: list[tuple[bool, int]], most: int) -> None:
@@ -387,18 +378,6 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys
     assert main(["data", "convert", "evil", "--out", "files"]) == 2
     assert "leads out of this folder" in capsys.readouterr().err
     assert not (folder.parent / "evil.bvh").exists()
-
-
-def test_a_damaged_shard_is_merged_once_it_is_repaired(folder: Path) -> None:
-    shard()
-    damaged = folder / "shards" / "shard-00001.parquet"
-    sound = damaged.read_bytes()
-    damaged.write_bytes(sound[:-1])
-    assert main(["data", "shard", "shards", "-o", "merged"]) == 2
-    assert len(motions_in("merged")) == MOTIONS - 3
-    damaged.write_bytes(sound)
-    assert main(["data", "shard", "shards", "-o", "merged", "--overwrite"]) == 0
-    assert motions_in("merged").keys() == motions_in("shards").keys()
 
 
 @pytest.mark.slow
