@@ -235,8 +235,8 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
     reasons = "; ".join(f"{name}: {_describe_error(error)}" for name, error in failed.items())
     times = f" {tries} times" if tries > 1 else ""
     message = (
-        f"{len(failed)} of {count} jobs failed{times} and were given up ({reasons}), with those that wait for them; "
-        "finished work is kept, and the same command does the rest"
+        f"{len(failed)} of {count} jobs failed{times} and were given up ({reasons}), with the jobs that wait for them; "
+        "finished work is kept, and the same command continues"
     )
     bugs = [getattr(error, "bug", "") or internal_error_traceback(error) for error in failed.values()]
     return JobsError(message, failed, "".join(bugs))

@@ -23,7 +23,7 @@ PREFERENCES = ("preference", "shuffled-preference")
 
 _CORRECTOR_HELP = (
     "Correctors instead of the preset's: none for no correction, package.module:function for your own. A + chains "
-    f"built-in ones, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
+    f"built-in correctors, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
 )
 _REMEDY_HELP = f"Run each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
 _PLACE_HELP = f"Places of the corrector in the loop; several may be given.\n{PLACES.describe_rows()}"
