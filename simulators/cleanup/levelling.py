@@ -102,9 +102,8 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
-    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. All others come to the same
-    height, whatever their own was; but noisy soles seem too low, so noisy bodies move no further than the observed
-    floor asks for, too.
+    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. No other body moves further than
+    both the observed floor and its modelled soles ask for.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
@@ -114,10 +113,8 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     for index, (supports, raised_m) in enumerate(zip(cleaning.supports, cleaning.raised_m, strict=True)):
         ground_m = _find_nearest_ground_m(supports, frames, raised_m, settings)
         soles_m = ground_m - raised_m
-        height_m = soles_m
-        if cleaning.noisy[index]:
-            gap_m = _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
-            height_m = float(median([0.0, soles_m, soles_m - gap_m]))
+        floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
+        height_m = float(median([0.0, soles_m, floor_m]))
         kept_m = limits.KEPT_ABOVE_M if height_m > 0 else limits.KEPT_BELOW_M
         origins_m.append(raised_m + shrink_small(height_m, kept_m))
     return np.array(origins_m)
