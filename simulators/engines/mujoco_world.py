@@ -38,7 +38,7 @@ SPINE_STIFFNESS_NM_RAD = 1000
 
 STATE_BYTES = 2 * 2**20
 """Memory for the contacts of each state. A body whose links are all in the floor takes 0.3 MB. MuJoCo's default is
-15 MB, which makes 4 GB for the 256 particles that may be simulated without residual force."""
+15 MB, which makes 1 GB for the 64 particles that are simulated together without residual force."""
 
 STATE_BYTES_PER_SUPPORT = 2**13
 """Memory for the contacts of each support."""

@@ -164,7 +164,7 @@ PLAN = PlanSettings()
 
 
 RESIDUAL_FREE_PLAN = PlanSettings(
-    filter=FilterSettings(rounds=4, stance_rounds=3, turn_rad_s=4.0),
+    filter=FilterSettings(stance_rounds=2, stance_inset=0.25, turn_rad_s=6.0),
     placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5, clearance_m=0.02),
     has_cushions=True,
 )

@@ -163,8 +163,6 @@ class DriveSettings(Positive):
 class ResidualFreeSettings(Positive):
     """Control without residual force, and the search for it. Set by hand on CMU clips of the train split."""
 
-    MAY_BE_ZERO: ClassVar = ("high_touch_share",)
-
     horizontal_rad_s: float = 8.0
     """Natural frequency of the critically damped spring of the centre of mass along the floor."""
     vertical_rad_s: float = 20.0

@@ -293,7 +293,7 @@ def test_bodies_that_turn_keep_more_of_their_angular_momentum_in_flight(clips, l
         planned = planner.filter_dynamics(links)
         missing_nm.append(np.abs(plan_contacts(body, planned, FRICTION).rest[..., 3:]).mean())
         assert soles_m(body, planned) == pytest.approx(soles_m(body, links), abs=0.05)
-    assert missing_nm[1] < 0.7 * missing_nm[0]
+    assert missing_nm[1] < 0.8 * missing_nm[0]
 
 
 def soles_m(body, motions: MotionBatch) -> np.ndarray:
