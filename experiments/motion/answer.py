@@ -189,7 +189,7 @@ def _describe_effect(effect: verdict.Effect, reference: str) -> str:
     reference_value = f"{effect.reference.last(effect.metric.key).mean():.{digits}f}"
     unit = f" {effect.metric.unit.symbol}" if effect.metric.unit.symbol else ""
     than = " ".join(filter(None, (f"instead of {reference_value}", reference)))
-    return f"{_name_metric(effect)} {value}{unit} {than} ({_format_interval(effect)})"
+    return f"{_name_metric(effect)} is {value}{unit} {than} ({_format_interval(effect)})"
 
 
 def _describe_change(effect: verdict.Effect) -> str:
