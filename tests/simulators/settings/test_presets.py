@@ -34,7 +34,7 @@ def test_loops_use_a_preset_of_the_table():
 
 STEPS = {
     "FILES": (0.3, POSTPROCESS, KINEMATIC_POSTPROCESS),
-    "RESIDUAL_FREE": ("residual-free", (), KINEMATIC_POSTPROCESS),
+    "RESIDUAL_FREE_PRESET": ("residual-free", (), KINEMATIC_POSTPROCESS),
     "SAMPLES": ("simulated", (), ()),
 }
 
@@ -53,7 +53,7 @@ def test_the_command_takes_every_setting_of_a_preset(name, monkeypatch):
     monkeypatch.setattr(presets, name, edited)
     assert options.pipeline.cleanup == options.kinematic_pipeline.cleanup == cleanup
     assert options.kinematic_pipeline.postprocess == (SmoothFast(),)
-    assert options.pipeline.postprocess == (() if name == "RESIDUAL_FREE" else (SmoothFast(),))
+    assert options.pipeline.postprocess == (() if name == "RESIDUAL_FREE_PRESET" else (SmoothFast(),))
     assert edited.corrector("mujoco", Scene(load_kg=2.0)).pipeline.postprocess == ()
 
 
