@@ -188,7 +188,7 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    results = {"run_jobs": None, "write_report": (None, SimpleNamespace(gaps=()))}
+    results = {"run_jobs": None, "write_report": SimpleNamespace(gaps=())}
     for name, result in results.items():  # all but the work itself
         monkeypatch.setattr(f"selfcorrect.experiments.studies.run.{name}", lambda *_, result=result, **__: result)
     command = ["motion", "--preset", "quick", "--workers", "1", "--wandb", "off", "--out", "run"]
