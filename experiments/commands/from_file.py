@@ -87,13 +87,10 @@ def _parse_values(path: Path) -> Any:
         import yaml
 
     try:
-        text = read_text(path)
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise InputError(f"{path}: has an alias (*); write its values out")
-        loader = yaml.SafeLoader(text)
+        loader = yaml.SafeLoader(read_text(path))
         node = loader.get_single_node()
         if node is not None:
-            _check_node(node, path)
+            _check_node(node, path, set())
         value = None if node is None else loader.construct_document(node)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -107,14 +104,17 @@ def _parse_values(path: Path) -> Any:
     return {_option_name(key): item for key, item in value.items()}
 
 
-def _check_node(node: Any, path: Path, level: int = 0) -> None:
-    """Raise InputError for nodes nested too deep, and for a key that stands twice, of which YAML uses the last."""
+def _check_node(node: Any, path: Path, checked: set[Any], level: int = 0) -> None:
+    """Raise InputError for aliases, nodes nested too deep, and a key that stands twice, of which YAML uses the last."""
+    if node in checked:
+        raise InputError(f"{path}: has an alias (*); write its values out")
+    checked.add(node)
     if level > MAX_DEPTH:
         raise InputError(f"{path}: the YAML is nested deeper than {MAX_DEPTH} levels")
     lines: dict[str, int] = {}
     for item in node.value if isinstance(node.value, list) else ():
         for part in item if isinstance(item, tuple) else (item,):
-            _check_node(part, path, level + 1)
+            _check_node(part, path, checked, level + 1)
         if not isinstance(item, tuple) or item[0].id != "scalar":
             continue
         key = item[0]

@@ -85,6 +85,9 @@ def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray
 def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """Return by how much modelled soles stand above the ground that is observed; below it, if negative.
 
+    A foot that stands on its heel may seem to stand on a level of its own, far above its sole. It shows no gap if
+    soles of at least as many stances agree with their ground.
+
     Args:
         feet_m: (≥ T, 2, C, 3) corners of its soles.
     """
@@ -94,8 +97,11 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     stands = observation.stands & np.logical_not(hovers)
     if not observation.is_floor_trusted or not stands.any():
         return 0.0
-    gap_m = float(median(gaps_m[stands]))
     least_m, _, largest_m = sole_depths_m(motion.skeleton)
+    is_on_floor = np.abs(observation.ground_m - observation.floor_m) < limits.SAME_LEVEL_M
+    shows = stands & (is_on_floor | (np.abs(gaps_m) < largest_m - least_m))
+    is_exception = 2 * shows.sum() >= stands.sum()
+    gap_m = float(median(gaps_m[shows if is_exception else stands]))
     return float(np.clip(gap_m, least_m - largest_m, largest_m - least_m))
 
 

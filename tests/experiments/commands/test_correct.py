@@ -51,11 +51,13 @@ def _loads(out: Path) -> list[float]:
 @pytest.mark.slow
 def test_bodies_without_help_get_none(folder):
     pytest.importorskip("mujoco")
-    assert main(["correct", "clips/steps.bvh", "-o", "alone", "--strength", "residual-free"]) == 0
+    code = main(["correct", "clips/steps.bvh", "-o", "alone", "--strength", "residual-free"])
     entry = report_of(folder / "alone")["steps.bvh"]
     assert entry["residual"]["residual_force_bodyweights"] == entry["residual"]["residual_torque_nm"] == 0.0
     assert not any(entry["over_time"]["residual_force_bodyweights"])
     assert entry["verdict"] == "accepted"
+    assert code == bool(entry["worse"])
+    assert all(figure.startswith("jerk") for figure in entry["worse"]), "only smooth made-up steps become rougher"
     settings = json.loads((folder / "alone" / "report.json").read_text())["settings"]
     assert (settings["strength"], settings["engine"]) == ("residual-free", "mujoco")
 

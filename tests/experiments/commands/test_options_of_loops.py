@@ -42,8 +42,8 @@ VALUES: dict[type, dict[str, object]] = {
         "workers": 3, "runs": (Path("run"), Path("other")),
     },
     ToyCommand: TRACKING | CLUSTER | {
-        "names": ("gaussian-correct",), "out": Path("elsewhere"), "quick": True, "workers": 3, "n": (30,),
-        "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
+        "names": (str(LOOPS / "gaussian_collapse.py"),), "out": Path("elsewhere"), "quick": True, "workers": 3,
+        "n": (30,), "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
         "text": FILE, "mnist": Path("run"),
     },
 }  # fmt: skip

@@ -49,9 +49,9 @@ STEPS = [
 def test_a_step_that_only_tells_costs_its_own_line(
     module: object, name: str, step_name: str, walker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(["correct", "walk.bvh", "-o", "whole"]) == 0
+    assert main(["correct", "walk.bvh", "-o", "whole", "--simulate", "always"]) == 0
     monkeypatch.setattr(module, name, fails)
-    assert main(["correct", "walk.bvh", "-o", "out"]) == 0
+    assert main(["correct", "walk.bvh", "-o", "out", "--simulate", "always"]) == 0
     assert (walker / "out/walk.bvh").read_bytes() == (walker / "whole/walk.bvh").read_bytes()
     notes = report_of(walker / "out")["walk.bvh"]["notes"]
     assert any(note.startswith(f"{step_name}: ") for note in notes)

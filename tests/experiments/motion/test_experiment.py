@@ -193,7 +193,7 @@ def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(work
         assert words in failed.stdout
         assert words in page
     (arms,) = read_summary(workplace / "broken").arms.values()
-    assert [arm.key for arm in arms] == ["real+none", "replace+none"]  # the others go on
+    assert [arm.name for arm in arms] == ["real+none", "replace+none"]  # the others go on
     (workplace / "breaking.py").write_text(BREAKING.replace("== 9", "== 900"))
     refused = run(*arguments, cwd=workplace)
     assert refused.returncode == 2

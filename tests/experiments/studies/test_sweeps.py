@@ -69,7 +69,7 @@ def test_without_values_nothing_is_expanded() -> None:
     [
         ({"reference": "plian"}, "reference names 'plian', which is no arm; the arms are real, plain"),
         ({"reference": {"plain": "none"}}, "reference names 'none', which is no arm"),
-        ({"gammas": [-1]}, "gammas must be strengths γ of at least 0, got -1"),
+        ({"gammas": [-1]}, "gammas must be strengths γ of at least 0, got \\[-1\\]"),
         ({"real_counts": [0]}, "real_counts must be at least 1, got 0"),
     ],
 )
