@@ -95,7 +95,7 @@ class MotionTask(Task):
 
 @dataclass(frozen=True)
 class Sharing:
-    """How the task that the arms of a seed share is run."""
+    """Settings of the task that all arms of a seed share."""
 
     device: str = "cpu"
     progress: Progress = silent

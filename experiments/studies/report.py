@@ -80,7 +80,7 @@ class Section:
     files: Sequence[Path] = ()
     """Files that were written beside the page."""
     gap: str = ""
-    """What is missing in it, a sentence."""
+    """Sentence about missing results, "" if none is missing."""
 
     @property
     def has_contents(self) -> bool:
@@ -90,7 +90,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What is shown of a study."""
+    """Contents of the page of a study."""
 
     title: str
     """Question of the study."""

@@ -131,11 +131,11 @@ class Study:
     """(run, arm, task, arm as the loop takes it) → all that the results of the arm depend on, as JSON values; without
     an arm those of generation 0."""
     page: Page | None = None
-    """What is shown of it. A page stays in the process that runs the study."""
+    """Contents of the page, which stays in the process that runs the study."""
     identify_data: Callable[[SeedRun, Task], Mapping[str, Identity]] | None = None
     """Returns identities of the data of a seed, by a name for messages."""
     task_word: str = "task"
-    """Word for its tasks, a column of its rows."""
+    """Word for tasks, a column of the rows."""
     keep: KeepLevel = "all"
     measures: Sequence[Measure] = ()
     draw: Callable[[SeedRun, GenerativeModel], np.ndarray | None] | None = None

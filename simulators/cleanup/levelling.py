@@ -100,8 +100,8 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     least_m, _, largest_m = sole_depths_m(motion.skeleton)
     is_on_floor = np.abs(observation.ground_m - observation.floor_m) < limits.SAME_LEVEL_M
     shows = stands & (is_on_floor | (np.abs(gaps_m) < largest_m - least_m))
-    is_exception = 2 * shows.sum() >= stands.sum()
-    gap_m = float(median(gaps_m[shows if is_exception else stands]))
+    most_agree = 2 * shows.sum() >= stands.sum()
+    gap_m = float(median(gaps_m[shows if most_agree else stands]))
     return float(np.clip(gap_m, least_m - largest_m, largest_m - least_m))
 
 

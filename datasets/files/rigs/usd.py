@@ -51,7 +51,7 @@ def _usd() -> Any:
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
-    """Return USD's identifiers for names, none of them twice; a warning tells which names had to be changed."""
+    """Return USD's identifiers for names, none of them twice; a warning names those that had to be changed."""
     identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
     while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
         identifiers = valid

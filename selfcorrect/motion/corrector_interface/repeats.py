@@ -337,7 +337,7 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         low: Largest mean of low steps at the same place of all periods.
         high: Least mean of other steps.
     """
-    is_rare = np.mean(ratios < low) < 0.5 / _LONGEST_PERIOD
+    is_rare = np.count_nonzero(ratios < low) < 0.5 / _LONGEST_PERIOD * len(ratios)
     for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
         folded = _fold(ratios, period)
         if np.isfinite(folded).sum(0).min() < _FEWEST_PERIODS:
