@@ -36,6 +36,7 @@ from ..body.soles import (
 from . import foot_lock
 from .cleaning import CleanupState
 from .foot_lock import limit_turns, lock_feet_softly
+from .levelling import LevelFloor
 from .stance import PosedMotions, find_boxes_under_feet, has_boxes
 
 _TIPS_BELOW_BALL_M = 0.02
@@ -96,7 +97,9 @@ _REPEATS_M = 1e-5
 """A frame repeats the frame before if no joint moves further."""
 
 
-def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
+def plant_feet(
+    posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool, is_floor_known: bool = False
+) -> MotionBatch:
     """Lay standing feet flat and hold them in place on the ground beneath them; the legs follow.
 
     Further rounds ask again for what legs missed and for stances that appear only once feet are held, always of the
@@ -105,6 +108,7 @@ def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> M
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
+        is_floor_known: Whether the ground is exactly at these heights.
 
     Returns:
         The motions with planted feet.
@@ -121,21 +125,24 @@ def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> M
         targets = _compute_foot_targets(posed, posed_again, ground_m, targets.share)
         replanted = _reach_foot_targets(posed, targets)
         planted = _revert_where_faster(posed.motions, planted, replanted)
-    return _revert_where_gainless(given, planted, ground_m)
+    return _revert_where_gainless(given, planted, ground_m, is_floor_known=is_floor_known)
 
 
-def _revert_where_gainless(given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray) -> MotionBatch:
+def _revert_where_gainless(
+    given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, *, is_floor_known: bool
+) -> MotionBatch:
     """Return the planted motions; those whose soles stood nearly as well before come out as they were given.
 
-    The height of the floor does not count: it is never known to the centimetre, and seems to be another one once feet
-    are planted. So a second correction, which gains nothing, changes nothing. Frames that repeat the frame before say
-    nothing. Motions whose ground or contacts are known are always planted.
+    The height of an estimated floor does not count: it is never known to the centimetre, and seems to be another one
+    once feet are planted. So a second correction, which gains nothing, changes nothing. Frames that repeat the frame
+    before say nothing. Motions whose contacts are known are always planted.
 
     Args:
         given: N motions of T frames with their poses, before they were planted.
         ground_m: (N, T, 2) height of the ground beneath each foot.
+        is_floor_known: Whether the ground is exactly at these heights.
     """
-    if given.motions.ground is not None or given.motions.contacts is not None:
+    if given.motions.contacts is not None:
         return planted
     steps_m = np.abs(np.diff(given.positions_m, axis=1)).max((2, 3))
     is_sampled = np.pad(steps_m > _REPEATS_M, ((0, 0), (1, 0)), constant_values=True)
@@ -145,8 +152,11 @@ def _revert_where_gainless(given: PosedMotions, planted: MotionBatch, ground_m: 
     planted_heights_m = _heights_of_solid_feet_m(posed_again, _solid_foot_points_m(posed_again), ground_m)
     is_worthwhile = []
     for index, motion_stands in enumerate(stands):
-        errors_before = _StandingErrors.measure(motion_stands, given.speeds_m_s[index], heights_m[index])
-        errors_after = _StandingErrors.measure(motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index])
+        usual_m = 0.0 if is_floor_known else None
+        errors_before = _StandingErrors.measure(motion_stands, given.speeds_m_s[index], heights_m[index], usual_m)
+        errors_after = _StandingErrors.measure(
+            motion_stands, posed_again.speeds_m_s[index], planted_heights_m[index], usual_m
+        )
         is_gain = _is_gain(errors_before, errors_after, given.motions.fps)
         if not is_gain:
             observation = observe(given.motions[index])
@@ -172,15 +182,19 @@ class _StandingErrors:
     """(T, 2) distance of low soles from the usual height of soles that stand."""
 
     @classmethod
-    def measure(cls, stands: np.ndarray, speeds_m_s: np.ndarray, heights_m: np.ndarray) -> _StandingErrors:
+    def measure(
+        cls, stands: np.ndarray, speeds_m_s: np.ndarray, heights_m: np.ndarray, usual_m: float | None
+    ) -> _StandingErrors:
         """Measure the errors of one motion.
 
         Args:
             stands: (T, 2) its stances.
             speeds_m_s: (T, 2) of the soles along the floor.
             heights_m: (T, 2) of the feet's lowest solid points above the ground.
+            usual_m: Height of soles that stand, None for their median.
         """
-        usual_m = median(heights_m[stands]) if stands.any() else -np.inf
+        if usual_m is None:
+            usual_m = float(median(heights_m[stands])) if stands.any() else -np.inf
         is_low = stands | (heights_m < usual_m)
         offsets_m = np.where(is_low, np.abs(heights_m - usual_m), 0.0)
         return cls(stands, is_low, np.where(stands, speeds_m_s, 0.0), offsets_m)
@@ -655,14 +669,17 @@ class PlantFeet:
         # If heights are left alone, a foot that hovers a little may stand on whatever is there.
         highest_m = 0.0 if is_ground_level else limits.SOLE_NEAR_M
         ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
-        planted = replace(cleaning, motions=self.plant_on(level, ground_m), unplanted=level)
+        is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
+        planted_motions = self.plant_on(level, ground_m, is_floor_known=is_floor_known)
+        planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted
         return replace(planted, supports=find_boxes_under_feet(planted.posed))
 
-    def plant_on(self, level: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-        """Return the motions with feet on a ground at heights (N, T, 2) beneath them."""
-        return plant_feet(level, ground_m, is_soft=self.is_soft)
+    def plant_on(self, level: PosedMotions, ground_m: np.ndarray, *, is_floor_known: bool = False) -> MotionBatch:
+        """Return the motions with feet on a ground at heights (N, T, 2) beneath them, known exactly or estimated."""
+        is_known = is_floor_known or level.motions.ground is not None
+        return plant_feet(level, ground_m, is_soft=self.is_soft, is_floor_known=is_known)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup import planting
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
@@ -71,14 +70,11 @@ def climbing(stairs: tuple[Motion, list[Support]]) -> Motion:
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("height_m", [-0.3, 0.0, 0.7])
-def test_a_flat_box_is_a_floor_at_its_height(
-    planted_walk: Motion, height_m: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("height_m", "sunk_m"), [(-0.3, 0.03), (0.0, 0.0), (0.7, 0.03), (0.7, 0.0)])
+def test_a_flat_box_is_a_floor_at_its_height(walk: Motion, height_m: float, sunk_m: float) -> None:
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
-    sunk = raise_motion(planted_walk, height_m - 0.03)
+    sunk = raise_motion(walk, height_m - sunk_m)
     on_box = correct_on_stairs(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
-    monkeypatch.setattr(planting, "_LEAST_GAIN_M_S", 0.0)  # feet are always planted, as on a known ground
     floor = CleanupSettings().without_steps(LevelFloor)
     on_floor = KinematicCorrector(floor)([raise_motion(sunk, -height_m)])[0].motion
     np.testing.assert_allclose(on_box.root_m, on_floor.root_m + height_m * UP, atol=1e-9)
