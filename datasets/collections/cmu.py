@@ -7,14 +7,12 @@ SMPL-22.
 """
 
 import csv
-import gzip
 import io
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -25,62 +23,28 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rot
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
-from selfcorrect.motion.skeleton import SIDES, SMPL_22, SMPL_22_PARENTS, smpl_22
+from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
 from selfcorrect.storage.files import limits
 
 from ..files.rigs.bvh import parse_bvh
 from .dataset import Clip, Dataset, read_most
 
 INDEX = "index.csv"
-_CHUNK = 2**20
 _COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
 
 ReadText = Callable[[str], str]
 """Gives the text of a file of the set by its path in there; KeyError or OSError where it is missing."""
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of skeleton: length of its unit, and the joint that each part of SMPL-22 is read from.
-
-    The part `spine2` has no joint in `daz`; it lies halfway between its neighbours and turns half as far.
-    """
-
-    metres_per_unit: float
-    joints: dict[str, str]
-
-
-def _both_sides(pattern: str, **limbs: str) -> dict[str, str]:
-    """Joints of arms and legs; `{Side}` stands for Left or Right and `{s}` for l or r."""
-    joints = {}
-    for side in SIDES:
-        for part, joint in limbs.items():
-            joints[f"{side}_{part}"] = pattern.format(Side=side.title(), s=side[0], joint=joint)
-    return joints
-
-
-_MB_TRUNK = {"pelvis": "Hips", "spine1": "LowerBack", "spine2": "Spine", "spine3": "Spine1", "neck": "Neck1",
-             "head": "Head"}  # fmt: skip
-_MB_LIMBS = _both_sides(
-    "{Side}{joint}", hip="UpLeg", knee="Leg", ankle="Foot", foot="ToeBase", collar="Shoulder", shoulder="Arm",
-    elbow="ForeArm", wrist="Hand",
-)  # fmt: skip
-_DAZ_TRUNK = {"pelvis": "hip", "spine1": "abdomen", "spine3": "chest", "neck": "neck", "head": "head"}
-_DAZ_LIMBS = _both_sides(
-    "{s}{joint}", hip="Thigh", knee="Shin", ankle="Foot", foot="Foot_end", collar="Collar", shoulder="Shldr",
-    elbow="ForeArm", wrist="Hand",
-)  # fmt: skip
-_KINDS = {
-    "mb": _Kind(0.0254 / 0.45, _MB_TRUNK | _MB_LIMBS),
-    "daz": _Kind(0.01, _DAZ_TRUNK | _DAZ_LIMBS),
-}
+_UNITS_M = {"mb": 0.0254 / 0.45, "daz": 0.01}
+"""Length of the unit of each kind of skeleton."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Poses:
     """World poses of the parts of SMPL-22: positions_m (T, 22, 3) and orientations of T × 22 parts, and frame rate.
 
-    Without a joint for it, `spine2` is interpolated between `spine1` and `spine3`.
+    The part `spine2` has no joint in `daz`; it lies halfway between its neighbours and turns half as far.
     """
 
     positions_m: np.ndarray
@@ -127,7 +91,7 @@ def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
     @cache
     def tpose(kind: str, subject: int) -> _Poses:
         name = "tpose/daz.bvh" if kind == "daz" else f"tpose/mb_{subject:02d}.bvh"
-        return _poses(source, name, read_text, _KINDS[kind])
+        return _poses(source, name, read_text, _UNITS_M[kind])
 
     def read(row: dict[str, str]) -> list[Motion]:
         return [_motion(source, row, read_text, tpose(row["skeleton"], int(row["subject"])))]
@@ -149,33 +113,22 @@ def _reader(path: Path) -> ReadText:
 
 def _archive_texts(path: Path) -> dict[str, str]:
     """All text files of an archive by their path below the folder that holds the index."""
+    content = limits.read_bytes(path)
+    if content.startswith(b"\x1f\x8b"):
+        content = limits.unpack(path, content)
+    texts = dict[str, str]()
     try:
-        with limits.open_file(path) as file:
-            texts = _texts_in(path, file)
-    except InputError:
-        raise
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:  # noqa: TID251 - in memory
+            for member in archive:
+                is_text = member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX))
+                if is_text and (file := archive.extractfile(member)):
+                    texts[member.name] = file.read().decode("utf-8")
     except Exception as error:  # a damaged archive makes its reader raise errors of any kind
         raise InputError(f"{path}: expected a tar archive of the CMU set, but {error}") from error
     index = next((name for name in texts if Path(name).name == INDEX), None)
     if index is None:
         raise InputError(f"{path}: expected {INDEX} in the archive, found none")
     return {name.removeprefix(index.removesuffix(INDEX)): text for name, text in texts.items()}
-
-
-def _texts_in(path: Path, file: BinaryIO) -> dict[str, str]:
-    """The wanted files of an archive, which is read to its end, where gzip has its checksum."""
-    unzipped: Any = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # type: ignore[attr-defined]
-    texts = dict[str, str]()
-    stored = path.stat().st_size
-    with tarfile.open(fileobj=unzipped, mode="r|") as archive:  # noqa: TID251 - of an open file
-        for member in archive:
-            limits.check_unpacked(path, archive.offset, stored=stored)
-            if member.isfile() and not member.issparse() and member.name.endswith((".bvh", INDEX)):
-                content = archive.extractfile(member)
-                texts[member.name] = content.read().decode("utf-8") if content else ""
-    while unzipped.read(_CHUNK):
-        limits.check_unpacked(path, unzipped.tell(), stored=stored)
-    return texts
 
 
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
@@ -214,8 +167,8 @@ def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:
     where = f"{source}: {INDEX}, line {line}"
     if any(row[column] is None for column in _COLUMNS):
         raise InputError(f"{where}: expected as many fields as the first line has")
-    if row["skeleton"] not in _KINDS:
-        raise InputError(f"{where}: expected a skeleton of {list(_KINDS)}, got {row['skeleton']!r}")
+    if row["skeleton"] not in _UNITS_M:
+        raise InputError(f"{where}: expected a skeleton of {list(_UNITS_M)}, got {row['skeleton']!r}")
     if not row["subject"].isdecimal() or len(row["subject"]) > 9:
         raise InputError(f"{where}: expected the number of a subject, got {row['subject']!r}")
     return row
@@ -230,7 +183,7 @@ def _text(source: str, name: str, read_text: ReadText) -> str:
 
 def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
     """Return a clip on SMPL-22: rotations since the T-pose, with the T-pose's bones."""
-    poses = _poses(source, row["file"], read_text, _KINDS[row["skeleton"]])
+    poses = _poses(source, row["file"], read_text, _UNITS_M[row["skeleton"]])
     rest_m = tpose.positions_m[0]
     offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
     offsets_m[0] = 0
@@ -248,18 +201,18 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
     )
 
 
-def _poses(source: str, name: str, read_text: ReadText, kind: _Kind) -> _Poses:
+def _poses(source: str, name: str, read_text: ReadText, metres_per_unit: float) -> _Poses:
     """Return the parts' world poses in a file of the set."""
-    motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", kind.metres_per_unit).motion
-    names = motion.skeleton.names
-    if missing := [joint for joint in kind.joints.values() if joint not in names]:
+    motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", metres_per_unit).motion
+    parts = motion.skeleton.parts
+    if missing := [part for part in SMPL_22 if part not in parts and part != "spine2"]:
         raise InputError(f"{source}/{name}: expected the joints of the CMU set, missing are {', '.join(missing)}")
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     # A part without a joint is read from the root here, and filled in below.
-    columns = [names.index(kind.joints.get(part, names[0])) for part in SMPL_22]
+    columns = [parts.index(part) if part in parts else 0 for part in SMPL_22]
     positions_m = positions_m[:, columns]
     orientations = orientations[:, columns]
-    if "spine2" not in kind.joints:
+    if "spine2" not in parts:
         low = SMPL_22.index("spine1")
         middle = SMPL_22.index("spine2")
         high = SMPL_22.index("spine3")
