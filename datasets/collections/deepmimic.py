@@ -15,7 +15,6 @@ from zipfile import ZipFile  # noqa: TID251 - of the package
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
@@ -23,8 +22,7 @@ from selfcorrect.motion.geometry.kinematics import make_continuous, world_poses
 from selfcorrect.motion.geometry.rotations import identity_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.files.limits import check_unpacked
-from selfcorrect.storage.files.strict_json import parse_json, read_json
+from selfcorrect.storage.files.strict_json import parse_json
 
 BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
 _PREFIX = "humanoid3d_"
@@ -65,8 +63,7 @@ _JOINTS = (
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
 """Rigid ends of the forearms; they have no numbers in the file."""
 
-_LARGEST = 1e9
-_FRAME_NUMBERS = 8 + sum(1 if joint.hinge else 4 for joint in _JOINTS)
+FRAME_NUMBERS = 8 + sum(1 if joint.hinge else 4 for joint in _JOINTS)
 _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
 """From the file's axes (forward, up, right) to ours (left, up, forward)."""
 
@@ -80,17 +77,13 @@ def skeleton() -> Skeleton:
     return Skeleton(names, parents, _AXES.apply(offsets_m), names)
 
 
-def load_deepmimic(fps: float = 30.0, folder: Path | None = None) -> list[Motion]:
-    """Load all clips `humanoid3d_<label>.txt` of a folder (the built-in clips by default) at `fps`, sorted by label."""
-    if folder is None:
-        clips = []
-        for name, text in read_built_in_texts().items():
-            clips.append(_clip(BUILT_IN / name, parse_json(text, name), fps))
-        return clips
-    paths = sorted(folder.glob(f"{_PREFIX}*.txt"))
-    if not paths:
-        raise InputError(f"{folder}: no clips named {_PREFIX}*.txt")
-    return [read_clip(path, fps) for path in paths]
+def load_deepmimic(fps: float = 30.0) -> list[Motion]:
+    """Load all built-in clips at `fps`, sorted by label."""
+    clips = []
+    for name, text in read_built_in_texts().items():
+        content = parse_json(text, name)
+        clips.append(motion_of_frames(name, np.array(content["Frames"], dtype=float), fps))
+    return clips
 
 
 def read_built_in_texts() -> dict[str, bytes]:
@@ -99,26 +92,14 @@ def read_built_in_texts() -> dict[str, bytes]:
         return {name: archive.read(name) for name in sorted(archive.namelist()) if name.startswith(_PREFIX)}
 
 
-def read_clip(path: Path, fps: float = 30.0) -> Motion:
-    """Read a clip at `fps`, labelled by its name without "humanoid3d_". Raises InputError naming file and frame."""
-    return _clip(path, read_json(path), fps)
-
-
-def _clip(path: Path, content: object, fps: float) -> Motion:
-    """Return the clip in a file's JSON content."""
-    frames = _frames(path, content)
-    numbers = frames[:, 1:4]
-    quaternions = _rotations(frames)
-    bad = np.argwhere(np.linalg.norm(quaternions, axis=-1) < 1e-6)
-    if len(bad):
-        raise InputError(f"{path}: frame {bad[0, 0]}: a quaternion of length 0 for {skeleton().names[bad[0, 1]]}")
+def motion_of_frames(name: str, frames: np.ndarray, fps: float) -> Motion:
+    """Return the clip of frames (T, 44) at `fps`, labelled by the name of its file without "humanoid3d_"."""
     # A frame's duration is the time to the next frame, so the last frame's duration counts for nothing.
     times_s = np.cumsum([0.0, *frames[:-1, 0]])
-    check_unpacked(path, times_s[-1] * fps * frames[0].nbytes, stored=frames.nbytes)
-    label = path.stem.removeprefix(_PREFIX)
-    rotations = _AXES * Rotation.from_quat(quaternions) * _AXES.inv()
+    rotations = _AXES * Rotation.from_quat(joint_rotations(frames)) * _AXES.inv()
     turns = make_continuous(rotations.as_quat())
-    motion = Motion(skeleton(), _AXES.apply(numbers), turns, fps, label=label, source=path.name)
+    label = name.removeprefix(_PREFIX).removesuffix(".txt")
+    motion = Motion(skeleton(), _AXES.apply(frames[:, 1:4]), turns, fps, label=label, source=name)
     clock_s = np.arange(frame_count(times_s[-1], fps)) / fps
     places = np.interp(clock_s, times_s, np.arange(len(frames)))
     return at_frames(motion, places, fps)
@@ -158,27 +139,7 @@ def on_smpl(motion: Motion) -> Motion:
     return replace(fitted, label=motion.label, source=motion.source)
 
 
-def _frames(path: Path, content: object) -> np.ndarray:
-    """Return the numbers of a clip, (T, 44), checked."""
-    rows = content.get("Frames") if isinstance(content, dict) else None
-    if not isinstance(rows, list) or len(rows) < 2:
-        raise InputError(f'{path}: expected a list "Frames" of at least two frames')
-    for index, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != _FRAME_NUMBERS or not all(map(_is_number, row)):
-            raise InputError(f"{path}: frame {index}: expected {_FRAME_NUMBERS} finite numbers, got {str(row)[:60]}")
-    frames = np.array(rows, dtype=float)
-    is_bad = frames[:-1, 0] <= 0
-    if np.any(is_bad):
-        index = int(np.argmax(is_bad))
-        raise InputError(f"{path}: frame {index}: expected a positive duration, got {frames[index, 0]}")
-    return frames
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) <= _LARGEST
-
-
-def _rotations(frames: np.ndarray) -> np.ndarray:
+def joint_rotations(frames: np.ndarray) -> np.ndarray:
     """Return quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
     rotations = identity_rotations(len(frames), 1 + len(_JOINTS) + len(_WRISTS))
     rotations[:, 0] = np.roll(frames[:, 4:8], -1, axis=1)

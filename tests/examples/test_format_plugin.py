@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from deepmimic_clips import read_clip
 from helpers import REPOSITORY, install_plugin
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.collections.deepmimic import read_built_in_texts, read_clip
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic, read_built_in_texts
 from selfcorrect.datasets.files.formats import all_formats, is_motion_file, readable_suffixes, written_suffix
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.experiments.cli import main
@@ -75,3 +77,65 @@ def test_a_broken_package_hides_no_other_format(tmp_path: Path, monkeypatch: pyt
     assert "bvh" in names
     assert not {"missing", "other"} & names
     assert len(caught) == 2
+
+
+def test_clips_are_read_like_the_built_in_ones(clip: Path) -> None:
+    read = read_clip(clip)
+    (expected,) = [motion for motion in load_deepmimic() if motion.source == NAME]
+    assert (read.label, read.source) == (expected.label, expected.source)
+    np.testing.assert_array_equal(read.rotations, expected.rotations)
+    np.testing.assert_array_equal(read.root_m, expected.root_m)
+
+
+def write(folder: Path, content: object) -> Path:
+    path = folder / "humanoid3d_made.txt"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def frame(duration: float = 0.1) -> list[float]:
+    return [
+        duration,
+        0,
+        1,
+        0,
+        1,
+        0,
+        0,
+        0,
+        *[1, 0, 0, 0] * 3,
+        0,
+        *[1, 0, 0, 0] * 2,
+        0,
+        *[1, 0, 0, 0],
+        0,
+        *[1, 0, 0, 0] * 2,
+        0,
+    ]
+
+
+def test_uneven_frame_times_are_respected(tmp_path: Path):
+    rows = [frame(0.1), frame(0.3), frame(0.0)]
+    for place, row in enumerate(rows):
+        row[1] = float(place)
+    clip = read_clip(write(tmp_path, {"Frames": rows}), fps=10)
+    np.testing.assert_allclose(clip.root_m[:, 2], [0, 1, 4 / 3, 5 / 3, 2])
+    assert clip.label == "made"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{\n nonsense", "made.txt.*line 2"),
+        ({"Loop": "wrap"}, '"Frames" of at least two'),
+        ({"Frames": [frame()]}, "at least two"),
+        ({"Frames": [frame(), frame()[:-1]]}, "frame 1: expected 44 finite numbers"),
+        ({"Frames": [frame(), [*frame()[:-1], "x"]]}, "frame 1: expected 44"),
+        ({"Frames": [[*frame()[:-1], float("nan")], frame()]}, "frame 0: expected 44 finite"),
+        ({"Frames": [frame(), frame(-1.0), frame()]}, "frame 1: expected a positive duration, got -1"),
+        ({"Frames": [[0.1, 0, 1, 0, *[0.0] * 40], frame()]}, "frame 0: a quaternion of length 0 for pelvis"),
+    ],
+)
+def test_a_malformed_clip_names_file_and_place(tmp_path: Path, content: object, message: str):
+    with pytest.raises(ValueError, match=message):
+        read_clip(write(tmp_path, content))

@@ -1,4 +1,4 @@
-"""The built-in clips: geometry against PyBullet's own humanoid, and what malformed files get."""
+"""The built-in clips: geometry against PyBullet's own humanoid, and SMPL's joints."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import (
     CYCLIC,
-    load_deepmimic,
     on_smpl,
     read_built_in_texts,
-    read_clip,
     skeleton,
 )
 from selfcorrect.motion.body.surface import world_sole_points
@@ -97,74 +95,6 @@ def test_poses_agree_with_pybullets_humanoid(clips):
 def test_the_built_in_clips_are_those_of_pybullet_byte_by_byte():
     folder = Path(pytest.importorskip("pybullet_data").getDataPath()) / "data" / "motions"
     assert read_built_in_texts() == {path.name: path.read_bytes() for path in sorted(folder.glob("humanoid3d_*.txt"))}
-
-
-def test_clips_of_a_folder_are_read_like_the_built_in_ones(tmp_path: Path, clips):
-    for name, text in read_built_in_texts().items():
-        (tmp_path / name).write_bytes(text)
-    for ours, theirs in zip(clips.values(), load_deepmimic(folder=tmp_path), strict=True):
-        assert (ours.label, ours.source) == (theirs.label, theirs.source)
-        np.testing.assert_array_equal(ours.rotations, theirs.rotations)
-        np.testing.assert_array_equal(ours.root_m, theirs.root_m)
-
-
-def write(folder: Path, content: object) -> Path:
-    path = folder / "humanoid3d_made.txt"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
-    return path
-
-
-def frame(duration: float = 0.1) -> list[float]:
-    return [
-        duration,
-        0,
-        1,
-        0,
-        1,
-        0,
-        0,
-        0,
-        *[1, 0, 0, 0] * 3,
-        0,
-        *[1, 0, 0, 0] * 2,
-        0,
-        *[1, 0, 0, 0],
-        0,
-        *[1, 0, 0, 0] * 2,
-        0,
-    ]
-
-
-def test_uneven_frame_times_are_respected(tmp_path: Path):
-    rows = [frame(0.1), frame(0.3), frame(0.0)]
-    for place, row in enumerate(rows):
-        row[1] = float(place)
-    clip = read_clip(write(tmp_path, {"Frames": rows}), fps=10)
-    np.testing.assert_allclose(clip.root_m[:, 2], [0, 1, 4 / 3, 5 / 3, 2])
-    assert clip.label == "made"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{\n nonsense", "made.txt.*line 2"),
-        ({"Loop": "wrap"}, '"Frames" of at least two'),
-        ({"Frames": [frame()]}, "at least two"),
-        ({"Frames": [frame(), frame()[:-1]]}, "frame 1: expected 44 finite numbers"),
-        ({"Frames": [frame(), [*frame()[:-1], "x"]]}, "frame 1: expected 44"),
-        ({"Frames": [[*frame()[:-1], float("nan")], frame()]}, "frame 0: expected 44 finite"),
-        ({"Frames": [frame(), frame(-1.0), frame()]}, "frame 1: expected a positive duration, got -1"),
-        ({"Frames": [[0.1, 0, 1, 0, *[0.0] * 40], frame()]}, "frame 0: a quaternion of length 0 for pelvis"),
-    ],
-)
-def test_a_malformed_clip_names_file_and_place(tmp_path: Path, content: object, message: str):
-    with pytest.raises(ValueError, match=message):
-        read_clip(write(tmp_path, content))
-
-
-def test_a_folder_without_clips_is_named(tmp_path: Path):
-    with pytest.raises(ValueError, match="no clips named"):
-        load_deepmimic(folder=tmp_path)
 
 
 def test_clips_on_smpl_joints_keep_their_places(walk: Motion) -> None:
