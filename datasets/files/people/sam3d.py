@@ -25,11 +25,13 @@ from selfcorrect.storage.pickles.results import Results
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import AXES, up_of_motion
+from .frames import FramesOfPeople
 
 JOINTS = "pred_joint_coords"
 PLACE = "pred_cam_t"
 ROTATIONS = "pred_global_rots"
 _POINTS = ("pred_keypoints_3d", "pred_vertices")
+_KEYS = (JOINTS, PLACE, ROTATIONS, *_POINTS)
 _COUNT = 127
 _MOST_PEOPLE = 64
 _LARGEST = 1e6
@@ -49,37 +51,6 @@ _TURN = _SEEN.turn
 """From the camera's frame to the frame of the rotations."""
 
 
-@dataclass(frozen=True)
-class _Track:
-    """One person: the prefixes of the arrays in each frame, or the common prefix of arrays whose first axis is time."""
-
-    results: Results
-    prefixes: tuple[str, ...]
-    stacked: bool
-
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        if not self.stacked:
-            return len(self.prefixes)
-        return self.results.shapes[f"{self.prefixes[0]}{JOINTS}"][0]
-
-    def get(self, key: str) -> np.ndarray | None:
-        """The arrays of all frames (T, …), None if a frame lacks them or their shapes differ."""
-        names = [f"{prefix}{key}" for prefix in self.prefixes]
-        shapes = {self.results.shapes.get(name) for name in names}
-        if len(shapes) != 1 or None in shapes:
-            return None
-        arrays = [self.results.array(name) for name in names]
-        return arrays[0] if self.stacked else np.stack(arrays)
-
-    def name_arrays(self, key: str, array: np.ndarray) -> dict[str, np.ndarray]:
-        """Return an array of all frames under the names of the file."""
-        if self.stacked:
-            return {f"{self.prefixes[0]}{key}": array}
-        return {f"{prefix}{key}": frame for prefix, frame in zip(self.prefixes, array, strict=True)}
-
-
 def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Return whether arrays of these shapes are results of SAM 3D Body."""
     return any(shape[-2:] == (_COUNT, 3) for name, shape in shapes.items() if name.rpartition(".")[2] == JOINTS)
@@ -88,18 +59,15 @@ def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 def open_sam3d(results: Results, reading: Reading) -> MotionFile:
     """Open the motions of a file, a motion for each person, y up, on a body with SMPL's joints."""
     path = results.path
-    tracks = _tracks(results)
-    check_size(path, [(track.frames, _COUNT) for track in tracks])
-    for track in tracks:
-        if track.stacked:
-            names = [f"{track.prefixes[0]}{key}" for key in (*_POINTS, PLACE, ROTATIONS)]
-            results.check_frames(names, track.frames)
+    results, prefixes = _stack_people(results)
+    counts = [results.shapes.get(f"{prefix}{JOINTS}", (0,))[0] for prefix in prefixes]
+    check_size(path, [(count, _COUNT) for count in counts])
     fps, rate_notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
     people = []
     axis_notes: dict[str, None] = {}
-    for index, track in enumerate(tracks):
-        label = f"{path}, person {index}" if len(tracks) > 1 else str(path)
-        person = _Person(track, label, fps, reading)
+    for index, prefix in enumerate(prefixes):
+        label = f"{path}, person {index}" if len(prefixes) > 1 else str(path)
+        person = _Person(results, prefix, label, fps, reading)
         people.append(person)
         axis_notes |= dict.fromkeys(person.up.notes)
 
@@ -117,10 +85,12 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
 class _Person:
     """One person's motion, and how it goes back into the file."""
 
-    def __init__(self, track: _Track, label: str, fps: float, reading: Reading) -> None:
-        self.track = track
-        joints_m = _numbers(label, JOINTS, track.get(JOINTS), (_COUNT, 3))
-        place = track.get(PLACE)
+    def __init__(self, results: Results, prefix: str, label: str, fps: float, reading: Reading) -> None:
+        self.results = results
+        self.prefix = prefix
+        joints_m = _numbers(label, JOINTS, self._get(JOINTS), (_COUNT, 3))
+        results.check_frames([f"{prefix}{key}" for key in _KEYS], len(joints_m))
+        place = self._get(PLACE)
         if place is None:
             place = np.zeros((len(joints_m), 3))
         self.place_m = _numbers(label, PLACE, place, (3,))
@@ -135,10 +105,15 @@ class _Person:
         self.y_up = to_y_up(self.up.axis)
         self.motion = self.y_up.view(camera_motion)
 
+    def _get(self, key: str) -> np.ndarray | None:
+        """Return an array (T, …) of the person, None if there is none."""
+        name = f"{self.prefix}{key}"
+        return self.results.array(name) if name in self.results.shapes else None
+
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
         """Return the arrays with another motion in them; joints that did not move keep their numbers."""
         if len(motion) != len(self.motion):
-            raise InputError(f"{self.track.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
+            raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = world_poses(self.y_up.restore(self.motion))
         after_m, after = world_poses(self.y_up.restore(motion))
         turns = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
@@ -147,12 +122,12 @@ class _Person:
         matrices = turns.as_matrix()
         moves = _Moves(before_m, after_m, matrices, is_still)
         shift_m = np.where(is_still[:, :1], 0.0, moves_m[:, 0])
-        place = self.track.get(PLACE)
+        place = self._get(PLACE)
         shift_of_points_m = np.zeros_like(shift_m) if place is None else shift_m
         joint_parts = _part_of_joint()
-        changes = {}
+        changes: dict[str, np.ndarray] = {}
         for key in (JOINTS, *_POINTS):
-            points = self.track.get(key)
+            points = self._get(key)
             if points is None or points.ndim != 3 or not points.shape[1] or points.shape[2] != 3:
                 continue
             points_m = points.astype(float) + self.place_m[:, None]
@@ -160,17 +135,17 @@ class _Person:
             if key != JOINTS:
                 parts = joint_parts[self._find_nearest_joints(points_m[0])]
             carried = moves.carry(points, points_m, parts, shift_of_points_m)
-            changes |= self.track.name_arrays(key, carried.astype(points.dtype))
+            changes[f"{self.prefix}{key}"] = carried.astype(points.dtype)
         if place is not None:
             shifted = place + shift_m
-            changes |= self.track.name_arrays(PLACE, shifted.astype(place.dtype))
-        orientations = self.track.get(ROTATIONS)
+            changes[f"{self.prefix}{PLACE}"] = shifted.astype(place.dtype)
+        orientations = self._get(ROTATIONS)
         if orientations is not None and orientations.shape[1:] == (_COUNT, 3, 3):
             to_rotations = to_matrices(_TURN)
             joint_turns = to_rotations @ matrices[:, joint_parts] @ to_rotations.T
             is_kept = is_still[:, joint_parts, None, None]
             turned = np.where(is_kept, orientations, joint_turns @ orientations)
-            changes |= self.track.name_arrays(ROTATIONS, turned.astype(orientations.dtype))
+            changes[f"{self.prefix}{ROTATIONS}"] = turned.astype(orientations.dtype)
         return changes
 
     def _find_nearest_joints(self, points_m: np.ndarray) -> np.ndarray:
@@ -234,12 +209,12 @@ def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, .
     return array.astype(float)
 
 
-def _tracks(results: Results) -> list[_Track]:
-    """Return the people of a file."""
+def _stack_people(results: Results) -> tuple[Results, list[str]]:
+    """Return a file with the frames of each person stacked, and the prefixes of the people's arrays."""
     ends = [name.removesuffix(JOINTS) for name in results.shapes if name.rpartition(".")[2] == JOINTS]
     shapes = {len(results.shapes[f"{end}{JOINTS}"]) for end in ends}
     if shapes == {3}:
-        return [_Track(results, (end,), stacked=True) for end in ends]
+        return results, ends
     if shapes != {2}:
         raise InputError(f"{results.path}: expected {JOINTS} (127, 3) of frames, or (frames, 127, 3)")
     frames = _frames(ends)
@@ -255,7 +230,14 @@ def _tracks(results: Results) -> list[_Track]:
             f"{max(counts)}; save one file per person"
         )
     followed = _follow_people(results, list(frames.values()))
-    return [_Track(results, prefixes, stacked=False) for prefixes in zip(*followed, strict=True)]
+    stacked = {}
+    for person, prefixes in enumerate(zip(*followed, strict=True)):
+        for key in _KEYS:
+            names = [f"{prefix}{key}" for prefix in prefixes]
+            shapes = {results.shapes.get(name) for name in names}
+            if len(shapes) == 1 and None not in shapes:
+                stacked[f"{person}.{key}"] = names
+    return FramesOfPeople(results, stacked), [f"{person}." for person in range(len(followed[0]))]
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
