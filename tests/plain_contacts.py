@@ -3,7 +3,7 @@
 import numpy as np
 
 from selfcorrect.motion.body.surface import sole_corners_m, sole_points
-from selfcorrect.motion.geometry.filters import dilate, erode, remove_short_runs
+from selfcorrect.motion.geometry.filters import remove_short_runs
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -113,6 +113,6 @@ def _remove_flicker(contacts: np.ndarray, longest_gap: int, shortest_run: int) -
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]
     # Outside its frames a motion is taken to be like its first and last frame.
     padded = np.pad(contacts, width, mode="edge")
-    closed = erode(dilate(padded, longest_gap + 1, axis=-2), longest_gap + 1, axis=-2)
+    closed = ~remove_short_runs(~padded, longest_gap + 1, axis=-2)
     opened = remove_short_runs(closed, max(shortest_run, 1), axis=-2)
     return opened[..., margin:-margin, :]

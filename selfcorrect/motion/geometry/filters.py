@@ -66,17 +66,12 @@ def minimum_filter1d(
 
 
 def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the mean of the `size` values around each."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        return ndimage.uniform_filter1d(values, size, axis, mode=mode)
+    """Return the mean of the `size` values around each; beyond the ends values are the nearest, or else mirrored."""
     frames = values.shape[axis]
     before = size // 2
     margins = [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1)
     frames_first = np.moveaxis(values, axis, 0)
-    is_nearest = mode == "nearest"
-    line = np.pad(frames_first, margins, "edge") if is_nearest else np.pad(frames_first, margins, "symmetric")
+    line = np.pad(frames_first, margins, "edge") if mode == "nearest" else np.pad(frames_first, margins, "symmetric")
     first_sum = np.add.accumulate(line[:size], axis=0)[-1:]
     changes = line[size:] - line[: frames - 1]
     sums = np.add.accumulate(np.concatenate([first_sum, changes]), axis=0)
@@ -95,27 +90,11 @@ def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "
     return np.moveaxis(_filter_frames(columns, size, size // 2, -1, mode, 0.0, _MEDIAN), -1, axis)
 
 
-def erode(is_set: np.ndarray, size: int, axis: int, border: bool = False) -> np.ndarray:
-    """Return which frames have none unset among the `size` frames around them; border: values beyond the ends."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        return ndimage.binary_erosion(is_set, _structure(is_set, size, axis), border_value=border)
-    return _filter_frames(is_set, size, size // 2, axis, "constant", float(border), _MINIMUM)
-
-
-def dilate(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Return which frames have a set frame among the `size` frames around them."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        return ndimage.binary_dilation(is_set, _structure(is_set, size, axis))
-    return _filter_frames(is_set, size, (size - 1) // 2, axis, "constant", 0.0, _MAXIMUM)
-
-
 def remove_short_runs(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
     """Clear runs of fewer than `size` frames."""
-    return dilate(erode(is_set, size, axis), size, axis)
+    is_start = minimum_filter1d(is_set, size, axis, "constant")
+    mirrored = (size - 1) // 2 - size // 2
+    return ~minimum_filter1d(~is_start, size, axis, "constant", 1.0, mirrored)
 
 
 def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -133,13 +112,6 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     if failed:
         raise np.linalg.LinAlgError(f"leading minor {failed} is not positive")
     return solution
-
-
-def _structure(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
-    """Return `size` neighbours along an axis, in the form of `scipy.ndimage`."""
-    shape = [1] * is_set.ndim
-    shape[axis] = size
-    return np.ones(shape, dtype=bool)
 
 
 def _filter_frames(

@@ -7,13 +7,7 @@ several clips.
 import numpy as np
 
 from .compiled import KERNELS
-from .vectors import LAST, NEXT, are_few, cross, empty_product, norms, split_components
-
-_FIRST_FACTORS = np.array([[3, 0, 1, 2]] * 4)
-_SECOND_FACTORS = np.array([[0, 3, 2, 1], [1, 2, 3, 0], [2, 1, 0, 3], [3, 0, 1, 2]])
-_PRODUCT_SIGNS = np.array([[1.0, 1, 1, -1], [1, -1, 1, 1], [1, 1, -1, 1], [1, -1, -1, -1]])
-"""Components that meet in a product of quaternions, row by row, and their signs."""
-
+from .vectors import LAST, NEXT, empty_product, norms, split_components
 
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
@@ -28,9 +22,6 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         products = empty_product(first, second)
         KERNELS.compose(first, second, products)
         return products
-    if are_few(first, second):  # as in each step of a simulation: fewer calls, the same bits
-        products = first.take(_FIRST_FACTORS, -1) * second.take(_SECOND_FACTORS, -1)
-        return (products * _PRODUCT_SIGNS).sum(axis=-1)
     x, y, z, w = split_components(first)
     a, b, c, d = split_components(second)
     return _stack_components(
@@ -47,11 +38,6 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         turned = empty_product(rotations, vectors)
         KERNELS.rotate(rotations, vectors, turned)
         return turned
-    if are_few(rotations, vectors):
-        axis = rotations[..., :3]
-        twice = 2 * cross(axis, vectors)
-        once = vectors + rotations[..., 3:] * twice + axis.take(NEXT, -1) * twice.take(LAST, -1)
-        return once - axis.take(LAST, -1) * twice.take(NEXT, -1)
     x, y, z, w = split_components(rotations)
     a, b, c = split_components(vectors)
     # v + w t + q × t with t = 2 q × v

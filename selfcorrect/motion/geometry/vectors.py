@@ -14,9 +14,6 @@ NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
 """Indices of the remaining two of three components."""
 
-_FEW = 400
-"""Numbers up to which few calls of NumPy matter more than how they go through memory."""
-
 
 def norms(vectors: np.ndarray) -> np.ndarray:
     """Euclidean lengths (...) of vectors (..., K)."""
@@ -69,19 +66,7 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         products = empty_product(first, second)
         KERNELS.cross(first, second, products)
         return products
-    if are_few(first, second):
-        return first.take(NEXT, -1) * second.take(LAST, -1) - first.take(LAST, -1) * second.take(NEXT, -1)
-    x = first[..., 0]
-    y = first[..., 1]
-    z = first[..., 2]
-    a = second[..., 0]
-    b = second[..., 1]
-    c = second[..., 2]
-    products = empty_product(first, second)
-    np.subtract(y * c, z * b, out=products[..., 0])
-    np.subtract(z * a, x * c, out=products[..., 1])
-    np.subtract(x * b, y * a, out=products[..., 2])
-    return products
+    return first.take(NEXT, -1) * second.take(LAST, -1) - first.take(LAST, -1) * second.take(NEXT, -1)
 
 
 def largest_components(vectors: np.ndarray) -> np.ndarray:
@@ -99,11 +84,6 @@ def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     if shape == second.shape[:-1]:
         return np.empty(second.shape)
     return np.empty((*np.broadcast_shapes(shape, second.shape[:-1]), second.shape[-1]))
-
-
-def are_few(first: np.ndarray, second: np.ndarray) -> bool:
-    """Return whether arrays of double precision are so small that the number of calls matters most."""
-    return first.size <= _FEW and second.size <= _FEW and first.dtype == second.dtype == np.float64
 
 
 def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> np.ndarray:
@@ -147,12 +127,7 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
         medians = np.empty(columns.shape[1:])
         KERNELS.find_medians(columns.reshape(count, -1), medians.reshape(-1))
         return medians[()]
-    middle = count // 2
-    ordered = np.partition(values, (max(middle - 1, 0), middle, -1), axis)
-    high = ordered.take(middle, axis)
-    result = high if count % 2 else (ordered.take(middle - 1, axis) + high) / 2
-    largest = ordered.take(-1, axis)  # NaN come last
-    return np.where(np.isnan(largest), largest, result) if np.isnan(largest).any() else result
+    return np.median(values, axis)
 
 
 def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -39,19 +39,9 @@ def test_sliding_windows_give_the_bits_of_scipy(shape, size, mode, axis, seed):
 def test_runs_of_booleans_are_those_of_scipy(shape, size, seed):
     is_set = np.random.default_rng(seed).random(shape) < 0.7
     window = np.ones((1, size, 1))
-    cases = {
-        "erode": (filters.erode(is_set, size, 1), ndimage.binary_erosion(is_set, window)),
-        "erode, set beyond": (
-            filters.erode(is_set, size, 1, True),
-            ndimage.binary_erosion(is_set, window, border_value=1),
-        ),
-        "dilate": (filters.dilate(is_set, size, 1), ndimage.binary_dilation(is_set, window)),
-        "open": (filters.remove_short_runs(is_set, size, 1), ndimage.binary_opening(is_set, window)),
-        "close": (filters.erode(filters.dilate(is_set, size, 1), size, 1), ndimage.binary_closing(is_set, window)),
-    }
-    for name, (result, expected) in cases.items():
-        assert result.dtype == bool, name
-        np.testing.assert_array_equal(result, expected, name)
+    result = filters.remove_short_runs(is_set, size, 1)
+    assert result.dtype == bool
+    np.testing.assert_array_equal(result, ndimage.binary_opening(is_set, window))
 
 
 def test_a_window_lies_before_or_behind_its_frame_where_it_is_told_to():

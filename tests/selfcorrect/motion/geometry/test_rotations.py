@@ -23,7 +23,6 @@ from selfcorrect.motion.geometry.rotations import (
     to_matrices,
     turn_angles,
 )
-from selfcorrect.motion.geometry.vectors import are_few, cross
 
 
 @pytest.fixture
@@ -91,19 +90,6 @@ def test_turns_lead_from_each_orientation_to_the_next(pair, axis):
     before = np.delete(orientations, (-1), axis).reshape(-1, 4)
     after = np.delete(orientations, 0, axis).reshape(-1, 4)
     assert np.allclose((led * Rotation.from_quat(before) * Rotation.from_quat(after).inv()).magnitude(), 0)
-
-
-def test_few_have_the_bits_of_many() -> None:
-    """Small arrays take another way through NumPy."""
-    many, vectors = np.random.default_rng(3).normal(size=(2, 300, 4))
-    vectors = vectors[:, :3]
-    assert not are_few(many, many)
-    assert are_few(many[:50], many[:50])
-    for function, argument in ((compose, many[::-1]), (rotate, vectors)):
-        of_many = function(many, argument)
-        assert np.array_equal(function(many[:50], argument[:50]), of_many[:50])
-    assert np.array_equal(cross(vectors[:50], vectors[50:100]), cross(vectors, np.roll(vectors, -50, 0))[:50])
-    assert np.array_equal(compose(many[0], many[:50]), compose(many[[0] * 300], many)[:50])
 
 
 def test_rotation_vectors_become_the_rotations_that_scipy_makes_of_them():
