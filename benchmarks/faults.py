@@ -296,7 +296,7 @@ def _shows_pace(motion: Motion) -> bool:
 
 
 def _shows_even_steps(motion: Motion) -> bool:
-    return bool(timing_unevenness(MotionFeatures(motion)).values.size)
+    return timing_unevenness(MotionFeatures(motion)) is not None
 
 
 def _stays_on_floor(motion: Motion) -> bool:
@@ -310,7 +310,7 @@ def _is_long(motion: Motion) -> bool:
 
 def _shows_plane(motion: Motion) -> bool:
     """Return whether stances spread enough to show a plane."""
-    return bool(floor_tilt_deg(MotionFeatures(motion)).values.size)
+    return floor_tilt_deg(MotionFeatures(motion)) is not None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice
-from selfcorrect.motion.checks.findings import Finding, Measurement, find_violations
+from selfcorrect.motion.checks.findings import Finding, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
@@ -142,7 +142,7 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
         return []
     levelled = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
     missing_force = compute_contact_residual(levelled, CleanupSettings()).force_bodyweights[0]
-    measured = {"X1": missing_upward_force(missing_force), "X2": smooth_residual(missing_force, motion.fps)}
+    measured = {"X1": missing_force[:, 1], "X2": smooth_residual(missing_force, motion.fps)}
     findings = []
     for rule in rules:
         findings += find_violations(rule, measured[rule.code], len(motion), motion.fps)
@@ -180,13 +180,7 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     return Surroundings(moved, -raised_m, belt_m)
 
 
-def missing_upward_force(missing: np.ndarray) -> Measurement:
-    """Return the upward part of a missing force (T, 3)."""
-    return Measurement(missing[:, 1:2], ("body",))
-
-
-def smooth_residual(missing: np.ndarray, fps: float) -> Measurement:
-    """Return the size of a missing force (T, 3), averaged over two seconds."""
+def smooth_residual(missing: np.ndarray, fps: float) -> np.ndarray:
+    """Return the size (T,) of a missing force (T, 3), averaged over two seconds."""
     window = max(1, round(_AVERAGED_S * fps))
-    size = np.linalg.norm(missing, axis=-1)
-    return Measurement(uniform_filter1d(size, window, mode="nearest")[:, None], ("body",))
+    return uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")

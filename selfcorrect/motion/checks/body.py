@@ -28,12 +28,12 @@ _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "fo
 _ADULT_LEG_M = 0.82
 
 
-def interpenetration_m(features: MotionFeatures) -> Measurement:
+def interpenetration_m(features: MotionFeatures) -> Measurement | None:
     """Depth by which non-adjacent bones intersect, scaled to the size of an adult."""
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
-        return Measurement.empty()
+        return None
     scale = _leg_m(features) / _ADULT_LEG_M
     depths = []
     for first, second in pairs:
@@ -87,7 +87,7 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return norms(r + s[:, None] * d1 - t[:, None] * d2)
 
 
-def overextension_deg(features: MotionFeatures) -> Measurement:
+def overextension_deg(features: MotionFeatures) -> Measurement | None:
     """Angle by which knees bend forwards, and knees and elbows fold further than soft tissue admits."""
     names = []
     angles_deg = []
@@ -103,7 +103,7 @@ def overextension_deg(features: MotionFeatures) -> Measurement:
             names.append(f"{side}_{part}")
             angles_deg.append(angle_deg)
     if not names:
-        return Measurement.empty()
+        return None
     return Measurement(np.stack(angles_deg, axis=1), tuple(names))
 
 
@@ -161,18 +161,18 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     return left
 
 
-def neck_twist_deg(features: MotionFeatures) -> Measurement:
+def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
     """Angle by which the head is turned against the chest."""
     chest = features.skeleton.joint("spine3")
     head = features.skeleton.joint("head")
     if chest is None or head is None:
-        return Measurement.empty()
+        return None
     dots = np.einsum("ti,ti->t", features.orientations[:, chest], features.orientations[:, head])
     half_turns_rad = np.arccos(np.abs(dots).clip(0, 1))
-    return Measurement.from_frames(2 * np.degrees(half_turns_rad), "head")
+    return 2 * np.degrees(half_turns_rad)
 
 
-def t_pose_deg(features: MotionFeatures) -> Measurement:
+def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
     """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames in which people pose so.
 
     People lower their arms from a T that opens a take, and dancers raise them to a T. A rig's T-pose is different: the
@@ -180,20 +180,19 @@ def t_pose_deg(features: MotionFeatures) -> Measurement:
     """
     deviation_deg = _t_pose_deviation_deg(features)
     if deviation_deg is None:
-        return Measurement.empty()
+        return None
     values = -deviation_deg
     for start, stop in find_runs(deviation_deg < T_POSE_DEG):
         ends_touched = (start == 0) + (stop == len(features))
         is_held = ends_touched == 2 or (ends_touched == 0 and _is_rigid(features, start, stop))
         if not (is_held or _has_jump(features, start - 1) or _has_jump(features, stop - 1)):
             values[start:stop] = np.nan
-    return Measurement.from_frames(values)
+    return values
 
 
 def count_t_pose_frames(motion: Motion) -> int:
     """Number of frames that hold a rig's T-pose before the motion jumps to its beginning; 0 if there are none."""
-    first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
-    if first_deg is None or first_deg[0] >= T_POSE_DEG:
+    if not _begins_in_t_pose(motion):
         return 0
     features = MotionFeatures(motion)
     deviation_deg = _t_pose_deviation_deg(features)
@@ -207,14 +206,27 @@ def count_held_t_pose_frames(motion: Motion) -> int:
 
     People who stand in a T are never rigid. A motion that never leaves its T-pose has none either.
     """
-    first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
-    if first_deg is None or first_deg[0] >= T_POSE_DEG:
+    if not _begins_in_t_pose(motion):
         return 0
-    turns = np.abs(np.diff(motion.rotations, axis=0)).max(axis=(1, 2), initial=0.0)
-    is_moving = turns * motion.fps >= _RIGID_PER_S
+    is_moving = _find_turning_steps(motion.rotations, motion.fps)
     steps = int(np.argmax(is_moving)) if is_moving.any() else 0
-    shortest = max(_MIN_RIGID_STEPS, _MIN_RIGID_S * motion.fps)
-    return steps + 1 if steps >= shortest else 0
+    return steps + 1 if steps >= _count_rigid_steps(motion.fps) else 0
+
+
+def _begins_in_t_pose(motion: Motion) -> bool:
+    first_deg = _t_pose_deviation_deg(MotionFeatures.of_joints(motion.frames(0, 1)))
+    return first_deg is not None and bool(first_deg[0] < T_POSE_DEG)
+
+
+def _find_turning_steps(rotations: np.ndarray, fps: float) -> np.ndarray:
+    """Return whether any joint turns in each step (T − 1,) of rotations (T, J, 4)."""
+    turns = np.abs(np.diff(rotations, axis=0)).max(axis=(1, 2), initial=0.0)
+    return np.asarray(turns * fps >= _RIGID_PER_S)
+
+
+def _count_rigid_steps(fps: float) -> float:
+    """Return the least number of steps without motion that show a rigid pose."""
+    return max(_MIN_RIGID_STEPS, _MIN_RIGID_S * fps)
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
@@ -244,10 +256,8 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
     """Return whether no joint turns for a while within frames `start` to `stop` (exclusive)."""
-    turns = np.abs(np.diff(features.motion.rotations[start:stop, features.joints[1:]], axis=0))
-    is_still = np.asarray(turns.max(axis=(1, 2), initial=0.0) * features.fps < _RIGID_PER_S)
-    shortest = max(_MIN_RIGID_STEPS, _MIN_RIGID_S * features.fps)
-    return bool(find_runs(is_still, shortest))
+    is_moving = _find_turning_steps(features.motion.rotations[start:stop, features.joints[1:]], features.fps)
+    return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
 
 T_POSE_DEG = 20.0
@@ -278,13 +288,13 @@ _USUAL_M = 1.35
 """Distance from the head's joint to the ankle along an adult's bones."""
 
 
-def size_factor(features: MotionFeatures) -> Measurement:
+def size_factor(features: MotionFeatures) -> float | None:
     """Ratio, at least 1, of the distance from head to ankle along the bones to an adult's, or its inverse."""
     joints = [features.skeleton.joint(part) for part in ("head", "left_ankle")]
     if None in joints:
-        return Measurement.empty()
+        return None
     length_m = sum(_to_root_m(features, joint) for joint in joints if joint is not None)
-    return Measurement.from_scalar(max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9)))
+    return max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9))
 
 
 def _to_root_m(features: MotionFeatures, joint: int) -> float:
@@ -296,16 +306,16 @@ def _to_root_m(features: MotionFeatures, joint: int) -> float:
     return length_m
 
 
-def lying_share(features: MotionFeatures) -> Measurement:
+def lying_share(features: MotionFeatures) -> float | None:
     """Share of frames in which the body lies stretched out or stands on its head, as if another axis were up."""
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
-    if places is None or len(features) < 2:
-        return Measurement.empty()
+    if places is None:
+        return None
     up = normalize_safely(places[:, 1] - places[:, 0])
     legs_up = normalize_safely(places[:, 0] - places[:, 2:].mean(axis=1))
     is_stretched = np.einsum("ti,ti->t", legs_up, up) > _STRETCHED_COSINE
     is_lying = (up[:, 1] < _UPRIGHT_COSINE) & is_stretched
-    return Measurement.from_scalar(float(is_lying.mean()))
+    return float(is_lying.mean())
 
 
 _STRETCHED_COSINE = 0.7

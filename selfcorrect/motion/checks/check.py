@@ -104,19 +104,11 @@ class CheckResult:
 
 
 def check_with(
-    motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
-) -> CheckResult:
-    """Apply the chosen rules to a motion; see `check_features`."""
-    return check_features(MotionFeatures(motion), choice, infer)
-
-
-def check_features(
-    features: MotionFeatures, choice: RuleChoice, infer: Callable[[Motion], Surroundings] = lambda _: Surroundings()
+    motion: Motion, choice: RuleChoice, infer: Callable[[Motion], Surroundings] | None = None
 ) -> CheckResult:
     """Apply the chosen rules to a motion, except the rules of physics.
 
     Args:
-        features: Features of a motion of T frames.
         choice: The rules to apply, with their thresholds.
         infer: Finds the steps, seats and treadmill that carry a motion. It is called if a rule of the floor is broken;
             then all rules are applied again.
@@ -124,21 +116,15 @@ def check_features(
     Returns:
         Findings, and notes about rules that could not be measured.
     """
-    motion = features.given
-    if not len(motion):
-        return CheckResult()
-    if motion.height_error_m:
-        choice = choice.tolerate_height(motion.height_error_m)
-    rules = [rule for rule in choice.select_rules(RULES) if rule.measure]
-    result = _check_rules(rules, features)
-    if not any(finding.code in _OF_SURROUNDINGS for finding in result.findings):
+    result = check_features(MotionFeatures(motion), choice)
+    if infer is None or not any(finding.code in _OF_SURROUNDINGS for finding in result.findings):
         return result
     step = "steps, seats and treadmills were not looked for"
     surroundings, note = try_optional(step, partial(infer, motion), Surroundings())
     if surroundings.supports and is_lifted(MotionFeatures(motion, surroundings)):
         surroundings = Surroundings(belt_m=surroundings.belt_m)
     if surroundings.supports or surroundings.belt_m is not None:
-        result = _check_rules(rules, MotionFeatures(motion, surroundings))
+        result = check_features(MotionFeatures(motion, surroundings), choice)
     return result + CheckResult(notes=(note,) if note else ())
 
 
@@ -146,15 +132,18 @@ _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5")
 """Codes of rules that unknown steps, seats and treadmills break."""
 
 
-def _check_rules(rules: Sequence[Rule], features: MotionFeatures) -> CheckResult:
+def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:
+    """Apply the chosen rules to a motion in its surroundings, except the rules of physics; see `check_with`."""
+    if features.given.height_error_m:
+        choice = choice.tolerate_height(features.given.height_error_m)
     result = CheckResult()
-    for rule in rules:
-        step = f"rule {rule.code} was left out"
-        findings, note = try_optional(step, partial(_findings, rule, features), [])
+    for rule in choice.select_rules(RULES):
+        findings, note = try_optional(f"rule {rule.code} was left out", partial(_apply_rule, rule, features), [])
         result += CheckResult(tuple(findings), (note,) if note else ())
     return result
 
 
-def _findings(rule: Rule, features: MotionFeatures) -> list[Finding]:
-    assert rule.measure, "rules of physics are measured elsewhere"
+def _apply_rule(rule: Rule, features: MotionFeatures) -> list[Finding]:
+    if rule.measure is None or len(features) < rule.least_frames or (rule.needs_feet and not features.has_feet):
+        return []
     return find_violations(rule, rule.measure(features), len(features), features.fps)

@@ -244,8 +244,7 @@ def sole_speeds_m_s(features: MotionFeatures) -> np.ndarray:
 
     A foot that rolls over heel and toe has a point that stands still; a foot that slides or swings has none.
     """
-    feet_m = features.soles_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)
-    return norms(np.diff(feet_m[..., [0, 2]], axis=0)).min(axis=-1) * features.fps
+    return norms(np.diff(features.middle_lines_m[..., [0, 2]], axis=0)).min(axis=-1) * features.fps
 
 
 def _mean(values: np.ndarray) -> float:

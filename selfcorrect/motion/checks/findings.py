@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,28 +14,17 @@ from .motion_features import MotionFeatures
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Values (T, K) of a rule per frame and thing, and the names of the K things (joints, bones, feet).
-
-    NaN means that nothing can be said. A measurement of a motion as a whole has a single row.
-    """
+    """Values (T, K) of a rule per frame and thing, and the names of the K things (joints, bones, feet)."""
 
     values: np.ndarray
     things: tuple[str, ...]
 
-    @classmethod
-    def empty(cls) -> Measurement:
-        """Return the measurement of a motion that lacks what the rule looks at."""
-        return cls(np.zeros((0, 0)), ())
 
-    @classmethod
-    def from_frames(cls, values: np.ndarray, thing: str = "body") -> Measurement:
-        """Return values (T,) of a thing, a value for each frame."""
-        return cls(values[:, None], (thing,))
+Measured: TypeAlias = Measurement | np.ndarray | float | None
+"""What a rule measures: a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
 
-    @classmethod
-    def from_scalar(cls, value: float, thing: str = "body") -> Measurement:
-        """Return a single value for the motion as a whole."""
-        return cls(np.array([[value]]), (thing,))
+NaN and None mean that nothing can be said.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,8 +42,14 @@ class Rule:
     """Text of a finding, with {value} in `unit`."""
     source: str
     """Origin of the threshold."""
-    measure: Callable[[MotionFeatures], Measurement] | None
+    measure: Callable[[MotionFeatures], Measured] | None
     """Function that measures a motion; None if that needs a body with masses."""
+    thing: str = "body"
+    """Name of what is measured if the function names nothing."""
+    needs_feet: bool = False
+    """True if it needs both ankles, without which there are no soles."""
+    least_frames: int = 1
+    """Least number of frames that it needs."""
     least_s: float = 0.0
     """Least duration for which the rule must be broken, seconds; 0 for a single frame."""
 
@@ -92,22 +88,22 @@ class Finding:
         return f"{self.code} {self.name}: {frames}{things}: {self.words()}"
 
 
-def find_violations(rule: Rule, measured: Measurement, frames: int, fps: float) -> list[Finding]:
+def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> list[Finding]:
     """Find where a motion breaks a rule.
 
     Args:
         rule: The rule, with its threshold and least duration.
+        frames: Length of the motion.
 
     Returns:
         The findings in the order of time.
     """
-    if not measured.values.size:
+    if measured is None:
         return []
-    is_broken = measured.values > rule.threshold  # False for NaN
-    if len(measured.values) == 1 and is_broken.any():
-        spans = [(0, frames)]
-    else:
-        spans = find_runs(np.asarray(is_broken.any(axis=1)))
+    if not isinstance(measured, Measurement):
+        measured = Measurement(np.reshape(measured, (-1, 1)), (rule.thing,))
+    is_broken = np.asarray((measured.values > rule.threshold).any(axis=1))  # False for NaN
+    spans = [(0, frames)] if len(is_broken) == 1 and is_broken.any() else find_runs(is_broken)
     shortest = max(1, round(rule.least_s * fps))
     return [_finding(rule, measured, start, stop) for start, stop in spans if stop - start >= shortest]
 

@@ -51,20 +51,15 @@ _CARRIED_S = 0.3
 
 def depth_m(features: MotionFeatures) -> Measurement:
     """Depth of the body surface and of the soles below the floor."""
-    if not features.has_feet:
-        return Measurement.empty()
     surface_m, names = features.surface_m
     return Measurement(
         -np.concatenate([features.sole_heights_m, surface_m], axis=1), ("left foot", "right foot", *names)
     )
 
 
-def hover_m(features: MotionFeatures) -> Measurement:
+def hover_m(features: MotionFeatures) -> np.ndarray:
     """Height of the body above the floor if, from leaving it to coming back, it does not fall as in flight."""
-    if not features.has_feet or len(features) < 5:
-        return Measurement.empty()
-    values = np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
-    return Measurement.from_frames(values)
+    return np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
 
 
 def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_m: float) -> np.ndarray:
@@ -84,38 +79,36 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
     return is_unsupported
 
 
-def lost_hip_height_m(features: MotionFeatures) -> Measurement:
+def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
     """Height of a body above the floor while its hips are as high as when its feet stand there, and it does not fall.
 
     So retargeted squats look if hips did not follow: legs bend and feet rise in place. Steps that were inferred below
     such feet do not count. Bodies that climb or leap raise their hips, and feet of a leap travel.
     """
     pelvis = features.skeleton.joint("pelvis")
-    if pelvis is None or not features.has_feet or len(features) < 5:
-        return Measurement.empty()
-    if any(support.is_grip for support in features.around.supports):
-        return Measurement.empty()
+    if pelvis is None or any(support.is_grip for support in features.around.supports):
+        return None
     clear_m = features.with_surroundings(Surroundings()).clear_m
     rises_m = clear_m - percentile(clear_m, _LOW_PERCENTILE)
     height_m = features.positions_m[:, pelvis, 1]
     usual_height_m = median(height_m[rises_m < HIGH_SOLES_M])
     is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
-    feet_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
-    speeds_m_s = norms(np.gradient(feet_m[..., [0, 2]], 1 / features.fps, axis=0))
+    middle_m = features.feet_m.mean(axis=2)
+    speeds_m_s = norms(np.gradient(middle_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_in_place = speeds_m_s.min(axis=1) < limits.UNMOVING_M_S
     is_lost = find_unsupported_frames(features, rises_m, HIGH_SOLES_M) & is_as_high & is_in_place
-    return Measurement.from_frames(np.where(is_lost, rises_m, 0.0), "hips")
+    return np.where(is_lost, rises_m, 0.0)
 
 
-def slide_m_s(features: MotionFeatures) -> Measurement:
+def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     """Least speed, within a while, of the slowest point of the soles: a standing foot has a point that does not move.
 
     A foot that turns on its ball, rolls, or is drawn along while its neighbour stands does not slide. While soles are
     not the only support, in flight or with hands or knees down, nothing can be said.
     """
     window = max(round(_WHILE_S * features.fps), 1)
-    if not features.has_feet or len(features) < max(window, 5):
-        return Measurement.empty()
+    if len(features) < window:
+        return None
     points_m = _sole_lines_m(features)
     is_low = np.repeat(features.observation.touches, points_m.shape[1] // 2, axis=1)
     speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
@@ -127,19 +120,16 @@ def slide_m_s(features: MotionFeatures) -> Measurement:
     touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
     stands = touching_frames >= _CARRIED_S * features.fps
     is_known = stands & np.logical_not(maximum_filter1d(others_low, window, mode="nearest"))
-    values = maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
-    return Measurement.from_frames(values, "feet")
+    return maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
 
 
-def low_hover_m(features: MotionFeatures) -> Measurement:
+def low_hover_m(features: MotionFeatures) -> np.ndarray:
     """Height of the body above where it rests before and after, while a foot rests in the air as if it stood there.
 
     Feet of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts
     only against the lowest heights within a second before and after it, of which the higher height is taken.
     """
-    if not features.has_feet or len(features) < 5:
-        return Measurement.empty()
-    middle_m = features.soles_m.reshape(len(features), 2, -1, 3).mean(axis=2)
+    middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
     is_lowest = features.sole_heights_m < features.lowest_m[:, None] + limits.AS_LOW_M
     rests = (features.observation.stands & (speeds_m_s < limits.UNMOVING_M_S) & is_lowest).any(axis=1)
@@ -149,10 +139,10 @@ def low_hover_m(features: MotionFeatures) -> Measurement:
     after_m = minimum_filter1d(heights_m, window, origin=-(window // 2), mode="constant", cval=np.inf)
     values = np.zeros(len(features))
     values[rests] = heights_m[rests] - np.maximum(before_m, after_m)[rests]
-    return Measurement.from_frames(values)
+    return values
 
 
-def slow_slide_m_s(features: MotionFeatures) -> Measurement:
+def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     """Least speed of a point of the soles that stays low, averaged over a third of a second, within a while.
 
     Averages leave out what is noise or lasts for a moment, so that slower slides show than by `slide_m_s`. While the
@@ -160,8 +150,8 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
     """
     frames = len(features)
     window = max(2, round(_AVERAGED_S * features.fps))
-    if not features.has_feet or frames < window + 2:
-        return Measurement.empty()
+    if frames < window + 2:
+        return None
     points_m = _sole_lines_m(features)
     is_low = np.repeat(features.observation.touches, points_m.shape[1] // 2, axis=1)
     stays_low = holds_throughout(is_low, window + 1)
@@ -174,18 +164,17 @@ def slow_slide_m_s(features: MotionFeatures) -> Measurement:
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
     is_other = (features.surface_m[0].min(axis=1) < limits.OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
-    return Measurement.from_frames(np.where(is_known, least_m_s, 0.0), "feet")
+    return np.where(is_known, least_m_s, 0.0)
 
 
 def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
     """(T, P, 3) points of the soles above the floor: their corners, and seven along the middle of each foot."""
-    feet_m = features.soles_m.reshape(len(features), 2, -1, 3)
-    middle_m = feet_m.reshape(len(features), 2, -1, 2, 3).mean(axis=3)  # heel, ball if the foot has one, tip
+    middle_m = features.middle_lines_m
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
     before = np.minimum(positions.astype(int), middle_m.shape[2] - 2)
     share = (positions - before)[:, None]
     line_m = (1 - share) * middle_m[:, :, before] + share * middle_m[:, :, before + 1]
-    return np.concatenate([feet_m, line_m], axis=2).reshape(len(features), -1, 3)
+    return np.concatenate([features.feet_m, line_m], axis=2).reshape(len(features), -1, 3)
 
 
 def is_lifted(features: MotionFeatures) -> bool:
@@ -211,15 +200,15 @@ def is_lifted(features: MotionFeatures) -> bool:
     return False
 
 
-def floor_offset_m(features: MotionFeatures) -> Measurement:
+def floor_offset_m(features: MotionFeatures) -> float | None:
     """Distance of the observed floor from y = 0, beyond its error and what deep soles explain.
 
-    It is empty for a body on several grounds.
+    It is None for a body on several grounds.
     """
-    if features.around.supports or features.motion.ground is not None or not features.has_feet:
-        return Measurement.empty()
+    if features.around.supports or features.motion.ground is not None:
+        return None
     distance_m = abs(features.floor_m - np.clip(features.floor_m, 0.0, _DEEPER_SOLES_M))
-    return Measurement.from_scalar(max(float(distance_m) - features.observation.floor_error_m, 0.0))
+    return max(float(distance_m) - features.observation.floor_error_m, 0.0)
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
@@ -239,17 +228,13 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
     return float(low_m) if high_m - low_m < _LEVEL_FLOAT_M else None
 
 
-def gliding_m_s(features: MotionFeatures) -> Measurement:
+def gliding_m_s(features: MotionFeatures) -> np.ndarray:
     """Speed at which a body that stands for two seconds glides along the floor."""
-    if not features.has_feet or len(features) < 2:
-        return Measurement.empty()
     speeds_m_s = norms(features.observation.standing_glide_m_s)
-    return Measurement.from_frames(np.append(speeds_m_s, speeds_m_s[-1:]), "feet")
+    return np.append(speeds_m_s, speeds_m_s[-1:])
 
 
-def floor_tilt_deg(features: MotionFeatures) -> Measurement:
-    """Angle between the horizontal and the plane on which the feet stand; empty if nothing shows it."""
-    if not features.has_feet or features.motion.ground is not None:
-        return Measurement.empty()
-    plane = features.floor_plane
-    return Measurement.from_scalar(plane.tilt_deg, "floor") if plane.stances else Measurement.empty()
+def floor_tilt_deg(features: MotionFeatures) -> float | None:
+    """Angle between the horizontal and the plane on which the feet stand; None if nothing shows it."""
+    plane = features.floor_plane if features.motion.ground is None else None
+    return plane.tilt_deg if plane and plane.stances else None

@@ -182,16 +182,25 @@ class MotionFeatures:
         soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)
         return soles_m
 
+    @property
+    def feet_m(self) -> np.ndarray:
+        """(T, 2, K, 3) corners of each sole, as in `soles_m`."""
+        return self.soles_m.reshape(len(self), 2, -1, 3)
+
+    @property
+    def middle_lines_m(self) -> np.ndarray:
+        """(T, 2, K / 2, 3) middles of each sole from heel to tip: heel, ball if the foot has a toe joint, and tip."""
+        return self.soles_m.reshape(len(self), 2, -1, 2, 3).mean(axis=3)
+
     @cached_property
     def sole_heights_m(self) -> np.ndarray:
         """(T, 2) height of the lowest point of each sole above the ground below it, left foot first.
 
         Heels of soles that the feet show are round, as corrections plant them.
         """
-        feet_m = self.soles_m.reshape(len(self), 2, -1, 3)
-        heights_m = feet_m[..., 1].copy()
-        if self.skeleton.soles_m is not None and feet_m.shape[2] == CORNERS_WITH_TOES:
-            heels_m, balls_m, _ = np.moveaxis(feet_m.reshape(len(self), 2, 3, 2, 3).mean(axis=3), 2, 0)
+        heights_m = self.feet_m[..., 1].copy()
+        if self.skeleton.soles_m is not None and heights_m.shape[2] == CORNERS_WITH_TOES:
+            heels_m, balls_m, _ = np.moveaxis(self.middle_lines_m, 2, 0)
             heights_m[..., :2] += heel_relief_m(heels_m, balls_m)[..., None]
         return heights_m.min(axis=2)
 

@@ -63,15 +63,15 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     return -2 * float(curve) if is_flight else None
 
 
-def pace_deviation(features: MotionFeatures) -> Measurement:
+def pace_deviation(features: MotionFeatures) -> Measurement | None:
     """Factor, less 1, by which time runs too fast or too slow for gravity."""
     speed = pace(features)
     if speed is None:
-        return Measurement.empty()
+        return None
     factor = max(speed, 1 / max(speed, 1e-3))
-    return Measurement.from_scalar(factor - 1, "too fast" if speed > 1 else "too slow")
+    return Measurement(np.array([[factor - 1]]), ("too fast" if speed > 1 else "too slow",))
 
 
-def rate_factor(features: MotionFeatures) -> Measurement:
+def rate_factor(features: MotionFeatures) -> float:
     """Ratio, at least 1, of the recording's frame rate to 35 frames per second, or its inverse."""
-    return Measurement.from_scalar(max(features.fps / 35.0, 35.0 / features.fps))
+    return max(features.fps / 35.0, 35.0 / features.fps)

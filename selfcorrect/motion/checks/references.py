@@ -50,10 +50,10 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     * `pace`: playback speed relative to real time.
     """
     features = MotionFeatures(motion)
-    noise = noise_m(features).values
+    noise = noise_m(features)
     figures = dict.fromkeys((figure.key for figure in REFERENCE_FIGURES), np.nan)
     figures["fps"] = float(motion.fps)
-    figures["noise_m"] = float(noise.max()) if noise.size else np.nan
+    figures["noise_m"] = np.nan if noise is None else float(noise.max())
     figures["pace"] = np.nan if (speed := pace(features)) is None else speed
     if not features.has_feet or not features.observation.stands.any():
         return figures

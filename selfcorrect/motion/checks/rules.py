@@ -21,6 +21,7 @@ RULES = (
         source=_TRAIN,
         measure=floor.depth_m,
         least_s=0.2,
+        needs_feet=True,
     ),
     Rule(
         code="F2",
@@ -32,6 +33,8 @@ RULES = (
         source=_TRAIN,
         measure=floor.hover_m,
         least_s=0.3,
+        needs_feet=True,
+        least_frames=5,
     ),
     Rule(
         code="F3",
@@ -42,6 +45,9 @@ RULES = (
         message="the weight-bearing soles slide at {value:.2f} m/s",
         source=_TRAIN,
         measure=floor.slide_m_s,
+        thing="feet",
+        needs_feet=True,
+        least_frames=5,
     ),
     Rule(
         code="F4",
@@ -52,6 +58,7 @@ RULES = (
         message="the feet stand {value:.2f} m off y = 0",
         source="floors of CMU's recordings",
         measure=floor.floor_offset_m,
+        needs_feet=True,
     ),
     Rule(
         code="F5",
@@ -72,6 +79,8 @@ RULES = (
         message="the floor under the feet is tilted by {value:.1f}°",
         source=_CLEAN,
         measure=floor.floor_tilt_deg,
+        thing="floor",
+        needs_feet=True,
     ),
     Rule(
         code="F7",
@@ -82,6 +91,9 @@ RULES = (
         message="glides at {value:.2f} m/s while standing",
         source=_CLEAN,
         measure=floor.gliding_m_s,
+        thing="feet",
+        needs_feet=True,
+        least_frames=2,
     ),
     Rule(
         code="F8",
@@ -93,6 +105,8 @@ RULES = (
         source=_CLEAN,
         measure=floor.slow_slide_m_s,
         least_s=1.0,
+        thing="feet",
+        needs_feet=True,
     ),
     Rule(
         code="F9",
@@ -104,6 +118,8 @@ RULES = (
         source=_TRAIN,
         measure=floor.low_hover_m,
         least_s=0.2,
+        needs_feet=True,
+        least_frames=5,
     ),
     Rule(
         code="S1",
@@ -124,6 +140,7 @@ RULES = (
         message="{value:.0f} m/s",
         source="sprinters and kickers stay below",
         measure=smoothness.speed_m_s,
+        least_frames=2,
     ),
     Rule(
         code="S3",
@@ -134,6 +151,7 @@ RULES = (
         message="{value:.2f} m out and back within two frames",
         source=_TRAIN,
         measure=smoothness.spike_m,
+        least_frames=3,
     ),
     Rule(
         code="S4",
@@ -144,6 +162,7 @@ RULES = (
         message="the body jumps by {value:.2f} m",
         source=_TRAIN,
         measure=smoothness.jump_m,
+        least_frames=4,
     ),
     Rule(
         code="S5",
@@ -154,6 +173,7 @@ RULES = (
         message="{value:.0f} frames are the same",
         source="recordings never repeat",
         measure=smoothness.frozen_frames,
+        least_frames=3,
     ),
     Rule(
         code="S6",
@@ -164,6 +184,7 @@ RULES = (
         message="nothing moves by more than 1 cm",
         source="nobody stands this still",
         measure=smoothness.stillness_m,
+        least_frames=2,
     ),
     Rule(
         code="B1",
@@ -197,6 +218,7 @@ RULES = (
         source=_TRAIN,
         measure=body.neck_twist_deg,
         least_s=0.05,
+        thing="head",
     ),
     Rule(
         code="B4",
@@ -218,6 +240,9 @@ RULES = (
         source=_CLEAN,
         measure=floor.lost_hip_height_m,
         least_s=0.4,
+        thing="hips",
+        needs_feet=True,
+        least_frames=5,
     ),
     Rule(
         code="R1",
@@ -238,6 +263,7 @@ RULES = (
         message="lies in {value:.0%} of the frames: another axis up?",
         source=_TRAIN,
         measure=body.lying_share,
+        least_frames=2,
     ),
     Rule(
         code="R3",

@@ -14,19 +14,19 @@ _NOISE_RATIO = 2.0
 0."""
 
 
-def noise_m(features: MotionFeatures) -> Measurement:
+def noise_m(features: MotionFeatures) -> np.ndarray | None:
     """Standard deviation, per axis, of white noise on the median joint's position, over half a second.
 
     Fourth differences of positions measure it. There is no noise unless they are much larger than second differences,
     as in noise, but not in fast motion.
     """
     if len(features) < 9:
-        return Measurement.empty()
+        return None
     second = _difference_level(features, 2)
     fourth = _difference_level(features, 4)
     level = np.where(fourth > _NOISE_RATIO * second, fourth / np.sqrt(70.0), 0.0)
     level_of_median_joint = median(level, axis=1)
-    return Measurement.from_frames(np.pad(level_of_median_joint, (2, 2), mode="edge"))
+    return np.pad(level_of_median_joint, (2, 2), mode="edge")
 
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
@@ -49,7 +49,7 @@ _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 """Median length of vectors of two standard normal numbers."""
 
 
-def wandering_m(features: MotionFeatures) -> Measurement:
+def wandering_m(features: MotionFeatures) -> float | None:
     """Distance that a random walk along the floor takes the whole body within a second.
 
     Steps of such a walk are independent of each other and common to all joints, steps of standing feet included. A
@@ -60,11 +60,11 @@ def wandering_m(features: MotionFeatures) -> Measurement:
     short_stride = max(1, round(_STEP_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
     if len(features) < 6 * long_stride:
-        return Measurement.empty()
+        return None
     short_m = _shared_random_walk_m(features, short_stride)
     long_m = _shared_random_walk_m(features, long_stride)
     body_m2 = max(long_m**2 - short_m**2, 0.0) / _GROWTH
-    return Measurement.from_scalar(float(np.sqrt(max(short_m**2 - body_m2, 0.0))))
+    return float(np.sqrt(max(short_m**2 - body_m2, 0.0)))
 
 
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
@@ -83,8 +83,6 @@ def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
 
 def speed_m_s(features: MotionFeatures) -> Measurement:
     """Speeds of joints until the next frame."""
-    if len(features) < 2:
-        return Measurement.empty()
     speeds = norms(features.steps_m) * features.fps
     return Measurement(np.vstack([speeds, speeds[-1:] * 0]), features.names)
 
@@ -94,8 +92,6 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
     Only the share of the way out that is also the way back counts, so that fast limbs do not.
     """
-    if len(features) < 3:
-        return Measurement.empty()
     way_out = features.steps_m[:-1]
     way_back = -features.steps_m[1:]
     longer = np.maximum(norms(way_out), norms(way_back))
@@ -103,12 +99,10 @@ def spike_m(features: MotionFeatures) -> Measurement:
     return Measurement(np.pad(np.maximum(along, 0.0), ((1, 1), (0, 0))), features.names)
 
 
-def jump_m(features: MotionFeatures) -> Measurement:
+def jump_m(features: MotionFeatures) -> np.ndarray:
     """Distance by which the whole body jumps between neighbouring frames: to stay there, or to come back at once."""
-    if len(features) < 4:
-        return Measurement.empty()
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
-    return Measurement.from_frames(np.maximum(_splice_m(features), spike_of_median_joint_m))
+    return np.maximum(_splice_m(features), spike_of_median_joint_m)
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
@@ -119,21 +113,17 @@ def _splice_m(features: MotionFeatures) -> np.ndarray:
     return np.pad(np.maximum(excess, 0.0).mean(axis=1), (2, 1))
 
 
-def frozen_frames(features: MotionFeatures) -> Measurement:
+def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
     """Length of the run of identical frames that a frame belongs to, if the body moves elsewhere."""
-    if len(features) < 3:
-        return Measurement.empty()
     is_still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
     if is_still.all():
-        return Measurement.empty()
+        return None
     repeated = np.zeros(len(features))
     for start, stop in find_runs(is_still):
         repeated[start + 1 : stop + 1] = stop - start
-    return Measurement.from_frames(repeated)
+    return repeated
 
 
-def stillness_m(features: MotionFeatures) -> Measurement:
+def stillness_m(features: MotionFeatures) -> float:
     """Negative of the range of the joint that moves most."""
-    if len(features) < 2:
-        return Measurement.empty()
-    return Measurement.from_scalar(-float(np.ptp(features.body_m, axis=0).max()))
+    return -float(np.ptp(features.body_m, axis=0).max())

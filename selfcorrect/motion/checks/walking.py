@@ -15,7 +15,6 @@ from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, normalize_safely, norms, percentile
 from ..observation import thresholds as limits
-from .findings import Measurement
 from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
@@ -203,8 +202,8 @@ def walk_ratio(walk: Walk, fps: float) -> float:
 
 
 def _is_noisy(features: MotionFeatures) -> bool:
-    noise = noise_m(features).values
-    return noise.size > 0 and float(median(noise)) > _NOISY_M
+    noise = noise_m(features)
+    return noise is not None and float(median(noise)) > _NOISY_M
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
@@ -236,14 +235,14 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     return np.maximum(outside_m, 0.0)[:, only_feet_touch]
 
 
-def timing_unevenness(features: MotionFeatures) -> Measurement:
+def timing_unevenness(features: MotionFeatures) -> float | None:
     """Standard deviation of the logarithm of the durations of a walk's steps, if their lengths are even.
 
     Steps of a foot are compared with steps of the same foot, because limping is asymmetric.
     """
     walk = find_longest_walk(features)
     if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
-        return Measurement.empty()
+        return None
     times = np.log(np.diff(walk.frames))
     times = np.concatenate([times[side::2] - times[side::2].mean() for side in (0, 1)])
-    return Measurement.from_scalar(float(times.std()))
+    return float(times.std())
