@@ -1,6 +1,6 @@
 """Evaluate corrected motions: how far they moved, their errors before and after, residual forces, reasons to reject."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -19,7 +19,7 @@ from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import try_optional
 
@@ -162,50 +162,54 @@ def _findings(
 ) -> list[CorrectedMotion]:
     """Return the findings of plan and simulation about each motion."""
     plan = tracked.plan
-    simulated = _simulation_findings(tracked, corrected, settings)
-    failures: list[Failure | None] = [None] * len(corrected)
+    fps = plan.motions.fps
+    names = tracked.cleaned.motions.skeleton.names
+    floats: list[Failure | None] = [None] * len(corrected)
     if mode.finds_supports and not settings.has_fallback:
-        failures = _find_floating(plan, settings.acceptance)
+        floats = _find_floating(plan, settings.acceptance)
+    errors_m = _measure_tracking_errors_m(tracked)
     findings = []
     for index, share in enumerate(shares):
-        finding = simulated.get(index) or _plan_finding(plan, index, corrected[index])
-        finding = replace(
-            finding,
-            failure=failures[index] or finding.failure,
+        rest = plan.contacts.rest[index]
+        track = tracked.tracks[index]
+        failure = None
+        if track is None:
+            residual = mean_residual(plan.body, rest, rest)
+            make = partial(make_planned_timeline, plan, index)
+        else:
+            residual = mean_residual(plan.body, track.wrench, rest)
+            residual["polished_m"] = _measure_polish_m(tracked, corrected, index)
+            failure = find_failure(track, errors_m[index], names, settings)
+            steps = settings.engine.steps_per_frame(fps)
+            make = partial(make_timeline, plan.body, track, fps, steps, plan.supports[index : index + 1])
+        timeline, note = try_optional("no timeline", make, None)
+        finding = CorrectedMotion(
+            corrected[index],
+            failure=floats[index] or failure,
             stage=Stage.SIMULATED if share.any() else Stage.PLANNED,
-            residual={**finding.residual, "simulated_share": float(share.mean())},
+            residual={**residual, "simulated_share": float(share.mean())},
+            timeline=timeline,
+            notes=(Note(words=note),) if note else (),
         )
         findings.append(finding)
     return findings
 
 
-def _plan_finding(plan: MotionPlan, index: int, corrected: Motion) -> CorrectedMotion:
-    """Return the findings of the plan about one motion that was not simulated."""
-    rest = plan.contacts.rest[index]
-    finding = CorrectedMotion(corrected, residual=mean_residual(plan.body, rest, rest))
-    return _with_timeline(finding, partial(make_planned_timeline, plan, index))
-
-
-def _simulation_findings(
-    tracked: TrackingResult, corrected: MotionBatch, settings: TrackerSettings
-) -> dict[int, CorrectedMotion]:
-    """Return the findings of the simulation about each motion that was simulated, by its index."""
-    findings: dict[int, CorrectedMotion] = {}
+def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]:
+    """Return distances (T, J) of the joints of each motion that was simulated from the cleaned joints, by its index."""
     if tracked.states is None:
-        return findings
+        return {}
     simulated = tracked.simulated
     errors_m = joint_distances_m(select_motions(tracked.cleaned.motions, simulated), tracked.states)
-    polish_m = joint_distances_m(tracked.states, select_motions(corrected, simulated)).mean(-1)
-    for row, index in enumerate(simulated):
-        findings[index] = _simulation_finding(
-            tracked,
-            index,
-            corrected[index],
-            errors_m=errors_m[row],
-            polished_m=float(polish_m[row].mean()),
-            settings=settings,
-        )
-    return findings
+    return dict(zip(simulated, errors_m, strict=True))
+
+
+def _measure_polish_m(tracked: TrackingResult, corrected: MotionBatch, index: int) -> float:
+    """Return the mean distance of the corrected joints of a motion from the simulated joints."""
+    assert tracked.states is not None
+    row = tracked.simulated.index(index)
+    distances_m = joint_distances_m(select_motions(tracked.states, [row]), select_motions(corrected, [index]))
+    return float(distances_m.mean(-1)[0].mean())
 
 
 def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tuple[TrackingResult, list[int]]:
@@ -213,62 +217,22 @@ def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tu
 
     The root could follow, so the motion is possible, and the plan is still better than the motion before.
     """
-    if tracked.states is None:
-        return tracked, []
-    simulated = tracked.simulated
-    errors_m = joint_distances_m(select_motions(tracked.cleaned.motions, simulated), tracked.states)
     names = tracked.cleaned.motions.skeleton.names
-    failed = []
-    rows = []
+    errors_m = _measure_tracking_errors_m(tracked)
     tracks = list(tracked.tracks)
-    for row, index in enumerate(simulated):
+    failed = []
+    for index, motion_errors_m in errors_m.items():
         track = tracks[index]
         assert track is not None
-        failure = find_failure(track, errors_m[row], names, settings)
+        failure = find_failure(track, motion_errors_m, names, settings)
         if failure is not None and failure.kind is FailureKind.OFF:
             failed.append(index)
             tracks[index] = None
-        else:
-            rows.append(row)
+    if not failed or tracked.states is None:
+        return tracked, []
+    rows = [row for row, index in enumerate(errors_m) if index not in failed]
     states = select_motions(tracked.states, rows) if rows else None
     return replace(tracked, tracks=tracks, states=states), failed
-
-
-def _simulation_finding(
-    tracked: TrackingResult,
-    index: int,
-    corrected: Motion,
-    errors_m: np.ndarray,
-    polished_m: float,
-    settings: TrackerSettings,
-) -> CorrectedMotion:
-    """Return the findings of the simulation about one motion.
-
-    Args:
-        tracked: Plans and simulations of N motions.
-        corrected: The post-processed motion.
-        errors_m: (T, J) distances of the simulated joints from the cleaned ones.
-        polished_m: Mean distance of the corrected joints from the simulated ones.
-        settings: Settings of the tracker, with the bounds of acceptance.
-    """
-    plan = tracked.plan
-    track = tracked.tracks[index]
-    assert track is not None
-    names = tracked.cleaned.motions.skeleton.names
-    residual = mean_residual(plan.body, track.wrench, plan.contacts.rest[index])
-    residual["polished_m"] = polished_m
-    failure = find_failure(track, errors_m, names, settings)
-    finding = CorrectedMotion(corrected, failure, residual=residual)
-    fps = plan.motions.fps
-    steps = settings.engine.steps_per_frame(fps)
-    supports = plan.supports[index : index + 1]
-    return _with_timeline(finding, partial(make_timeline, plan.body, track, fps, steps, supports))
-
-
-def _with_timeline(finding: CorrectedMotion, work: Callable[[], Timeline]) -> CorrectedMotion:
-    """Return findings with a timeline, or with a note if it cannot be made."""
-    timeline, note = try_optional("no timeline", work, None)
-    return replace(finding, timeline=timeline, notes=(Note(words=note),) if note else ())
 
 
 def _restore_rigid_joints(original: MotionBatch, corrected: MotionBatch) -> MotionBatch:
@@ -387,13 +351,7 @@ _PARTS = {
     "shoulder": "upper arm",
     "elbow": "forearm and hand",
 }
-"""Name of a link, by the body part whose joint it hangs on."""
-
-
-def link_part_names(body: Humanoid) -> list[str]:
-    """Return the name of each link; heel and toes are one foot."""
-    sides = [part.rpartition("_") for part in body.tree.parts]
-    return [f"{side} {_PARTS.get(part, part)}".strip() for side, _, part in sides]
+"""Name of a link, by the body part whose joint it hangs on; heel and toes are one foot."""
 
 
 def make_timeline(
@@ -456,7 +414,8 @@ def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
 
 def _timeline(body: Humanoid, fps: float, force_n: np.ndarray, moment_nm: np.ndarray, loads_n: np.ndarray) -> Timeline:
     """Return the timeline of forces and moments (T,) and of the loads (T, L) on links, by parts of the body."""
-    names = link_part_names(body)
+    sides = [part.rpartition("_") for part in body.tree.parts]
+    names = [f"{side} {_PARTS.get(part, part)}".strip() for side, _, part in sides]
     parts = tuple(dict.fromkeys(names))
     part_loads_n = []
     for part in parts:

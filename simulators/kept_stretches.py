@@ -4,13 +4,13 @@ A jump over an obstacle that the file does not show takes longer than gravity al
 holds the body up. That is no reason to leave the steps before and after as they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.corrector_interface.pieces import SAME_FLOOR_M
+from selfcorrect.motion.corrector_interface.pieces import SAME_FLOOR_M, average_figures
 from selfcorrect.motion.corrector_interface.results import (
     CorrectedMotion,
     CorrectMotions,
@@ -134,16 +134,13 @@ class KeptStretch:
         for start, correction in zip(self.starts, corrections, strict=True):
             notes |= dict.fromkeys(note.later(start) for note in correction.notes)
         kept = Note(NoteKind.STRETCH_KEPT, frames=(int(kept_frames[0]), int(kept_frames[-1])))
-        return CorrectedMotion(
+        correction = CorrectedMotion(
             motion=replace(self.motion, root_m=root_m, rotations=rotations),
             stage=Stage.last(correction.stage for correction in corrections),
-            before=_average([correction.before for correction in corrections], weights),
-            after=_average([correction.after for correction in corrections], weights),
-            residual=_average([correction.residual for correction in corrections], weights),
-            figures=_average([correction.figures for correction in corrections], weights),
             supports=tuple(supports),
             notes=(kept, *notes),
         )
+        return replace(correction, **average_figures(corrections, weights))
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
         """Return the median height by which each part was raised."""
@@ -205,9 +202,3 @@ def _count_kept_frames(correction: CorrectedMotion) -> int:
             for first, last in note.stretches:
                 kept |= set(range(first, last + 1))
     return len(kept)
-
-
-def _average(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
-    """Return the weighted means of the figures that all tables have."""
-    names = [name for name in tables[0] if all(name in table for table in tables)]
-    return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in names}

@@ -1,6 +1,6 @@
 """Long motions corrected piece by piece, so that memory does not grow with their length."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -51,14 +51,6 @@ def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> Correctio
     return CorrectionView([with_feet.frames(*span) for span in spans], partial(merge_corrections, motion, starts))
 
 
-def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-    """Return the correction of a motion from those of its pieces, which start at some frames."""
-    merger = CorrectionMerger(motion)
-    for start, correction in zip(starts, corrections, strict=True):
-        merger.append(start, correction)
-    return merger.correction
-
-
 def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
     """Cut a sequence into groups of bounded size; a larger item stands alone.
 
@@ -96,99 +88,82 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
         yield int(start), int(stop) + overlap
 
 
-class CorrectionMerger:
-    """The correction of a motion that grows out of the corrections of its pieces, which adjoin or overlap.
+def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
+    """Return the correction of a motion from those of its pieces, which start at some frames, and adjoin or overlap.
 
     A piece is moved over the floor to where the piece before it ends, because each finds its own drift of the floor. It
     is moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but
     for some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
     first piece that fails rejects the motion.
     """
-
-    def __init__(self, motion: Motion) -> None:
-        self.given = motion
-        self.motion = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
-        self.stop = 0
-        self.parts: list[CorrectedMotion] = []
-        self.counts: list[int] = []
-        self.timeline: Timeline | None = None
-        self.supports: list[Support] = []
-        self.notes: dict[Note, None] = {}
-        self.rejection: CorrectedMotion | None = None
-
-    @property
-    def correction(self) -> CorrectedMotion:
-        """The correction of the pieces so far, or the rejection of the motion."""
-        if self.rejection is not None:
-            return self.rejection
-        return CorrectedMotion(
-            self.motion,
-            stage=Stage.last(part.stage for part in self.parts),
-            before=self._mean([part.before for part in self.parts]),
-            after=self._mean([part.after for part in self.parts]),
-            residual=self._mean([part.residual for part in self.parts]),
-            figures=self._mean([part.figures for part in self.parts]),
-            added_angular_speed_deg_s=added_by_joint_deg_s(self.given, self.motion),
-            timeline=self.timeline,
-            supports=tuple(self.supports),
-            notes=tuple(self.notes),
-        )
-
-    def _reject(self, start: int, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return the rejection of the motion if the piece from `start` on is rejected."""
-        failure = correction.failure and correction.failure.later(start)
-        timeline = self._timeline_with(start, correction)
-        return replace(correction, motion=self.given, failure=failure, timeline=timeline)
-
-    def _timeline_with(self, start: int, correction: CorrectedMotion) -> Timeline | None:
-        """Return the timeline up to the middle of what it shares with a piece from `start` on, then the piece's.
-
-        None where any piece has none.
-        """
-        piece = correction.timeline
-        if not self.parts:
-            return piece
-        if self.timeline is None or piece is None:
-            return None
-        middle = (start + self.stop) // 2
-        return self.timeline.frames(0, middle).append(piece.frames(middle - start, len(piece)))
-
-    def append(self, start: int, correction: CorrectedMotion) -> None:
-        """Continue with the correction of the piece from `start` on; nothing follows a piece that was rejected."""
-        if self.rejection is not None:
-            return
+    merged = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
+    timeline: Timeline | None = None
+    supports: list[Support] = []
+    notes: dict[Note, None] = {}
+    counts = []
+    stop = 0
+    for start, correction in zip(starts, corrections, strict=True):
+        timeline = _append_timeline(timeline, correction.timeline, start, stop)
         if not correction.accepted:
-            self.rejection = self._reject(start, correction)
-            return
-        self.timeline = self._timeline_with(start, correction)
-        piece = correction.motion
-        shared = self.stop - start
-        away_m = np.zeros(3)
-        root_m = piece.root_m
-        rotations = piece.rotations
-        if shared > 0:
-            before_m = self.motion.root_m[start : self.stop]
-            before = self.motion.rotations[start : self.stop]
-            away_m = (before_m - root_m[:shared]).mean(axis=0)
-            away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
-            agrees = np.linalg.norm(away_m) < SAME_PLACE_M
-            root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
-            share = _ease(shared)
-            root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
-            rotations = rotations.copy()
-            rotations[:shared] = slerp(before, rotations[:shared], share[:, None, None])
-        self.stop = start + len(piece)
-        self.motion.root_m[start : self.stop] = root_m
-        self.motion.rotations[start : self.stop] = make_continuous(rotations)
-        self.supports += [support.shift(away_m, start) for support in correction.supports]
-        self.notes |= dict.fromkeys(note.later(start) for note in correction.notes)
-        self.parts.append(replace(correction, motion=self.motion, timeline=None))  # whose figures alone are kept
-        self.counts.append(len(piece) - max(shared, 0))
+            failure = correction.failure and correction.failure.later(start)
+            return replace(correction, motion=motion, failure=failure, timeline=timeline)
+        away_m = _append_piece(merged, correction.motion, start, stop)
+        supports += [support.shift(away_m, start) for support in correction.supports]
+        notes |= dict.fromkeys(note.later(start) for note in correction.notes)
+        counts.append(len(correction.motion) - max(stop - start, 0))
+        stop = start + len(correction.motion)
+    correction = CorrectedMotion(
+        merged,
+        stage=Stage.last(correction.stage for correction in corrections),
+        added_angular_speed_deg_s=added_by_joint_deg_s(motion, merged),
+        timeline=timeline,
+        supports=tuple(supports),
+        notes=tuple(notes),
+    )
+    return replace(correction, **average_figures(corrections, counts))
 
-    def _mean(self, tables: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Return the means of the figures that all pieces have."""
+
+def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
+    """Return the timeline of the pieces up to `stop`, continued by that of a piece from `start` on.
+
+    They meet in the middle of what they share. None where any piece has none.
+    """
+    if not stop or timeline is None or piece is None:
+        return None if stop else piece
+    middle = (start + stop) // 2
+    return timeline.frames(0, middle).append(piece.frames(middle - start, len(piece)))
+
+
+def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.ndarray:
+    """Write a piece into a motion that is filled up to `stop`, and return by how much (3,) the piece was moved."""
+    shared = stop - start
+    away_m = np.zeros(3)
+    root_m = piece.root_m
+    rotations = piece.rotations
+    if shared > 0:
+        before_m = merged.root_m[start:stop]
+        away_m = (before_m - root_m[:shared]).mean(axis=0)
+        away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
+        agrees = np.linalg.norm(away_m) < SAME_PLACE_M
+        root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
+        share = _ease(shared)
+        root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
+        rotations = rotations.copy()
+        rotations[:shared] = slerp(merged.rotations[start:stop], rotations[:shared], share[:, None, None])
+    frames = slice(start, start + len(piece))
+    merged.root_m[frames] = root_m
+    merged.rotations[frames] = make_continuous(rotations)
+    return away_m
+
+
+def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Return the weighted means of the figures that all corrections have, by their field of `CorrectedMotion`."""
+    means = {}
+    for field in ("before", "after", "residual", "figures"):
+        tables = [getattr(correction, field) for correction in corrections]
         shared = [name for name in tables[0] if all(name in table for table in tables)]
-        return {name: float(np.average([table[name] for table in tables], weights=self.counts)) for name in shared}
+        means[field] = {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}
+    return means
 
 
 def _ease(count: int) -> np.ndarray:

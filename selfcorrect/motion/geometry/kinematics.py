@@ -80,7 +80,7 @@ def _make_kernel_tree(
 def _order_joints(parents: tuple[int, ...], joints: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the joints that are posed, and the joints up to the root that they need, generation by generation."""
     posed = np.arange(len(parents), dtype=np.int32) if joints is None else np.array(joints, dtype=np.int32)
-    is_needed = compute_descendants(parents)[:, posed].any(axis=1)
+    is_needed = np.asarray(compute_descendants(parents)[:, posed].any(axis=1))
     order = np.concatenate([[0], *(level_joints for level_joints, _ in compute_generations(parents))])
     return posed, order[is_needed[order]].astype(np.int32)
 
