@@ -28,32 +28,38 @@ def make_input_key(source: Path, settings: object, named_files: Sequence[Path | 
     return hash_file(source, json.dumps([settings, named_hashes, hash_code()], default=str).encode())
 
 
-_CODE = (
+CODE = (
     "core", "motion", "runtime", "storage", "datasets", "simulators", "experiments/data", "experiments/file_correction",
     "experiments/jobs",
 )  # fmt: skip
 """Folders of the package with all code on which the result of a correction, or a set of motions, depends."""
 
+CODE_OF_LOOPS = (
+    *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/curation", "experiments/motion",
+    "experiments/remedies", "experiments/studies",
+)  # fmt: skip
+"""Folders of the package with all code on which a motion experiment depends."""
+
 _SUFFIXES = (".py", ".so", ".pyd")
 """Suffixes of code, as written and compiled."""
 
 
-def list_code() -> dict[str, Path]:
-    """Return the files of the code on which results depend, by their names in the package."""
+def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
+    """Return the files of the code in folders of the package, by their names in the package."""
     files = {}
-    for name in _CODE:
-        folders = [folder for place in selfcorrect.__path__ if (folder := Path(place, name)).is_dir()]
-        for folder in folders[:1]:
+    for name in folders:
+        places = [folder for place in selfcorrect.__path__ if (folder := Path(place, name)).is_dir()]
+        for folder in places[:1]:
             paths = [path for path in folder.rglob("*") if path.suffix in _SUFFIXES]
             files |= {f"{name}/{path.relative_to(folder).as_posix()}": path for path in paths}
     return files
 
 
-@lru_cache(maxsize=1)
-def hash_code() -> str:
-    """Return a hash of the code on which results depend, as it is when it is first needed."""
+@lru_cache(maxsize=2)
+def hash_code(folders: Sequence[str] = CODE) -> str:
+    """Return a hash of the code in folders of the package, as the code is when the hash is first needed."""
     code_hash = hashlib.blake2b(digest_size=16)
-    for name, path in sorted(list_code().items()):
+    for name, path in sorted(list_code(folders).items()):
         content = path.read_bytes()
         code_hash.update(f"{name} {len(content)}\n".encode() + content)
     return code_hash.hexdigest()

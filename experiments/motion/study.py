@@ -39,6 +39,7 @@ from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .axes import rated_components
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
+from .first_generation import key_first_generation
 from .measures import measure_model, score_references
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
 from .task import (
@@ -69,6 +70,7 @@ def make_motion_study(
         page=page,
         describe=partial(_describe_job, settings, options),
         identify_data=_identify_data,
+        first_key=partial(key_first_generation, settings, options),
         keep=options.keep,
         measures=[
             Measure("real data", "seed", REFERENCES_FILE, partial(_score_real_data, settings, options)),

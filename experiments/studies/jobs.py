@@ -13,7 +13,7 @@ from typing import Protocol, cast
 import numpy as np
 from torch import Tensor
 
-from selfcorrect.core.errors import RunFolderError
+from selfcorrect.core.errors import RunFolderError, SelfcorrectError
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
@@ -29,6 +29,9 @@ from ..jobs.run import Job
 from .arms import ArmSettings
 from .measured_store import MEASURED_FILE, MeasuredStore
 from .study import ACCEPT, Measure, SeedRun, Study
+
+FIRST_KEY = "first-generation.json"
+"""File of a seed with the key of its generation 0, which `Study.first_key` returns."""
 
 DRAWS = "draws.npy"
 """Drawings of all generations of an arm from 1 on, by `Study.draw`."""
@@ -85,11 +88,42 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
     IdentityFile(run.folder / IDENTITIES_FILE, ACCEPT).record(data, accept_changed=accept_changed)
     config = study.describe(run, None, task, None)
     with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
-        train_first_generation(task, store, run.stream)
+        if store.latest < 0:
+            _make_first_generation(study, run, task, store)
     for measure in study.measures:
         if measure.when == "first":
             write_measure(study, measure, run, None, lambda: task, progress)
     progress("generation", 0, length)
+
+
+def _make_first_generation(study: Study, run: SeedRun, task: Task, store: FolderStore) -> None:
+    """Commit generation 0: an intact one of the same key in a run folder beside this one, or else a new one.
+
+    The key is written after the generation that it describes, and removed before, so that no kill leaves a wrong key.
+    """
+    key = study.first_key(run, task) if study.first_key else ""
+    path = run.folder / FIRST_KEY
+    path.unlink(missing_ok=True)
+    kept = _find_first_generation(run, key) if key else None
+    if kept is None:
+        train_first_generation(task, store, run.stream)
+    else:
+        store.commit(kept)
+    if key:
+        write_atomically(path, encode_sealed({"key": key}))
+
+
+def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
+    """Return the generation 0 of a key from a run folder beside the run's own, None if there is none that is intact."""
+    place = run.folder.relative_to(run.root)
+    for path in sorted(run.root.resolve().parent.glob(f"*/{place.as_posix()}/{FIRST_KEY}")):
+        first = FolderReader(path.with_name(run.first_folder.name))
+        try:
+            if read_sealed(path).get("key") == key:
+                return Generation(0, first.state(0), None, first.metrics(0), first.timings(0))
+        except (SelfcorrectError, OSError):  # damaged, or removed meanwhile
+            continue
+    return None
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:

@@ -151,6 +151,9 @@ class Study:
     """Identities of users' code, by a name for messages."""
     try_code: Callable[[Sequence[str]], Mapping[str, Identity]] | None = None
     """Tries user code that the run folder has not recorded yet, by these names. Returns the identities found."""
+    first_key: Callable[[SeedRun, Task], str] | None = None
+    """Returns the key of all on which generation 0 depends, "" for unknown code. A run takes the generation 0 of the
+    same key from a run folder beside its own."""
     begin: Callable[[IdentityFile, bool], None] | None = None
     """Checks a run folder and keeps what jobs need there: (its identities, whether changes are accepted) → nothing."""
 
