@@ -79,8 +79,10 @@ _AGREE_FORWARD = 0.09
 """Largest difference of their slopes forwards."""
 _AGREE_SHARE = 0.25
 """Share of a slope by which they may differ further."""
-_SOLES_AGREE = 0.22
+_SOLES_AGREE = 0.15
 """Largest half difference of the slopes that both soles show."""
+_INCLINED = 0.2
+"""A sole that is so steep, as on tiptoe, has half the weight in the mean of its foot."""
 _STEP_LEAN = 0.23
 """Largest half difference of the body's leans over both feet, sideways: half the width of a step over the height."""
 _FEET_AGREE_M = 0.02
@@ -94,8 +96,8 @@ _CONTRADICTS = 0.08
 """Difference of slopes by which body or soles contradict the stances."""
 _LEAN_SHARE = 0.7
 """Weight of the body's slope in the mean of both."""
-_FORWARD_STANCE_S = 0.8
-"""A foot that shows a tilt forwards stands for so long."""
+_LONG_STANCES_S = 0.8
+"""Each foot stands for so long in all in motions whose posture shows a tilt."""
 _TALL = 0.92
 """Least height of a body's centre above its feet, as a share of its usual largest height, that shows a tilt forwards:
 who crouches leans forwards and lifts the heels."""
@@ -167,6 +169,11 @@ class _Stance:
     def weight(self) -> float:
         """Weight of the stance among the stances of its foot."""
         return min(self.seconds, _LONGEST_S)
+
+    @property
+    def sole_weight(self) -> float:
+        """Weight of its sole among the soles of these stances."""
+        return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
 
 
 def estimate_ground_plane(motion: Motion) -> GroundPlane:
@@ -266,6 +273,8 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     is_weak = is_near & (len(stances) < _MANY_STANCES)
     rises = np.abs(shown @ fitted)
     contradicts = _CONTRADICTS + _AGREE_SHARE * rises
+    if len(shown) < 2 and not posture.is_known:
+        return None
     off_lean = (np.abs(shown @ (fitted - posture.lean_slopes)) > contradicts) & (rises > _LEAST_SIDEWAYS)
     off_soles = np.abs(shown @ (fitted - posture.sole_slopes)) > contradicts
     if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
@@ -325,6 +334,8 @@ class _Posture:
     """Those that the body shows."""
     sole_slopes: np.ndarray
     """Those that the soles show."""
+    is_known: bool
+    """False if the feet stand too briefly to show whether the body leans."""
 
 
 def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
@@ -334,7 +345,7 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     if all(feet):
         leftward = _unit(np.mean([_average(foot, "leftward") for foot in feet], axis=0))
     if not leftward.any():
-        return _Posture(np.zeros(2), np.zeros(2), np.zeros(2))
+        return _Posture(np.zeros(2), np.zeros(2), np.zeros(2), is_known=False)
     forward = np.array([-leftward[1], leftward[0]])
     lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_AGREE_SIDEWAYS)
     forward_lean, forward_sole, forward_shown = _measure_lean(
@@ -345,14 +356,13 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
         usual_lean=_FORWARD_LEAN,
         usual_sole=_FORWARD_SOLE,
     )
-    is_short = min(sum(stance.seconds for stance in foot) for foot in feet) < _FORWARD_STANCE_S
-    is_crouched = min(float(_average(foot, "tallness")) for foot in feet) < _TALL
-    if is_short or is_crouched:
-        forward_shown = 0.0
+    is_known = min(sum(stance.seconds for stance in foot) for foot in feet) > _LONG_STANCES_S
+    is_tall = min(float(_average(foot, "tallness")) for foot in feet) > _TALL
     return _Posture(
-        slopes=-shown * leftward - forward_shown * forward,
+        slopes=is_known * (-shown * leftward - is_tall * forward_shown * forward),
         lean_slopes=-lean * leftward - forward_lean * forward,
         sole_slopes=-sole * leftward - forward_sole * forward,
+        is_known=is_known,
     )
 
 
@@ -379,23 +389,24 @@ def _measure_lean(
         The lean of the body, that of the soles, and their mean; the mean is 0 if they disagree or hardly lean.
     """
     leans = [float(_average(foot, "lean") @ direction) - usual_lean for foot in feet]
-    soles = [float(_average(foot, "sole") @ direction) - usual_sole for foot in feet]
+    sole_slopes = [_average(foot, "sole", "sole_weight") for foot in feet]
+    soles = [float(slopes @ direction) - usual_sole for slopes in sole_slopes]
     lean = (leans[0] + leans[1]) / 2
     sole = (soles[0] + soles[1]) / 2
     slope = _LEAN_SHARE * lean + (1 - _LEAN_SHARE) * sole
     is_shown = (
         abs(slope) > least
         and abs(lean - sole) < agree + _AGREE_SHARE * abs(slope)
-        and abs(soles[0] - soles[1]) < 2 * _SOLES_AGREE
+        and np.linalg.norm(sole_slopes[0] - sole_slopes[1]) < 2 * _SOLES_AGREE
         and abs(leans[0] - leans[1]) < 2 * _STEP_LEAN
     )
     return lean, sole, slope if is_shown else 0.0
 
 
-def _average(foot: Sequence[_Stance], name: str) -> np.ndarray:
-    """Return the mean of a field over the stances of a foot."""
+def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.ndarray:
+    """Return the weighted mean of a field over the stances of a foot."""
     values = [getattr(stance, name) for stance in foot]
-    return np.average(values, axis=0, weights=[stance.weight for stance in foot])
+    return np.average(values, axis=0, weights=[getattr(stance, weight) for stance in foot])
 
 
 def _find_stances(motion: Motion) -> list[_Stance]:

@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
 from selfcorrect.motion.checks.check import RuleChoice, check_with
+from selfcorrect.motion.checks.floor import floor_tilt_deg
+from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
@@ -112,6 +114,17 @@ def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
     """Somebody who walks in a circle shows a tilt about any axis."""
     (finding,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
     assert finding.value == pytest.approx(angle_deg, rel=0.25)
+
+
+@pytest.mark.parametrize("frames", [24, 30, 150])
+@pytest.mark.parametrize("kind", ["run", "walk", "turn", "idle"])
+def test_a_floor_that_seems_level_is_found_if_it_is_tilted(kind: Kind, frames: int) -> None:
+    """Motions that are too short to show a tilt show no level floor, either."""
+    motion = made_motion(kind, frames=frames)
+    for heading_rad in (0.0, 0.8, 1.6):
+        if floor_tilt_deg(MotionFeatures(motion)) is None:
+            break
+        assert check(tilt(motion, 8.0, heading_rad), ["F6"])
 
 
 def bend_legs(motion: Motion, height_m: float, *, pauses: bool = True) -> tuple[Motion, np.ndarray]:
