@@ -169,7 +169,7 @@ def show_experiment(
     media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
     evaluated = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published.mdm)
     return [
-        *answer_sections(study, outcome, "\n".join(filter(None, (answer, closing)))),
+        *answer_sections(outcome, "\n".join(filter(None, (answer, closing)))),
         picture_section(outcome),
         *([media.side_by_side_section] if media.scenes else []),
         overview_section(outcome),

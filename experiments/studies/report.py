@@ -130,15 +130,10 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
 # --- sections that several studies have -------------------------------------------------------------------------------
 
 
-def answer_sections(study: Study, outcome: Outcome, answer: str) -> list[Section]:
-    """Return the answer, and its reservations: missing results, and that one seed proves nothing."""
-    is_single = len({run.seed for run in study.seeds}) == 1
-    single = [verdict.ONE_SEED] if is_single and answer != verdict.ONE_SEED else []
-    reservations = [*outcome.gaps, *single, *outcome.remarks]
-    return [
-        Section(text=answer, id="verdict", style="answer"),
-        *(Section(text=sentence, style="warning") for sentence in reservations),
-    ]
+def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
+    """Return the answer, and its reservations, such as missing results."""
+    warnings_beside = [Section(text=sentence, style="warning") for sentence in (*outcome.gaps, *outcome.remarks)]
+    return [Section(text=answer, id="verdict", style="answer"), *warnings_beside]
 
 
 def overview_section(outcome: Outcome) -> Section:

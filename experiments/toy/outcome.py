@@ -17,8 +17,6 @@ from ..studies.claims import Check, Curves, check_claims
 from ..studies.results import Drawable, Line, Panel, Pictures, Scatter
 from .toys import START, ArmTitles, Column, Sweep, Toy
 
-MOST_NAMED = 3
-"""More statements that do not hold than this are not named in the reading."""
 PREDICTED = "predicted"
 """Titles of columns with predictions begin with this."""
 
@@ -76,10 +74,13 @@ def make_result(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
 
 
 def write_reading(checks: Sequence[Check]) -> str:
-    """Return how many statements hold, and which do not if they are few."""
-    failed = [check.statement for check in checks if check.outcome != "holds"]
-    sentence = f"{len(checks) - len(failed)} of {len(checks)} statements hold."
-    return f"{sentence} Not borne out: {'; '.join(failed)}." if 0 < len(failed) <= MOST_NAMED else sentence
+    """Return how many statements hold, and which fail or are undecided."""
+    sentences = [f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold."]
+    for outcome, word in (("fails", "Not borne out"), ("undecided", "Undecided")):
+        statements = [check.statement for check in checks if check.outcome == outcome]
+        if statements:
+            sentences.append(f"{word}: {'; '.join(statements)}.")
+    return " ".join(sentences)
 
 
 # --- the table of ends ---

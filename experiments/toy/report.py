@@ -19,9 +19,8 @@ from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ..studies import figures
-from ..studies.claims import Check
 from ..studies.outcome import Outcome
-from ..studies.report import Page, Section, answer_sections, claims_section, closing_sections, table_section
+from ..studies.report import Page, Section, answer_sections, claims_section, table_section
 from ..studies.study import Study
 from ..studies.study_rows import axes_of
 from ..studies.summary import format_rows, realised_name
@@ -86,14 +85,15 @@ def show_toys(toys: Mapping[str, LoadedToy], study: Study, outcome: Outcome) -> 
         result = derive_result(study, toy, outcome.folder)
         drawn, gap = try_optional(f"{name} figures stopped", partial(_draw_figures, result), [])
         finished.append(FinishedToy(toy, result, drawn, gap))
-    answer = "\n".join(summarize_checks(item.toy.name, item.result.checks) for item in finished)
-    sections = answer_sections(study, outcome, answer)
-    sections.append(overview_section(finished, _write_results(study, finished, outcome.folder)))
+    answer = "\n".join(f"{item.toy.name}: {item.result.reading}" for item in finished)
+    sections = answer_sections(outcome, answer)
     for item in finished:
         sections += [ends_section(item), checks_section(item), profile_section(item)]
-    facts = {item.toy.name: str(item.toy.settings) for item in finished}
+    facts = {"Command": outcome.command, **{item.toy.name: str(item.toy.settings) for item in finished}}
     notes = [*NOTES, *(note for item in finished for note in item.result.notes)]
-    return [*sections, *closing_sections(study, outcome, facts, notes)]
+    files = _write_results(study, finished, outcome.folder)
+    made = Section("How it was made", facts=facts, files=files)
+    return [*sections, made, Section("How to read this", "\n".join(notes))]
 
 
 def _draw_figures(result: Result) -> list[str]:
@@ -136,32 +136,7 @@ def to_json_row(row: ToyRow, settings: Any, result: Result) -> dict[str, Any]:
     }
 
 
-def count_holding(checks: Sequence[Check]) -> str:
-    """Return how many statements hold, such as "3 of 4"."""
-    return f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)}"
-
-
-def summarize_checks(name: str, checks: Sequence[Check]) -> str:
-    """Return a line with how many statements hold, and which do not."""
-    line = f"{name}: {count_holding(checks)} statements hold"
-    for outcome in ("fails", "undecided"):
-        statements = [check.statement for check in checks if check.outcome == outcome]
-        if statements:
-            line += f"; {outcome}: {'; '.join(statements)}"
-    return line
-
-
 # --- sections ---
-
-
-def overview_section(finished: Sequence[FinishedToy], files: Sequence[Path]) -> Section:
-    """Return the sources of all toys, and how many statements hold; beside it are files with the same results."""
-    table = Table("toys", "Loop", ["Source", "Statements that hold"])
-    for item in finished:
-        cells = [Cell(item.toy.row.source), Cell(count_holding(item.result.checks))]
-        table.rows.append(PageRow(item.toy.name, cells))
-    text = "Each loop with its source, and how many of its statements hold."
-    return Section("At a glance", text, table, files=files)
 
 
 def ends_section(item: FinishedToy) -> Section:
@@ -170,7 +145,7 @@ def ends_section(item: FinishedToy) -> Section:
     ends = item.result.ends
     table = Table(f"{row.name}-ends", ends.title, ends.columns)
     table.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in ends.rows.items())
-    text = "\n".join(filter(None, (f"{item.result.reading} Source: {row.source}.", item.gap)))
+    text = "\n".join(filter(None, (f"Source: {row.source}.", item.gap)))
     return Section(row.summary, text, table, item.figures, gap=item.gap)
 
 

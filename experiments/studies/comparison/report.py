@@ -185,7 +185,7 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
     last = last_generation_table(outcome.columns().items(), outcome.metrics, outcome.floors)
     loops = arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves))
     return [
-        *answer_sections(study, outcome, answer),
+        *answer_sections(outcome, answer),
         picture_section(outcome),
         overview_section(outcome),
         curves_section(outcome, outcome.metrics),

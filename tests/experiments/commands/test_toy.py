@@ -22,7 +22,7 @@ from selfcorrect.experiments.studies.claims import (
     expect_below,
 )
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
-from selfcorrect.experiments.toy.report import summarize_checks
+from selfcorrect.experiments.toy.outcome import write_reading
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.table import TOYS, load_toy_module, select_toys
 from selfcorrect.statistics import UNMEASURED, Interval
@@ -157,5 +157,4 @@ def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str
 
 def test_a_line_names_the_statements_that_do_not_hold() -> None:
     checks = [Check(outcome, outcome, "") for outcome in get_args(ClaimOutcome)]
-    line = summarize_checks("remedies", checks)
-    assert line == "remedies: 1 of 3 statements hold; fails: fails; undecided: undecided"
+    assert write_reading(checks) == "1 of 3 statements hold. Not borne out: fails. Undecided: undecided."
