@@ -40,9 +40,8 @@ from .tables import (
     PageRow,
     Table,
     claims_table,
-    effects_table,
+    differences_table,
     format_text,
-    overview_table,
     write_tables,
 )
 
@@ -136,9 +135,11 @@ def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
     return [Section(text=answer, id="verdict", style="answer"), *warnings_beside]
 
 
-def overview_section(outcome: Outcome) -> Section:
-    """Return the means of all arms, marked by how they compare with their references."""
-    return Section("Differences", table=overview_table(outcome), caption=MARKS_LEGEND)
+def difference_section(outcome: Outcome, text: str) -> Section:
+    """Return the means of all arms, with their paired differences from their references."""
+    return Section(
+        "Differences", table=differences_table(outcome), caption=f"{MARKS_LEGEND} {text} {verdict.JUDGEMENT}"
+    )
 
 
 CURVES_TEXT = (
@@ -152,16 +153,6 @@ def curves_section(outcome: Outcome, metrics: Sequence[Metric]) -> Section:
     """Return the curves of all arms over generations."""
     svg = curve_grid(outcome.columns(), metrics, outcome.levels)
     return Section("All curves", CURVES_TEXT, figures=[svg], id="curves", style="folded")
-
-
-def difference_section(outcome: Outcome, title: str, text: str, corner: str) -> Section:
-    """Return the paired differences of all pairs.
-
-    Args:
-        corner: Head of the column of arms.
-    """
-    table = effects_table(outcome.effects, corner, [metric.title for metric in outcome.judged_metrics])
-    return table_section(title, f"{text} {verdict.JUDGEMENT}", table)
 
 
 def claims_section(title: str, id: str, checks: Sequence[Check]) -> Section:
@@ -194,8 +185,8 @@ class Comparison:
     summary: Summary
     """All curves and what real data score, as `read_summary` reads them from the run folder."""
     tables: Mapping[str, Table]
-    """Tables of the report, by their names; `tables/` in the run folder has them as CSV. The table "overview" has the
-    means of the last generation, marked by how they compare."""
+    """Tables of the report, by their names; `tables/` in the run folder has them as CSV. The table "differences" has
+    the means of the last generation, marked by how they compare."""
     folder: Path | None
     """The run folder, None where none was kept."""
     gaps: Sequence[str] = ()
@@ -214,8 +205,8 @@ class Comparison:
         lines = list(self.sentences)
         if "claims" in self.tables:
             lines += ["", *format_text(self.tables["claims"])]
-        if "overview" in self.tables:
-            lines += ["", *format_text(self.tables["overview"], intervals=False), "", MARKS_LEGEND]
+        if "differences" in self.tables:
+            lines += ["", *format_text(self.tables["differences"], intervals=False), "", MARKS_LEGEND]
         return "\n".join(lines)
 
 

@@ -104,27 +104,10 @@ def _format_generations(count: float) -> str:
     return "not reached" if math.isinf(count) else f"{count:.1f}"
 
 
-def effects_table(by_pair: Iterable[Sequence[verdict.Effect]], corner: str, columns: Sequence[str]) -> Table:
-    """Paired differences, a row for each arm, and for each metric a column of words and one of adjusted p-values."""
-    rows = []
-    for effects in by_pair:
-        arm = effects[0].arm
-        cells = [cell for effect in effects for cell in effect_cells(effect)]
-        rows.append(PageRow(": ".join(filter(None, (arm.group, arm.title))), cells))
-    heads = [head for column in columns for head in (column, f"{column}: adjusted p")]
-    return Table("differences", corner, heads, rows)
-
-
-def effect_cells(effect: verdict.Effect) -> tuple[Cell, Cell]:
-    """The word with the change and its interval, and the adjusted p-value."""
-    change = "" if np.isnan(effect.change.estimate) else verdict.format_change(effect)
-    return Cell(effect.word, change), Cell("" if np.isnan(effect.change.low) else f"{effect.p_value:.2g}")
-
-
 MARKS = {"better": "↑", "worse": "↓", "higher": "higher", "lower": "lower", "no clear difference": "·"}
 MARKS_LEGEND = (
     "Means of the last generation. Against the reference: ↑ better, ↓ worse, higher or lower where neither is better, "
-    "· tested and no difference found, ? not decided."
+    "· tested and no difference found, ? not decided. Below: the difference, its interval and its adjusted p."
 )
 
 
@@ -137,11 +120,8 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
     value = last_cell(arm, metric).value
     if effect is None:
         return Cell(value)
-    mark = MARKS.get(effect.word, "?")
-    if "seeds" in effect.word:
-        mark = f"? {effect.word}"
-    change = "" if np.isnan(effect.change.estimate) else verdict.format_change(effect)
-    return Cell(f"{value} {mark}", change.removeprefix("change "))
+    mark = MARKS.get(effect.word, f"? {effect.word}")
+    return Cell(f"{value} {mark}", verdict.format_change(effect))
 
 
 def arm_table(
@@ -166,14 +146,14 @@ def arm_table(
     return table
 
 
-def overview_table(outcome: Outcome) -> Table:
-    """Return means at the last generation by arm and metric, marked by how they compare with the reference."""
+def differences_table(outcome: Outcome) -> Table:
+    """Return means at the last generation by arm and judged metric, with the differences from the reference."""
     effects_by_place: dict[tuple[str, ArmSettings, str], verdict.Effect] = {}
     for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         for effect in effects:
             effects_by_place[pair.task, pair.arm, effect.metric.key] = effect
     metrics = outcome.judged_metrics
-    table = Table("overview", "Arm", [metric.title for metric in metrics])
+    table = Table("differences", "Arm", [metric.title for metric in metrics])
     for title, scores in list(outcome.floors.items())[:1]:
         measured = [scores.get(metric.key) for metric in metrics]
         cells = []

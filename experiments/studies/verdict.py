@@ -165,12 +165,15 @@ def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
 
 
 def format_change(effect: Effect) -> str:
-    """Return the change of a value, or of its distance to the aim, with its sign and interval."""
-    name = DISTANCES.get(effect.metric.better, "change")
+    """Return the change of a value, or of its distance to the aim, with its sign, interval and adjusted p-value."""
     change = effect.change
+    if np.isnan(change.estimate):
+        return ""
     digits = effect.metric.digits
-    bounds = "" if np.isnan(change.low) else f" [{change.low:+.{digits}f}, {change.high:+.{digits}f}]"
-    return f"{name} {change.estimate:+z.{digits}f}{bounds}"
+    text = f"{DISTANCES.get(effect.metric.better, '')} {change.estimate:+z.{digits}f}".lstrip()
+    if np.isnan(change.low):
+        return text
+    return f"{text} [{change.low:+.{digits}f}, {change.high:+.{digits}f}], p = {effect.p_value:.2g}"
 
 
 ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machinery, not a result."

@@ -29,7 +29,6 @@ from ..report import (
     closing_sections,
     curves_section,
     difference_section,
-    overview_section,
     table_section,
 )
 from ..results import HELD_OUT, MEMORISER, ArmCurves
@@ -187,12 +186,11 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
     return [
         *answer_sections(outcome, answer),
         picture_section(outcome),
-        overview_section(outcome),
+        difference_section(outcome, REFERENCE_TEXT),
         curves_section(outcome, outcome.metrics),
         Section("Tables"),
         *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
         table_section("Last generation", LAST_GENERATION_TEXT, last),
-        difference_section(outcome, "Against the reference", REFERENCE_TEXT, "Arm"),
         table_section("How fast it falls", HALF_LIFE_TEXT, half_life_table(outcome)),
         table_section("What the loop did", LOOP_TEXT, loops),
         *closing_sections(study, outcome, facts, [*NOTES, *primary]),

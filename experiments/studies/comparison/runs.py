@@ -16,7 +16,7 @@ from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, config_differen
 from .. import verdict
 from ..results import ArmCurves
 from ..summary import Summary, read_summary
-from ..tables import Table, effects_table, format_text
+from ..tables import MARKS_LEGEND, PageRow, Table, format_text, marked_cell
 from .report import DIRECTION_WORDS
 
 COUNTED = ("seeds", "first_seed", "generations")
@@ -41,7 +41,9 @@ class RunComparison:
     def __str__(self) -> str:
         found = ["The runs differ:", *(f"- {sentence}" for sentence in self.disagreements)]
         heading = found if self.disagreements else ["The runs agree in data, seeds, settings and versions."]
-        return "\n".join([*heading, "", "Second run − first run:", *format_text(self.table), "", verdict.JUDGEMENT])
+        return "\n".join(
+            [*heading, "", "Second run − first run:", *format_text(self.table), "", MARKS_LEGEND, verdict.JUDGEMENT]
+        )
 
 
 def compare_runs(
@@ -71,12 +73,13 @@ def compare_runs(
     aims = [{key: float(values.mean()) for key, values in _real_scores(summaries[0]).items()}] * len(pairs)
     count = 1 if primary else 0
     families = [verdict.effects(pairs, family, aims) for family in (metrics[:count], metrics[count:]) if family]
-    by_pair = []
+    table = Table("differences", "Arm", [metric.title for metric in metrics])
+    effects = []
     for arm, _ in pairs:
-        by_pair.append([effect for family in families for effect in family if effect.arm is arm])
-    table = effects_table(by_pair, "Arm", [metric.title for metric in metrics])
-    rows = verdict.tabulate(effect for effects in by_pair for effect in effects)
-    return RunComparison(disagreements, rows, table)
+        arm_effects = [effect for family in families for effect in family if effect.arm is arm]
+        table.rows.append(PageRow(arm.label, [marked_cell(arm, effect.metric, effect) for effect in arm_effects]))
+        effects += arm_effects
+    return RunComparison(disagreements, verdict.tabulate(effects), table)
 
 
 def _find_common_seeds(folders: Sequence[Path], summaries: Sequence[Summary]) -> list[int]:

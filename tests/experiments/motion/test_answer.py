@@ -19,7 +19,7 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.tables import overview_table
+from selfcorrect.experiments.studies.tables import differences_table
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED
 
 OWN = "my.module:fix"
@@ -107,7 +107,7 @@ def test_what_is_asked_is_a_family_of_its_own():
 
 def test_the_first_table_and_the_first_pictures_stay_small():
     measured = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, "physics", "anchored", "filter")))
-    assert len(overview_table(measured).columns) <= 6
+    assert len(differences_table(measured).columns) <= 6
     (pictured,) = select_pictured_arms(measured).values()
     assert len(pictured) <= MOST_ARMS
     assert pictured[0] == BASELINE

@@ -91,8 +91,8 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert [row.cells[2].value for row in comparison.tables["claims"].rows] == ["holds", "fails"]
     assert "better in 1 of 2" in headline
     assert "worse in 1 of 2" in headline
-    differences = {row.title: row.cells[0].value for row in comparison.tables["differences"].rows}
-    assert differences == {"synthetic": "worse", "corrected": "better"}
+    marks = {row.title: row.cells[0].value[-1] for row in comparison.tables["differences"].rows if row.cells}
+    assert (marks["synthetic"], marks["corrected"]) == ("↓", "↑")
     assert all(
         row.title in str(comparison) for name in ("claims", "differences") for row in comparison.tables[name].rows
     )
@@ -122,7 +122,7 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     assert frame.novelty_of_samples.between(0.1, 10).all()
     assert (comparison.summary.floors[MEMORISER]["novelty_of_samples"] < 1e-6).all()
     assert "<h2>Motions" not in page
-    names = {"arms", "claims", "differences", "loop", "overview"}
+    names = {"arms", "claims", "differences", "loop"}
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {f"{name}.csv" for name in names}
 
 
@@ -137,7 +137,7 @@ def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Pat
     rows = {row.title: row.cells for row in comparison.tables["differences"].rows}
     last = {curves.title: np.abs(curves.last("variance") - 1) for curves in comparison.summary.arms["task"]}
     change = (last["corrected"] - last["synthetic"]).mean()
-    assert rows["corrected"][0].value == "better"
+    assert rows["corrected"][0].value.endswith(" ↑")
     assert rows["corrected"][0].interval.startswith(f"distance to the aim {change:+.2f}")
     assert comparison.summary.settings["better"] == {"variance": 1.0}
     unknown = sc.compare(task, make_arms(2), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
@@ -167,11 +167,12 @@ def make_spread_task(level: float) -> Callable[[Stream], sc.Task]:
 def test_each_task_aims_at_its_own_real_data(tmp_path: Path) -> None:
     tasks = {"narrow": make_spread_task(1.0), "wide": make_spread_task(10.0)}
     comparison = sc.compare(tasks, make_arms(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
+    titles = [row.title for row in comparison.tables["differences"].rows]
     for task in tasks:
         real = comparison.summary.floors[f"{MEMORISER}, {task}"]["spread"].mean()
         away = {curves.title: np.abs(curves.last("spread") - real).mean() for curves in comparison.summary.arms[task]}
-        rows = {row.title: row.cells for row in comparison.tables["differences"].rows}
-        change = re.search(r"distance to real data ([+-][\d.]+)", rows[f"{task}: corrected"][0].interval)
+        corrected = comparison.tables["differences"].rows[titles.index("corrected", titles.index(task))]
+        change = re.search(r"distance to real data ([+-][\d.]+)", corrected.cells[0].interval)
         assert change is not None
         assert float(change[1]) == pytest.approx(away["corrected"] - away["synthetic"], abs=0.06)
 
@@ -208,8 +209,9 @@ def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
 def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
     better = {"error": "lower", "spread": "higher"}
     comparison = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path, better=better)
-    assert sorted(comparison.tables["differences"].columns[::2]) == ["error", "spread"]
-    assert len(comparison.tables["differences"].rows) == 2
+    assert sorted(comparison.tables["differences"].columns) == ["error", "spread"]
+    marked = [row for row in comparison.tables["differences"].rows if all("?" in cell.value for cell in row.cells)]
+    assert len(marked) == 2
 
 
 @pytest.mark.slow
@@ -241,7 +243,7 @@ def test_a_primary_score_is_a_family_of_its_own_and_shares_stay_within_their_bou
     assert next(row["quality"] for row in primary.differences) == "share"
     assert all(row["low"] >= -1 and row["high"] <= 1 for row in shares)
     table = list(csv.DictReader((tmp_path / "tables" / "differences.csv").open()))
-    assert {"share", "share, 95 %", "share: adjusted p"} <= table[0].keys()
+    assert all("], p = " in row["share, 95 %"] for row in table if row["Arm"] in ("synthetic", "corrected"))
     assert "The primary score is share" in (tmp_path / "report.html").read_text()
     for bad, message in [
         ({"primary": "sprad"}, "`primary` names 'sprad'"),

@@ -96,7 +96,7 @@ def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None
     comparison = sc.compare(task, arms, seeds=2, workers=1)
     assert comparison.tables["arms"].columns == ["spread", "novelty", "training loss"]
     assert [row.cells[2].value for row in comparison.tables["arms"].rows] == ["–", "0.250", "0.250"]
-    assert list(comparison.tables["differences"].columns) == ["spread", "spread: adjusted p"]
+    assert list(comparison.tables["differences"].columns) == ["spread"]
 
 
 def test_a_loop_with_a_space_reports_the_entropy_of_its_training_sets() -> None:
@@ -107,7 +107,7 @@ def test_a_loop_with_a_space_reports_the_entropy_of_its_training_sets() -> None:
     entropies = {row.title: float(row.cells[2].value.replace("−", "-")) for row in comparison.tables["arms"].rows[1:]}
     assert entropies["real"] == 0.0
     assert entropies["narrow"] < -0.5  # samples are halved twice: −2 log 2, but for noise
-    assert list(comparison.tables["differences"].columns) == ["spread", "spread: adjusted p"]
+    assert list(comparison.tables["differences"].columns) == ["spread"]
 
 
 def halve(values: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ def test_differences_without_spread_are_undecided():
     plain = arm("uncorrected", recall=[0.997] * 5)
     (effect,) = effects([(corrected, plain)], [RECALL], {})
     assert (effect.word, effect.p_value) == ("undecided", 1.0)
-    assert format_change(effect) == "change +0.00"
+    assert format_change(effect) == "+0.00"
     (same,) = effects([(plain, plain)], [RECALL], {})
     assert same.word == "no clear difference"
 
