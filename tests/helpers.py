@@ -87,7 +87,7 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
     from selfcorrect.experiments.studies.jobs import jobs_of
     from selfcorrect.experiments.toy.study import load_toys, make_toy_study
 
-    toys = load_toys([(LOOPS.get(name, name), settings)])
+    toys = load_toys([(LOOPS[name], settings)])
     study = make_toy_study(toys)
     run_jobs(jobs_of(study, folder), Where(), name, folder=folder)
     return RunToy(toys[name], study, folder)
@@ -249,6 +249,6 @@ def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None
 
 def load_loop(name: str) -> ModuleType:
     """Return the module of an example loop, by the name of its toy."""
-    from selfcorrect.experiments.toy.table import load_toy_module
+    from selfcorrect.experiments.toy.files import load_toy_module
 
     return load_toy_module(LOOPS[name])

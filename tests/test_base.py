@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import LOOPS
 
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.datasets.files.open import save_motion
@@ -105,7 +106,7 @@ def test_built_in_motion_capture_and_public_names_need_no_extra() -> None:
 
 
 MISSING = {
-    "selfcorrect toy needs the extra `loops`": ["toy", "gaussian-correct", "--quick"],
+    "selfcorrect toy needs the extra `loops`": ["toy", LOOPS["gaussian-correct"], "--quick"],
     "selfcorrect motion needs the extra `loops`": ["motion", "--preset", "quick", "--engine", "mujoco"],
     "needs the extra `loops`": ["data", "shard", "steps.bvh", "-o", "shards"],
     "elsewhere choose the engine mujoco": ["correct", "steps.bvh", "--engine", "pybullet"],

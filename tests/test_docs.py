@@ -36,8 +36,8 @@ from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
+from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.study import load_settings
-from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds
 from selfcorrect.testing import Trial
@@ -224,18 +224,17 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     page = (REPOSITORY / "docs" / "concepts" / "theory.md").read_text()
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
     toys = tool("toys")
-    assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted([*TOYS.names, *LOOPS])
+    assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted(LOOPS)
     assert toys.fill_page(page, outcomes) == page, "python docs/tools/toys.py --page-only"
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
     assert all((REPOSITORY / "docs" / "pictures" / picture).is_file() for picture in pictures)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*TOYS.names, *LOOPS])
+@pytest.mark.parametrize("name", LOOPS)
 def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
     content = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
-    reference = LOOPS.get(name, name)
-    declared = load_toy_module(reference).toy(load_settings(reference))
+    declared = load_toy_module(LOOPS[name]).toy(load_settings(LOOPS[name]))
     assert [check["statement"] for check in content["checks"]] == [claim.statement for claim in declared.claims]
 
 

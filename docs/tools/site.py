@@ -40,7 +40,6 @@ from selfcorrect.experiments.file_correction.demo import demonstration
 from selfcorrect.experiments.jobs.run import RUNNERS
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.remedies.table import REMEDIES
-from selfcorrect.experiments.toy.table import TOYS
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.motion.pictures.player import show
@@ -319,7 +318,6 @@ NAMED = (
     ("Remedies", "`--remedy`", REMEDIES, "Against the loss of modes: [remedies](remedies.md)."),
     ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
     ("Runners", "`--runner`", RUNNERS, "Where the jobs of an experiment run."),
-    ("Toy loops", "`selfcorrect toy`", TOYS, "Published loops at toy scale: [theory gallery](concepts/theory.md)."),
 )
 
 

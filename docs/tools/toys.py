@@ -21,6 +21,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import Study
+from selfcorrect.experiments.toy.files import name_toy
 from selfcorrect.experiments.toy.report import make_toy_page, to_json_row
 from selfcorrect.experiments.toy.study import (
     LoadedToy,
@@ -29,12 +30,11 @@ from selfcorrect.experiments.toy.study import (
     load_toys,
     make_toy_study,
 )
-from selfcorrect.experiments.toy.table import TOYS, name_toy
 from selfcorrect.runtime.processes import default_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted((REPOSITORY / "examples" / "loops").glob("*.py"))
-LOOPS = {**{name: name for name in TOYS.names}, **{name_toy(str(path)): str(path) for path in EXAMPLES}}
+LOOPS = {name_toy(str(path)): str(path) for path in EXAMPLES}
 """Name of each loop → name in the table, or path of the file."""
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
@@ -47,8 +47,7 @@ HELD = r"\d+ of \d+ statements hold.*"
 
 def command_of(name: str) -> str:
     """Return the command that runs a loop."""
-    reference = Path(LOOPS[name])
-    return f"selfcorrect toy {reference.relative_to(REPOSITORY).as_posix() if reference.is_absolute() else name}"
+    return f"selfcorrect toy {Path(LOOPS[name]).relative_to(REPOSITORY).as_posix()}"
 
 
 def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
@@ -74,9 +73,9 @@ def keep(toy: LoadedToy, study: Study, folder: Path) -> dict[str, object]:
     for index, figure in enumerate(result.figures):
         (PICTURES / f"{name}-{index}.svg").write_text(draw(figure))
         figures.append({"file": f"toys/{name}-{index}.svg", "title": figure.title})
-    json_row = to_json_row(toy.row, load_settings(LOOPS[name]), result)
+    json_row = to_json_row(toy, result)
     texts = {key: json_row[key] for key in ("source", "reading", "ends")}
-    return {"title": toy.row.summary, **texts, "figures": figures, "checks": json_row["checks"]}
+    return {"title": toy.title, **texts, "figures": figures, "checks": json_row["checks"]}
 
 
 def main(

@@ -14,12 +14,7 @@ from functools import partial
 
 import numpy as np
 from torch import Tensor
-
-from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.experiments.toy.gaussian.tasks import (
+from toy_models.gaussian_tasks import (
     DIMENSION,
     SUPPORT_RADIUS,
     TAIL_RADIUS,
@@ -28,6 +23,11 @@ from selfcorrect.experiments.toy.gaussian.tasks import (
     gaussian_task,
     share_inside,
 )
+
+from selfcorrect import claims, toys
+from selfcorrect.analysis import theory
+from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
 from selfcorrect.loop.run import Arm, Candidate

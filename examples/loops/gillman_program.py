@@ -1,7 +1,7 @@
 """The program of Gillman et al. 2024, as the authors wrote it: its corrector, and what it trains on.
 
 It differs from their text in two ways. It redraws the samples from a histogram even at strength 0, and it keeps a
-growing share of old synthetic data. `selfcorrect toy gaussian-correct` has the loop of their text.
+growing share of old synthetic data. `gaussian_correct.py` beside it has the loop of their text.
 
 `selfcorrect toy examples/loops/gillman_program.py --quick` runs the loop.
 """
@@ -16,12 +16,12 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.gaussian_tasks import distance_to_truth, gaussian_task, per_seed
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples, concatenate
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.experiments.toy.gaussian.tasks import distance_to_truth, gaussian_task, per_seed
 from selfcorrect.loop.policy import History
 from selfcorrect.loop.run import Arm, Candidate
 

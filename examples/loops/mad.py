@@ -13,12 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
-
-from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
-from selfcorrect.core.randomness import Stream
-from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.experiments.toy.gaussian.tasks import (
+from toy_models.gaussian_tasks import (
     DIMENSION,
     TAIL_RADIUS,
     distance_to_truth,
@@ -26,6 +21,11 @@ from selfcorrect.experiments.toy.gaussian.tasks import (
     gaussian_task,
     share_inside,
 )
+
+from selfcorrect import claims, toys
+from selfcorrect.analysis import theory
+from selfcorrect.core.randomness import Stream
+from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, Fresh, Replace
 from selfcorrect.loop.run import Arm, Candidate

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from toy_models.gaussian_tasks import gaussian_task
 
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.gaussian.tasks import gaussian_task
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment, ModifiedPolicy
 from selfcorrect.loop.run import Arm

@@ -18,12 +18,12 @@ from typing import Self
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
+from toy_models.gaussian_tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies.figures import PlainNumbers
-from selfcorrect.experiments.toy.gaussian.tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Arm

@@ -1,4 +1,4 @@
-"""`selfcorrect toy NAME|all`: run published loops at toy scale and write their report."""
+"""`selfcorrect toy FILE…`: run published loops at toy scale and write their report."""
 
 import shlex
 import sys
@@ -13,8 +13,8 @@ from selfcorrect.runtime.processes import default_workers
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..studies.wandb_options import WandbOptions
+from ..toy.files import select_toys
 from ..toy.options import ToyOptions, change_settings, check_missing
-from ..toy.table import TOYS, select_toys
 from .inputs import must_exist
 
 
@@ -25,8 +25,8 @@ class ToyCommand:
     The same command resumes a stopped run at the first arm that is not done.
     """
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional] = field(default=("all",))
-    """Names of loops, "all" of them, or Python files with loops of your own; "list" prints the names."""
+    files: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Python files with loops, such as examples/loops/gaussian_correct.py, or your own."""
     out: Path = Path("runs/toy")
     """Run folder, with report.html and results.json. Loops with other settings are added to the loops in the folder."""
     quick: bool = False
@@ -40,10 +40,7 @@ class ToyCommand:
     def run(self) -> int:
         """Run what remains of the chosen loops and print a line for each; return 1 if a part is missing."""
         must_exist((self.options.text, self.options.mnist))
-        if self.names == ("list",):
-            print(*(f"{row.name:18} {row.summary} ({row.source})" for row in TOYS), sep="\n")
-            return 0
-        references = select_toys(self.names)
+        references = select_toys(self.files)
         where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
         from ..studies.report import REPORT
         from ..studies.run import run_study

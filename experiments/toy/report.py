@@ -27,7 +27,6 @@ from ..studies.summary import format_rows, realised_name
 from ..studies.tables import Cell, PageRow, Table
 from .outcome import Result
 from .study import LoadedToy, derive_result, list_unfinished, load_curves
-from .table import ToyRow
 
 TITLE = "Self-consuming loops at toy scale"
 RESULTS = "results.json"
@@ -117,19 +116,19 @@ def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list
 
 def _write_results(study: Study, finished: Sequence[FinishedToy], folder: Path) -> list[Path]:
     """Write the outcomes of toys and a row for each of their seeds; return the files."""
-    json_rows = [to_json_row(item.toy.row, item.toy.settings, item.result) for item in finished]
+    json_rows = [to_json_row(item.toy, item.result) for item in finished]
     write_atomically(folder / RESULTS, json.dumps(to_json(json_rows), indent=1, allow_nan=False) + "\n")
     seed_rows = _list_seed_rows(study, [item.toy for item in finished], folder)
     write_atomically(folder / SEEDS, format_rows(seed_rows))
     return [folder / RESULTS, folder / SEEDS]
 
 
-def to_json_row(row: ToyRow, settings: Any, result: Result) -> dict[str, Any]:
+def to_json_row(toy: LoadedToy, result: Result) -> dict[str, Any]:
     """Return the outcome of a toy for results.json."""
     return {
-        "name": row.name,
-        "source": row.source,
-        "settings": repr(settings),
+        "name": toy.name,
+        "source": toy.toy.source,
+        "settings": repr(toy.settings),
         "reading": result.reading,
         "ends": asdict(result.ends),
         "checks": [asdict(check) for check in result.checks],
@@ -141,24 +140,23 @@ def to_json_row(row: ToyRow, settings: Any, result: Result) -> dict[str, Any]:
 
 def ends_section(item: FinishedToy) -> Section:
     """Return where the arms of a toy ended, with the figures."""
-    row = item.toy.row
+    toy = item.toy
     ends = item.result.ends
-    table = Table(f"{row.name}-ends", ends.title, ends.columns)
+    table = Table(f"{toy.name}-ends", ends.title, ends.columns)
     table.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in ends.rows.items())
-    text = "\n".join(filter(None, (f"Source: {row.source}.", item.gap)))
-    return Section(row.summary, text, table, item.figures, gap=item.gap)
+    source = f"Source: {toy.toy.source}." if toy.toy.source else ""
+    return Section(toy.title, "\n".join(filter(None, (source, item.gap))), table, item.figures, gap=item.gap)
 
 
 def checks_section(item: FinishedToy) -> Section:
     """Return the statements about a toy."""
-    row = item.toy.row
-    return claims_section(f"{row.summary}: predicted and measured", f"{row.name}-checks", item.result.checks)
+    title = f"{item.toy.title}: predicted and measured"
+    return claims_section(title, f"{item.toy.name}-checks", item.result.checks)
 
 
 def profile_section(item: FinishedToy) -> Section:
     """Return the collapse profiles of a toy's arms."""
-    row = item.toy.row
-    table = Table(f"{row.name}-profile", "Definition", ["Here", "Measured, 95 % interval", "Rule"])
+    table = Table(f"{item.toy.name}-profile", "Definition", ["Here", "Measured, 95 % interval", "Rule"])
     for arm, findings in item.result.profiles.items():
         decided = [finding for finding in findings if finding.status != "not measurable"]
         if decided:
@@ -170,4 +168,4 @@ def profile_section(item: FinishedToy) -> Section:
         "Definitions of collapse in the literature, and which of them each arm meets, without those that this run "
         "cannot decide."
     )
-    return table_section(f"{row.summary}: model collapse profile", words, table)
+    return table_section(f"{item.toy.title}: model collapse profile", words, table)

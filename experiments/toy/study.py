@@ -31,8 +31,8 @@ from selfcorrect.storage.runs.run_folder import describe_environment
 from ..studies.arms import ArmSettings, folder_name
 from ..studies.jobs import DRAWS
 from ..studies.study import Measure, SeedRun, Study, StudyTask
+from .files import load_toy_module, name_toy
 from .outcome import Drawings, Result, make_result
-from .table import TOYS, ToyRow, load_toy_module, name_toy
 from .toys import Bundle, Setup, Toy
 
 FLOORS = "floors.json"
@@ -43,7 +43,7 @@ class BundleSource:
     """A bundle of a toy, as a worker process makes it."""
 
     reference: str
-    """Name of the toy, or path of its file."""
+    """Path of the toy's file."""
     settings: bytes
     """Pickled settings of the toy."""
     number: int
@@ -83,7 +83,6 @@ class LoadedToy:
     name: str
     settings: Any
     toy: Toy
-    row: ToyRow
     digest: str
     """Digest of all that its results depend on: runs with other settings or software have folders of their own."""
     sources: Mapping[str, BundleSource]
@@ -91,11 +90,7 @@ class LoadedToy:
 
     @classmethod
     def load(cls, reference: str, settings: Any) -> LoadedToy:
-        """Return a toy.
-
-        Args:
-            reference: Name of the toy, or path of its file.
-        """
+        """Return a toy by the path of its file."""
         toy = _declare(reference, settings)
         name = name_toy(reference)
         packed = pickle.dumps(settings)
@@ -103,7 +98,12 @@ class LoadedToy:
         for number in range(len(toy.bundles)):
             task = f"{name} {number + 1}" if len(toy.bundles) > 1 else name
             sources[task] = BundleSource(reference, packed, number)
-        return cls(name, settings, toy, _row_of(reference, toy), _digest(reference, settings), sources)
+        return cls(name, settings, toy, _digest(reference, settings), sources)
+
+    @property
+    def title(self) -> str:
+        """Title of the loop in the report."""
+        return self.toy.title or self.name
 
     def runs(self, root: Path = Path()) -> list[SeedRun]:
         """Return all bundles and streams below a run folder."""
@@ -119,7 +119,7 @@ def load_toys(selection: Sequence[tuple[str, Any]]) -> dict[str, LoadedToy]:
     """Return toys by name.
 
     Args:
-        selection: Names of toys, or paths of files, with their settings.
+        selection: Paths of files with the settings of their toys.
 
     Raises:
         SettingError: Two toys have one name.
@@ -237,30 +237,20 @@ def list_unfinished(study: Study, toy: LoadedToy, root: Path) -> list[str]:
 
 
 def load_settings(reference: str, *, quick: bool = False) -> Any:
-    """Return the settings of a toy, by name or path of its file; quick: the small ones for a quick look."""
+    """Return the settings of a toy by the path of its file; quick: the small ones for a quick look."""
     small = load_toy_module(reference).QUICK
     return small if quick else type(small)()
 
 
 def _declare(reference: str, settings: Any) -> Toy:
-    """Return the declaration of a toy; SettingError if the code of a file fails."""
+    """Return the declaration of a toy; SettingError if the code of its file fails."""
     module = load_toy_module(reference)
-    if name_toy(reference) == reference:
-        return module.toy(settings)
     try:
         return module.toy(settings)
     except SelfcorrectError:
         raise
     except Exception as error:
         raise SettingError(f"{reference}: toy(settings) failed: {type(error).__name__}: {error}") from error
-
-
-def _row_of(reference: str, toy: Toy) -> ToyRow:
-    """Return the row of the table, or one made of what a file declares."""
-    name = name_toy(reference)
-    if name == reference:
-        return TOYS.row(name)
-    return ToyRow(name=name, reference=reference, summary=toy.title or name, source=toy.source or Path(reference).name)
 
 
 def _digest(reference: str, settings: Any) -> str:

@@ -150,9 +150,9 @@ class Toy:
     sizes: Mapping[int, str] = field(default_factory=dict)
     """Size of the training set → what is added to the name of an arm that is run with that size."""
     title: str = ""
-    """Title of the loop in the report, by default the name of its file. Loops of the table have theirs there."""
+    """Title of the loop in the report, by default the name of its file."""
     source: str = ""
-    """The papers that the loop is taken from, likewise."""
+    """The papers that the loop is taken from."""
     notes: Sequence[str] = ()
     caveat: str = ""
     """An assumption of its predictions that the run does not fully meet; written into its panels."""

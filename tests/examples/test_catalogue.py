@@ -14,17 +14,16 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.settings import GENERATORS, MotionSettings
 from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
-from selfcorrect.experiments.toy.table import TOYS, select_toys
+from selfcorrect.experiments.toy.files import select_toys
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
 
-LOOPS_BY_NAME = "gaussian-correct"
-LOOPS_BY_FILE = (
-    "biased_corrector crossfeed cross_curation curation density_ratio digits digits_as_published dilution fairness "
-    "gaussian_collapse gillman_program imperfect_verifier kazdan kazdan_density kazdan_regression language linear "
-    "lineages mad mechanisms mixture molecules pluralistic provenance reflow remedies shapes small_gpt stability "
-    "text_mechanisms unet_digits weighting"
+LOOP_FILES = (
+    "biased_corrector cross_curation crossfeed curation density_ratio digits digits_as_published dilution "
+    "fairness gaussian_collapse gaussian_correct gillman_program imperfect_verifier kazdan kazdan_density "
+    "kazdan_regression language lineages linear mad mechanisms mixture molecules pluralistic provenance reflow "
+    "remedies shapes small_gpt stability text_mechanisms unet_digits weighting"
 )
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (
@@ -47,10 +46,7 @@ def commands(names: str, option: str) -> dict[str, str]:
 
 
 CATALOGUE = {
-    "loops": {
-        **commands(LOOPS_BY_NAME, "toy"),
-        **{name.replace("_", "-"): f"toy examples/loops/{name}.py" for name in LOOPS_BY_FILE.split()},
-    },
+    "loops": {name.replace("_", "-"): f"toy examples/loops/{name}.py" for name in LOOP_FILES.split()},
     "policies": commands(POLICY_TEXTS, "motion --policy") | {"fresh": "toy examples/loops/mad.py"},
     "remedies": commands(REMEDY_NAMES, "motion --remedy"),
     "places": commands(PLACE_NAMES, "motion --physics-in"),
@@ -90,7 +86,7 @@ def test_the_catalogue_is_complete() -> None:
     }
     for kind, table in tables.items():
         assert set(CATALOGUE[kind]) == set(table.names), kind
-    assert set(CATALOGUE["loops"]) <= {*TOYS.names, *LOOPS}, "others may add files"
+    assert set(CATALOGUE["loops"]) <= set(LOOPS), "others may add files"
     assert set().union(*MEASURES.values()) == {metric.key for metric in METRICS}
 
 

@@ -22,7 +22,7 @@ from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.experiments.toy.table import load_toy_module
+from selfcorrect.experiments.toy.files import load_toy_module
 
 pytestmark = pytest.mark.long  # imports what costs seconds and memory
 molecules = load_toy_module(LOOPS["molecules"])

@@ -103,7 +103,7 @@ def test_a_folder_that_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str
     try:
         os.chdir(tmp_path / "gone")
         (tmp_path / "gone").rmdir()
-        for words in (["check", "x.bvh"], ["correct", "x.bvh", "-o", "out"], ["motion"], ["toy", "gaussian-correct"]):
+        for words in (["check", "x.bvh"], ["correct", "x.bvh", "-o", "out"], ["motion"], ["toy", "loop.py"]):
             assert_one_sentence(words, "the current folder was removed", capsys)
     finally:
         os.fchdir(before)

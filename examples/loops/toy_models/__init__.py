@@ -1,1 +1,1 @@
-"""Models that several of the loops beside this folder train."""
+"""Models and tasks that several of the loops beside this folder share."""

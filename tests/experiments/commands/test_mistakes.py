@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from helpers import bytes_of
+from helpers import LOOPS, bytes_of
 from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
@@ -57,10 +57,10 @@ MISTAKES = {
     "data shard clips -o clips": "holds other files",
     "data shard clips -o loop": "loop: cannot be reached",
     "data shard clips -o new --motions-per-shard 0": "motions-per-shard must be at least 1, got 0",
-    "toy gausian --out x": "unknown toy loop 'gausian', known are gaussian-correct",
-    "toy language --quick --text none.txt --out x": r"none\.txt",
-    "toy gaussian-correct --quick --out copy": r"is not a run folder: .* holds a\.bvh",
-    "toy weighting --out loop": "loop",
+    "toy gausian --out x": "gausian: no such file; a toy loop is a Python file",
+    f"toy {LOOPS['language']} --quick --text none.txt --out x": r"none\.txt",
+    f"toy {LOOPS['gaussian-correct']} --quick --out copy": r"is not a run folder: .* holds a\.bvh",
+    f"toy {LOOPS['weighting']} --out loop": "loop",
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
     "verify empty": "neither generations of a run nor corrected motions",
     "curate": "nothing to compare",

@@ -42,7 +42,7 @@ VALUES: dict[type, dict[str, object]] = {
         "workers": 3, "runs": (Path("run"), Path("other")),
     },
     ToyCommand: TRACKING | CLUSTER | {
-        "names": (str(LOOPS / "gaussian_collapse.py"),), "out": Path("elsewhere"), "quick": True, "workers": 3,
+        "files": (str(LOOPS / "gaussian_collapse.py"),), "out": Path("elsewhere"), "quick": True, "workers": 3,
         "n": (30,), "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
         "text": FILE, "mnist": Path("run"),
     },
@@ -58,7 +58,7 @@ COMMANDS = {
     "two runs": CompareCommand(runs=(Path("run"), Path("run"))),
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
     "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
-    "one toy": ToyCommand(("gaussian-correct",)),
+    "one toy": ToyCommand((str(LOOPS / "gaussian_correct.py"),)),
     "a toy with networks": ToyCommand((str(LOOPS / "digits.py"),)),
 }
 

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 from helpers import LOOPS
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.studies.claims import (
@@ -21,10 +21,10 @@ from selfcorrect.experiments.studies.claims import (
     expect_agreement,
     expect_below,
 )
+from selfcorrect.experiments.toy.files import load_toy_module, select_toys
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
 from selfcorrect.experiments.toy.outcome import write_reading
 from selfcorrect.experiments.toy.study import load_settings
-from selfcorrect.experiments.toy.table import TOYS, load_toy_module, select_toys
 from selfcorrect.statistics import UNMEASURED, Interval
 
 
@@ -34,7 +34,7 @@ def interval(_: object) -> Interval:
 
 @pytest.mark.slow
 def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_path: Path) -> None:
-    command = ToyCommand(names=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1)
+    command = ToyCommand(files=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1)
     command.run()
     page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") >= 2
@@ -52,7 +52,7 @@ def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_p
 
 @pytest.mark.slow
 def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp_path: Path) -> None:
-    command = ToyCommand(names=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1)
+    command = ToyCommand(files=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1)
     command.run()
     results = json.loads((tmp_path / "results.json").read_text())
     gone, damaged = sorted(tmp_path.rglob("measured.json"))
@@ -68,7 +68,7 @@ def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp
 @pytest.mark.slow
 def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_toy_module(LOOPS["provenance"]).Detector, "mix", without_samples)
-    assert ToyCommand(names=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1).run() == 1
+    assert ToyCommand(files=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "no samples are left" in (tmp_path / "report.html").read_text()
 
@@ -79,7 +79,7 @@ def test_figures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypa
         raise ValueError("no ink")
 
     monkeypatch.setattr("selfcorrect.experiments.studies.figures.draw", broken)
-    assert ToyCommand(names=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1).run() == 1
+    assert ToyCommand(files=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
     assert "linear figures stopped: no ink" in (tmp_path / "report.html").read_text()
 
@@ -88,9 +88,12 @@ def without_samples(*_: object) -> None:
     raise InputError("no samples are left")
 
 
-def test_all_means_every_preset_in_the_tables_order() -> None:
-    assert select_toys(["all"]) == select_toys(["gaussian-correct", "all"]) == TOYS.names
-    assert select_toys(["gaussian-correct", "gaussian-correct"]) == TOYS.names
+def test_each_file_runs_once_and_what_is_no_file_is_named() -> None:
+    first, second = LOOPS["linear"], LOOPS["curation"]
+    assert select_toys([first, second, first]) == [first, second]
+    for names, message in ([], "no toy loop is named"), (["gaussian-correct"], "gaussian-correct: no such file"):
+        with pytest.raises(SettingError, match=f"{message}.*examples/loops/gaussian_correct.py"):
+            select_toys(names)
 
 
 def test_options_reach_the_settings_that_have_them() -> None:
@@ -108,16 +111,16 @@ def test_options_reach_the_settings_that_have_them() -> None:
 def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["toy", LOOPS["linear"], LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
     assert f"--gamma is no setting of {LOOPS['linear']}, {LOOPS['curation']}" in capsys.readouterr().err
-    assert main(["toy", "gaussian-correct", "--n", "10", "20", "--quick"]) == 2
-    assert "toy gaussian-correct takes one --n, got 10, 20" in capsys.readouterr().err
-    assert main(["toy", "gaussian-correct", "--gamma", "1", "--quick"]) == 2
+    assert main(["toy", LOOPS["gaussian-correct"], "--n", "10", "20", "--quick"]) == 2
+    assert "gaussian_correct.py takes one --n, got 10, 20" in capsys.readouterr().err
+    assert main(["toy", LOOPS["gaussian-correct"], "--gamma", "1", "--quick"]) == 2
     assert "gaussian-correct needs two or more strengths γ in ascending order" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_seed(tmp_path: Path) -> None:
-    words = ["toy", "gaussian-correct", "--n", "100", "--gamma", "0", "0.3", "2", "--generations", "5", "--seeds", "4"]
-    assert main([*words, "--out", str(tmp_path), "--workers", "1"]) == 0
+    words = ["--n", "100", "--gamma", "0", "0.3", "2", "--generations", "5", "--seeds", "4"]
+    assert main(["toy", LOOPS["gaussian-correct"], *words, "--out", str(tmp_path), "--workers", "1"]) == 0
     rows = list(csv.DictReader((tmp_path / "seeds.csv").open()))
     places = [(row["arm"], row["seed"]) for row in rows]
     assert len(places) == len(set(places))
@@ -129,12 +132,6 @@ def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_se
     means = {row["arm"]: float(row["distance"]) for row in metrics if row["generation"] == "5"}
     ends = [float(row["distance"]) for row in rows if row["arm"] == "ideal γ = 2"]
     assert means["ideal γ = 2"] == pytest.approx(sum(ends) / len(ends), rel=1e-3)
-
-
-def test_list_prints_every_name_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["toy", "list"]) == 0
-    printed = capsys.readouterr().out
-    assert all(row.name in printed and row.source in printed for row in TOYS)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import LOOPS
 
 from selfcorrect.core.errors import JobsError, SettingError
 from selfcorrect.experiments.cli import main
@@ -343,7 +344,9 @@ def test_a_folder_that_a_node_does_not_have_is_named(tmp_path: Path):
 def test_a_cluster_that_is_not_there_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str, sentence: str
 ):
-    assert main(["toy", "gaussian-correct", "--quick", "--out", str(tmp_path / "toy"), "--cluster", address]) == 2
+    assert (
+        main(["toy", LOOPS["gaussian-correct"], "--quick", "--out", str(tmp_path / "toy"), "--cluster", address]) == 2
+    )
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error

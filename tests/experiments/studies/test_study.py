@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from helpers import LOOPS
 
 import selfcorrect as sc
 from selfcorrect.core.errors import DamagedError
@@ -133,7 +134,9 @@ def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path)
 
 def test_studies_of_motion_and_toys_travel_to_other_processes() -> None:
     motion = make_motion_study(PRESETS["quick"], "quick")
-    toys = make_toy_study(load_toys([("gaussian-correct", load_settings("gaussian-correct", quick=True))]))
+    toys = make_toy_study(
+        load_toys([(LOOPS["gaussian-correct"], load_settings(LOOPS["gaussian-correct"], quick=True))])
+    )
     for study in (motion, toys):
         copy = pickle.loads(pickle.dumps(study))
         assert copy.seeds == study.seeds

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import LOOPS, outcomes, run_toy
+from toy_models.gaussian_tasks import per_seed
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.correctors.contract import verifier
-from selfcorrect.experiments.toy.gaussian.tasks import per_seed
+from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.study import load_settings
-from selfcorrect.experiments.toy.table import load_toy_module
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
@@ -124,7 +124,7 @@ CAUSES = [
 def test_without_its_cause_a_statement_does_not_hold(
     cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reference = LOOPS.get(cause.toy, cause.toy)
+    reference = LOOPS[cause.toy]
     owner: Any = load_toy_module(reference)
     *beside, name = cause.name.split(".")
     for part in beside:

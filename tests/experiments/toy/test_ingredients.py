@@ -12,7 +12,7 @@ from toy_data.draws import CELL_MEANS, people
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.table import load_toy_module
+from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore

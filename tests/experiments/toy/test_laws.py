@@ -16,10 +16,10 @@ from helpers import LOOPS, run_toy
 from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.studies.claims import Claim, Curves, Statement
 from selfcorrect.experiments.studies.figures import draw
+from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.outcome import group_arms
 from selfcorrect.experiments.toy.report import to_json_row
 from selfcorrect.experiments.toy.study import list_unfinished, load_settings
-from selfcorrect.experiments.toy.table import TOYS, load_toy_module
 from selfcorrect.experiments.toy.toys import START, Toy
 
 WordChain = load_toy_module(LOOPS["language"]).WordChain
@@ -65,7 +65,7 @@ TINY = {
 }  # fmt: skip
 """Settings with which a run takes a second or so."""
 SLOW = ("language", "small-gpt", "molecules", "unet-digits")
-NAMES = [*TOYS.names, *LOOPS]
+NAMES = [*LOOPS]
 EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 DRAWS = 200
 
@@ -73,12 +73,12 @@ DRAWS = 200
 def small(name: str) -> Any:
     if name == "molecules":
         pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
-    return replace(load_settings(LOOPS.get(name, name), quick=True), **TINY[name])
+    return replace(load_settings(LOOPS[name], quick=True), **TINY[name])
 
 
 @cache
 def tiny(name: str) -> Toy:
-    return load_toy_module(LOOPS.get(name, name)).toy(small(name))
+    return load_toy_module(LOOPS[name]).toy(small(name))
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,8 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", EACH)
 def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed(name: str) -> None:
     assert small(name)
-    quick = load_settings(LOOPS.get(name, name), quick=True)
-    full = load_settings(LOOPS.get(name, name))
+    quick = load_settings(LOOPS[name], quick=True)
+    full = load_settings(LOOPS[name])
     assert type(quick) is type(full)
     assert quick != full
     assert "seed" in {field.name for field in fields(full)}

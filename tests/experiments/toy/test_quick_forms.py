@@ -23,7 +23,7 @@ HOLDING = (
 @pytest.mark.slow
 @pytest.mark.parametrize("name", HOLDING)
 def test_every_statement_holds_in_the_quick_form(name: str, tmp_path: Path) -> None:
-    run = run_toy(name, load_settings(LOOPS.get(name, name), quick=True), tmp_path)
+    run = run_toy(name, load_settings(LOOPS[name], quick=True), tmp_path)
     assert all(check.outcome == "holds" for check in run.result.checks), outcomes(run.result)
     assert_exchanged_arms_are_noticed(run.toy.toy, run.curves)
 

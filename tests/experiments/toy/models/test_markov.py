@@ -10,7 +10,7 @@ from helpers import LOOPS
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.toy.table import load_toy_module
+from selfcorrect.experiments.toy.files import load_toy_module
 
 MarkovChain = load_toy_module(LOOPS["language"]).MarkovChain
 STREAM = streams(11)

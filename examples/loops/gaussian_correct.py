@@ -3,6 +3,8 @@
 Beside the ideal corrector, which knows the truth, stands an empirical corrector, which knows the training data. A
 control gets as many fresh real samples as the ideal corrector injects. The authors' program, which differs from their
 text, is `examples/loops/gillman_program.py`.
+
+`selfcorrect toy examples/loops/gaussian_correct.py --quick` runs the loop.
 """
 
 from __future__ import annotations
@@ -14,26 +16,22 @@ from functools import partial
 from itertools import pairwise
 
 import numpy as np
+from toy_models.gaussian_tasks import (
+    DIMENSION,
+    RealAndFresh,
+    draw_from,
+    draw_truth,
+    fresh_normal,
+    gaussian_task,
+    per_seed,
+)
 
+from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import Arm
-
-from ...studies.claims import (
-    Claim,
-    Curves,
-    Quantity,
-    expect_above,
-    expect_agreement,
-    expect_below,
-    initial_value,
-    late_mean,
-    mark_unpublished,
-)
-from ..toys import Column, Setup, Sweep, Toy, ToySettings, bundle_replicates
-from .tasks import DIMENSION, RealAndFresh, draw_from, draw_truth, fresh_normal, gaussian_task, per_seed
 
 DISTANCE = "2-Wasserstein distance to the truth"
 REAL = "real only"
@@ -55,7 +53,7 @@ def name_fresh(strength: float) -> str:
 
 
 @dataclass(frozen=True)
-class GaussianCorrect(ToySettings):
+class GaussianCorrect(toys.ToySettings):
     """The paper's setting: 50 real points in the plane, λ = 0.5, 500 generations."""
 
     real_count: int = 50
@@ -79,7 +77,7 @@ class GaussianCorrect(ToySettings):
 QUICK = GaussianCorrect(strengths=(0.0, 0.3, 2.0), generations=60, seeds=200)
 
 
-def toy(settings: GaussianCorrect) -> Toy:
+def toy(settings: GaussianCorrect) -> toys.Toy:
     """Declare the three kinds of corrector."""
     strengths = settings.strengths
     weak = strengths[0]
@@ -98,13 +96,13 @@ def toy(settings: GaussianCorrect) -> Toy:
         "as many fresh real samples, no loop": name_fresh(strong),
     }
 
-    def measure_settled(name_arm: Callable[[float], str]) -> list[Quantity]:
-        return [late_mean(name_arm(strength), "distance", late_count) for strength in injecting]
+    def measure_settled(name_arm: Callable[[float], str]) -> list[claims.Quantity]:
+        return [claims.late_mean(name_arm(strength), "distance", late_count) for strength in injecting]
 
     def format_settled(curves: np.ndarray) -> str:
         return f"{curves[:, -late_count:].mean(1).mean():.3f}"
 
-    sweep = Sweep(
+    sweep = toys.Sweep(
         title="Settled distance: what the corrector knows",
         x_label="γ",
         y_label=DISTANCE,
@@ -116,20 +114,22 @@ def toy(settings: GaussianCorrect) -> Toy:
         },
         log=True,
     )
-    return Toy(
-        bundles=[bundle_replicates("gaussian-correct", settings.seed, partial(set_up, settings))],
+    return toys.Toy(
+        bundles=[toys.bundle_replicates("gaussian-correct", settings.seed, partial(set_up, settings))],
         claims=_make_claims(settings, laws, late_count),
-        columns=[Column("distance", DISTANCE, format_settled, predicted=laws)],
+        columns=[toys.Column("distance", DISTANCE, format_settled, predicted=laws)],
         rows=rows,
         groups={"measured (lines) and predicted (dashes)": ideal_arms},
         figures=[sweep],
         risk="distance",
         profiled=[arm for arm in (name_ideal(0.0), name_ideal(1.0)) if arm in laws],
+        title="A Gaussian, corrected towards the truth",
+        source="Gillman et al. 2024",
         notes=("The prediction has no fitted constant; it is first order in 1/n.",),
     )
 
 
-def set_up(settings: GaussianCorrect, stream: Stream) -> Setup:
+def set_up(settings: GaussianCorrect, stream: Stream) -> toys.Setup:
     """Each corrector with each strength, fresh data instead of it, and real data only."""
     task = gaussian_task(settings.real_count, settings.seeds, stream)
     augment = Arm(Augment(settings.ratio), settings.generations)
@@ -143,18 +143,20 @@ def set_up(settings: GaussianCorrect, stream: Stream) -> Setup:
         if count:
             arms[name_empirical(strength)] = replace(augment, correction=per_seed(draw_real, strength))
             arms[name_fresh(strength)] = replace(augment, policy=RealAndFresh(fresh_source, count))
-    return Setup(task, {**arms, REAL: replace(augment, policy=RealOnly())})
+    return toys.Setup(task, {**arms, REAL: replace(augment, policy=RealOnly())})
 
 
-def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late_count: int) -> list[Claim]:
+def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late_count: int) -> list[claims.Claim]:
     weak = settings.strengths[0]
     strong = settings.strengths[-1]
-    first_distance = initial_value(REAL, "distance")
-    settled = {strength: late_mean(name_ideal(strength), "distance", late_count) for strength in settings.strengths}
-    empirical = late_mean(name_empirical(strong), "distance", late_count)
-    fresh = late_mean(name_fresh(strong), "distance", late_count)
+    first_distance = claims.initial_value(REAL, "distance")
+    settled = {
+        strength: claims.late_mean(name_ideal(strength), "distance", late_count) for strength in settings.strengths
+    }
+    empirical = claims.late_mean(name_empirical(strong), "distance", late_count)
+    fresh = claims.late_mean(name_fresh(strong), "distance", late_count)
 
-    def fit_slope(curves: Curves) -> np.ndarray:
+    def fit_slope(curves: claims.Curves) -> np.ndarray:
         """Return the slope of the settled distance over the order of the strengths, per seed."""
         distances = np.array([quantity.per_seed(curves) for quantity in settled.values()])
         return np.polynomial.polynomial.polyfit(np.arange(len(distances)), distances, 1)[1]
@@ -162,16 +164,16 @@ def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late
     predictions = []
     for strength, quantity in settled.items():
         statement = f"settled distance at γ = {strength:g} is the predicted one"
-        predictions.append(expect_agreement(statement, quantity, laws[name_ideal(strength)][-1]))
+        predictions.append(claims.expect_agreement(statement, quantity, laws[name_ideal(strength)][-1]))
     only_training_data = f"a corrector that knows only the training data (γ = {strong:g}) cannot beat generation 0"
     no_better = f"the ideal corrector (γ = {strong:g}) is no better than the fresh samples it injects"
     return [
-        *mark_unpublished(*predictions),
-        expect_below("stronger correction towards the truth ends nearer to it", Quantity(fit_slope)),
-        expect_above("no correction ends worse than generation 0", settled[weak] - first_distance),
-        expect_below("strong correction ends better than generation 0", settled[strong] - first_distance),
-        *mark_unpublished(
-            expect_above(only_training_data, empirical - first_distance),
-            expect_above(no_better, settled[strong] - fresh, -0.005),
+        *claims.mark_unpublished(*predictions),
+        claims.expect_below("stronger correction towards the truth ends nearer to it", claims.Quantity(fit_slope)),
+        claims.expect_above("no correction ends worse than generation 0", settled[weak] - first_distance),
+        claims.expect_below("strong correction ends better than generation 0", settled[strong] - first_distance),
+        *claims.mark_unpublished(
+            claims.expect_above(only_training_data, empirical - first_distance),
+            claims.expect_above(no_better, settled[strong] - fresh, -0.005),
         ),
     ]

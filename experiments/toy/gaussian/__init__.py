@@ -1,1 +1,0 @@
-"""Toy loops of Gaussians and linear models, whose theory is known."""
