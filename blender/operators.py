@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from . import actions, contacts, controls, copies, program, report, rig
 from .actions import SOURCE_ACTION, SOURCE_RIG
@@ -78,13 +78,6 @@ FLOOR_MODE = EnumProperty(
     ],
 )
 FLOOR = FloatProperty(name="Height", unit="LENGTH", description="Height of the floor in the scene")
-UNIT = EnumProperty(
-    name="Unit",
-    items=[
-        ("GUESS", "Guess", "A body that is far larger or smaller than a person is computed at the size of a person"),
-        ("SCENE", "Scene", "The body has the size that the units of the scene say"),
-    ],
-)
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ class ClipFiles:
     clip: Clip
     placement: Placement
     folder: Path
-    warnings: tuple[str, ...] = ()
+    warnings: list[str]
     """Sentence about the size of the body, if its unit was guessed."""
 
     @property
@@ -114,13 +107,13 @@ def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str)
     The steps end with the files (`ClipFiles`).
     """
     scene = bpy.context.scene
-    size = rig.check_size(sampled, scene.unit_settings.scale_length, is_guessed=options.unit == "GUESS")
-    placement = Placement.from_object(sampled.world[0], size.unit_m)
-    floor_m = options.floor * size.unit_m if options.floor_mode == "HEIGHT" else 0.0
+    unit_m, warnings = rig.guess_unit(sampled, scene.unit_settings.scale_length)
+    placement = Placement.from_object(sampled.world[0], unit_m)
+    floor_m = options.floor * unit_m if options.floor_mode == "HEIGHT" else 0.0
     if not options.ground:
         placement = replace(placement, origin_m=(*placement.origin_m[:2], floor_m))
     clip = yield from rig.make_clip(sampled, scene, placement)
-    files = ClipFiles(clip, placement, Path(folder), size.warnings)
+    files = ClipFiles(clip, placement, Path(folder), warnings)
     if options.ground:
         write_ground(files.ground, rig.collect_blocks(options.ground), floor_m, placement)
     yield from write_bvh(files.motion, files.clip)
@@ -157,11 +150,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
     level: BoolProperty(name="Level Floor", description="Turn a motion whose floor is tilted, so that it stands level")
     floor_mode: FLOOR_MODE
     floor: FLOOR
-    unit: UNIT
     extent: EXTENT
-    use_frames: BoolProperty(name="Only Frames", description="Correct these frames only, and blend in and out")
-    frame_start: IntProperty(name="Start", default=1)
-    frame_end: IntProperty(name="End", default=250)
     keep_hands: BoolProperty(name="Keep Hands", description="Leave the hands where they are in the world")
     only_selected: BoolProperty(name="Selected Bones", description="Change only the bones that are selected")
     ground: GROUND
@@ -186,9 +175,6 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for options first."""
-        frames = rig.choose_frames(context.object, context.scene, "ACTION").read
-        self.frame_start = frames[0]
-        self.frame_end = frames[-1]
         return context.window_manager.invoke_props_dialog(self, width=_DIALOG_WIDTH, confirm_text="Correct")
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -211,11 +197,6 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         ):
             layout.prop(self, name)
         _draw_place(self, layout)
-        layout.prop(self, "use_frames")
-        column = layout.column(align=True)
-        column.enabled = self.use_frames
-        column.prop(self, "frame_start")
-        column.prop(self, "frame_end")
 
     def create_steps(self, context: bpy.types.Context) -> Steps:
         """Correct all selected armatures, one after the other."""
@@ -262,37 +243,30 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         rig.check_rig(source)
         choice = rig.choose_frames(source, context.scene, self.extent)
         frames = choice.read
-        only = self._choose_part(choice)
         selected = self._list_selected_bones(source)
         edited_contacts = actions.read_contacts(edited, frames) if edited else None
         sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             files = yield from _scale_steps(_write_files(self, sampled, folder), _READING, _HANDING)
-            options = self._make_options(only)
-            if self.ground:
-                options = replace(options, ground=files.ground)
+            shown = Path(folder, "shown.json")
+            options = [*self._list_words(choice, files), "--contacts-out", str(shown)]
             if edited_contacts is not None:
-                options = replace(options, contacts=Path(folder, "contacts.json"))
+                edited_file = Path(folder, "contacts.json")
                 fps = context.scene.render.fps / context.scene.render.fps_base
-                contacts.write_contacts(options.contacts, edited_contacts, fps, files.placement)
-            known_options = yield from _scale_steps(program.list_options(tool, "correct"), _BEFORE_COMPUTING, 0.0)
-            if "--contacts-out" in known_options:
-                options = replace(options, contacts_out=Path(folder, "shown.json"))
+                contacts.write_contacts(edited_file, edited_contacts, fps, files.placement)
+                options += ["--contacts", str(edited_file)]
             out = Path(folder, "corrected")
             command = program.make_correct_command(tool, files.motion, out, options)
-            program.require_options(tool, command, known_options)
             running = program.run(command, get_log_file(), good=(0, 1))
             with report.translating_failures(frames[0]):
                 yield from _scale_steps(running, _BEFORE_COMPUTING, _COMPUTING)
-            ignored_rules = (_LEVEL_RULE,) if options.keep_level else ()
+            ignored_rules = (_LEVEL_RULE,) if self._keeps_level() else ()
             correction = report.read_report(out / "report.json", frames[0], ignored_rules)
             before = yield from _scale_steps(read_bvh(files.motion), _AFTER_COMPUTING, 0.0)
             after = yield from _scale_steps(read_bvh(out / files.motion.name), _AFTER_COMPUTING, 0.0)
             changes, positions_m = compute_changes(files.clip, before, after, correction.parts)
             yield _AFTER_COMPUTING, "reading the result"
-            found_contacts = None
-            if options.contacts_out is not None and options.contacts_out.is_file():
-                found_contacts = contacts.read_contacts(options.contacts_out, files.placement)
+            found_contacts = contacts.read_contacts(shown, files.placement) if shown.is_file() else None
         targets = rig.compute_targets(sampled, changes, positions_m, files.placement)
         yield _AFTER_COMPUTING, "reading the result"
         writer = Writer(self.result, self.held_rigs, selected, found_contacts, files.placement.unit_m)
@@ -303,20 +277,6 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         warnings = [*files.warnings, *written.warnings, *move, *correction.warnings]
         return f"{written.action.name}: {correction.summary}{written.remark}", warnings, list(correction.notes)
 
-    def _choose_part(self, choice: rig.FrameChoice) -> tuple[int, int] | None:
-        """Return the first and the last frame to correct, counted from 0, None for all."""
-        frames = choice.read
-        first, last = choice.corrected[0], choice.corrected[-1]
-        if self.use_frames:
-            first = max(self.frame_start, first)
-            last = min(self.frame_end, last)
-            if first > last:
-                span = f"{self.frame_start} to {self.frame_end}"
-                raise Failure(f"Frames {span} hold none of {frames[0]} to {frames[-1]}")
-        elif not choice.is_part:
-            return None
-        return max(first - frames[0], 0), min(last, frames[-1]) - frames[0]
-
     def _list_selected_bones(self, source: bpy.types.Object) -> set[str] | None:
         """Return the selected bones, None if all may change."""
         if not self.only_selected:
@@ -326,19 +286,25 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             raise Failure(f"No bone of {source.name} is selected")
         return selected
 
-    def _make_options(self, only: tuple[int, int] | None) -> program.CorrectionOptions:
-        """Return the options of the program."""
-        return program.CorrectionOptions(
-            strength=self.strength,
-            kinematic=self.kinematic,
-            support=self.support,
-            remove_drift=self.remove_drift,
-            level=self.level,
-            keep_level=self.floor_mode == "LEVEL" and not self.ground,
-            floor_at_zero=self.floor_mode == "HEIGHT" and not self.ground,
-            frames=only,
-            keep_hands=self.keep_hands,
-        )
+    def _keeps_level(self) -> bool:
+        """Return whether the character stays on the level where it stands."""
+        return self.floor_mode == "LEVEL" and not self.ground
+
+    def _list_words(self, choice: rig.FrameChoice, files: ClipFiles) -> list[str]:
+        """Return the program's options, in words."""
+        words = ["--kinematic"] if self.kinematic else ["--strength", self.strength]
+        words += ["--support", self.support]
+        if self.remove_drift:
+            words.append("--remove-drift")
+        if self.level:
+            words.append("--level")
+        if self._keeps_level():
+            words.append("--keep-level")
+        if choice.is_part:
+            words += ["--frames", "{}:{}".format(*choice.part)]
+        if self.keep_hands:
+            words += ["--keep", "hands"]
+        return words + _list_floor_words(self, files)
 
     def _describe_move(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], unit_m: float) -> list[str]:
         """Return a warning if the whole body moves far, with the option that changes it."""
@@ -367,7 +333,13 @@ def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None
     row = layout.row()
     row.enabled = options.floor_mode == "HEIGHT"
     row.prop(options, "floor")
-    layout.prop(options, "unit")
+
+
+def _list_floor_words(options: bpy.types.Operator, files: ClipFiles) -> list[str]:
+    """Return the program's options for a ground or floor that is known."""
+    if options.ground:
+        return ["--ground", str(files.ground)]
+    return ["--floor", "0"] if options.floor_mode == "HEIGHT" else []
 
 
 def _list_rigs(context: bpy.types.Context) -> list[bpy.types.Object]:
@@ -559,7 +531,6 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
     ground: GROUND
     floor_mode: FLOOR_MODE
     floor: FLOOR
-    unit: UNIT
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask for options first."""
@@ -580,11 +551,7 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             files = yield from _scale_steps(_write_files(self, sampled, folder), _READING, _HANDING)
             out = Path(folder, "findings.json")
-            ground = files.ground if self.ground else None
-            is_floor_known = self.floor_mode == "HEIGHT" and not ground
-            command = program.make_check_command(tool, files.motion, out, ground, is_floor_known=is_floor_known)
-            known_options = yield from _scale_steps(program.list_options(tool, "check"), _BEFORE_COMPUTING, 0.0)
-            program.require_options(tool, command, known_options)
+            command = program.make_check_command(tool, files.motion, out, _list_floor_words(self, files))
             log_start = program.get_log_size(get_log_file())
             running = program.run(command, get_log_file(), good=(0, 1, 2))
             with report.translating_failures(frames[0]):

@@ -9,7 +9,6 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from . import actions
-from .contacts import FEET
 from .operators import (
     SELFCORRECT_OT_check,
     SELFCORRECT_OT_correct,
@@ -88,7 +87,7 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
     bl_category = "selfcorrect"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw buttons, progress, warnings, findings and contacts."""
+        """Draw buttons, progress, warnings and findings."""
         layout = self.layout
         scene = context.scene
         column = layout.column(align=True)
@@ -102,7 +101,6 @@ class SELFCORRECT_PT_panel(bpy.types.Panel):
         for note in scene.selfcorrect_notes[:_SHOWN_NOTES]:
             _draw_text(layout, note.name, context, icon="ERROR" if note.is_warning else "INFO")
         _draw_findings(layout, context)
-        _draw_contacts(layout, context)
         layout.prop(scene, "selfcorrect_show_overlay")
         layout.operator(SELFCORRECT_OT_show_log.bl_idname)
 
@@ -121,14 +119,6 @@ def _draw_findings(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     if scene.selfcorrect_frame_rate > 0:
         text = f"Set {scene.selfcorrect_frame_rate:g} Frames per Second"
         layout.operator(SELFCORRECT_OT_set_frame_rate.bl_idname, text=text, icon="TIME")
-
-
-def _draw_contacts(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    for part in FEET:
-        for kind in ("stands", "place"):
-            if context.object and f"{part} {kind}" in context.object:
-                title = part.split()[0].capitalize() + (" stands" if kind == "stands" else " at")
-                layout.prop(context.object, f'["{part} {kind}"]', text=title)
 
 
 def draw_menu(menu: bpy.types.Menu, context: bpy.types.Context) -> None:

@@ -50,7 +50,7 @@ def find_bundled_program() -> program.Program | None:
         return None
     folders = [_unpack(wheel) for wheel in own_wheels]
     launcher = Path(__file__).with_name("bundled.py")
-    words = (choose_python(), "-I", str(launcher), *map(str, folders), str(Path(modules.origin).parents[1]), "--")
+    words = (sys.executable, "-I", str(launcher), *map(str, folders), str(Path(modules.origin).parents[1]), "--")
     return program.Program(words, "the extension")
 
 
@@ -66,46 +66,20 @@ def _unpack(wheel: Path) -> Path:
     return folder
 
 
-def choose_python() -> str:
-    """Return the Python of the preferences, else the one that comes with Blender. Raises Failure if there is none."""
-    if chosen := bpy.path.abspath(get_preferences().python):
-        return chosen
-    if sys.executable and Path(sys.executable).name.lower().startswith("python"):
-        return sys.executable
-    raise Failure("Blender's own Python was not found; name a Python 3.11 or newer in the preferences")
-
-
-def find_bundled_wheel() -> Path | None:
-    """Return the program's wheel that lies in the extension, None if it was packed without."""
-    wheels = sorted(Path(__file__).parent.glob("program/*.whl"))
-    return wheels[-1] if wheels else None
-
-
-def choose_package() -> str:
-    """Return what pip installs: the preference, else the wheel in the extension. Raises Failure if there is none."""
-    if package := get_preferences().package:
-        return package
-    wheel = find_bundled_wheel()
-    if wheel is None:
-        raise Failure("This extension was packed without the program; name a wheel or the folder of a clone as Package")
-    return str(wheel)
+def find_bundled_wheel() -> Path:
+    """Return the program's wheel that lies in the extension. Raises Failure if it was packed without."""
+    for wheel in sorted(Path(__file__).parent.glob("program/*.whl"), reverse=True):
+        return wheel
+    raise Failure("This extension was packed without the program; pack it with `make blender`")
 
 
 class SelfcorrectPreferences(bpy.types.AddonPreferences):
-    """Paths of the program, of a Python, and of what pip installs."""
+    """Paths of the program and of wheels."""
 
     bl_idname = __package__
 
     program: StringProperty(
         name="Program", subtype="FILE_PATH", description="selfcorrect; empty for the one on the search path"
-    )
-    python: StringProperty(
-        name="Python", subtype="FILE_PATH", description="A Python 3.11 or newer; empty for the one of Blender"
-    )
-    package: StringProperty(
-        name="Package",
-        subtype="FILE_PATH",
-        description="A wheel or a folder that pip installs; empty for the program that comes with the extension",
     )
     wheels: StringProperty(
         name="Folder of Wheels", subtype="DIR_PATH", description="Install from these files, without the network"
@@ -127,14 +101,10 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
 
 def _draw_installation(preferences: SelfcorrectPreferences, box: bpy.types.UILayout) -> None:
     """Draw how the program is installed, if it did not come with the extension's wheels."""
-    if find_bundled_wheel() is None and not preferences.package:
-        box.label(text="Packed without the program: name a package below, or a program that is installed")
     box.operator(SELFCORRECT_OT_install.bl_idname)
     if not bpy.app.online_access and not preferences.wheels:
         box.label(text="Blender is offline: allow online access, or name a folder of wheels", icon="INTERNET_OFFLINE")
     box.prop(preferences, "wheels")
-    box.prop(preferences, "package")
-    box.prop(preferences, "python")
 
 
 def draw_progress(layout: bpy.types.UILayout) -> None:
@@ -161,7 +131,7 @@ class SELFCORRECT_OT_install(StepOperator, bpy.types.Operator):
             )
         if wheels and not Path(wheels).is_dir():
             raise Failure(f"There is no folder {wheels}")
-        commands = program.make_install_commands(choose_python(), get_environment(), choose_package(), wheels)
+        commands = program.make_install_commands(get_environment(), find_bundled_wheel(), wheels)
         source = f"from {Path(wheels).name}, without the network" if wheels else "from the package index"
         for number, command in enumerate(commands):
             for _ in program.run(command, get_log_file()):

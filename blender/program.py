@@ -8,14 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 NAME = "selfcorrect"
-OLDEST_PYTHON = (3, 11)
 _PATIENCE_S = 5.0
 """Time that a program has to end before it is killed."""
 _ANSWER_S = 120.0
@@ -101,33 +100,6 @@ def ask(command: Sequence[str]) -> str:
     return process.stdout
 
 
-def ask_in_steps(command: Sequence[str]) -> Steps:
-    """Yield steps that end with what a command prints. Raises Failure if it cannot be started or fails."""
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=errors,
-                env=_make_environment(),
-                **_group_options(),
-            )
-        except OSError as error:
-            raise Failure(f"{command[0]} does not run: {error.strerror or error}") from error
-        try:
-            while process.poll() is None:
-                yield 0.0, WAITING
-        finally:
-            end(process)
-        for file in (out, errors):
-            file.seek(0)
-        if process.returncode:
-            sentence = find_last_sentence(errors.read().decode("utf-8", "replace"))
-            raise Failure(f"{command[0]} does not run: {sentence or f'exit code {process.returncode}'}")
-        return out.read().decode("utf-8", "replace")
-
-
 def get_version(program: Program) -> str:
     """Return a text such as "selfcorrect 0.2.0". Raises Failure if it is another program."""
     answer = ask([*program.command, "--version"]).strip()
@@ -139,159 +111,33 @@ def get_version(program: Program) -> str:
 # --- what it is called with ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CorrectionOptions:
-    """Options of a correction, as on the command line."""
-
-    strength: str = "balanced"
-    kinematic: bool = False
-    support: str = "infer"
-    remove_drift: bool = False
-    level: bool = False
-    """Turn a motion on a tilted floor level."""
-    keep_level: bool = False
-    """Keep the motion on the level where it stands."""
-    floor_at_zero: bool = False
-    """Take the floor to be at 0; otherwise it is inferred."""
-    frames: tuple[int, int] | None = None
-    """First frame and last frame to correct, counted from 0; None for all."""
-    keep_hands: bool = False
-    ground: Path | None = None
-    """File of the ground on which the motion stands."""
-    contacts: Path | None = None
-    """Contacts to use in place of inferred ones."""
-    contacts_out: Path | None = None
-    """File for the contacts of the result."""
-
-
 _READING = ("--up", "y!", "--metres-per-unit", "1")
 """Facts of the file that Blender knows, so that nothing is guessed."""
-_OPTION_TITLES = {
-    "--keep-level": "Floor: Where It Stands",
-    "--floor": "Floor: At Height",
-    "--ground": "Ground",
-    "--contacts": "Use Edited Contacts",
-    "--frames": "ranges of frames",
-    "--keep": "Keep Hands",
-    "--remove-drift": "Remove Drift",
-    "--level": "Level Floor",
-    "--kinematic": "Kinematic Only",
-    "--strength": "Strength",
-    "--support": "Support",
-}
-"""Options of the program as the user sees them."""
 
 
-def make_correct_command(program: Program, source: Path, out: Path, options: CorrectionOptions) -> list[str]:
-    """Return the command that corrects a file into a folder.
+def make_correct_command(program: Program, source: Path, out: Path, options: Sequence[str]) -> list[str]:
+    """Return the command that corrects a file into a folder."""
+    return [*program.command, "correct", str(source), "--out", str(out), "--workers", "1", *_READING, *options]
+
+
+def make_check_command(program: Program, source: Path, findings: Path, options: Sequence[str]) -> list[str]:
+    """Return the command that writes what is implausible in a file to the file of findings."""
+    words = ["check", str(source), "--format", "json", "--out", str(findings), "--overwrite"]
+    return [*program.command, *words, *_READING, *options]
+
+
+def make_install_commands(environment: Path, package: Path, wheels: str = "") -> list[list[str]]:
+    """Return the commands that make the extension's own environment, from the Python that runs this.
 
     Args:
-        program: The program.
-        source: The motion.
-        out: The folder.
-        options: Options of the correction.
-    """
-    words = [*program.command, "correct", str(source), "--out", str(out), "--workers", "1", *_READING]
-    words += ["--kinematic"] if options.kinematic else ["--strength", options.strength]
-    if options.support != "infer":
-        words += ["--support", options.support]
-    if options.remove_drift:
-        words.append("--remove-drift")
-    if options.level:
-        words.append("--level")
-    if options.keep_level:
-        words.append("--keep-level")
-    if options.floor_at_zero:
-        words += ["--floor", "0"]
-    if options.frames is not None:
-        words += ["--frames", f"{options.frames[0]}:{options.frames[1]}"]
-    if options.keep_hands:
-        words += ["--keep", "hands"]
-    for name in ("ground", "contacts", "contacts_out"):
-        if (path := getattr(options, name)) is not None:
-            words += [f"--{name.replace('_', '-')}", str(path)]
-    return words
-
-
-def make_check_command(
-    program: Program, source: Path, findings: Path, ground: Path | None = None, *, is_floor_known: bool = False
-) -> list[str]:
-    """Return the command that writes what is implausible in a file.
-
-    Args:
-        program: The program.
-        source: The motion.
-        findings: The file to write.
-        ground: What the motion stands on.
-        is_floor_known: Whether the floor lies at 0 for sure.
-    """
-    words = [
-        *program.command,
-        "check",
-        str(source),
-        "--format",
-        "json",
-        "--out",
-        str(findings),
-        "--overwrite",
-        *_READING,
-    ]
-    if ground is not None:
-        words += ["--ground", str(ground)]
-    if is_floor_known:
-        words += ["--floor", "0"]
-    return words
-
-
-_known_options: dict[tuple[tuple[str, ...], str, int], frozenset[str]] = {}
-
-
-def list_options(program: Program, command: str) -> Steps:
-    """Yield steps that end with the options that a command of the program has; it is asked once."""
-    key = (program.command, command, os.stat(program.path).st_mtime_ns)
-    if key not in _known_options:
-        answer = yield from ask_in_steps([*program.command, command, "--help"])
-        _known_options[key] = frozenset(re.findall(r"(?<![\w-])--[a-z][\w-]*", answer))
-    return _known_options[key]
-
-
-def require_options(program: Program, command: Sequence[str], options: frozenset[str]) -> None:
-    """Refuse a command for which the program is too old.
-
-    Args:
-        program: The program.
-        command: The command.
-        options: Options that the program has.
-
-    Raises:
-        Failure: if it lacks one.
-    """
-    for word in command[len(program.command) :]:
-        if word.startswith("--") and word not in options:
-            title = _OPTION_TITLES.get(word, "what this extension needs")
-            raise Failure(f"{get_version(program)} does not know {title}; install a newer one")
-
-
-def make_install_commands(python: str, environment: Path, package: str, wheels: str = "") -> list[list[str]]:
-    """Return the commands that make the extension's own environment.
-
-    Args:
-        python: The Python that it is made from.
         environment: Its folder.
-        package: What pip installs: a wheel, a folder or a name.
+        package: The program's wheel.
         wheels: Folder of wheels to take everything from, without the network; "" for the package index.
-
-    Raises:
-        Failure: if the Python is too old.
     """
-    answer = ask([python, "-I", "-c", "import sys; print(*sys.version_info[:2])"])
-    version = tuple(map(int, answer.split()))
-    if version < OLDEST_PYTHON:
-        raise Failure(f"{python} is Python {version[0]}.{version[1]}; selfcorrect needs 3.11 or newer")
     pip = [str(get_script(environment, "python")), "-m", "pip", "install", "--disable-pip-version-check", "--upgrade"]
     if wheels:
         pip += ["--no-index", "--find-links", wheels]
-    return [[python, "-I", "-m", "venv", "--clear", str(environment)], [*pip, package]]
+    return [[sys.executable, "-I", "-m", "venv", "--clear", str(environment)], [*pip, str(package)]]
 
 
 # --- running it ------------------------------------------------------------------------------------------------------
@@ -381,6 +227,8 @@ def find_share(output: str) -> float:
 
 def find_last_sentence(output: str) -> str:
     """Return the sentence with which a program ended, without frames, file names, its own name and progress bars."""
+    if unknown := re.search(r"Unrecognized options?: (--[\w-]+)", output):
+        return f"This program does not know {unknown[1]}; install a newer one"
     lines = [re.sub(r"[│╭╮╰╯─]", "", line).strip() for line in re.split(r"[\r\n]+", output)]
     lines = [line for line in lines if line and "%|" not in line]
     sentences = [line.removeprefix(f"{NAME}: ") for line in lines if line.startswith(f"{NAME}: ")]

@@ -13,22 +13,6 @@ from typing import Any
 
 from .program import Failure, remove_file_name
 
-REPORT_KEYS: Mapping[str, tuple[str, ...]] = {
-    "verdict": ("verdict",),
-    "reason": ("reason",),
-    "frame": ("frame",),
-    "parts": ("parts",),
-    "before": ("before",),
-    "after": ("after",),
-    "moved_m": ("moved_m",),
-    "assumptions": ("assumed",),
-    "notes": ("notes",),
-    "failed_checks": ("failed_checks", "odd"),
-    "large_move_reason": ("large_move_reason", "moved_because"),
-    "not_corrected": ("not_corrected", "left_as_it_came"),
-}
-"""Our name of each value in a report, and the keys under which versions of the program write it, the newest first."""
-
 _DONE = ("accepted", "unchanged")
 """Verdicts with which a motion comes back."""
 _OPTIONS = {
@@ -45,7 +29,6 @@ _UNREADABLE = "The program's answer is cut or of another version; run the comman
 _PACE_RULE = "P1"
 """The rule that a motion runs faster or slower than gravity lets it."""
 _FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
-_TOO_OLD = "The program is too old: its report does not name the parts of the body; install a newer one"
 
 
 @dataclass(frozen=True)
@@ -173,38 +156,33 @@ def read_report(path: Path, first_frame: int = 0, ignored_rules: tuple[str, ...]
 
 
 def _read_correction(motion: Mapping[str, Any], first_frame: int, ignored_rules: tuple[str, ...]) -> Correction:
-    values = {}
-    for name, keys in REPORT_KEYS.items():
-        values[name] = next((motion[key] for key in keys if key in motion), None)
-    if values["verdict"] not in _DONE:
-        reason = translate(str(values["reason"] or values["verdict"]), first_frame)
-        frame = "" if values["frame"] is None else f" at frame {values['frame'] + first_frame}"
-        raise Failure(f"Not corrected: {reason}{frame}")
-    if values["parts"] is None:
-        raise Failure(_TOO_OLD)
+    if motion["verdict"] not in _DONE:
+        reason = translate(motion["reason"] or motion["verdict"], first_frame)
+        frame = motion.get("frame")
+        place = "" if frame is None else f" at frame {frame + first_frame}"
+        raise Failure(f"Not corrected: {reason}{place}")
     changes = []
     for key, title, unit in _ERRORS:
-        if key in values["before"] and key in values["after"]:
-            changes.append(f"{title} {1000 * values['before'][key]:.0f} → {1000 * values['after'][key]:.0f} {unit}")
-    moved = f"joints moved by {1000 * values['moved_m']:.0f} mm on average"
-    all_notes = [translate(note, first_frame) for note in values["notes"] or ()]
+        if key in motion["before"] and key in motion["after"]:
+            changes.append(f"{title} {1000 * motion['before'][key]:.0f} → {1000 * motion['after'][key]:.0f} {unit}")
+    moved = f"joints moved by {1000 * motion['moved_m']:.0f} mm on average"
+    all_notes = [translate(note, first_frame) for note in motion.get("notes", ())]
     all_notes = [note for note in all_notes if not ignored_rules or not note.startswith(ignored_rules)]
-    warnings = [translate(warning, first_frame) for warning in _collect_warnings(values)]
-    failed_checks = tuple(values["failed_checks"] or ())
+    warnings = [translate(warning, first_frame) for warning in _collect_warnings(motion)]
+    failed_checks = tuple(motion.get("failed_checks", ()))
     if failed_checks:
         warnings[1:1] = [note for note in all_notes if note.startswith(failed_checks)]
     warnings = [warning for warning in dict.fromkeys(warnings) if warning]
     return Correction(
         summary="; ".join([*filter(None, [", ".join(changes)]), moved]),
-        parts=frozenset(values["parts"].values()),
+        parts=frozenset(motion["parts"].values()),
         warnings=tuple(warnings),
         notes=tuple(note for note in all_notes if note not in warnings),
     )
 
 
-def _collect_warnings(values: Mapping[str, Any]) -> list[str]:
+def _collect_warnings(motion: Mapping[str, Any]) -> list[str]:
     """Return the sentences to show as warnings, beside those of failed checks; the reason for a large move is first."""
-    warnings = [values["large_move_reason"] or ""]
-    warnings += (values["not_corrected"] or "").split("; ")
-    warnings += [f"assumed: {assumption}" for assumption in values["assumptions"] or ()]
+    warnings = [motion.get("large_move_reason", ""), *motion.get("not_corrected", "").split("; ")]
+    warnings += [f"assumed: {assumption}" for assumption in motion.get("assumed", ())]
     return warnings

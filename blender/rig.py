@@ -71,6 +71,12 @@ class FrameChoice:
         """True if only a part of the motion is corrected."""
         return self.corrected != self.read
 
+    @property
+    def part(self) -> tuple[int, int]:
+        """The first and the last frame to correct, counted from 0."""
+        first, last = self.read[0], self.read[-1]
+        return max(self.corrected[0] - first, 0), min(self.corrected[-1], last) - first
+
 
 def choose_frames(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> FrameChoice:
     """Return the frames of a rig's action, or of the scene's (preview) range.
@@ -298,34 +304,22 @@ def shown_in_viewports(uid: int) -> Iterator[None]:
                 block.hide_viewport = True
 
 
-@dataclass(frozen=True)
-class Size:
-    """The unit in which the size of a body is computed."""
-
-    unit_m: float
-    """Metres in a unit of the scene."""
-    warnings: tuple[str, ...] = ()
-
-
-def check_size(sampled: Sampled, unit_m: float, *, is_guessed: bool) -> Size:
-    """Return the unit in which a body has the size of a person. Raises Failure if it must be that of the scene.
+def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
+    """Return the metres in a unit in which a body has the size of a person, and a warning if the scene's differs.
 
     Args:
         sampled: The motion.
         unit_m: Metres in a unit of the scene.
-        is_guessed: Whether another unit than that of the scene may be taken.
     """
     rig = find_rig(sampled.uid)
     heads = np.array([rig.data.bones[name].head_local for name in sampled.names])
     scale = float(np.cbrt(abs(np.linalg.det(sampled.world[0][:3, :3]))))
     height_m = float(np.ptp(heads, axis=0).max() * scale * unit_m)
     if len(heads) < 2 or _SMALLEST_M < height_m < _LARGEST_M or height_m < 1e-9:
-        return Size(unit_m)
+        return unit_m, []
     factor = min(_FACTORS, key=lambda factor: abs(math.log(factor * height_m / _USUAL_M)))
-    size = f"{rig.name} is {height_m:.3g} m tall"
-    if is_guessed:
-        return Size(unit_m * factor, (f"{size}; it was computed as if scaled by {factor:g}",))
-    raise Failure(f"{size}; scale it by {factor:g}, or choose Unit: Guess")
+    warning = f"{rig.name} is {height_m:.3g} m tall; it was computed as if scaled by {factor:g}"
+    return unit_m * factor, [warning]
 
 
 def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) -> Iterator[tuple[float, str]]:

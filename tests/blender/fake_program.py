@@ -21,11 +21,12 @@ def main(words: list[str]) -> int:
     if words == ["--version"]:
         print("another 1.0" if acts == "another" else "selfcorrect 9.9.9")
         return 0
-    if "--help" in words:
-        print("--out --workers --up --metres-per-unit --strength --support --remove-drift --kinematic --floor-is-none")
-        print("--keep-level --frames")
-        print("--contacts --contacts-out" if acts == "contacts" else "")
-        return 0
+    if acts == "old":
+        print(
+            "╭─ Unrecognized options ─╮\n│ Unrecognized options: --contacts-out, shown │\n╰────────────╯",
+            file=sys.stderr,
+        )
+        return 2
     source = Path(words[1])
     out = Path(words[words.index("--out") + 1])
     if acts == "crash":

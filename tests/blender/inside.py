@@ -292,7 +292,9 @@ def case_fingers_custom_bones_and_other_frames_keep_their_animation():
             bone.keyframe_insert("rotation_quaternion", frame=frame)
     old = curves(rig.animation_data.action)
     outside = read_worlds(rig, (1, 39, 81, 115))
-    new = curves(correct(rig, kinematic=True, use_frames=True, frame_start=40, frame_end=80))
+    scene = bpy.context.scene
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 40, 80
+    new = curves(correct(rig, kinematic=True, extent="SCENE"))
     assert_same(outside, read_worlds(rig, (1, 39, 81, 115)))
     changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
     assert 'pose.bones["left_knee"].rotation_euler' in changed
@@ -663,10 +665,8 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     assert "the disk is full" in bpy.data.texts["selfcorrect log"].as_string()
     os.environ["FAKE"] = "reject"
     assert error_of(run) == "Not corrected: fell at frame 8"
-    assert error_of(run, remove_drift=True, floor_mode="HEIGHT") == (
-        "selfcorrect 9.9.9 does not know Floor: At Height; install a newer one"
-    )
-    assert "hold none of 1 to 39" in error_of(run, use_frames=True, frame_start=90, frame_end=99)
+    os.environ["FAKE"] = "old"
+    assert error_of(run) == "This program does not know --contacts-out; install a newer one"
     assert bpy.ops.selfcorrect.test_program() == {"FINISHED"}
     preferences = bpy.context.preferences.addons[NAME].preferences
     assert preferences.version.startswith("selfcorrect 9.9.9 (preferences: ")
@@ -941,7 +941,7 @@ def case_one_click_installs_the_program_that_comes_with_the_extension():
     """With Blender's own Python, from a folder of wheels because Blender is offline."""
     fresh()
     preferences = bpy.context.preferences.addons[NAME].preferences
-    assert (preferences.python, preferences.package, bpy.app.online_access) == ("", "", False)
+    assert not bpy.app.online_access
     wheels = RESULTS.with_name("wheels")
     wheels.mkdir(exist_ok=True)
     preferences.program, preferences.wheels = "", str(wheels)
@@ -1135,10 +1135,9 @@ def case_units_are_guessed_and_named():
         fresh("")
         bpy.ops.import_anim.bvh(filepath=str(CLIP), global_scale=scale, update_scene_fps=True)
         rig = bpy.context.object
-        sentence = error_of(bpy.ops.selfcorrect.correct, kinematic=True, unit="SCENE")
-        assert re.search(r"is [\d.]+ m tall; scale it by (0\.01|10), or choose Unit: Guess", sentence), sentence
         correct(rig, kinematic=True)
-        assert any("it was computed as if scaled by" in text for text in warnings()), warnings()
+        scaled = r"is [\d.]+ m tall; it was computed as if scaled by (0\.01|10)"
+        assert any(re.search(scaled, text) for text in warnings()), warnings()
         worlds = read_worlds(rig)
         for world in worlds.values():
             world[:, :3, 3] *= 0.01 / scale
