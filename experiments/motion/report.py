@@ -42,7 +42,7 @@ from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
-from .tables import budgets_table, descent_table, last_generation_table, remedies_table, speed_table
+from .tables import budgets_table, last_generation_table, remedies_table
 from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
@@ -176,9 +176,7 @@ def show_experiment(
         media.clips_section,
         Section("Tables"),
         table_section("Last generation", LAST_GENERATION_TEXT, last_generation_table(outcome)),
-        table_section("How fast diversity goes", SPEED_TEXT, speed_table(outcome)),
         table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
-        table_section("Lines of descent", DESCENT_TEXT, descent_table(outcome)),
         table_section("Remedies of the fully synthetic loop", REMEDY_TEXT, remedies_table(outcome.curves)),
         *closing_sections(study, outcome, _list_facts(settings, outcome), _list_notes(settings)),
     ]
@@ -193,20 +191,9 @@ DIFFERENCE_TEXT = (
     "Realism and diversity of the arms that the answer speaks of are a family of tests, their feet and root force "
     "another family; all other arms have two families of their own."
 )
-SPEED_TEXT = (
-    "Half-lives are medians over seeds, in generations, with their 95 % intervals. The factor is that of an "
-    "exponential through the first and the last generation, with its interval; 1 is no loss. The contraction rates of "
-    "theory are for models near their optimum and are not claimed for these."
-)
 BUDGET_TEXT = (
     "A corrector that knows more about real motion than the training data do brings new information into the loop; "
     "stability and new information must not be confused."
-)
-DESCENT_TEXT = (
-    "Every synthetic sample descends from the nearest training sample of its label; the founders are the real training "
-    "data. Lines die by drift, which grows with the offspring variance, and by the learner's bias. Novelty is the "
-    "distance to the nearest founder, in median distances between neighbouring real samples; persistence is 1 for "
-    "lines that walk at random and grows for lines that walk in one direction."
 )
 REMEDY_TEXT = (
     "Without information from outside, no remedy is better than to train for ever on the first synthetic set; what it "

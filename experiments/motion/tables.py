@@ -28,25 +28,6 @@ def last_generation_table(outcome: Outcome) -> Table:
     return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
 
 
-def speed_table(outcome: Outcome) -> Table:
-    """Return the table of the speed at which diversity is lost in each arm, without half-lives that no arm reaches."""
-    all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
-    reached = []
-    for key in ("recall", "coverage"):
-        cells_of_key = [shared.half_life_cell(curves.values[key]) for curves in all_curves]
-        if any(cell.value != "not reached" for cell in cells_of_key):
-            reached.append(key)
-
-    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        halves = [shared.half_life_cell(curves.values[key]) for key in reached]
-        recall = np.maximum(curves.values["recall"], 1 / 512)  # 1/(2 · 256) stands for 0
-        rates = (recall[:, -1] / recall[:, 0]) ** (1 / (recall.shape[1] - 1))
-        return [*halves, shared.interval_cell(mean_interval(rates), 2)]
-
-    columns = [*(f"Half-life of {key}" for key in reached), "Recall, factor per generation"]
-    return shared.arm_table("speed", columns, outcome, cells)
-
-
 def budgets_table(study: Study, outcome: Outcome) -> Table:
     """Return the table of what each arm's corrector knew, and of what the loop really did."""
     rows = []
@@ -57,31 +38,9 @@ def budgets_table(study: Study, outcome: Outcome) -> Table:
     return Table("budgets", "Arm", ["Corrector knows", *shared.LOOP_COLUMNS], rows)
 
 
-# --- lines of descent, remedies ---
+# --- remedies ---
 
 _PLAIN = ArmSettings("replace")
-DESCENT = {
-    "Founders with a descendant": ("surviving_lineages", -1),
-    "Offspring variance, first": ("offspring_variance", 1),
-    "last": ("offspring_variance", -1),
-    "Novelty, to the parents": ("novelty", -1),
-    "Novelty, to real data": ("novelty_to_real", -1),
-    "Persistence of lines": ("lineage_persistence", -1),
-}
-"""Column of the table of descent → metric and generation."""
-
-
-def descent_table(outcome: Outcome) -> Table:
-    """Return the table of surviving lines, for arms that draw samples in all generations."""
-    return shared.arm_table("descent", [*DESCENT], outcome, lambda arm, curves: _descent_cells(curves))
-
-
-def _descent_cells(curves: ArmCurves) -> list[Cell]:
-    """Return the cells of an arm in the table of descent, none if its lines were not traced to the end."""
-    lines = curves.values.get("surviving_lineages")
-    if lines is None or not np.isfinite(lines[:, -1]).all():
-        return []
-    return [_cell(mean_interval(curves.values[key][:, generation])) for key, generation in DESCENT.values()]
 
 
 def _cell(interval: Interval) -> Cell:

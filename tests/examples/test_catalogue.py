@@ -63,7 +63,7 @@ MEASURES = {
 }
 """Command → keys of the measures that it computes."""
 
-PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval")
+PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval", "random_scenes")
 
 
 @pytest.fixture(autouse=True, scope="module")

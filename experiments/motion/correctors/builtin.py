@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,26 +26,15 @@ from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
 from selfcorrect.simulators.presets import SAMPLES
-from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 from selfcorrect.simulators.settings.tracker import (
     FALLBACK,
     WITHOUT_RESIDUAL,
     FallbackChoice,
     TrackerSettings,
 )
-from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.values import select_motions
 
 from .low_pass import as_smooth_as
 from .own import CorrectorInputs
-
-MAX_PUSH_N = 300.0
-"""Strongest push in the scenes of `randomized_dynamics`."""
-MAX_LOAD_KG = 15.0
-"""Heaviest load in these scenes."""
-
-SAMPLES_PER_SCENE = 16
-"""Samples that share one of these scenes."""
 
 ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
@@ -60,11 +48,6 @@ RANDOM_SOURCE_COUNT = 24
 
 def none(inputs: CorrectorInputs) -> None:
     """Make no corrector."""
-
-
-def sample_corrector(engine: str = PUBLISHED_ENGINE, scene: Scene = PLAIN) -> PhysicsCorrector:
-    """Return the physics corrector for a loop's samples: the preset "simulated" of `selfcorrect correct`."""
-    return SAMPLES.corrector(engine, scene=scene)
 
 
 def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> PhysicsCorrector:
@@ -81,8 +64,8 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the physics corrector of features."""
-    return SampleCorrector(sample_corrector(inputs.engine), inputs.codec, inputs.progress, "physics")
+    """Make the physics corrector of features: the preset "simulated" of `selfcorrect correct`."""
+    return SampleCorrector(SAMPLES.corrector(inputs.engine), inputs.codec, inputs.progress, "physics")
 
 
 @dataclass(frozen=True)
@@ -103,48 +86,6 @@ class SampleCorrector:
             self.progress("correct", len(corrections), len(motions))
         release_simulator()
         return encode_corrections(samples, motions, corrections, self.codec)
-
-
-@dataclass(frozen=True)
-class RandomizedDynamicsCorrector:
-    """Physics in a random scene for every few samples: variation that mechanics allows and no model has made."""
-
-    codec: FeatureCodec
-    progress: Progress
-    engine: str = PUBLISHED_ENGINE
-    name: str = "randomized-dynamics"
-
-    def __call__(self, samples: Samples, stream: Stream) -> Corrected:
-        motions = self.codec.decode(samples.values)
-        give_back_freed_memory()
-        corrections: list[CorrectedMotion] = []
-        for start in range(0, len(motions), SAMPLES_PER_SCENE):
-            corrector = sample_corrector(self.engine, draw_scene(stream.child("scene", start)))
-            stop = min(start + SAMPLES_PER_SCENE, len(motions))
-            for batch in correct_samples(corrector, select_motions(motions, range(start, stop))):
-                corrections += batch
-                self.progress("correct", len(corrections), len(motions))
-        release_simulator()
-        return encode_corrections(samples, motions, corrections, self.codec)
-
-
-def draw_scene(stream: Stream) -> Scene:
-    """Draw a scene on a level floor on Earth."""
-    draw = stream.numpy()
-    push_n = draw.uniform(0, MAX_PUSH_N)
-    heading_rad = draw.uniform(0, 2 * np.pi)
-    return Scene(
-        push_n=(push_n * np.sin(heading_rad), 0.0, push_n * np.cos(heading_rad)),
-        push_from_s=draw.uniform(0.1, 1.0),
-        friction=draw.uniform(0.3, 0.9),
-        load_kg=draw.uniform(0.0, MAX_LOAD_KG),
-        mass=draw.uniform(0.8, 1.25),
-    )
-
-
-def randomized_dynamics(inputs: CorrectorInputs) -> Corrector:
-    """Make the physics corrector in random scenes."""
-    return RandomizedDynamicsCorrector(inputs.codec, inputs.progress, inputs.engine)
 
 
 def kinematic(inputs: CorrectorInputs) -> Corrector:

@@ -43,12 +43,6 @@ CORRECTORS = Registry(
             knows="none: mechanics and body tables",
         ),
         CorrectorRow(
-            "randomized-dynamics",
-            f"{_BUILT}:randomized_dynamics",
-            "Physics in random scenes: pushes, loads, other friction, lighter and heavier bodies.",
-            knows="none: mechanics and body tables",
-        ),
-        CorrectorRow(
             "residual-free",
             f"{_BUILT}:residual_free",
             "Physics without root force: muscles and contacts alone. What falls is dropped.",

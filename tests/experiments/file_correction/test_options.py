@@ -12,9 +12,9 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.correct import CorrectCommand
 from selfcorrect.experiments.file_correction.in_python import correct_files, correct_motions
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
-from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.pipeline import Pipeline
+from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 
@@ -132,7 +132,7 @@ def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_
 
 def test_the_command_makes_of_samples_what_loops_make() -> None:
     from_command = CorrectionOptions(strength="simulated", engine="pybullet").pipeline
-    assert from_command == sample_corrector().pipeline
+    assert from_command == SAMPLES.corrector().pipeline
     alone = CorrectionOptions(strength="simulated", kinematic=True).pipeline
     assert alone == Pipeline(CleanupSettings.for_samples())
 

@@ -1,10 +1,10 @@
-"""Ancestry and remedies in the report."""
+"""Remedies in the report."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.experiments.motion.tables import descent_table, remedies_table
+from selfcorrect.experiments.motion.tables import remedies_table
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -36,13 +36,6 @@ OUTCOME = Outcome(
         }
     },
 )
-
-
-def test_the_table_has_a_row_for_every_traced_arm():
-    rows = {row.title: [cell.value for cell in row.cells] for row in descent_table(OUTCOME).rows}
-    assert BASELINE.title not in rows
-    assert rows["lineages"] == [f"{LINES[-1]:.2f}", "1.50", "1.50", "0.20", "0.60", "1.10"]
-    assert rows["uncorrected"][0] == f"{LINES[-1] ** 2:.2f}"
 
 
 def add_times(curves: ArmCurves, recall: float, seconds: float) -> ArmCurves:

@@ -9,10 +9,10 @@ import pytest
 
 from selfcorrect.core.errors import MissingExtraError
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
-from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import settings_from_config
 from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.stages.scene import Scene
 
@@ -62,11 +62,11 @@ def test_what_to_do_without_pybullet_is_one_sentence() -> None:
 
 def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
     preset = PRESETS["quick"]
-    assert preset.engine == PUBLISHED_ENGINE == sample_corrector().tracker.engine.name
+    assert preset.engine == PUBLISHED_ENGINE == SAMPLES.corrector().tracker.engine.name
     assert "engine" not in preset.config()
     with_mujoco = replace(preset, engine="mujoco")
     assert with_mujoco.config()["engine"] == "mujoco"
     assert settings_from_config(with_mujoco.config()) == with_mujoco
     assert settings_from_config(preset.config()) == preset
-    tracker = sample_corrector().tracker
-    assert sample_corrector("mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))
+    tracker = SAMPLES.corrector().tracker
+    assert SAMPLES.corrector("mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))

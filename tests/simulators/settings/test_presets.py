@@ -8,7 +8,6 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
-from selfcorrect.experiments.motion.correctors.builtin import sample_corrector
 from selfcorrect.simulators import presets
 from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, SmoothFast
 from selfcorrect.simulators.presets import find_preset
@@ -25,9 +24,9 @@ def test_the_dial_and_its_names_agree():
 
 def test_loops_use_a_preset_of_the_table():
     """Its figures are those with which the published loops were made."""
-    assert sample_corrector() == find_preset("simulated").corrector()
-    assert sample_corrector().simulate == "always"
-    drive = sample_corrector().tracker.drive
+    corrector = find_preset("simulated").corrector()
+    assert corrector.simulate == "always"
+    drive = corrector.tracker.drive
     assert (drive.horizontal_rad_s, drive.vertical_rad_s, drive.angular_rad_s) == (12.5, 8.5, 14.0)
     assert (drive.yaw_rad_s, drive.linear_damping, drive.angular_damping) == (16.0, 0.4, 0.35)
 

@@ -11,24 +11,13 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors import table as corrector_table
-from selfcorrect.experiments.motion.correctors.builtin import (
-    MAX_LOAD_KG,
-    RandomizedDynamicsCorrector,
-    RandomVerifier,
-    draw_scene,
-)
+from selfcorrect.experiments.motion.correctors.builtin import RandomVerifier
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.runtime.registry import Registry
-
-
-def test_scenes_are_drawn_from_the_stream_alone():
-    drawn = [draw_scene(streams(seed).child("scene")) for seed in (1, 1, 2)]
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert all(0 < scene.load_kg < MAX_LOAD_KG and scene.slope_deg == 0 for scene in drawn)
 
 
 @pytest.mark.parametrize(("name", "value"), [("one+twice", 4.0), ("twice+one", 3.0), ("one+one+twice", 6.0)])
@@ -44,33 +33,6 @@ def test_stages_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch, name: 
     corrected = call_corrector(corrector, ones, streams(0)).samples.values
     assert torch.equal(corrected, torch.full((2, 3), value))
     assert name_of(corrector) == name
-
-
-@pytest.mark.slow
-def test_scenes_vary_the_same_sample(clips):
-    """Two batches of the same window, each in its own scene."""
-    batch = MotionBatch.stack([clips["walk"].frames(0, 24)] * 17)
-    codec = FeatureCodec.fit(batch)
-    samples = Samples.synthetic(codec.encode(batch), torch.zeros(17, dtype=torch.int64), 0)
-    correct = RandomizedDynamicsCorrector(codec, lambda *_: None)
-    values = call_corrector(correct, samples, streams(3)).samples.values
-    repeated = call_corrector(correct, samples, streams(3)).samples.values
-    assert torch.equal(values, repeated)
-    assert torch.equal(values[0], values[15])
-    assert not torch.allclose(values[0], values[16], atol=1e-3)
-    from_another_stream = call_corrector(correct, samples, streams(4)).samples.values
-    assert not torch.allclose(values[0], from_another_stream[0], atol=1e-3)
-
-
-@pytest.mark.slow
-def test_answers_of_batches_are_joined(clips):
-    batch = MotionBatch.stack([clips["walk"].frames(0, 12)] * 17)
-    codec = FeatureCodec.fit(batch)
-    samples = Samples.synthetic(codec.encode(batch), torch.arange(17), 0)
-    corrected = call_corrector(RandomizedDynamicsCorrector(codec, lambda *_: None), samples, streams(3))
-    assert corrected.samples.labels.tolist() == list(range(17))
-    assert corrected.accepted.all()
-    assert len(corrected.info["moved_m"]) == 17
 
 
 @pytest.mark.slow
