@@ -85,8 +85,8 @@ def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray
 def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """Return by how much modelled soles stand above the ground that is observed; below it, if negative.
 
-    A foot that stands on its heel may seem to stand on a level of its own, far above its sole. It shows no gap if
-    soles of at least as many stances agree with their ground.
+    A foot that stands on its heel may seem to stand on a level of its own, far above its sole. It shows no gap while
+    the other foot stands on the floor.
 
     Args:
         feet_m: (≥ T, 2, C, 3) corners of its soles.
@@ -99,9 +99,9 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
         return 0.0
     least_m, _, largest_m = sole_depths_m(motion.skeleton)
     is_on_floor = np.abs(observation.ground_m - observation.floor_m) < limits.SAME_LEVEL_M
-    shows = stands & (is_on_floor | (np.abs(gaps_m) < largest_m - least_m))
-    most_agree = 2 * shows.sum() >= stands.sum()
-    gap_m = float(median(gaps_m[shows if most_agree else stands]))
+    is_alone = np.logical_not((stands & is_on_floor)[:, ::-1])
+    shows = stands & (is_on_floor | is_alone | (np.abs(gaps_m) < largest_m - least_m))
+    gap_m = float(median(gaps_m[shows]))
     return float(np.clip(gap_m, least_m - largest_m, largest_m - least_m))
 
 
