@@ -194,25 +194,16 @@ def _prepare_help(options: Any, is_help: bool) -> None:
     hints = get_type_hints(options, include_extras=True)
     texts = _read_field_docstrings(options) if is_help else {}
     for field in fields(options):
-        _prepare_help(hints[field.name], is_help)
+        hint = hints[field.name]
+        _prepare_help(hint, is_help)
+        given = [extra for extra in getattr(hint, "__metadata__", ()) if hasattr(extra, "help_behavior_hint")]
         is_list = field.default is MISSING and field.default_factory is MISSING and "tuple" in str(field.type)
-        if is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple):
-            hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help_behavior_hint=_format_default)]
-        if not is_help and is_dataclass(_unwrap(hints[field.name])) and not _has_help(hints[field.name]):
-            hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help="")]  # tyro would read the source
-        if field.name in texts and not _has_help(hints[field.name]):
-            hints[field.name] = Annotated[hints[field.name], tyro.conf.arg(help=texts[field.name])]
-        options.__annotations__[field.name] = hints[field.name]
-
-
-def _unwrap(hint: Any) -> Any:
-    """Return the type of an annotation."""
-    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
-
-
-def _has_help(hint: Any) -> bool:
-    """Return whether an annotation gives the help of its option."""
-    return any(getattr(extra, "help", None) is not None for extra in getattr(hint, "__metadata__", ()))
+        is_empty = is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple)
+        if is_empty and not any(extra.help_behavior_hint for extra in given):
+            hint = Annotated[hint, tyro.conf.arg(help_behavior_hint=_format_default)]
+        if all(extra.help is None for extra in given) and (field.name in texts or not is_help):
+            hint = Annotated[hint, tyro.conf.arg(help=texts.get(field.name, ""))]  # or tyro would read the source
+        options.__annotations__[field.name] = hint
 
 
 def _read_field_docstrings(options: type) -> dict[str, str]:

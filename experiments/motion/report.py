@@ -42,7 +42,7 @@ from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
-from .tables import budgets_table, last_generation_table, remedies_table
+from .tables import all_metrics_table, budgets_table, remedies_table
 from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
@@ -175,7 +175,7 @@ def show_experiment(
         curves_section(outcome, [find_metric(key) for key in (*DRAWN, *evaluated)]),
         media.clips_section,
         Section("Tables"),
-        table_section("Last generation", LAST_GENERATION_TEXT, last_generation_table(outcome)),
+        table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
         table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
         table_section("Remedies of the fully synthetic loop", REMEDY_TEXT, remedies_table(outcome.curves)),
         *closing_sections(study, outcome, _list_facts(settings, outcome), _list_notes(settings)),

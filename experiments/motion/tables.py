@@ -17,7 +17,7 @@ from ..studies.tables import Cell, PageRow, Table
 from .axes import budget
 
 
-def last_generation_table(outcome: Outcome) -> Table:
+def all_metrics_table(outcome: Outcome) -> Table:
     """All metrics of all arms at the last generation, also of feasibility where known, real data on top."""
     arms = [curves for group in outcome.curves.values() for curves in group.values()]
     measured = {key for curves in arms for key in curves.values}
@@ -25,7 +25,7 @@ def last_generation_table(outcome: Outcome) -> Table:
     evaluated = [metric for metric in (*RETRIEVED, *FIELD) if metric.key in measured]
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
     shown = (*MEASURED, *trained, *evaluated, *explained)
-    return shared.last_generation_table(outcome.columns().items(), shown, outcome.floors)
+    return shared.last_generation_table(outcome, shown)
 
 
 def budgets_table(study: Study, outcome: Outcome) -> Table:

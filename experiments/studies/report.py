@@ -36,8 +36,6 @@ from .summary import Summary, machine, write_summary
 from .tables import (
     CLAIMS_TEXT,
     MARKS_LEGEND,
-    Cell,
-    PageRow,
     Table,
     claims_table,
     differences_table,
@@ -337,23 +335,15 @@ def _write_running_report(study: Study, folder: Path, command: str) -> None:
     runs = study.runs(folder)
     metrics = page_of(study).choose_metrics(study, folder)
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {task: {} for task in study.tasks}
-    table = Table("progress", "Arm", ["Generations", *(metric.title for metric in metrics)])
     done_count = 0
     for task, curves in curves_by_task.items():
         task_runs = [run for run in runs if run.task == task]
-        if title := study.titles[task] or task * (len(study.tasks) > 1):
-            table.rows.append(PageRow(title, []))
         for arm in study.arms(task):
             reached = [max(study.latest(run, arm), FolderReader(run.first_folder).latest) for run in task_runs]
             done_count += sum(min(max(generation, 0), study.tasks[task].generations) for generation in reached)
-            cells = [Cell(", ".join("–" if generation < 0 else str(generation) for generation in reached))]
-            if metrics and max(reached) >= 0:
+            if max(reached) >= 0:
                 furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]
                 curves[arm] = collect_arm(study, arm, furthest, whole=False)
-                cells += [Cell(f"{curves[arm].last(metric.key).mean():.{metric.digits}f}") for metric in metrics]
-            else:
-                cells += [Cell("") for _ in metrics]
-            table.rows.append(PageRow(arm.title, cells))
     total = sum(study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)
     answer = f"Under way: {done_count} of {total} generations are done. This page loads itself again."
     sections = [Section(text=answer, id="verdict", style="answer")]
@@ -361,6 +351,5 @@ def _write_running_report(study: Study, folder: Path, command: str) -> None:
         svg = curve_grid(Outcome(curves_by_task, study.titles).columns(), metrics, {})
         words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
         sections.append(Section(figures=[svg], caption=words))
-    sections.append(Section("Progress", "Generations done, by seed, and the means of the furthest seeds.", table))
     sections.append(Section("How it was made", facts={"Command": command}))
     write_atomically(folder / REPORT, render_page(page_of(study).title, sections, int(PACE_S)))

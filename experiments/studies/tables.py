@@ -52,31 +52,46 @@ class Table:
     rows: list[PageRow] = field(default_factory=list)
 
 
-def last_generation_table(
-    groups: Iterable[tuple[str, Sequence[ArmCurves]]],
+def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
+    """Return quantities of all arms at the last generation with their intervals, what real data score on top."""
+    return metric_table(
+        "arms", metrics, outcome, outcome.floors, lambda arm, metric: last_cell(arm.values.get(metric.key), metric)
+    )
+
+
+def metric_table(
+    id: str,
     metrics: Sequence[Metric],
+    outcome: Outcome,
     floors: Mapping[str, Mapping[str, np.ndarray]],
+    cell: Callable[[ArmCurves, Metric], Cell],
 ) -> Table:
-    """Quantities of all arms at the last generation, what real data score on top."""
-    table = Table("arms", "Arm", [metric.title for metric in metrics])
+    """Return a table with a row for each arm and a column for each metric.
+
+    Args:
+        id: Name of the table and its files.
+        floors: Scores of real data that stand on top.
+        cell: Function that returns the cell of an arm and a metric.
+    """
+    heads = [metric.title for metric in metrics]
+    table = Table(id, "Arm", heads)
     for title, scores in floors.items():
-        cells = []
-        for metric in metrics:
-            has_score = metric.key in scores
-            cells.append(interval_cell(metric.interval(scores[metric.key]), metric.digits) if has_score else Cell("–"))
+        cells = [last_cell(scores.get(metric.key), metric) for metric in metrics]
         table.rows.append(PageRow(title, cells, soft=True))
-    for title, arms in groups:
-        table.rows.extend([PageRow(title, [])] * bool(title))
-        for arm in arms:
-            table.rows.append(PageRow(arm.title, [last_cell(arm, metric) for metric in metrics]))
+    arms = arm_table(id, heads, outcome, lambda arm, curves: [cell(curves, metric) for metric in metrics])
+    table.rows.extend(arms.rows)
     return table
 
 
-def last_cell(arm: ArmCurves, metric: Metric) -> Cell:
-    """Mean and interval of a metric at the last generation, a dash where it was not measured."""
-    if metric.key not in arm.values:
+def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
+    """Return mean and interval of a metric, a dash where it was not measured.
+
+    Args:
+        values: Values of all seeds, (S,), or over generations (S, T), of which the last counts; None if there are none.
+    """
+    if values is None:
         return Cell("–")
-    return interval_cell(metric.interval(arm.last(metric.key)), metric.digits)
+    return interval_cell(metric.interval(values[:, -1] if values.ndim > 1 else values), metric.digits)
 
 
 def interval_cell(interval: Interval, digits: int) -> Cell:
@@ -117,7 +132,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
     Args:
         effect: Difference from the reference; None for an arm without reference.
     """
-    value = last_cell(arm, metric).value
+    value = last_cell(arm.values.get(metric.key), metric).value
     if effect is None:
         return Cell(value)
     mark = MARKS.get(effect.word, f"? {effect.word}")
@@ -148,27 +163,13 @@ def arm_table(
 
 def differences_table(outcome: Outcome) -> Table:
     """Return means at the last generation by arm and judged metric, with the differences from the reference."""
-    effects_by_place: dict[tuple[str, ArmSettings, str], verdict.Effect] = {}
-    for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
-        for effect in effects:
-            effects_by_place[pair.task, pair.arm, effect.metric.key] = effect
-    metrics = outcome.judged_metrics
-    table = Table("differences", "Arm", [metric.title for metric in metrics])
-    for title, scores in list(outcome.floors.items())[:1]:
-        measured = [scores.get(metric.key) for metric in metrics]
-        cells = []
-        for metric, values in zip(metrics, measured, strict=True):
-            cells.append(Cell("–" if values is None else f"{values.mean():.{metric.digits}f}"))
-        table.rows.append(PageRow(title, cells, soft=True))
-    for task, arms in outcome.curves.items():
-        if title := outcome.titles.get(task, task):
-            table.rows.append(PageRow(title, []))
-        for arm, curves in arms.items():
-            cells = []
-            for metric in metrics:
-                cells.append(marked_cell(curves, metric, effects_by_place.get((task, arm, metric.key))))
-            table.rows.append(PageRow(arm.title, cells))
-    return table
+    effects = {(id(effect.arm), effect.metric.key): effect for pair in outcome.effects for effect in pair}
+    first_floor = dict(list(outcome.floors.items())[:1])
+
+    def cell(arm: ArmCurves, metric: Metric) -> Cell:
+        return marked_cell(arm, metric, effects.get((id(arm), metric.key)))
+
+    return metric_table("differences", outcome.judged_metrics, outcome, first_floor, cell)
 
 
 def claims_table(id: str, checks: Sequence[Check]) -> Table:

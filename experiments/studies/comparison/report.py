@@ -181,7 +181,7 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
         "Arms": ", ".join(arm.key for arm in arms),
         "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
     }
-    last = last_generation_table(outcome.columns().items(), outcome.metrics, outcome.floors)
+    last = last_generation_table(outcome, outcome.metrics)
     loops = arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves))
     return [
         *answer_sections(outcome, answer),

@@ -37,17 +37,15 @@ def page_after(folder: Path) -> str:
 @pytest.mark.slow
 def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> None:
     run, _ = STUDY.runs(tmp_path)
-    assert "<td>–, –</td><td></td>" in page_after(tmp_path)
+    assert "<svg" not in page_after(tmp_path)
     run_first_generation(STUDY, run, False, silent)
     begun = page_after(tmp_path)
     assert "Under way: 0 of 4 generations are done." in begun
     assert '<meta http-equiv="refresh" content="15">' in begun
-    assert begun.count("<td>0, –</td>") == 2
     assert "<svg" not in begun
     run_arm(STUDY, run, PLAIN, silent)
     grown = page_after(tmp_path)
     assert "Under way: 1 of 4 generations are done." in grown
-    assert grown.count("<td>1, –</td>") == 1
     assert "<svg" in grown
     (tmp_path / SUMS).write_text("")
     (tmp_path / "report.html").write_text("finished")
