@@ -1,8 +1,7 @@
 """`selfcorrect curate`: people compare motions on a page; loops use what they preferred."""
 
-import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 
 from ..jobs.targets import check_output, place_of
 from .demo import somebody_looks
-from .inputs import must_be_readable, must_be_usable, must_exist
+from .inputs import must_be_readable, must_be_usable
 
 _MOST = 100_000
 _LONGEST_NAME = 40
@@ -25,12 +24,12 @@ class CurateCommand:
     """Have people compare motions, two at a time, on a page. Loops can then use what they preferred.
 
     `curate RUN` or `curate FILES` makes the page, a file that needs no network. It saves the choices as
-    choices-RATER.jsonl. `curate choices-ada.jsonl choices-bob.jsonl` reports agreement of raters, pull of the sides,
-    and strengths (Bradley–Terry). `selfcorrect motion --ratings FILE` uses what people preferred: docs/curate.md.
+    choices-RATER.jsonl. `selfcorrect motion --ratings FILE` uses what people preferred, and
+    examples/curation/summarize_choices.py reports agreement and strengths: docs/curate.md.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """A run folder, or the folder of one of its arms; or motion files and folders of them; or saved choices."""
+    """A run folder, or the folder of one of its arms; or motion files and folders of them."""
     rater: str = ""
     """Name of the rater (default: your login name). Each rater has a page."""
     pairs: int | None = None
@@ -48,50 +47,15 @@ class CurateCommand:
     open: bool = True
     """Open the page in the browser, if there is a screen and a terminal."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
-    """The page (default: curate-RATER.html), or the summary of saved choices as .json or .csv."""
+    """The page (default: curate-RATER.html)."""
     overwrite: bool = False
     """Replace that file if it exists."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
-        """Write the page, or report saved choices."""
-        from ..curation.choices import SUFFIX
-
+        """Write the page."""
         if not self.sources:
-            raise SettingError("nothing to compare; name a run folder, at least two motion files, or saved choices")
-        are_choices = [source.suffix.lower() == SUFFIX for source in self.sources]
-        if all(are_choices):
-            self._report()
-        elif any(are_choices):
-            raise SettingError(f"saved choices ({SUFFIX}) are read without other files")
-        else:
-            self._write_page()
-
-    def _report(self) -> None:
-        if self.out is not None and self.out.suffix.lower() not in (".json", ".csv"):
-            raise SettingError(f"{self.out}: the summary of choices is written as .json or .csv")
-        if replace(self, sources=(), out=None, overwrite=False) != CurateCommand():
-            raise SettingError("saved choices take only out and overwrite; all other options are for pages")
-        must_exist(self.sources)
-        check_output(self.out, self.overwrite, self.sources)
-        from selfcorrect.storage.files.strict_json import as_json, to_json
-        from selfcorrect.storage.files.writing import write_atomically
-
-        from ..curation.choices import read_ratings
-        from ..curation.summary import format_summary, summarize_ratings
-        from ..studies.summary import format_rows
-
-        summary = summarize_ratings(read_ratings(*self.sources))
-        print(format_summary(summary))
-        if self.out is not None:
-            is_csv = self.out.suffix.lower() == ".csv"
-            text = (
-                format_rows(summary["samples"]) if is_csv else json.dumps(to_json(as_json(summary, asdict)), indent=1)
-            )
-            write_atomically(self.out, text.rstrip() + "\n", overwrite=self.overwrite)
-            print(self.out)
-
-    def _write_page(self) -> None:
+            raise SettingError("nothing to compare; name a run folder, or at least two motion files")
         check_count("samples", self.samples, 1, _MOST)
         if self.pairs is not None:
             check_count("pairs", self.pairs, 1, _MOST)

@@ -5,20 +5,15 @@ with equal features it prefers neither, whatever people would say.
 """
 
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import streams
-from selfcorrect.statistics import UNMEASURED, Interval
 
 from .choices import Choice, Ratings, differences, outcomes
 from .strengths import best_fit
 
 FEWEST_CHOICES = 10
-_FOLDS = 5
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ def fit_reward(ratings: Ratings) -> Reward:
     Raises:
         InputError: Fewer than `FEWEST_CHOICES` choices compare samples with features.
     """
-    choices, samples, table = _select_comparisons(ratings)
+    choices, samples, table = select_comparisons(ratings)
     if len(choices) < FEWEST_CHOICES:
         raise InputError(
             f"{ratings.name}: a reward needs at least {FEWEST_CHOICES} comparisons of motions whose features are "
@@ -68,42 +63,7 @@ def fit_reward(ratings: Ratings) -> Reward:
     return Reward(ratings.features, common_weights, tuple(weights), tuple(weights.values()), len(choices))
 
 
-def predicted_share(ratings: Ratings) -> Interval:
-    """Return the share of decided choices that a reward predicts that has seen neither sample; 0.5 is chance.
-
-    Samples are dealt into five folds. Choices between two folds are predicted from choices that touch neither. The
-    interval is a bootstrap over samples, because choices share samples. NaN if too few choices are left to fit.
-    """
-    choices, samples, table = _select_comparisons(ratings)
-    if len(choices) < FEWEST_CHOICES:
-        return UNMEASURED
-    results = outcomes(choices)
-    is_decided = results != 0
-    results = results[is_decided]
-    signs = differences(choices, samples)[is_decided]
-    described = signs @ (table / np.maximum(table.std(0), 1e-9))
-    fold_of_sample = streams(0).child("folds").numpy().permutation(len(samples)) % _FOLDS
-    touched = np.stack([(signs != 0) @ (fold_of_sample == fold) for fold in range(_FOLDS)], axis=1)
-    hits = np.full(len(results), np.nan)
-    for first, second in combinations_with_replacement(range(_FOLDS), 2):
-        unseen = touched[:, first] * touched[:, second] == (4 if first == second else 1)
-        training = (touched[:, first] == 0) & (touched[:, second] == 0)
-        if unseen.any() and training.sum() >= FEWEST_CHOICES:
-            weights = best_fit(described[training], results[training]).weights
-            hits[unseen] = np.sign(described[unseen] @ weights) == results[unseen]
-    is_tested = np.isfinite(hits)
-    if not is_tested.any():
-        return UNMEASURED
-    generator = streams(0).child("resamples").numpy()
-    drawn = generator.multinomial(len(samples), [1 / len(samples)] * len(samples), _RESAMPLES)
-    counts = drawn[:, signs[is_tested].argmax(1)] * drawn[:, signs[is_tested].argmin(1)]
-    totals = counts.sum(1)
-    shares = (counts @ hits[is_tested])[totals > 0] / totals[totals > 0]
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return Interval(float(hits[is_tested].mean()), low, high, int(is_tested.sum()), "bootstrap over samples")
-
-
-def _select_comparisons(ratings: Ratings) -> tuple[list[Choice], list[str], np.ndarray]:
+def select_comparisons(ratings: Ratings) -> tuple[list[Choice], list[str], np.ndarray]:
     """Return the choices about samples with features, their samples, and the features (N, F) of these."""
     features = {
         key: item.features for key, item in ratings.items.items() if len(item.features) == len(ratings.features)

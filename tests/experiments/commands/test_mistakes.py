@@ -69,10 +69,7 @@ MISTAKES = {
     "curate empty --rater 'a\tb'": "rater must be a name",
     "curate empty --question ' '": "question must not be empty",
     "curate empty --rater ada": "two different samples are needed to compare",
-    "curate gone.jsonl": r"gone\.jsonl: no such file",
-    "curate notes.txt gone.jsonl": "saved choices .* are read without other files",
     "curate empty --out page.txt": r"page\.txt: the page's name must end in \.html",
-    "curate gone.jsonl --out ratings.txt": r"the summary of choices is written as \.json or \.csv",
 }
 """Command lines in the folder below, and what the sentence about each says."""
 
