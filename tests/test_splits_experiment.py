@@ -55,9 +55,12 @@ def test_the_exact_test_counts_signs(tools: Any) -> None:
 
 
 def test_the_pages_are_those_of_the_kept_splits(tools: Any) -> None:
-    for path, fill in ((tools.FORCE_PAGE, tools.fill_force_page), (tools.PLACE_PAGE, tools.fill_place_page)):
+    for path in (tools.FORCE_PAGE, tools.PLACE_PAGE):
         page = path.read_text(encoding="utf-8")
-        assert fill(page) == page, "python docs/tools/splits_page.py"
+        assert tools.fill_splits(page) == page, "python docs/tools/splits_page.py"
+        on_site = tools.fill_splits(page, is_site=True)
+        assert tools.fill_splits(on_site) == page, "the site has the same page with its long table"
+        assert on_site.count("\n| ") > page.count("\n| ") + 5
 
 
 def test_more_recall_decides_where_physics_goes(tools: Any) -> None:

@@ -26,6 +26,8 @@ from claims import CLAIMS, claims_table
 from keeping import SUMMARIES, join_runs
 from page_tables import TABLES, page_table
 from shares import shares_table
+from splits_page import fill_splits
+from tables import ON_SITE
 from values import arms_of
 
 from selfcorrect.experiments.studies.arms import ArmSettings
@@ -43,7 +45,6 @@ MARKED = re.compile(
 )
 SITE_ONLY = ("shares", "table", "claims", "answer")
 """Long tables, which only the site shows; the repository has their values as data."""
-ON_SITE = "*On the site, which has all values as `results.csv`; the summaries of the runs lie beside this page.*"
 
 
 def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = False) -> str:
@@ -70,7 +71,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
             lines = makers[kind](summaries)
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
-    return MARKED.sub(make_table, page)
+    filled = MARKED.sub(make_table, page)
+    return fill_splits(filled, is_site=True) if is_site else filled
 
 
 COLLAPSE = {

@@ -28,7 +28,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from report import make_report
-from results import ON_SITE, fill_page, read_all
+from results import fill_page, read_all
 from tables import make_table
 from toys import command_of
 from values import all_arms, all_runs, as_csv
@@ -82,7 +82,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in what only the site has: long tables, all outcomes of a toy loop, and its own pages behind links."""
-    if page.file.src_uri.startswith("results/") and ON_SITE in markdown:
+    if page.file.src_uri.startswith("results/"):
         markdown = fill_page(markdown, kept_summaries(), is_site=True)
     markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)

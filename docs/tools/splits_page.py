@@ -200,15 +200,15 @@ def list_force_differences(result: Result) -> dict[str, float]:
     return differences
 
 
-def fill_force_page(page: str) -> str:
-    """Return the page with verdict and tables of the forces."""
+def list_force_parts() -> dict[str, str]:
+    """Return verdict and tables of the forces by their marks."""
     results = read_results(FORCES)
     differences = [list_force_differences(result) for result in results]
     rows = []
     for words in differences[0]:
         values = np.array([split[words] for split in differences])
         rows.append([words, interval_cell(values), f"{int((values < 0).sum())} of {len(values)}"])
-    parts = {
+    return {
         "verdict": state_force_verdict(results),
         "splits": splits_table(
             results,
@@ -218,7 +218,6 @@ def fill_force_page(page: str) -> str:
         ),
         "exploratory": make_table(["exploratory", "mean difference, 95 % interval", "splits below 0"], rows),
     }
-    return fill_marked(page, "splits", parts)
 
 
 # --- where should physics go? ----------------------------------------------------------------------------------------
@@ -279,11 +278,11 @@ def exploratory_table(results: Sequence[Result]) -> str:
     return make_table(["exploratory", "splits", *columns], rows)
 
 
-def fill_place_page(page: str) -> str:
-    """Return the page with verdict and tables of the places."""
+def list_place_parts() -> dict[str, str]:
+    """Return verdict and tables of the places by their marks."""
     results = read_results(PLACES)
     arms = (BASELINE, PHYSICS, PREFERENCE)
-    parts = {
+    return {
         "verdict": state_place_verdict(results),
         "splits": splits_table(
             results,
@@ -294,13 +293,27 @@ def fill_place_page(page: str) -> str:
         "arms": arms_table(results),
         "exploratory": exploratory_table(results),
     }
-    return fill_marked(page, "place-splits", parts)
+
+
+ON_SITE = "*On the site; the results of every split lie beside this page.*"
+"""Text in place of the table of exploratory differences."""
+KINDS = {"splits": list_force_parts, "place-splits": list_place_parts}
+"""Kind of mark → function that makes its parts."""
+
+
+def fill_splits(page: str, *, is_site: bool = False) -> str:
+    """Return a page with the verdicts and tables of splits that it marks; exploratory differences are on the site."""
+    for kind, list_parts in KINDS.items():
+        if f"<!-- {kind}: " in page:
+            parts = list_parts()
+            page = fill_marked(page, kind, parts if is_site else {**parts, "exploratory": ON_SITE})
+    return page
 
 
 def main() -> None:
     """Fill both pages."""
-    for path, fill in ((FORCE_PAGE, fill_force_page), (PLACE_PAGE, fill_place_page)):
-        path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in (FORCE_PAGE, PLACE_PAGE):
+        path.write_text(fill_splits(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+ON_SITE = "*On the site, which has all values as `results.csv`; the summaries of the runs lie beside this page.*"
+"""Text in place of a long table, which only the site shows; the repository has its values as data."""
+
 
 def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Lines of a table; `None` and false become empty cells, true a tick."""
