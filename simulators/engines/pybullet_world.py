@@ -6,7 +6,6 @@ import importlib
 import os
 import sys
 import tempfile
-import weakref
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,8 @@ def _import_silently(name: str) -> Any:
         os.close(terminal)
 
 
-pybullet = _import_silently("pybullet")
+_clients = _import_silently("pybullet_utils.bullet_client")
+pybullet = _clients.pybullet
 """The engine. On import it prints a line about its build to standard error, which is discarded."""
 
 PerJoint = Sequence[Numbers]
@@ -126,15 +126,14 @@ class Simulation:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self.client = pybullet.connect(pybullet.DIRECT)
-        self.close = weakref.finalize(self, pybullet.disconnect, self.client)
-        """Free the simulation; this also happens when it is garbage-collected."""
+        self.bullet = _clients.BulletClient(pybullet.DIRECT)
+        """PyBullet's functions for this simulation, which is freed when it is garbage-collected."""
         self._body: Humanoid | None = None
         self._colliders = SupportColliders({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
         """Load the body, unless it is already loaded without supports."""
-        pybullet.setPhysicsEngineParameter(fixedTimeStep=step_s, physicsClientId=self.client)
+        self.bullet.setPhysicsEngineParameter(fixedTimeStep=step_s)
         if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
             self._body = body
@@ -148,32 +147,30 @@ class Simulation:
 
     def _make_slab(self, slab: Slab) -> int:
         """Make a slab far below the floor."""
-        client = {"physicsClientId": self.client}
-        shape = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=slab.half_m, **client)
-        box = pybullet.createMultiBody(0, shape, basePosition=NOWHERE_M, **client)
-        pybullet.changeDynamics(box, -1, lateralFriction=1.0, **client)
-        pybullet.setCollisionFilterGroupMask(box, -1, 0, 0, **client)
+        shape = self.bullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=slab.half_m)
+        box = self.bullet.createMultiBody(0, shape, basePosition=NOWHERE_M)
+        self.bullet.changeDynamics(box, -1, lateralFriction=1.0)
+        self.bullet.setCollisionFilterGroupMask(box, -1, 0, 0)
         for link in slab.links:
-            pybullet.setCollisionFilterPair(box, self.body_id, -1, link - 1, 1, **client)
+            self.bullet.setCollisionFilterPair(box, self.body_id, -1, link - 1, 1)
         return box
 
     def show(self, supports: Collection[int]) -> None:
         """Move slabs to their places or away, and let hands grip their holds or release them."""
         places_m = self._colliders.slab_places_m(supports, self._height_m)
         for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
-            pybullet.resetBasePositionAndOrientation(box, place_m, slab.orientation, physicsClientId=self.client)
+            self.bullet.resetBasePositionAndOrientation(box, place_m, slab.orientation)
         for index, grip in self._grips.items():
             if index in supports:
-                grip.pull(self.body_id, self.client)
+                grip.pull(self.body_id, self.bullet)
             else:
-                grip.release(self.client)
+                grip.release(self.bullet)
 
     def _load(self, body: Humanoid, step_s: float) -> None:
-        client = {"physicsClientId": self.client}
         settings = self._settings
-        pybullet.resetSimulation(**client)
-        pybullet.setGravity(*to_simulator(np.array(body.gravity_m_s2)), **client)
-        pybullet.setPhysicsEngineParameter(
+        self.bullet.resetSimulation()
+        self.bullet.setGravity(*to_simulator(np.array(body.gravity_m_s2)))
+        self.bullet.setPhysicsEngineParameter(
             fixedTimeStep=step_s,
             numSolverIterations=settings.bullet.solver_iterations,
             numSubSteps=0,
@@ -181,19 +178,23 @@ class Simulation:
             contactERP=settings.bullet.contact_erp,
             deterministicOverlappingPairs=1,
             enableFileCaching=0,  # names of bodies' files recur
-            **client,
         )
-        plane = pybullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1], **client)
-        floor = pybullet.createMultiBody(0, plane, **client)
-        pybullet.changeDynamics(floor, -1, lateralFriction=1.0, **client)
-        self.body_id = _load_urdf(write_urdf(body, settings.sole_lowering_m), self.client)
+        plane = self.bullet.createCollisionShape(pybullet.GEOM_PLANE, planeNormal=[0, 0, 1])
+        floor = self.bullet.createMultiBody(0, plane)
+        self.bullet.changeDynamics(floor, -1, lateralFriction=1.0)
+        self.body_id = _load_urdf(write_urdf(body, settings.sole_lowering_m), self.bullet)
         self._joints = list(range(len(body) - 1))
         for link in range(-1, len(self._joints)):
-            pybullet.changeDynamics(
-                self.body_id, link, linearDamping=0, angularDamping=0, jointDamping=0, maxJointVelocity=1000, **client
+            self.bullet.changeDynamics(
+                self.body_id,
+                link,
+                linearDamping=0,
+                angularDamping=0,
+                jointDamping=0,
+                maxJointVelocity=1000,
             )
             # PyBullet ignores friction in the same call as damping.
-            pybullet.changeDynamics(self.body_id, link, lateralFriction=settings.friction, restitution=0, **client)
+            self.bullet.changeDynamics(self.body_id, link, lateralFriction=settings.friction, restitution=0)
         self._zeros = [[0.0, 0.0, 0.0] for _ in self._joints]
         self._ones = [1.0 for _ in self._joints]
         self._strengths = [[limit] * 3 for limit in body.torque_limit_nm[1:].tolist()]
@@ -202,7 +203,7 @@ class Simulation:
     def _free_joints(self) -> None:
         """Switch off the motors that PyBullet puts into every joint."""
         for joint in self._joints:
-            pybullet.setJointMotorControlMultiDof(
+            self.bullet.setJointMotorControlMultiDof(
                 self.body_id,
                 joint,
                 pybullet.POSITION_CONTROL,
@@ -211,7 +212,6 @@ class Simulation:
                 positionGain=0,
                 velocityGain=0,
                 force=[0, 0, 0],
-                physicsClientId=self.client,
             )
 
     def reset(
@@ -230,10 +230,9 @@ class Simulation:
             orientation: Quaternion xyzw of the root.
             rotations: Quaternions xyzw of the joints.
         """
-        client = {"physicsClientId": self.client}
-        pybullet.resetBasePositionAndOrientation(self.body_id, position_m, orientation, **client)
-        pybullet.resetBaseVelocity(self.body_id, velocity_m_s, angular_rad_s, **client)
-        pybullet.resetJointStatesMultiDof(self.body_id, self._joints, rotations, velocities_rad_s, **client)
+        self.bullet.resetBasePositionAndOrientation(self.body_id, position_m, orientation)
+        self.bullet.resetBaseVelocity(self.body_id, velocity_m_s, angular_rad_s)
+        self.bullet.resetJointStatesMultiDof(self.body_id, self._joints, rotations, velocities_rad_s)
 
     def step(
         self, targets: PerJoint, torques_nm: PerJoint, centre_m: Numbers, force_n: Numbers, torque_nm: Numbers
@@ -244,10 +243,9 @@ class Simulation:
             targets: Quaternions xyzw of the joints.
             centre_m: Centre of mass of the root, at which the force acts.
         """
-        client = self.client
         body = self.body_id
         joints = self._joints
-        pybullet.setJointMotorControlMultiDofArray(
+        self.bullet.setJointMotorControlMultiDofArray(
             body,
             joints,
             pybullet.POSITION_CONTROL,
@@ -256,41 +254,38 @@ class Simulation:
             positionGains=self._ones,
             velocityGains=self._ones,
             forces=self._strengths,
-            physicsClientId=client,
         )
-        pybullet.setJointMotorControlMultiDofArray(
-            body, joints, pybullet.TORQUE_CONTROL, forces=torques_nm, physicsClientId=client
-        )
-        pybullet.applyExternalForce(body, -1, force_n, centre_m, pybullet.WORLD_FRAME, physicsClientId=client)
-        pybullet.applyExternalTorque(body, -1, torque_nm, pybullet.WORLD_FRAME, physicsClientId=client)
-        pybullet.stepSimulation(physicsClientId=client)
+        self.bullet.setJointMotorControlMultiDofArray(body, joints, pybullet.TORQUE_CONTROL, forces=torques_nm)
+        self.bullet.applyExternalForce(body, -1, force_n, centre_m, pybullet.WORLD_FRAME)
+        self.bullet.applyExternalTorque(body, -1, torque_nm, pybullet.WORLD_FRAME)
+        self.bullet.stepSimulation()
 
     def root(self) -> list[float]:
         """Return position, orientation, velocity and angular velocity of the root."""
-        position_m, orientation = pybullet.getBasePositionAndOrientation(self.body_id, physicsClientId=self.client)
-        velocity_m_s, angular_rad_s = pybullet.getBaseVelocity(self.body_id, physicsClientId=self.client)
+        position_m, orientation = self.bullet.getBasePositionAndOrientation(self.body_id)
+        velocity_m_s, angular_rad_s = self.bullet.getBaseVelocity(self.body_id)
         return [*position_m, *orientation, *velocity_m_s, *angular_rad_s]
 
     def rotations(self) -> list[Numbers]:
         """Return the rotations of all joints."""
-        states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
+        states = self.bullet.getJointStatesMultiDof(self.body_id, self._joints)
         return [state[0] for state in states]
 
     def velocities_rad_s(self) -> list[Numbers]:
         """Return the angular velocities of all joints."""
-        states = pybullet.getJointStatesMultiDof(self.body_id, self._joints, physicsClientId=self.client)
+        states = self.bullet.getJointStatesMultiDof(self.body_id, self._joints)
         return [state[1] for state in states]
 
     def positions_m(self, links: Sequence[int]) -> list[Numbers]:
         """Return the positions of the joints of some links."""
         joints = [link - 1 for link in links]
-        states = pybullet.getLinkStates(self.body_id, joints, computeForwardKinematics=1, physicsClientId=self.client)
+        states = self.bullet.getLinkStates(self.body_id, joints, computeForwardKinematics=1)
         return [state[4] for state in states]
 
     def loads_n(self) -> list[float]:
         """Return the vertical forces of the surroundings on each link."""
         loads_n = [0.0] * (len(self._joints) + 1)
-        for contact in pybullet.getContactPoints(self.body_id, physicsClientId=self.client):
+        for contact in self.bullet.getContactPoints(self.body_id):
             link = contact[3]
             normal = contact[7]
             force_n = contact[9]
@@ -308,20 +303,18 @@ class _Grip:
         self._hand_m = hold.place_m
         self._constraint: int | None = None
 
-    def pull(self, body: int, client: int) -> None:
+    def pull(self, body: int, bullet: Any) -> None:
         """Grip, or continue to pull."""
         if self._constraint is None:
-            self._constraint, self._hand_m = self._make_constraint(body, client)
+            self._constraint, self._hand_m = self._make_constraint(body, bullet)
         self._hand_m = self._hold.next_hand_position_m(self._hand_m)
-        pybullet.changeConstraint(
-            self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N, physicsClientId=client
-        )
+        bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N)
 
-    def _make_constraint(self, body: int, client: int) -> tuple[int, np.ndarray]:
+    def _make_constraint(self, body: int, bullet: Any) -> tuple[int, np.ndarray]:
         """Make a constraint that keeps the hand at its place, and return it with that place."""
-        state = pybullet.getLinkState(body, self._joint, computeForwardKinematics=1, physicsClientId=client)
-        hand_m, _ = pybullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
-        constraint = pybullet.createConstraint(
+        state = bullet.getLinkState(body, self._joint, computeForwardKinematics=1)
+        hand_m, _ = bullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
+        constraint = bullet.createConstraint(
             body,
             self._joint,
             -1,
@@ -330,33 +323,32 @@ class _Grip:
             jointAxis=[0, 0, 0],
             parentFramePosition=self._from_centre_m,
             childFramePosition=hand_m,
-            physicsClientId=client,
         )
         return constraint, np.array(hand_m)
 
-    def release(self, client: int) -> None:
+    def release(self, bullet: Any) -> None:
         """Release the hold if it is gripped."""
         if self._constraint is not None:
-            pybullet.removeConstraint(self._constraint, physicsClientId=client)
+            bullet.removeConstraint(self._constraint)
             self._constraint = None
 
 
-def _load_urdf(text: str, client: int) -> int:
+def _load_urdf(text: str, bullet: Any) -> int:
     """Load a body from a file, which PyBullet needs; the file is in memory if the system can, so that none is left."""
     if not hasattr(os, "memfd_create"):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "body.urdf"
             path.write_text(text, encoding="utf-8")  # closed, as no other program opens an open file on Windows
-            return _load_body(str(path), client)
+            return _load_body(str(path), bullet)
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        return _load_body(f"/proc/self/fd/{file.fileno()}", client)
+        return _load_body(f"/proc/self/fd/{file.fileno()}", bullet)
 
 
-def _load_body(path: str, client: int) -> int:
+def _load_body(path: str, bullet: Any) -> int:
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
-    return pybullet.loadURDF(path, flags=flags, physicsClientId=client)
+    return bullet.loadURDF(path, flags=flags)
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:

@@ -36,7 +36,7 @@ def place(world: PyBulletWorld, body: Humanoid, height_m: float, velocity_m_s=ST
 
 def ids(world: PyBulletWorld) -> tuple[int, int]:
     """PyBullet's numbers of the only body and of its simulation."""
-    return world.simulations[0].body_id, world.simulations[0].client
+    return world.simulations[0].body_id, world.simulations[0].bullet._client
 
 
 def sole_height_m(body: Humanoid) -> float:
