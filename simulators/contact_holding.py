@@ -229,10 +229,8 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
     positions_m = positions_m[frames]
     orientations = orientations[frames]
     ankles_m = positions_m[:, legs.ankles] + displacements_m[frames]
-    unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(frames), 2, 4))
-    stays_m = np.zeros((len(frames), 3))
     rotations = motion.rotations.copy()
-    rotations[frames] = solve_leg_ik(motion.skeleton, positions_m, orientations, stays_m, ankles_m, unturned, legs)
+    rotations[frames] = solve_leg_ik(motion.skeleton, positions_m, orientations, None, ankles_m, limbs=legs)
     return replace(motion, rotations=rotations)
 
 

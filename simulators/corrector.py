@@ -44,10 +44,6 @@ class KinematicCorrector:
         """Correct motions on any skeletons; see `PhysicsCorrector`."""
         return correct_through_views(motions, self.pipeline, self.workers)
 
-    def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        """Correct batches of motions of one length, as they are; see `PhysicsCorrector.correct_batches`."""
-        return correct_batches(self.pipeline, batches)
-
     @property
     def pipeline(self) -> Pipeline:
         """The stages that a batch passes."""
@@ -91,15 +87,6 @@ class PhysicsCorrector:
         """
         return correct_through_views(motions, self.pipeline, self.workers)
 
-    def correct_batches(self, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-        """Correct batches of motions of one length, all simulated together, as a model's samples need it.
-
-        Soles are those of the skeleton; takes, loops and T-poses are not looked for. Skeletons may differ in lengths
-        and names, not in tree and parts; frame rates are one.
-        """
-        corrections = correct_batches(self.pipeline, batches)
-        return [[place_on_slope(self.scene, correction) for correction in batch] for batch in corrections]
-
     @property
     def pipeline(self) -> Pipeline:
         """The stages that a batch passes, with the floor of the scene at y = 0."""
@@ -118,9 +105,11 @@ def correct_samples(
 ) -> Iterator[list[CorrectedMotion]]:
     """Correct a model's samples, a batch of motions of one length, as they are; yields those simulated together.
 
-    Samples that are not finite are rejected.
+    Soles are those of the skeleton; takes, loops and T-poses are not looked for. Samples that are not finite are
+    rejected.
     """
-    bodies_together = corrector.pipeline.bodies_together
+    pipeline = corrector.pipeline
+    bodies_together = pipeline.bodies_together
     for start in range(0, len(motions), bodies_together):
         together = range(start, min(start + bodies_together, len(motions)))
         flaws = {index: flaw for index in together if (flaw := find_input_failure(motions[index]))}
@@ -128,13 +117,13 @@ def correct_samples(
         batches = []
         for first in range(0, len(sound), BATCH_SIZE):
             batches.append(select_motions(motions, sound[first : first + BATCH_SIZE]))
-        sound_corrections = chain(*corrector.correct_batches(batches))
+        sound_corrections = chain(*correct_batches(pipeline, batches))
         corrections = []
         for index in together:
             if index in flaws:
                 corrections.append(CorrectedMotion(motions[index], flaws[index]))
             else:
-                corrections.append(next(sound_corrections))
+                corrections.append(place_on_slope(pipeline.scene, next(sound_corrections)))
         yield corrections
 
 

@@ -140,8 +140,7 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    levelled = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
-    missing_force = compute_contact_residual(levelled, CleanupSettings()).force_bodyweights[0]
+    missing_force = compute_contact_residual(_see_on_level_feet(motion), CleanupSettings()).force_bodyweights[0]
     measured = {"X1": missing_force[:, 1], "X2": smooth_residual(missing_force, motion.fps)}
     findings = []
     for rule in rules:
@@ -168,8 +167,7 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    levelled = MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
-    cleaned = clean_motions(levelled, CleanupSettings())
+    cleaned = clean_motions(_see_on_level_feet(motion), CleanupSettings())
     floor = cleaned.floor
     supports = cleaned.supports[0]
     belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None
@@ -178,6 +176,10 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     raised_m = float(np.median((cleaned.before_planting.root_m - cleaned.original.root_m)[0, :, 1]))
     moved = tuple(support.shift((0.0, -raised_m, 0.0)) for support in supports)
     return Surroundings(moved, -raised_m, belt_m)
+
+
+def _see_on_level_feet(motion: Motion) -> MotionBatch:
+    return MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
 
 
 def smooth_residual(missing: np.ndarray, fps: float) -> np.ndarray:

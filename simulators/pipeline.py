@@ -198,22 +198,18 @@ class Simulator:
         return body
 
 
-class _ThreadState(threading.local):
-    """The latest simulator of each thread, because a world and its bodies have a state."""
-
-    simulator: tuple[TrackerSettings, Scene, Simulator] | None = None
-
-
-_THREAD_STATE = _ThreadState()
+_THREAD = threading.local()
+"""The latest simulator of each thread, with its settings and scene, because a world and its bodies have a state."""
 
 
 def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
     """Return the simulator of this thread."""
-    if _THREAD_STATE.simulator is None or _THREAD_STATE.simulator[:2] != (settings, scene):
-        _THREAD_STATE.simulator = (settings, scene, Simulator(settings, scene))
-    return _THREAD_STATE.simulator[2]
+    if getattr(_THREAD, "made_for", None) != (settings, scene):
+        _THREAD.made_for = (settings, scene)
+        _THREAD.simulator = Simulator(settings, scene)
+    return _THREAD.simulator
 
 
 def release_simulator() -> None:
     """Release the simulator of this thread, which takes hundreds of MB with some engines."""
-    _THREAD_STATE.simulator = None
+    vars(_THREAD).clear()

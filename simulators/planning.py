@@ -22,7 +22,12 @@ from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
-from .body.curves import second_difference_bands, smooth_gaussian, smoothstep
+from .body.curves import (
+    apply_transposed_second_difference,
+    second_difference_bands,
+    smooth_gaussian,
+    smoothstep,
+)
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
 from .body.soles import frame_speeds, horizontal_speeds, speed_factors
@@ -133,8 +138,7 @@ class Planner:
         """Move the root by (N, T, 3) and keep the feet where they are; the links' world poses are given."""
         legs = Legs.from_skeleton(self.body.tree)
         ankles_m = positions_m[:, :, legs.ankles]
-        upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
-        rotations = solve_leg_ik(self.body.tree, positions_m, orientations, shift_m, ankles_m, upright)
+        rotations = solve_leg_ik(self.body.tree, positions_m, orientations, shift_m, ankles_m)
         return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
     def _turn_root(self, motions: MotionBatch, plan: ContactPlan) -> MotionBatch:
@@ -148,9 +152,7 @@ class Planner:
         turned_m = centre_m + rotate(turns, positions_m - centre_m)
         ankles_m = positions_m[:, :, Legs.from_skeleton(self.body.tree).ankles]
         back = np.broadcast_to(invert(turns), (*ankles_m.shape[:-1], 4))
-        rotations = solve_leg_ik(
-            self.body.tree, turned_m, compose(turns, orientations), np.zeros_like(motions.root_m), ankles_m, back
-        )
+        rotations = solve_leg_ik(self.body.tree, turned_m, compose(turns, orientations), None, ankles_m, back)
         return replace(motions, root_m=turned_m[:, :, 0], rotations=rotations)
 
     def place_feet(self, motions: MotionBatch) -> MotionBatch:
@@ -180,10 +182,7 @@ class Planner:
         turns = quaternions(turns_rad)
         targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
         targets_m[..., [0, 2]] += hold_corners(points_m, load, fps, placement)
-        no_shift_m = np.zeros_like(motions.root_m)
-        rotations = solve_leg_ik(
-            body.tree, plan.needs.positions_m, plan.needs.orientations, no_shift_m, targets_m, turns
-        )
+        rotations = solve_leg_ik(body.tree, plan.needs.positions_m, plan.needs.orientations, None, targets_m, turns)
         return replace(motions, rotations=rotations)
 
 
@@ -239,12 +238,9 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
     wanted_rad_s2 = -np.linalg.solve(inertia_kgm2, moment_nm[..., None])[..., 0]
     wanted = np.moveaxis(wanted_rad_s2, 1, 0)
     frames = len(wanted)
-    bands = fps**4 * second_difference_bands(frames)
+    bands = fps**4 * second_difference_bands(np.ones(frames - 2))
     bands[2] += settings.turn_rad_s**4
-    right_side = np.zeros_like(wanted)
-    right_side[:-2] += fps**2 * wanted[1:-1]
-    right_side[1:-1] -= 2 * fps**2 * wanted[1:-1]
-    right_side[2:] += fps**2 * wanted[1:-1]
+    right_side = apply_transposed_second_difference(fps**2 * wanted[1:-1])
     turns_rad = solve_banded(bands, right_side.reshape(frames, -1)).reshape(wanted.shape)
     turns_rad = np.moveaxis(turns_rad, 0, 1)
     largest_rad = np.linalg.norm(turns_rad, axis=-1).max(1)
@@ -273,7 +269,7 @@ def solve_centre_shift(
     moment = rest[:, 3:]
     weight = settings.moment_weight
     bands = np.zeros((7, 3 * count))
-    bands[[0, 3, 6]] = pull**2 * np.repeat(second_difference_bands(count), 3, axis=1)
+    bands[[0, 3, 6]] = pull**2 * np.repeat(second_difference_bands(np.ones(count - 2)), 3, axis=1)
     squared_n2 = contact_n**2
     perpendicular = np.sum(squared_n2, axis=1, keepdims=True) - squared_n2
     bands[6] += settings.shift_weight + weight * perpendicular.ravel()

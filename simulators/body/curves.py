@@ -25,21 +25,34 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
     if len(values) < 4:
         return values
     weights = np.ones(len(values)) if weights is None else weights
-    bands = smoothness * second_difference_bands(len(values))
+    bands = smoothness * second_difference_bands(np.ones(len(values) - 2))
     bands[2] += weights
     return solve_banded(bands, weights[:, None] * values)
 
 
-def second_difference_bands(count: int) -> np.ndarray:
-    """Return upper bands (3, count) of D′D, in the form of `solveh_banded`, for second differences D of ≥ 4 values."""
-    bands = np.zeros((3, count))
-    bands[0, 2:] = 1.0
-    bands[1, 1:] = -4.0
-    bands[1, [1, -1]] = -2.0
-    bands[2] = 6.0
-    bands[2, [1, -2]] = 5.0
-    bands[2, [0, -1]] = 1.0
+def second_difference_bands(weights: np.ndarray) -> np.ndarray:
+    """Return upper bands (3, T, ...) of D′WD, in the form of `solveh_banded`, for second differences D of ≥ 4 values.
+
+    Args:
+        weights: (T − 2, ...) weights W of the differences.
+    """
+    bands = np.zeros((3, len(weights) + 2, *weights.shape[1:]))
+    bands[0, 2:] = weights
+    bands[1, 1:-1] -= 2 * weights
+    bands[1, 2:] -= 2 * weights
+    bands[2, :-2] += weights
+    bands[2, 1:-1] += 4 * weights
+    bands[2, 2:] += weights
     return bands
+
+
+def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
+    """Return D′ times values (T − 2, ...), for second differences D: (T, ...)."""
+    result = np.zeros((len(values) + 2, *values.shape[1:]))
+    result[:-2] += values
+    result[1:-1] -= 2 * values
+    result[2:] += values
+    return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,8 +102,8 @@ class Legs:
 
 
 def _find_both_sides(skeleton: Skeleton, part: str) -> np.ndarray:
-    joints = [skeleton.joint(f"{side}_{part}") for side in ("left", "right")]
-    if None in joints:
+    joints = skeleton.pair(part)
+    if joints is None:
         raise InputError(f"legs need the parts left_{part} and right_{part}, the skeleton has {skeleton.parts}")
     return np.array(joints)
 
@@ -112,9 +112,9 @@ def solve_leg_ik(
     skeleton: Skeleton,
     positions_m: np.ndarray,
     orientations: np.ndarray,
-    root_shift_m: np.ndarray,
+    root_shift_m: np.ndarray | None,
     ankles_m: np.ndarray,
-    foot_turns: np.ndarray,
+    foot_turns: np.ndarray | None = None,
     limbs: Legs | None = None,
 ) -> np.ndarray:
     """Return local rotations that put the ankles at their targets, as far as the legs reach; knees keep their plane.
@@ -122,9 +122,9 @@ def solve_leg_ik(
     Args:
         positions_m: (..., J, 3) joints of the posed skeleton, world.
         orientations: (..., J, 4) of the joints, world.
-        root_shift_m: (..., 3) shift of root and hips since that pose.
+        root_shift_m: (..., 3) shift of root and hips since that pose; None if they stay.
         ankles_m: (..., 2, 3) targets; further axes in front give several answers to one pose.
-        foot_turns: (..., 2, 4) turns of the feet, world.
+        foot_turns: (..., 2, 4) turns of the feet, world; None if they keep their orientation.
         limbs: Limbs other than the legs.
 
     Returns:
@@ -135,7 +135,7 @@ def solve_leg_ik(
     knees_m = positions_m[..., legs.knees, :]
     old_ankles_m = positions_m[..., legs.ankles, :]
     thighs_m = knees_m - hips_m
-    moved_hips_m = hips_m + root_shift_m[..., None, :]
+    moved_hips_m = hips_m if root_shift_m is None else hips_m + root_shift_m[..., None, :]
     pelvis = orientations[..., np.array(skeleton.parents)[legs.hips], :]
     forward = legs.bends * knee_forward(pelvis, thighs_m)
     legs_m = old_ankles_m - hips_m
@@ -143,8 +143,28 @@ def solve_leg_ik(
     thigh_turns = shortest_turn(thighs_m, new_knees_m - moved_hips_m)
     shank_turns = shortest_turn(old_ankles_m - knees_m, new_ankles_m - new_knees_m)
     shape = np.broadcast_shapes(ankles_m.shape[:-2], orientations.shape[:-2])
-    world = np.broadcast_to(orientations, (*shape, *orientations.shape[-2:])).copy()
-    segments = ((thigh_turns, legs.with_thigh), (shank_turns, legs.with_shank), (foot_turns, legs.with_foot))
+    world = np.broadcast_to(orientations, (*shape, *orientations.shape[-2:]))
+    return turn_segments(skeleton, world, legs, thigh_turns, shank_turns, foot_turns)
+
+
+def turn_segments(
+    skeleton: Skeleton,
+    orientations: np.ndarray,
+    legs: Legs,
+    thigh_turns: np.ndarray,
+    shank_turns: np.ndarray,
+    foot_turns: np.ndarray | None,
+) -> np.ndarray:
+    """Return local rotations (..., J, 4) of a posed skeleton whose thighs, shanks and feet are turned in the world.
+
+    Args:
+        orientations: (..., J, 4) of the joints, world.
+        thigh_turns: (..., 2, 4), as those of shanks and feet.
+    """
+    world = orientations.copy()
+    segments = [(thigh_turns, legs.with_thigh), (shank_turns, legs.with_shank)]
+    if foot_turns is not None:
+        segments.append((foot_turns, legs.with_foot))
     for side in range(len(legs.hips)):
         for turns, masks in segments:
             moving = masks[side]
@@ -175,14 +195,10 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
         smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
         shift_m = smooth_m + _shifts_towards(limbs, positions_m + smooth_m[:, None], places_m)
         ankles_m = positions_m[:, Legs.from_skeleton(motion.skeleton).ankles]
-        unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
-        rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, shift_m, ankles_m, unturned)
+        rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, shift_m, ankles_m)
         motion = replace(motion, root_m=motion.root_m + shift_m, rotations=rotations)
-    unturned = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 1, 4))
-    no_shift_m = np.zeros((len(motion), 3))
     for index, limb in enumerate(limbs):
-        poses = world_poses(motion)
-        rotations = solve_leg_ik(motion.skeleton, *poses, no_shift_m, places_m[:, [index]], unturned, limb)
+        rotations = solve_leg_ik(motion.skeleton, *world_poses(motion), None, places_m[:, [index]], limbs=limb)
         motion = replace(motion, rotations=rotations)
     return motion, norms(shift_m)
 

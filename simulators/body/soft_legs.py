@@ -13,15 +13,21 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, local_rotations, pose_joints
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, norms, split_components
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .curves import blur, smooth_gaussian, thirds_to_frames
-from .leg_ik import Legs, knee_forward, shortest_turn
+from .curves import (
+    apply_transposed_second_difference,
+    blur,
+    second_difference_bands,
+    smooth_gaussian,
+    thirds_to_frames,
+)
+from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
 
 
 @dataclass(frozen=True)
@@ -134,13 +140,8 @@ def solve_soft_legs(
     flexing = _rotations_about(axes, bends_rad)
     upwards_m = rises_m[..., None, None] * (0.0, 1.0, 0.0)
     swings = shortest_turn(thighs_m + rotate(flexing, shanks_m), targets_m - upwards_m)
-    world = orientations.copy()
-    segments = ((swings, legs.with_thigh), (compose(swings, flexing), legs.with_shank), (foot_turns, legs.with_foot))
-    for side in (0, 1):
-        for turns, masks in segments:
-            moving = masks[side]
-            world[..., moving, :] = compose(turns[..., [side], :], world[..., moving, :])
-    return rises_m, local_rotations(skeleton, world)
+    shank_turns = compose(swings, flexing)
+    return rises_m, turn_segments(skeleton, orientations, legs, swings, shank_turns, foot_turns)
 
 
 def move_ankles_to(
@@ -418,8 +419,8 @@ def _gauss_newton_step(
     smooth[:, :2] = settings.lever_m**2 * (settings.knee_s * fps) ** 4 * smoothness
     values = np.concatenate([pose.bends_rad, pose.rises_m[:, None]], axis=1)
     bands = np.zeros((7, frames, 3))
-    bands[[0, 3, 6]] = _second_difference_bands(smooth)
-    right_side = -_apply_second_differences(values, smooth)
+    bands[[0, 3, 6]] = second_difference_bands(smooth)
+    right_side = -apply_transposed_second_difference(smooth * np.diff(values, 2, axis=0))
     if braking.any():
         speed_weights = settings.lever_m**2 * (settings.knee_s * fps) ** 2 * braking
         bands[6, 1:, :2] += speed_weights
@@ -442,25 +443,3 @@ def _gauss_newton_step(
 def _add_sides(values: np.ndarray) -> np.ndarray:
     """Return sums (T,) of values (T, 2) of both legs."""
     return values[:, 0] + values[:, 1]
-
-
-def _second_difference_bands(weights: np.ndarray) -> np.ndarray:
-    """Return upper bands (3, T, K) of D′WD for second differences D and weights W, (T − 2, K)."""
-    bands = np.zeros((3, len(weights) + 2, weights.shape[1]))
-    bands[0, 2:] = weights
-    bands[1, 1:-1] -= 2 * weights
-    bands[1, 2:] -= 2 * weights
-    bands[2, :-2] += weights
-    bands[2, 1:-1] += 4 * weights
-    bands[2, 2:] += weights
-    return bands
-
-
-def _apply_second_differences(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return D′WD of values (T, K) for second differences D and weights W, (T − 2, K)."""
-    second = weights * np.diff(values, 2, axis=0)
-    result = np.zeros_like(values)
-    result[:-2] += second
-    result[1:-1] -= 2 * second
-    result[2:] += second
-    return result

@@ -403,7 +403,7 @@ def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float
     onset = ONSET_S * fps
     return_frames = RETURN_S * fps
     step_weights = np.minimum(firmness[1:], firmness[:-1])
-    bands = onset**2 * second_difference_bands(len(firmness))
+    bands = onset**2 * second_difference_bands(np.ones(len(firmness) - 2))
     bands[2] += np.maximum(1 - firmness, _LEAST_RETURN) * (onset / return_frames**2) ** 2
     bands[2, 1:] += step_weights
     bands[2, :-1] += step_weights
@@ -445,7 +445,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
     lifts_m_s = np.gradient(smooth_heights_m) * fps
     weights = np.maximum(firmness / (1 + (lifts_m_s / limits.LIFTING_M_S) ** 2), _LEAST_WEIGHT)
     weights += _airborne_share(stands, fps) * (TENSION_S / RETURN_S) ** 2
-    bands = (HEIGHT_S * fps) ** 4 * second_difference_bands(len(heights_m))
+    bands = (HEIGHT_S * fps) ** 4 * second_difference_bands(np.ones(len(heights_m) - 2))
     tension = (TENSION_S * fps) ** 2
     bands[2, 1:] += tension
     bands[2, :-1] += tension

@@ -198,12 +198,9 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
     joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1)
     pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
     ankles_m = plans.needs.positions_m[:, :, legs.ankles]
-    no_shift_m = np.zeros_like(motions.root_m)
-    no_rotation = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (*ankles_m.shape[:-1], 4))
-
     steps_m = JACOBIAN_STEP_M * np.stack([-np.eye(3), np.eye(3)])
     moved_m = ankles_m + steps_m[:, :, None, None, None]
-    rotations = solve_leg_ik(*pose, no_shift_m, moved_m, no_rotation)
+    rotations = solve_leg_ik(*pose, None, moved_m)
     behind, ahead = rotations[..., joints, :]
     turns_rad = rotation_vectors(compose(invert(behind), ahead))
     jacobians = np.moveaxis(turns_rad, 0, -1) / (2 * JACOBIAN_STEP_M)

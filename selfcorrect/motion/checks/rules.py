@@ -8,7 +8,6 @@ from . import body, floor, pace, smoothness, walking
 from .findings import Rule
 
 _CLEAN = "hardly any of CMU's clean clips breaks it"
-_TRAIN = "98th percentile of CMU's training clips"
 
 RULES = (
     Rule(
@@ -18,7 +17,6 @@ RULES = (
         threshold=0.08,
         unit="m",
         message="{value:.2f} m below the floor",
-        source=_TRAIN,
         measure=floor.depth_m,
         least_s=0.2,
         needs_feet=True,
@@ -30,7 +28,6 @@ RULES = (
         threshold=0.15,
         unit="m",
         message="{value:.2f} m above the floor without falling",
-        source=_TRAIN,
         measure=floor.hover_m,
         least_s=0.3,
         needs_feet=True,
@@ -43,7 +40,6 @@ RULES = (
         threshold=0.18,
         unit="m/s",
         message="the weight-bearing soles slide at {value:.2f} m/s",
-        source=_TRAIN,
         measure=floor.slide_m_s,
         thing="feet",
         needs_feet=True,
@@ -67,7 +63,6 @@ RULES = (
         threshold=0.008,
         unit="m",
         message="wanders by {value:.3f} m in a second at random",
-        source=_TRAIN,
         measure=smoothness.wandering_m,
     ),
     Rule(
@@ -115,7 +110,6 @@ RULES = (
         threshold=0.04,
         unit="m",
         message="stands {value:.2f} m higher than before and after, on nothing",
-        source=_TRAIN,
         measure=floor.low_hover_m,
         least_s=0.2,
         needs_feet=True,
@@ -128,7 +122,6 @@ RULES = (
         threshold=0.005,
         unit="m",
         message="{value:.3f} m of white noise on the median joint",
-        source=_TRAIN,
         measure=smoothness.noise_m,
     ),
     Rule(
@@ -149,7 +142,6 @@ RULES = (
         threshold=0.3,
         unit="m",
         message="{value:.2f} m out and back within two frames",
-        source=_TRAIN,
         measure=smoothness.spike_m,
         least_frames=3,
     ),
@@ -160,7 +152,6 @@ RULES = (
         threshold=0.05,
         unit="m",
         message="the body jumps by {value:.2f} m",
-        source=_TRAIN,
         measure=smoothness.jump_m,
         least_frames=4,
     ),
@@ -193,7 +184,6 @@ RULES = (
         threshold=0.08,
         unit="m",
         message="bones intersect by {value:.2f} m",
-        source=_TRAIN,
         measure=body.interpenetration_m,
         least_s=0.1,
     ),
@@ -204,7 +194,6 @@ RULES = (
         threshold=35.0,
         unit="°",
         message="{value:.0f}° beyond",
-        source=_TRAIN,
         measure=body.overextension_deg,
         least_s=0.05,
     ),
@@ -215,7 +204,6 @@ RULES = (
         threshold=120.0,
         unit="°",
         message="turned by {value:.0f}°",
-        source=_TRAIN,
         measure=body.neck_twist_deg,
         least_s=0.05,
         thing="head",
@@ -227,7 +215,6 @@ RULES = (
         threshold=-body.T_POSE_DEG,
         unit="°",
         message="a T-pose",
-        source=_TRAIN,
         measure=body.t_pose_deg,
     ),
     Rule(
@@ -261,7 +248,6 @@ RULES = (
         threshold=0.6,
         unit="of frames",
         message="lies in {value:.0%} of the frames: another axis up?",
-        source=_TRAIN,
         measure=body.lying_share,
         least_frames=2,
     ),
@@ -282,7 +268,6 @@ RULES = (
         threshold=0.15,
         unit="",
         message="time runs {value:.0%} off gravity's pace",
-        source=_TRAIN,
         measure=pace.pace_deviation,
     ),
     Rule(
@@ -292,7 +277,6 @@ RULES = (
         threshold=0.1,
         unit="",
         message="steps of equal length vary by {value:.0%} in time",
-        source=_TRAIN,
         measure=walking.timing_unevenness,
     ),
     Rule(
@@ -302,7 +286,6 @@ RULES = (
         threshold=0.7,
         unit="body weights",
         message="{value:.1f} body weights are missing",
-        source=_TRAIN,
         measure=None,
         least_s=0.4,
     ),
@@ -313,7 +296,6 @@ RULES = (
         threshold=1.4,
         unit="body weights",
         message="moves as if pushed by {value:.1f} body weights",
-        source=_TRAIN,
         measure=None,
     ),
 )

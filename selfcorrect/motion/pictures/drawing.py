@@ -137,7 +137,6 @@ def animate(
     panels: Sequence[PicturePanel],
     *,
     size_px: int = 360,
-    columns: int | None = None,
     camera: Camera | None = None,
     same_view: bool = False,
 ) -> np.ndarray:
@@ -148,7 +147,6 @@ def animate(
     Args:
         panels: The motions, with titles and what else is drawn.
         size_px: Height and width of a panel.
-        columns: Number of panels in a row; by default all.
         camera: Camera of all panels; by default one that shows the whole bodies.
         same_view: Let every panel's camera follow the first motion, so that panels differ by what the bodies do.
 
@@ -158,17 +156,15 @@ def animate(
     Raises:
         SettingError: There are no panels.
     """
-    rows = _rows(panels, columns)
+    if not panels:
+        raise SettingError("there is nothing to draw: no panels were given")
     moments = np.arange(max(len(panel.motion) for panel in panels))
     camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
     pictures = []
     for panel in panels:
         path_m = camera_path_m(panels, panel, same_view)
         pictures.append(_draw_panel(panel, moments, size_px, camera, path_m))
-    blank = np.full_like(pictures[0], PAPER[0])
-    pictures += [blank] * (rows[-1].stop - len(pictures))
-    strips = [np.concatenate(pictures[row.start : row.stop], axis=2) for row in rows]
-    return np.concatenate(strips, axis=1)
+    return np.concatenate(pictures, axis=2)
 
 
 def film_strip(
@@ -265,13 +261,6 @@ def draw_motions(
         else:
             slowed = make_panels([resample(motion, min(motion.fps, 30.0)) for motion in motions], titles)
             save_animation(temporary, animate(slowed, same_view=same_view), slowed[0].motion.fps)
-
-
-def _rows(panels: Sequence[PicturePanel], columns: int | None) -> list[range]:
-    if not panels:
-        raise SettingError("there is nothing to draw: no panels were given")
-    width = columns or len(panels)
-    return [range(start, start + width) for start in range(0, len(panels), width)]
 
 
 def _draw_panel(

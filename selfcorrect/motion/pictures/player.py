@@ -63,21 +63,10 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
     if not motions:
         raise SettingError("there is nothing to show: no motions were given")
     panels = [_panel(motion) for motion in motions]
-    return make_player(panels, titles or [""] * len(motions), overlaid=spread_m == 0)
-
-
-def make_player(panels: Sequence[PicturePanel], titles: Sequence[str], *, overlaid: bool = False) -> PlayerPage:
-    """Return the page of panels, which are compared with the first panel if they may be its corrections.
-
-    Args:
-        overlaid: Draw all in one view at first.
-
-    Returns:
-        The page.
-    """
-    title = escape(", ".join(filter(None, titles)) or "motion")
-    page = TEMPLATE.read_text(encoding="utf-8").replace("{{ title }}", title)
-    return PlayerPage(page.replace(SCENE_MARK, encode_scene(panels, titles, overlaid=overlaid)))
+    scene = encode_scene(panels, titles or [""] * len(motions), overlaid=spread_m == 0)
+    page = TEMPLATE.read_text(encoding="utf-8")
+    page = page.replace("{{ title }}", escape(", ".join(filter(None, titles)) or "motion"))
+    return PlayerPage(page.replace(SCENE_MARK, scene))
 
 
 def encode_scene(
