@@ -252,3 +252,9 @@ def load_loop(name: str) -> ModuleType:
     from selfcorrect.experiments.toy.files import load_toy_module
 
     return load_toy_module(LOOPS[name])
+
+
+def load_laws() -> ModuleType:
+    """Return the module of closed forms that example loops share."""
+    load_loop("stability")
+    return sys.modules["toy_models.laws"]

@@ -23,6 +23,14 @@ from toy_models.gaussian_tasks import (
     gaussian_task,
     share_inside,
 )
+from toy_models.laws import (
+    accumulate_error,
+    critical_ratio,
+    replace_log_volume,
+    replace_variance,
+    settled_variance,
+    weighted_error,
+)
 
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
@@ -60,11 +68,11 @@ def toy(settings: GaussianCollapse) -> toys.Toy:
     erring_arms = [name_erring(ratio) for ratio in settings.erring_ratios]
     errors = {
         AUGMENT: theory.augment_error(n, 1.0, 0.0, settings.generations),
-        ACCUMULATE: theory.accumulate_error(n, 1.0, 0.0, settings.generations),
-        FRESH: np.array([1 / n] + [float(theory.weighted_error(n, n, 0.5))] * settings.generations),
+        ACCUMULATE: accumulate_error(n, 1.0, 0.0, settings.generations),
+        FRESH: np.array([1 / n] + [float(weighted_error(n, n, 0.5))] * settings.generations),
     }
     distance = {arm: theory.expected_wasserstein(error, DIMENSION) for arm, error in errors.items()}
-    volume = {REPLACE: theory.replace_log_volume(n, DIMENSION, settings.generations)}
+    volume = {REPLACE: replace_log_volume(n, DIMENSION, settings.generations)}
     bundles = [
         toys.bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))
         for size, suffix in suffixes.items()
@@ -117,7 +125,7 @@ def _make_claims(
     settings: GaussianCollapse, distance: Mapping[str, np.ndarray], volume: Mapping[str, np.ndarray]
 ) -> list[claims.Claim]:
     half_count = settings.real_count // 2
-    variance = {REPLACE: theory.replace_variance(settings.real_count, half_count)}
+    variance = {REPLACE: replace_variance(settings.real_count, half_count)}
     first_distance = claims.initial_value(REPLACE, "distance")
     squared_growth = claims.ratio_of_means(
         claims.final_value(ACCUMULATE, "distance").map(np.square), first_distance.map(np.square)
@@ -127,8 +135,8 @@ def _make_claims(
     later_variance = claims.value_at(name_erring(high), "variance", middle + 5)
     erring_growth = claims.ratio_of_means(later_variance, claims.value_at(name_erring(high), "variance", middle))
     settled = claims.late_mean(name_erring(low), "variance", 10)
-    settled_law = theory.settled_variance(low, 0.0, settings.spread)
-    threshold = theory.critical_ratio(0.0, settings.spread)
+    settled_law = settled_variance(low, 0.0, settings.spread)
+    threshold = critical_ratio(0.0, settings.spread)
     below = f"λ = {low:g}, below the threshold {threshold:g}: the variance settles"
     above = f"λ = {high:g}, above it: the variance grows without end, factor in 5 generations"
     return [

@@ -12,10 +12,10 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from toy_models.laws import replace_variance
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 
 DIMENSION = 2
 REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
@@ -43,7 +43,7 @@ def toy(settings: Kazdan) -> toys.Toy:
         replace = name_arm(REPLACE, size)
         subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
-        predicted[replace] = theory.replace_variance(size, settings.generations)
+        predicted[replace] = replace_variance(size, settings.generations)
         first = claims.final_difference(replace, subsample, "variance")
         statements.append(claims.expect_below(f"n = {size}: subsampling keeps more variance than replacing", first))
         second = claims.final_difference(subsample, accumulate, "variance")

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from toy_models.kernel_density import KernelDensity
+from toy_models.laws import replace_variance
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 
 REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
 TEST_POINTS = torch.special.ndtri((torch.arange(32, dtype=torch.float64) + 0.5) / 32)
@@ -50,7 +50,7 @@ def toy(settings: KazdanDensity) -> toys.Toy:
         replace = name_arm(REPLACE, size)
         subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
-        predicted[replace] = theory.replace_variance(size, settings.generations, spread=1 + scott_factor(size) ** 2)
+        predicted[replace] = replace_variance(size, settings.generations, spread=1 + scott_factor(size) ** 2)
         predicted[accumulate] = accumulated_variance(size, settings.generations)
         first = claims.final_difference(replace, subsample, "loss")
         statements.append(claims.expect_above(f"n = {size}: subsampling has a lower test loss than replacing", first))

@@ -21,9 +21,9 @@ from toy_models.gaussian_tasks import (
     gaussian_task,
     share_inside,
 )
+from toy_models.laws import replace_variance, settled_variance
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
@@ -72,10 +72,10 @@ def toy(settings: Mad) -> toys.Toy:
     decay = {}
     settled = {}
     for bias in settings.biases:
-        decay[_name_arm(SYNTHETIC, bias)] = theory.replace_variance(settings.real_count, settings.generations, bias)
+        decay[_name_arm(SYNTHETIC, bias)] = replace_variance(settings.real_count, settings.generations, bias)
     for policy in (AUGMENTED, FRESH):
         for bias in settings.biases:
-            level = theory.settled_variance(settings.fresh_ratio, 0.0, bias)
+            level = settled_variance(settings.fresh_ratio, 0.0, bias)
             settled[_name_arm(policy, bias)] = np.full(settings.generations + 1, level)
     early_decay = {picked: decay[picked]}
     quality_gain = claims.final_difference(picked, plain, "quality")

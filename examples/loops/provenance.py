@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from toy_models.gaussian_tasks import gaussian_task
+from toy_models.laws import settled_variance
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import sampling_settings
@@ -68,7 +68,7 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
 
     settled = [claims.late_mean(_name_arm(rate), "variance", 5) for rate in rates]
     remaining_ratios = [filtered_ratio(settings.ratio, rate, lost) for rate in rates]
-    predicted = np.array([theory.settled_variance(ratio, 0.0, settings.bias) for ratio in remaining_ratios])
+    predicted = np.array([settled_variance(ratio, 0.0, settings.bias) for ratio in remaining_ratios])
 
     def find_needed_rate(curves: claims.Curves) -> np.ndarray:
         """Return the true positive rate that leaves the tolerated variance; 1 / variance is linear in it."""

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from toy_data.draws import SHAPES
 from toy_models.kernel_density import KernelDensity
+from toy_models.laws import replace_variance
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
@@ -234,7 +234,7 @@ def _make_claims(settings: Shapes, name: str) -> Iterator[claims.Claim]:
     yield claims.expect_above(f"{name}: replace ends farther from the truth than real data only", from_real)
     if name == "kernel density":
         spread = 1 + settings.real_count ** (-1 / 3)
-        law = theory.replace_variance(settings.real_count, settings.generations, spread)[-1] * spread
+        law = replace_variance(settings.real_count, settings.generations, spread)[-1] * spread
         statement = f"{name}: replace multiplies the variance by 1 + bandwidth²"
         yield from claims.mark_unpublished(
             claims.expect_agreement(statement, claims.final_value(replaced, "variance"), law, 0.1)

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 from toy_models.gaussian_tasks import DIMENSION, draw_truth, gaussian_task, per_seed
+from toy_models.laws import critical_ratio, linear_contraction
 
 from selfcorrect import claims, toys
 from selfcorrect.analysis import theory
@@ -78,7 +79,7 @@ def toy(settings: StabilityLoop) -> toys.Toy:
     bound = np.vectorize(contraction_bound)(ratios, strengths)
 
     def claim_exact_rate(spread: float) -> InAllCells:
-        law = theory.linear_contraction(ratios, strengths, spread)
+        law = linear_contraction(ratios, strengths, spread)
 
         def agrees(curves: claims.Curves) -> np.ndarray:
             rate, low, high = measure_contraction(settings, curves, spread)
@@ -97,7 +98,7 @@ def toy(settings: StabilityLoop) -> toys.Toy:
 
     boundaries = []
     for row, strength in enumerate(settings.strengths):
-        critical = theory.critical_ratio(strength, settings.spread)
+        critical = critical_ratio(strength, settings.spread)
         if settings.ratios[0] < critical < settings.ratios[-1]:
             boundaries.append(_claim_boundary(settings, row, critical))
     spreads = (1.0, settings.spread)
@@ -231,7 +232,7 @@ def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray,
     strengths = np.linspace(settings.strengths[0], settings.strengths[-1], 200)
     lines = {"published sufficient condition": ((1 + strengths) / (2 + strengths), strengths)}
     if spread > 1:
-        critical = np.array([theory.critical_ratio(strength, spread) for strength in strengths])
+        critical = np.array([critical_ratio(strength, spread) for strength in strengths])
         is_shown = critical <= settings.ratios[-1]
         lines["exact boundary"] = (critical[is_shown], strengths[is_shown])
     return StabilityMap(

@@ -16,11 +16,11 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.laws import weighted_error
 from toy_models.regression import LinearRegression
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.loop.policy import FreshSource
 
 
@@ -57,7 +57,7 @@ QUICK = Weighting(weights=(0.3, 0.5, GOLDEN, 0.9), generations=30)
 
 def toy(settings: Weighting) -> toys.Toy:
     """Declare both estimators over all weights."""
-    error = theory.weighted_error(settings.real_count, settings.real_count, settings.weights)
+    error = weighted_error(settings.real_count, settings.real_count, settings.weights)
     predicted = error * settings.real_count
     lines = {}
     statements = []

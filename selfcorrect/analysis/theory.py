@@ -12,11 +12,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import integrate
-from scipy.special import digamma
-
-from ..core.errors import SettingError
-
-# ---------------------------------------------------------------- stability of the augmented loop
 
 
 def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
@@ -28,31 +23,6 @@ def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
     """
     share = 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)
     return share / condition
-
-
-def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
-    """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
-
-    For estimators that average a statistic over real and synthetic samples alike and keep their n real samples. Maximum
-    likelihood in an exponential family is such an estimator. The loop is stable below 1. Follows from taking
-    expectations; the bound of Bertrand et al. is looser.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        spread: Factor by which the sampler multiplies the statistic: 1 if it is faithful, τ² for a Gaussian sampled
-            with τ times its standard deviation.
-    """
-    ratio = np.asarray(synthetic_ratio, dtype=float)
-    gamma = np.asarray(strength, dtype=float)
-    return np.asarray(spread, dtype=float) * ratio / (1 + ratio) / (1 + gamma)
-
-
-def critical_ratio(strength: float, spread: float) -> float:
-    """The λ at which `linear_contraction` reaches 1: (1 + γ) / (spread − 1 − γ); infinite where it never does."""
-    return math.inf if spread <= 1 + strength else (1 + strength) / (spread - 1 - strength)
-
-
-# ---------------------------------------------------------------- error variance of linear estimators
 
 
 def augment_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
@@ -76,58 +46,6 @@ def augment_error(n: int, synthetic_ratio: float, strength: float, generations: 
     return first_error**2 / n + noise
 
 
-def accumulate_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
-    """Error variance when every generation's k samples are kept beside the real samples, shape (t + 1,).
-
-    V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
-    of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
-
-    Args:
-        n: Number of real samples.
-        synthetic_ratio: λ, synthetic samples per real one.
-        generations: t, number of generations after generation 0.
-    """
-    count = synthetic_ratio * n
-    errors = [1 / n]
-    for generation in range(1, generations + 1):
-        weight = count / (n + count * generation)
-        errors.append((1 - weight * strength / (1 + strength)) ** 2 * errors[-1] + weight**2 / count)
-    return np.array(errors)
-
-
-def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
-    """Steady error variance with n *fresh* real and some synthetic samples, real data weighted by w in (0, 1].
-
-    (w² / n + (1 − w)² / m) / (1 − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point
-    of V ← w² / n + (1 − w)² (1 / m + V). Their unified expression for Gaussian means and linear regression.
-
-    Args:
-        n: Number of real samples.
-        synthetic: m, number of synthetic samples.
-        weight: w, in (0, 1].
-    """
-    weight = np.asarray(weight, dtype=float)
-    return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
-
-
-def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> float:
-    """Return the variance (truth 1) at which an augmented Gaussian loop settles; infinite if it does not.
-
-    The fixed point of s ← (1 − a) + a (spread · s + γ) / (1 + γ), a = λ / (1 + λ), for large samples. The sampler
-    multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
-    """
-    share = synthetic_ratio / (1 + synthetic_ratio)
-    contraction = float(linear_contraction(synthetic_ratio, strength, spread))
-    return math.inf if contraction >= 1 else (1 - share / (1 + strength)) / (1 - contraction)
-
-
-# ---------------------------------------------------------------- Gaussians
-
-
 def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarray:
     """Mean 2-Wasserstein distance of a fitted Gaussian to the standard normal, for a given error variance V.
 
@@ -141,96 +59,3 @@ def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarra
 
     mean_of_root = integrate.quad(integrand, 0, 1)[0] + integrate.quad(integrand, 1, np.inf)[0]
     return np.sqrt(np.asarray(error_variance, dtype=float)) * mean_of_root / (2 * math.sqrt(math.pi))
-
-
-def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolation: float = 0.0) -> np.ndarray:
-    """Expected variance (per dimension, truth 1) of a fully synthetic Gaussian loop, shape (t + 1,).
-
-    ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood. Exact for all n. Sources: Shumailov et al. 2024,
-    Alemohammad et al. 2024, Bertrand et al. 2024. spread: the factor on the variance by which sampling is
-    cherry-picked, λ_bias of MAD. extrapolation: w, with which each fit is moved away from its refit on n samples of
-    that fit. It gives another factor 1 + w/n per generation, since E[Σ − Σ′] = Σ/n. This is exact where no extrapolated
-    variance is negative.
-
-    Args:
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-        spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
-    """
-    shrink = (n - 1) / n
-    return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
-
-
-def corrected_extrapolation(
-    n: int, remaining: float, extrapolation: float, *, reworked: bool = False
-) -> tuple[float, float]:
-    """Return what a generation of a corrected and extrapolated Gaussian loop leaves of mean and variance.
-
-    The corrector moves each sample towards a target m: c(x) = m + s (x − m). Let d = μ − m and let V be the variance.
-    The fit φ on n corrected samples has d_φ = s d and V_φ = (1 − 1/n) s² V in expectation. Of these factors s and s²
-    are the corrector's work, which the loop should keep, and 1 − 1/n is the learner's bias, which it should lose.
-
-    The refit φ′ on n draws of φ has d_φ′ = d_φ and V_φ′ = (1 − 1/n) V_φ. So φ − φ′ contains the learner's bias and
-    no correction, because the draws of φ are corrected already. The next model φ + w (φ − φ′) has
-
-        d′ = s d,    V′ = s² (1 − 1/n) (1 + w/n) V.
-
-    If the draws of φ are corrected before φ′ is trained on them (reworked), then d_φ′ = s d_φ and
-    V_φ′ = (1 − 1/n) s² V_φ. Now φ − φ′ contains the correction with the opposite sign, and extrapolation takes it back:
-
-        d′ = s (1 + w (1 − s)) d,    V′ = s² (1 − 1/n) (1 + w − w s² (1 − 1/n)) V.
-
-    For w = 1 a factor s becomes 1 − (1 − s)²: a corrector that removes a tenth of an error removes a hundredth.
-
-    Args:
-        n: Number of training samples per generation.
-        remaining: s from 0 to 1, what the corrector leaves of the distance of a sample to its target.
-        extrapolation: w, with which each fit is moved away from its refit on its own samples.
-        reworked: Correct these samples, too.
-
-    Returns:
-        The factors on the distance of the mean to the target and on the variance. Exact in expectation where no
-        extrapolated variance is negative.
-    """
-    learner = (n - 1) / n
-    mean_again = remaining if reworked else 1.0
-    variance_again = learner * mean_again**2
-    mean = remaining * (1 + extrapolation * (1 - mean_again))
-    variance = remaining**2 * learner * (1 + extrapolation * (1 - variance_again))
-    return mean, variance
-
-
-def extrapolation_scatter(n: int, extrapolation: float) -> float:
-    """Return the factor by which extrapolation raises the scatter of a Gaussian's fitted mean in a generation.
-
-    The mean of φ, fitted on n samples, is off by ε with variance V/n. The mean of φ′, fitted on n draws of φ, is off
-    from the mean of φ by ε′ with variance (1 − 1/n) V/n. So φ + w (φ − φ′) is off by ε − w ε′, and the factor is
-
-        1 + w² (1 − 1/n).
-
-    Extrapolation reduces the learner's bias in proportion to w and adds scatter in proportion to w². Half a step
-    removes half of the bias for a quarter of the scatter. Here only a mean scatters. In a network all weights scatter,
-    which shows as roughness of the samples.
-    """
-    return 1 + extrapolation**2 * (1 - 1 / n)
-
-
-def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
-    """Expected log-determinant of the covariance (truth 0) of a fully synthetic Gaussian loop, shape (t + 1,).
-
-    (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by the determinant of
-    a Wishart matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is
-    unbiased and the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
-
-    Args:
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
-    """
-    step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
-    return step * np.arange(1, generations + 2)
-
-
-def _at_least_zero(name: str, value: float) -> float:
-    if not value >= 0:
-        raise SettingError(f"{name} must not be negative, got {value:g}")
-    return value

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from helpers import load_loop
+from helpers import load_laws, load_loop
 
 from selfcorrect.analysis import theory
 from selfcorrect.metrics.neighbours import neighbour_metrics
 
+laws = load_laws()
 regression_replace_error = load_loop("linear").regression_replace_error
 regression_accumulate_error = load_loop("linear").regression_accumulate_error
 expected_vocabulary = load_loop("language").expected_vocabulary
@@ -67,11 +68,11 @@ def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float,
 @pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_accumulate_error_is_what_a_simulation_gives(strength: float, generator) -> None:
     simulated = mean_loop(generator, 40, 20, strength, 12, accumulate=True)
-    assert theory.accumulate_error(40, 0.5, strength, 12) == pytest.approx(simulated, rel=0.05)
+    assert laws.accumulate_error(40, 0.5, strength, 12) == pytest.approx(simulated, rel=0.05)
 
 
 def test_accumulating_equal_amounts_costs_the_factor_of_gerstgrasser() -> None:
-    assert theory.accumulate_error(50, 1.0, 0.0, 20_000)[-1] * 50 == pytest.approx(math.pi**2 / 6, rel=1e-4)
+    assert laws.accumulate_error(50, 1.0, 0.0, 20_000)[-1] * 50 == pytest.approx(math.pi**2 / 6, rel=1e-4)
 
 
 def test_perfect_correction_is_worth_as_many_fresh_samples() -> None:
@@ -81,9 +82,9 @@ def test_perfect_correction_is_worth_as_many_fresh_samples() -> None:
 def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never_below() -> None:
     for ratio in (0.01, 0.3, 0.9, 5.0):
         for strength in (0.0, 0.5, 3.0):
-            exact = float(theory.linear_contraction(ratio, strength))
+            exact = float(laws.linear_contraction(ratio, strength))
             assert exact <= contraction_bound(ratio, strength)
-    assert contraction_bound(0.001) == pytest.approx(float(theory.linear_contraction(0.001)), rel=0.01)
+    assert contraction_bound(0.001) == pytest.approx(float(laws.linear_contraction(0.001)), rel=0.01)
 
 
 @pytest.mark.parametrize(("strength", "limit"), [(0.0, 0.5), (1.0, 2 / 3), (8.0, 0.9)])
@@ -97,21 +98,21 @@ def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, lim
 
 
 def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:
-    assert theory.linear_contraction(theory.critical_ratio(0.5, 3.0), 0.5, 3.0) == pytest.approx(1.0)
-    assert theory.critical_ratio(2.0, 3.0) == math.inf
+    assert laws.linear_contraction(laws.critical_ratio(0.5, 3.0), 0.5, 3.0) == pytest.approx(1.0)
+    assert laws.critical_ratio(2.0, 3.0) == math.inf
 
 
 def test_golden_ratio_and_minimum() -> None:
     assert optimal_real_weight(1.0) == pytest.approx(2 / (1 + math.sqrt(5)))
     for per_synthetic in (0.2, 1.0, 3.0):
         weights = np.linspace(0.01, 1, 10_000)
-        errors = theory.weighted_error(100 * per_synthetic, 100, weights)
+        errors = laws.weighted_error(100 * per_synthetic, 100, weights)
         assert weights[errors.argmin()] == pytest.approx(optimal_real_weight(per_synthetic), abs=2e-4)
 
 
 def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None:
     tolerated = tolerated_ratio(0.8, spread=0.5)
-    assert theory.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
+    assert laws.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
     rate = needed_true_positive_rate(9.0, tolerated, 0.1)
     assert filtered_ratio(9.0, rate, 0.1) == pytest.approx(tolerated)
     assert needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
@@ -121,9 +122,9 @@ def test_settled_variance_is_the_fixed_point_and_faithful_sampling_settles_at_th
     variance = 1.0
     for _ in range(400):
         variance = 1 / 3 + 2 / 3 * (1.4 * variance + 0.5) / 1.5
-    assert theory.settled_variance(2.0, 0.5, 1.4) == pytest.approx(variance)
-    assert theory.settled_variance(7.0, 0.3, 1.0) == pytest.approx(1.0)
-    assert theory.settled_variance(2.0, 0.0, 1.6) == math.inf
+    assert laws.settled_variance(2.0, 0.5, 1.4) == pytest.approx(variance)
+    assert laws.settled_variance(7.0, 0.3, 1.0) == pytest.approx(1.0)
+    assert laws.settled_variance(2.0, 0.0, 1.6) == math.inf
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 3])
@@ -139,7 +140,7 @@ def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> 
 def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
     n = 12
     generations = 15
-    assert crossfed_variance(n, 1, generations) == pytest.approx(theory.replace_variance(n, generations))
+    assert crossfed_variance(n, 1, generations) == pytest.approx(laws.replace_variance(n, generations))
     means = np.zeros((20_000, 3))
     variances = np.ones((20_000, 3))
     curve = []
@@ -153,7 +154,7 @@ def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> Non
         variances = draws.var(-1)
         curve.append(variances.mean())
     assert crossfed_variance(n, 3, generations) == pytest.approx(np.array(curve), rel=0.03)
-    assert crossfed_variance(n, 3, generations)[-1] > theory.replace_variance(n, generations)[-1]
+    assert crossfed_variance(n, 3, generations)[-1] > laws.replace_variance(n, generations)[-1]
 
 
 def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(generator) -> None:
@@ -165,7 +166,7 @@ def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(g
         covariances = np.einsum("sni,snj->sij", *[draws - draws.mean(1, keepdims=True)] * 2) / n
         curve.append(np.linalg.slogdet(covariances)[1].mean())
         roots = np.linalg.cholesky(covariances)
-    assert theory.replace_log_volume(n, 2, 4) == pytest.approx(np.array(curve), rel=0.05)
+    assert laws.replace_log_volume(n, 2, 4) == pytest.approx(np.array(curve), rel=0.05)
 
 
 def regression_errors(generator, samples: int, dimension: int, generations: int, accumulate: bool) -> np.ndarray:

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import run_in_memory
+from helpers import load_laws, run_in_memory
 
-from selfcorrect.analysis import theory
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
@@ -17,6 +16,7 @@ from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
 
+laws = load_laws()
 STREAM = streams(5)
 SEEDS = 1500
 COUNT = 20
@@ -78,7 +78,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
 def test_it_takes_off_the_bias_of_maximum_likelihood(strength):
     """Each generation of a Gaussian loop multiplies its variance by (1 − 1/n)(1 + w/n) instead of 1 − 1/n."""
     estimate = variances(strength, 6)
-    predicted = theory.replace_variance(COUNT, 6, extrapolation=strength)[-1]
+    predicted = laws.replace_variance(COUNT, 6, extrapolation=strength)[-1]
     assert estimate.mean() == pytest.approx(predicted, abs=4 * estimate.std() / np.sqrt(SEEDS))
     assert estimate.std() / np.sqrt(SEEDS) < 0.04
 
@@ -117,7 +117,7 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
 def test_extrapolation_with_a_corrector_follows_the_gaussian_law(strength: float, reworked: bool):
     """Generation 0 has the mean START and the variance 1 − 1/n in expectation."""
     means, variances = corrected_loop(strength, reworked=reworked)
-    mean, variance = theory.corrected_extrapolation(COUNT, KEPT, strength, reworked=reworked)
+    mean, variance = laws.corrected_extrapolation(COUNT, KEPT, strength, reworked=reworked)
     predicted_mean = TARGET + mean * (START - TARGET)
     assert means.mean() == pytest.approx(predicted_mean, abs=4 * means.std() / np.sqrt(SEEDS))
     predicted_variance = variance * (1 - 1 / COUNT)
@@ -130,7 +130,7 @@ def test_the_scatter_of_extrapolation_grows_with_the_square_of_its_step(strength
     first, last = corrected_states(strength, reworked=False)
     errors = last["mean"].flatten() - TARGET - KEPT * (first["mean"].flatten() - TARGET)
     plain = KEPT**2 * (1 - 1 / COUNT) / COUNT
-    expected = plain * theory.extrapolation_scatter(COUNT, strength)
+    expected = plain * laws.extrapolation_scatter(COUNT, strength)
     assert errors.var().item() == pytest.approx(expected, rel=4 * np.sqrt(2 / SEEDS))
     if strength == 1:
         assert errors.var().item() > 1.5 * plain  # the control: a step that cost nothing would leave it
