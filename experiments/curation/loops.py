@@ -21,9 +21,8 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.storage.files.digests import compute_digest, encode_sealed, read_sealed
+from selfcorrect.storage.files.digests import compute_digest, read_sealed, write_sealed
 from selfcorrect.storage.files.strict_json import read_as
-from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
 from .choices import read_ratings
@@ -58,7 +57,7 @@ def identity_of_reward(reward: Reward) -> Identity:
 
 def keep_reward(folder: Path, reward: Reward) -> None:
     """Write a reward into a run folder, for `kept_reward`."""
-    write_atomically(folder / PREFERENCES_FILE, encode_sealed(asdict(reward)))
+    write_sealed(folder / PREFERENCES_FILE, asdict(reward))
 
 
 def kept_reward(folder: Path) -> Reward | None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples, fingerprint
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.storage.files.digests import encode_sealed, read_sealed
-from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.files.digests import read_sealed, write_sealed
 
 
 def identity_of_data(samples: Samples) -> Identity:
@@ -52,7 +51,7 @@ class IdentityFile:
                 history.setdefault(name, []).append(current)
         if identities:
             content = {name: [identity.to_json() for identity in versions] for name, versions in history.items()}
-            write_atomically(self.path, encode_sealed(content))
+            write_sealed(self.path, content)
 
     def _describe_change(self, changes: Mapping[str, str]) -> str:
         """Return the message about the first change, with the names of all code that it changes."""

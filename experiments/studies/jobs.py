@@ -18,8 +18,7 @@ from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import encode_sealed, read_sealed
-from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.files.digests import read_sealed, write_sealed
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
@@ -203,7 +202,7 @@ def write_measure(
         return
     values = measure.function(run, arm, make_task, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, encode_sealed({**of_generation, **values}))
+    write_sealed(path, {**of_generation, **values})
 
 
 class SamplingModel(Protocol):

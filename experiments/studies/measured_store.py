@@ -1,13 +1,12 @@
 """A store for loops whose generations take milliseconds: to commit one would take longer than to do it again."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import DamagedError
-from selfcorrect.storage.files.digests import append_seal, read_sealed
+from selfcorrect.storage.files.digests import read_sealed, write_sealed
 from selfcorrect.storage.files.strict_json import from_json, to_json
-from selfcorrect.storage.files.writing import explain_write_error, write_atomically
+from selfcorrect.storage.files.writing import explain_write_error
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation
 
@@ -33,7 +32,6 @@ class MeasuredStore(MemoryStore):
         """Write what was measured to the file."""
         numbers = range(1, self._length + 1)
         metrics = [self.metrics(number) for number in numbers]
-        content = json.dumps({"generations": to_json(metrics)})
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with explain_write_error(self._path.parent):
-            write_atomically(self._path, append_seal(content.encode()))
+            write_sealed(self._path, {"generations": to_json(metrics)})

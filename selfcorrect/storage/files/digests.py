@@ -78,6 +78,11 @@ def encode_sealed(values: Mapping[str, Any]) -> bytes:
     return append_seal((json.dumps(values, indent=1) + "\n").encode())
 
 
+def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
+    """Replace a file by values as JSON with its digest, at once."""
+    write_atomically(path, encode_sealed(values))
+
+
 def append_seal(text: bytes) -> bytes:
     """Append a member to the indented JSON of an object: the digest of all text before it."""
     start = text.rstrip().removesuffix(b"}").rstrip()

@@ -10,27 +10,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from ...core.errors import DamagedError
 from ...core.samples import Samples
 from ...correctors.loop_correction import CorrectedBatch
+from ..files.digests import read_sealed
 from ..files.locks import FolderLock
+from ..files.strict_json import from_json, parse_json
 from ..files.writing import explain_write_error, remove_folder, write_folder
 from .generation_files import (
+    CORRECTOR,
+    METRICS_FILE,
     MODEL,
+    SAMPLER,
     SAMPLES_FILE,
-    can_sample,
+    TIMINGS_FILE,
+    check_generation_files,
     drop_samples,
     encode_generation,
-    has_whole_model,
+    is_listed,
     keep_sampler,
-    list_damage,
-    read_batch,
-    read_corrector_state,
-    read_metrics,
-    read_state,
-    read_timings,
+    read_listed,
+    read_provenance,
+    read_tensors,
 )
 from .protocol import Generation, Metrics, check_next
 from .run_folder import claim_folder
@@ -49,7 +53,9 @@ class FolderReader:
         return self._latest
 
     def state(self, generation: int) -> dict[str, Tensor]:
-        return read_state(self._folder_of(generation))
+        """Read the model's state, be it only for sampling."""
+        sampler = self._path_of(generation, SAMPLER)
+        return read_tensors(sampler if is_listed(sampler) else sampler.with_name(MODEL))
 
     def samples(self, generation: int) -> Samples:
         if generation not in self._samples:
@@ -57,27 +63,37 @@ class FolderReader:
         return self._samples[generation]
 
     def batch(self, generation: int) -> CorrectedBatch:
-        return read_batch(self._folder_of(generation))
+        """Read the synthetic samples, with provenance, raw draws and diagnostics."""
+        path = self._path_of(generation, SAMPLES_FILE)
+        tensors = read_tensors(path)
+        provenance, info = read_provenance(path.parent)
+        samples = Samples(tensors["values"], tensors["labels"], provenance.take(tensors["row"]), tensors["weights"])
+        if "drawn_values" not in tensors:
+            return CorrectedBatch(samples, samples, info)
+        drawn = Samples(tensors["drawn_values"], tensors["drawn_labels"], provenance, torch.ones(len(provenance)))
+        return CorrectedBatch(samples, drawn, info)
 
     def metrics(self, generation: int) -> Metrics:
-        return read_metrics(self._folder_of(generation))
+        path = self._path_of(generation, METRICS_FILE)
+        return from_json(parse_json(read_listed(path), path))
 
     def timings(self, generation: int) -> Mapping[str, float]:
-        return read_timings(self._folder_of(generation))
+        return read_sealed(self._path_of(generation, TIMINGS_FILE))
 
     def has_samples(self, generation: int) -> bool:
         """Return whether the folder has the samples of a generation."""
-        return (self._folder_of(generation) / SAMPLES_FILE).is_file()
+        return self._path_of(generation, SAMPLES_FILE).is_file()
 
     def has_whole_model(self, generation: int) -> bool:
         """Return whether the folder has a model of a generation from which training can continue."""
-        return has_whole_model(self._folder_of(generation))
+        return self._path_of(generation, MODEL).is_file()
 
     def corrector_state(self, generation: int) -> dict[str, Tensor]:
-        return read_corrector_state(self._folder_of(generation))
+        path = self._path_of(generation, CORRECTOR)
+        return read_tensors(path) if is_listed(path) else {}
 
-    def _folder_of(self, generation: int) -> Path:
-        return self.folder / generation_name(generation)
+    def _path_of(self, generation: int, name: str = "") -> Path:
+        return self.folder / generation_name(generation) / name
 
 
 class FolderStore(FolderReader):
@@ -132,9 +148,9 @@ class FolderStore(FolderReader):
         """Write all files of a generation at once, or none of them."""
         check_next(generation.number, self._latest)
         with explain_write_error(self.folder):
-            write_folder(self._folder_of(generation.number), encode_generation(generation), self._lock.require_held)
+            write_folder(self._path_of(generation.number), encode_generation(generation), self._lock.require_held)
         self._latest = generation.number
-        if self._folder_of(generation.number - 2).is_dir():
+        if self._path_of(generation.number - 2).is_dir():
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor] | None = None) -> None:
@@ -144,8 +160,8 @@ class FolderStore(FolderReader):
             sampling: State of the last model that sampling needs; it replaces that model, and no loop can continue.
         """
         if sampling is not None:
-            keep_sampler(self._folder_of(self._latest), sampling)
-            drop_samples(self._folder_of(self._latest))
+            keep_sampler(self._path_of(self._latest), sampling)
+            drop_samples(self._path_of(self._latest))
         for number, folder in generation_folders(self.folder):
             if number < self._latest:
                 drop_samples(folder)
@@ -156,16 +172,18 @@ class FolderStore(FolderReader):
         if generation >= self._latest - 1:
             return
         if not self._keep_models:
-            (self._folder_of(generation) / MODEL).unlink(missing_ok=True)
+            (self._path_of(generation, MODEL)).unlink(missing_ok=True)
         if not self._keep_samples:
-            drop_samples(self._folder_of(generation))
+            drop_samples(self._path_of(generation))
 
 
 def find_damage(folder: Path) -> dict[int, list[str]]:
     """Return sentences about each damaged generation of a run folder, or each generation that is missing in between."""
     folders = dict(generation_folders(folder))
-    damage = {number: list_damage(path) for number, path in folders.items()}
-    if folders and not can_sample(folders[max(folders)]):
+    damage = {}
+    for number, path in folders.items():
+        damage[number] = [sentence for _, sentence in check_generation_files(path) if sentence]
+    if folders and not any((folders[max(folders)] / name).is_file() for name in (MODEL, SAMPLER)):
         damage[max(folders)].append(f"{folders[max(folders)] / MODEL} is missing")
     gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
     damage |= {number: [f"{folder / generation_name(number)} is missing"] for number in gaps}
@@ -177,7 +195,7 @@ def _check_generations(folder: Path, repair: bool) -> None:
     if not damage:
         return
     first = min(damage)
-    sound = [number for number, path in generation_folders(folder) if number < first and has_whole_model(path)]
+    sound = [number for number, path in generation_folders(folder) if number < first and (path / MODEL).is_file()]
     last = max(sound, default=-1)
     after = f"generation {last}" if sound else "the start"
     if not repair:

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from ...core.errors import DamagedError, RunFolderError
 from ...core.provenance import Provenance
-from ...core.samples import Samples
 from ...correctors.loop_correction import CorrectedBatch
 from ..files.digests import (
     DIGESTS,
@@ -29,33 +28,34 @@ from ..files.digests import (
     encode_sealed,
     read_checked,
     read_sealed,
+    write_sealed,
 )
-from ..files.strict_json import from_json, parse_json, to_json
+from ..files.strict_json import to_json
 from ..files.writing import write_atomically
-from .protocol import Generation, Metrics
+from .protocol import Generation
 
 MODEL = "model.safetensors"
-_SAMPLER = "sampler.safetensors"
-_CORRECTOR = "corrector.safetensors"
+SAMPLER = "sampler.safetensors"
+CORRECTOR = "corrector.safetensors"
 SAMPLES_FILE = "synthetic.safetensors"
 _PROVENANCE = "provenance.parquet"
-_METRICS = "metrics.json"
-_TIMINGS = "timings.json"
+METRICS_FILE = "metrics.json"
+TIMINGS_FILE = "timings.json"
 
 
 def encode_generation(generation: Generation) -> dict[str, bytes]:
     """Return the content of every file of a generation by name; equal generations give equal bytes."""
     files = {
         MODEL: _tensor_bytes(generation.state),
-        _METRICS: _json_bytes(to_json(generation.metrics)),
+        METRICS_FILE: _json_bytes(to_json(generation.metrics)),
     }
     if generation.corrector:
-        files[_CORRECTOR] = _tensor_bytes(generation.corrector)
+        files[CORRECTOR] = _tensor_bytes(generation.corrector)
     if generation.batch is not None:
         files[SAMPLES_FILE] = _tensor_bytes(_synthetic_tensors(generation.batch))
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
     digests = {name: compute_digest(content) for name, content in files.items()}
-    return {**files, _TIMINGS: encode_sealed(dict(generation.timings)), DIGESTS: encode_sealed(digests)}
+    return {**files, TIMINGS_FILE: encode_sealed(dict(generation.timings)), DIGESTS: encode_sealed(digests)}
 
 
 def drop_samples(folder: Path) -> None:
@@ -63,7 +63,7 @@ def drop_samples(folder: Path) -> None:
     digests = read_sealed(folder / DIGESTS)
     other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
     if other_digests != digests:
-        write_atomically(folder / DIGESTS, encode_sealed(other_digests))
+        write_sealed(folder / DIGESTS, other_digests)
     for name in (SAMPLES_FILE, _PROVENANCE):
         (folder / name).unlink(missing_ok=True)
 
@@ -76,25 +76,10 @@ def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
     digests = read_sealed(folder / DIGESTS)
     if MODEL in digests:
         content = _tensor_bytes(state)
-        write_atomically(folder / _SAMPLER, content)
+        write_atomically(folder / SAMPLER, content)
         other_digests = {name: value for name, value in digests.items() if name != MODEL}
-        write_atomically(folder / DIGESTS, encode_sealed(other_digests | {_SAMPLER: compute_digest(content)}))
+        write_sealed(folder / DIGESTS, other_digests | {SAMPLER: compute_digest(content)})
     (folder / MODEL).unlink(missing_ok=True)
-
-
-def has_whole_model(folder: Path) -> bool:
-    """Return whether the folder of a generation has a model from which training can continue."""
-    return (folder / MODEL).is_file()
-
-
-def can_sample(folder: Path) -> bool:
-    """Return whether the folder of a generation has a model, be it only for sampling."""
-    return has_whole_model(folder) or (folder / _SAMPLER).is_file()
-
-
-def list_damage(folder: Path) -> list[str]:
-    """Return a sentence for each damaged file in the folder of a generation."""
-    return [sentence for _, sentence in check_generation_files(folder) if sentence]
 
 
 def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
@@ -106,59 +91,31 @@ def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
     for path, damage in check_listing(folder / DIGESTS):
         if path.name != MODEL or path.exists():
             results.append((path, damage))
-    results.append((folder / _TIMINGS, describe_sealed_damage(folder / _TIMINGS)))
+    results.append((folder / TIMINGS_FILE, describe_sealed_damage(folder / TIMINGS_FILE)))
     return results
 
 
-def _read_checked(folder: Path, name: str) -> bytes:
-    digests = read_sealed(folder / DIGESTS)
-    if name not in digests:
-        raise DamagedError(f"{folder / name} is missing")
-    return read_checked(folder / name, digests[name])
+def read_listed(path: Path) -> bytes:
+    """Return the content of a file in the folder of a generation; DamagedError for another or missing digest."""
+    digests = read_sealed(path.parent / DIGESTS)
+    if path.name not in digests:
+        raise DamagedError(f"{path} is missing")
+    return read_checked(path, digests[path.name])
 
 
-def read_state(folder: Path) -> dict[str, Tensor]:
-    """Read the model's state from the folder of a generation, be it only for sampling."""
-    return _read_tensors(folder, _SAMPLER if _SAMPLER in read_sealed(folder / DIGESTS) else MODEL)
-
-
-def read_corrector_state(folder: Path) -> dict[str, Tensor]:
-    """Read the state of the corrector from the folder of a generation, {} for none."""
-    return _read_tensors(folder, _CORRECTOR) if _CORRECTOR in read_sealed(folder / DIGESTS) else {}
-
-
-def read_batch(folder: Path) -> CorrectedBatch:
-    """Read the synthetic samples from the folder of a generation, with provenance, raw draws and diagnostics."""
-    tensors = _read_tensors(folder, SAMPLES_FILE)
-    provenance, info = _read_provenance(folder)
-    samples = Samples(tensors["values"], tensors["labels"], provenance.take(tensors["row"]), tensors["weights"])
-    if "drawn_values" not in tensors:
-        return CorrectedBatch(samples, samples, info)
-    drawn = Samples(tensors["drawn_values"], tensors["drawn_labels"], provenance, torch.ones(len(provenance)))
-    return CorrectedBatch(samples, drawn, info)
-
-
-def read_metrics(folder: Path) -> Metrics:
-    """Read the metrics from the folder of a generation."""
-    return from_json(parse_json(_read_checked(folder, _METRICS), folder / _METRICS))
-
-
-def read_timings(folder: Path) -> Mapping[str, float]:
-    """Read the seconds per phase from the folder of a generation."""
-    return read_sealed(folder / _TIMINGS)
+def is_listed(path: Path) -> bool:
+    """Return whether the digests in the folder of a generation list a file."""
+    return path.name in read_sealed(path.parent / DIGESTS)
 
 
 def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def _read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    return _decode_tensors(folder / name, _read_checked(folder, name))
-
-
-def _decode_tensors(path: Path, content: bytes) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors in a file of a generation."""
     try:
-        return safetensors.torch.load(content)
+        return safetensors.torch.load(read_listed(path))
     except SafetensorError as error:
         raise RunFolderError(f"cannot read {path}: {error}") from error
 
@@ -191,11 +148,9 @@ def _provenance_bytes(batch: CorrectedBatch) -> bytes:
     return buffer.getvalue()
 
 
-def _read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
-    return _provenance(pq.read_table(io.BytesIO(_read_checked(folder, _PROVENANCE))))
-
-
-def _provenance(table: pa.Table) -> tuple[Provenance, dict[str, np.ndarray]]:
+def read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
+    """Read the provenance of raw draws from the folder of a generation, and the corrector's diagnostics."""
+    table = pq.read_table(io.BytesIO(read_listed(folder / _PROVENANCE)))
     columns = {name: table[name].to_numpy() for name in table.column_names}
     info = {name.removeprefix("info."): columns.pop(name) for name in table.column_names if name.startswith("info.")}
     if missing := {field.name for field in fields(Provenance)} - columns.keys():

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ...core.errors import DamagedError, InputError, RunFolderError, SettingError
-from ..files.digests import SEAL, append_seal, decode_sealed
-from ..files.limits import read_bytes
+from ...core.errors import DamagedError, RunFolderError, SettingError
+from ..files.digests import SEAL, read_sealed, write_sealed
 from ..files.locks import LOCK, FolderLock
 from ..files.strict_json import as_json
-from ..files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder, write_atomically
+from ..files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder
 
 MAX_DIFFERENCES = 8
 """Most differences of configurations that a message names, outer settings first."""
@@ -68,17 +67,16 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
 def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends) -> None:
     path = folder / CONFIG
     if path.exists():
-        recorded = _read_recorded(path)
+        recorded = read_sealed(path)
         if recorded != config and extends(recorded, config):
-            write_atomically(path, append_seal(_json_bytes(config)))
+            write_sealed(path, config)
         else:
             _refuse_other_config(folder, recorded, config)
         _warn_of_other_environment(folder)
         return
     _refuse_foreign(folder)
-    environment = _json_bytes(describe_environment())
-    write_atomically(folder / ENVIRONMENT, append_seal(environment))
-    write_atomically(path, append_seal(_json_bytes(config)))
+    write_sealed(folder / ENVIRONMENT, describe_environment())
+    write_sealed(path, config)
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -90,14 +88,6 @@ def _refuse_foreign(folder: Path) -> None:
     foreign = sorted(path.name for path in paths)
     if foreign:
         raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
-
-
-def _read_recorded(path: Path) -> dict[str, object]:
-    """Read the values in a file, which holds its digest."""
-    try:
-        return decode_sealed(read_bytes(path), str(path))
-    except InputError as error:
-        raise DamagedError(f"{path} is damaged: {error}") from error
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:
@@ -142,8 +132,8 @@ def _format_setting(flat: Mapping[str, object], key: str) -> str:
 
 def _warn_of_other_environment(folder: Path) -> None:
     try:
-        recorded = _read_recorded(folder / ENVIRONMENT)
-    except (DamagedError, FileNotFoundError):
+        recorded = read_sealed(folder / ENVIRONMENT)
+    except DamagedError:
         warnings.warn(f"{folder} no longer says in which environment it was begun", stacklevel=2)
         return
     if differences := config_differences(recorded, describe_environment()):
@@ -182,7 +172,3 @@ def _git_commit(source: Path) -> str | None:
         return git("rev-parse", "HEAD")
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _json_bytes(value: object) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
