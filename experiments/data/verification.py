@@ -14,6 +14,7 @@ from selfcorrect.storage.files.digests import (
     NO_CHECKSUM,
     SUMS,
     check_listing,
+    compute_file_digest,
     describe_sealed_damage,
     has_seal_ending,
 )
@@ -33,7 +34,6 @@ from selfcorrect.storage.runs.run_folder import (
 from ..file_correction.correct_file import RECORDS, FileTask
 from ..file_correction.file_result import read_record
 from ..file_correction.report import REPORT
-from ..jobs.input_keys import hash_file
 
 _OURS = (
     CONFIG,
@@ -146,7 +146,7 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
     yield str(path), "", "corrected motions"
     task = FileTask(Path(result.source), result.name, out)
     if result.state.output_hash:
-        digest = hash_file(task.target)
+        digest = compute_file_digest(task.target)
         damage = "damaged: checksum mismatch" if digest else "missing"
         fault = "" if digest == result.state.output_hash else f"{task.target} is {damage}"
         yield str(task.target), fault, ""

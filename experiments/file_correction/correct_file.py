@@ -20,10 +20,11 @@ from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
 from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
+from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import record_opened_paths
 from selfcorrect.storage.files.writing import append_suffix, explain_write_error, replacing, scratch_folder
 
-from ..jobs.input_keys import are_unchanged, hash_file, hash_sidecars, make_input_key
+from ..jobs.input_keys import are_unchanged, digest_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
 from .describe import describe_correction
 from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
@@ -92,7 +93,7 @@ class FileTask:
     def has_earlier_output(self) -> bool:
         """Return whether an earlier run wrote the file in the place of the output."""
         result = FileResult.load(self.record)
-        digest = hash_file(self.target)
+        digest = compute_file_digest(self.target)
         return bool(digest) and result is not None and digest in result.digests
 
 
@@ -117,7 +118,7 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
 
 def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions) -> bool:
     """Return whether a result is of the same input and settings, and its files are in place."""
-    if result.verdict == "failed" or hash_file(task.target) != result.state.output_hash:
+    if result.verdict == "failed" or compute_file_digest(task.target) != result.state.output_hash:
         return False
     return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
 
@@ -125,7 +126,7 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
 def record_failure(task: FileTask, reason: str) -> None:
     """Record that a file could not be corrected; what an earlier run wrote for it stays."""
     earlier = FileResult.load(task.record)
-    output_hash = hash_file(task.target) if task.has_earlier_output else ""
+    output_hash = compute_file_digest(task.target) if task.has_earlier_output else ""
     failure = FileResult(str(task.source), task.name, "failed", reason=reason)
     failure.keep_file_of(earlier, output_hash).save(task.record)
 
@@ -226,7 +227,7 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
         with record_opened_paths() as opened:
             file = open_input(task.source, options)
             prepared = prepare_motions(task.source, file, options)
-        state = FileState(key, hash_sidecars(opened, task.source))
+        state = FileState(key, digest_sidecars(opened, task.source))
         blank = replace(blank, content=FileContent(file.assumed), state=state)
         return _InputFile(task, blank, file, prepared)
     except Exception as error:  # a bad file stops no other
@@ -361,8 +362,8 @@ def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, pro
     has_earlier = task.has_earlier_output
     if result.output and os.path.lexists(task.target) and not has_earlier:
         result = replace(result, verdict="failed", reason=f"{task.target}: {FOREIGN}", output="")
-    earlier_hash = hash_file(task.target) if has_earlier else ""
-    output_hash = hash_file(product) if result.output else ""
+    earlier_hash = compute_file_digest(task.target) if has_earlier else ""
+    output_hash = compute_file_digest(product) if result.output else ""
     result = replace(result, state=replace(result.state, output_hash=output_hash, earlier_hash=earlier_hash))
     if not result.output and has_earlier:
         result = result.keep_file_of(earlier, earlier_hash)

@@ -4,13 +4,13 @@ A key covers the content of a file, the settings, the content of the files that 
 reader opens besides, such as the buffers of a glTF file, is known once the file was read, and is compared by digest.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import selfcorrect
+from selfcorrect.storage.files.digests import compute_digest, compute_file_digest
 
 
 def make_input_key(source: Path, settings: object, named_files: Sequence[Path | None]) -> str:
@@ -22,10 +22,10 @@ def make_input_key(source: Path, settings: object, named_files: Sequence[Path | 
         named_files: Files that the settings name, whose content counts.
 
     Returns:
-        A hash.
+        A digest.
     """
-    named_hashes = [path and _hash_shared_file(path) for path in named_files]
-    return hash_file(source, json.dumps([settings, named_hashes, hash_code()], default=str).encode())
+    digests = [compute_file_digest(source), *(path and _digest_shared_file(path) for path in named_files)]
+    return compute_digest(json.dumps([settings, digests, digest_code()], default=str).encode())
 
 
 CODE = (
@@ -56,42 +56,31 @@ def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
 
 
 @lru_cache(maxsize=2)
-def hash_code(folders: Sequence[str] = CODE) -> str:
-    """Return a hash of the code in folders of the package, as the code is when the hash is first needed."""
-    code_hash = hashlib.blake2b(digest_size=16)
-    for name, path in sorted(list_code(folders).items()):
-        content = path.read_bytes()
-        code_hash.update(f"{name} {len(content)}\n".encode() + content)
-    return code_hash.hexdigest()
+def digest_code(folders: Sequence[str] = CODE) -> str:
+    """Return a digest of the code in folders of the package, as the code is when the digest is first needed."""
+    digests = {name: compute_file_digest(path) for name, path in sorted(list_code(folders).items())}
+    return compute_digest(json.dumps(digests).encode())
 
 
-def hash_file(path: Path, prefix: bytes = b"") -> str:
-    """Return a hash of `prefix` and a file's content; "" for a missing file."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(prefix, digest_size=16)).hexdigest()
+def digest_sidecars(opened: Iterable[Path], source: Path) -> dict[str, str]:
+    """Return the digests of the files that were opened beside a source, by their paths."""
+    return {str(path): compute_file_digest(path) for path in opened if path != source}
 
 
-def hash_sidecars(opened: Iterable[Path], source: Path) -> dict[str, str]:
-    """Return the hashes of the files that were opened beside a source, by their paths."""
-    return {str(path): hash_file(path) for path in opened if path != source}
+def are_unchanged(digests: Mapping[str, str]) -> bool:
+    """Return whether files still have these digests."""
+    return all(compute_file_digest(Path(path)) == digest for path, digest in digests.items())
 
 
-def are_unchanged(hashes: Mapping[str, str]) -> bool:
-    """Return whether files still have these hashes."""
-    return all(hash_file(Path(path)) == file_hash for path, file_hash in hashes.items())
-
-
-def _hash_shared_file(path: Path) -> str:
-    """Return the hash of a file that many inputs share; it is read again once anything wrote to it."""
+def _digest_shared_file(path: Path) -> str:
+    """Return the digest of a file that many inputs share; it is read again once anything wrote to it."""
     if not path.is_file():
         return ""
     state = path.stat()
-    return _hash_state(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    return _digest_state(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 @lru_cache(maxsize=8)
-def _hash_state(path: Path, *state: int) -> str:
-    """Return the hash of a file in a state; nobody can set back the time of its last change (`st_ctime`)."""
-    return hash_file(path)
+def _digest_state(path: Path, *state: int) -> str:
+    """Return the digest of a file in a state; nobody can set back the time of its last change (`st_ctime`)."""
+    return compute_file_digest(path)

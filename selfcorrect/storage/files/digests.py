@@ -16,9 +16,7 @@ from .writing import write_atomically
 SEAL = "sha256"
 NO_CHECKSUM = "its checksum is missing"
 _ENDING = b'\n "sha256": "%s"\n}\n'
-_ENDS = re.compile(rb',?\n "sha256": "([0-9a-f]{64})"\n}\n\Z')
-
-_NEARLY = re.compile(rb',?\n ".{6}": "[0-9a-f]{64}"\n}\n\Z')
+_SEAL_ENDING = re.compile(rb',?\n "(.{6})": "([0-9a-f]{64})"\n}\n\Z')
 """Ending of a file that holds its digest, with a name that may be damaged."""
 
 
@@ -117,13 +115,17 @@ def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
 
 def has_seal_ending(content: bytes) -> bool:
     """Return whether a text ends with a digest, be it valid or not."""
-    return _NEARLY.search(content, max(0, len(content) - 100)) is not None
+    return _find_seal(content) is not None
 
 
 def has_valid_seal(content: bytes) -> bool:
     """Return whether a text ends with the digest of all text before it."""
-    ending = _ENDS.search(content, max(0, len(content) - 100))
-    return ending is not None and compute_digest(content[: ending.start()]) == ending[1].decode()
+    ending = _find_seal(content)
+    return ending is not None and ending.groups() == (SEAL.encode(), compute_digest(content[: ending.start()]).encode())
+
+
+def _find_seal(content: bytes) -> re.Match[bytes] | None:
+    return _SEAL_ENDING.search(content, max(0, len(content) - 100))
 
 
 DIGESTS = "digests.json"

@@ -15,9 +15,8 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.verification import Verification, verify
 from selfcorrect.experiments.file_correction.file_result import FileResult, FileState
-from selfcorrect.experiments.jobs.input_keys import hash_file
 from selfcorrect.experiments.studies.summary import Summary, write_summary
-from selfcorrect.storage.files.digests import SUMS, encode_sealed, write_listing
+from selfcorrect.storage.files.digests import SUMS, compute_file_digest, encode_sealed, write_listing
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
@@ -34,7 +33,7 @@ def sound(tmp_path: Path) -> Path:
     (tmp_path / "run" / "real" / "references.json").write_bytes(encode_sealed({"real": {"fid": 1.0}}))
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "a.bvh").write_text("HIERARCHY")
-    digest = hash_file(tmp_path / "run" / "out" / "a.bvh")
+    digest = compute_file_digest(tmp_path / "run" / "out" / "a.bvh")
     FileResult("a.bvh", "a.bvh", "accepted", output="corrected", state=FileState("key", output_hash=digest)).save(
         tmp_path / "run" / "out" / ".records" / "a.bvh.json"
     )

@@ -164,7 +164,7 @@ def test_generation_0_is_trained_again_if_its_code_changed_or_its_files_are_dama
 ) -> None:
     first = runs.make("first")
     with monkeypatch.context() as patch:
-        patch.setattr(first_generation, "hash_code", lambda folders: "other code")
+        patch.setattr(first_generation, "digest_code", lambda folders: "other code")
         runs.make("other code")
         assert runs.trained == 2
     model = next(first.rglob("model.safetensors"))
@@ -182,7 +182,7 @@ def test_a_key_never_outlives_the_generation_that_it_describes(runs: Runs, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(first_generation, "hash_code", lambda folders: "other code")
+        patch.setattr(first_generation, "digest_code", lambda folders: "other code")
         patch.setattr(jobs, "write_atomically", stop)
         with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="is done again"):
             runs.make("first", repair=True)
