@@ -53,12 +53,9 @@ class Bars:
         live = sys.stderr.isatty() or os.environ.get(PROGRESS) == "always"
         pace = 0.2 if live else 30.0
         self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
-        self.free = [
-            tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True, disable=not live)
-            for row in range(1, rows + 1)
-        ]
+        free_rows = range(1, rows + 1 if live else 1)
+        self.free = [tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True) for row in free_rows]
         self.by_job: dict[str, tqdm] = {}
-        self.shown: dict[str, tuple[str, int, int]] = {}
         self._generations: defaultdict[str, set[int]] = defaultdict(set)
         self._kept: dict[str, int] = {}
         """The last generation of an earlier call, by job."""
@@ -84,13 +81,11 @@ class Bars:
                 return
             self.by_job[event.job] = self.free.pop(0)
         bar = self.by_job[event.job]
-        phase, total, done_count = self.shown.get(event.job, ("", 0, 0))
-        if (phase, total) != (event.phase, event.total) or event.done < done_count:
-            done_count = 0
+        title = f"{event.job}: {event.phase}"
+        if (bar.desc, bar.total) != (title, event.total) or event.done < bar.n:
             bar.reset(total=event.total)
-            bar.set_description_str(f"{event.job}: {event.phase}", refresh=False)
-        bar.update(event.done - done_count)
-        self.shown[event.job] = event.phase, event.total, event.done
+            bar.set_description_str(title, refresh=False)
+        bar.update(event.done - bar.n)
 
     def _advance(self, *, is_kept: bool) -> None:
         """Count a generation; generations of earlier calls are done, and no part of the speed."""
@@ -108,7 +103,6 @@ class Bars:
 
     def finish(self, job: str) -> None:
         """Free the row of a job."""
-        self.shown.pop(job, None)
         if (bar := self.by_job.pop(job, None)) is not None:
             self.free.append(bar)
 

@@ -90,10 +90,6 @@ class Samples:
         """Return the same samples, in the same order, with other training weights (N,)."""
         return replace(self, weights=weights)
 
-    def with_weight(self, weight: float) -> Samples:
-        """Return the same samples, each with the training weight `weight`."""
-        return self.with_weights(torch.full((len(self),), float(weight)))
-
 
 def concatenate(batches: Sequence[Samples]) -> Samples:
     """Join batches along the sample axis; `batches` must not be empty."""

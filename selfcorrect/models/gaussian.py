@@ -30,20 +30,18 @@ class Gaussian(TensorModel):
     """(*replicates, d)."""
     covariance: Tensor
     """(*replicates, d, d)."""
-    unbiased: bool = False
-    """Divide by Σw − Σw²/Σw (N − 1 for equal weights) instead of Σw (N)."""
     temperature: float = 1.0
     """Factor on the covariance when sampling."""
 
     @classmethod
-    def standard(cls, *event: int, unbiased: bool = False, dtype: torch.dtype = torch.float64) -> Self:
+    def standard(cls, *event: int, dtype: torch.dtype = torch.float64) -> Self:
         """Return N(0, I): also the untrained model.
 
         Args:
             event: Shape (*replicates, d) of a value.
         """
         covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
-        return cls(torch.zeros(event, dtype=dtype), covariance, unbiased)
+        return cls(torch.zeros(event, dtype=dtype), covariance)
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
         """Check shapes, and that the covariance is symmetric and positive semi-definite; see `Saveable`."""
@@ -61,10 +59,7 @@ class Gaussian(TensorModel):
             samples: The training set, values (N, *replicates, d).
         """
         weights = samples.weights.to(self.mean) / samples.weights.sum()
-        fitted = self._fit_weighted(samples.values, weights)
-        if self.unbiased:
-            return replace(fitted, covariance=fitted.covariance / (1 - weights.square().sum()))
-        return fitted
+        return self._fit_weighted(samples.values, weights)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Return the estimate in which winners have the weight κ/2 of the training set, and losers −κ/2.

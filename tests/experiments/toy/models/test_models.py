@@ -61,20 +61,27 @@ def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
     model, real = CASES[name]
     spoil = real.with_values(torch.ones_like(real.values))
     plain = model.fit(real, 0, STREAM).state().popitem()[1]
-    weightless = model.fit(concatenate([real, spoil.with_weight(0.0)]), 0, STREAM).state().popitem()[1]
+    weightless = (
+        model.fit(concatenate([real, spoil.with_weights(torch.zeros(len(spoil)))]), 0, STREAM).state().popitem()[1]
+    )
     spoiled = model.fit(concatenate([real, spoil]), 0, STREAM).state().popitem()[1]
     assert torch.allclose(plain, weightless)
     assert not torch.allclose(plain, spoiled)
 
 
 def test_batches_are_drawn_by_weight() -> None:
-    mixed = concatenate([PLANE.with_values(PLANE.values * 0).with_weight(3.0), PLANE.with_values(PLANE.values * 0 + 1)])
+    mixed = concatenate(
+        [
+            PLANE.with_values(PLANE.values * 0).with_weights(torch.full((len(PLANE),), 3.0)),
+            PLANE.with_values(PLANE.values * 0 + 1),
+        ]
+    )
     drawn = torch.cat([values for values, _ in batches(mixed, 500, 4, STREAM.generator())])
     assert drawn.mean() == pytest.approx(0.25, abs=0.04)
 
 
 def test_mixture_refuses_unequal_weights() -> None:
-    mixed = concatenate([PLANE, PLANE.with_weight(2.0)])
+    mixed = concatenate([PLANE, PLANE.with_weights(torch.full((len(PLANE),), 2.0))])
     with pytest.raises(ValueError, match="equally weighted"):
         Mixture.make_untrained(2, 2).fit(mixed, 10, STREAM)
 

@@ -106,7 +106,7 @@ def test_guidance_interpolates_between_unconditional_and_conditional(trained_mod
 
 
 def test_samples_of_weight_zero_are_never_trained_on(data: Samples):
-    poison = Samples.real(torch.full((8, FRAMES, FEATURES), float("nan"))).with_weight(0.0)
+    poison = Samples.real(torch.full((8, FRAMES, FEATURES), float("nan"))).with_weights(torch.zeros(8))
     both = model().fit(concatenate([data, poison]), 5, STREAM)
     assert all(value.isfinite().all() for value in both.state().values())
 
@@ -164,7 +164,10 @@ def test_untrained_model_refuses_to_sample():
             Samples.real(torch.zeros(2, FRAMES, FEATURES), torch.tensor([0, 2])),
             "labels must be from 0 to 1, got 0 to 2",
         ),
-        (Samples.real(torch.zeros(2, FRAMES, FEATURES)).with_weight(0.0), "at least one sample with a positive weight"),
+        (
+            Samples.real(torch.zeros(2, FRAMES, FEATURES)).with_weights(torch.zeros(2)),
+            "at least one sample with a positive weight",
+        ),
     ],
 )
 def test_fit_names_what_is_wrong_with_the_data(samples: Samples, message: str):
