@@ -109,7 +109,7 @@ def _make_first_generation(study: Study, run: SeedRun, task: Task, store: Folder
     else:
         store.commit(kept)
     if key:
-        write_atomically(path, encode_sealed({"key": key}))
+        write_sealed(path, {"key": key})
 
 
 def _find_first_generation(run: SeedRun, key: str) -> Generation | None:

@@ -23,7 +23,7 @@ SAYS = {
     "own_generative_model": "Augment(synthetic_ratio=1.0) over generations 16 to 30",
     "read_a_run_in_pandas": "synthetic_share",
     "regression_test_of_a_loop": "corrected: over generations 6 to 10",
-    "text_to_motion": "00.bvh: a person walks",
+    "plugins/caption_retrieval/text_to_motion": "00.bvh: a person walks",
     "track_with_wandb": "written to runs/tracked",
 }
 """What each prints, among other things."""
@@ -55,8 +55,9 @@ def run(name: str, folder: Path, *arguments: str) -> str:
 
 
 def test_each_example_is_run_here():
-    files = sorted(EXAMPLES.glob("*.py"))
-    assert {path.stem for path in files} == {*SAYS, "corrector_in_the_motion_loop"}
+    files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("plugins/*/*.py")]
+    names = {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in files}
+    assert names == {*SAYS, "corrector_in_the_motion_loop"}
 
 
 @pytest.mark.slow

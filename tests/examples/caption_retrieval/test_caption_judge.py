@@ -10,6 +10,7 @@ import torch
 from caption_retrieval import experiment
 from caption_retrieval.captions import CaptionJudge, label_by_caption, thirds_by_count
 from caption_retrieval.contrastive import ContrastiveSettings
+from caption_retrieval.described import DescribedDiffusion
 from caption_retrieval.experiment import HELD_OUT, SHUFFLED, load_split
 from made_motions import KINDS, made_motion
 from torch import Tensor
@@ -31,7 +32,6 @@ from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, run_loop, train_first_generation
-from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.motion.measures.metrics import RETRIEVED
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import silent

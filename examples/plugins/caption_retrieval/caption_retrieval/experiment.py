@@ -24,13 +24,13 @@ from selfcorrect.experiments.motion.task import (
     usual_windows,
 )
 from selfcorrect.loop.run import Candidate
-from selfcorrect.models.diffusion.described import DescribedDiffusion
 from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch
 
 from .captions import CaptionJudge, label_by_caption
+from .described import DescribedDiffusion
+from .text_embedding import minilm, sentence_vectors
 
 WINDOWS_PER_CAPTION = 150
 """Most windows of a caption. Captions should differ in frequency, so that this limits only the most frequent."""

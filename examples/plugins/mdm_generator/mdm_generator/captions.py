@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.models.text_embedding import SentenceEncoder
 
 from .network import Prompts
 
@@ -31,11 +29,18 @@ class CaptionEncoder(Protocol):
 class ClipCaptions:
     """One vector for each caption, float32; the published program rounds CLIP to float16."""
 
-    embed: SentenceEncoder
+    tokenizer: Any
+    network: Any
 
+    @torch.inference_mode()
     def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        vectors = self.embed(captions)[:, None]
-        return vectors, torch.ones(vectors.shape[:2], dtype=torch.bool)
+        vectors = [torch.zeros(0, self.network.config.projection_dim)]
+        for start in range(0, len(captions), _BATCH):
+            batch = list(captions[start : start + _BATCH])
+            tokens = self.tokenizer(batch, padding=True, truncation=True, max_length=CLIP_TOKENS, return_tensors="pt")
+            vectors.append(self.network(**tokens.to(self.network.device)).text_embeds.float().cpu())
+        states = torch.cat(vectors).clone()[:, None]
+        return states, torch.ones(states.shape[:2], dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,7 @@ class BertCaptions:
 def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
     """Return the encoder `clip` or `bert` from a folder or Hugging Face's cache; nothing is downloaded."""
     if kind == "clip":
-        embed = clip(place) if place else clip()
-        return ClipCaptions(replace(embed, name=f"{embed.name}-{CLIP_TOKENS}-tokens", longest=CLIP_TOKENS))
+        return _read_clip(place or "openai/clip-vit-base-patch32")
     place = place or "distilbert/distilbert-base-uncased"
     with requires_extra("text conditioning"):
         from transformers import AutoModel, AutoTokenizer
@@ -81,7 +85,7 @@ def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
         ) from error
 
 
-def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> SentenceEncoder:
+def _read_clip(model: str) -> ClipCaptions:
     """Return CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
 
     Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). InputError if it is not
@@ -97,12 +101,7 @@ def clip(model: str = "openai/clip-vit-base-patch32", device: str = "cpu") -> Se
             f"{model}: no CLIP here; give a folder that holds it, or fetch it into Hugging Face's cache first "
             f"(hf download openai/clip-vit-base-patch32)"
         ) from error
-    network = network.to(device).eval()
-    return SentenceEncoder(f"clip-{Path(model).name}", tokenizer, network, network.config.projection_dim, _project)
-
-
-def _project(answer: Any, present: Tensor) -> Tensor:
-    return answer.text_embeds
+    return ClipCaptions(tokenizer, network.eval())
 
 
 def make_prompts(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:

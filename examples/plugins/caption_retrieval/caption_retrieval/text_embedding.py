@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..core.extras import requires_extra
+from selfcorrect.core.extras import requires_extra
 
 _BATCH = 64
+_LONGEST = 256
+"""Most tokens that are read of a text, start and end among them."""
 
 
 TextEmbedder: TypeAlias = Callable[[Sequence[str]], Tensor]
@@ -24,28 +26,21 @@ TextEmbedder: TypeAlias = Callable[[Sequence[str]], Tensor]
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """A text encoder of transformers."""
+    """A text encoder of transformers, whose vectors are the means over a text's tokens, of length 1."""
 
-    name: str
-    """Name, which differs between encoders that map the same text differently."""
     tokenizer: Any
     network: Any
-    width: int
-    vectors: Callable[[Any, Tensor], Tensor]
-    """(output of the network, mask of the tokens that are there (N, L)) → (N, width)."""
-    longest: int = 256
-    """Most tokens that are read of a text, start and end among them; the network may have fewer positions."""
 
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        parts = [torch.zeros(0, self.width)]
-        limit = min(self.network.config.max_position_embeddings, self.longest)
+        parts = [torch.zeros(0, self.network.config.hidden_size)]
+        limit = min(self.network.config.max_position_embeddings, _LONGEST)
         for start in range(0, len(texts), _BATCH):
             batch = list(texts[start : start + _BATCH])
             tokens = self.tokenizer(batch, padding=True, truncation=True, max_length=limit, return_tensors="pt")
-            tokens = tokens.to(self.network.device)
-            vectors = self.vectors(self.network(**tokens), tokens["attention_mask"])
-            parts.append(vectors.float().cpu())
+            hidden = self.network(**tokens.to(self.network.device)).last_hidden_state
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            parts.append(normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1).float().cpu())
         return torch.cat(parts).clone()
 
 
@@ -66,9 +61,4 @@ def minilm() -> SentenceEncoder:
     path = str(get_model_path())
     network = AutoModel.from_pretrained(path, local_files_only=True).eval()
     tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-    return SentenceEncoder("all-MiniLM-L6-v2", tokenizer, network, network.config.hidden_size, _mean_over_tokens)
-
-
-def _mean_over_tokens(answer: Any, present: Tensor) -> Tensor:
-    mask = present.unsqueeze(-1)
-    return normalize((answer.last_hidden_state * mask).sum(1) / mask.sum(1), dim=-1)
+    return SentenceEncoder(tokenizer, network)

@@ -9,13 +9,13 @@ import sys
 from dataclasses import replace
 
 import torch
+from caption_retrieval.described import DescribedDiffusion
+from caption_retrieval.text_embedding import minilm, sentence_vectors
 
 import selfcorrect as sc
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import cut_windows
 from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.described import DescribedDiffusion
-from selfcorrect.models.text_embedding import minilm, sentence_vectors
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import captions
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import InputError
-from .model import MotionDiffusion
+from selfcorrect.core.errors import InputError
+from selfcorrect.models.diffusion.model import MotionDiffusion
 
 
 class DescribedLabels(nn.Module):
@@ -34,7 +34,7 @@ class DescribedLabels(nn.Module):
 class DescribedDiffusion(MotionDiffusion):
     """Denoising diffusion conditioned on descriptions, such as vectors of captions.
 
-    `selfcorrect.models.text_embedding` makes such vectors.
+    `caption_retrieval.text_embedding` makes such vectors.
     """
 
     vectors: Tensor | None = None

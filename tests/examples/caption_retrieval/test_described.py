@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from caption_retrieval.described import DescribedDiffusion, DescribedLabels
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.described import DescribedDiffusion, DescribedLabels
 
 CONFIG = DiffusionConfig(denoiser="dct-mlp", width=64, depth=2, diffusion_steps=50, sampling_steps=10, snr_factor=0.03)
 CPU = torch.device("cpu")

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 import torch
+from caption_retrieval.text_embedding import minilm
 
-from selfcorrect.models.text_embedding import minilm
 from selfcorrect.motion.motion import captions
 
 
