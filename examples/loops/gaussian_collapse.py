@@ -25,7 +25,9 @@ from toy_models.gaussian_tasks import (
 )
 from toy_models.laws import (
     accumulate_error,
+    augment_error,
     critical_ratio,
+    expected_wasserstein,
     replace_log_volume,
     replace_variance,
     settled_variance,
@@ -33,7 +35,6 @@ from toy_models.laws import (
 )
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
@@ -67,11 +68,11 @@ def toy(settings: GaussianCollapse) -> toys.Toy:
     suffixes = {size: "" if size == n else f", n = {size}" for size in settings.sizes}
     erring_arms = [name_erring(ratio) for ratio in settings.erring_ratios]
     errors = {
-        AUGMENT: theory.augment_error(n, 1.0, 0.0, settings.generations),
+        AUGMENT: augment_error(n, 1.0, 0.0, settings.generations),
         ACCUMULATE: accumulate_error(n, 1.0, 0.0, settings.generations),
         FRESH: np.array([1 / n] + [float(weighted_error(n, n, 0.5))] * settings.generations),
     }
-    distance = {arm: theory.expected_wasserstein(error, DIMENSION) for arm, error in errors.items()}
+    distance = {arm: expected_wasserstein(error, DIMENSION) for arm, error in errors.items()}
     volume = {REPLACE: replace_log_volume(n, DIMENSION, settings.generations)}
     bundles = [
         toys.bundle_replicates("gaussian-collapse", settings.seed, partial(set_up, settings, size, suffix))

@@ -25,9 +25,9 @@ from toy_models.gaussian_tasks import (
     gaussian_task,
     per_seed,
 )
+from toy_models.laws import augment_error, expected_wasserstein
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.policy import Augment, RealOnly
@@ -85,8 +85,8 @@ def toy(settings: GaussianCorrect) -> toys.Toy:
     late_count = max(1, (settings.generations + 1) // 10)
     laws = {}
     for strength in strengths:
-        error = theory.augment_error(settings.real_count, settings.ratio, strength, settings.generations)
-        laws[name_ideal(strength)] = theory.expected_wasserstein(error, DIMENSION)
+        error = augment_error(settings.real_count, settings.ratio, strength, settings.generations)
+        laws[name_ideal(strength)] = expected_wasserstein(error, DIMENSION)
     ideal_arms = {f"γ = {strength:g}": name_ideal(strength) for strength in strengths}
     injecting = [strength for strength in strengths if settings.count_injected(strength)]
     rows = {

@@ -19,10 +19,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 from toy_models.gaussian_tasks import DIMENSION, draw_truth, gaussian_task, per_seed
-from toy_models.laws import critical_ratio, linear_contraction
+from toy_models.laws import critical_ratio, guaranteed_ratio, linear_contraction
 
 from selfcorrect import claims, toys
-from selfcorrect.analysis import theory
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies.figures import PlainNumbers
 from selfcorrect.loop.bias import sampling_settings
@@ -270,4 +269,4 @@ def is_guaranteed_stable(synthetic_ratio: float, strength: float = 0.0, conditio
         synthetic_ratio: λ, synthetic samples per real one.
         condition: κ, at least 1.
     """
-    return synthetic_ratio < theory.guaranteed_ratio(strength, condition)
+    return synthetic_ratio < guaranteed_ratio(strength, condition)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import matplotlib as mpl
@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
 
-from selfcorrect.analysis.theory import guaranteed_ratio
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.statistics import band
 
@@ -214,13 +213,8 @@ def baseline_of(arms: Mapping[ArmSettings, ArmCurves]) -> ArmCurves | None:
     return next((curves for arm, curves in arms.items() if arm.is_baseline), None)
 
 
-def guarantees() -> dict[str, float]:
-    """Words → synthetic share up to which theory guarantees stability at best (κ = 1)."""
-    ratios = {
-        "guaranteed at best, uncorrected": guaranteed_ratio(),
-        "guaranteed at best, corrected": guaranteed_ratio(inf),
-    }
-    return {words: ratio / (1 + ratio) for words, ratio in ratios.items()}
+_GUARANTEES = {"guaranteed at best, uncorrected": 1 / 3, "guaranteed at best, corrected": 1 / 2}
+"""Synthetic shares up to which theory guarantees stability at best (κ = 1), λ of 1/2 and 1, by their words."""
 
 
 SHARE_CAPTION = (
@@ -258,7 +252,7 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
                 for line in lines:
                     _draw_share_line(panel, line, metric, palette)
                 _draw_levels(panel, metric, outcome.levels)
-                for (words, share), style in zip(guarantees().items(), ("--", "-."), strict=True):
+                for (words, share), style in zip(_GUARANTEES.items(), ("--", "-."), strict=True):
                     panel.axvline(share, color="#9ca3af", linestyle=style, linewidth=1, label=words)
                 low, high = panel.get_ylim()
                 panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))

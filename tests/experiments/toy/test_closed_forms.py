@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from helpers import load_laws, load_loop
 
-from selfcorrect.analysis import theory
 from selfcorrect.metrics.neighbours import neighbour_metrics
 
 laws = load_laws()
@@ -62,7 +61,7 @@ def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float,
     n = 40
     k = int(40 * ratio)
     simulated = mean_loop(generator, n, k, strength, 12, accumulate=False)
-    assert theory.augment_error(n, ratio, strength, 12) == pytest.approx(simulated, rel=0.05)
+    assert laws.augment_error(n, ratio, strength, 12) == pytest.approx(simulated, rel=0.05)
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])
@@ -76,7 +75,7 @@ def test_accumulating_equal_amounts_costs_the_factor_of_gerstgrasser() -> None:
 
 
 def test_perfect_correction_is_worth_as_many_fresh_samples() -> None:
-    assert theory.augment_error(50, 0.5, 1e9, 3)[-1] == pytest.approx(1 / 75)
+    assert laws.augment_error(50, 0.5, 1e9, 3)[-1] == pytest.approx(1 / 75)
 
 
 def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never_below() -> None:
@@ -92,9 +91,9 @@ def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, lim
     assert is_guaranteed_stable(limit - 0.001, strength)
     assert not is_guaranteed_stable(limit + 0.001, strength)
     assert not is_guaranteed_stable(limit - 0.001, strength, condition=1.1)
-    assert theory.guaranteed_ratio(strength) == pytest.approx(limit)
-    assert theory.guaranteed_ratio(strength, condition=1.1) == pytest.approx(limit / 1.1)
-    assert theory.guaranteed_ratio(np.inf) == 1.0
+    assert laws.guaranteed_ratio(strength) == pytest.approx(limit)
+    assert laws.guaranteed_ratio(strength, condition=1.1) == pytest.approx(limit / 1.1)
+    assert laws.guaranteed_ratio(np.inf) == 1.0
 
 
 def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:
@@ -134,7 +133,7 @@ def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> 
     covariances = np.einsum("snd,sne->sde", data, data) / n - np.einsum("sd,se->sde", data.mean(1), data.mean(1))
     spectra = np.linalg.eigvalsh(covariances)
     distance = np.sqrt((data.mean(1) ** 2).sum(1) + ((np.sqrt(spectra) - 1) ** 2).sum(1))
-    assert theory.expected_wasserstein(1 / n, dimension) == pytest.approx(distance.mean(), rel=0.03)
+    assert laws.expected_wasserstein(1 / n, dimension) == pytest.approx(distance.mean(), rel=0.03)
 
 
 def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
