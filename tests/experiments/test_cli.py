@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typeguard
 
 from selfcorrect.core.errors import InputError, LoopError
 from selfcorrect.datasets.files.open import save_motion
@@ -157,6 +158,37 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys) -> Non
     assert "(default: None)" not in words
     assert "(default: '')" not in words
     assert "(default: )" not in words
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_default_values_have_the_types_that_the_command_line_trusts_them_to_have(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+    wrong = []
+
+    def compare(value: object, kind: Any) -> object:
+        nonlocal compared
+        compared += 1
+        try:
+            return check_type(value, kind)
+        except typeguard.TypeCheckError:
+            if not repr(value).startswith("tyro.MISSING"):
+                wrong.append((value, kind))
+            raise
+
+    check_type = typeguard.check_type
+    monkeypatch.setattr(typeguard, "check_type", compare)  # and the module is there, so it is not replaced
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert compared > 0 or command not in ("correct", "motion")
+    assert wrong == []
+
+
+def test_types_are_compared_again_after_the_command_line_was_read() -> None:
+    program = "import sys; from selfcorrect.experiments.cli import main; main(['correct', 'nosuch.bvh'])"
+    check = "assert 'typeguard' not in sys.modules; import typeguard; typeguard.check_type(1, int | None)"
+    subprocess.run([sys.executable, "-c", f"{program}; {check}"], check=True, capture_output=True)
 
 
 def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
