@@ -1,16 +1,17 @@
 """AMASS: motion capture of many laboratories as poses of a common body model.
 
-Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. Its files: `files.amass`.
+Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. Its files: `files.people`.
 """
 
+import zipfile
 from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
+from selfcorrect.storage.files.arrays import read_shapes
 
 from ..files.open import open_motion
-from ..files.people.amass import array_names
 from ..files.skeletons.reading import Reading
 from .dataset import Clip, Dataset, MissingData
 
@@ -26,8 +27,16 @@ AMASS_READING = Reading(up="z")
 
 
 def _read(path: Path) -> list[Motion]:
-    reading = Reading() if "Rh" in array_names(path) else AMASS_READING  # with `Rh`, a generator's file, y up
+    reading = Reading() if "Rh" in _array_names(path) else AMASS_READING  # with `Rh`, a generator's file, y up
     return [open_motion(path, reading, any_body=True).motion]
+
+
+def _array_names(path: Path) -> set[str]:
+    """Return names of the arrays in a .npz file, none of a damaged file."""
+    try:
+        return set(read_shapes(path))
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return set()
 
 
 def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
@@ -46,7 +55,7 @@ def recognises_amass(path: Path) -> bool:
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
         return not others and any(recognises_amass(file) for file in _motion_files(path)[:1])
-    return path.suffix == ".npz" and {"poses", "trans"} <= array_names(path)
+    return path.suffix == ".npz" and {"poses", "trans"} <= _array_names(path)
 
 
 AMASS = Dataset(

@@ -208,7 +208,9 @@ def rate_of(
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:
-        raise InputError(f"{path}: has no frame rate, as all files of {program}; give the video's with --fps")
+        raise InputError(
+            f"{path}: has no frame rate, none of {', '.join(RATES)}; say it with --fps, for {program} the video's"
+        )
     return usual, (f"{usual:g} fps assumed, as of {program} (--fps)",)
 
 

@@ -12,7 +12,7 @@ from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
-from . import amass, humanml3d, kimodo, sam3d, smpl_tools
+from . import humanml3d, kimodo, sam3d, smpl_tools
 from .frames import stack_frames
 
 _LISTED = 12
@@ -33,11 +33,10 @@ class NamedLayout:
     """Arrays that its files have at the top."""
     reader: Callable[[Results, Reading], MotionFile]
     suffix: str = ""
-    """Suffix of its files, "" for any; `smpl_tools` reads AMASS' names in other files."""
+    """Suffix of its files, "" for any."""
 
 
 _LAYOUTS = (
-    NamedLayout("AMASS", ("poses", "trans"), lambda results, reading: amass.open_amass(results.path, reading), ".npz"),
     NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
     NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
     NamedLayout(
@@ -133,7 +132,7 @@ def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
     more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""
     programs = {layout.keys: layout.name for layout in _LAYOUTS}
     for tool in smpl_tools.TOOLS:
-        programs.setdefault((*tool.rotations, tool.translation), tool.name)
+        programs.setdefault(tool.keys, tool.name)
     ends = {name.rpartition(".")[2] for name in shapes}
 
     def share_of_keys(keys: tuple[str, ...]) -> float:

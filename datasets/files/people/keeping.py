@@ -7,6 +7,7 @@ written unchanged has the numbers it had, each number is replaced only where the
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 
 _SAME = 1e-8
@@ -72,3 +73,21 @@ def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:
     distances = norms(choices - targets)
     nearest = distances.argmin(axis=0)
     return choices[nearest, np.arange(len(vectors))]
+
+
+def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
+    """Return matrices (..., 3, 3) of their first two rows (..., 6), made orthonormal (Zhou et al. 2019).
+
+    They are no rotations where rows are zero or parallel.
+    """
+    first = normalize_safely(rows[..., :3])
+    second = rows[..., 3:] - (first * rows[..., 3:]).sum(axis=-1, keepdims=True) * first
+    second = normalize_safely(second)
+    return np.stack([first, second, np.cross(first, second)], axis=-2)
+
+
+def check_rotations(what: str, matrices: np.ndarray) -> None:
+    """Raise InputError, which names the first frame, if matrices (T, ..., 3, 3) are no rotations."""
+    is_rotation = np.linalg.det(matrices.astype(float)) > 0.5
+    if not is_rotation.all():
+        raise InputError(f"{what} in frame {np.argwhere(~is_rotation)[0][0]}")

@@ -27,7 +27,7 @@ from selfcorrect.storage.pickles.results import Results
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
-from .keeping import keep_places
+from .keeping import check_rotations, keep_places
 from .soma import BODY_22, SOMA_30, SOMA_77, JointTable
 
 _FPS = 30.0
@@ -116,9 +116,7 @@ def motion_of_poses(
     """
     matrices = matrices.astype(float)
     places_m = places_m.astype(float)
-    is_rotation = np.linalg.det(matrices) > 0.5
-    if not is_rotation.all():
-        raise InputError(f"{label}: no rotations in frame {np.argwhere(~is_rotation)[0][0]}")
+    check_rotations(f"{label}: no rotations", matrices)
     orientations = Rotation.from_matrix(matrices).as_quat()
     skeleton = _skeleton(label, table, places_m, orientations, rigid)
     rotations = local_rotations(skeleton, orientations)

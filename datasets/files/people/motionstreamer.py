@@ -17,13 +17,13 @@ from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import raise_motion, resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.rotations import quaternions
-from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
 from ..skeletons.reading import Reading
+from .keeping import check_rotations, matrices_of_rows
 from .kimodo import motion_of_poses
 from .soma import BODY_22
 
@@ -101,16 +101,9 @@ def _path_m(headings: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
     """Return matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
-    first = values[..., :3]
-    second = values[..., 3:]
-    areas = norms(np.cross(first, second))
-    is_rotation = np.minimum(norms(first), areas) > 1e-6
-    if not is_rotation.all():
-        raise InputError(f"{path}: no rotations in frame {np.argwhere(~is_rotation)[0][0]}")
-    x = normalize_safely(first)
-    y = second - (x * second).sum(axis=-1, keepdims=True) * x
-    y = normalize_safely(y)
-    return np.stack([x, y, np.cross(x, y)], axis=-2)
+    matrices = matrices_of_rows(values)
+    check_rotations(f"{path}: no rotations", matrices)
+    return matrices
 
 
 def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:

@@ -4,27 +4,21 @@ Motion-X: Lin et al. 2023. PHUMA: Lee et al. 2025. FineDance: Li et al. 2023. ED
 rotation are the first two rows of its matrix (Zhou et al. 2019, as PyTorch3D has them).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout, average_body
-from selfcorrect.motion.geometry.kinematics import make_continuous
-from selfcorrect.motion.geometry.rotations import identity_rotations
-from selfcorrect.motion.geometry.views import to_y_up
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
 from selfcorrect.storage.files.arrays import write_npy
+from selfcorrect.storage.pickles.results import Results
 
-from ..motion_file import AVERAGE_BODY, MotionFile, check_real, check_size, doubt_height, rate_of
+from ..motion_file import MotionFile
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import up_of_motion
-from .keeping import is_unturned, keep_places, keep_rotations
-
-_LARGEST = 1e6
+from .keeping import matrices_of_rows
+from .smpl_tools import UPRIGHT, Tool, open_parameters
 
 
 @dataclass(frozen=True)
@@ -37,9 +31,8 @@ class RowLayout:
     """Translation of the body model, metres."""
     rotations: tuple[tuple[slice, slice], ...]
     """Columns of rotations, and the joints of the layout that they turn."""
-    size: int = 3
-    """Numbers of a rotation: 3 of a vector, or 6 of a matrix."""
-    fps: float = 30.0
+    has_matrices: bool = False
+    """True if a rotation is six numbers of a matrix, not a vector."""
     shape: slice | None = None
     """Coefficients of the shape of the body, None without any."""
     has_contacts: bool = False
@@ -54,78 +47,66 @@ ROWS = {
         (slice(0, 66), slice(0, 22)), (slice(66, 156), _FINGERS), (slice(156, 159), slice(_JAW, _JAW + 1)),
     ), shape=slice(312, 322)),
     69: RowLayout("PHUMA", SMPL_BODY, slice(0, 3), ((slice(3, 69), slice(0, 22)),)),
-    315: RowLayout("FineDance", SMPL_H, slice(0, 3), ((slice(3, 315), slice(0, 52)),), size=6),
-    151: RowLayout("EDGE", SMPL, slice(4, 7), ((slice(7, 151), slice(0, 24)),), size=6, has_contacts=True),
+    315: RowLayout("FineDance", SMPL_H, slice(0, 3), ((slice(3, 315), slice(0, 52)),), has_matrices=True),
+    151: RowLayout("EDGE", SMPL, slice(4, 7), ((slice(7, 151), slice(0, 24)),), has_matrices=True, has_contacts=True),
 }  # fmt: skip
 """Layouts by the number of columns."""
 
 
-def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion in rows (T, D) of one of `ROWS`, y up, on an average body."""
-    layout = ROWS[rows.shape[1]]
-    if not len(rows):
-        raise InputError(f"{path}: expected at least one row")
-    check_real(str(path), "rows", rows, _LARGEST)
-    check_size(path, [(len(rows), len(layout.layout.names))])
-    fps, notes = rate_of(path, {}, reading, layout.fps, layout.program)
-    rotations = identity_rotations(len(rows), len(layout.layout.names))
-    for columns, joints in layout.rotations:
-        rotations[:, joints] = _decode(rows[:, columns].astype(float), layout.size)
-    root_m = rows[:, layout.places].astype(float) + average_body().pelvis_m
-    file_motion = Motion(layout.layout.average(), root_m, rotations, fps, source=str(path))
-    axis = up_of_motion(file_motion, reading.up)
-    view = to_y_up(axis.axis)
-    motion = view.view(file_motion)
-    motion = doubt_height(motion, None if layout.shape is None else rows[:, layout.shape])
-    notes = (f"{AVERAGE_BODY}, as the file holds no bone lengths", f"rows as of {layout.program}", *notes, *axis.notes)
-    if layout.has_contacts:
-        notes = (*notes, f"contacts of the file stay as they are; {layout.program} derives them from the motion")
+class RowsOfNumbers(Results):
+    """A file of rows (T, D), seen as arrays with the names of body parameters."""
 
-    def write(target: Path, changed: Motion) -> None:
-        restored = view.restore(changed)
-        written = _resize(rows, len(restored))
-        before = file_motion if len(file_motion) == len(restored) else None
-        written[:, layout.places] = restored.root_m - average_body().pelvis_m
-        if before is not None:
-            written[:, layout.places] = keep_places(rows[:, layout.places], before.root_m, restored.root_m)
-        for columns, joints in layout.rotations:
-            old = None if before is None else before.rotations[:, joints]
-            written[:, columns] = _encode(rows[:, columns], old, restored.rotations[:, joints], layout.size)
+    def __init__(self, path: Path, rows: np.ndarray) -> None:
+        self.path = path
+        self.layout = ROWS[rows.shape[1]]
+        self.numbers = {}
+        self.others = frozenset({"contacts"} if self.layout.has_contacts else ())
+        self._rows = rows
+        self._arrays = {"trans": rows[:, self.layout.places], "poses": self._decode()}
+        if self.layout.shape is not None:
+            self._arrays["betas"] = rows[:, self.layout.shape]
+        self.shapes = {name: array.shape for name, array in self._arrays.items()}
+
+    def _decode(self) -> np.ndarray:
+        """Return rotation vectors (T, J, 3) or matrices (T, J, 3, 3) of all joints."""
+        shape = (len(self._rows), len(self.layout.layout.names), 3)
+        if not self.layout.has_matrices:
+            vectors = np.zeros(shape, self._rows.dtype)
+            for columns, joints in self.layout.rotations:
+                vectors[:, joints] = self._rows[:, columns].reshape(len(vectors), -1, 3)
+            return vectors
+        ((columns, _),) = self.layout.rotations
+        return matrices_of_rows(self._rows[:, columns].astype(float).reshape(*shape[:2], 6))
+
+    def array(self, name: str) -> np.ndarray:
+        return self._arrays[name].copy()
+
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+        """Write rows with other poses; where a motion is longer, the other columns of the last row are repeated."""
+        poses = changed["poses"]
+        written = self._rows[np.minimum(np.arange(len(poses)), frames - 1)].copy()
+        written[:, self.layout.places] = changed["trans"]
+        for columns, joints in self.layout.rotations:
+            values = poses[:, joints]
+            if self.layout.has_matrices:
+                old = written[:, columns].reshape(*values.shape[:2], 2, 3)
+                values = values[:, :, :2]
+                if len(poses) == frames:
+                    is_same = (poses == self._arrays["poses"]).all(axis=(2, 3))[:, joints, None, None]
+                    values = np.where(is_same, old, values)
+            written[:, columns] = values.reshape(len(values), -1)
         write_npy(target, written)
 
-    motion = replace(motion, rotations=make_continuous(motion.rotations))
-    return MotionFile((motion,), notes, write)
 
-
-def _resize(rows: np.ndarray, count: int) -> np.ndarray:
-    """Return a copy of rows with another number of them; the last row is repeated."""
-    indices = np.minimum(np.arange(count), len(rows) - 1)
-    return rows[indices].copy()
-
-
-def _decode(values: np.ndarray, size: int) -> np.ndarray:
-    """Return quaternions (T, J, 4) of the rotations in columns (T, size · J)."""
-    if size == 3:
-        return Rotation.from_rotvec(values.reshape(-1, 3)).as_quat().reshape(len(values), -1, 4)
-    first, second = np.moveaxis(values.reshape(-1, 2, 3), 1, 0)
-    first = first / np.maximum(np.linalg.norm(first, axis=-1, keepdims=True), 1e-12)
-    second = second - (first * second).sum(-1, keepdims=True) * first
-    second = second / np.maximum(np.linalg.norm(second, axis=-1, keepdims=True), 1e-12)
-    matrices = np.stack([first, second, np.cross(first, second)], axis=-2)
-    if not (np.linalg.det(matrices) > 0.5).all():
-        raise InputError("six numbers of a rotation are zero or parallel")
-    return Rotation.from_matrix(matrices).as_quat().reshape(len(values), -1, 4)
-
-
-def _encode(old: np.ndarray, before: np.ndarray | None, after: np.ndarray, size: int) -> np.ndarray:
-    """Return columns (T, size · J) of rotations; rotations that did not turn keep their numbers."""
-    if size == 3:
-        return keep_rotations(old[: len(after)], before, after)
-    rows = Rotation.from_quat(after.reshape(-1, 4)).as_matrix()[:, :2].reshape(*after.shape[:2], 6)
-    if before is not None:
-        is_same = is_unturned(before, after)[..., None]
-        rows = np.where(is_same, old.reshape(rows.shape), rows)
-    return rows.reshape(len(after), -1)
+def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
+    """Open the motion in rows (T, D) of one of `ROWS`, y up."""
+    if not len(rows):
+        raise InputError(f"{path}: expected at least one row")
+    results = RowsOfNumbers(path, rows)
+    program = Tool(
+        results.layout.program, ("poses",), "trans", fps=30.0, derived=("contacts",), axes=UPRIGHT, kind="rows"
+    )
+    return open_parameters(results, reading, program)
 
 
 def describe_widths() -> Sequence[str]:

@@ -2,7 +2,8 @@
 
 A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary in it that has the
 keys of a row is a person. Rotations of the pelvis and the joints below it are rotation vectors or matrices, in an array
-or two. Other arrays of a file stay as they are, unless the file stores the same numbers for them.
+or two. Other arrays of a file stay as they are, unless the file stores the same numbers for them, or holds the number
+and the duration of its frames.
 """
 
 import math
@@ -17,9 +18,11 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
+from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.views import (
     Y_DOWN,
     Y_UP,
+    Z_DOWN,
     Z_UP,
     FrameChange,
     FrameChanges,
@@ -34,6 +37,7 @@ from selfcorrect.storage.pickles.results import Results, open_results
 from ..motion_file import (
     AVERAGE_BODY,
     FRAME_NAMES,
+    RATES,
     MotionFile,
     body_model_of,
     check_real,
@@ -43,12 +47,18 @@ from ..motion_file import (
     rate_of,
 )
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import AXES, UpAxis, up_of_motion
-from .keeping import keep_places, keep_rotations
+from ..skeletons.vertical import WORDS, UpAxis, up_of_motion
+from .amass import PARTS_OF_POSES
+from .keeping import check_rotations, keep_places, keep_rotations
 from .soma import SOMA_77
 
 _LARGEST = 1e6
+_FURTHEST_M = 1e12
+"""Beyond any rotation vector (radians) and any place."""
+_MOST_SHAPE = 100
 _MOST_PEOPLE = 1024
+_SAME_RAD = 1e-3
+"""Largest angle between rotations of the root that a file holds twice."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +86,23 @@ class Tool:
     """Other arrays (T, 3) of places, which move as the translation does."""
     derived: tuple[str, ...] = ()
     """Arrays that the program derives from the motion; they keep their old content, and a note says so."""
+    root: str = ""
+    """Array of the root's rotation vectors, which the first rotations repeat or leave zero; "" for none."""
+    axes: tuple[int, ...] = (Y_UP, Z_UP, Y_DOWN, Z_DOWN)
+    """Vertical axes that come into question."""
+    kind: str = "names"
+    """What tells the program's files from others, for a note."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Arrays that all its files have."""
+        return (*self.rotations, self.translation, *filter(None, [self.root, self.scale]))
 
 
+UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
+    Tool("HY-Motion", ("poses",), "trans", fps=30.0, up=Y_UP, axes=UPRIGHT, root="Rh"),
+    Tool("AMASS", ("poses",), "trans", up=Z_UP, axes=UPRIGHT),
     Tool("WHAM", ("pose_world",), "trans_world", up=Y_UP),
     Tool("GVHMR", ("smpl_params_global.global_orient", "smpl_params_global.body_pose"), "smpl_params_global.transl",
          "smpl_params_global.betas", fps=30.0, up=Y_UP),
@@ -94,7 +118,6 @@ TOOLS = (
     Tool("TRAM", ("pred_rotmat",), "pred_trans", "pred_shape", up=Y_DOWN, camera="camera.npy"),
     Tool("SMPL-X's own names, as of GVHMR and 4D-Humans", ("global_orient", "body_pose"), "transl"),
     Tool("HuMoR", ("root_orient", "pose_body"), "trans"),
-    Tool("AMASS's names", ("poses",), "trans", up=Z_UP),
     Tool("WHAM's names in the camera's frame", ("pose",), "trans"),
     Tool("WHAM's names in the camera's frame, with transl", ("pose",), "transl"),
 )  # fmt: skip
@@ -105,9 +128,8 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
     """Return the program whose keys a file has, and the prefixes of its people; None for other files."""
     names = dict.fromkeys(names)
     for tool in TOOLS:
-        keys = (*tool.rotations, tool.translation, *filter(None, [tool.scale]))
         ends = [name.removesuffix(tool.translation) for name in names if name.endswith(tool.translation)]
-        people = [end for end in ends if end[-1:] in ("", ".") and all(f"{end}{key}" in names for key in keys)]
+        people = [end for end in ends if end[-1:] in ("", ".") and all(f"{end}{key}" in names for key in tool.keys)]
         if people:
             return tool, people
     return None
@@ -142,46 +164,67 @@ class _Person:
     """(3,) the root at rest, in the body model's coordinates."""
 
 
-def open_parameters(results: Results, reading: Reading) -> MotionFile:
+def open_parameters(results: Results, reading: Reading, known_tool: Tool | None = None) -> MotionFile:
     """Open the motions of a file, a motion for each person, y up. They move an average body, or the body of the file's
     shape and the reading's body model.
+
+    known_tool: Program of a file with a single person; None to find it by the names of arrays.
     """
     path = results.path
-    program = detect_program(results.shapes)
-    assert program is not None
-    tool, people = program
-    _refuse_damaged(results, tool, people)
+    tool, people = known_tool, [""]
+    if tool is None:
+        program = detect_program(results.shapes)
+        assert program is not None
+        tool, people = program
+        _refuse_damaged(results, tool, people)
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
     sizes = []
     for prefix, name in product(people, tool.rotations):
-        frames, *sides = results.shapes[f"{prefix}{name}"] or (0,)
+        frames, *sides = results.shapes[f"{prefix}{name}"] or (1,)
+        if not frames:
+            raise InputError(f"{path}: has no frames")
         sizes.append((frames, math.prod(sides) // 3))
     check_size(path, sizes)
-    fps, assumed = rate_of(path, results.numbers, reading, tool.fps, tool.name)
+    fps, assumed = rate_of(path, _find_numbers(results), reading, tool.fps, tool.name)
     notes: dict[str, None] = {}
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
-    notes |= dict.fromkeys((f"names as of {tool.name}", *assumed))
+    notes |= dict.fromkeys((f"{tool.kind} as of {tool.name}", *assumed))
 
     def write(target: Path, *motions: Motion) -> None:
         changes: dict[str, np.ndarray] = {}
         for person, motion in zip(read, motions, strict=True):
-            changes |= _changes(tool, person, motion)
+            changes |= _changes(results, tool, person, motion)
         results.write(target, changes, len(read[0].file_motion))
 
     return MotionFile(tuple(person.motion for person in read), tuple(notes), write, up=read[0].up)
 
 
+def _find_numbers(results: Results) -> dict[str, float]:
+    """Return the single numbers of a file, with frame rates in arrays of one number; refuse other frame rates."""
+    numbers = dict(results.numbers)
+    for name in {*results.shapes, *results.others} - numbers.keys():
+        if name.rpartition(".")[2] in RATES:
+            array = results.array(name) if name in results.shapes else np.zeros(0)
+            if array.size != 1 or array.dtype.kind not in "fiu":
+                got = results.shapes.get(name, "something else")
+                raise InputError(f"{results.path}: expected one number as {name}, got {got}")
+            numbers[name] = float(array.item())
+    return numbers
+
+
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
     names = [*tool.rotations, tool.translation]
-    for name in (tool.shape, tool.scale, *tool.followers):
+    for name in (tool.shape, tool.scale, tool.root, *tool.followers):
         if f"{prefix}{name}" in results.shapes:
             names.append(name)
     arrays = {name: results.array(f"{prefix}{name}") for name in names}
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
     rotations = _rotations(label, tool, arrays)
+    if tool.root:
+        rotations[:, 0] = _merge_root(label, tool, arrays, rotations[:, 0])
     trans = _translation(label, tool, arrays) / _scale(label, tool, arrays)
-    body, notes_on_body = _body(tool, arrays, reading)
+    body, notes_on_body = _body(label, tool, arrays, reading)
     notes |= dict.fromkeys(notes_on_body)
     skeleton, pelvis_m = _skeleton(rotations.shape[1], body)
     if tool.is_root:
@@ -191,7 +234,9 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
         notes[f"{', '.join(derived)} of the file stay as they are; {tool.name} derives them from the motion"] = None
     file_motion = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
     camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
-    up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=range(len(AXES)))
+    up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=tool.axes)
+    if tool.root and reading.up is None and up.axis == tool.up:
+        notes[f"{WORDS[up.axis]}, as of {tool.name} (--up)"] = None
     notes_on_gaps = _note_gaps(results, prefix, len(file_motion))
     notes |= dict.fromkeys((*notes_on_camera, *up.notes, *notes_on_gaps))
     view = FrameChanges((*camera.changes, to_y_up(up.axis)))
@@ -209,8 +254,11 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
     layout = LAYOUTS[joints]
     if body is None:
         return layout.average(), average_body().pelvis_m
-    skeleton = layout.skeleton(body.skeleton.offsets_m[: len(layout.names)])
-    return replace(skeleton, mass_kg=body.skeleton.mass_kg), body.pelvis_m
+    offsets_m = layout.average().offsets_m
+    for joint, name in enumerate(layout.names):
+        if name in body.skeleton.names:
+            offsets_m[joint] = body.skeleton.offsets_m[body.skeleton.names.index(name)]
+    return replace(layout.skeleton(offsets_m), mass_kg=body.skeleton.mass_kg), body.pelvis_m
 
 
 def _camera_of(
@@ -276,8 +324,8 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
 def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     """(T, J, 4) rotations of all joints."""
     parts = [_quaternions(label, name, arrays[name]) for name in tool.rotations]
-    if len({len(part) for part in parts}) != 1 or not len(parts[0]):
-        raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}, at least one")
+    if len({len(part) for part in parts}) != 1:
+        raise InputError(f"{label}: expected as many frames in {' and '.join(tool.rotations)}")
     rotations = np.concatenate(parts, axis=1)
     joint_counts = [*LAYOUTS, len(SOMA_77)]
     if rotations.shape[1] not in joint_counts:
@@ -285,16 +333,29 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
     return rotations
 
 
+def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.ndarray) -> np.ndarray:
+    """Return the root's rotations (T, 4), which are apart: `root` is the same, or the first rotations leave it zero."""
+    array = arrays[tool.root]
+    check_real(label, tool.root, array, _LARGEST)
+    if array.shape != (len(root), 3):
+        raise InputError(f"{label}: expected {tool.root} of shape ({len(root)}, 3), got {array.shape}")
+    merged = Rotation.from_rotvec(array.astype(float)).as_quat()
+    angles_rad = turn_angles(root, merged)
+    (name,) = tool.rotations
+    if arrays[name][:, :3].any() and angles_rad.max() > _SAME_RAD:
+        frame = int(angles_rad.argmax())
+        raise InputError(f"{label}: {tool.root} and {name} turn the root differently in frame {frame}")
+    return merged
+
+
 def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
     """(T, J, 4) quaternions of rotation vectors or matrices."""
     check_real(label, name, array, _LARGEST)
     frames = len(array)
-    if array.shape[-2:] == (3, 3) and array.ndim == 4 and frames:
-        is_rotation = np.linalg.det(array.astype(float)) > 0.5
-        if not is_rotation.all():
-            raise InputError(f"{label}: {name} is no rotation in frame {np.argwhere(~is_rotation)[0][0]}")
+    if array.shape[-2:] == (3, 3) and array.ndim == 4:
+        check_rotations(f"{label}: {name} is no rotation", array)
         return in_chunks(lambda rows: Rotation.from_matrix(rows.astype(float)).as_quat(), array)
-    if array.ndim not in (2, 3) or not frames or array.size % (3 * frames):
+    if array.ndim not in (2, 3) or array.size % (3 * frames):
         raise InputError(f"{label}: expected {name} as rotation vectors or matrices, got shape {array.shape}")
     vectors = array.reshape(frames, -1, 3)
     return in_chunks(lambda rows: Rotation.from_rotvec(rows.astype(float)).as_quat(), vectors)
@@ -303,7 +364,7 @@ def _quaternions(label: str, name: str, array: np.ndarray) -> np.ndarray:
 def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     array = arrays[tool.translation]
     frames = len(arrays[tool.rotations[0]])
-    check_real(label, tool.translation, array, _LARGEST)
+    check_real(label, tool.translation, array, _FURTHEST_M)
     if array.size != 3 * frames or len(array) != frames:
         raise InputError(f"{label}: expected {tool.translation} of shape ({frames}, 3), got {array.shape}")
     return array.astype(float).reshape(frames, 3)
@@ -319,7 +380,9 @@ def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
     return float(scale.item())
 
 
-def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tuple[Body | None, tuple[str, ...]]:
+def _body(
+    label: str, tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading
+) -> tuple[Body | None, tuple[str, ...]]:
     """Return the person that shape and body model describe, None for an average person, and notes."""
     if (model := body_model_of(reading)) is None:
         return None, (f"{AVERAGE_BODY}, as the file holds no bone lengths (--body-model)",)
@@ -327,14 +390,20 @@ def _body(tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading) -> tup
 
     shape = arrays.get(tool.shape)
     if shape is not None:
+        if not shape.size or shape.dtype.kind not in "fiu" or not np.all(np.abs(shape) <= _MOST_SHAPE):
+            raise InputError(
+                f"{label}: expected {tool.shape} to be a row of numbers from -{_MOST_SHAPE} to {_MOST_SHAPE}, "
+                f"got {shape.dtype} {shape.shape}"
+            )
+        shape = np.atleast_1d(shape)
         shape = shape.reshape(-1, shape.shape[-1]).mean(axis=0)
     return make_body(model, shape), ()
 
 
-def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
+def _changes(results: Results, tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
     """Return the arrays of a person with another motion in them; what stays the same keeps its numbers."""
     motion = person.view.restore(changed)
-    arrays = person.arrays
+    arrays = dict(person.arrays)
     file_motion = person.file_motion if len(person.file_motion) == len(motion) else None
     scale = _scale(person.prefix, tool, arrays)
     old = arrays[tool.translation]
@@ -350,6 +419,27 @@ def _changes(tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarr
         stop = start + old.size // (len(old) * (9 if matrices else 3))
         columns = slice(start, stop)
         before = None if file_motion is None else file_motion.rotations[:, columns]
+        if tool.root:
+            old = np.concatenate([arrays[tool.root], old[:, 3:]], axis=1)
         written[name] = keep_rotations(old, before, motion.rotations[:, columns], matrices=matrices)
         start = stop
-    return {f"{person.prefix}{name}": array.astype(arrays[name].dtype) for name, array in written.items()}
+    if tool.root:
+        (name,) = tool.rotations
+        written[tool.root] = written[name][:, :3].copy()
+        written[name][:, :3] *= arrays[name][:, :3].any()
+    for name, columns in PARTS_OF_POSES.items():
+        if f"{person.prefix}{name}" in results.shapes and "poses" in written:
+            arrays[name] = results.array(f"{person.prefix}{name}")
+            written[name] = written["poses"][:, columns]
+    if file_motion is None or file_motion.fps != motion.fps:
+        facts = {"num_frames": len(motion), "mocap_time_length": motion.seconds, **dict.fromkeys(RATES, motion.fps)}
+        for name in [name for name in facts if f"{person.prefix}{name}" in results.shapes]:
+            arrays[name] = results.array(f"{person.prefix}{name}")
+            written[name] = np.full(arrays[name].shape, facts[name])
+    return {f"{person.prefix}{name}": _match_type(array, arrays[name]) for name, array in written.items()}
+
+
+def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Return an array in the type of number of an old array, unless this type cannot hold it."""
+    can_hold = old.dtype.kind == "f" or np.array_equal(array, array.round())
+    return array.astype(old.dtype) if can_hold else array

@@ -90,11 +90,11 @@ def test_amass_gets_its_bones_from_a_body_model(
         pelvis_m=1.2 * average.pelvis_m,
     )
     monkeypatch.setattr(body_model, "load_body_model", lambda path, allow_pickle: path)
-    monkeypatch.setattr(amass, "body_in", lambda path, model: tall)
+    monkeypatch.setattr(body_model, "make_body", lambda model, betas: tall)
     amass.write_amass(tmp_path / "x.npz", walker)
     file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))
     np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
-    assert (file.notes, file.motion.skeleton.mass_kg) == ((), 101.0)
+    assert (file.notes, file.motion.skeleton.mass_kg) == (("names as of AMASS",), 101.0)
     file.write(tmp_path / "y.npz", file.motion)
     old = np.load(tmp_path / "x.npz")
     new = np.load(tmp_path / "y.npz")

@@ -14,7 +14,7 @@ from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, Body, to_smpl
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
@@ -47,7 +47,7 @@ def original(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_z_up_becomes_y_up(original: Path) -> None:
-    motion = amass.read(original)
+    motion = open_motion(original).motion
     arrays = np.load(original)
     assert (motion.fps, len(motion), motion.skeleton.names[21]) == (120.0, 40, "right_wrist")
     np.testing.assert_allclose(motion.root_m[:, 1], arrays["trans"][:, 2] + AVERAGE_PELVIS_M[2])
@@ -57,12 +57,13 @@ def test_z_up_becomes_y_up(original: Path) -> None:
 
 
 def test_the_person_turns_about_the_vertical(original: Path) -> None:
-    turned = Rotation.from_quat(amass.read(original).rotations[:, 0])
+    turned = Rotation.from_quat(open_motion(original).motion.rotations[:, 0])
     np.testing.assert_allclose((turned[39] * turned[0].inv()).as_rotvec(), [0, 0.39, 0], atol=1e-9)
 
 
 def test_a_file_comes_back_as_it_was(original: Path, tmp_path: Path) -> None:
-    amass.write_amass(tmp_path / "again.npz", amass.read(original), like=original)
+    file = open_motion(original)
+    file.write(tmp_path / "again.npz", file.motion)
     before = np.load(original)
     after = np.load(tmp_path / "again.npz")
     assert_same(after, before, atol=1e-9)
@@ -80,12 +81,13 @@ def assert_same(file: NpzFile, expected: NpzFile, atol: float) -> None:
 
 
 def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path, tmp_path: Path) -> None:
-    motion = resample(amass.read(original), 30.0)
-    amass.write_amass(tmp_path / "again.npz", motion, like=original)
+    file = open_motion(original)
+    motion = resample(file.motion, 30.0)
+    file.write(tmp_path / "again.npz", motion)
     after = np.load(tmp_path / "again.npz")
     assert "dmpls" not in after.files
     np.testing.assert_array_equal(after["betas"], np.load(original)["betas"])
-    reread = amass.read(tmp_path / "again.npz")
+    reread = open_motion(tmp_path / "again.npz").motion
     assert (reread.fps, len(reread)) == (30.0, len(motion))
     np.testing.assert_allclose(joint_positions(reread), joint_positions(motion), atol=1e-9)
 
@@ -96,7 +98,7 @@ def test_motions_of_all_smpl_skeletons_come_back(tmp_path: Path, layout) -> None
     rotations = Rotation.from_rotvec(random.normal(0, 0.5, (9, len(layout.names), 3))).as_quat()
     motion = Motion(layout.average(), random.normal(0, 1, (9, 3)), rotations, 20.0)
     amass.write_amass(tmp_path / "new.npz", motion)
-    reread = amass.read(tmp_path / "new.npz")
+    reread = open_motion(tmp_path / "new.npz").motion
     assert len(reread.skeleton) == (55 if len(layout.names) == 55 else 52)
     np.testing.assert_allclose(joint_positions(reread)[:, :22], joint_positions(motion)[:, :22], atol=1e-9)
 
@@ -114,15 +116,6 @@ def test_another_skeleton_keeps_its_joint_positions(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         Rotation.from_rotvec(poses[:, 1:22]).as_matrix(), Rotation.from_quat(written.rotations[:, 1:22]).as_matrix()
     )
-
-
-def test_a_given_body_sets_skeleton_and_height(original: Path, tmp_path: Path) -> None:
-    layout = LAYOUTS[np.load(original)["poses"].shape[1] // 3]
-    body = Body(layout.skeleton(2 * layout.average().offsets_m), np.array([0.1, -0.2, 0.5]), "giant")
-    motion = amass.read(original, body)
-    np.testing.assert_allclose(motion.root_m[:, 1], np.load(original)["trans"][:, 2] + 0.5)
-    amass.write_amass(tmp_path / "again.npz", motion, body, like=original)
-    np.testing.assert_allclose(np.load(tmp_path / "again.npz")["trans"], np.load(original)["trans"], atol=1e-12)
 
 
 def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp_path: Path) -> None:
@@ -143,36 +136,36 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
     [
         (
             {"poses": np.zeros((4, 150))},
-            r"expected poses \(frames, one of \[66, 72, 156, 165\]\), got shape \(4, 150\)",
+            r"expected rotations of one of \[22, 24, 52, 55, 77\] joints, got 50",
         ),
-        ({"poses": np.float64(3)}, "expected poses"),
+        ({"poses": np.float64(3)}, "expected poses to be real numbers"),
         ({"poses": np.full((40, 156), np.nan)}, "poses is not finite in frame 0"),
         ({"poses": np.full((40, 156), 1e200)}, r"or beyond ±1e\+06"),
-        ({"poses": np.full((40, 156), "x")}, "expected poses to be real numbers"),
+        ({"poses": np.full((40, 156), "x")}, "unknown layout: it holds trans"),
         ({"trans": np.full((40, 3), 1e300)}, r"or beyond ±1e\+12"),
-        ({"trans": np.array([{"pickled": 1}])}, r'"trans" is stored as pickled Python objects'),
-        ({"trans": None}, "here is no trans"),
+        ({"trans": np.array([{"pickled": 1}])}, "unknown layout: it holds poses"),
+        ({"trans": None}, r"unknown layout: it holds poses .* AMASS \(poses, trans\)"),
         ({"poses": np.zeros((40, 156), complex)}, "expected poses to be real numbers, got complex128"),
         *(
             ({"mocap_framerate": rate}, r"expected 0\.01 to 100000 frames per second")
             for rate in (np.inf, np.nan, 1e-300)
         ),
-        ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got '\[30. 60.\]'"),
-        ({"mocap_framerate": np.array("thirty")}, "expected one number as mocap_framerate, got 'thirty'"),
-        ({"mocap_framerate": None}, "no frame rate, neither mocap_framerate nor mocap_frame_rate nor fps"),
+        ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got \(2,\)"),
+        ({"mocap_framerate": np.array("thirty")}, "expected one number as mocap_framerate, got something else"),
+        ({"mocap_framerate": None}, "no frame rate, none of fps, mocap_framerate, .*; say it with --fps"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, change: dict, message: str) -> None:
     arrays = {name: array for name, array in (fields(52) | change).items() if array is not None}
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(ValueError, match=rf"bad\.npz: .*{message}"):
-        amass.read(tmp_path / "bad.npz")
+        open_motion(tmp_path / "bad.npz")
 
 
 def test_an_old_file_whose_gender_is_pickled_keeps_it_unread(tmp_path: Path) -> None:
     np.savez(tmp_path / "old.npz", **fields(52) | {"gender": np.array(["male", None], dtype=object)})
-    motion = amass.read(tmp_path / "old.npz")
-    amass.write_amass(tmp_path / "new.npz", motion, like=tmp_path / "old.npz")
+    file = open_motion(tmp_path / "old.npz")
+    file.write(tmp_path / "new.npz", file.motion)
     with np.load(tmp_path / "new.npz", allow_pickle=True) as archive:
         assert archive["gender"].tolist() == ["male", None]
 

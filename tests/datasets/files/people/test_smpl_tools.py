@@ -85,7 +85,7 @@ def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path:
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_names_of_amass_are_read_from_a_pickle_too(tmp_path: Path, nested: bool) -> None:
-    expected, tool_arrays = arrays("AMASS's names", "z up")
+    expected, tool_arrays = arrays("AMASS", "z up")
     content = {"person": tool_arrays} if nested else tool_arrays
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
     file = open_motion(tmp_path / "a.pkl", sc.Reading(fps=30.0))

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.people import amass
-from selfcorrect.datasets.files.people.average import put_on_average_body
+from selfcorrect.datasets.files.people.amass import put_on_average_body
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.smpl import SMPL_H, Body, average_body, to_smpl
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, to_smpl
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.rotations import quaternions
-from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.geometry.views import Z_UP, TurnedWorld, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.simulators.corrector import KinematicCorrector
@@ -32,9 +32,10 @@ def resize(motion: Motion, ratio: float) -> Motion:
 
 def write(path: Path, person: Motion, betas: float) -> Path:
     """Write the motion of a person with the root where it is, as a body model with this shape would need it."""
-    amass.write_amass(path, person, Body(person.skeleton, average_body().pelvis_m, "person"))
-    arrays = dict(np.load(path))
-    np.savez(path, **{**arrays, "betas": np.full(16, betas)})
+    in_file = to_y_up(Z_UP).restore(person)
+    poses = Rotation.from_quat(in_file.rotations.reshape(-1, 4)).as_rotvec().reshape(len(person), -1)
+    trans = in_file.root_m - AVERAGE_PELVIS_M
+    np.savez(path, poses=poses, trans=trans, mocap_framerate=person.fps, betas=np.full(16, betas))
     return path
 
 

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from smpl_files import OFFSET, VERTEX_COUNTS, model_numbers
 
 from selfcorrect.datasets.files.motion_file import body_model_of
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.body_model import DENSITY_KG_M3, BodyModel, load_body_model, make_body, vertices, volume_m3
@@ -92,12 +93,24 @@ def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Pa
     amass.write_amass(tmp_path / "a.npz", random_motion(SMPL_H))
     fields = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "tall.npz", **fields | {"betas": np.array([2.0, *np.zeros(15)])})
-    body = amass.body_in(tmp_path / "tall.npz", load_body_model(model_file(SMPL_H)))
-    motion = amass.read(tmp_path / "tall.npz", body)
+    path = model_file(SMPL_H)
+    motion = open_motion(tmp_path / "tall.npz", Reading(body_model=path)).motion
     np.testing.assert_allclose(motion.skeleton.offsets_m, 1.2 * SMPL_H.average().offsets_m, atol=1e-3)
     # The root is where the models put it: at the translation plus the resting pelvis, z up in the file.
+    body = make_body(load_body_model(path), np.array([2.0, *np.zeros(15)]))
     expected_m = (fields["trans"] + body.pelvis_m)[:, [0, 2, 1]] * [1, 1, -1]
     np.testing.assert_allclose(motion.root_m, expected_m, atol=1e-12)
+
+
+def test_joints_of_another_model_are_found_by_name(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
+    """SMPL-X has jaw and eyes before the fingers of SMPL-H."""
+    amass.write_amass(tmp_path / "a.npz", random_motion(SMPL_H))
+    path = model_file(SMPL_X)
+    skeleton = open_motion(tmp_path / "a.npz", Reading(body_model=path)).motion.skeleton
+    body = make_body(load_body_model(path), np.zeros(16)).skeleton
+    assert skeleton.names == SMPL_H.names
+    for name, offset_m in zip(skeleton.names, skeleton.offsets_m, strict=True):
+        np.testing.assert_allclose(offset_m, body.offsets_m[body.names.index(name)], atol=1e-9, err_msg=name)
 
 
 def test_a_mesh_needs_the_models_joints(model_file: Callable[[Layout], Path]) -> None:
