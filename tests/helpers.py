@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from selfcorrect.core.randomness import Stream
     from selfcorrect.core.samples import Samples
+    from selfcorrect.datasets.files.rigs.rig import RiggedMotion
     from selfcorrect.experiments.studies.study import Study
     from selfcorrect.experiments.toy.outcome import Result
     from selfcorrect.experiments.toy.study import LoadedToy
@@ -35,6 +37,16 @@ if TYPE_CHECKING:
     from selfcorrect.models.protocol import GenerativeModel
     from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions
     from selfcorrect.motion.motion import Motion
+
+
+def format_bvh(clip: RiggedMotion) -> str:
+    """The text of a clip's BVH file."""
+    from selfcorrect.datasets.files.rigs.bvh import write_bvh
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.bvh"
+        write_bvh(path, clip)
+        return path.read_bytes().decode(clip.encoding)
 
 
 def mean_distance_m(first: Motion, second: Motion) -> float:

@@ -16,22 +16,23 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.people.sam3d import _PARTS
-from selfcorrect.datasets.files.people.soma import BODY_22, SOMA_30, SOMA_77, JointTable
-from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M
+from selfcorrect.datasets.files.people.soma import SOMA_30, SOMA_77
+from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_BODY
 from selfcorrect.motion.geometry.kinematics import world_poses
 from selfcorrect.motion.geometry.views import FrameChanges, ShiftedWorld, TurnedWorld
+from selfcorrect.motion.skeleton import Skeleton
 
 Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
 Z_UP = Rotation.from_euler("x", 90, degrees=True)
 
 
-def select_joints(table: JointTable, motion: sc.Motion) -> sc.Motion:
+def select_joints(table: Skeleton, motion: sc.Motion) -> sc.Motion:
     """The motion on the average body with other joints, those that it lacks at rest."""
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(table), 1))
     for joint, part in enumerate(table.parts):
         if part:
             rotations[:, joint] = motion.rotations[:, motion.skeleton.names.index(part)]
-    return replace(motion, skeleton=table.average(), rotations=rotations)
+    return replace(motion, skeleton=table, rotations=rotations)
 
 
 def parameters(motion: sc.Motion, joints: int, world: Rotation | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +145,7 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
     np.save(path.parent / "camera.npy", camera)  # type: ignore[arg-type]
 
 
-def saver_of_kimodo(table: JointTable) -> Callable[[Path, sc.Motion], None]:
+def saver_of_kimodo(table: Skeleton) -> Callable[[Path, sc.Motion], None]:
     def save(path: Path, motion: sc.Motion) -> None:
         positions = select_joints(table, motion)
         places_m, world = world_poses(positions)
@@ -246,7 +247,7 @@ class Program:
     """What has to be said."""
     away: bool = False
     """Whether its files place the body elsewhere along the floor, or above it."""
-    joints: JointTable | None = None
+    joints: Skeleton | None = None
 
 
 PROGRAMS = {
@@ -263,7 +264,7 @@ PROGRAMS = {
     "TRAM": Program(save_tram, "hps_track_0.npy", ("pred_rotmat", "pred_trans"), 30.0),
     **{f"Kimodo, {len(table)}": Program(saver_of_kimodo(table), "kimodo.npz", (
         "posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts", "smooth_root_pos", "root_positions",
-        "global_root_heading"), joints=table) for table in (SOMA_77, SOMA_30, BODY_22)},
+        "global_root_heading"), joints=table) for table in (SOMA_77, SOMA_30, SMPL_BODY.average())},
     "HY-Motion": Program(save_hy_motion, "motion.npz", ("poses", "trans", "Rh")),
     "HY-Motion, root apart": Program(save_hy_motion_root_apart, "motion.npz", ("poses", "trans", "Rh")),
     "AMASS": Program(save_amass, "01_poses.npz", ("poses", "trans")),
@@ -303,7 +304,7 @@ def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
 
 def parts_m(motion: sc.Motion) -> np.ndarray:
     """(T, 22, 3) places of the parts of the body."""
-    return sc.joint_positions(motion)[:, [motion.skeleton.joint(part) for part in BODY_22.names]]
+    return sc.joint_positions(motion)[:, [motion.skeleton.joint(part) for part in SMPL_BODY.names]]
 
 
 def reading_of(program: Program) -> sc.Reading:

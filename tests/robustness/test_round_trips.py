@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import format_bvh
 from hypothesis import given
 from hypothesis import strategies as st
 from robustness.damage import make_settings
@@ -13,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh
+from selfcorrect.datasets.files.rigs.bvh import clip_of, parse_bvh
 from selfcorrect.datasets.files.skeletons.naming import parts_from_names
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import to_smpl
+from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, world_poses
@@ -28,7 +28,7 @@ from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
 from .keeping import check_rotations, keep_places
-from .soma import BODY_22, SOMA_30, SOMA_77, JointTable
+from .soma import SOMA_30, SOMA_77
 
 _FPS = 30.0
 _LARGEST = 1e6
@@ -43,7 +43,7 @@ _LOW_M = 0.10
 _SMOOTH_S = 0.25
 """Standard deviation of the Gaussian that smooths the root's path."""
 _KEYS = ("posed_joints", "global_rot_mats")
-TABLES = {len(table): table for table in (SOMA_77, SOMA_30, BODY_22)}
+BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 """Kimodo's bodies by their number of joints."""
 
 
@@ -52,10 +52,10 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
     path = results.path
     places = results.array(_KEYS[0])
     matrices = results.array(_KEYS[1])
-    table = _table(path, places, matrices)
+    body = _find_body(path, places, matrices)
     results.check_frames(_WRITTEN, len(places))
     fps, notes = rate_of(path, results.numbers, reading, _FPS, "Kimodo")
-    file_motion = motion_of_poses(str(path), table, places, matrices, fps)
+    file_motion = motion_of_poses(str(path), body, places, matrices, fps)
     up = up_of_motion(file_motion, reading.up, Y_UP)
     y_up = to_y_up(up.axis)
     motion = y_up.view(file_motion)
@@ -68,14 +68,14 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
         arrays = _write_arrays(old, file_motion, y_up.restore(changed), changed_contacts)
         results.write(target, arrays, len(file_motion))
 
-    return MotionFile((motion,), (f"joints as of Kimodo, {len(table)}", *notes, *up.notes), write, up=up)
+    return MotionFile((motion,), (f"joints as of Kimodo, {len(body)}", *notes, *up.notes), write, up=up)
 
 
-def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
-    if places.ndim != 3 or places.shape[2] != 3 or places.shape[1] not in TABLES or not len(places):
+def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton:
+    if places.ndim != 3 or places.shape[2] != 3 or places.shape[1] not in BODIES or not len(places):
         robot = ": 34 joints belong to the robot Unitree G1" if places.shape[1:2] == (34,) else ""
         raise InputError(
-            f"{path}: expected posed_joints (frames, one of {sorted(TABLES)}, 3), got {places.shape}{robot}"
+            f"{path}: expected posed_joints (frames, one of {sorted(BODIES)}, 3), got {places.shape}{robot}"
         )
     if matrices.shape != (*places.shape[:2], 3, 3):
         raise InputError(f"{path}: expected global_rot_mats {(*places.shape[:2], 3, 3)}, got {matrices.shape}")
@@ -84,7 +84,7 @@ def _table(path: Path, places: np.ndarray, matrices: np.ndarray) -> JointTable:
             raise InputError(f"{path}: expected {name} to be floating-point numbers, got {array.dtype}")
         check_within(f"{path}: {name} is", array, _LARGEST)
     check_size(path, [places.shape[:2]])
-    return TABLES[places.shape[1]]
+    return BODIES[places.shape[1]]
 
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
@@ -100,13 +100,13 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
 
 
 def motion_of_poses(
-    label: str, table: JointTable, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
+    label: str, body: Skeleton, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
     """Return the motion of joints with positions and orientations in the world.
 
     Args:
         label: Name of the motion in messages.
-        table: Names and parents of J joints in the file's order.
+        body: Names and parents of J joints in the file's order.
         places_m: (T, J, 3) positions, world, metres.
         matrices: (T, J, 3, 3) orientations, world.
         rigid: Whether bones that change their lengths are refused.
@@ -118,14 +118,14 @@ def motion_of_poses(
     places_m = places_m.astype(float)
     check_rotations(f"{label}: no rotations", matrices)
     orientations = Rotation.from_matrix(matrices).as_quat()
-    skeleton = _skeleton(label, table, places_m, orientations, rigid)
+    skeleton = _skeleton(label, body, places_m, orientations, rigid)
     rotations = local_rotations(skeleton, orientations)
     return Motion(skeleton, places_m[:, 0], rotations, fps, source=label)
 
 
-def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations: np.ndarray, rigid: bool) -> Skeleton:
+def _skeleton(label: str, body: Skeleton, places_m: np.ndarray, orientations: np.ndarray, rigid: bool) -> Skeleton:
     """Return the joints at their mean positions in their parents' frames."""
-    parents = list(table.parents[1:])
+    parents = list(body.parents[1:])
     bones_m = places_m[:, 1:] - places_m[:, parents]
     inverse = Rotation.from_quat(orientations[:, parents].reshape(-1, 4)).inv()
     local_m = inverse.apply(bones_m.reshape(-1, 3)).reshape(bones_m.shape)
@@ -135,10 +135,10 @@ def _skeleton(label: str, table: JointTable, places_m: np.ndarray, orientations:
     if rigid and off.max() > 1:
         worst = int(off.argmax())
         raise InputError(
-            f"{label}: the bone to {table.names[worst + 1]} is {low[worst]:.3g} to {high[worst]:.3g} m long; "
+            f"{label}: the bone to {body.names[worst + 1]} is {low[worst]:.3g} to {high[worst]:.3g} m long; "
             f"expected rigid bones"
         )
-    return table.skeleton(np.vstack([np.zeros(3), local_m.mean(axis=0)]))
+    return replace(body, offsets_m=np.vstack([np.zeros(3), local_m.mean(axis=0)]))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.smpl import body_joints, to_smpl
+from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints, to_smpl
 from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import raise_motion, resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
@@ -25,7 +25,6 @@ from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_
 from ..skeletons.reading import Reading
 from .keeping import check_rotations, matrices_of_rows
 from .kimodo import motion_of_poses
-from .soma import BODY_22
 
 COLUMNS = 272
 _FPS = 30.0
@@ -50,7 +49,7 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
     if rows.dtype.kind != "f" or not len(rows):
         raise InputError(f"{path}: expected rows of {COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
     check_within(f"{path}:", rows, _LARGEST)
-    check_size(path, [(len(rows), len(BODY_22))])
+    check_size(path, [(len(rows), len(SMPL_BODY.names))])
     values = rows.astype(float)
     headings = _headings(path, values)
     path_m = _path_m(headings, values)
@@ -76,9 +75,10 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
 def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> Motion:
     """Return the motion of places (T, 22, 3) and local rotations (T, 22, 3, 3)."""
     quaternions = Rotation.from_matrix(local).as_quat()
-    _, world = forward_kinematics(BODY_22.average(), places_m[:, 0], quaternions)
+    body = SMPL_BODY.average()
+    _, world = forward_kinematics(body, places_m[:, 0], quaternions)
     matrices = Rotation.from_quat(world).as_matrix()
-    return motion_of_poses(str(path), BODY_22, places_m, matrices, fps, rigid=False)
+    return motion_of_poses(str(path), body, places_m, matrices, fps, rigid=False)
 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:

@@ -250,7 +250,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
     """Return the skeleton of so many joints, and the position of its root at rest in the body model's coordinates."""
     if joints == len(SOMA_77):
-        return SOMA_77.average(), np.zeros(3)
+        return SOMA_77, np.zeros(3)
     layout = LAYOUTS[joints]
     if body is None:
         return layout.average(), average_body().pelvis_m

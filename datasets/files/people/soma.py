@@ -4,10 +4,6 @@ Rotations are measured from a T-pose in which every joint's frame is the world's
 Kimodo's `skeleton/definitions.py`.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass
-
 import numpy as np
 
 from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_H
@@ -22,43 +18,6 @@ _KNUCKLE = 0.35
 """Share of the way to a knuckle at which its bone in the palm begins, roughly."""
 _BONE_M = 0.03
 """Length of a finger's bone, roughly."""
-
-
-@dataclass(frozen=True)
-class JointTable:
-    """Joints in the order of a program's files."""
-
-    names: tuple[str, ...]
-    """As in `Skeleton`."""
-    parents: tuple[int, ...]
-    """As in `Skeleton`."""
-    parts: tuple[str, ...]
-    """As in `Skeleton`."""
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
-        """Return these joints with rest offsets (J, 3), metres."""
-        return Skeleton(self.names, self.parents, offsets_m, self.parts)
-
-    def average(self) -> Skeleton:
-        """Return an average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
-        offsets_m = [_offset_m(name, part) for name, part in zip(self.names, self.parts, strict=True)]
-        return self.skeleton(np.array(offsets_m))
-
-    def remove_joints(self, removed: set[str]) -> JointTable:
-        """Return all other joints, each below the nearest of them that was above it."""
-        joints = [joint for joint, name in enumerate(self.names) if name not in removed]
-        parents = []
-        for joint in joints:
-            above = self.parents[joint]
-            while above >= 0 and above not in joints:
-                above = self.parents[above]
-            parents.append(joints.index(above) if above >= 0 else -1)
-        names = tuple(self.names[joint] for joint in joints)
-        parts = tuple(self.parts[joint] for joint in joints)
-        return JointTable(names, tuple(parents), parts)
 
 
 def _joints() -> list[tuple[str, str]]:
@@ -118,17 +77,29 @@ def _finger_m(bone: str) -> tuple[float, float, float]:
     return (x, y, z)
 
 
-def _table() -> JointTable:
+def _build_average() -> Skeleton:
+    """Return an average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
     joints = _joints()
     names = tuple(name for name, _ in joints)
     parents = [names.index(parent) if parent else -1 for _, parent in joints]
-    parts = [_part(name) for name in names]
-    return JointTable(names, tuple(parents), tuple(parts))
+    parts = tuple(map(_part, names))
+    offsets_m = np.array([_offset_m(name, part) for name, part in zip(names, parts, strict=True)])
+    return Skeleton(names, tuple(parents), offsets_m, parts)
 
 
-SOMA_77 = _table()
+def _remove_joints(skeleton: Skeleton, removed: set[str]) -> Skeleton:
+    """Return all other joints with their offsets, each below the nearest of them that was above it."""
+    joints = [joint for joint, name in enumerate(skeleton.names) if name not in removed]
+    parents = []
+    for joint in joints:
+        above = [joints.index(ancestor) for ancestor in skeleton.path_to_root(joint)[1:] if ancestor in joints]
+        parents.append(above[0] if above else -1)
+    names = tuple(skeleton.names[joint] for joint in joints)
+    parts = tuple(skeleton.parts[joint] for joint in joints)
+    return Skeleton(names, tuple(parents), skeleton.offsets_m[joints], parts)
+
+
+SOMA_77 = _build_average()
 _ENDS_OF_SOMA_30 = ("", "ThumbEnd", "MiddleEnd")
 _FINGERS_OF_SOMA_77 = {name for name in SOMA_77.names if name.partition("Hand")[2] not in _ENDS_OF_SOMA_30}
-SOMA_30 = SOMA_77.remove_joints(_FINGERS_OF_SOMA_77 | {"HeadEnd", "LeftToeEnd", "RightToeEnd"})
-BODY_22 = JointTable(SMPL_BODY.names, SMPL_BODY.parents, SMPL_BODY.names)
-"""The 22 joints of SMPL's body, which Kimodo has too."""
+SOMA_30 = _remove_joints(SOMA_77, _FINGERS_OF_SOMA_77 | {"HeadEnd", "LeftToeEnd", "RightToeEnd"})

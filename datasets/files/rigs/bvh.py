@@ -219,11 +219,6 @@ def layer_between(before: str, after: str, source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def format_bvh(clip: RiggedMotion) -> str:
-    """Return the text of a BVH file; numbers have six decimals."""
-    return "".join(f"{line}\n" for line in _format_lines(clip))
-
-
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
     """Return the lines of the file, the frames' line by line: a long motion's text is longer than its numbers."""
     values = _values_of(clip)

@@ -197,11 +197,9 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
     if not legs:
         return body
     positions_m, _ = world_poses_of(clip)
-    places = [body.skeleton.names.index(name) for name in clip.motion.skeleton.names if name in body.skeleton.names]
-    places_in_body = {clip.motion.skeleton.names.index(body.skeleton.names[place]): place for place in places}
     for leg in legs:
         rigid_m, orientations = forward_kinematics(body.skeleton, body.root_m, body.rotations)
-        moved = _Leg(places_in_body[leg.hip], places_in_body[leg.knee], places_in_body[leg.ankle])
+        moved = _Leg(*(body.skeleton.names.index(clip.motion.skeleton.names[joint]) for joint in leg))
         rotations = _reach(body, moved, rigid_m, orientations, positions_m[:, leg.ankle])
         body = replace(body, rotations=rotations)
     return body

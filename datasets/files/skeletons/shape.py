@@ -16,17 +16,15 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import compose, invert
-from selfcorrect.motion.geometry.vectors import dot, find_distinct, normalize_safely, norms
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import turn_angles
+from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
 
 from .naming import JointName, is_prop_name, spine_parts
+from .samples import sample_frames
 from .sides import measure_sides
-
-_FRAMES = 48
-"""Number of frames that are looked at."""
 
 _LIMB_PARTS = {"leg": ("hip", "knee", "ankle"), "arm": ("shoulder", "elbow", "wrist")}
 
@@ -169,13 +167,9 @@ class _Graph:
         cls, motion: Motion, joint_names: Sequence[JointName] = (), named_parts: Sequence[str] = ()
     ) -> _Graph:
         skeleton = motion.skeleton
-        frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
-        rotations = motion.rotations[frames]
-        places, _ = forward_kinematics(skeleton, motion.root_m[frames], rotations)
-        since_first = compose(invert(rotations[:1]), rotations)
-        half_sines = norms(since_first[..., :3])
-        half_sine = half_sines.max(axis=0, initial=0)
-        turns_rad = 2 * np.arcsin(np.clip(half_sine, 0, 1))
+        some = sample_frames(motion)
+        places = joint_positions(some)
+        turns_rad = turn_angles(some.rotations[:1], some.rotations).max(axis=0, initial=0)
         props = _find_props(joint_names, skeleton.descendants)
         neighbours: list[tuple[int, ...]] = []
         for joint, children in enumerate(skeleton.children):

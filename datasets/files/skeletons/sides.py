@@ -1,13 +1,17 @@
 """Left and right of a body by where its toes, knees and elbows point, for files whose names have them swapped."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import cosines, find_distinct, median, norms
+from selfcorrect.motion.geometry.vectors import cosines, median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
+
+from .samples import sample_frames
 
 SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees and elbows point"
 
@@ -16,16 +20,14 @@ ARMS_NOTE = "left and right arms are swapped in the names; taken as shoulders li
 _ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
 _OPPOSITE = -0.5
 """Largest median cosine between the lines through hips and shoulders of a body whose arms have swapped names."""
-_FRAMES = 48
-"""Number of frames that are looked at."""
 _BENT = 0.02
 """Least distance of a knee or elbow from the line between the ends of its limb, over the length of the leg."""
 _CONTRARY = -0.3
 """Largest mean cosine, between the line through the hips and what it should be, that contradicts the names."""
 _FEWEST_WITNESSES = 2
 
-_LIMBS = {"knee": ("hip", "knee", "ankle", 1.0), "elbow": ("shoulder", "elbow", "wrist", -1.0)}
-"""Joints of a limb, and the z of the direction in which its middle joint lies off the line between its neighbours."""
+_LIMBS = {1.0: ("hip", "knee", "ankle"), -1.0: ("shoulder", "elbow", "wrist")}
+"""Joints of limbs, by the z of the direction in which the middle joint lies off the line between its neighbours."""
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
@@ -53,13 +55,10 @@ def _swap_parts(motion: Motion, endings: tuple[str, ...]) -> Motion:
 
 def _has_swapped_arms(motion: Motion) -> bool:
     """Return whether the shoulders lie against the hips most of the time: nobody twists so far."""
-    places = _PartPlaces(motion)
-    hips_m = places.find("hip")
-    shoulders_m = places.find("shoulder")
-    if hips_m is None or shoulders_m is None:
+    places_m = _find_places(motion)
+    if not {"hip", "shoulder"} <= places_m.keys():
         return False
-    hips = hips_m[:, 0] - hips_m[:, 1]
-    shoulders = shoulders_m[:, 0] - shoulders_m[:, 1]
+    hips, shoulders = (places_m[limb][:, 0] - places_m[limb][:, 1] for limb in ("hip", "shoulder"))
     return float(median(cosines(hips, shoulders))) < _OPPOSITE
 
 
@@ -73,52 +72,42 @@ def has_swapped_sides(motion: Motion) -> bool:
 
 def measure_sides(motion: Motion) -> list[float]:
     """Return mean cosines between the line from right to left hip and what toes, knees and elbows show to be left."""
-    places = _PartPlaces(motion)
-    hips_m = places.find("hip")
-    shoulders_m = places.find("shoulder")
-    if hips_m is None or shoulders_m is None:
+    places_m = _find_places(motion)
+    if not {"hip", "shoulder"} <= places_m.keys():
         return []
+    hips_m = places_m["hip"]
+    shoulders_m = places_m["shoulder"]
     up = shoulders_m.mean(axis=1) - hips_m.mean(axis=1)
     across = hips_m[:, 0] - hips_m[:, 1]
     means = []
-    for ahead, is_shown in places.witnesses():
+    for ahead, is_shown in _find_directions(places_m):
         towards = np.cross(up, ahead)
         if is_shown.any():
             means.append(float(np.mean(cosines(towards, across)[is_shown])))
     return means
 
 
-class _PartPlaces:
-    """Positions of parts at some frames of a motion, both sides together."""
+def _find_places(motion: Motion) -> dict[str, np.ndarray]:
+    """Return the positions (T, 2, 3) of left and right parts at some frames, by the parts' names without side."""
+    if not len(motion):
+        return {}
+    positions_m = joint_positions(sample_frames(motion))
+    pairs = {part: motion.skeleton.pair(part) for part in ("foot", *chain(*_LIMBS.values()))}
+    return {part: positions_m[:, joints] for part, joints in pairs.items() if joints is not None}
 
-    def __init__(self, motion: Motion) -> None:
-        frames = np.zeros(0, dtype=int)
-        if len(motion):
-            frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
-        some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
-        self.skeleton = motion.skeleton
-        self.positions_m = joint_positions(some) if len(some) else np.zeros((0, len(motion.skeleton), 3))
 
-    def find(self, limb: str) -> np.ndarray | None:
-        """Return the positions (T, 2, 3) of the left and the right part; None if a part is missing."""
-        joints = self.skeleton.pair(limb)
-        return None if joints is None or not len(self.positions_m) else self.positions_m[:, joints]
-
-    def witnesses(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return directions (T, 3) ahead as toes, knees and elbows show them, and the frames (T,) that show any."""
-        witnesses: list[tuple[np.ndarray, np.ndarray]] = []
-        hips_m = self.find("hip")
-        ankles_m = self.find("ankle")
-        toes_m = self.find("foot")
-        if hips_m is None or ankles_m is None:
-            return witnesses
-        leg_m = float(median(norms(hips_m - ankles_m)))
-        if toes_m is not None:
-            witnesses.append(((toes_m - ankles_m).sum(axis=1), np.ones(len(toes_m), dtype=bool)))
-        for start, middle, end, forwards in _LIMBS.values():
-            places_m = [self.find(part) for part in (start, middle, end)]
-            known_m = [place_m for place_m in places_m if place_m is not None]
-            if len(known_m) == len(places_m):
-                bulge_m = (known_m[1] - (known_m[0] + known_m[2]) / 2).sum(axis=1)
-                witnesses.append((forwards * bulge_m, norms(bulge_m) > 2 * _BENT * leg_m))
-        return witnesses
+def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return directions (T, 3) ahead as toes, knees and elbows show them, and the frames (T,) that show any."""
+    directions: list[tuple[np.ndarray, np.ndarray]] = []
+    if "ankle" not in places_m:
+        return directions
+    ankles_m = places_m["ankle"]
+    leg_m = float(median(norms(places_m["hip"] - ankles_m)))
+    if "foot" in places_m:
+        directions.append(((places_m["foot"] - ankles_m).sum(axis=1), np.ones(len(ankles_m), dtype=bool)))
+    for forwards, limb in _LIMBS.items():
+        if set(limb) <= places_m.keys():
+            start_m, middle_m, end_m = (places_m[part] for part in limb)
+            bulge_m = (middle_m - (start_m + end_m) / 2).sum(axis=1)
+            directions.append((forwards * bulge_m, norms(bulge_m) > 2 * _BENT * leg_m))
+    return directions

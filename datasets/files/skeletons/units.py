@@ -1,18 +1,18 @@
 """The unit of length of files that do not state it, by how usual it is and how usual it makes the body's size."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.vectors import find_distinct, median, norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
 from .reading import Reading
+from .samples import sample_frames
 
 _CMU_UNIT_M = 0.0254 / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
@@ -38,9 +38,6 @@ _CHAINS = {
     "trunk": ((("pelvis", "neck"),), 0.31),
 }
 """Ends of limbs and trunk, and their lengths over the height of the head's top bones."""
-_FRAMES = 48
-"""Number of frames that are looked at."""
-
 _UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
 """Units in which positions of roots come."""
 _RARE_UNITS = {"decimetres": 0.1}
@@ -69,9 +66,7 @@ def measure_stature(motion: Motion) -> float:
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
         return max(float(median(statures)), 1e-12)
-    frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
-    some = replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames], contacts=None)
-    sides = np.ptp(joint_positions(some), axis=1).max(axis=1) if len(motion) else np.zeros(1)
+    sides = np.ptp(joint_positions(sample_frames(motion)), axis=1).max(axis=1) if len(motion) else np.zeros(1)
     return max(float(median(sides)), 1e-12)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import bvhio
 import numpy as np
 import pytest
+from helpers import format_bvh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.rigs.bvh import clip_of, format_bvh, parse_bvh, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.bvh import clip_of, parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.editing.transforms import resample
