@@ -432,7 +432,8 @@ def _changes(results: Results, tool: Tool, person: _Person, changed: Motion) -> 
             arrays[name] = results.array(f"{person.prefix}{name}")
             written[name] = written["poses"][:, columns]
     if file_motion is None or file_motion.fps != motion.fps:
-        facts = {"num_frames": len(motion), "mocap_time_length": motion.seconds, **dict.fromkeys(RATES, motion.fps)}
+        facts = dict.fromkeys(RATES, motion.fps)
+        facts |= {"num_frames": len(motion), "mocap_time_length": len(motion) / motion.fps}
         for name in [name for name in facts if f"{person.prefix}{name}" in results.shapes]:
             arrays[name] = results.array(f"{person.prefix}{name}")
             written[name] = np.full(arrays[name].shape, facts[name])
