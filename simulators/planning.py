@@ -32,7 +32,14 @@ from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
 from .body.soles import frame_speeds, horizontal_speeds, speed_factors
 from .cleanup import foot_lock
-from .contacts.contact_plan import ELSEWHERE_M, ContactPlan, above_ground_m, find_carried_points, plan_contacts
+from .contacts.contact_plan import (
+    ELSEWHERE_M,
+    SOFT_PART_GIVES_M,
+    ContactPlan,
+    above_ground_m,
+    find_carried_points,
+    plan_contacts,
+)
 from .settings.plan import (
     PLAN,
     RESIDUAL_FREE_PLAN,
@@ -187,34 +194,43 @@ class Planner:
 
 
 CUSHION_M = 0.06
-"""Length and width of the cushion below a thigh, at the hip."""
+"""Length and width of a cushion."""
 
 
 def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) -> list[Support]:
-    """Return supports with a cushion below each thigh that rests on a seat.
+    """Return supports with each seat replaced by cushions below the pelvis and, at the hips, below the thighs.
 
-    Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: without cushions, a body would
-    balance on its pelvis.
+    Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: on a level seat, a body would
+    balance on its pelvis, or on the seat's edge below sloping thighs. A part far from the seat gets no cushion.
     """
-    positions_m, _ = pose_joints(motion)
-    points = body.contact_points
-    cushions = []
-    for seat in supports:
-        if seat.part != "seat":
+    positions_m, orientations = pose_joints(motion)
+    lowest_points_m = body.contact_points.lowest_points(positions_m, orientations)
+    cushioned = []
+    for support in supports:
+        if support.part != "seat":
+            cushioned.append(support)
             continue
-        frames = slice(seat.first, seat.last + 1)
-        for side in ("left", "right"):
-            part = f"{side} thigh"
-            radius_m = points.radii_m[find_carried_points(body, part)].max()
-            hip_m = positions_m[frames, body.tree.joint(f"{side}_hip")]
-            thigh_m = positions_m[frames, body.tree.joint(f"{side}_knee")] - hip_m
-            along_m = np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
-            slope = thigh_m[:, 1] / along_m
-            beneath_m = radius_m * np.sqrt(1 + slope**2) + 0.5 * CUSHION_M * np.abs(slope)
-            x, height_m, z = np.median(hip_m - beneath_m[:, None] * (0.0, 1.0, 0.0), axis=0).tolist()
-            if 0.0 < height_m - seat.top_m[1] < ELSEWHERE_M:
-                cushions.append(replace(seat, part=part, top_m=(x, height_m, z), size_m=(CUSHION_M, CUSHION_M)))
-    return [*supports, *cushions]
+        frames = slice(support.first, support.last + 1)
+        cushions = []
+        for part in ("pelvis", "left thigh", "right thigh"):
+            bottom_m = lowest_points_m[frames, find_carried_points(body, part)].mean(axis=1)
+            if part != "pelvis":
+                bottom_m[:, 1] -= _depth_of_slope_m(body, positions_m[frames], part.removesuffix(" thigh"))
+            x, height_m, z = np.median(bottom_m, axis=0).tolist()
+            if -SOFT_PART_GIVES_M < height_m - support.top_m[1] < ELSEWHERE_M:
+                cushions.append(replace(support, part=part, top_m=(x, height_m, z), size_m=(CUSHION_M, CUSHION_M)))
+        cushioned += cushions or [support]
+    return cushioned
+
+
+def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.ndarray:
+    """Return how far (T,) a sloping thigh is below its lowest point at the hip, within a cushion's width."""
+    hip = body.tree.joint(f"{side}_hip")
+    thigh_m = positions_m[:, body.tree.joint(f"{side}_knee")] - positions_m[:, hip]
+    slope = np.abs(thigh_m[:, 1]) / np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
+    points = body.contact_points
+    radius_m = points.radii_m[points.links == hip].max()
+    return radius_m * (np.sqrt(1 + slope**2) - 1) + 0.5 * CUSHION_M * slope
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:

@@ -13,6 +13,7 @@ CARRIED_PARTS = {
     "left foot": ("left_ankle", "left_foot"),
     "right foot": ("right_ankle", "right_foot"),
     "seat": ("pelvis", "left_hip", "right_hip"),
+    "pelvis": ("pelvis",),
     "left thigh": ("left_hip",),
     "right thigh": ("right_hip",),
     "left knee": ("left_knee",),

@@ -165,19 +165,21 @@ class ResidualFreeSettings(Positive):
 
     horizontal_rad_s: float = 8.0
     """Natural frequency of the critically damped spring of the centre of mass along the floor."""
-    vertical_rad_s: float = 20.0
+    vertical_rad_s: float = 16.0
     """Natural frequency of the spring of its height."""
     angular_rad_s: float = 10.0
     """Natural frequency of the spring of the trunk's orientation."""
     force_limit_bodyweights: float = 0.7
     """Bound on the wanted force along each axis, beside the force of the motion."""
+    friction_share: float = 0.75
+    """Share of the soles' friction that the wanted forces use: feet slip when forces reach the edge of the cone."""
     step_limit_m: float = 0.2
     """Largest displacement of a foot along the floor."""
     lift_limit_m: float = 0.08
     """Largest lift of a swinging foot."""
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
     """Solver of the floor's forces."""
-    control_hz: float = 60.0
+    control_hz: float = 120.0
     """Number of commands per second, for each of which the floor's forces are solved."""
     particle_counts: tuple[int, ...] = (8, 32, 64)
     """Numbers of particles that are simulated in a window: the first always, the second if none of them does well, and

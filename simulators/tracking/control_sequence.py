@@ -241,6 +241,8 @@ class ReferenceTrajectory:
     """(S + 1, 3) its velocity."""
     wrench: np.ndarray
     """(S, 6) that the soles must give, about that centre."""
+    sole_share: np.ndarray
+    """(S,) share of the upward force that is not planned on trunk and thighs, which a seat carries by itself."""
     torques_nm: np.ndarray
     """(S, J, 3) of the joints, were there nothing beneath the soles."""
     drive_nm: np.ndarray
@@ -275,6 +277,9 @@ def make_reference_trajectory(
     not_soles_n[:, :, : len(body.soles)] = 0.0
     arms_m = contacts.points_m - contacts.needs.centre_m[:, :, None]
     wrench = contacts.needs.wrench - net_wrench(arms_m, not_soles_n)
+    upward_n = contacts.force_n[0, ..., 1]
+    seated_n = upward_n[:, np.isin(body.contact_points.links, body.trunk_and_thighs)].sum(axis=-1)
+    sole_share = 1.0 - seated_n / np.maximum(upward_n.sum(axis=-1), 1e-9)
     torques_nm = compute_joint_torques(body, contacts.needs, not_soles_n, contacts.points_m)
     no_torques_nm = np.zeros((len(times_s) - 1, 1, len(body) - 1, 3))
     _, drive_nm = world.drive(body, reference, times_s[:-1], no_torques_nm)
@@ -286,6 +291,7 @@ def make_reference_trajectory(
         centre_m=centre_m,
         centre_m_s=velocities_m_s(centre_m, times_s[1]),
         wrench=interpolate_frames(wrenches_to_simulator(wrench[0]), fps, times_s[:-1]),
+        sole_share=interpolate_frames(sole_share, fps, times_s[:-1]),
         torques_nm=interpolate_frames(torques_nm[0], fps, times_s[:-1]),
         drive_nm=drive_nm[:, 0],
         ground_m=interpolate_frames(ground_m, fps, times_s[:-1]),

@@ -223,7 +223,7 @@ class WholeBodyController:
         self._step_s = step_s
         self._settings = settings.residual_free or WITHOUT_RESIDUAL
         self._feedback = settings.plan.feedback
-        self._friction = settings.engine.friction
+        self._friction = self._settings.friction_share * settings.engine.friction
         self._ankles = legs.ankles
         self._leg_joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
         self._foot_of_corner = np.repeat([0, 1], len(body.soles) // 2)
@@ -299,7 +299,7 @@ class WholeBodyController:
         acceleration_m_s2 = -rates_rad_s * (rates_rad_s * error.centre_m + 2 * error.centre_m_s)
         limit_n = settings.force_limit_bodyweights * body.weight_n
         wanted_n = body.total_mass_kg * acceleration_m_s2 + perturbations.force_n
-        force_n = np.clip(wanted_n, -limit_n, limit_n)
+        force_n = self._trajectory.sole_share[step] * np.clip(wanted_n, -limit_n, limit_n)
         rate_rad_s = settings.angular_rad_s
         acceleration_rad_s2 = -rate_rad_s * (rate_rad_s * error.tilt_rad + 2 * error.tilt_rad_s)
         inertia_kgm2 = self._trajectory.controls.inertia[step, 0]
@@ -392,7 +392,8 @@ class WholeBodyController:
         stand_rate = min(1.0, self._step_s / self._feedback.stand_lag_s)
         swing_rate = min(1.0, self._step_s / self._feedback.swing_lag_s)
         ankle_errors_m = bodies.positions_m[:, self._ankles] - controls.ankles_m[step, 0] - root_m
-        leg_errors_m[..., :2] += stand_rate * (ankle_errors_m[..., :2] - leg_errors_m[..., :2])
+        stand_rates = _interpolate(loaded[:, None], stand_rate, 1.0)
+        leg_errors_m[..., :2] += stand_rates * (ankle_errors_m[..., :2] - leg_errors_m[..., :2])
         leg_errors_m[..., 2] += swing_rate * (root_m[..., 2] - leg_errors_m[..., 2])
         captured_m = error.capture_point_error_m(self._trajectory.centre_m[step, 2])
         landing_m = captured_m[:, None] + perturbations.step_m

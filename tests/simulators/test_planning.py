@@ -14,8 +14,9 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
-from selfcorrect.simulators.contacts.contact_plan import inset_soles, plan_contacts
+from selfcorrect.simulators.contacts.contact_plan import find_carried_points, inset_soles, plan_contacts
 from selfcorrect.simulators.planning import (
+    CUSHION_M,
     Planner,
     add_cushions,
     heel_load_share,
@@ -251,21 +252,44 @@ def test_a_swinging_foot_clears_the_ground(height_m, speed_m_s, corner_load, cle
     assert np.allclose(rise_m, clear_m, atol=1e-9)
 
 
-@pytest.mark.parametrize(("gap_m", "is_filled"), [(-0.01, False), (0.05, True), (0.2, False)])
-def test_a_cushion_fills_the_gap_between_seat_and_thighs(stand, gap_m, is_filled):
+@pytest.mark.parametrize(("gap_m", "is_near"), [(-0.01, True), (0.01, True), (0.2, False)])
+def test_cushions_touch_pelvis_and_thighs_wherever_the_seat_is(stand, gap_m, is_near):
     """The thighs lie level; the last gap is as that of a body that stands over a seat."""
     lying = turn_joints(stand, {"pelvis": -90.0})
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([lying]))[0]
-    radius_m = body.contact_points.radii_m[body.contact_points.links == body.tree.joint("left_hip")].max()
-    positions_m, _ = forward_kinematics(links.skeleton, links.root_m, links.rotations)
-    thigh_m = positions_m[0, body.tree.joint("left_hip"), 1] - radius_m
-    seat = Support("seat", (0.0, thigh_m - gap_m, 0.0), (1.0, 1.0), 0, len(stand) - 1)
-    known, *cushions = add_cushions(body, links, [seat])
-    assert known == seat
-    assert [cushion.part for cushion in cushions] == (["left thigh", "right thigh"] if is_filled else [])
+    positions_m, orientations = forward_kinematics(links.skeleton, links.root_m, links.rotations)
+    lowest_m = body.contact_points.lowest_points(positions_m, orientations)[0, :, 1]
+    parts = ("pelvis", "left thigh", "right thigh")
+    bottoms_m = {part: lowest_m[find_carried_points(body, part)].mean() for part in parts}
+    seat = Support("seat", (0.0, min(bottoms_m.values()) - gap_m, 0.0), (1.0, 1.0), 0, len(stand) - 1)
+    floor = replace(seat, part="left foot")
+    cushions = add_cushions(body, links, [seat, floor])
+    assert cushions.pop() == floor
+    if not is_near:
+        assert cushions == [seat]
+        return
+    assert [cushion.part for cushion in cushions] == list(parts)
     for cushion in cushions:
-        assert cushion.top_m[1] == pytest.approx(thigh_m, abs=0.02)
+        assert -1e-9 <= bottoms_m[cushion.part] - cushion.top_m[1] < 0.02
+
+
+def test_no_thigh_is_in_its_cushion_however_it_slopes(stand):
+    """A thigh that slopes is lower at the cushion's edge than at the hip."""
+    body = build_humanoid(stand.skeleton)
+    for slope_deg in (-120.0, -90.0, -60.0):
+        links = body.select_links(MotionBatch.stack([turn_joints(stand, {"left_hip": slope_deg})]))[0]
+        positions_m, orientations = forward_kinematics(links.skeleton, links.root_m, links.rotations)
+        hip_m, knee_m = positions_m[0, [body.tree.joint("left_hip"), body.tree.joint("left_knee")]]
+        thigh = find_carried_points(body, "left thigh")
+        seat_m = body.contact_points.lowest_points(positions_m, orientations)[0, thigh, 1].mean() - 0.01
+        seat = Support("seat", (0.0, seat_m, 0.0), (1.0, 1.0), 0, len(stand) - 1)
+        cushion = next(each for each in add_cushions(body, links, [seat]) if each.part == "left thigh")
+        along = (knee_m - hip_m) / np.linalg.norm(knee_m - hip_m)
+        reach_m = CUSHION_M / 2 / np.hypot(along[0], along[2])
+        radius_m = body.contact_points.radii_m[thigh].max()
+        lowest_m = (hip_m + np.clip(reach_m, 0, 0.3) * along)[1] - radius_m / np.hypot(along[0], along[2])
+        assert cushion.top_m[1] <= min(lowest_m, hip_m[1] - radius_m) + 1e-6
 
 
 def test_turns_solve_their_least_squares_problem():

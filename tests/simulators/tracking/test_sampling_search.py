@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import mean_distance_m
+from made_efforts import jump_and_rock_back, sit_to_stand
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.checks.comparison import MotionComparison
 from selfcorrect.motion.corrector_interface.results import FailureKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
@@ -125,7 +127,36 @@ def test_the_floor_is_asked_to_bring_bodies_back(walking):
     )
     assert given_n[1][0] < given_n[0][0] - 1  # as much as feet beneath the body can
     assert given_n[2][2] > given_n[0][2] + 20
-    assert all(np.hypot(force_n[0], force_n[1]) <= 0.8 * force_n[2] + 1e-6 for force_n in given_n)
+    friction = ALONE.engine.friction * settings.friction_share
+    assert all(np.hypot(force_n[0], force_n[1]) <= friction * force_n[2] + 1e-6 for force_n in given_n)
+
+
+def test_soles_bring_back_only_the_share_that_they_carry(walking):
+    """On a seat that carries the rest, feet that did all of it would leave the floor."""
+    world, trajectory, copies = walking
+    away_n = []
+    for share in (1.0, 0.25):
+        seated = replace(trajectory, sole_share=np.full_like(trajectory.sole_share, share))
+        wanted = [asked_of_the_floor((world, seated, copies), (0, 0, high_m))[0] for high_m in (0.0, 0.01)]
+        away_n.append(wanted[1][2] - wanted[0][2])
+    assert away_n[1] == pytest.approx(0.25 * away_n[0])
+    assert away_n[0] < -20
+
+
+def test_a_leg_in_the_air_has_no_memory_and_a_standing_one_has(walking):
+    """A foot that comes down is to stay where it is, not where it was while it swung."""
+    world, trajectory, copies = walking
+    bodies = BodyStates.from_world(world, trajectory.body)
+    positions_m = bodies.positions_m.copy()
+    positions_m[:, 1:, 0] += 0.05
+    shifted = replace(bodies, positions_m=positions_m)
+    for loaded, share in ((0.0, 1.0), (1.0, 1 / 120 / ALONE.plan.feedback.stand_lag_s)):
+        controls = replace(trajectory.controls, loaded=np.full_like(trajectory.controls.loaded, loaded))
+        control = WholeBodyController(replace(trajectory, controls=controls), 1 / 120, ALONE)
+        errors_m = np.zeros((3, 2, 3))
+        error = TrackingError.at_step(trajectory, 0, shifted)
+        control._ankle_moves_m(0, shifted, error, errors_m, copies.perturbations)
+        assert errors_m[..., 0] == pytest.approx(share * 0.05, abs=2e-3)
 
 
 def test_a_walk_needs_no_help(walk):
@@ -295,3 +326,23 @@ def test_courses_tell_what_the_soles_must_give(walking, planned_walk):
     assert np.allclose(trajectory.wrench[0, :3], to_simulator(wrench[:3]), atol=1e-6)
     assert np.allclose(trajectory.wrench[0, 3:], to_simulator(wrench[3:]), atol=1e-6)
     assert np.array_equal(trajectory.ground_m, np.zeros_like(trajectory.ground_m))
+    assert np.array_equal(trajectory.sole_share, np.ones_like(trajectory.sole_share))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "motion",
+    [
+        lambda stand: sit_to_stand(stand),
+        lambda stand: sit_to_stand(stand, seat_m=0.5, rise_s=1.0),
+        lambda stand: jump_and_rock_back(stand),
+    ],
+    ids=["rising", "rising fast", "jump"],
+)
+def test_who_rises_from_a_seat_or_rocks_back_after_a_jump_is_followed(stand, motion):
+    given = motion(stand)
+    correction = PhysicsCorrector(ALONE)([given])[0]
+    assert correction.accepted, correction.reason
+    assert mean_distance_m(correction.motion, given) < 0.06
+    before, after = MotionComparison.from_correction(given, correction).errors
+    assert after["skate_m_s"] < before["skate_m_s"] + 0.01
