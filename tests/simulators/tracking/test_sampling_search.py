@@ -334,7 +334,7 @@ def test_courses_tell_what_the_soles_must_give(walking, planned_walk):
     "motion",
     [
         lambda stand: sit_to_stand(stand),
-        lambda stand: sit_to_stand(stand, seat_m=0.5, rise_s=1.0),
+        lambda stand: sit_to_stand(stand, seat_m=0.55, rise_s=1.2),
         lambda stand: jump_and_rock_back(stand),
     ],
     ids=["rising", "rising fast", "jump"],
