@@ -96,7 +96,7 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
     """Run a toy in this process."""
     from selfcorrect.experiments.jobs.run import run_jobs
     from selfcorrect.experiments.jobs.where import Where
-    from selfcorrect.experiments.studies.jobs import jobs_of
+    from selfcorrect.experiments.studies.study import jobs_of
     from selfcorrect.experiments.toy.study import load_toys, make_toy_study
 
     toys = load_toys([(LOOPS[name], settings)])

@@ -17,9 +17,8 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
-from .jobs import jobs_of, run_arm, run_first_generation
 from .report import REPORT, Comparison, RunningReport, write_report
-from .study import ACCEPT, SeedRun, Study
+from .study import ACCEPT, SeedRun, Study, jobs_of, run_arm, run_first_generation
 from .study_rows import make_rows
 from .wandb_runs import LiveRuns, study_run
 

@@ -66,7 +66,7 @@ class LiveRuns:
 
 
 def study_run(study: Study, final: Mapping[str, float], folder: Path, command: str) -> TrackedRun:
-    """Return the W&B run of the whole: a table of all arms and seeds, and the report with its pictures.
+    """Return the W&B run of the whole: final figures, and the report with its pictures.
 
     Of a study with several synthetic ratios, the picture `answer` shows scores over the ratio.
 
@@ -81,20 +81,7 @@ def study_run(study: Study, final: Mapping[str, float], folder: Path, command: s
         tags=("report",),
         job_type="report",
         summary=final,
-        tables={"results": _results(study, folder)},
         pictures=sorted((folder / FIGURES).glob("*.svg")),
         report=folder / "report.html",
         is_of_sweep=True,
     )
-
-
-def _results(study: Study, folder: Path) -> list[MetricRow]:
-    """Return a row for each arm and seed: its axes, and the measurements of its last generation."""
-    rows = []
-    for run in study.runs(folder):
-        for arm in study.arms(run.task):
-            axes = {name: str(value) for name, value in axes_of(study, run.task, arm).items()}  # some may be infinite
-            last = next(reversed(make_rows(study, run, arm)), {})
-            rows.append(axes | {realised_name(name, axes): value for name, value in last.items()})
-    columns = dict.fromkeys(key for row in rows for key in row)
-    return [{key: row.get(key) for key in columns} for row in rows]

@@ -130,7 +130,7 @@ def _tabulate_sweep(sweep: Sweep, curves: Curves) -> Ends:
         lines[f"{PREDICTED} {name}" if name in sweep.lines else name] = law
     rows = {}
     for index, x in enumerate(sweep.x):
-        rows[f"{sweep.x_label} {x:.3g}"] = [format(line[index], sweep.form) for line in lines.values()]
+        rows[f"{sweep.x_label} {x:.3g}"] = [format(line[index], ".3g") for line in lines.values()]
     return Ends(list(lines), rows, sweep.y_label)
 
 

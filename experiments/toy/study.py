@@ -29,8 +29,7 @@ from selfcorrect.storage.runs.protocol import Record
 from selfcorrect.storage.runs.run_folder import describe_environment
 
 from ..studies.arms import ArmSettings, folder_name
-from ..studies.jobs import DRAWS
-from ..studies.study import Measure, SeedRun, Study, StudyTask
+from ..studies.study import DRAWS, Measure, SeedRun, Study, StudyTask
 from .files import load_toy_module, name_toy
 from .outcome import Drawings, Result, make_result
 from .toys import Bundle, Setup, Toy

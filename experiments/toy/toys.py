@@ -124,8 +124,6 @@ class Sweep:
     predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Line → prediction (X,). A name that is no line is a separate line."""
     log: bool = False
-    form: str = ".3g"
-    """Format of cells in the table that is made of the sweep if there are no columns."""
 
 
 @dataclass(frozen=True)

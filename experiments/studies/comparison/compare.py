@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -139,7 +139,7 @@ def compare(
     _check_evaluations(named, first, first_seed)
     packed_tasks = pack(dict(inputs.tasks))
     packed_arms = pack(dict(inputs.arms))
-    make_arms = {arm: PackedArm(packed_arms, arm.key) for arm in arm_settings}
+    make_arms = {arm: partial(_unpack_arm, packed_arms, arm.key) for arm in arm_settings}
     page = make_comparison_page(
         Questions(references, better, claims, primary, bounds),
         arm_settings,
@@ -152,7 +152,7 @@ def compare(
         name=title or "compare",
         tasks={
             name: StudyTask(
-                make=PackedTask(packed_tasks, name),
+                make=partial(_unpack_task, packed_tasks, name),
                 arms=make_arms,
                 generations=generations,
                 title=name if len(first) > 1 else "",
@@ -237,27 +237,14 @@ def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, T
             check_measured(argument, names, [*scores])
 
 
-@dataclass(frozen=True)
-class PackedTask:
-    """A task, packed for other processes: each job works on a copy, so that none changes another."""
-
-    packed: bytes
-    """All tasks by name, which are packed once."""
-    name: str
-
-    def __call__(self, run: SeedRun, progress: Progress) -> Task:
-        return measure_novelty_of(make_task(pickle.loads(self.packed)[self.name], self.name, run.stream))
+def _unpack_task(packed: bytes, name: str, run: SeedRun, progress: Progress) -> Task:
+    """Return a task of a seed; each job works on a copy, so that none changes another."""
+    return measure_novelty_of(make_task(pickle.loads(packed)[name], name, run.stream))
 
 
-@dataclass(frozen=True)
-class PackedArm:
-    """An arm, packed for other processes likewise."""
-
-    packed: bytes
-    name: str
-
-    def __call__(self, task: Task, run: SeedRun, progress: Progress) -> Arm:
-        return make_arm(pickle.loads(self.packed)[self.name], self.name, task, run.stream)
+def _unpack_arm(packed: bytes, name: str, task: Task, run: SeedRun, progress: Progress) -> Arm:
+    """Return an arm of a seed likewise."""
+    return make_arm(pickle.loads(packed)[name], name, task, run.stream)
 
 
 def _describe_job(run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:

@@ -33,7 +33,7 @@ from ..report import (
 )
 from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import SeedRun, Study
-from ..tables import LOOP_COLUMNS, Cell, Table, arm_table, half_life_cell, last_generation_table, loop_cells
+from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
 
 Direction: TypeAlias = Literal["lower", "higher", "real"] | float
 """Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
@@ -191,7 +191,6 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
         Section("Tables"),
         *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
         table_section("Last generation", LAST_GENERATION_TEXT, last),
-        table_section("How fast it falls", HALF_LIFE_TEXT, half_life_table(outcome)),
         table_section("What the loop did", LOOP_TEXT, loops),
         *closing_sections(study, outcome, facts, [*NOTES, *primary]),
     ]
@@ -204,24 +203,9 @@ REFERENCE_TEXT = (
     "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is compared "
     "with the same arm without, any other with the one on real data alone."
 )
-HALF_LIFE_TEXT = (
-    "Half-lives of what is good when high, in generations: the median over seeds and its interval. Up to 5 seeds it is "
-    "Student's t of the logarithms, or the range of the seeds where some do not reach it."
-)
 LOOP_TEXT = (
     "The realised mixture of the last training set, and what the corrector rejected and moved over all generations."
 )
-
-
-def half_life_table(outcome: Outcome) -> Table:
-    """Return the half-lives of what is good when high."""
-    falling = [metric for metric in outcome.metrics if metric.better == "higher"]
-    heads = [f"Half-life, {metric.title}" for metric in falling]
-
-    def cells(arm: ArmSettings, curves: ArmCurves) -> list[Cell]:
-        return [half_life_cell(curves.values[metric.key]) for metric in falling]
-
-    return arm_table("speed", heads, outcome, cells)
 
 
 def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:

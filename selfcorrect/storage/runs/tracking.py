@@ -87,8 +87,6 @@ class TrackedRun:
     """Kind of run, such as "arm"."""
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, which sweeps optimise."""
-    tables: Mapping[str, Sequence[MetricRow]] = field(default_factory=dict)
-    """Tables by name, rows with the same keys; a path is a picture or a video (PNG, JPEG, GIF, MP4)."""
     pictures: Sequence[Path] = ()
     """Pictures as SVG, which W&B shows as pages."""
     report: Path | None = None
@@ -119,7 +117,7 @@ class WandbLog:
     def __enter__(self) -> WandbLog:
         if not self._unusable:
             data = self._folder.absolute() / "wandb"
-            variables = {  # read when wandb is imported, and when it stages a table
+            variables = {  # read when wandb is imported
                 "WANDB_DATA_DIR": str(data), "WANDB_CACHE_DIR": str(data / "cache"), "WANDB_ERROR_REPORTING": "false"
             }  # fmt: skip
             self._environment = {name: os.environ.pop(name, None) for name in (*variables, *SWEEP_SETTINGS)}
@@ -145,7 +143,7 @@ class WandbLog:
         return f"W&B: {place}, offline; `wandb sync {place}/offline-run-*` sends it"
 
     def log(self, run: TrackedRun) -> None:
-        """Log the new rows, tables, pictures and page of a run."""
+        """Log the new rows, pictures and page of a run."""
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
@@ -181,10 +179,8 @@ class WandbLog:
                 self._logged[run.name] = row["generation"]
                 opened.log(_scalars(row), step=row["generation"], commit=True)
         opened.summary.update(_scalars(run.summary))
-        for name, rows in run.tables.items():
-            self.attempt(lambda name=name, rows=rows: opened.log({name: _table(rows)}))
         for path in run.pictures:
-            self.attempt(lambda path=path: opened.log({path.stem: _medium(path)}))
+            self.attempt(lambda path=path: opened.log({path.stem: _read_picture(path)}))
         if run.report is not None:
             artifact = f"report-{_hash(run.group)}"
             self.attempt(lambda: opened.log_artifact(str(run.report), artifact, "report"))
@@ -249,20 +245,9 @@ def _scalars(row: MetricRow) -> dict[str, float]:
     return {key: value for key, value in row.items() if isinstance(value, int | float) and math.isfinite(value)}
 
 
-def _table(rows: Sequence[MetricRow]) -> Any:
-    import wandb
-
-    table = wandb.Table(columns=[*rows[0]])
-    for row in rows:
-        table.add_data(*(_medium(cell) if isinstance(cell, Path) else cell for cell in row.values()))
-    return table
-
-
-def _medium(path: Path) -> Any:
+def _read_picture(path: Path) -> Any:
     import wandb
 
     if not path.is_file():
-        raise InputError(f"no picture or video at {path}")
-    if path.suffix == ".svg":
-        return wandb.Html(read_text(path), data_is_not_path=True)
-    return (wandb.Video if path.suffix in (".gif", ".mp4") else wandb.Image)(str(path))
+        raise InputError(f"no picture at {path}")
+    return wandb.Html(read_text(path), data_is_not_path=True)

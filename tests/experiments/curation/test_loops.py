@@ -34,7 +34,7 @@ from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
+from selfcorrect.experiments.studies.study import run_arm, run_first_generation
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian

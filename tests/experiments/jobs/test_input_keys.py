@@ -55,7 +55,7 @@ GENERATION_0 = """
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE
-from selfcorrect.experiments.studies.jobs import run_first_generation
+from selfcorrect.experiments.studies.study import run_first_generation
 counts = {"generations": 1, "seeds": 1, "real_count": 12, "evaluated_count": 12, "frames": 10}
 study = make_motion_study(MotionSettings({"dct-mlp": (BASELINE,)}, **counts, initial_steps={"dct-mlp": 1}))
 run_first_generation(study, study.runs(Path("run"))[0], False, lambda *event: None)

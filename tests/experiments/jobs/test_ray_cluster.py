@@ -26,7 +26,7 @@ from selfcorrect.experiments.jobs.where import Cluster, Where
 from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
-from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 -- its workers get as much of a busy machine as other tests

@@ -20,7 +20,7 @@ from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions, 
 from selfcorrect.experiments.motion.study import data_identities, make_motion_study, make_motion_task
 from selfcorrect.experiments.studies import jobs
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.run_folder import claim_folder
 

@@ -18,7 +18,7 @@ from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.remedies.table import REMEDIES
-from selfcorrect.experiments.studies.jobs import jobs_of
+from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.experiments.studies.wandb_runs import arm_run

@@ -8,8 +8,8 @@ from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.jobs import run_arm, run_first_generation
 from selfcorrect.experiments.studies.report import RunningReport
+from selfcorrect.experiments.studies.study import run_arm, run_first_generation
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import SUMS
 

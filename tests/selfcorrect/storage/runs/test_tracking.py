@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.runs.memory import MemoryStore
@@ -102,17 +101,10 @@ def decode_items(items) -> dict:
     return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
 
 
-@pytest.fixture
-def gif(tmp_path: Path) -> Path:
-    frames = [Image.new("RGB", (32, 32), color) for color in ("white", "black")]
-    frames[0].save(tmp_path / "walk.gif", save_all=True, append_images=frames[1:])
-    return tmp_path / "walk.gif"
-
-
-def make_tracked_run(name: str, gif: Path) -> TrackedRun:
+def make_tracked_run(name: str) -> TrackedRun:
     rows = [{"generation": t, "fid": 10.0 / (t + 1), "ratio": float("nan"), "seeds": [1.0, 2.0]} for t in range(4)]
     config = {"policy": {"name": "augment", "ratio": 0.5}}
-    return TrackedRun(name, "motion-demo", config, rows, tables={"samples": [{"sample": gif}]})
+    return TrackedRun(name, "motion-demo", config, rows)
 
 
 def log_runs(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode) -> bool:
@@ -128,9 +120,9 @@ def offline_runs(folder: Path) -> list[Path]:
     return sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
 
 
-def test_offline_runs_hold_config_curves_and_tables(tmp_path: Path, gif: Path):
-    assert log_runs([make_tracked_run("seed-0-a", gif), make_tracked_run("seed-0-b", gif)], tmp_path, "offline")
-    assert log_runs([make_tracked_run("seed-0-a", gif)], tmp_path, "offline")  # again: replaces, does not add
+def test_offline_runs_hold_config_and_curves(tmp_path: Path):
+    assert log_runs([make_tracked_run("seed-0-a"), make_tracked_run("seed-0-b")], tmp_path, "offline")
+    assert log_runs([make_tracked_run("seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
     files = offline_runs(tmp_path)
     assert len(files) == 2
     names = []
@@ -144,35 +136,34 @@ def test_offline_runs_hold_config_curves_and_tables(tmp_path: Path, gif: Path):
         history = [decode_items(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
         rows = [(row["generation"], row["fid"]) for row in history if "fid" in row]
         assert rows == [(t, 10.0 / (t + 1)) for t in range(4)]
-        assert list(file.parent.rglob("samples_*.table.json"))
         metrics = [record.metric for record in records if record.WhichOneof("record_type") == "metric"]
         assert any(metric.glob_name == "*" and metric.step_metric == "generation" for metric in metrics)
     assert sorted(names) == ["seed-0-a", "seed-0-b"]
 
 
-def test_off_writes_nothing(tmp_path: Path, gif: Path):
-    assert log_runs([make_tracked_run("a", gif)], tmp_path, "off")
+def test_off_writes_nothing(tmp_path: Path):
+    assert log_runs([make_tracked_run("a")], tmp_path, "off")
     assert not (tmp_path / "wandb").exists()
 
 
-def test_a_broken_wandb_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_broken_wandb_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(**_: object) -> None:
         raise RuntimeError("service did not start")
 
     monkeypatch.setattr("wandb.init", broken)
     with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
-        assert not log_runs([make_tracked_run("a", gif), make_tracked_run("b", gif)], tmp_path, "offline")
+        assert not log_runs([make_tracked_run("a"), make_tracked_run("b")], tmp_path, "offline")
     assert len(caught) == 1
 
 
-def test_an_unreachable_server_is_one_warning(tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_unreachable_server_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     for name in ("login_timeout", "init_timeout"):
         monkeypatch.setitem(PRIVATE, name, 2.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert not log_runs([make_tracked_run("a", gif)], tmp_path, "online")
+        assert not log_runs([make_tracked_run("a")], tmp_path, "online")
     assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
 
 
@@ -223,29 +214,26 @@ def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
     assert first[0].name != second[0].name
 
 
-def test_tables_artifacts_and_summaries_stay_in_the_run_folder(
-    tmp_path: Path, gif: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_artifacts_pictures_and_summaries_stay_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     page = tmp_path / "report.html"
     page.write_text("<title>recall over λ</title>")
-    tracked = TrackedRun(
-        "whole", "g", {}, summary={"recall": 0.5, "missing": float("nan")},
-        tables={"results": [{"arm": "a", "recall": 0.5, "video": gif}]}, report=page,
-    )  # fmt: skip
+    picture = tmp_path / "answer.svg"
+    picture.write_text("<svg></svg>")
+    summary = {"recall": 0.5, "missing": float("nan")}
+    tracked = TrackedRun("whole", "g", {}, summary=summary, pictures=[picture], report=page)
     with WandbLog(tmp_path / "run", WandbTarget()) as log:
         log.log(tracked)
     assert not log.failed
     records = runs_in(tmp_path / "run")["whole"]
     assert any("report-" in str(record) for record in records)
-    assert list((tmp_path / "run").rglob("results_*.table.json"))
+    assert list((tmp_path / "run").rglob("answer_*.html"))
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 
-def test_an_entry_that_fails_costs_nothing_but_itself(tmp_path: Path, gif: Path):
-    gif.unlink()
-    with WandbLog(tmp_path, WandbTarget()) as log, pytest.warns(UserWarning, match="no picture or video"):
-        log.log(replace(arm_of(0, 1, 2), tables={"samples": [{"sample": gif}]}))
+def test_an_entry_that_fails_costs_nothing_but_itself(tmp_path: Path):
+    with WandbLog(tmp_path, WandbTarget()) as log, pytest.warns(UserWarning, match="no picture at"):
+        log.log(replace(arm_of(0, 1, 2), pictures=[tmp_path / "gone.svg"]))
     assert log.failed
     assert [row["generation"] for row in history(runs_in(tmp_path)["a"])] == [0, 1, 2]
 
