@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow
 import pytest
 
-from selfcorrect.experiments.studies.report import Cell, PageRow, Table
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.experiments.studies.tables import (
     LOOP_COLUMNS,
+    Cell,
+    PageRow,
+    Table,
     csv_of,
     half_life_cell,
     loop_cells,

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from selfcorrect.experiments.studies.figures import draw
-from selfcorrect.experiments.studies.report import Cell, PageRow, Section, Table, render_page
+from selfcorrect.experiments.studies.report import Section, render_page
 from selfcorrect.experiments.studies.results import Line, Panel
+from selfcorrect.experiments.studies.tables import Cell, PageRow, Table
 
 HOSTILE = (
     "</title><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='alert(1)", "</svg><style>*{}",
