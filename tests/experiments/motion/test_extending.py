@@ -18,7 +18,7 @@ from selfcorrect.experiments.motion import first_generation
 from selfcorrect.experiments.motion.first_generation import key_first_generation
 from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions, extends
 from selfcorrect.experiments.motion.study import data_identities, make_motion_study, make_motion_task
-from selfcorrect.experiments.studies import jobs
+from selfcorrect.experiments.studies import study as studies
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.runtime.progress import silent
@@ -128,19 +128,19 @@ class Runs:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.trained = 0
-        train = jobs.train_first_generation
+        train = studies.train_first_generation
 
         def count(*arguments: object) -> None:
             self.trained += 1
             train(*arguments)  # pyright: ignore[reportArgumentType]
 
-        monkeypatch.setattr(jobs, "train_first_generation", count)
+        monkeypatch.setattr(studies, "train_first_generation", count)
 
     def make(self, name: str, settings: MotionSettings = TINY, *, repair: bool = False) -> Path:
         """Make generation 0 and return its folder."""
         study = make_motion_study(settings, options=RunOptions(device="cpu", repair=repair))
         run = study.runs(self.root / name)[0]
-        jobs.run_first_generation(study, run, False, silent)
+        studies.run_first_generation(study, run, False, silent)
         return run.first_folder
 
 
@@ -183,7 +183,7 @@ def test_a_key_never_outlives_the_generation_that_it_describes(runs: Runs, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(first_generation, "digest_code", lambda folders: "other code")
-        patch.setattr(jobs, "write_atomically", stop)
+        patch.setattr(studies, "write_atomically", stop)
         with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="is done again"):
             runs.make("first", repair=True)
     assert runs.trained == 2
