@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typeguard
+import typeguard  # noqa: F401
 
 from selfcorrect.core.errors import InputError, LoopError
 from selfcorrect.datasets.files.open import save_motion
@@ -160,29 +160,12 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys) -> Non
     assert "(default: )" not in words
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("command", COMMANDS)
-def test_default_values_have_the_types_that_the_command_line_trusts_them_to_have(
-    command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compared = 0
-    wrong = []
-
-    def compare(value: object, kind: Any) -> object:
-        nonlocal compared
-        compared += 1
-        try:
-            return check_type(value, kind)
-        except typeguard.TypeCheckError:
-            if not repr(value).startswith("tyro.MISSING"):
-                wrong.append((value, kind))
-            raise
-
-    check_type = typeguard.check_type
-    monkeypatch.setattr(typeguard, "check_type", compare)  # and the module is there, so it is not replaced
+def test_default_values_have_the_types_that_the_command_line_trusts_them_to_have(command: str) -> None:
+    assert "typeguard" in sys.modules  # so it is not replaced, and what it finds is a warning
     with pytest.raises(SystemExit):
         main([command, "--help"])
-    assert compared > 0 or command not in ("correct", "motion")
-    assert wrong == []
 
 
 def test_types_are_compared_again_after_the_command_line_was_read() -> None:
