@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.motion.checks.floor import HIGH_SOLES_M, floor_tilt_deg
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
+from selfcorrect.motion.editing.transforms import at_frames
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
-from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, to_y_up
+from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, normalize, quaternions
+from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, TurnedWorld, to_y_up
 from selfcorrect.motion.motion import Motion
 
 Plant = Callable[[Motion, np.random.Generator], Motion]
@@ -30,8 +31,6 @@ LONGEST_SHARE = 0.4
 """Largest share of a clip in which something is wrong for a while."""
 LONG_S = 2.1
 """Shorter motions hardly show a glide, or a hover in their middle."""
-
-# --- building blocks -------------------------------------------------------------------------------------------------
 
 
 def shift_root(motion: Motion, shift_m: np.ndarray) -> Motion:
@@ -58,29 +57,6 @@ def draw_span(motion: Motion, seconds: float, rng: np.random.Generator) -> slice
 def drift_anywhere(motion: Motion, speed_m_s: float, rng: np.random.Generator) -> Motion:
     """Let the whole motion drift along the floor in a random direction."""
     return shift_root(motion, speed_m_s * get_times_s(motion)[:, None] * draw_direction(rng))
-
-
-def place_from(motion: Motion, start: int, turn_rad: float, shift_m: np.ndarray) -> Motion:
-    """Turn the frames from `start` on about the vertical through their first root position, then shift them."""
-    turn = Rotation.from_rotvec(turn_rad * UP)
-    root_m = motion.root_m.copy()
-    rotations = motion.rotations.copy()
-    root_m[start:] = turn.apply(root_m[start:] - root_m[start]) + root_m[start] + shift_m
-    rotations[start:, 0] = (turn * Rotation.from_quat(rotations[start:, 0])).as_quat()
-    return replace(motion, root_m=root_m, rotations=rotations)
-
-
-def turn_joints(motion: Motion, angle_rad: float, rng: np.random.Generator) -> Motion:
-    """Add white noise to every joint."""
-    noise = Rotation.from_rotvec(rng.normal(0.0, angle_rad, (*motion.rotations.shape[:2], 3)))
-    return replace(motion, rotations=(Rotation.from_quat(motion.rotations) * noise).as_quat())
-
-
-def _normalize(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-
-
-# --- faults that rules must find -------------------------------------------------------------------------------------
 
 
 def raise_for_a_while(seconds: float, height_m: float) -> Plant:
@@ -123,7 +99,8 @@ def change_pace(factor: float) -> Plant:
 
 def jitter(motion: Motion, rng: np.random.Generator) -> Motion:
     """Add white noise of 2.5° to every joint and of 1 cm to the root."""
-    noisy = turn_joints(motion, np.radians(2.5), rng)
+    noise = quaternions(rng.normal(0.0, np.radians(2.5), (*motion.rotations.shape[:2], 3)))
+    noisy = replace(motion, rotations=compose(motion.rotations, noise))
     return shift_root(noisy, rng.normal(0, 0.01, motion.root_m.shape))
 
 
@@ -134,15 +111,20 @@ def spike(motion: Motion, rng: np.random.Generator) -> Motion:
     frame = int(rng.integers(2, len(motion) - 2))
     rotations = motion.rotations.copy()
     axis = np.array([[1.0, 0, 0], [0, 0, 1.0]])[int(rng.integers(2))] if "hip" in part else UP
-    turn = Rotation.from_rotvec(np.radians(rng.uniform(100, 150)) * axis)
-    rotations[frame, joint] = (Rotation.from_quat(rotations[frame, joint]) * turn).as_quat()
+    rotations[frame, joint] = compose(rotations[frame, joint], quaternions(np.radians(rng.uniform(100, 150)) * axis))
     return replace(motion, rotations=rotations)
 
 
 def splice(motion: Motion, rng: np.random.Generator) -> Motion:
     """Put the body half a metre and 60° elsewhere from some frame on."""
     start = int(rng.integers(3, len(motion) - 3))
-    return place_from(motion, start, np.pi / 3, np.array([0.5, 0.0, 0.0]))
+    centre_m = motion.root_m[start]
+    turned = TurnedWorld(quaternions(np.pi / 3 * UP)).view(shift_root(motion, -centre_m))
+    elsewhere = shift_root(turned, centre_m + np.array([0.5, 0.0, 0.0]))
+    is_elsewhere = np.arange(len(motion)) >= start
+    root_m = np.where(is_elsewhere[:, None], elsewhere.root_m, motion.root_m)
+    rotations = np.where(is_elsewhere[:, None, None], elsewhere.rotations, motion.rotations)
+    return replace(motion, root_m=root_m, rotations=rotations)
 
 
 def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -150,20 +132,20 @@ def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
     span = draw_span(motion, 0.33, rng)
     frames = np.arange(len(motion))
     frames[span] = span.start
-    return replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames])
+    return motion.select_frames(frames)
 
 
 def freeze(motion: Motion, rng: np.random.Generator) -> Motion:
     """Show one frame throughout."""
-    frames = [int(rng.integers(len(motion)))] * len(motion)
-    return replace(motion, root_m=motion.root_m[frames], rotations=motion.rotations[frames])
+    frames = np.full(len(motion), rng.integers(len(motion)))
+    return motion.select_frames(frames)
 
 
 def jump_root(motion: Motion, rng: np.random.Generator) -> Motion:
     """Put the root 11 cm elsewhere in one frame, in any direction."""
     frame = int(rng.integers(2, len(motion) - 2))
     root_m = motion.root_m.copy()
-    root_m[frame] += 0.11 * _normalize(rng.normal(size=3))
+    root_m[frame] += 0.11 * normalize(rng.normal(size=3))
     return replace(motion, root_m=root_m)
 
 
@@ -172,7 +154,7 @@ def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
     side = str(rng.choice(["left", "right"]))
     span = draw_span(motion, 0.5, rng)
     up, inwards = _trunk_axes(motion, f"{side}_shoulder")
-    downwards = _normalize(0.6 * inwards - up)
+    downwards = normalize(0.6 * inwards - up)
     motion = _point_bone(motion, span, f"{side}_shoulder", f"{side}_elbow", downwards)
     _, inwards = _trunk_axes(motion, f"{side}_elbow")
     return _point_bone(motion, span, f"{side}_elbow", f"{side}_wrist", inwards)
@@ -196,17 +178,17 @@ def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Return directions (T, 3) from the pelvis to the neck, and across that from a part to their line."""
     joints_m = joint_positions(motion)
     places_m = {name: joints_m[:, joint] for joint, name in enumerate(motion.skeleton.parts)}
-    up = _normalize(places_m["neck"] - places_m["pelvis"])
+    up = normalize(places_m["neck"] - places_m["pelvis"])
     across_m = places_m["pelvis"] - places_m[part]
     along_m = np.einsum("ti,ti->t", across_m, up)
-    return up, _normalize(across_m - along_m[:, None] * up)
+    return up, normalize(across_m - along_m[:, None] * up)
 
 
 def bend_knee_backward(motion: Motion, rng: np.random.Generator) -> Motion:
     """Bend a knee forwards by 60° for 0.3 s."""
     joint = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_knee")
     rotations = motion.rotations.copy()
-    rotations[draw_span(motion, 0.3, rng), joint] = Rotation.from_euler("x", -60, degrees=True).as_quat()
+    rotations[draw_span(motion, 0.3, rng), joint] = from_euler_angles("X", np.array([-60.0]))
     return replace(motion, rotations=rotations)
 
 
@@ -216,7 +198,7 @@ def turn_head_round(motion: Motion, rng: np.random.Generator) -> Motion:
     rotations = motion.rotations.copy()
     rotations[span, motion.skeleton.parts.index("neck")] = IDENTITY_QUAT
     head = motion.skeleton.parts.index("head")
-    rotations[span, head] = Rotation.from_euler("y", 160, degrees=True).as_quat()
+    rotations[span, head] = from_euler_angles("Y", np.array([160.0]))
     return replace(motion, rotations=rotations)
 
 
@@ -258,10 +240,7 @@ def glide(motion: Motion, rng: np.random.Generator) -> Motion:
 
 def tilt(motion: Motion, rng: np.random.Generator) -> Motion:
     """Tilt the world by 5° about a horizontal axis."""
-    turn = Rotation.from_rotvec(np.radians(5.0) * draw_direction(rng))
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(motion, root_m=turn.apply(motion.root_m), rotations=rotations)
+    return TurnedWorld(quaternions(np.radians(5.0) * draw_direction(rng))).view(motion)
 
 
 def wander(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -277,17 +256,7 @@ def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
     """
     times_s = get_times_s(motion)
     ahead_s = 0.3 / np.pi * np.sin(np.pi * times_s + rng.uniform(0, 2 * np.pi))
-    frames = np.arange(len(motion))
-    warped_frames = np.clip((times_s + ahead_s) * motion.fps, 0, len(motion) - 1)
-    root_m = np.stack([np.interp(warped_frames, frames, axis_m) for axis_m in motion.root_m.T], axis=1)
-    rotations = np.empty_like(motion.rotations)
-    for joint in range(len(motion.skeleton)):
-        spline = Slerp(frames, Rotation.from_quat(motion.rotations[:, joint]))
-        rotations[:, joint] = spline(warped_frames).as_quat()
-    return replace(motion, root_m=root_m, rotations=rotations)
-
-
-# --- the table of faults for rules -----------------------------------------------------------------------------------
+    return at_frames(motion, (times_s + ahead_s) * motion.fps, motion.fps)
 
 
 def _shows_pace(motion: Motion) -> bool:

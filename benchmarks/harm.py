@@ -17,28 +17,19 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from benchmarks.disguises import (
-    CHANGES,
-    RIGS,
-    Rig,
-    canonicalise_frames,
-    read_from_rig,
-    resample_smoothly,
-)
+from benchmarks.disguises import CHANGES, RIGS, canonicalise_frames, read_from_rig, resample_smoothly
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+from selfcorrect.experiments.file_correction.describe import measure_travel
 from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.experiments.file_correction.verdict import is_worse
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m, observe
-
-# --- comparing -------------------------------------------------------------------------------------------------------
 
 JERK_FACTOR = 1.1
 JERK_M_S3 = 20.0
@@ -98,7 +89,7 @@ def compare(before: Motion, after: Motion) -> Changes:
         if jerks_after[part] > max(JERK_FACTOR * jerk_m_s3, jerk_m_s3 + JERK_M_S3):
             rougher_parts.append(part)
     knees = [joint for joint, part in enumerate(before.skeleton.parts) if part in ("left_knee", "right_knee")]
-    travel = _measure_travel(after) - _measure_travel(before)
+    travel = measure_travel(after) - measure_travel(before)
     return Changes(
         rougher_parts=tuple(rougher_parts),
         added_knee_rad_s=float(added_angular_speeds_rad_s(before, after)[knees].max(initial=0.0)),
@@ -107,13 +98,6 @@ def compare(before: Motion, after: Motion) -> Changes:
         heading_rad=float(abs(np.angle(np.exp(1j * travel[2])))),
         lift_m=_measure_lift_m(before, after),
     )
-
-
-def _measure_travel(motion: Motion) -> np.ndarray:
-    """Return the root's path along the floor (x, z, metres) and its turn (radians) from the first to the last frame."""
-    headings_rad = heading_rad(motion.rotations[[0, -1], 0])
-    path_m = motion.root_m[-1] - motion.root_m[0]
-    return np.array([path_m[0], path_m[2], headings_rad[1] - headings_rad[0]])
 
 
 def _measure_loop_gap_m(motion: Motion) -> float:
@@ -132,9 +116,6 @@ def _measure_lift_m(before: Motion, after: Motion) -> float:
     stood_m = float(np.median(heights_m[stands]))
     is_on_floor = 0.0 <= stood_m <= (HIGHEST_TOE_M if has_toes else HIGHEST_ANKLE_M)
     return float(np.median((heights_after_m - heights_m)[stands])) if is_on_floor else float("nan")
-
-
-# --- measuring -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -161,14 +142,16 @@ class Benchmark:
         originals = self._load_motions(self.fps[0])
         for name in self.disguises:
             title = name
-            if name in RIGS:
-                motions, refused = read_all_from_rig(originals, RIGS[name])
-                if refused:
-                    title = f"{name}, refused {', '.join(refused)}"
-            else:
-                motions = [motion for original in originals if (motion := CHANGES[name](original)) is not None]
-            if motions:
-                self._print_row(title, motions)
+            disguised = []
+            for original in originals:
+                try:
+                    motion = _disguise(original, name)
+                except InputError:  # a crawl may not show which way is up
+                    title += f", refused {original.label or Path(original.source).stem}"
+                    continue
+                disguised += [] if motion is None else [motion]
+            if disguised:
+                self._print_row(title, disguised)
 
     def _load_motions(self, fps: float) -> list[Motion]:
         if self.data is not None:
@@ -206,17 +189,11 @@ class Benchmark:
         print(f"{title}: {', '.join(words)}{': ' if harmed else ''}{'; '.join(harmed)}", flush=True)
 
 
-def read_all_from_rig(motions: Sequence[Motion], rig: Rig) -> tuple[list[Motion], list[str]]:
-    """Return motions as read from files of a rig, and the labels of those that the reader refuses."""
-    read = []
-    refused = []
+def _disguise(motion: Motion, name: str) -> Motion | None:
+    if name in CHANGES:
+        return CHANGES[name](motion)
     with tempfile.TemporaryDirectory() as folder:
-        for motion in motions:
-            try:
-                read.append(read_from_rig(motion, rig, Path(folder)))
-            except InputError:  # a crawl may not show which way is up
-                refused.append(motion.label or Path(motion.source).stem)
-    return read, refused
+        return read_from_rig(motion, RIGS[name], Path(folder))
 
 
 if __name__ == "__main__":

@@ -255,7 +255,8 @@ def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
     scores = []
     for motion, result in zip(motions, corrected, strict=True):
         contacts = find_contacts(motion)
-        scores.append([_list_values(score(version, contacts)) for version in (motion, result)])
+        versions = [score(version, contacts) for version in (motion, result)]
+        scores.append([[*astuple(version), *version.axes, version.total] for version in versions])
     components = [field.name.replace("_", " ") for field in fields(Scores)]
     titles = [*components, "**kinematic**", "**contact**", "**dynamic**", "**all**"]
     lines = ["| | before | after | higher | lower |", "| --- | --- | --- | --- | --- |"]
@@ -263,11 +264,6 @@ def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
         higher, lower = (after > before + 0.005).sum(), (after < before - 0.005).sum()
         lines.append(f"| {title} | {before.mean():.3f} | {after.mean():.3f} | {higher} | {lower} |")
     return "\n".join(lines)
-
-
-def _list_values(scores: Scores) -> list[float]:
-    """Return the components, the axes and the total."""
-    return [*astuple(scores), *scores.axes, scores.total]
 
 
 @dataclass(frozen=True)

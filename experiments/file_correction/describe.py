@@ -158,7 +158,7 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
         frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
         furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
     means_m = (total_m / len(before)).tolist()
-    x_m, z_m, turn_rad = _measure_travel(after) - _measure_travel(before)
+    x_m, z_m, turn_rad = measure_travel(after) - measure_travel(before)
     smallest_turn_rad = (turn_rad + np.pi) % (2 * np.pi) - np.pi
     rises_m = (after.root_m - before.root_m)[:, 1]
     return replace(
@@ -174,7 +174,7 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
     )
 
 
-def _measure_travel(motion: Motion) -> np.ndarray:
+def measure_travel(motion: Motion) -> np.ndarray:
     """Return the root's way over the floor (x and z, metres) and its turn (radians) from first to last frame."""
     first_rad, last_rad = heading_rad(motion.rotations[[0, -1], 0])
     return np.array([*(motion.root_m[-1] - motion.root_m[0])[[0, 2]], last_rad - first_rad])
