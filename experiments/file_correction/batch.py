@@ -141,10 +141,8 @@ def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> Non
         raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
     if is_stream(report) and place_of(out) not in place.parents:
         return
-    if report.is_file() and not is_report(report, out):
+    if os.path.lexists(report) and not is_report(report, out):
         raise SettingError(f"{report}: exists and is not a report of this command on {out}; choose another file")
-    if os.path.lexists(report) and not report.is_file():
-        raise SettingError(f"{report}: cannot be replaced; move it away, or choose another file")
 
 
 @contextmanager
@@ -267,12 +265,15 @@ def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str
     return _cut_line(line)
 
 
-def _list_by_line(texts: Sequence[str]) -> str:
+def _list_counted(head: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
+    """Return a line of the summary with the number of texts in its head; no line without texts."""
+    return [_list_in_line(f"{head} ({len(texts)})", texts, separator)] if texts else []
+
+
+def _list_by_line(texts: Sequence[str]) -> list[str]:
     """Return a line for each of the first texts; thousands of files have a report."""
-    lines = [_cut_line(text) for text in texts[:LISTED]]
-    if len(texts) > LISTED:
-        lines.append(f"and {len(texts) - LISTED} more, in the report")
-    return "\n".join(lines)
+    more = [f"and {len(texts) - LISTED} more, in the report"] if len(texts) > LISTED else []
+    return [*map(_cut_line, texts[:LISTED]), *more]
 
 
 def _cut_line(line: str, end: str = "") -> str:
@@ -300,15 +301,11 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     faulty = [
         f"{result.name} ({'; '.join(result.remaining_faults)})" for result in unchanged if result.remaining_faults
     ]
-    if faulty:
-        lines.append(_list_in_line(f"unchanged, but faults remain ({len(faulty)})", faulty))
-    if worse:
-        figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
-        lines.append(_list_in_line(f"corrected, but worse in some figure ({len(worse)})", figures))
+    lines += _list_counted("unchanged, but faults remain", faulty)
+    figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
+    lines += _list_counted("corrected, but worse in some figure", figures)
     scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
-    if scenes:
-        head = f"followed in a scene, so figures are not compared with the input's ({len(scenes)})"
-        lines.append(_list_in_line(head, scenes))
+    lines += _list_counted("followed in a scene, so figures are not compared with the input's", scenes)
     stages = Counter(result.stage for result in [*accepted, *unchanged, *partly] if result.stage)
     if stages:
         counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]
@@ -318,33 +315,24 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     for result in accepted:
         if result.figures.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
             pushed.append(result.name)
-    if pushed:
-        lines.append(_list_in_line(f"unexplained external force; check frame rate or feet ({len(pushed)})", pushed))
+    lines += _list_counted("unexplained external force; check frame rate or feet", pushed)
     remarks = [
         [(result.name, result.figures.large_move_reason) for result in [*accepted, *partly]],
         [(result.name, result.figures.not_corrected) for result in results],
         [(result.name, result.figures.contacts_missed) for result in accepted],
     ]
     for kind in remarks:
-        texts = [f"{name}: {remark}" for name, remark in kind if remark]
-        if texts:
-            lines.append(_list_by_line(texts))
+        lines += _list_by_line([f"{name}: {remark}" for name, remark in kind if remark])
     failing = []
     for result in results:
         if result.content.failed_checks:
             failing.append(f"{result.name} ({', '.join(result.content.failed_checks)})")
-    if failing:
-        head = f"inputs that fail `selfcorrect check`, see the notes ({len(failing)})"
-        lines.append(_list_in_line(head, failing, "; "))
-    if others:
-        lines.append(_list_in_line(f"not corrected ({len(others)})", [result.shown_name for result in others]))
+    lines += _list_counted("inputs that fail `selfcorrect check`, see the notes", failing, "; ")
+    lines += _list_counted("not corrected", [result.shown_name for result in others])
     kept = [result.name for result in others if result.output == "earlier"]
-    if kept:
-        lines.append(_list_in_line(f"files of earlier settings or inputs, kept ({len(kept)})", kept))
+    lines += _list_counted("files of earlier settings or inputs, kept", kept)
     raised = [result.name for result in accepted if result.figures.supports]
-    if raised:
-        lines.append(_list_in_line(f"on steps, seats or the like ({len(raised)})", raised))
-    return lines
+    return lines + _list_counted("on steps, seats or the like", raised)
 
 
 def _summarize_motions(result: FileResult) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import CorrectorError, InputError, SettingError
 from selfcorrect.motion.checks.comparison import measure_correction
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
@@ -23,6 +23,8 @@ from selfcorrect.motion.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from selfcorrect.simulators.foot_contacts import Contacts
+
+    from .options import CorrectionOptions
 
 _FRAME = re.compile("[0-9]{1,9}")
 """The number of a frame as text."""
@@ -44,134 +46,107 @@ _LIMBS: Mapping[str, tuple[str, ...]] = {
 """Parts of the body by name, on both sides."""
 
 
-@dataclass(frozen=True)
-class Controls:
-    """Changes to a correction, none by default; the fields are fields of `CorrectionOptions`."""
+def parse_span(frames: str) -> tuple[int, int] | None:
+    """Return the first and last frame to correct, None for all; SettingError for another text."""
+    if not frames:
+        return None
+    first, _, last = frames.partition(":")
+    are_numbers = _FRAME.fullmatch(first) and _FRAME.fullmatch(last)
+    if not are_numbers or int(first) >= int(last):
+        raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {describe_value(frames)}")
+    return int(first), int(last)
 
-    contacts: str | Path | Contacts | None = None
-    frames: str = ""
-    amount: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        self._span()
-        self._amounts()
-
-    def __bool__(self) -> bool:
-        """Return True if anything is changed after a correction."""
-        return bool(self.contacts is not None or self.frames or self.amount or self.keep)
-
-    def _span(self) -> tuple[int, int] | None:
-        """Return the first and last frame to correct, None for all; SettingError for another text."""
-        if not self.frames:
-            return None
-        first, _, last = self.frames.partition(":")
-        are_numbers = _FRAME.fullmatch(first) and _FRAME.fullmatch(last)
-        if not are_numbers or int(first) >= int(last):
+def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
+    """Return keyframes (frame, share) by limb, keyframes of the whole body by ""; SettingError for another text."""
+    amounts = defaultdict[str, list[tuple[int, float]]](list)
+    for word in amount:
+        place, _, number = word.partition("=")
+        limb, _, frame = ("", "", place) if _FRAME.fullmatch(place) else place.partition("@")
+        try:
+            share = float(number)
+        except ValueError:
+            share = np.nan
+        is_place = bool(place) and limb in ("", *_LIMBS) and _FRAME.fullmatch(frame or "0")
+        if not is_place or not 0 <= share <= 1:
             raise SettingError(
-                f"frames must be FIRST:LAST with first < last, such as 40:120, got {describe_value(self.frames)}"
+                "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, with a share from 0 to 1 and a limb "
+                f"among {', '.join(_LIMBS)}; got {describe_value(word)}"
             )
-        return int(first), int(last)
+        amounts[limb].append((int(frame or 0), share))
+    return amounts
 
-    def _amounts(self) -> dict[str, list[tuple[int, float]]]:
-        """Return keyframes (frame, share) by limb, keyframes of the whole body by ""; SettingError for another text."""
-        amounts = defaultdict[str, list[tuple[int, float]]](list)
-        for word in self.amount:
-            place, _, number = word.partition("=")
-            limb, _, frame = ("", "", place) if _FRAME.fullmatch(place) else place.partition("@")
-            try:
-                share = float(number)
-            except ValueError:
-                share = np.nan
-            is_place = bool(place) and limb in ("", *_LIMBS) and _FRAME.fullmatch(frame or "0")
-            if not is_place or not 0 <= share <= 1:
-                raise SettingError(
-                    "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, with a share from 0 to 1 and a limb "
-                    f"among {', '.join(_LIMBS)}; got {describe_value(word)}"
-                )
-            amounts[limb].append((int(frame or 0), share))
-        return amounts
 
-    def edited_contacts(self) -> Contacts | None:
-        """Return the contacts of the options, None if a correction finds its own; InputError for a bad file."""
-        if not isinstance(self.contacts, str | Path):
-            return self.contacts
-        from selfcorrect.simulators.foot_contacts import Contacts
+def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
+    """Return the contacts of the options, None if a correction finds its own; InputError for a bad file."""
+    if not isinstance(contacts, str | Path):
+        return contacts
+    from selfcorrect.simulators.foot_contacts import Contacts
 
-        return Contacts.load(self.contacts)
+    return Contacts.load(contacts)
 
-    def prepare(self, motion: Motion, correct: CorrectMotions) -> Motion:
-        """Return the motion to correct: with its feet in the contacts of the options.
 
-        correct: A kinematic correction, which finds the ground.
-        """
-        contacts = self.edited_contacts()
-        if contacts is None:
-            return motion
-        from selfcorrect.simulators.contact_holding import place_feet
+def apply_controls(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
+    """Apply the changes that people ask for to the correction of a motion, and measure it again.
 
-        return place_feet(motion, contacts, correct)
+    Args:
+        correction: The correction of the motion with its feet in the contacts of the options.
 
-    def apply(self, motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """Apply the changes to the correction of a motion, and measure it again.
+    Raises:
+        CorrectorError: The corrected motion is not finite.
+    """
+    _check_finite(correction.motion)
+    if options.contacts is None and not (options.frames or options.amount or options.keep):
+        return correction
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    contacts = read_contacts(options.contacts)
+    corrected = correction.motion
+    if contacts is not None:
+        from selfcorrect.simulators.contact_holding import hold_contacts
 
-        Args:
-            correction: The correction of what `prepare` returned.
+        corrected = replace(hold_contacts(corrected, contacts), contacts=motion.contacts)
+    notes = correction.notes
+    corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
+    joints = [joint for name in options.keep for joint in _find_joints(motion.skeleton, name)]
+    if joints:
+        from selfcorrect.simulators.body.leg_ik import move_joints_to
 
-        Raises:
-            CorrectorError: The corrected motion is not finite.
-        """
-        _check_finite(correction.motion)
-        if not self:
-            return correction
-        if not correction.accepted:
-            return replace(correction, motion=motion)
-        contacts = self.edited_contacts()
-        corrected = correction.motion
-        if contacts is not None:
-            from selfcorrect.simulators.contact_holding import hold_contacts
+        places_m = joint_positions(motion, joints)
+        corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
+        off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
+        notes += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
+    if contacts is not None:
+        from selfcorrect.simulators.contact_holding import find_missed
 
-            corrected = replace(hold_contacts(corrected, contacts), contacts=motion.contacts)
-        notes = correction.notes
-        corrected = blend_motions(motion, corrected, self._shares(motion))
-        joints = [joint for name in self.keep for joint in _find_joints(motion.skeleton, name)]
-        if joints:
-            from selfcorrect.simulators.body.leg_ik import move_joints_to
+        missed_contacts = find_missed(corrected, contacts)
+        notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
+    changed = replace(
+        correction,
+        motion=corrected,
+        added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
+        notes=notes,
+    )
+    return measure_correction(motion, changed)
 
-            places_m = joint_positions(motion, joints)
-            corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
-            off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
-            notes += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
-        if contacts is not None:
-            from selfcorrect.simulators.contact_holding import find_missed
 
-            missed_contacts = find_missed(corrected, contacts)
-            notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
-        changed = replace(
-            correction,
-            motion=corrected,
-            added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
-            notes=notes,
-        )
-        return measure_correction(motion, changed)
-
-    def _shares(self, motion: Motion) -> np.ndarray:
-        """Return the share (T, J) of the correction that each joint gets."""
-        by_frame = np.ones(len(motion))
-        if (span := self._span()) is not None:
-            first, last = span
-            if last >= len(motion):
-                raise InputError(f"{motion.source}: has {len(motion)} frames; frames {self.frames} cannot be corrected")
-            fade = max(1, min(round(BLEND_S * motion.fps), (last - first) // 2))
-            keyframes = {first + fade: 1.0, last - fade: 1.0}
-            keyframes[first] = float(first == 0)
-            keyframes[last] = float(last == len(motion) - 1)
-            by_frame = interpolate_keyframes(list(keyframes.items()), len(motion))
-        shares = np.repeat(by_frame[:, None], len(motion.skeleton), axis=1)
-        for limb, keyframes in self._amounts().items():
-            joints = _find_joints(motion.skeleton, limb) if limb else slice(None)
-            shares[:, joints] *= interpolate_keyframes(keyframes, len(motion))[:, None]
-        return shares
+def _compute_shares(motion: Motion, options: CorrectionOptions) -> np.ndarray:
+    """Return the share (T, J) of the correction that each joint gets."""
+    by_frame = np.ones(len(motion))
+    if (span := parse_span(options.frames)) is not None:
+        first, last = span
+        if last >= len(motion):
+            raise InputError(f"{motion.source}: has {len(motion)} frames; frames {options.frames} cannot be corrected")
+        fade = max(1, min(round(BLEND_S * motion.fps), (last - first) // 2))
+        keyframes = {first + fade: 1.0, last - fade: 1.0}
+        keyframes[first] = float(first == 0)
+        keyframes[last] = float(last == len(motion) - 1)
+        by_frame = interpolate_keyframes(list(keyframes.items()), len(motion))
+    shares = np.repeat(by_frame[:, None], len(motion.skeleton), axis=1)
+    for limb, keyframes in parse_amounts(options.amount).items():
+        joints = _find_joints(motion.skeleton, limb) if limb else slice(None)
+        shares[:, joints] *= interpolate_keyframes(keyframes, len(motion))[:, None]
+    return shares
 
 
 def _check_finite(motion: Motion) -> None:

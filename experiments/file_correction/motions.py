@@ -10,6 +10,7 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Fail
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 
+from .controls import apply_controls, read_contacts
 from .options import CorrectionOptions
 
 _ON_FLOOR_M = 0.02
@@ -19,10 +20,17 @@ _DROPPED_M = 0.05
 
 
 def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
-    """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet."""
+    """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet.
+
+    A kinematic correction finds the ground.
+    """
+    contacts = read_contacts(options.contacts)
+    if contacts is None:
+        return motion
+    from selfcorrect.simulators.contact_holding import place_feet
     from selfcorrect.simulators.corrector import correct_through_views
 
-    return options.controls.prepare(motion, partial(correct_through_views, pipeline=options.kinematic_pipeline))
+    return place_feet(motion, contacts, partial(correct_through_views, pipeline=options.kinematic_pipeline))
 
 
 def correct_prepared(
@@ -45,7 +53,7 @@ def finish_correction(motion: Motion, correction: CorrectedMotion, options: Corr
     """
     if correction.failure is not None:
         correction = replace(correction, failure=_advise(motion, correction.failure, options))
-    return options.controls.apply(motion, correction)
+    return apply_controls(motion, correction, options)
 
 
 def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Failure:

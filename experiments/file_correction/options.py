@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from selfcorrect.simulators.pipeline import Pipeline
     from selfcorrect.simulators.presets import CorrectorPreset
 
-    from .controls import Controls
-
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
@@ -124,7 +122,10 @@ class CorrectionOptions:
         if self.fallback != "none" and not self.is_residual_free:
             raise SettingError(f"fallback {self.fallback} needs strength {RESIDUAL_FREE}, got {self.strength}")
         if self.frames or self.amount:
-            _ = self.controls  # checks the values
+            from .controls import parse_amounts, parse_span
+
+            parse_span(self.frames)
+            parse_amounts(self.amount)
         if self.is_residual_free and self.engine != AUTO:
             TrackerSettings.without_residual(self.engine)  # checks that the engine can do it
 
@@ -162,19 +163,14 @@ class CorrectionOptions:
         """Return True if only muscles and contacts hold the body up."""
         return self.strength == RESIDUAL_FREE and not self.kinematic
 
-    @property
-    def controls(self) -> Controls:
-        """Return the changes to a correction that the options ask for."""
-        from .controls import Controls
-
-        return Controls(self.contacts, self.frames, self.amount, self.keep)
-
     def check_files(self) -> None:
         """Read the files that the options name, before any motion; InputError for a missing or damaged file."""
         from selfcorrect.datasets.files.open import check_option_files
 
+        from .controls import read_contacts
+
         check_option_files(self.reading)
-        self.controls.edited_contacts()
+        read_contacts(self.contacts)
 
     def resolve_engine(self) -> CorrectionOptions:
         """Return these options with the name of the engine, which is imported; kinematic options need none."""

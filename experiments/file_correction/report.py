@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import DamagedError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.runtime.bugs import remove_path
-from selfcorrect.storage.files.digests import format_seal, has_valid_seal
-from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.strict_json import parse_json, to_json
+from selfcorrect.storage.files.digests import format_seal, read_sealed
+from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import place_of
@@ -25,15 +24,13 @@ _NAME_WIDTH = 40
 
 def is_report(path: Path, out: Path) -> bool:
     """Return whether a file is a report of this command on that output folder, as it was written."""
-    try:
-        is_sealed = path.is_file() and has_valid_seal(content := read_bytes(path)) and parse_json(content, path)
-    except InputError:
+    if not path.is_file():
         return False
-    return (
-        isinstance(is_sealed, dict)
-        and "motions" in is_sealed
-        and is_sealed.get("output", ".") == relative_folder(out, path)
-    )
+    try:
+        values = read_sealed(path)
+    except DamagedError:
+        return False
+    return "motions" in values and values.get("output", ".") == relative_folder(out, path)
 
 
 def relative_folder(out: Path, report: Path) -> str:

@@ -50,27 +50,18 @@ def measure_written(
         return [replace(correction, notes=(*correction.notes, note)) for correction in corrections]
     measured = []
     for motion, correction, written in zip(motions, corrections, file.motions, strict=True):
-        if not correction.accepted or _is_same(correction.motion, written):
-            measured.append(correction)
-        else:
-            measured.append(_measure(motion, correction, written))
+        is_like = len(written) == len(motion) and len(written.skeleton) == len(motion.skeleton)
+        if correction.accepted and is_like and not _is_same(correction.motion, written):
+            correction = measure_correction(motion, replace(correction, motion=written))
+        measured.append(correction)
     return measured
 
 
 def _is_same(motion: Motion, written: Motion) -> bool:
-    """Return whether a motion was read as it was written."""
-    if motion.rotations.shape != written.rotations.shape:
-        return False
+    """Return whether a motion of as many frames and joints was read as it was written."""
     pairs = (
         (motion.skeleton.offsets_m, written.skeleton.offsets_m),
         (motion.root_m, written.root_m),
         (motion.rotations, written.rotations),
     )
     return all(np.abs(first - second).max() < _SAME for first, second in pairs)
-
-
-def _measure(motion: Motion, correction: CorrectedMotion, written: Motion) -> CorrectedMotion:
-    """Return a correction with the motion as it was written, and with its figures."""
-    if len(written) != len(motion) or len(written.skeleton) != len(motion.skeleton):
-        return correction
-    return measure_correction(motion, replace(correction, motion=written))
