@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,28 +129,22 @@ def _decoded_bytes(facts: Any) -> float:
 
 
 def _read_rows(table: pa.Table, skeletons: Sequence[Skeleton]) -> Iterator[NamedMotion]:
-    roots_m = _split_lists(table["root_m"])
-    rotations = _split_lists(table["rotations"])
+    roots_m = table["root_m"].to_numpy()
+    rotations = table["rotations"].to_numpy()
     rows = table.drop_columns(["root_m", "rotations"]).to_pylist()
     for row, root_m, quaternions in zip(rows, roots_m, rotations, strict=True):
         skeleton = skeletons[range(len(skeletons))[row["skeleton"]]]
         frames = row["frames"]
         motion = Motion(
             skeleton,
-            root_m.reshape(frames, 3),
-            quaternions.reshape(frames, len(skeleton), 4),
+            root_m.reshape(frames, 3).astype(float),
+            quaternions.reshape(frames, len(skeleton), 4).astype(float),
             row["fps"],
             row["label"],
             row["caption"],
             row["source"],
         )
         yield NamedMotion(row["name"], motion)
-
-
-def _split_lists(column: pa.ChunkedArray) -> list[np.ndarray]:
-    lists = column.combine_chunks()
-    numbers = lists.values.to_numpy(zero_copy_only=False).astype(float)
-    return [numbers[start:stop] for start, stop in pairwise(lists.offsets.to_numpy())]
 
 
 def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
@@ -229,8 +222,8 @@ def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema:
         "skeleton": [numbers[identify_skeleton(motion.skeleton)] for motion in motions],
         "frames": [len(motion) for motion in motions],
         "fps": [motion.fps for motion in motions],
-        "root_m": _join_lists([motion.root_m for motion in motions]),
-        "rotations": _join_lists([motion.rotations for motion in motions]),
+        "root_m": [motion.root_m.astype(np.float32).ravel() for motion in motions],
+        "rotations": [motion.rotations.astype(np.float32).ravel() for motion in motions],
         "label": [_escape(motion.label) for motion in motions],
         "caption": [_escape(motion.text) for motion in motions],
         "source": [_escape(motion.source) for motion in motions],
@@ -241,8 +234,3 @@ def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema:
 def _escape(text: str) -> str:
     """Return a text in which what is no text, as in odd names of files, is escaped."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def _join_lists(arrays: Sequence[np.ndarray]) -> pa.Array:
-    ends = np.cumsum([0, *(array.size for array in arrays)], dtype=np.int32)
-    return pa.ListArray.from_arrays(ends, np.concatenate([array.ravel() for array in arrays], dtype=np.float32))

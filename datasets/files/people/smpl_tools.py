@@ -203,12 +203,11 @@ def open_parameters(results: Results, reading: Reading, known_tool: Tool | None 
 def _find_numbers(results: Results) -> dict[str, float]:
     """Return the single numbers of a file, with frame rates in arrays of one number; refuse other frame rates."""
     numbers = dict(results.numbers)
-    for name in {*results.shapes, *results.others} - numbers.keys():
-        if name.rpartition(".")[2] in RATES:
-            array = results.array(name) if name in results.shapes else np.zeros(0)
+    for name in results.shapes:
+        if name.rpartition(".")[2] in RATES and name not in numbers:
+            array = results.array(name)
             if array.size != 1 or array.dtype.kind not in "fiu":
-                got = results.shapes.get(name, "something else")
-                raise InputError(f"{results.path}: expected one number as {name}, got {got}")
+                raise InputError(f"{results.path}: expected one number as {name}, got {array.dtype} {array.shape}")
             numbers[name] = float(array.item())
     return numbers
 
