@@ -11,6 +11,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import read_shapes
 
+from ..files.formats import is_motion_file
 from ..files.open import open_motion
 from ..files.skeletons.reading import Reading
 from .dataset import Clip, Dataset, MissingData
@@ -19,7 +20,7 @@ from .dataset import Clip, Dataset, MissingData
 def _motion_files(folder: Path) -> list[Path]:
     """All files except files with only a person's shape; a file stands for itself."""
     files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
-    return [path for path in files if path.name != "shape.npz" and not path.stem.endswith("stagei")]
+    return list(filter(is_motion_file, files))
 
 
 AMASS_READING = Reading(up="z")

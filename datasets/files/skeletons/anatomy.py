@@ -9,14 +9,14 @@ from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side, swap_sides
 
-from .naming import JointName, has_animal_names, parts_from_names, spine_parts, split_names
+from .naming import ARM_PARTS, LEG_PARTS, JointName, has_animal_names, parts_from_names, spine_parts, split_names
 from .shape import measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
 """Length, over the length of the longest bone, below which a joint is in the place of its parent."""
 _FOREARM = 0.6
 """Least length of a forearm over the length of the upper arm."""
-_LIMBS = (("hip", "knee", "ankle"), ("collar", "shoulder", "elbow", "wrist"))
+_LIMBS = (LEG_PARTS[:3], ARM_PARTS)
 _BENT = 0.02
 """Share of its length by which a chain of joints that is a single bone may be shortened by bends."""
 

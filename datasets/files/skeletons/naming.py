@@ -13,7 +13,7 @@ from math import ceil
 
 from selfcorrect.motion.skeleton import SIDES
 
-_LEG_PARTS = ("hip", "knee", "ankle", "foot")
+LEG_PARTS = ("hip", "knee", "ankle", "foot")
 _LEG_SCHEMES = (
     ("hip", "knee", "ankle", "foot"),  # SMPL, Kinect
     ("hip", "knee", "ankle", "toes?"),  # Acclaim, Poser's short names, Advanced Skeleton
@@ -25,7 +25,7 @@ _LEG_SCHEMES = (
     ("upperleg", "lowerleg", "foot", "toes?|toebase"),  # Unity, Bandai Namco, VRM, Xsens
     ("femur", "tibia", "foot", "toes"),  # Acclaim's ASF
 )
-_ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
+ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
 _ARM_SCHEMES = (
     ("collar|clavicle|scapula", "shoulder", "elbow", "wrist"),  # SMPL, Acclaim, Kinect, Advanced Skeleton
     ("collar|clavicle", "shoulder", "elbow", "hand"),
@@ -104,8 +104,8 @@ def parts_from_names(names: Sequence[str]) -> tuple[str, ...]:
     The end site of a foot serves as its toe joint where the skeleton has no other.
     """
     joint_names = split_names(names)
-    legs = _find_limbs(tuple(joint_names), _LEG_PARTS, _LEG_SCHEMES)
-    arms = _find_limbs(tuple(joint_names), _ARM_PARTS, _ARM_SCHEMES)
+    legs = _find_limbs(tuple(joint_names), LEG_PARTS, _LEG_SCHEMES)
+    arms = _find_limbs(tuple(joint_names), ARM_PARTS, _ARM_SCHEMES)
     part_joints = {**legs, **arms}
     midline = [(joint, name.core) for joint, name in enumerate(joint_names) if not name.side]
     roots = [joint for joint, core in midline if core in _ROOTS]
@@ -255,7 +255,7 @@ def is_prop_name(name: JointName) -> bool:
 
 def has_animal_names(joint_names: Sequence[JointName]) -> bool:
     """Return whether a joint is called a wing, paw or the like, and none is a part of a person's arm."""
-    if _find_limbs(tuple(joint_names), _ARM_PARTS, _ARM_SCHEMES):
+    if _find_limbs(tuple(joint_names), ARM_PARTS, _ARM_SCHEMES):
         return False
     return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)
 

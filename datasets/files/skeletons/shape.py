@@ -22,11 +22,11 @@ from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
 
-from .naming import JointName, is_prop_name, spine_parts
+from .naming import ARM_PARTS, LEG_PARTS, JointName, is_prop_name, spine_parts
 from .samples import sample_frames
 from .sides import measure_sides
 
-_LIMB_PARTS = {"leg": ("hip", "knee", "ankle"), "arm": ("shoulder", "elbow", "wrist")}
+_LIMB_PARTS = {"leg": LEG_PARTS[:3], "arm": ARM_PARTS[1:]}
 
 _USUAL = {
     "leg's lower bone": (1.0, 0.2),

@@ -11,13 +11,13 @@ from selfcorrect.motion.geometry.vectors import cosines, median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 
+from .naming import ARM_PARTS, LEG_PARTS
 from .samples import sample_frames
 
 SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees and elbows point"
 
 ARMS_NOTE = "left and right arms are swapped in the names; taken as shoulders lie over the hips"
 
-_ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
 _OPPOSITE = -0.5
 """Largest median cosine between the lines through hips and shoulders of a body whose arms have swapped names."""
 _BENT = 0.02
@@ -26,7 +26,7 @@ _CONTRARY = -0.3
 """Largest mean cosine, between the line through the hips and what it should be, that contradicts the names."""
 _FEWEST_WITNESSES = 2
 
-_LIMBS = {1.0: ("hip", "knee", "ankle"), -1.0: ("shoulder", "elbow", "wrist")}
+_LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
 """Joints of limbs, by the z of the direction in which the middle joint lies off the line between its neighbours."""
 
 
@@ -38,7 +38,7 @@ def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
     """
     notes = []
     if _has_swapped_arms(motion):
-        motion = _swap_parts(motion, _ARM_PARTS)
+        motion = _swap_parts(motion, ARM_PARTS)
         notes.append(ARMS_NOTE)
     if has_swapped_sides(motion):
         motion = _swap_parts(motion, ("",))
