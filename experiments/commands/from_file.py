@@ -97,7 +97,7 @@ def _parse_values(path: Path) -> Any:
     except (InputError, OSError, MemoryError):
         raise
     except Exception as error:  # PyYAML raises errors of any kind for dates, numbers and tags that mean nothing
-        reason = " ".join(shorten_message(error).split()) or type(error).__name__
+        reason = shorten_message(error) or type(error).__name__
         raise InputError(f"{path}: not YAML ({reason})") from error
     if not isinstance(value, dict):
         return value

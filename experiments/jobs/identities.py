@@ -46,7 +46,7 @@ class IdentityFile:
             raise RunFolderError(self._describe_change({name: changes[name] for name in edited or changes}))
         for name, current in identities.items():
             if name in changes:
-                print(f"selfcorrect: {name} was changed, and the run resumes with it: {changes[name]}", file=sys.stderr)
+                print(f"selfcorrect: the run resumes with a change of {name}: {changes[name]}", file=sys.stderr)
             if name in changes or name not in history:
                 history.setdefault(name, []).append(current)
         if identities:
@@ -57,9 +57,8 @@ class IdentityFile:
         """Return the message about the first change, with the names of all code that it changes."""
         change = next(iter(changes.values()))
         names = [name for name, other_change in changes.items() if other_change == change]
-        is_not = "is not the one" if len(names) == 1 else "are not those"
         return (
-            f"{', '.join(names)} {is_not} with which {self.path.parent} began: {change}; "
+            f"{self.path.parent} began with another version of {', '.join(names)}: {change}; "
             f"{self.accept} resumes with the change, another folder starts from the beginning"
         )
 

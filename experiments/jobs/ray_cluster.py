@@ -28,9 +28,9 @@ import ray.exceptions
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError
+from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError, shorten_message
 from selfcorrect.storage.files.writing import scratch_folder
-from selfcorrect.storage.runs.run_folder import describe_environment
+from selfcorrect.storage.runs.run_folder import config_differences, describe_environment
 
 from .progress_bars import reporter
 from .run import Job, Show, Submit, use_one_thread
@@ -55,7 +55,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
     cluster = where.cluster
     marker = nullcontext() if folder is None else scratch_folder(folder / "cluster")
     with _connect(cluster.cluster or "auto"), marker as marker_folder:
-        conditions = _describe_software(), marker_folder
+        conditions = describe_environment(), marker_folder
         _check_nodes(conditions, cluster)
         near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near}).actor
@@ -96,7 +96,7 @@ def _connect(address: str) -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, on_termination)  # Ray's own would raise SystemExit in the middle of the work
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise SettingError(f"the Ray cluster at {address} cannot be used: {_in_one_line(error)}") from error
+        raise SettingError(f"the Ray cluster at {address} cannot be used: {shorten_message(error)}") from error
     try:
         yield
     finally:
@@ -148,10 +148,6 @@ def _attend(events: Any, show: Show, pending: set[Future[None]], ended: threadin
                 _end(future, lost)
 
 
-def _in_one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
 # --- requirements of nodes -------------------------------------------------------------------------------------------
 
 
@@ -163,30 +159,19 @@ has made."""
 def find_objection(conditions: Conditions) -> str:
     """Return the reason for which this process cannot run the jobs, "" if it can."""
     software, marker = conditions
-    node_software = _describe_software()
     node_name = f"node {socket.gethostname()} of the cluster"
-    differences = []
-    for name, version in software.items():
-        if version != node_software.get(name):
-            differences.append(f"{name} {node_software.get(name)} instead of {version}")
-    if differences:
-        return f"{node_name} has other software than this machine, so results would differ: {', '.join(differences)}"
+    if differences := config_differences(software, describe_environment(), ("on this machine", "there")):
+        return f"{node_name} has other software than this machine, so results would differ: {' '.join(differences)}"
     if marker is None:
         return ""
     try:
         (marker / secrets.token_hex(8)).touch()
     except OSError:
         return (
-            f"{node_name} cannot write the output folder {marker.parent}; it must be on storage with the same path on "
-            "all nodes"
+            f"{node_name} cannot write the output folder {marker.parent}; all nodes need storage with "
+            "the folder at the same path"
         )
     return ""
-
-
-def _describe_software() -> dict[str, Any]:
-    details: dict[str, Any] = dict(describe_environment())
-    packages = details.pop("packages")
-    return {**details, **packages}
 
 
 def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
@@ -208,7 +193,7 @@ def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
         ):
             continue  # the node has gone or is full for now, and is asked again at each job that it gets
         except ray.exceptions.RayError as error:
-            message, _, _ = _in_one_line(_cause(error)).partition(" traceback: ")
+            message, _, _ = shorten_message(_cause(error)).partition(" traceback: ")
             raise SettingError(
                 f"the node at {address} cannot run selfcorrect ({message.removeprefix('System error: ')}); install "
                 "the same version there as on this machine, and start Ray from that environment"

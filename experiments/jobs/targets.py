@@ -108,7 +108,7 @@ def check_targets(
         first_source = source_by_target.setdefault(place, source)
         if first_source != source:
             raise SettingError(
-                f"{first_source} and {source} would both become {target}; write them into two folders, or rename either"
+                f"{first_source} and {source} would both become {target}; choose two folders, or rename either file"
             )
         if place in sources:
             raise SettingError(f"{target}: an input would be overwritten; {otherwise}")

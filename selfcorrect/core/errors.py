@@ -110,6 +110,6 @@ class MissingExtraError(SelfcorrectError, ImportError):
         super().__init__(f"{what} needs the extra `{extra}` ({error}): {command}" + (f"; {hint}" if hint else ""))
 
 
-def shorten_message(error: Exception) -> str:
-    """Return the message of a library's error, at most as long as a sentence: some repeat the content of a file."""
-    return str(error)[:300]
+def shorten_message(error: BaseException) -> str:
+    """Return the message of a library's error in a line as long as a sentence: some repeat the content of a file."""
+    return " ".join(str(error)[:300].split())

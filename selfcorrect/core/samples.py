@@ -34,7 +34,7 @@ class Samples:
             "weights": len(self.weights),
         }
         if len(set(lengths.values())) != 1:
-            raise InputError(f"all fields of Samples need one length, got {lengths}")
+            raise InputError(f"all fields of Samples need the same length, got {lengths}")
 
     @classmethod
     def real(cls, values: Tensor, labels: Tensor | None = None) -> Self:

@@ -71,7 +71,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
     return _check_answer(answer, samples)
 
 
-LIFTED = "a function of tensors calls its first parameter `values`, or becomes a corrector by sc.lift(function)"
+LIFTED = "a function of tensors has a first parameter `values`, or becomes a corrector by sc.lift(function)"
 
 
 def _describe_answer(answer: object) -> str:

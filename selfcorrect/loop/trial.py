@@ -94,8 +94,8 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
 def describe_unrepeatable(title: str, kind: str) -> str:
     """Return the message about a corrector that gave two answers to the same kind of samples."""
     return (
-        f"{title} gave two answers to the same {kind} samples and the same stream: it keeps state or draws numbers of "
-        "its own, so that a resumed run would differ from a whole run; draw from `stream`, give what it keeps to "
+        f"{title} gave two answers to the same {kind} samples and the same stream: the corrector keeps state or draws "
+        "from other generators, so that a resumed run would differ from a whole run; draw from `stream`, give state to "
         f"`state()` and `load_state()`, {_DECLARE}"
     )
 

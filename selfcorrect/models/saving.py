@@ -56,7 +56,7 @@ class Saveable:
         try:
             model = self.load_state(state)
         except _MISFITS as error:
-            reason = (shorten_message(error) or type(error).__name__).splitlines()[0]
+            reason = shorten_message(error) or type(error).__name__
             message = f"{path}: does not hold the state of this {type(self).__name__}: {reason}"
             raise InputError(message) from error
         self.check_loaded(path, state, model)

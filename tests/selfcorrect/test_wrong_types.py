@@ -99,5 +99,5 @@ def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line()
         sc.run_loop(silent, arm(correction=sc.Correction(corrector)), store, first, seed)  # type: ignore[arg-type]
         ends.append(store.samples(2).values)
     assert torch.equal(*ends)
-    with pytest.raises(SelfcorrectError, match=r"calls its first parameter `values`, or .* sc\.lift"):
+    with pytest.raises(SelfcorrectError, match=r"has a first parameter `values`, or .* sc\.lift"):
         sc.run_loop(silent, arm(correction=sc.Correction(of_samples)), sc.MemoryStore(), first, seed)

@@ -172,7 +172,7 @@ def _read_array(what: str, file: BinaryIO, size: int) -> np.ndarray:
     declared = math.prod(shape) * dtype.itemsize
     if declared > size or math.prod(shape) > max(size, 1) or max(shape, default=0) > max(size, _MAX_EMPTY_SIDE):
         raise InputError(
-            f"{what} cannot be read (it declares shape {shape} of {dtype}, which does not fit in its size)"
+            f"{what} cannot be read (the declared shape {shape} of {dtype} does not fit the size of the data)"
         )
     file.seek(0)
     try:

@@ -140,7 +140,7 @@ def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
         raise InputError(f"{what}: cannot be unpacked ({shorten_message(error)})") from error
     check_unpacked(what, copies * len(unpacked), stored=len(content))
     if not decompressor.eof or decompressor.unused_data:
-        raise InputError(f"{what}: cannot be unpacked, as it is cut off or continued by something else")
+        raise InputError(f"{what}: cannot be unpacked, as the content is cut off or continued by something else")
     return unpacked
 
 
@@ -176,5 +176,5 @@ def path_below(folder: Path, name: object) -> Path:
     except (OSError, RuntimeError) as error:  # a loop of links, a name too long
         raise InputError(f"{where} leads nowhere ({error})") from error
     if not inside:
-        raise InputError(f"{where} leads out of this folder, and only files in it are read")
+        raise InputError(f"{where} leads out of this folder, and only files in the folder are read")
     return path

@@ -45,7 +45,7 @@ class Place:
         """Return the names of all parquet files; InputError if there is none."""
         names = [name for name in self.list_names() if name.endswith(".parquet")]
         if not names:
-            raise InputError(f"{self.address}: no sets of motions are here; `selfcorrect data shard` makes them")
+            raise InputError(f"{self.address}: no sets of motions are here; `selfcorrect data shard` makes sets")
         return names
 
     def fetch(self, name: str, target: Path) -> bool:
@@ -94,5 +94,4 @@ class Place:
                 system, path = fs.LocalFileSystem(), os.path.abspath(self.address)
             yield fs.SubTreeFileSystem(path, system)
         except (OSError, ValueError) as error:  # ValueError: a scheme that pyarrow does not know
-            reason = " ".join(shorten_message(error).split())
-            raise UnreachableError(f"{self.address}: cannot be reached ({reason})") from error
+            raise UnreachableError(f"{self.address}: cannot be reached ({shorten_message(error)})") from error

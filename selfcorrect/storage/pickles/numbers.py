@@ -24,7 +24,7 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
     """
     if not allow_pickle:
         raise InputError(
-            f"{path}: is a pickle file; its numbers are read, and nothing in it run, if pickle is allowed explicitly"
+            f"{path}: is a pickle file; numbers are read, and no code is run, if pickle is allowed explicitly"
         )
     numbers = read_pickled_words(path)
     if not isinstance(numbers, dict):

@@ -38,12 +38,14 @@ def refuse_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except Refused as error:
-        raise InputError(f"{path}: refused, it holds {error}, and only numbers are read from pickle files") from error
+        raise InputError(
+            f"{path}: refused, as the file holds {error}; only numbers are read from pickle files"
+        ) from error
     except (InputError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes its readers raise errors of any kind
         raise InputError(
-            f"{path}: not a readable pickle file ({shorten_message(error) or 'it ends too early'})"
+            f"{path}: not a readable pickle file ({shorten_message(error) or 'the file ends too early'})"
         ) from error
 
 
@@ -146,7 +148,7 @@ class Reader(_UNPICKLER):
         """Return a view of the next bytes of the file; ValueError if there are fewer."""
         start = self.file.tell()
         if not 0 <= size <= len(self.content) - start:
-            raise ValueError("it ends before its numbers do")
+            raise ValueError("the file ends before the numbers do")
         self.file.seek(size, io.SEEK_CUR)
         return memoryview(self.content)[start : start + size]
 

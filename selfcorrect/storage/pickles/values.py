@@ -8,7 +8,7 @@ Value: TypeAlias = Any
 
 
 class Refused(ValueError):
-    """Error of content that is not read; the message continues "refused, it holds"."""
+    """Error of content that is not read; the message continues "refused, as the file holds"."""
 
 
 def require_type(value: Value, kind: Any) -> Value:

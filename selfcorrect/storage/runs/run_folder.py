@@ -49,7 +49,7 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
     """
     new_config = as_json(config)
     if SEAL in new_config:
-        raise SettingError(f"a configuration has no {SEAL!r}, which is where its digest is recorded")
+        raise SettingError(f"a configuration has no {SEAL!r}, where the digest is recorded")
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(folder)  # before anything is written there
@@ -87,7 +87,7 @@ def _refuse_foreign(folder: Path) -> None:
     paths = [path for path in folder.iterdir() if path.name not in expected and str(path) not in expected]
     foreign = sorted(path.name for path in paths)
     if foreign:
-        raise RunFolderError(f"{folder} is not a run folder: it has no config.json and holds {', '.join(foreign[:3])}")
+        raise RunFolderError(f"{folder} is not a run folder: there is no config.json, but {', '.join(foreign[:3])}")
 
 
 def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:
@@ -134,7 +134,7 @@ def _warn_of_other_environment(folder: Path) -> None:
     try:
         recorded = read_sealed(folder / ENVIRONMENT)
     except DamagedError:
-        warnings.warn(f"{folder} no longer says in which environment it was begun", stacklevel=2)
+        warnings.warn(f"{folder} no longer says in which environment the run began", stacklevel=2)
         return
     if differences := config_differences(recorded, describe_environment()):
         warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)

@@ -317,16 +317,18 @@ def test_jobs_that_fail_every_time_are_named_and_the_rest_goes_on(tmp_path: Path
 def test_a_node_with_other_software_is_named_before_anything_is_written(
     tmp_path: Path, working_place: Where, monkeypatch: pytest.MonkeyPatch
 ):
-    software = ray_cluster._describe_software()
-    monkeypatch.setattr(ray_cluster, "_describe_software", lambda: {**software, "selfcorrect": "0.0.9"})
-    there = re.escape(software["selfcorrect"])
-    with pytest.raises(SettingError, match=rf"has other software .*: selfcorrect {there} instead of 0\.0\.9 \(at "):
+    software = ray_cluster.describe_environment()
+    packages = {**software["packages"], "selfcorrect": "0.0.9"}
+    monkeypatch.setattr(ray_cluster, "describe_environment", lambda: {**software, "packages": packages})
+    there = re.escape(software["packages"]["selfcorrect"])
+    message = rf'has other software .*: packages\.selfcorrect is "0\.0\.9" on this machine and "{there}" there\. \(at '
+    with pytest.raises(SettingError, match=message):
         run_jobs([Job("a", leave, (tmp_path, "a"), 1)], working_place, "test", folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_a_node_does_not_have_is_named(tmp_path: Path):
-    software = ray_cluster._describe_software()
+    software = ray_cluster.describe_environment()
     assert ray_cluster.find_objection((software, tmp_path)) == ""
     assert len(list(tmp_path.iterdir())) == 1
     objection = ray_cluster.find_objection((software, tmp_path / "marker of another machine"))

@@ -57,7 +57,7 @@ def test_a_corrector_with_a_stream_argument_gets_its_stream():
 @pytest.mark.parametrize(
     ("corrector", "message"),
     [
-        (lambda s: s.values, "returned a Tensor, expected Samples or Corrected; a function of tensors calls"),
+        (lambda s: s.values, "returned a Tensor, expected Samples or Corrected; a function of tensors has"),
         (lambda s: s.take(torch.arange(5)), "one sample per input, got 5 for 200.*`accepted` mask"),
         (lambda s: s.with_values(s.values[:, :2]), r"must keep the shape \(200, 3\), got \(200, 2\)"),
         (lambda s: s.with_values(s.values.long()), "floating-point values, got torch.int64"),

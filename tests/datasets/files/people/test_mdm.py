@@ -118,7 +118,7 @@ def test_motions_that_are_rejected_stay_as_they_came(path: Path, capsys: pytest.
         ({"lengths": np.array([40, 30])}, r"expected 3 lengths, got int64 \(2,\)"),
         ({"lengths": np.array([40, 41, 20])}, "expected lengths from 1 to 40, got 20 to 41"),
         ({"motion": np.full((3, 22, 3, 40), np.nan, np.float32)}, "motion 0: not finite in frame 0"),
-        ({"text": print}, r"refused, it holds builtins\.print"),
+        ({"text": print}, r"refused, as the file holds builtins\.print"),
     ],
 )
 def test_other_content_is_refused_in_a_sentence(path: Path, change: dict[str, Any], message: str) -> None:

@@ -191,7 +191,9 @@ def test_people_who_share_an_array_count_each(tmp_path: Path) -> None:
 
 def test_long_names_do_not_fill_a_message(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"x" * 2**20: np.zeros(3)}))
-    with pytest.raises(sc.InputError, match=r"a\.pkl: refused, it holds a dictionary with a key of 1048576 characters"):
+    with pytest.raises(
+        sc.InputError, match=r"a\.pkl: refused, as the file holds a dictionary with a key of 1048576 characters"
+    ):
         open_motion(tmp_path / "a.pkl")
 
 

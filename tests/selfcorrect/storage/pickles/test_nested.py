@@ -34,7 +34,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, suffix: str, monkeypatch: pyte
             torch.save(content, path)
         case _:
             joblib.dump(content, path)
-    with pytest.raises(sc.InputError, match=r"refused, it holds posix\.mkdir"):
+    with pytest.raises(sc.InputError, match=r"refused, as the file holds posix\.mkdir"):
         open_results(path)
     assert not Path("made-by-a-file").exists()
 

@@ -74,7 +74,7 @@ def test_no_difference_between_what_json_cannot_tell_apart():
 
 def test_foreign_folders_are_left_alone(tmp_path: Path):
     (tmp_path / "thesis.tex").write_text("…")
-    with pytest.raises(RunFolderError, match=r"not a run folder: it has no config.json and holds thesis.tex"):
+    with pytest.raises(RunFolderError, match=r"not a run folder: there is no config.json, but thesis.tex"):
         claim_folder(tmp_path, CONFIG)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
