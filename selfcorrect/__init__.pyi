@@ -52,7 +52,6 @@ from selfcorrect.loop.policy import Keep as Keep
 from selfcorrect.loop.policy import RealOnly as RealOnly
 from selfcorrect.loop.policy import Renew as Renew
 from selfcorrect.loop.policy import Replace as Replace
-from selfcorrect.loop.policy import Weighted as Weighted
 from selfcorrect.loop.policy import parse_policy as parse_policy
 from selfcorrect.loop.run import Arm as Arm
 from selfcorrect.loop.run import Candidate as Candidate

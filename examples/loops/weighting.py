@@ -21,7 +21,8 @@ from toy_models.regression import LinearRegression
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.loop.policy import FreshSource
+from selfcorrect.core.checks import check_number
+from selfcorrect.loop.policy import FreshSource, ModifiedPolicy
 
 
 def optimal_real_weight(real_per_synthetic: float) -> float:
@@ -36,6 +37,22 @@ def optimal_real_weight(real_per_synthetic: float) -> float:
 GOLDEN = optimal_real_weight(1.0)
 GAUSSIAN, REGRESSION = "Gaussian mean", "linear regression"
 DIMENSION = 2
+
+
+@dataclass(frozen=True)
+class Weighted(ModifiedPolicy):
+    """Another policy with the training weights of real and of synthetic samples multiplied."""
+
+    real: float
+    synthetic: float
+
+    def __post_init__(self) -> None:
+        check_number("weight of real samples", self.real, 0, 1)
+        check_number("weight of synthetic samples", self.synthetic, 0, 1)
+
+    def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
+        synthetic = torch.from_numpy(mixed.provenance.synthetic)
+        return mixed.with_weights(mixed.weights * torch.where(synthetic, self.synthetic, self.real))
 
 
 @dataclass(frozen=True)
@@ -142,7 +159,7 @@ def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mappin
     fresh = sc.Fresh(draw_fresh, settings.real_count, 1.0)
     arms = {}
     for weight in settings.weights:
-        policy = sc.Weighted(fresh, weight, 1 - weight)
+        policy = Weighted(fresh, weight, 1 - weight)
         arms[f"{name}, {weight}"] = sc.Arm(policy, settings.generations)
     return arms
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
-from selfcorrect.runtime.bugs import internal_error_traceback
+from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row
 
@@ -203,7 +203,7 @@ class _Schedule:
         place = name, self._bars.count_generations(name)
         self._failures[place] += 1
         count = self._failures[place]
-        self._bars.write(f"{name} failed ({count} of {self._tries} tries): {_describe_error(error)}")
+        self._bars.write(f"{name} failed ({count} of {self._tries} tries): {describe_error(error)}")
         if count < self._tries:
             self._start(name)
         else:
@@ -221,10 +221,6 @@ def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
     return lengths
 
 
-def _describe_error(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
 def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsError:
     """Return the error to raise after all other jobs are done.
 
@@ -232,7 +228,7 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
         count: Number of all jobs.
         tries: Number of times that a job was tried.
     """
-    reasons = "; ".join(f"{name}: {_describe_error(error)}" for name, error in failed.items())
+    reasons = "; ".join(f"{name}: {describe_error(error)}" for name, error in failed.items())
     times = f" {tries} times" if tries > 1 else ""
     message = (
         f"{len(failed)} of {count} jobs failed{times} and were given up ({reasons}), with the jobs that wait for them; "

@@ -88,10 +88,6 @@ class Provenance:
         """Return the same rows with their ancestry, as in the fields."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
-    def without_founders(self) -> Self:
-        """Return the same rows without ancestry."""
-        return replace(self, founder=np.full(len(self), -1, dtype=np.int64))
-
     @classmethod
     def concatenate(cls, parts: Sequence[Provenance]) -> Self:
         tables = [part.columns() for part in parts]

@@ -91,8 +91,7 @@ def identity_of(code: Callable[..., Any]) -> Identity:
     holds, numbers and texts count; arrays, weights and data files do not.
     """
     bare = _unwrap(code)
-    module_name = str(getattr(bare, "__module__", ""))
-    file = Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
+    module_name, file = _locate_home(bare)
     is_installed = _is_installed(file)
     files: dict[str, str] = {}
     if file.suffix == ".py" and not is_installed and module_name not in _SCRIPTS:
@@ -114,7 +113,13 @@ def _is_installed(path: Path) -> bool:
 
 def is_of_users(code: object) -> bool:
     """Return whether a function or the class of an object belongs to none of this project's modules."""
-    return str(getattr(_unwrap(code), "__module__", "")).partition(".")[0] != "selfcorrect"
+    return _locate_home(_unwrap(code))[0].partition(".")[0] != "selfcorrect"
+
+
+def _locate_home(bare: object) -> tuple[str, Path]:
+    """Return name and file of the module of a function or class; an empty path for a module without a file."""
+    module_name = str(getattr(bare, "__module__", ""))
+    return module_name, Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
 
 
 _UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
@@ -272,8 +277,7 @@ def _list_script_globals(function: Any) -> list[Any]:
 
 def _is_written_by_users(value: object) -> bool:
     """Return whether a value is code of a user's script or module, or an object of such a class."""
-    module_name = str(getattr(_unwrap(value), "__module__", ""))
-    file = Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
+    module_name, file = _locate_home(_unwrap(value))
     return module_name in _SCRIPTS or (file.suffix == ".py" and is_of_users(value) and not _is_installed(file))
 
 

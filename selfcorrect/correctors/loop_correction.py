@@ -170,21 +170,18 @@ def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction)
 
 
 def _assemble(attempts: Sequence[_Attempt], rows: Tensor) -> CorrectedBatch:
-    if len(attempts) == 1:
-        drawn = attempts[0].raw
-        corrected = attempts[0].corrected
-        info = attempts[0].info
-    else:
-        drawn = concatenate([attempt.raw for attempt in attempts])
-        corrected = concatenate([attempt.corrected for attempt in attempts])
-        info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
-    return CorrectedBatch(corrected.take(rows), drawn, info)
+    drawn = concatenate([attempt.raw for attempt in attempts])
+    corrected = concatenate([attempt.corrected for attempt in attempts])
+    return CorrectedBatch(corrected.take(rows), drawn, _join_info(attempts))
+
+
+def _join_info(attempts: Sequence[_Attempt]) -> Info:
+    return merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
 
 
 def _describe_rejections(correction: Correction, attempts: Sequence[_Attempt], requested: int, drawn: int) -> str:
     accepted = sum(int(attempt.accepted.sum()) for attempt in attempts)
-    info = merge_info([(len(attempt.raw), attempt.info) for attempt in attempts])
-    reasons = Counter(str(text) for text in info.get("reason", ()) if str(text))
+    reasons = Counter(str(text) for text in _join_info(attempts).get("reason", ()) if str(text))
     reason = f", most often for {reasons.most_common(1)[0][0]!r}" if reasons else ""
     return (
         f"corrector {correction.name!r} rejected {drawn - accepted} of {drawn} draws{reason}, so that only "

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import ClassVar, Protocol, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -296,22 +297,6 @@ class ModifiedPolicy:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class Weighted(ModifiedPolicy):
-    """Another policy with the training weights of real and of synthetic samples multiplied."""
-
-    real: float
-    synthetic: float
-
-    def __post_init__(self) -> None:
-        check_number("weight of real samples", self.real, 0, _MOST)
-        check_number("weight of synthetic samples", self.synthetic, 0, _MOST)
-
-    def change(self, mixed: Samples, stream: Stream) -> Samples:
-        synthetic = torch.from_numpy(mixed.provenance.synthetic)
-        return mixed.with_weights(mixed.weights * torch.where(synthetic, self.synthetic, self.real))
-
-
 def reads_past(policy: Policy) -> bool:
     """Return whether a policy may ask for samples of generations before the latest; by default it may."""
     return getattr(policy, "reads_past", True)
@@ -327,7 +312,7 @@ def fresh_blocks(pool: Samples) -> FreshSource:
 
     Fresh data are the founders of no line: lines begin in the training data of generation 0.
     """
-    pool = replace(pool, provenance=pool.provenance.without_founders())
+    pool = replace(pool, provenance=replace(pool.provenance, founder=np.full(len(pool), -1)))
 
     def block(generation: int, count: int, stream: Stream) -> Samples:
         rows = torch.arange((generation - 1) * count, generation * count)

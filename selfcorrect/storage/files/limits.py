@@ -101,7 +101,8 @@ def record_opened_paths() -> Iterator[list[Path]]:
 
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file for reading; pipes, devices and sockets are refused without waiting."""
-    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - handed to the caller
+    nonblocking = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - handed on
     if (opened := _opened.get()) is not None:
         opened.append(path)
     mode = os.fstat(file.fileno()).st_mode
@@ -109,10 +110,6 @@ def open_file(path: Path) -> BinaryIO:
         file.close()
         raise InputError(f"{path}: is no regular file")
     return file
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from helpers import load_loop
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -18,7 +19,6 @@ from selfcorrect.loop.policy import (
     Policy,
     RealOnly,
     Replace,
-    Weighted,
     fresh_blocks,
     measure_mixture,
     overlapping,
@@ -29,6 +29,7 @@ from selfcorrect.loop.policy import (
 from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
+Weighted = load_loop("weighting").Weighted
 STREAM = streams(1)
 REAL = Samples.real(torch.arange(40.0)[:, None], torch.arange(40) % 4)
 
@@ -119,7 +120,7 @@ def test_renew_replaces_the_oldest_of_each_label():
 
     policy = parse_policy("renew:0.34")
     assert [policy.count(6, generation) for generation in (1, 2, 3)] == [6, 2, 2]
-    assert [overlapping(policy) for policy in (policy, Weighted(policy, 1.0, 2.0), Replace())] == [True, True, False]
+    assert [overlapping(policy) for policy in (policy, Weighted(policy, 1.0, 0.5), Replace())] == [True, True, False]
     sets = [policy.mix(REAL, Batches(), generation, STREAM) for generation in (1, 2, 3)]
     assert [mixture.values.flatten().tolist() for mixture in sets] == [
         [10, 11, 12, 13, 14, 15],
@@ -230,7 +231,7 @@ def test_weights_must_not_be_negative():
 )  # fmt: skip
 def test_a_policy_that_says_it_reads_no_past_does_not(text: str, reads: bool):
     policy = parse_policy(text)
-    assert reads_past(policy) == reads_past(Weighted(policy, 1.0, 2.0)) == reads
+    assert reads_past(policy) == reads_past(Weighted(policy, 1.0, 0.5)) == reads
     latest = LoopHistory(MemoryStore(), 3, Samples.synthetic(torch.zeros(4, 1), None, 2))  # no other batch is there
     with pytest.raises(LookupError) if reads else nullcontext():
         policy.mix(Samples.real(torch.zeros(4, 1)), latest, 3, streams(0))
