@@ -20,7 +20,7 @@ from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hint
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.runtime.bugs import FAILING_MACHINE
+from selfcorrect.runtime.bugs import is_machine_failure
 from selfcorrect.runtime.console_warnings import format_for_console
 from selfcorrect.runtime.registry import describe_unknown, import_object
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return UNREAD
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in FAILING_MACHINE:
+        if is_machine_failure(error):
             _drop_output()
         return _report_error(error, words, debug)
 
@@ -281,7 +281,7 @@ def _describe_mistake(error: Exception) -> str:
     """Return a sentence about a mistake that the caller can fix, "" for a bug."""
     if isinstance(error, SelfcorrectError):
         return str(error)
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in FAILING_MACHINE):
+    if isinstance(error, OSError) and (error.filename is not None or is_machine_failure(error)):
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*names, (error.strerror or str(error)).lower()])
     return ""

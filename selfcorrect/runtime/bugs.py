@@ -16,7 +16,7 @@ _Value = TypeVar("_Value")
 
 _KNOWN = frozenset({"selfcorrect", *_LIBRARIES, *sys.stdlib_module_names}) - {"__main__"}
 
-FAILING_MACHINE = frozenset(
+_FAILING_MACHINE = frozenset(
     (
         errno.ENOSPC,
         errno.EDQUOT,
@@ -34,7 +34,7 @@ FAILING_MACHINE = frozenset(
 
 def is_machine_failure(error: BaseException) -> bool:
     """Return whether an error comes from a disk or a machine rather than from a file."""
-    return isinstance(error, OSError) and error.errno in FAILING_MACHINE
+    return isinstance(error, OSError) and error.errno in _FAILING_MACHINE
 
 
 def internal_error_traceback(error: BaseException) -> str:

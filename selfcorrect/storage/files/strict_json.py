@@ -79,22 +79,16 @@ def parse_json(content: bytes | str, where: object) -> Any:
         if isinstance(error, SelfcorrectError):
             raise
         raise InputError(f"{where}: not JSON that can be read ({error})") from error
-    if is_nested_deeper(value, MAX_DEPTH):
+    if isinstance(value, dict | list) and is_nested_deeper(value, MAX_DEPTH):
         raise InputError(f"{where}: JSON that is nested deeper than {MAX_DEPTH} levels is not read")
     return value
 
 
-def is_nested_deeper(value: object, most: int) -> bool:
+def is_nested_deeper(container: dict | list, most: int) -> bool:
     """Return whether objects and lists are nested in more than `most` levels."""
-    level = [value]
-    for _ in range(most):
-        inner_level = []
-        for container in level:
-            if isinstance(container, dict | list):
-                items = container.values() if isinstance(container, dict) else container
-                inner_level += [item for item in items if isinstance(item, dict | list)]
-        level = inner_level
-    return bool(level)
+    items = container.values() if isinstance(container, dict) else container
+    inner = (item for item in items if isinstance(item, dict | list))
+    return most == 0 or any(is_nested_deeper(item, most - 1) for item in inner)
 
 
 def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
