@@ -117,7 +117,9 @@ def make_shards(task: ShardTask, workers: int) -> ShardSet:
         for name in place.list_names():
             if name.startswith("shard-") and name not in digests:
                 place.remove(name)  # of the set that is replaced
-        place.write_bytes(SUMS, format_sums(digests))
+        sums = Path(scratch, SUMS)
+        sums.write_bytes(format_sums(digests))
+        place.send(sums, SUMS)
     return ShardSet(motion_count, len(digests), tuple(unread))
 
 

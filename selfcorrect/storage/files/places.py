@@ -60,10 +60,7 @@ class Place:
 
     def send(self, source: Path, name: str) -> None:
         """Copy a file of this machine to the place, whole or not at all; a file of that name is replaced."""
-        self.write_bytes(name, read_bytes(source))
-
-    def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file, whole or not at all; a file of that name is replaced."""
+        content = read_bytes(source)
         if not is_address(self.address):
             target = Path(self.address) / name
             with explain_write_error(target.parent):
@@ -87,11 +84,9 @@ class Place:
         with requires_extra(self.address):
             from pyarrow import fs
         try:
-            if is_address(self.address):
-                is_patient = self.address.startswith(("gs://", "gcs://")) and "?" not in self.address
-                system, path = fs.FileSystem.from_uri(self.address + _GCS_OPTIONS * is_patient)
-            else:
-                system, path = fs.LocalFileSystem(), os.path.abspath(self.address)
+            address = self.address if is_address(self.address) else os.path.abspath(self.address)
+            is_patient = address.startswith(("gs://", "gcs://")) and "?" not in address
+            system, path = fs.FileSystem.from_uri(address + _GCS_OPTIONS * is_patient)
             yield fs.SubTreeFileSystem(path, system)
         except (OSError, ValueError) as error:  # ValueError: a scheme that pyarrow does not know
             raise UnreachableError(f"{self.address}: cannot be reached ({shorten_message(error)})") from error
