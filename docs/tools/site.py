@@ -34,8 +34,6 @@ from toys import command_of
 from values import all_arms, all_runs, as_csv
 
 import selfcorrect
-from selfcorrect.datasets.collections.catalog import datasets
-from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.experiments.file_correction.demo import demonstration
 from selfcorrect.experiments.jobs.run import RUNNERS
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
@@ -56,14 +54,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     sections = {title: pages for entry in config.nav for title, pages in entry.items()}
     sections["Tutorials"].append({"Examples": [{title_of(path): place_of_example(path)} for path in EXAMPLES]})
     api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
-    generated = [{"Commands": "commands.md"}, {"File formats": "formats.md"}, {"Names": "names.md"}, {"API": api}]
+    generated = [{"Commands": "commands.md"}, {"Names": "names.md"}, {"API": api}]
     sections["Reference"][:] = [*generated, *sections["Reference"]]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages themselves, the report, and a page that plays the demo."""
-    pages = {"commands.md": commands_page(), "formats.md": formats_page(), "names.md": names_page()}
+    pages = {"commands.md": commands_page(), "names.md": names_page()}
     pages["api/index.md"] = api_overview()
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
     pages |= {place_of_example(path): example_page(path) for path in EXAMPLES}
@@ -284,26 +282,6 @@ def subcommands(text: str) -> list[str]:
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
-
-
-def formats_page() -> str:
-    """Return a page of the formats that are read and written, and of the known datasets."""
-    files = []
-    for kind in FORMATS:
-        suffixes = " ".join(kind.suffixes)
-        files.append((f"`{kind.name}`", suffixes, bool(kind.reader), bool(kind.writer), kind.holds, kind.extra))
-    sets = [(f"`{dataset.name}`", dataset.title, dataset.holds, dataset.licence) for dataset in datasets()]
-    return "\n\n".join(
-        [
-            "# File formats",
-            "What `correct`, `view`, `data` and `--data` read, and what `data convert` writes: "
-            "[motion data](motion-data.md) explains it.",
-            make_table(["name", "files", "read", "written", "what it holds", "extra"], files),
-            "## Datasets",
-            "Nothing is downloaded. `selfcorrect data list` says where to get each, and how its folder looks.",
-            make_table(["name", "dataset", "what it holds", "terms"], sets),
-        ]
-    )
 
 
 NAMED = (

@@ -46,7 +46,6 @@ _OURS = (
     REPORT,
 )
 """JSON files that hold their digests, by their names; other files may be anybody's."""
-_MISSING = " is missing"
 _LISTED = 20
 
 FileCheck: TypeAlias = tuple[str, str, str]
@@ -112,15 +111,14 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
     runs = sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()})
     if not runs:
         return
-    from selfcorrect.storage.runs.folder_store import find_damage, generation_folders
+    from selfcorrect.storage.runs.folder_store import find_missing, generation_folders
     from selfcorrect.storage.runs.generation_files import check_generation_files
 
     for run in runs:
         for _, generation in generation_folders(run):
             yield from ((str(path), fault, "") for path, fault in check_generation_files(generation))
             yield str(generation / DIGESTS), "", "generations"
-        lines = [line for faults in find_damage(run).values() for line in faults]
-        yield from ((line.removesuffix(_MISSING), line, "") for line in lines if line.endswith(_MISSING))
+        yield from ((str(path), f"{path} is missing", "") for path in find_missing(run).values())
 
 
 def _check_file(path: Path) -> Iterator[FileCheck]:

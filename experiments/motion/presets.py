@@ -43,12 +43,6 @@ _DEMO_SMOOTH = (
     _half_way("replace"),
     ArmSettings("freeze"),
 )
-_SHORT_SMOOTH = (
-    BASELINE,
-    *_loop("replace", "physics"),
-    ArmSettings("replace", remedy="lineages"),
-    ArmSettings("freeze"),
-)
 
 _RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "augment:2", "augment:4")
 _RATIOS_QUICK = (
@@ -243,21 +237,8 @@ PRESET_ROWS = {
         cost="10 minutes, 0.1 GB",
         keep="sampling",
     ),
-    "bad-cases": PresetRow(
-        summary="a rough and a smooth generator that are far from real motion",
-        settings=MotionSettings(
-            {"patch-mixer": _DEMO_MIXER, "dct-mlp": _SHORT_SMOOTH},
-            generations=4,
-            seeds=3,
-            real_count=64,
-            evaluated_count=128,
-            initial_steps=_FEW_STEPS,
-        ),
-        cost="5 minutes, 0.3 GB",
-        keep="sampling",
-    ),
     "demo": PresetRow(
-        summary="the same, longer, with twice the data",
+        summary="a rough and a smooth generator that are far from real motion",
         settings=MotionSettings({"patch-mixer": _DEMO_MIXER, "dct-mlp": _DEMO_SMOOTH}, generations=7, seeds=3),
         cost="12 minutes, 1.5 GB",
     ),

@@ -42,7 +42,7 @@ from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
-from .tables import all_metrics_table, budgets_table, remedies_table
+from .tables import all_metrics_table, budgets_table
 from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
@@ -84,9 +84,8 @@ NOTES = (
     "Novelty is the median distance of a sample to the nearest training window of its label, divided by the median "
     "distance between neighbouring training windows: 0 for copies, about 1 for other real windows. The training loss "
     "is the mean over the last quarter of the steps of each generation.",
-    "The half-life is the generation at which a metric has fallen to half of its value at generation 0 (median over"
-    " seeds). The centroids-only arm trains on the remembered centroids alone: what the anchored arm does not do better"
-    " than it, it does by memory alone.",
+    "The centroids-only arm trains only on the remembered centroids: what the anchored arm does no better than "
+    "that, it does only by memory.",
 )
 
 RETRIEVAL_NOTE = (
@@ -177,7 +176,6 @@ def show_experiment(
         Section("Tables"),
         table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
         table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
-        table_section("Remedies of the fully synthetic loop", REMEDY_TEXT, remedies_table(outcome.curves)),
         *closing_sections(study, outcome, _list_facts(settings, outcome), _list_notes(settings)),
     ]
 
@@ -194,11 +192,6 @@ DIFFERENCE_TEXT = (
 BUDGET_TEXT = (
     "A corrector that knows more about real motion than the training data do brings new information into the loop; "
     "stability and new information must not be confused."
-)
-REMEDY_TEXT = (
-    "Without information from outside, no remedy is better than to train for ever on the first synthetic set; what it "
-    "buys is new motion in every generation, so novelty stands beside survival. Costs are the time of sampling and "
-    "training, in units of a generation without remedy."
 )
 
 

@@ -179,15 +179,22 @@ class FolderStore(FolderReader):
 
 def find_damage(folder: Path) -> dict[int, list[str]]:
     """Return sentences about each damaged generation of a run folder, or each generation that is missing in between."""
-    folders = dict(generation_folders(folder))
     damage = {}
-    for number, path in folders.items():
+    for number, path in generation_folders(folder):
         damage[number] = [sentence for _, sentence in check_generation_files(path) if sentence]
-    if folders and not any((folders[max(folders)] / name).is_file() for name in (MODEL, SAMPLER)):
-        damage[max(folders)].append(f"{folders[max(folders)] / MODEL} is missing")
-    gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
-    damage |= {number: [f"{folder / generation_name(number)} is missing"] for number in gaps}
+    for number, path in find_missing(folder).items():
+        damage.setdefault(number, []).append(f"{path} is missing")
     return {number: damage[number] for number in sorted(damage) if damage[number]}
+
+
+def find_missing(folder: Path) -> dict[int, Path]:
+    """Return what a run folder lacks: generations between others, and the model of the last one."""
+    folders = dict(generation_folders(folder))
+    gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
+    missing = {number: folder / generation_name(number) for number in gaps}
+    if folders and not any((folders[max(folders)] / name).is_file() for name in (MODEL, SAMPLER)):
+        missing[max(folders)] = folders[max(folders)] / MODEL
+    return missing
 
 
 def _check_generations(folder: Path, repair: bool) -> None:
