@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 
 import bpy
 import numpy as np
@@ -102,24 +101,41 @@ def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float
     return keys
 
 
-def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray) -> np.ndarray:
-    """Return the values (T, 3 or 4) of a bone's rotation property, without jumps by whole turns."""
-    quaternions = [Matrix(basis).to_quaternion() for basis in bases.tolist()]
-    for previous, quaternion in pairwise(quaternions):
-        if previous.dot(quaternion) < 0:
-            quaternion.negate()
+def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
+    """Return the values (T, 3 or 4) of a bone's rotation property, without jumps by whole turns.
+
+    Args:
+        pose_bone: The bone.
+        bases: Its transforms (T, 4, 4).
+        near: Values (T, 3 or 4) to which they are nearest; by default each is nearest to the one before.
+    """
     kind = get_rotation_property(pose_bone)
-    if kind == "rotation_quaternion":
-        return np.array(quaternions)
-    if kind == "rotation_axis_angle":
-        pairs = [quaternion.to_axis_angle() for quaternion in quaternions]
-        return np.array([(angle, *axis) for axis, angle in pairs])
-    eulers = []
-    latest = pose_bone.rotation_euler.copy()
-    for quaternion in quaternions:
-        latest = quaternion.to_euler(pose_bone.rotation_mode, latest)
-        eulers.append(latest)
-    return np.array(eulers)
+    values = [tuple(getattr(pose_bone, kind))]
+    for step, basis in enumerate(bases.tolist()):
+        quaternion = Matrix(basis).to_quaternion()
+        reference = values[-1] if near is None else near[step].tolist()
+        if kind == "rotation_quaternion":
+            if quaternion.dot(Quaternion(reference)) < 0:
+                quaternion.negate()
+            values.append(tuple(quaternion))
+        elif kind == "rotation_axis_angle":
+            axis, angle = quaternion.to_axis_angle()
+            sign = math.copysign(1.0, sum(a * b for a, b in zip(axis, reference[1:], strict=True)))
+            values.append((sign * angle, *(sign * axis)))
+        else:
+            mode = pose_bone.rotation_mode
+            values.append(tuple(quaternion.to_euler(mode, Euler(reference, mode))))
+    return np.array(values[1:])
+
+
+def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the values of a bone's keyed properties by their names."""
+    tracks = {get_rotation_property(pose_bone): rotations}
+    if keys.has_location:
+        tracks["location"] = keys.bases[:, :3, 3]
+    if keys.has_scale:
+        tracks["scale"] = np.array([Matrix(basis).to_scale() for basis in keys.bases.tolist()])
+    return tracks
 
 
 def write_keys(
@@ -137,11 +153,7 @@ def write_keys(
         The types of modifiers that the values now hold, and that were therefore removed.
     """
     path = pose_bone.path_from_id()
-    tracks = {get_rotation_property(pose_bone): _compute_rotations(pose_bone, keys.bases)}
-    if keys.has_location:
-        tracks["location"] = keys.bases[:, :3, 3]
-    if keys.has_scale:
-        tracks["scale"] = np.array([Matrix(basis).to_scale() for basis in keys.bases.tolist()])
+    tracks = _list_tracks(pose_bone, keys, _compute_rotations(pose_bone, keys.bases))
     baked: set[str] = set()
     for name, values in tracks.items():
         for index, column in enumerate(values.T):
@@ -266,19 +278,15 @@ def write_layer_keys(
         By path, the values of the channels (T, K) that the layer is added to.
     """
     path = pose_bone.path_from_id()
-    rotation_name = get_rotation_property(pose_bone)
-    rotations = _compute_rotations_near(pose_bone, keys.bases, channels.rotation)
-    tracks = {rotation_name: (rotations, channels.rotation)}
-    if keys.has_location:
-        tracks["location"] = (keys.bases[:, :3, 3], channels.location)
-    if keys.has_scale:
-        scales = np.array([Matrix(basis).to_scale() for basis in keys.bases.tolist()])
-        tracks["scale"] = (scales, channels.scale)
-    for name, (values, base) in tracks.items():
+    rotations = _compute_rotations(pose_bone, keys.bases, channels.rotation)
+    bases = {}
+    for name, values in _list_tracks(pose_bone, keys, rotations).items():
+        base = channels.rotation if name.startswith("rotation") else getattr(channels, name)
+        bases[f"{path}.{name}"] = base
         for index, column in enumerate((values - base).T):
             if np.abs(column).max() > _SAME_VALUE:
                 _write_curve(bag, f"{path}.{name}", index, column, frames, pose_bone.name, patterns)
-    return {f"{path}.{name}": base for name, (_, base) in tracks.items()}
+    return bases
 
 
 def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: int) -> None:
@@ -305,26 +313,6 @@ def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: int) -
         track.name = action.name
         strip = track.strips.new(action.name, frame, action)
         strip.action_slot = slot
-
-
-def _compute_rotations_near(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Return the values (T, 3 or 4) of a bone's rotation property that lie nearest to others."""
-    kind = get_rotation_property(pose_bone)
-    values = []
-    for basis, reference in zip(bases.tolist(), near.tolist(), strict=True):
-        quaternion = Matrix(basis).to_quaternion()
-        if kind == "rotation_quaternion":
-            if quaternion.dot(Quaternion(reference)) < 0:
-                quaternion.negate()
-            values.append(tuple(quaternion))
-        elif kind == "rotation_axis_angle":
-            axis, angle = quaternion.to_axis_angle()
-            sign = math.copysign(1.0, sum(a * b for a, b in zip(axis, reference[1:], strict=True)))
-            values.append((sign * angle, *(sign * axis)))
-        else:
-            mode = pose_bone.rotation_mode
-            values.append(tuple(quaternion.to_euler(mode, Euler(reference, mode))))
-    return np.array(values)
 
 
 def collect_strip_curves(rig: bpy.types.Object) -> list[bpy.types.FCurve]:

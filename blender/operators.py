@@ -365,6 +365,8 @@ class Written:
     remark: str
     """Remark on the rig for the user, with a semicolon before it, or ""."""
     warnings: list[str]
+    uid: int
+    """The armature object that plays the action."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -399,12 +401,16 @@ class Writer:
         source = rig.find_rig(sampled.uid)
         is_held = bool(copies.find_holding_constraints(source, set(keys)) or actions.find_drivers(source, keys))
         if is_held and self.held_rigs == "CONTROLS" and source.library is None:
-            return (yield from self._write_controls(sampled, targets, scene))
-        if is_held or source.library is not None:
-            return (yield from self._write_copy(sampled, targets, scene, is_held))
-        written = yield from self._write_action(source, sampled, keys, scene)
-        off_m = yield from _measure_error(source.session_uid, sampled, targets, scene)
-        return replace(written, warnings=written.warnings + _warn_of_error(off_m, self.unit_m))
+            written = yield from self._write_controls(sampled, targets, scene)
+        elif is_held or source.library is not None:
+            written = yield from self._write_copy(sampled, targets, scene, is_held)
+        else:
+            written = yield from self._write_action(source, sampled, keys, scene)
+        off_m = self.unit_m * (yield from _measure_error(written.uid, sampled, targets, scene))
+        if off_m > VISIBLE_ERROR_M:
+            warning = f"a bone lies up to {1000 * off_m:.0f} mm off, because something else moves it"
+            return replace(written, warnings=[*written.warnings, warning])
+        return written
 
     def _write_action(
         self,
@@ -452,7 +458,7 @@ class Writer:
         if baked:
             kinds = ", ".join(sorted(kind.capitalize().replace("Fnoise", "Noise") for kind in baked))
             warnings.append(f"the modifiers of curves ({kinds}) are baked into the keys, and do nothing beyond them")
-        return Written(action, "", warnings)
+        return Written(action, "", warnings, target.session_uid)
 
     def _write_controls(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
         """Write keys on the rig's own controls."""
@@ -462,14 +468,12 @@ class Writer:
         solved = yield from _scale_steps(steps, 0.4, 0.3)
         source = rig.find_rig(sampled.uid)
         written = yield from self._write_action(source, sampled, solved.keys, scene, solved.fk_switches)
-        off_m = yield from _measure_error(sampled.uid, sampled, targets, scene)
         remark = f"; the keys are on {len(solved.keys)} controls of {rig.find_rig(sampled.uid).name}"
         if solved.ik_controls:
             remark += f", with those of IK: {', '.join(solved.ik_controls)}"
         if solved.fk_switches:
             remark += f"; {', '.join(solved.fk_switches)} are switched to FK"
-        warnings = written.warnings + _warn_of_error(off_m, self.unit_m)
-        return replace(written, remark=remark, warnings=warnings)
+        return replace(written, remark=remark)
 
     def _write_copy(
         self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, is_held: bool
@@ -479,23 +483,14 @@ class Writer:
         keys = yield from _scale_steps(steps, 0.0, 0.3)
         source = rig.find_rig(sampled.uid)
         copy = copies.copy_rig(source, set(keys) if is_held else set(), scene)
-        copy_uid = copy.session_uid
         written = yield from self._write_action(copy, sampled, keys, scene)
-        copy = rig.find_rig(copy_uid)
+        copy = rig.find_rig(written.uid)
         rig.find_rig(sampled.uid).select_set(False)
         copy.select_set(True)
         bpy.context.view_layer.objects.active = copy
-        off_m = yield from _measure_error(copy_uid, sampled, targets, scene)
         reason = "constraints hold the bones of the rig" if is_held else "the rig is linked"
         remark = f"; {copy.name} is a copy, because {reason}, and the original is hidden"
-        return replace(written, remark=remark, warnings=written.warnings + _warn_of_error(off_m, self.unit_m))
-
-
-def _warn_of_error(off: float, unit_m: float) -> list[str]:
-    """Return a warning if bones are visibly off."""
-    if off * unit_m <= VISIBLE_ERROR_M:
-        return []
-    return [f"a bone lies up to {1000 * off * unit_m:.0f} mm off, because something else moves it"]
+        return replace(written, remark=remark)
 
 
 def _measure_error(uid: int, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:

@@ -12,6 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from ground_motions import repeat_walk
+
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.load import load_motion
 
 from .loading import EXTENSION
 
@@ -47,6 +51,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     for name in ("walk", "spoiled-walk", "jump"):
         subprocess.run([*selfcorrect, "data", "samples", "--clip", name, "--out", name], cwd=folder, check=True)
     clip.write_text(with_ends((folder / "walk" / "bvh.bvh").read_text()))
+    walk = load_motion(folder / "walk" / "bvh.bvh")
+    save_motion(folder / "stroll.bvh", repeat_walk(walk, 3))
+    (folder / "stroll.bvh").write_text(with_ends((folder / "stroll.bvh").read_text()))
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
     (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
     subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
