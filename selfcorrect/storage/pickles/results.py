@@ -124,9 +124,11 @@ class _NpzResults(Results):
         """
         self._budget = Budget(self.path, stored=self._budget.stored)
         old = read_npz(self.path, skip_pickled=True)
-        if any(len(array) != len(old[name]) for name, array in changed.items()):
+        objects_of: Path | None = self.path
+        if any(array.shape[:1] != old[name].shape[:1] for name, array in changed.items()):
             old = {name: array for name, array in old.items() if array.ndim == 0 or len(array) != frames}
-        write_npz(target, {**old, **changed}, objects_of=self.path)
+            objects_of = None  # they may be per frame
+        write_npz(target, {**old, **changed}, objects_of=objects_of)
 
 
 class _PickledResults(Results):

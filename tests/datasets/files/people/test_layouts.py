@@ -213,3 +213,6 @@ def test_arrays_of_objects_stay_in_the_file_unread(tmp_path: Path) -> None:
     file.write(tmp_path / "b.npz", file.motion)
     with np.load(tmp_path / "b.npz", allow_pickle=True) as archive:
         assert archive["markers_latent_vids"].tolist() == labels.tolist()
+    file.write(tmp_path / "c.npz", file.motion.frames(0, 20))
+    with np.load(tmp_path / "c.npz", allow_pickle=True) as archive:
+        assert "markers_latent_vids" not in archive.files, "they may be per frame, and frames changed"
