@@ -19,6 +19,7 @@ from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repai
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 
 from ..body.curves import smooth_whittaker
@@ -56,8 +57,6 @@ _LEAPING_M = 0.08
 """Bodies leap with both feet this high above where they mostly are."""
 _LEAPING_SHARE = 0.1
 """Least share of the time in the air of a body that leaps; its feet show as little as a run's."""
-_DENSITY_M_S = 0.12
-"""Kernel with which the velocity of steady drift is found."""
 _MOST_STARTS = 100
 """Largest number of points from which this velocity is sought."""
 _NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
@@ -174,7 +173,7 @@ class DriftEvidence:
     steady: float
     changing: float
     fewest_still: float
-    still_m_s: float = 0.12
+    still_m_s: float = limits.STANDS_M_S
     stiffness: float = 30.0
 
 
@@ -187,7 +186,7 @@ RUNNING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.2)
 LEAPING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.42)
 
 
-NOISY = DriftEvidence(steady=0.45, changing=0.55, fewest_still=0.4, still_m_s=0.25, stiffness=1000.0)
+NOISY = DriftEvidence(steady=0.45, changing=0.55, fewest_still=0.4, still_m_s=limits.NOISY_STANDS_M_S, stiffness=1000.0)
 
 
 TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
@@ -452,7 +451,7 @@ def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
     weights = all_weights[heavy]
     starts = points[:: max(1, len(points) // _MOST_STARTS)]
     distances_m_s = norms(starts[:, None] - points)
-    densities = _bell(distances_m_s / _DENSITY_M_S) @ weights
+    densities = _bell(distances_m_s / limits.STANDS_M_S) @ weights
     velocity_m_s = starts[densities.argmax()]
     for scale_m_s in (*_NARROWING_M_S, *_NARROWING_M_S[-1:] * 4):
         drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))

@@ -18,6 +18,8 @@ WINDOWS_S = (0.07, 0.34)
 
 STANDS_M_S = 0.12
 """Usual horizontal speed of points that stand."""
+NOISY_STANDS_M_S = 0.25
+"""The same speed of noisy bodies once noise was removed: the slow part of it stays, alike in many joints."""
 SLIDES_M_S = 0.8
 """Largest horizontal speed at which feet slide."""
 SWINGS_M_S = 1.0
