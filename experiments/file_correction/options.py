@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
-import tyro
-
 from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
@@ -37,6 +35,13 @@ _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "
 """Options that are on or off."""
 KEPT_LEVEL_M = 0.05
 """With `keep_level`, floors further from zero than this stay at their height."""
+
+
+def _name_nothing() -> object:
+    """Return the mark of options whose names have no prefix; only command lines read it, so workers import no tyro."""
+    import tyro
+
+    return tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class CorrectionOptions:
     keep: tuple[str, ...] = ()
     """Joints whose positions in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their
     limbs follow; if a limb is too short, the body moves."""
-    reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
+    reading: Annotated[Reading, _name_nothing()] = field(default_factory=Reading)
     """Facts that motion files do not state."""
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
 """One object says how motions are corrected, to the command line, to Python, and in what is recorded."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -161,3 +163,8 @@ def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
 def test_levelling_refuses_what_contradicts_it(changes: dict) -> None:
     with pytest.raises(SettingError, match="level"):
         CorrectionOptions(level=True, **changes)
+
+
+def test_workers_do_not_import_what_reads_command_lines() -> None:
+    imports = "import sys, selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file"
+    subprocess.run([sys.executable, "-c", f"{imports}; sys.exit('tyro' in sys.modules)"], check=True)
