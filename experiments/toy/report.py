@@ -32,7 +32,7 @@ TITLE = "Self-consuming loops at toy scale"
 RESULTS = "results.json"
 SEEDS = "seeds.csv"
 """A row for each arm and seed: axes, and what the last generation measured."""
-NOTES = (
+TOY_NOTES = (
     "Published loops, each held against its prediction. Lines are means over seeds with 95 % bands, dashes are "
     "predictions without fitted constants. A statement holds or fails if the whole interval is on one side.",
 )
@@ -89,7 +89,7 @@ def show_toys(toys: Mapping[str, LoadedToy], study: Study, outcome: Outcome) -> 
     for item in finished:
         sections += [ends_section(item), checks_section(item), profile_section(item)]
     facts = {"Command": outcome.command, **{item.toy.name: str(item.toy.settings) for item in finished}}
-    notes = [*NOTES, *(note for item in finished for note in item.result.notes)]
+    notes = [*TOY_NOTES, *(note for item in finished for note in item.result.notes)]
     files = _write_results(study, finished, outcome.folder)
     made = Section("How it was made", facts=facts, files=files)
     return [*sections, made, Section("How to read this", "\n".join(notes))]

@@ -39,7 +39,7 @@ Direction: TypeAlias = Literal["lower", "higher", "real"] | float
 """Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
 DIRECTION_WORDS = ("lower", "higher", "real")
 
-NOTES = (
+COMPARISON_NOTES = (
     "λ is the number of synthetic samples per real one. γ is the correction strength: each sample is replaced by its "
     "corrected form with probability γ/(1 + γ), so that γ = ∞, the default, corrects every sample.",
     "Arms of a seed start from the same generation 0 and draw the same random numbers, so their differences are taken "
@@ -185,20 +185,18 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
     loops = arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves))
     return [
         *answer_sections(outcome, answer),
-        picture_section(outcome),
+        share_section(outcome),
         difference_section(outcome, REFERENCE_TEXT),
         curves_section(outcome, outcome.metrics),
         Section("Tables"),
         *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
-        table_section("Last generation", LAST_GENERATION_TEXT, last),
+        table_section("Last generation", MEANS_TEXT, last),
         table_section("What the loop did", LOOP_TEXT, loops),
-        *closing_sections(study, outcome, facts, [*NOTES, *primary]),
+        *closing_sections(study, outcome, facts, [*COMPARISON_NOTES, *primary]),
     ]
 
 
-LAST_GENERATION_TEXT = (
-    "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds)."
-)
+MEANS_TEXT = "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds)."
 REFERENCE_TEXT = (
     "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is compared "
     "with the same arm without, any other with the one on real data alone."
@@ -218,7 +216,7 @@ def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
     return curves_by_name
 
 
-def picture_section(outcome: Outcome) -> Section:
+def share_section(outcome: Outcome) -> Section:
     """Return the judged metrics by synthetic share if several were run, else over generations."""
     picture = share_picture(outcome, outcome.judged_metrics, [arm.line for arm in _arms(outcome)])
     words = SHARE_CAPTION
