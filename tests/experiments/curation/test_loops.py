@@ -203,7 +203,7 @@ def test_a_run_keeps_its_ratings_and_refuses_others(
     write_ratings(tmp_path / "other.jsonl", 1.0)
     capsys.readouterr()
     assert cli.main([*command, "--ratings", "other.jsonl"]) == 2
-    assert "what people preferred is not the one" in capsys.readouterr().err
+    assert "another version of what people preferred" in capsys.readouterr().err
     assert kept_reward(tmp_path / "run") == reward_of_run
     assert cli.main(command) == 0  # resumes with what it keeps
     assert cli.main(["verify", "run"]) == 0

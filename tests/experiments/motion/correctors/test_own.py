@@ -225,7 +225,9 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     (users / "edited.py").write_text("import helper  # as before\n\ndef fix(motion):\n    return motion  # unchanged\n")
     go_on()
     (users / "helper.py").write_text("FACTOR = 3\n")
-    with pytest.raises(RunFolderError, match=r"'edited:fix' is not the one .*: other content in helper\.py; --accept"):
+    with pytest.raises(
+        RunFolderError, match=r"another version of .*'edited:fix': other content in helper\.py; --accept"
+    ):
         go_on()
     (users / "edited.py").write_text("import helper\ndef fix(motion):\n    return motion.frames(0, 9)\n")
     with pytest.raises(RunFolderError, match=r"`return motion.frames\(0, 9\)` instead of `return motion`"):
