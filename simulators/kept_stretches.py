@@ -46,10 +46,8 @@ class KeptStretch:
     """A motion with a stretch that is kept, and the parts before and after it, which reach into it by the fading."""
 
     motion: Motion
-    starts: tuple[int, ...]
-    """First frame of each part that is corrected."""
-    stops: tuple[int, ...]
-    """Last frame (exclusive) of each part."""
+    spans: tuple[tuple[int, int], ...]
+    """First and last frame (exclusive) of each part that is corrected."""
     fading: int
     """Frames of each part within the stretch."""
 
@@ -66,25 +64,22 @@ class KeptStretch:
         stop = max(stop, min(room, len(motion)))
         shortest = SHORTEST_S * motion.fps
         fading = max(1, min(round(_FADING_S * motion.fps), (stop - first) // 2))
-        starts = []
-        stops = []
+        spans = []
         if first >= shortest:
-            starts.append(0)
-            stops.append(first + fading)
+            spans.append((0, first + fading))
         if len(motion) - stop >= shortest:
-            starts.append(stop - fading)
-            stops.append(len(motion))
-        stretch = cls(motion, tuple(starts), tuple(stops), fading)
+            spans.append((stop - fading, len(motion)))
+        stretch = cls(motion, tuple(spans), fading)
         return stretch if stretch.leaves_enough_after(0) else None
 
     @property
     def parts(self) -> list[Motion]:
         """The parts that are corrected."""
-        return [self.motion.frames(start, stop) for start, stop in zip(self.starts, self.stops, strict=True)]
+        return [self.motion.frames(*span) for span in self.spans]
 
     def leaves_enough_after(self, kept: int) -> bool:
         """Return whether the parts are most of the motion, without the `kept` frames that are kept within parts."""
-        return sum(self.stops) - sum(self.starts) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
+        return sum(stop - start for start, stop in self.spans) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
         """Return the correction of the motion from those of its parts; None if too little of them is left.
@@ -99,11 +94,7 @@ class KeptStretch:
         for index, raise_m in enumerate(raises_m):
             if lengths[index] and abs(raise_m - longest_m) <= SAME_FLOOR_M:
                 usable.append(index)
-        remaining = replace(
-            self,
-            starts=tuple(self.starts[index] for index in usable),
-            stops=tuple(self.stops[index] for index in usable),
-        )
+        remaining = replace(self, spans=tuple(self.spans[index] for index in usable))
         kept = sum(_count_kept_frames(corrections[index]) for index in usable)
         if not remaining.leaves_enough_after(kept):
             return None
@@ -116,7 +107,8 @@ class KeptStretch:
         rotations = base.rotations.copy()
         is_kept = np.ones(len(base), dtype=bool)
         supports = []
-        for start, stop, correction in zip(self.starts, self.stops, corrections, strict=True):
+        notes: dict[Note, None] = {}
+        for (start, stop), correction in zip(self.spans, corrections, strict=True):
             frames = np.arange(start, stop)
             from_stretch = stop - 1 - frames if start == 0 else frames - start
             share = smoothstep(from_stretch / self.fading)
@@ -128,11 +120,9 @@ class KeptStretch:
             rotations[frames] = corrected.rotations
             rotations[start + fading] = blended
             supports += [support.shift(np.zeros(3), start) for support in correction.supports]
-        kept_frames = np.flatnonzero(is_kept)
-        weights = [stop - start for start, stop in zip(self.starts, self.stops, strict=True)]
-        notes: dict[Note, None] = {}
-        for start, correction in zip(self.starts, corrections, strict=True):
             notes |= dict.fromkeys(note.later(start) for note in correction.notes)
+        kept_frames = np.flatnonzero(is_kept)
+        weights = [stop - start for start, stop in self.spans]
         kept = Note(NoteKind.STRETCH_KEPT, frames=(int(kept_frames[0]), int(kept_frames[-1])))
         correction = CorrectedMotion(
             motion=replace(self.motion, root_m=root_m, rotations=rotations),
@@ -145,13 +135,13 @@ class KeptStretch:
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
         """Return the median height by which each part was raised."""
         raises_m = []
-        for start, stop, correction in zip(self.starts, self.stops, corrections, strict=True):
+        for (start, stop), correction in zip(self.spans, corrections, strict=True):
             raises_m.append(float(median((correction.motion.root_m - self.motion.root_m[start:stop])[:, 1])))
         return raises_m
 
     def _raise_motion(self, raises_m: Sequence[float]) -> Motion:
         """Return the motion raised as its parts are, and as by a straight line between them."""
-        knots = np.ravel([(start, stop - 1) for start, stop in zip(self.starts, self.stops, strict=True)])
+        knots = np.ravel([(start, stop - 1) for start, stop in self.spans])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
         return replace(self.motion, root_m=self.motion.root_m + raised_m[:, None] * np.array([0.0, 1.0, 0.0]))
 

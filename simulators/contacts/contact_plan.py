@@ -278,20 +278,13 @@ def _multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def _wrench_of(forces: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
     """Return weighted wrenches (6, F) of scaled forces (3, C, F): E."""
-    wrench = np.empty((6, scale.shape[-1]))
-    np.sum(scale * forces, axis=1, out=wrench[:3])
-    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        moments = levers[after] * forces[last] - levers[last] * forces[after]
-        np.sum(moments, axis=0, out=wrench[3 + row])
-    return wrench
+    moments = np.cross(levers, forces, axis=0)
+    return np.concatenate([np.sum(scale * forces, axis=1), np.sum(moments, axis=1)])
 
 
 def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
     """Return scaled forces (3, C, F) that weighted wrenches (6, F) pull: Eᵀ."""
-    forces = scale * wrench[:3, None]
-    for row, after, last in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
-        forces[row] += wrench[3 + after] * levers[last] - wrench[3 + last] * levers[after]
-    return forces
+    return scale * wrench[:3, None] + np.cross(wrench[3:, None], levers, axis=0)
 
 
 def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:

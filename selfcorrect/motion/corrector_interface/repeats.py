@@ -143,7 +143,7 @@ class FrameRepeats:
 
     def is_even(self, choice: FrameTimes) -> bool:
         """Return whether frames that are no samples are replaced: by default if copies are uneven."""
-        return choice == "even" or (choice == "auto" and self.count == 0) or (choice == "auto" and self.is_linear)
+        return choice == "even" or (choice == "auto" and (self.is_linear or self.count == 0))
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
         """Return the motion to correct: its samples, or the motion with other frames between them."""
@@ -155,8 +155,6 @@ class FrameRepeats:
 
     def drop(self, motion: Motion) -> Motion:
         """Return the samples of a motion, at their frame rate; means of copies that differ, as noise on top does."""
-        if not len(self.sources):
-            return motion
         samples = replace(motion.select_frames(self._starts), fps=motion.fps / self.spacing)
         copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
         if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
@@ -168,8 +166,6 @@ class FrameRepeats:
 
     def fill(self, motion: Motion) -> Motion:
         """Return a motion with frames from its samples: samples that belong to a frame stay exactly as they are."""
-        if not len(self.sources):
-            return motion
         samples = motion.select_frames(self._starts)
         rotations = make_continuous(samples.rotations)
         last = len(self.times) - 1
@@ -236,8 +232,8 @@ class FrameRepeats:
             motion = replace(correction.motion, root_m=corrected.root_m, rotations=corrected.rotations)
             correction = replace(correction, motion=motion)
         if correction.accepted and len(correction.motion) == len(original):
-            furthest_m = _measure_furthest_m(original, correction.motion)
-            correction = replace(correction, figures={**correction.figures, "furthest_m": furthest_m})
+            distances_m = norms(joint_positions(correction.motion) - joint_positions(original))
+            correction = replace(correction, figures={**correction.figures, "furthest_m": float(distances_m.max())})
         return replace(correction, notes=(*self._notes(is_even=is_even), *correction.notes))
 
     def _notes(self, *, is_even: bool) -> Iterator[Note]:
@@ -272,17 +268,6 @@ class FrameRepeats:
 
 
 _REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
-
-
-def _measure_furthest_m(before: Motion, after: Motion) -> float:
-    """Return the largest distance between the same joints of two motions of equal length."""
-    furthest_m = 0.0
-    for start in range(0, len(before), SLAB):
-        part = slice(start, start + SLAB)
-        before_m = joint_positions(before.select_frames(part))
-        after_m = joint_positions(after.select_frames(part))
-        furthest_m = max(furthest_m, float(norms(after_m - before_m).max()))
-    return furthest_m
 
 
 def _measure_steps(motion: Motion) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..editing.transforms import raise_motion
 from ..measures.ground_plane import estimate_ground_plane
 from ..motion import Motion
 from ..observation.observation import observe
@@ -45,7 +46,7 @@ class Ride:
 
     def view(self, motion: Motion) -> Motion:
         """Return a motion as it is seen from the ground that carries it."""
-        return motion if self.rises_m is None else _raise_by(motion, -self.rises_m)
+        return motion if self.rises_m is None else raise_motion(motion, -self.rises_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a correction of the motion that is seen from the ground in the world, with a note."""
@@ -57,16 +58,9 @@ class Ride:
             notes = [note for note in correction.notes if note.kind is not NoteKind.NOT_LEVELLED]
             return replace(correction, notes=(note, *notes))
         supports = tuple(self._raise_support(support) for support in correction.supports)
-        motion = _raise_by(correction.motion, self.rises_m)
+        motion = raise_motion(correction.motion, self.rises_m)
         return replace(correction, motion=motion, supports=supports, notes=(note, *correction.notes))
 
     def _raise_support(self, support: Support) -> Support:
         assert self.rises_m is not None, "the ground moves"
-        x, height_m, z = support.top_m
-        return replace(support, top_m=(x, height_m + float(self.rises_m[support.first]), z))
-
-
-def _raise_by(motion: Motion, rises_m: np.ndarray) -> Motion:
-    root_m = motion.root_m.copy()
-    root_m[:, 1] += rises_m
-    return replace(motion, root_m=root_m)
+        return support.shift((0.0, self.rises_m[support.first], 0.0))

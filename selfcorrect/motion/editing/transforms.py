@@ -39,9 +39,11 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
     return replace(motion, skeleton=skeleton, root_m=motion.root_m * scale)
 
 
-def raise_motion(motion: Motion, height_m: float) -> Motion:
-    """Return the motion higher by `height_m`; lower if that is negative."""
-    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
+def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
+    """Return the motion of T frames higher by `height_m` or by heights (T,); lower where these are negative."""
+    root_m = motion.root_m.astype(float)
+    root_m[:, 1] += height_m
+    return replace(motion, root_m=root_m)
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:

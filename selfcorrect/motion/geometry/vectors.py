@@ -66,7 +66,7 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         products = empty_product(first, second)
         KERNELS.cross(first, second, products)
         return products
-    return first.take(NEXT, -1) * second.take(LAST, -1) - first.take(LAST, -1) * second.take(NEXT, -1)
+    return np.cross(first, second)
 
 
 def largest_components(vectors: np.ndarray) -> np.ndarray:
