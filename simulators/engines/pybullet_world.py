@@ -6,7 +6,9 @@ import importlib
 import os
 import sys
 import tempfile
+import weakref
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,7 @@ def _import_silently(name: str) -> Any:
         os.close(terminal)
 
 
-_clients = _import_silently("pybullet_utils.bullet_client")
-pybullet = _clients.pybullet
+pybullet = _import_silently("pybullet")
 """The engine. On import it prints a line about its build to standard error, which is discarded."""
 
 PerJoint = Sequence[Numbers]
@@ -121,13 +122,26 @@ class PyBulletWorld:
         return np.array([simulation.loads_n() for simulation in self._used])
 
 
+class _Client:
+    """PyBullet's functions for a simulation of its own, which is freed with this object.
+
+    PyBullet's own class for that prints a line for each simulation.
+    """
+
+    def __init__(self) -> None:
+        self.number: int = pybullet.connect(pybullet.DIRECT)
+        weakref.finalize(self, pybullet.disconnect, self.number)
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(getattr(pybullet, name), physicsClientId=self.number)
+
+
 class Simulation:
     """A floor, a body, and its supports."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self.bullet = _clients.BulletClient(pybullet.DIRECT)
-        """PyBullet's functions for this simulation, which is freed when it is garbage-collected."""
+        self.bullet = _Client()
         self._body: Humanoid | None = None
         self._colliders = SupportColliders({}, {})
 

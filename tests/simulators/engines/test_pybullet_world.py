@@ -36,7 +36,7 @@ def place(world: PyBulletWorld, body: Humanoid, height_m: float, velocity_m_s=ST
 
 def ids(world: PyBulletWorld) -> tuple[int, int]:
     """PyBullet's numbers of the only body and of its simulation."""
-    return world.simulations[0].body_id, world.simulations[0].bullet._client
+    return world.simulations[0].body_id, world.simulations[0].bullet.number
 
 
 def sole_height_m(body: Humanoid) -> float:
@@ -222,3 +222,13 @@ def test_forgotten_worlds_free_their_simulation(body):
     assert pybullet.isConnected(client)
     del world
     assert not pybullet.isConnected(client)
+
+
+def test_simulations_print_nothing():
+    program = (
+        "from selfcorrect.simulators.engines.pybullet_world import Simulation\n"
+        "from selfcorrect.simulators.settings.tracker import EngineSettings\n"
+        "simulations = [Simulation(EngineSettings()) for _ in range(2)]\n"
+    )
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout + process.stderr == ""

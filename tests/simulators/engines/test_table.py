@@ -16,7 +16,7 @@ from selfcorrect.simulators.presets import SAMPLES
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.stages.scene import Scene
 
-LOADED = ("pybullet", "pybullet_utils.bullet_client", "selfcorrect.simulators.engines.pybullet_world")
+LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
 
 
 @pytest.fixture
