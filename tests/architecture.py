@@ -45,6 +45,7 @@ IN_EXTRAS = {
     "jinja2",
     "matplotlib",
     "imageio",
+    "smplx",
     "pybullet",
 }
 """Libraries that are not in the base installation."""

@@ -110,6 +110,7 @@ MISSING = {
     "selfcorrect motion needs the extra `loops`": ["motion", "--preset", "quick", "--engine", "mujoco"],
     "needs the extra `loops`": ["data", "shard", "steps.bvh", "-o", "shards"],
     "elsewhere choose the engine mujoco": ["correct", "steps.bvh", "--engine", "pybullet"],
+    "a body model needs the extra `smpl`": ["correct", "steps.bvh", "--body-model", "steps.bvh"],
     "MP4 needs the extra `video`": ["view", "steps.bvh", "--out", "steps.mp4"],
     "USD needs the extra `usd`": ["data", "convert", "steps.bvh", "--out", "usd", "--to", "usd"],
 }

@@ -88,7 +88,7 @@ def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> No
         assert name in {requirement.name for requirement in wheels.list_requirements(project, extra)}, extra
         assert name not in base
     everything = {requirement.name for requirement in wheels.list_requirements(project, "all")}
-    assert {"torch", "pybullet", "wandb"} <= everything
+    assert {"torch", "pybullet", "smplx", "wandb"} <= everything
     assert {"numpy", "scipy", "mujoco"} <= base
 
 

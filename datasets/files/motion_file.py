@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import compute_file_digest
@@ -248,7 +249,8 @@ def body_model_of(reading: Reading) -> BodyModel | None:
     path = reading.body_model
     if path is None:
         return None
-    return _load_body_model(path, compute_file_digest(path), reading.allow_pickle)
+    with requires_extra("a body model", "smpl"):
+        return _load_body_model(path, compute_file_digest(path), reading.allow_pickle)
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ from .errors import MissingExtraError
 EXTRA_OF = {
     **dict.fromkeys(("torch", "pyarrow", "safetensors", "sklearn", "jinja2", "matplotlib", "wandb"), "loops"),
     **dict.fromkeys(("cloudpickle", "yaml"), "loops"),
+    "smplx": "smpl",
     "pybullet": "pybullet",
     "imageio": "video",
     "ufbx": "fbx",

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..core.errors import CorrectorError, LoopError, SelfcorrectError
 
-_LIBRARIES = frozenset({"numpy", "scipy", "torch", "sklearn", "pyarrow", "safetensors", "pybullet", "mujoco",
+_LIBRARIES = frozenset({"numpy", "scipy", "torch", "sklearn", "pyarrow", "safetensors", "pybullet", "mujoco", "smplx",
                         "PIL", "imageio", "matplotlib", "tqdm", "wandb"})  # fmt: skip
 
 _Value = TypeVar("_Value")

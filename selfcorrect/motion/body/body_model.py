@@ -1,52 +1,53 @@
 """Bodies of a given shape: models of the SMPL family, read from the user's files.
 
-Loper et al. 2015: vertices of a person at rest are those of the mean person, plus shape coefficients times directions.
-Joints at rest are weighted means of vertices. The files are available, after registration, at the web sites of SMPL,
-MANO (which has SMPL+H) and SMPL-X. The Max Planck Institute for Intelligent Systems in Tübingen licenses them for
-non-commercial research.
+The package smplx and the model files are licensed by the Max Planck Institute for non-commercial research; smplx is
+imported only when a model is loaded. The files are available, after registration, at the web sites of SMPL, MANO (which
+has SMPL+H) and SMPL-X. These belong to the Max Planck Institute for Intelligent Systems in Tübingen.
 """
 
+import contextlib
+import io
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
 from ...storage.files.arrays import read_npz
 from ...storage.pickles.numbers import read_pickled_numbers
-from .smpl import LAYOUTS, SMPL_BODY, Body, Layout
+from ..motion import Motion
+from .smpl import LAYOUTS, Body, Layout
 
-_NEEDED = ("v_template", "shapedirs", "J_regressor", "kintree_table", "f")
-_COEFFICIENTS = 10
-_MANY_DIRECTIONS = 300
-_MORE_COEFFICIENTS = 16
-"""Number of shape coefficients that are used of models with many directions."""
-
+_KINDS = {"SMPL": "smpl", "SMPL-H": "smplh", "SMPL-X": "smplx"}
+_NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table", "weights", "f")
+_HANDS = {"hands_componentsl": (45, 45), "hands_componentsr": (45, 45), "hands_meanl": (45,), "hands_meanr": (45,)}
+_FRAMES_AT_ONCE = 64
 DENSITY_KG_M3 = 1000.0
 """Density of a living body with half-filled lungs, within 2 % (Durnin and Womersley 1974: 1000 to 1075 without air)."""
 
 
 @dataclass(frozen=True, eq=False)
 class BodyModel:
-    """A loaded body model at rest."""
+    """A loaded body model: its joints, and smplx's module."""
 
     layout: Layout
+    module: Any
     name: str
-    vertices_m: np.ndarray
-    """(V, 3) of the mean person."""
-    directions_m: np.ndarray
-    """(V, 3, B) change of the vertices by each shape coefficient."""
-    joint_weights: np.ndarray
-    """(J, V) weights of the vertices in the joints."""
-    faces: np.ndarray
-    """(F, 3) vertex indices of the mesh's triangles."""
+
+    @property
+    def faces(self) -> np.ndarray:
+        """(F, 3) vertex indices of the mesh's triangles."""
+        return np.asarray(self.module.faces, dtype=np.int64)
 
 
 def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
     """Load a SMPL, SMPL+H or SMPL-X model from its .npz or .pkl file.
 
-    Up to 10 shape coefficients are used, of models with 300 directions or more up to 16.
+    Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X.
 
     Args:
         allow_pickle: Read .pkl files, whose source you trust; only numbers are read, other objects are refused.
@@ -57,19 +58,12 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
     numbers = _read(path, allow_pickle)
     if missing := [name for name in _NEEDED if numbers.get(name) is None]:
         raise InputError(f"{path}: a body model needs {', '.join(_NEEDED)}; missing: {', '.join(missing)}")
-    vertices_m, directions_m, joint_weights, tree, faces = (np.asarray(numbers[name], dtype=float) for name in _NEEDED)
-    layout = LAYOUTS.get(tree.shape[-1])
-    if layout is None or layout is SMPL_BODY:
-        raise InputError(
-            f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {tree.shape[-1]}"
-        )
-    count = len(vertices_m)
-    is_consistent = directions_m.ndim == 3 and directions_m.shape[:2] == vertices_m.shape == (count, 3)
-    has_parts = joint_weights.shape == (len(layout.names), count) and faces.ndim == 2 and faces.shape[1] == 3
-    if not (is_consistent and has_parts and 0 <= faces.min(initial=0) <= faces.max(initial=0) < count):
-        raise InputError(f"{path}: the shapes of its vertices, directions, joints and triangles do not fit together")
-    used = _MORE_COEFFICIENTS if directions_m.shape[2] >= _MANY_DIRECTIONS else _COEFFICIENTS
-    return BodyModel(layout, path.name, vertices_m, directions_m[..., :used], joint_weights, faces.astype(np.int64))
+    joints = numbers["kintree_table"].shape[1]
+    if joints not in LAYOUTS or LAYOUTS[joints].name not in _KINDS:
+        raise InputError(f"{path}: expected a model of 24 (SMPL), 52 (SMPL+H) or 55 (SMPL-X) joints, got {joints}")
+    for name, shape in _HANDS.items():  # absent from the SMPL+H files that come with AMASS; unused with full rotations
+        numbers.setdefault(name, np.zeros(shape))
+    return BodyModel(LAYOUTS[joints], _smplx_module(_KINDS[LAYOUTS[joints].name], numbers), path.name)
 
 
 def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
@@ -81,18 +75,35 @@ def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
     return dict(read_npz(path, skip_pickled=True))  # SMPL-X pickles tables of names, which are not needed
 
 
-def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
-    """Return the person with shape coefficients `betas` (B,); without them, the mean person.
+def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
+    """Hand the numbers to smplx as a plain .npz file, because it reads its own files with pickle allowed."""
+    import smplx
+    from smplx.utils import Struct
 
-    Surplus coefficients are dropped, and missing coefficients are 0.
-    """
-    vertices_m = model.vertices_m
-    if betas is not None:
-        used = np.asarray(betas, dtype=float)[: model.directions_m.shape[2]]
-        vertices_m = vertices_m + model.directions_m[..., : len(used)] @ used
-    joints_m = model.joint_weights @ vertices_m
-    offsets_m = np.concatenate([np.zeros((1, 3)), joints_m[1:] - joints_m[list(model.layout.parents[1:])]])
-    mass_kg = DENSITY_KG_M3 * volume_m3(vertices_m, model.faces)
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        plain: dict[str, Any] = {name: value for name, value in numbers.items() if isinstance(value, np.ndarray)}
+        file = Path(folder) / f"{kind.upper()}_NEUTRAL.npz"
+        np.savez(file, **plain)
+        data: dict[str, Any] = {} if kind == "smplx" else {"data_struct": Struct(**plain)}
+        options: dict[str, Any] = {
+            "use_pca": False,
+            "flat_hand_mean": True,
+            "num_betas": 16,
+            "ext": "npz",
+            "dtype": torch.float64,
+        }
+        return smplx.create(str(file), **options, **data).requires_grad_(False)
+
+
+def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
+    """Return the person with shape coefficients `betas` (B,); without them, the mean person."""
+    joint_count = len(model.layout.names)
+    rest_pose = _pose(model, np.zeros((1, joint_count, 3)))
+    posed = model.module(betas=_betas(model, betas), **rest_pose)
+    joints_m = posed.joints[0, :joint_count].numpy()
+    parents = list(model.layout.parents[1:])
+    offsets_m = np.concatenate([np.zeros((1, 3)), joints_m[1:] - joints_m[parents]])
+    mass_kg = DENSITY_KG_M3 * volume_m3(posed.vertices[0].numpy(), model.faces)
     return Body(replace(model.layout.skeleton(offsets_m), mass_kg=mass_kg), joints_m[0], model.name)
 
 
@@ -100,3 +111,64 @@ def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:
     """Volume within a closed surface of triangles (F, 3) between vertices (V, 3): the divergence theorem."""
     first, second, third = np.moveaxis(vertices_m[faces] - vertices_m.mean(axis=0), 1, 0)
     return float(np.abs(np.sum(first * np.cross(second, third))) / 6)
+
+
+def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) -> np.ndarray:
+    """Pose the mesh of a body model.
+
+    Args:
+        model: The body model; its triangles are `model.faces`.
+        motion: Motion of T frames on this model's joints.
+        betas: (B,) shape coefficients; the mean person without.
+
+    Returns:
+        (T, V, 3) vertices, world, y up, metres, float32.
+
+    Raises:
+        InputError: The motion has other joints.
+    """
+    if motion.skeleton.names != model.layout.names:
+        raise InputError(
+            f"{motion.source or 'motion'}: {model.name} poses the {len(model.layout.names)} joints of "
+            f"{model.layout.name}, the motion has {len(motion.skeleton)} joints"
+        )
+    pelvis_m = make_body(model, betas).pelvis_m
+    rotvecs = Rotation.from_quat(motion.rotations).as_rotvec()
+    chunks = []
+    for start in range(0, len(motion), _FRAMES_AT_ONCE):
+        frames = slice(start, start + _FRAMES_AT_ONCE)
+        shape = _betas(model, betas).expand(len(rotvecs[frames]), -1)
+        root_m = torch.from_numpy(motion.root_m[frames])
+        posed = model.module(betas=shape, transl=root_m, **_pose(model, rotvecs[frames]))
+        chunks.append(posed.vertices.numpy().astype(np.float32))
+    return np.concatenate(chunks) - pelvis_m.astype(np.float32)
+
+
+def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
+    """(1, B) coefficients as many as the model takes; surplus coefficients are dropped, missing coefficients zero."""
+    shape = torch.zeros(1, model.module.num_betas, dtype=torch.float64)
+    if betas is not None:
+        used = torch.from_numpy(np.asarray(betas, dtype=float)[: shape.shape[1]])
+        shape[0, : len(used)] = used
+    return shape
+
+
+def _pose(model: BodyModel, rotations: np.ndarray) -> dict[str, torch.Tensor]:
+    """Return the arguments that smplx takes for rotation vectors (T, J, 3)."""
+    turns = torch.from_numpy(rotations.reshape(len(rotations), -1))
+    fingers = turns.shape[1] - 90
+    match model.layout.name:
+        case "SMPL":
+            return {"global_orient": turns[:, :3], "body_pose": turns[:, 3:]}
+        case "SMPL-X":
+            face = {"jaw_pose": turns[:, 66:69], "leye_pose": turns[:, 69:72], "reye_pose": turns[:, 72:75]}
+            face["expression"] = torch.zeros(len(turns), model.module.num_expression_coeffs, dtype=turns.dtype)
+        case _:
+            face = {}
+    return {
+        "global_orient": turns[:, :3],
+        "body_pose": turns[:, 3:66],
+        "left_hand_pose": turns[:, fingers : fingers + 45],
+        "right_hand_pose": turns[:, fingers + 45 :],
+        **face,
+    }
