@@ -135,25 +135,27 @@ class MotionComparison:
         }
 
     @cached_property
+    def _sunk_m(self) -> float:
+        """Height of the standing feet of a body that stands in the floor, below 0; 0 of any other body."""
+        return min(float(median(self.before.sole_heights_m[self.stands])), 0.0) if self.stands.any() else 0.0
+
+    @cached_property
     def hangs(self) -> np.ndarray:
         """(T, 2) whether a foot that stands in the motion was lifted into the air.
 
         Feet of a body that stood in the floor may rise by as much as they were too low.
         """
-        if not self.stands.any():
-            return self.stands
         heights_m = self.after.sole_heights_m
         before_m = self.before.sole_heights_m
-        sunk_m = min(float(median(before_m[self.stands])), 0.0)
         is_in_air = (heights_m > limits.IN_AIR_M) & (before_m < limits.IN_AIR_M)
-        is_lifted = is_in_air & (heights_m - before_m + sunk_m > _RISE_M)
+        is_lifted = is_in_air & (heights_m - before_m + self._sunk_m > _RISE_M)
         return _drop_short_runs(self.stands & is_lifted, self.before.fps)
 
     @property
     def lost_contacts(self) -> LostContacts:
         """Contacts of feet, or of the body as a whole if more of these, that the correction loses."""
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
-        touches = (self.before.lowest_m <= TOLERANCE_M)[:, None]
+        touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
         in_air = find_unsupported_frames(self.after, self.after.clear_m, limits.FLOATS_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
