@@ -221,7 +221,8 @@ def _prepare_help(options: Any, is_help: bool) -> None:
         is_empty = is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple)
         if is_empty and not any(extra.help_behavior_hint for extra in given):
             hint = Annotated[hint, tyro.conf.arg(help_behavior_hint=_format_default)]
-        if all(extra.help is None for extra in given) and (field.name in texts or not is_help):
+        helps = {extra.help for extra in given} - {None}
+        if (field.name in texts and not any(helps)) or not (is_help or helps):
             hint = Annotated[hint, tyro.conf.arg(help=texts.get(field.name, ""))]  # or tyro would read the source
         options.__annotations__[field.name] = hint
 

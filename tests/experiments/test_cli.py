@@ -176,6 +176,7 @@ def test_types_are_compared_again_after_the_command_line_was_read() -> None:
 
 def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
+    main(["check", "nosuch.bvh"])  # reads no texts of options
     with pytest.raises(SystemExit):
         main(["check", "--help"])
     printed = capsys.readouterr().out

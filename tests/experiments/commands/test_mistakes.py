@@ -59,7 +59,7 @@ MISTAKES = {
     "data shard clips -o new --motions-per-shard 0": "motions-per-shard must be at least 1, got 0",
     "toy gausian --out x": "gausian: no such file; a toy loop is a Python file",
     f"toy {LOOPS['language']} --quick --text none.txt --out x": r"none\.txt",
-    f"toy {LOOPS['gaussian-correct']} --quick --out copy": r"is not a run folder: .* holds a\.bvh",
+    f"toy {LOOPS['gaussian-correct']} --quick --out copy": r"is not a run folder: .*a\.bvh",
     f"toy {LOOPS['weighting']} --out loop": "loop",
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
     "verify empty": "neither generations of a run nor corrected motions",
