@@ -179,9 +179,9 @@ class ResidualFreeSettings(Positive):
     """Largest lift of a swinging foot."""
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
     """Solver of the floor's forces."""
-    control_hz: float = 120.0
+    control_hz: float = 60.0
     """Number of commands per second, for each of which the floor's forces are solved."""
-    particle_counts: tuple[int, ...] = (4, 32, 64)
+    particle_counts: tuple[int, ...] = (8, 32, 64)
     """Numbers of particles that are simulated in a window: the first always, the second if none of them does well, and
     all after a fall."""
     good_cost_m: float = 0.2
