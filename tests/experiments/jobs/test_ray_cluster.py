@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import LOOPS
 
 from selfcorrect.core.errors import JobsError, SettingError
 from selfcorrect.experiments.cli import main
@@ -38,6 +38,7 @@ from selfcorrect.experiments.jobs import ray_cluster  # noqa: E402
 
 pytestmark = pytest.mark.long
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
+TOY = Path(__file__).parents[3] / "examples" / "loops" / "gaussian_correct.py"
 UNLIKE = (
     "metrics.jsonl",
     "summary.json",
@@ -175,11 +176,13 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
     gate = tmp_path / "gate"
     expected = run_motion(tmp_path / "here", Where(), gate)
     gate.touch()
+    has_ended = Event()
 
     def kill() -> None:
         try:
             while not list((tmp_path / "killed").glob("dct-mlp/seed-0/*/generation-0002")):
-                time.sleep(0.05)
+                if has_ended.wait(0.05):
+                    return
             process, node = next(iter(at_work(nodes, "smooth seed 0").items()))
             nodes.remove_node(node, allow_graceful=False)
             with suppress(ProcessLookupError):
@@ -189,7 +192,10 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
 
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill)
-        assert run_motion(tmp_path / "killed", working_place, gate) == expected
+        try:
+            assert run_motion(tmp_path / "killed", working_place, gate) == expected
+        finally:
+            has_ended.set()
         killing.result()
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
@@ -346,9 +352,7 @@ def test_a_folder_that_a_node_does_not_have_is_named(tmp_path: Path):
 def test_a_cluster_that_is_not_there_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str, sentence: str
 ):
-    assert (
-        main(["toy", LOOPS["gaussian-correct"], "--quick", "--out", str(tmp_path / "toy"), "--cluster", address]) == 2
-    )
+    assert main(["toy", str(TOY), "--quick", "--out", str(tmp_path / "toy"), "--cluster", address]) == 2
     error = capsys.readouterr().err
     assert sentence in error
     assert "Traceback" not in error
