@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import pickle
 import re
 import shutil
@@ -122,7 +123,7 @@ def has_effect(line: str, option: str, inputs: Path, scratch: Path) -> bool:
     """Return whether an option changes what a command prints or writes, or is refused in a sentence."""
     folders = (scratch / "without", scratch / "with")
     for folder in folders:
-        shutil.copytree(inputs, folder)
+        shutil.copytree(inputs, folder, copy_function=os.link)  # body models are large, and inputs are never changed
     code, text, products = run(line.split(), folders[0])
     new_code, new_text, new_products = run([*line.split(), *option.split()], folders[1])
     assert "Traceback" not in text + new_text
