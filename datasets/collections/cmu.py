@@ -188,7 +188,7 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
     offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
     offsets_m[0] = 0
     skeleton = smpl_22(offsets_m)
-    turns = poses.orientations * tpose.orientations.inv()
+    turns = poses.orientations * tpose.orientations[:1].inv()
     rotations = local_rotations(skeleton, turns.as_quat())
     return Motion(
         skeleton,

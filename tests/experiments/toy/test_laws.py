@@ -149,7 +149,7 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
     assert f"of {len(toy.claims)} statements hold." in result.reading
     assert all("<svg" in draw(figure) for figure in result.figures)
-    json.dumps(to_json_row(run.toy.row, small(name), result))
+    json.dumps(to_json_row(run.toy, result))
 
 
 @pytest.mark.parametrize("name", EACH)
