@@ -91,7 +91,7 @@ class Tool:
     axes: tuple[int, ...] = (Y_UP, Z_UP, Y_DOWN, Z_DOWN)
     """Vertical axes that come into question."""
     kind: str = "names"
-    """What tells the program's files from others, for a note."""
+    """Feature by which the program's files were recognised, for a note."""
 
     @property
     def keys(self) -> tuple[str, ...]:

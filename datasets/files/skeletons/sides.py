@@ -58,8 +58,8 @@ def _has_swapped_arms(motion: Motion) -> bool:
     places_m = _find_places(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return False
-    hips, shoulders = (places_m[limb][:, 0] - places_m[limb][:, 1] for limb in ("hip", "shoulder"))
-    return float(median(cosines(hips, shoulders))) < _OPPOSITE
+    across_m = {limb: places_m[limb][:, 0] - places_m[limb][:, 1] for limb in ("hip", "shoulder")}
+    return float(median(cosines(across_m["hip"], across_m["shoulder"]))) < _OPPOSITE
 
 
 def has_swapped_sides(motion: Motion) -> bool:
@@ -107,7 +107,7 @@ def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarra
         directions.append(((places_m["foot"] - ankles_m).sum(axis=1), np.ones(len(ankles_m), dtype=bool)))
     for forwards, limb in _LIMBS.items():
         if set(limb) <= places_m.keys():
-            start_m, middle_m, end_m = (places_m[part] for part in limb)
-            bulge_m = (middle_m - (start_m + end_m) / 2).sum(axis=1)
+            start, middle, end = limb
+            bulge_m = (places_m[middle] - (places_m[start] + places_m[end]) / 2).sum(axis=1)
             directions.append((forwards * bulge_m, norms(bulge_m) > 2 * _BENT * leg_m))
     return directions

@@ -21,7 +21,7 @@ class Measurement:
 
 
 Measured: TypeAlias = Measurement | np.ndarray | float | None
-"""What a rule measures: a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
+"""Result of a rule: a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
 
 NaN and None mean that nothing can be said.
 """
