@@ -20,9 +20,9 @@ MAX_FRAMES_TOGETHER = 16_000
 
 
 def make_batches(
-    motions: Sequence[Motion], indices: Sequence[int], batch_size: int, bodies_together: int, workers: int
+    motions: Sequence[Motion], batch_size: int, bodies_together: int, workers: int
 ) -> list[list[list[int]]]:
-    """Return the indices of motions as tasks of batches.
+    """Return the indices of the motions that can be worked on as tasks of batches.
 
     The motions of a task are simulated together: bodies of equal tree and frame rate and of similar length, few enough
     for memory and numerous enough for all workers. The motions of a batch have the same skeleton and length.
@@ -32,7 +32,8 @@ def make_batches(
         workers: Number of processes among which the tasks are divided.
     """
     tasks = list[list[int]]()
-    for group in _group_by(indices, lambda index: _simulation_key(motions[index])):
+    sound = [index for index, motion in enumerate(motions) if find_input_failure(motion) is None]
+    for group in _group_by(sound, lambda index: _simulation_key(motions[index])):
         largest = min(bodies_together, ceil(len(group) / workers))
         longest_first = sorted(group, key=lambda index: -len(motions[index]))
         tasks += group_by_size(longest_first, lambda index: len(motions[index]), MAX_FRAMES_TOGETHER, largest)

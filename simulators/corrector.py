@@ -150,8 +150,12 @@ def correct_through_views(
         seen = [CorrectionView.of_one(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
         levels.append(seen)
         parts = [part for view in seen for part in view.parts]
+    batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
+    tasks = make_batches(parts, batch_size, pipeline.bodies_together, workers)
     with part_of_work(0.0, _FIRST_SHARE):
-        corrections = _correct_in_batches(parts, pipeline, workers)
+        stacked = [[MotionBatch.stack([parts[index] for index in batch]) for batch in task] for task in tasks]
+        results = map_tasks(partial(correct_batches, pipeline), stacked, workers)
+    corrections = _collect_corrections(parts, tasks, results)
     with part_of_work(_FIRST_SHARE, 1.0):
         for level in reversed(range(len(views))):
             below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[level + 1 :])
@@ -159,17 +163,13 @@ def correct_through_views(
     return corrections
 
 
-def _correct_in_batches(motions: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
-    """Correct like motions in batches, of which some go together, and reject those that nothing could work on."""
-    flaws = [find_input_failure(motion) for motion in motions]
-    sound = [index for index, flaw in enumerate(flaws) if flaw is None]
-    batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
-    tasks = make_batches(motions, sound, batch_size, pipeline.bodies_together, workers)
-    stacked = []
-    for task in tasks:
-        stacked.append([MotionBatch.stack([motions[index] for index in batch]) for batch in task])
-    results = map_tasks(partial(correct_batches, pipeline), stacked, workers)
-    corrections = [CorrectedMotion(motion, flaw) for motion, flaw in zip(motions, flaws, strict=True)]
+def _collect_corrections(
+    motions: Sequence[Motion],
+    tasks: Sequence[Sequence[Sequence[int]]],
+    results: Sequence[Sequence[Sequence[CorrectedMotion]]],
+) -> list[CorrectedMotion]:
+    """Return the correction of each motion from the results of tasks of batches; motions in none are rejected."""
+    corrections = [CorrectedMotion(motion, find_input_failure(motion)) for motion in motions]
     for task, batches in zip(tasks, results, strict=True):
         for index, correction in zip(chain(*task), chain(*batches), strict=True):
             corrections[index] = _with_texts_of(motions[index], correction)

@@ -163,25 +163,23 @@ class _Schedule:
         self._capacity = workers if runner.is_local else len(jobs)
         self._bars = bars
         self._each_alone = each_alone
+        self._waiting: list[str] = []
         self._running: dict[Future[None], str] = {}
         self._failures: Counter[tuple[str, int]] = Counter()
         self._given_up: dict[str, Exception] = {}
 
     def run(self) -> None:
         self._graph.prepare()
-        waiting: list[str] = []
-        while (ready := self._graph.get_ready()) or waiting or self._running:
-            waiting = sorted([*waiting, *ready], key=self._path_lengths.__getitem__, reverse=True)
-            while waiting and len(self._running) < self._capacity:
-                self._start(waiting.pop(0))
+        while (ready := self._graph.get_ready()) or self._waiting or self._running:
+            self._waiting = sorted([*self._waiting, *ready], key=self._path_lengths.__getitem__, reverse=True)
+            while self._waiting and len(self._running) < self._capacity:
+                name = self._waiting.pop(0)
+                self._running[self._submit(self._jobs[name])] = name
             finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._settle(self._running.pop(future), future)
         if self._given_up:
             raise jobs_error(self._given_up, len(self._jobs), self._tries)
-
-    def _start(self, name: str) -> None:
-        self._running[self._submit(self._jobs[name])] = name
 
     def _settle(self, name: str, future: Future[None]) -> None:
         try:
@@ -205,7 +203,7 @@ class _Schedule:
         count = self._failures[place]
         self._bars.write(f"{name} failed ({count} of {self._tries} tries): {describe_error(error)}")
         if count < self._tries:
-            self._start(name)
+            self._waiting.append(name)
         else:
             self._bars.finish(name)
             self._given_up[name] = error

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..core.checks import check_count
 from ..core.errors import WorkerError
 from .console_warnings import format_for_console
-from .progress import map_sequential
+from .progress import part_of_work, split_work
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -123,8 +123,12 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
+        results = list[_Result]()
         with limit_threads(workers) if workers > 1 else nullcontext():
-            return map_sequential(function, tasks)
+            for task, shares in zip(tasks, split_work([1] * len(tasks)), strict=True):
+                with part_of_work(*shares):
+                    results.append(function(task))
+        return results
     workers = min(workers, len(tasks))
     try:
         return _run_concurrently(_executor(workers), function, tasks, workers)

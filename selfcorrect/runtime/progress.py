@@ -4,10 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import accumulate, pairwise
-from typing import TypeVar
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 Progress = Callable[[str, int, int], None]
 """Called with a phase ("train", "sample", "correct", "evaluate", …), steps done, steps in all."""
@@ -52,15 +48,6 @@ def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
     edges = list(accumulate(sizes, initial=0))
     total = max(edges[-1], 1)
     return [(first / total, last / total) for first, last in pairwise(edges)]
-
-
-def map_sequential(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-    """Call a function on item after item; each is an equal part of the work."""
-    results = list[_Result]()
-    for item, (first, last) in zip(items, split_work([1] * len(items)), strict=True):
-        with part_of_work(first, last):
-            results.append(work(item))
-    return results
 
 
 @contextmanager
