@@ -19,10 +19,9 @@ import scipy
 from numpy.typing import ArrayLike
 
 from .core.errors import InputError, SettingError
-from .core.randomness import Stream, streams
+from .core.randomness import streams
 
 FEWEST_SEEDS_TO_BOOTSTRAP = 20
-FEWEST_SEEDS_TO_PERMUTE = 6  # below, even the smallest possible two-sided p-value, 2 / 2**S, exceeds 0.05
 _ROUNDING = 1e-9
 """Differences that vary by less than this share of their size are equal: such variation is rounding."""
 
@@ -58,7 +57,6 @@ UNBOUNDED: Bounds = (-math.inf, math.inf)
 def mean_interval(
     values: ArrayLike,
     confidence: float = 0.95,
-    stream: Stream | None = None,
     bounds: Bounds = UNBOUNDED,
     resolution: float = 0.0,
 ) -> Interval:
@@ -71,7 +69,6 @@ def mean_interval(
 
     Args:
         values: (S,) one value per seed.
-        stream: Random numbers of the bootstrap, by default always the same.
         bounds: Lowest and highest value that the quantity can have.
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
@@ -94,7 +91,7 @@ def mean_interval(
         half_width = _half_width(seeds, confidence, resolution)
         low, high, method = _bounded_interval(mean, half_width, bounds)
         return Interval(mean, low, high, count, method, confidence)
-    generator = (stream or streams(0).child("bootstrap")).numpy()
+    generator = streams(0).child("bootstrap").numpy()
     result = scipy.stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
     return Interval(mean, float(result.low), float(result.high), count, "bootstrap", confidence)
 
@@ -176,21 +173,20 @@ def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[f
     return float(low), float(high), "logit t"
 
 
-def median_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+def median_interval(values: ArrayLike) -> Interval:
     """Return the median over seeds with its order-statistic interval.
 
     With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
 
     Args:
         values: (S,) one value per seed, which may be infinite.
-        confidence: Least coverage of the interval.
     """
     seeds = np.asarray(values, dtype=float)
-    bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval(confidence)
+    bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval()
     method = "order statistics"
     if math.isnan(bounds.low):
         method = "single seed" if len(seeds) == 1 else "too few seeds"
-    return Interval(float(np.median(seeds)), float(bounds.low), float(bounds.high), len(seeds), method, confidence)
+    return Interval(float(np.median(seeds)), float(bounds.low), float(bounds.high), len(seeds), method)
 
 
 def ratio_interval(
@@ -241,78 +237,20 @@ def _solve_fieller(
     return Interval(estimate, (linear - root) / quadratic, (linear + root) / quadratic, count, "Fieller", confidence)
 
 
-def band(
-    curves: ArrayLike, confidence: float = 0.95, bounds: Bounds = UNBOUNDED
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return mean, lower and upper bound over seeds at every generation, for plots.
 
     Args:
         curves: (S, T) one curve per seed.
-        confidence: Confidence of each generation's interval.
-        bounds: Lowest and highest value that the quantity can have.
 
     Returns:
         Three arrays (T,).
     """
-    table = np.atleast_2d(np.asarray(curves, dtype=float))
-    intervals = [mean_interval(column, confidence, bounds=bounds) for column in table.T]
+    intervals = [mean_interval(column) for column in np.atleast_2d(np.asarray(curves, dtype=float)).T]
     mean = np.array([interval.estimate for interval in intervals])
     low = np.array([interval.low for interval in intervals])
     high = np.array([interval.high for interval in intervals])
     return mean, low, high
-
-
-@dataclass(frozen=True)
-class PairedComparison:
-    """Two arms on the same seeds: the mean difference (first − second) and a two-sided p-value."""
-
-    difference: Interval
-    p_value: float
-    method: Literal["sign flips", "paired t", "no spread"]
-    smallest_p: float
-    """The smallest p-value that the test can reach with this many seeds."""
-
-
-def compare_paired(
-    first: ArrayLike, second: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
-) -> PairedComparison:
-    """Compare two arms seed by seed: exact sign-flip permutations from 6 seeds on, the paired t test below.
-
-    Args:
-        first: (S,) one value per seed of one arm.
-        second: (S,) values of the same seeds in the other arm.
-        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
-
-    Returns:
-        The comparison. Differences that are equal in all seeds are undecided unless a resolution is given: p = 1.
-
-    Raises:
-        InputError: The numbers of seeds differ, a value is not finite, or there are fewer than 2 seeds.
-    """
-    first_scores = _per_seed(first)
-    second_scores = _per_seed(second)
-    _check_paired(first_scores, second_scores)
-    count = len(first_scores)
-    if count < 2:
-        raise InputError("a paired comparison needs at least 2 common seeds, got 1")
-    differences = first_scores - second_scores
-    if not has_spread(differences, resolution):
-        return PairedComparison(student_interval(differences, confidence), 1.0, "no spread", 1.0)
-    interval = mean_interval(differences, confidence, resolution=resolution)
-    if count < FEWEST_SEEDS_TO_PERMUTE:
-        return PairedComparison(interval, student_p(differences, resolution), "paired t", 0.0)
-    result = scipy.stats.permutation_test(
-        (first_scores, second_scores),
-        lambda first, second, axis: (first - second).mean(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=9999,
-        rng=streams(0).child("sign flips").numpy(),
-    )
-    p_value = float(result.pvalue)
-    if resolution > differences.std(ddof=1):
-        p_value = max(p_value, student_p(differences, resolution))
-    return PairedComparison(interval, p_value, "sign flips", max(2.0 ** (1 - count), 2 / 10_000))
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -325,24 +263,23 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return {name: adjusted[name] for name in p_values}
 
 
-def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
+def half_life(curve: ArrayLike) -> float:
     """Return the generations until a curve has lost half of its initial height.
 
     The first crossing counts, linearly interpolated between generations.
 
     Args:
-        curve: (T,) one value per generation.
-        floor: Value from which heights are measured.
+        curve: (T,) one height per generation.
 
     Returns:
         Number of generations; inf if the curve never loses half of its height.
 
     Raises:
-        InputError: The curve does not start above the floor.
+        InputError: The curve does not start above 0.
     """
-    height = np.asarray(curve, dtype=float) - floor
+    height = np.asarray(curve, dtype=float)
     if height[0] <= 0:
-        raise InputError(f"a half-life needs a curve that starts above its floor {floor:g}, got {height[0] + floor:g}")
+        raise InputError(f"a half-life needs a curve that starts above 0, got {height[0]:g}")
     half = height[0] / 2
     crossed = np.flatnonzero(height <= half)
     if not len(crossed):
@@ -351,33 +288,32 @@ def half_life(curve: ArrayLike, floor: float = 0.0) -> float:
     return crossing - 1 + (height[crossing - 1] - half) / (height[crossing - 1] - height[crossing])
 
 
-def half_life_interval(curves: ArrayLike, floor: float = 0.0, confidence: float = 0.95) -> Interval:
+def half_life_interval(curves: ArrayLike) -> Interval:
     """Return the median half-life over seeds; infinite where it is not reached within the run.
 
     Order statistics bound it from 6 seeds on. Fewer seeds that all reach it give Student's t interval of their
     logarithms, which assumes roughly log-normal half-lives. Where some do not, the bounds are the range of the seeds,
-    and `confidence` is the chance 1 − 2^(1 − S) that such a range holds the median.
+    and the confidence is the chance 1 − 2^(1 − S) that such a range holds the median.
 
     Args:
         curves: (S, T) one curve per seed.
-        floor: Height at which nothing is left of the quality.
 
     Returns:
         The median in generations with its interval.
 
     Raises:
-        InputError: A curve does not start above the floor.
+        InputError: A curve does not start above 0.
     """
-    half_lives = np.array([half_life(curve, floor) for curve in np.atleast_2d(curves)])
+    half_lives = np.array([half_life(curve) for curve in np.atleast_2d(curves)])
     count = len(half_lives)
-    ordered = median_interval(half_lives, confidence)
+    ordered = median_interval(half_lives)
     if count == 1 or not math.isnan(ordered.low):
         return ordered
     if np.isfinite(half_lives).all():
-        logarithms = mean_interval(np.log(half_lives), confidence)
+        logarithms = mean_interval(np.log(half_lives))
         low = min(math.exp(logarithms.low), ordered.estimate)
         high = max(math.exp(logarithms.high), ordered.estimate)
-        return Interval(ordered.estimate, low, high, count, "t of logarithms", confidence)
+        return Interval(ordered.estimate, low, high, count, "t of logarithms")
     shortest = float(half_lives.min())
     longest = float(half_lives.max())
     return Interval(ordered.estimate, shortest, longest, count, "order statistics", 1 - 2.0 ** (1 - count))
