@@ -15,11 +15,11 @@ from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.registry import import_callable
+from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..studies.arms import ArmSettings
-from ..studies.wandb_options import WandbOptions
 
 if TYPE_CHECKING:
     from selfcorrect.correctors.loop_correction import Correction

@@ -18,6 +18,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
+from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
@@ -25,7 +26,6 @@ from ..jobs.where import Cluster, Where
 from ..motion.axes import Axes
 from ..motion.presets import PRESET_ROWS, PRESETS, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine
-from ..studies.wandb_options import WandbOptions
 from .inputs import must_exist, sources_must_exist
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class MotionCommand:
             where,
             command=command,
             accept_changed=options.accept_changed,
-            wandb=self.log.target,
+            wandb=self.log,
         )
         print(f"\n{result}\n{folder / REPORT}")
         return 1 if result.gaps else 0

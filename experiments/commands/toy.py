@@ -9,10 +9,10 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
-from ..studies.wandb_options import WandbOptions
 from ..toy.files import select_toys
 from ..toy.options import ToyOptions, change_settings, check_missing
 from .inputs import must_exist
@@ -59,6 +59,6 @@ class ToyCommand:
         folder = place_of(self.out)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         study = replace(study, page=make_toy_page(toys, study))
-        comparison = run_study(study, folder, where, command=command, wandb=self.log.target)
+        comparison = run_study(study, folder, where, command=command, wandb=self.log)
         print(f"\n{comparison}\n\nReport: {folder / REPORT}")
         return 1 if comparison.gaps else 0

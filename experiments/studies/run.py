@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 from selfcorrect.core.errors import JobsError, RunFolderError
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, claim_folder
-from selfcorrect.storage.runs.tracking import OFF, WandbLog, WandbTarget
+from selfcorrect.storage.runs.tracking import WandbLog
+from selfcorrect.storage.runs.wandb_options import OFF, WandbOptions
 
 from ..jobs.identities import IdentityFile
 from ..jobs.progress_bars import Event
@@ -33,7 +34,7 @@ def run_study(
     *,
     command: str = "",
     accept_changed: bool = False,
-    wandb: WandbTarget = OFF,
+    wandb: WandbOptions = OFF,
     observe: Observe | None = None,
     kept: bool = True,
 ) -> Comparison:

@@ -6,11 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from selfcorrect.storage.files.locks import read_identity
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog, experiment_id
+from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog
 
 from .arms import ArmSettings
-from .report import FIGURES, page_of
+from .report import REPORT, page_of
 from .study import SeedRun, Study
 from .study_rows import axes_of, make_rows
 from .summary import realised_name
@@ -18,7 +19,7 @@ from .summary import realised_name
 
 def name_wandb_group(folder: Path) -> str:
     """The name of a study's group: its folder's name and the beginning of its identity."""
-    return f"{folder.name}-{experiment_id(folder)[:8]}"
+    return f"{folder.name}-{read_identity(folder)[:8]}"
 
 
 def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()) -> TrackedRun:
@@ -66,9 +67,7 @@ class LiveRuns:
 
 
 def study_run(study: Study, final: Mapping[str, float], folder: Path, command: str) -> TrackedRun:
-    """Return the W&B run of the whole: final figures, and the report with its pictures.
-
-    Of a study with several synthetic ratios, the picture `answer` shows scores over the ratio.
+    """Return the W&B run of the whole: final figures, and the report.
 
     Args:
         final: Figures of the last generation, which sweeps aim at.
@@ -81,7 +80,5 @@ def study_run(study: Study, final: Mapping[str, float], folder: Path, command: s
         tags=("report",),
         job_type="report",
         summary=final,
-        pictures=sorted((folder / FIGURES).glob("*.svg")),
-        report=folder / "report.html",
-        is_of_sweep=True,
+        report=folder / REPORT,
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from selfcorrect.core.checks import check_choice, check_count, describe_value
+from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import Arm
-from selfcorrect.storage.runs.tracking import WandbChoice, WandbTarget
 
 from ...jobs.where import Where
 from .report import DIRECTION_WORDS
@@ -64,12 +63,6 @@ def check_arguments(**arguments: Any) -> None:
         is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(end, int | float) for end in pair)
         if not is_pair or not pair[0] < pair[1]:
             raise SettingError(f"`bounds` of {name!r} must be its least and its greatest value: (0, 1); got {pair!r}")
-
-
-def wandb_target(wandb: Any, project: Any = "", entity: Any = "") -> WandbTarget:
-    """Return where runs go; SettingError for a choice that there is not."""
-    check_choice("wandb", wandb, get_args(WandbChoice))
-    return WandbTarget(wandb, project, entity)
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:

@@ -26,7 +26,7 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.statistics import Bounds
 from selfcorrect.storage.runs.run_folder import CONFIG
-from selfcorrect.storage.runs.tracking import WandbChoice, wandb_mode
+from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 from ...jobs.identities import IdentityFile, identity_of_data
 from ...jobs.where import Where
@@ -35,7 +35,7 @@ from ..claims import Statement
 from ..report import Comparison
 from ..run import Observe, run_study
 from ..study import ACCEPT, Measure, SeedRun, Study, StudyTask, seed_runs
-from .arguments import check_arguments, check_qualities, choose_references, name_arms, wandb_target
+from .arguments import check_arguments, check_qualities, choose_references, name_arms
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
 from .report import REAL_SCORES_FILE, Direction, Questions, check_measured, make_comparison_page
@@ -127,8 +127,8 @@ def compare(
         wandb_project=wandb_project,
         wandb_entity=wandb_entity,
     )
-    target = wandb_target(wandb, wandb_project, wandb_entity)
-    if wandb_mode(target.mode) == "offline" and out is None:
+    log = WandbOptions(wandb, wandb_project, wandb_entity)
+    if log.mode == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
     inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_arms(inputs.arms, gammas))
@@ -178,7 +178,7 @@ def compare(
             where,
             command=command,
             accept_changed=accept_changed,
-            wandb=target,
+            wandb=log,
             observe=observe,
             kept=out is not None,
         )

@@ -14,8 +14,6 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.studies.claims import Quantity, expect_above
-from selfcorrect.experiments.studies.comparison.arguments import wandb_target
-from selfcorrect.storage.runs.tracking import WandbTarget
 
 ARM = sc.Arm(sc.Replace(), 1)
 
@@ -40,10 +38,7 @@ def make_judged_task(scores: Any) -> sc.Task:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        *(
-            ({"wandb": wandb}, "wandb must be one of auto, off")
-            for wandb in (None, True, 3, "Online", WandbTarget("x"))
-        ),  # type: ignore[arg-type]
+        *(({"wandb": wandb}, "wandb must be one of auto, off") for wandb in (None, True, 3, "Online")),  # type: ignore[arg-type]
         ({"observe": 3}, "observe must be a function"),
         ({"workers": "2"}, "workers must be a whole number"),
         ({"workers": 0}, "workers must be at least 1"),
@@ -99,7 +94,3 @@ def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert page.count("could not be checked") == 2
     assert "no arm &#39;no such arm&#39;" in page
-
-
-def test_project_and_entity_go_with_a_choice() -> None:
-    assert wandb_target("online", "loops", "team") == WandbTarget("online", "loops", "team")

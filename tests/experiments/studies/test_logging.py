@@ -74,15 +74,3 @@ def test_wandb_has_a_run_for_each_arm_however_often_it_is_resumed(
     }  # fmt: skip
     json.dumps([options["config"] for options in begun], allow_nan=False)
     assert len(list((tmp_path / "wandb").glob("offline-run-*"))) == 2 + 1
-
-
-@pytest.mark.slow
-def test_wandb_shows_the_pictures_of_the_report_and_scores_over_the_synthetic_ratio(tmp_path: Path) -> None:
-    ratios = [replace(LOOP, policy=sc.Augment(ratio)) for ratio in (0.5, 1.0, 4.0)]
-    sc.compare(own_task, [ARMS[0], *ratios], seeds=2, workers=1, out=tmp_path, wandb="offline")
-    pictures = {path.stem: path.read_text() for path in (tmp_path / "figures").glob("*.svg")}
-    pages = {path.name.partition("_")[0]: path.read_text() for path in (tmp_path / "wandb").rglob("*.html")}
-    assert pages.keys() == pictures.keys()
-    for name, picture in pictures.items():
-        assert picture.strip() in pages[name]
-    assert all(f">{ratio}<" in pages["answer"] for ratio in ("0.5", "1", "4")), "ticks of the axis of ratios"

@@ -1,7 +1,6 @@
 """metrics.jsonl and offline W&B runs, read back."""
 
 import json
-import os
 import socket
 import struct
 import time
@@ -21,13 +20,10 @@ from selfcorrect.storage.runs.tracking import (
     PRIVATE,
     TrackedRun,
     WandbLog,
-    WandbMode,
-    WandbTarget,
-    experiment_id,
     list_metrics,
-    wandb_mode,
     write_json_lines,
 )
+from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 
 def generation(number: int) -> Generation:
@@ -107,13 +103,18 @@ def make_tracked_run(name: str) -> TrackedRun:
     return TrackedRun(name, "motion-demo", config, rows)
 
 
-def log_runs(runs: Sequence[TrackedRun], folder: Path, mode: WandbMode) -> bool:
-    """Whether all runs were logged."""
-    with WandbLog(folder, WandbTarget(mode)) as log:
+def open_log(folder: Path, mode: WandbChoice = "offline") -> WandbLog:
+    """A log of a run folder, which has an identity."""
+    folder.mkdir(parents=True, exist_ok=True)
+    FolderLock(folder).release()
+    return WandbLog(folder, WandbOptions(mode))
+
+
+def log_runs(runs: Sequence[TrackedRun], folder: Path, mode: WandbChoice) -> None:
+    with open_log(folder, mode) as log:
         for run in runs:
             log.log(run)
             log.finish(run.name)
-    return not log.failed
 
 
 def offline_runs(folder: Path) -> list[Path]:
@@ -121,8 +122,8 @@ def offline_runs(folder: Path) -> list[Path]:
 
 
 def test_offline_runs_hold_config_and_curves(tmp_path: Path):
-    assert log_runs([make_tracked_run("seed-0-a"), make_tracked_run("seed-0-b")], tmp_path, "offline")
-    assert log_runs([make_tracked_run("seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
+    log_runs([make_tracked_run("seed-0-a"), make_tracked_run("seed-0-b")], tmp_path, "offline")
+    log_runs([make_tracked_run("seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
     files = offline_runs(tmp_path)
     assert len(files) == 2
     names = []
@@ -142,7 +143,7 @@ def test_offline_runs_hold_config_and_curves(tmp_path: Path):
 
 
 def test_off_writes_nothing(tmp_path: Path):
-    assert log_runs([make_tracked_run("a")], tmp_path, "off")
+    log_runs([make_tracked_run("a")], tmp_path, "off")
     assert not (tmp_path / "wandb").exists()
 
 
@@ -152,7 +153,7 @@ def test_a_broken_wandb_is_one_warning(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("wandb.init", broken)
     with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
-        assert not log_runs([make_tracked_run("a"), make_tracked_run("b")], tmp_path, "offline")
+        log_runs([make_tracked_run("a"), make_tracked_run("b")], tmp_path, "offline")
     assert len(caught) == 1
 
 
@@ -163,7 +164,7 @@ def test_an_unreachable_server_is_one_warning(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setitem(PRIVATE, name, 2.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert not log_runs([make_tracked_run("a")], tmp_path, "online")
+        log_runs([make_tracked_run("a")], tmp_path, "online")
     assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
 
 
@@ -187,11 +188,11 @@ def history(records: list) -> list[dict]:
 
 
 def test_a_run_that_grows_and_is_resumed_keeps_one_id_and_one_curve(tmp_path: Path):
-    with WandbLog(tmp_path, WandbTarget()) as log:
+    with open_log(tmp_path) as log:
         log.log(arm_of(0))
         log.log(arm_of(0, 1))  # as a generation is committed
     (before,) = offline_runs(tmp_path)
-    with WandbLog(tmp_path, WandbTarget()) as log:
+    with open_log(tmp_path) as log:
         log.log(arm_of(0, 1, 2))
     (after,) = offline_runs(tmp_path)
     assert before.name == after.name  # the id
@@ -206,7 +207,7 @@ def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
     for place in ("one", "other"):
         with (
             claim_folder(tmp_path / place / "motion-demo", {}),
-            WandbLog(tmp_path / place / "motion-demo", WandbTarget()) as log,
+            WandbLog(tmp_path / place / "motion-demo", WandbOptions("offline")) as log,
         ):
             log.log(arm_of(0))
     first = offline_runs(tmp_path / "one" / "motion-demo")
@@ -214,52 +215,58 @@ def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
     assert first[0].name != second[0].name
 
 
-def test_artifacts_pictures_and_summaries_stay_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_report_and_all_other_files_stay_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     page = tmp_path / "report.html"
     page.write_text("<title>recall over λ</title>")
-    picture = tmp_path / "answer.svg"
-    picture.write_text("<svg></svg>")
-    summary = {"recall": 0.5, "missing": float("nan")}
-    tracked = TrackedRun("whole", "g", {}, summary=summary, pictures=[picture], report=page)
-    with WandbLog(tmp_path / "run", WandbTarget()) as log:
+    tracked = TrackedRun("whole", "g", {}, summary={"recall": 0.5, "missing": float("nan")}, report=page)
+    with open_log(tmp_path / "run") as log:
         log.log(tracked)
-    assert not log.failed
-    records = runs_in(tmp_path / "run")["whole"]
-    assert any("report-" in str(record) for record in records)
-    assert list((tmp_path / "run").rglob("answer_*.html"))
+    assert "whole" in runs_in(tmp_path / "run")
+    (shown,) = (tmp_path / "run").rglob("report_*.html")
+    assert shown.read_text() == page.read_text()
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 
-def test_an_entry_that_fails_costs_nothing_but_itself(tmp_path: Path):
-    with WandbLog(tmp_path, WandbTarget()) as log, pytest.warns(UserWarning, match="no picture at"):
-        log.log(replace(arm_of(0, 1, 2), pictures=[tmp_path / "gone.svg"]))
-    assert log.failed
+def test_a_page_that_cannot_be_read_costs_nothing_but_itself(tmp_path: Path):
+    with open_log(tmp_path) as log, pytest.warns(UserWarning, match=r"gone\.html"):
+        log.log(replace(arm_of(0, 1, 2), report=tmp_path / "gone.html"))
     assert [row["generation"] for row in history(runs_in(tmp_path)["a"])] == [0, 1, 2]
 
 
-def test_a_sweeps_run_is_that_of_the_whole_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
-    monkeypatch.setenv("WANDB_RUN_ID", "trial1")
-    with WandbLog(tmp_path, WandbTarget()) as log:
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the process of a sweep's agent finds; W&B reads the environment when it is set up."""
+    import wandb
+
+    with monkeypatch.context() as patch:
+        patch.setenv("WANDB_SWEEP_ID", "sweep1")
+        patch.setenv("WANDB_RUN_ID", "trial1")
+        wandb.teardown()
+        yield
+    wandb.teardown()
+
+
+def test_a_trial_of_a_sweep_is_one_run(tmp_path: Path, trial: None):
+    page = tmp_path / "report.html"
+    page.write_text("<title>whole</title>")
+    with open_log(tmp_path) as log:
         log.log(arm_of(0))
-        log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, is_of_sweep=True))
-    assert os.environ["WANDB_RUN_ID"] == "trial1"
+        log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, report=page))
     runs = {name: run_of(records) for name, records in runs_in(tmp_path).items()}
+    assert [*runs] == ["whole"]
     assert (runs["whole"].run_id, runs["whole"].sweep_id) == ("trial1", "sweep1")
-    assert runs["a"].run_id != "trial1"
-    assert runs["a"].sweep_id == ""
 
 
 def test_in_the_run_folder_only_runs_with_the_same_id_are_replaced(tmp_path: Path):
-    with WandbLog(tmp_path, WandbTarget()) as log:
+    with open_log(tmp_path) as log:
         log.log(arm_of(0))
     (before,) = offline_runs(tmp_path)
     id = before.stem.removeprefix("run-")
     others = [before.parents[1] / f"offline-run-20200101_000000-{other}" for other in ("abc", f"x-{id}", f"{id}x", "*")]
     for other in others:
         other.mkdir()
-    with WandbLog(tmp_path, WandbTarget()) as log:
+    with open_log(tmp_path) as log:
         log.log(arm_of(0, 1))
     assert [path.name for path in offline_runs(tmp_path)] == [before.name]
     assert all(other.is_dir() for other in others)
@@ -268,17 +275,16 @@ def test_in_the_run_folder_only_runs_with_the_same_id_are_replaced(tmp_path: Pat
 def test_the_environment_alone_never_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for value, expected in (("online", "offline"), ("shared", "offline"), ("", "offline"), ("disabled", "off")):
         monkeypatch.setenv("WANDB_MODE", value)
-        assert wandb_mode("auto") == expected
+        assert WandbOptions("auto").mode == expected
     monkeypatch.setenv("WANDB_MODE", "online")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.5)
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
         monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-        with WandbLog(tmp_path, WandbTarget("auto")) as log:
+        with open_log(tmp_path, "auto") as log:
             log.log(arm_of(0, 1))
         with pytest.raises(TimeoutError):
             server.accept()
-    assert not log.failed
     assert len(offline_runs(tmp_path)) == 1
 
 
@@ -286,17 +292,11 @@ def test_project_and_entity_come_from_the_environment_unless_given(tmp_path: Pat
     monkeypatch.setenv("WANDB_PROJECT", "theirs")
     monkeypatch.setenv("WANDB_ENTITY", "team")
     for target, expected in (
-        (WandbTarget(), ("theirs", "team")),
-        (WandbTarget("offline", "mine", "me"), ("mine", "me")),
+        (WandbOptions("offline"), ("theirs", "team")),
+        (WandbOptions("offline", "mine", "me"), ("mine", "me")),
     ):
         with WandbLog(tmp_path / expected[0], target) as log:
             log.log(arm_of(0))
         (records,) = runs_in(tmp_path / expected[0]).values()
         run = run_of(records)
         assert (run.project, run.entity) == expected
-
-
-def test_an_experiment_has_no_id_of_a_folder_above_it(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    with FolderLock(tmp_path):
-        assert experiment_id(tmp_path / "run") == experiment_id(tmp_path / "run") != experiment_id(tmp_path)

@@ -1,0 +1,35 @@
+"""Destination of runs in Weights & Biases, for Python and command lines."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from ...core.checks import check_choice
+
+WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
+
+
+@dataclass(frozen=True)
+class WandbOptions:
+    """Options of Weights & Biases. No variable of the environment sends anything."""
+
+    wandb: WandbChoice = "auto"
+    """Weights & Biases: offline writes its files into the run folder, online sends them, auto is off where WANDB_MODE
+    is "disabled", and offline otherwise."""
+    wandb_project: str = ""
+    """Its project; by default WANDB_PROJECT, or selfcorrect."""
+    wandb_entity: str = ""
+    """Its user or team; by default WANDB_ENTITY, or your own."""
+
+    def __post_init__(self) -> None:
+        check_choice("wandb", self.wandb, get_args(WandbChoice))
+
+    @property
+    def mode(self) -> Literal["off", "offline", "online"]:
+        """The mode of the choice; auto never connects, whatever `WANDB_MODE` asks for."""
+        if self.wandb != "auto":
+            return self.wandb
+        return "off" if os.environ.get("WANDB_MODE") == "disabled" else "offline"
+
+
+OFF = WandbOptions("off")
