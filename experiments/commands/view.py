@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
-SPREAD_M = 1.2
-"""Distance between motions side by side, metres."""
 _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
@@ -54,8 +52,6 @@ class ViewCommand:
     temporary page is written and opened."""
     overwrite: bool = False
     """Replace the file if it exists."""
-    spread_m: float = SPREAD_M
-    """0 lays the motions over each other; otherwise they stand side by side. For pages (.html)."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> None:
@@ -63,8 +59,6 @@ class ViewCommand:
         if not self.files:
             raise SettingError("there is nothing to view: name at least one motion file")
         is_page = self.out is None or self.out.suffix == ".html"
-        if self.spread_m not in (0, SPREAD_M) or (self.spread_m == 0 and not is_page):
-            raise SettingError(f"spread-m must be 0, for a page (.html), or be left out, got {self.spread_m}")
         must_be_readable(self.files)
         must_be_usable(self.reading)
         check_output(self.out, self.overwrite, self.files)
@@ -89,7 +83,7 @@ class ViewCommand:
         from selfcorrect.storage.files.writing import write_atomically
 
         page = self.out or Path(tempfile.mkdtemp(prefix="selfcorrect-")) / "motions.html"
-        text = show(*motions, titles=titles, spread_m=self.spread_m).html
+        text = show(*motions, titles=titles).html
         write_atomically(page, text, overwrite=self.overwrite)
         print(page)
         if self.out is None and somebody_looks():

@@ -72,5 +72,5 @@ def plan_pairs(labels: Mapping[str, str], count: int, rater: str, stream: Stream
 
 
 def _encode_motion(motion: Motion, marked: bool) -> dict[str, Any]:
-    scene = encode_scene([PicturePanel(motion)], ["Left"], together=False, marked=marked, scheme="auto")
+    scene = encode_scene([PicturePanel(motion)], ["Left"], marked=marked, scheme="auto")
     return json.loads(scene)  # noqa: TID251 - written above

@@ -107,7 +107,7 @@ class _Showcase:
             self.media.files.append(file)
         caption = f"Generation {generation}: {title}"
         if not side_by_side:
-            scene = encode_scene([PicturePanel(motion) for motion in motions], names, together=False)
+            scene = encode_scene([PicturePanel(motion) for motion in motions], names)
             section = f"Samples of the {preset(self.run.task).character} denoiser ({self.run.task})"
             self.media.clips.setdefault(section, []).append(PageClip(caption, scene))
             return
@@ -115,7 +115,7 @@ class _Showcase:
             caption = f"{self.settings.words(self.run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
         panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
         titles = ["" if index % draws else names[index // draws].replace("_", " ") for index in range(len(panels))]
-        scene = encode_scene(panels, titles, together=False, marked=False)
+        scene = encode_scene(panels, titles, marked=False)
         self.media.scenes.append(PageClip(caption, scene))
 
     def show_correction(self, arm: ArmSettings, generation: int) -> None:
@@ -134,7 +134,7 @@ class _Showcase:
             outcome = "corrected" if corrected.accepted[index] else "rejected"
             panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
         words = f"{self.settings.words(self.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
-        scene = encode_scene(panels, [panel.title for panel in panels], together=False)
+        scene = encode_scene(panels, [panel.title for panel in panels])
         self.media.clips[_CORRECTION].append(PageClip(words, scene))
 
 

@@ -205,8 +205,6 @@ OTHERS = {
     "view": [
         ("view a.bvh", "--out out/a.png"),
         ("view a.bvh --out b.npz", "--overwrite"),
-        ("view a.bvh --out out/a.png", "--spread-m 3"),
-        ("view a.bvh b.bvh --out out/a.html", "--spread-m 0"),
     ],
     "curate": [
         *(

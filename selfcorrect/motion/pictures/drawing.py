@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -49,45 +50,41 @@ _LEGEND = f"grey: before; violet: moved by {100 * MOVED_M:.0f} cm; green: stands
 _MARK_M = 0.028
 
 
+def _make_axes(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
+    """Return the right, up and backward axes of a camera as rows (3, 3), world; azimuth 0 is in front of +z."""
+    azimuth = np.radians(azimuth_deg)
+    elevation = np.radians(elevation_deg)
+    level = np.cos(elevation)
+    towards = np.array([np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level])
+    right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
+    return np.stack([right, np.cross(towards, right), towards])
+
+
+_AXES = _make_axes(azimuth_deg=40.0, elevation_deg=14.0)
+
+
 @dataclass(frozen=True)
 class Camera:
-    """Camera that looks at a point above the floor from `distance_m` away; angles in degrees, azimuth 0 in front of +z.
+    """Camera that looks at a point above the floor from `distance_m` away.
 
     view_m is the height of the picture's content at the distance of that point.
     """
 
-    azimuth_deg: float = 40.0
-    elevation_deg: float = 14.0
     distance_m: float = 7.0
     view_m: float = 2.3
     target_height_m: float = 0.88
 
-    def axes(self) -> np.ndarray:
-        """Return the right, up and backward axes as rows (3, 3), world."""
-        azimuth = np.radians(self.azimuth_deg)
-        elevation = np.radians(self.elevation_deg)
-        level = np.cos(elevation)
-        towards = np.array([np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level])
-        right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
-        return np.stack([right, np.cross(towards, right), towards])
-
     def project_m(self, points_m: np.ndarray) -> np.ndarray:
         """Project points (..., 3), relative to the target, onto the plane of the target: (..., 2)."""
-        in_camera = points_m @ self.axes().T
+        in_camera = points_m @ _AXES.T
         return in_camera[..., :2] / (1 - in_camera[..., 2] / self.distance_m)[..., None]
 
 
-def fit_camera(panels: Sequence[PicturePanel], *, same_view: bool = False) -> Camera:
-    """Return a camera that shows the whole bodies of all panels in all frames.
-
-    Args:
-        same_view: Let every panel's camera follow the first motion.
-
-    Returns:
-        The camera.
-    """
+def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
+    """Return a camera that shows the whole bodies of all panels in all frames, and follows the middle of all."""
     camera = Camera()
-    around_m = [points_m for panel in panels for points_m in _around_path_m(panels, panel, same_view)]
+    path_m = camera_path_m(panels)
+    around_m = [points_m for panel in panels for points_m in _around_path_m(panel, path_m)]
     for _ in range(_FITTING_STEPS):  # perspective changes with the distance
         target_m = (0.0, camera.target_height_m, 0.0)
         camera = _move_back(camera, [camera.project_m(points_m - target_m) for points_m in around_m])
@@ -104,9 +101,8 @@ _TITLE_SHARE = 0.1
 """Share of a picture above joints that titles take."""
 
 
-def _around_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> list[np.ndarray]:
-    """(K, 3) all points of a panel's bodies, relative to the place on the floor that the camera looks at."""
-    path_m = camera_path_m(panels, panel, same_view)
+def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
+    """(K, 3) all points of a panel's bodies, relative to the places on the floor (T, 3) that the camera looks at."""
     around = []
     for body in [panel.motion] if panel.before is None else [panel.motion, panel.before]:
         _, points_m = pose_figure(body)
@@ -133,22 +129,14 @@ def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
     return replace(camera, view_m=view_m, target_height_m=height_m, distance_m=factor * camera.distance_m)
 
 
-def animate(
-    panels: Sequence[PicturePanel],
-    *,
-    size_px: int = 360,
-    camera: Camera | None = None,
-    same_view: bool = False,
-) -> np.ndarray:
+def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray:
     """Draw motions side by side, frame by frame.
 
-    A motion that ends early holds its last pose.
+    A motion that ends early holds its last pose. One camera shows all panels if any of them is compared with another.
 
     Args:
         panels: The motions, with titles and what else is drawn.
         size_px: Height and width of a panel.
-        camera: Camera of all panels; by default one that shows the whole bodies.
-        same_view: Let every panel's camera follow the first motion, so that panels differ by what the bodies do.
 
     Returns:
         (T, height, width, 3) uint8.
@@ -159,38 +147,25 @@ def animate(
     if not panels:
         raise SettingError("there is nothing to draw: no panels were given")
     moments = np.arange(max(len(panel.motion) for panel in panels))
-    camera = camera or (fit_camera(panels, same_view=True) if same_view else None)
-    pictures = []
-    for panel in panels:
-        path_m = camera_path_m(panels, panel, same_view)
-        pictures.append(_draw_panel(panel, moments, size_px, camera, path_m))
-    return np.concatenate(pictures, axis=2)
+    films = [_draw_panel(view, moments, size_px, view.panel.title) for view in _make_views(panels)]
+    return np.concatenate(films, axis=2)
 
 
-def film_strip(
-    panels: Sequence[PicturePanel],
-    *,
-    pictures: int = 8,
-    size_px: int = 240,
-    same_view: bool = False,
-) -> np.ndarray:
-    """Draw each motion as a row of moments, evenly spaced in time.
+def film_strip(panels: Sequence[PicturePanel], *, pictures: int = 8, size_px: int = 240) -> np.ndarray:
+    """Draw each motion as a row of moments, evenly spaced in time, seen as in `animate`.
 
     Args:
         panels: The motions, with titles and what else is drawn.
         size_px: Height and width of a picture.
-        same_view: Let every panel's camera follow the first motion.
 
     Returns:
         (height, width, 3) uint8.
     """
     strips = []
-    camera = fit_camera(panels, same_view=True) if same_view else None
-    for panel in panels:
-        moments = np.linspace(0, len(panel.motion) - 1, pictures).round().astype(int)
-        path_m = camera_path_m(panels, panel, same_view)
-        first = _draw_panel(panel, moments[:1], size_px, camera, path_m)
-        others = _draw_panel(replace(panel, title=""), moments[1:], size_px, camera, path_m)
+    for view in _make_views(panels):
+        moments = np.linspace(0, len(view.panel.motion) - 1, pictures).round().astype(int)
+        first = _draw_panel(view, moments[:1], size_px, view.panel.title)
+        others = _draw_panel(view, moments[1:], size_px, "")
         strips.append(np.concatenate([*first, *others], axis=1))
     return np.concatenate(strips, axis=0)
 
@@ -253,72 +228,81 @@ def draw_motions(
     panels = make_panels(motions, titles)
     if path.suffix not in (".png", ".gif", ".mp4"):
         raise SettingError(f"{path}: pictures end in .png, films in .gif or .mp4, pages in .html (`show`)")
-    same_view = any(panel.before is not None for panel in panels)
     refuse_to_replace(path, overwrite)
     with replacing(path, overwrite=overwrite) as temporary:
         if path.suffix == ".png":
-            save_picture(temporary, film_strip(panels, same_view=same_view))
+            save_picture(temporary, film_strip(panels))
         else:
             slowed = make_panels([resample(motion, min(motion.fps, 30.0)) for motion in motions], titles)
-            save_animation(temporary, animate(slowed, same_view=same_view), slowed[0].motion.fps)
+            save_animation(temporary, animate(slowed), slowed[0].motion.fps)
 
 
-def _draw_panel(
-    panel: PicturePanel, moments: np.ndarray, size_px: int, camera: Camera | None, path_m: np.ndarray
-) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A panel of T frames as a figure of B bones between P points, and the camera that shows it."""
+
+    panel: PicturePanel
+    camera: Camera
+    path_m: np.ndarray
+    """(T or more, 3) places on the floor that the camera looks at."""
+    figure: Figure
+    points_m: np.ndarray
+    """(T, P, 3) points of the figure."""
+    planted: np.ndarray
+    """(T, B) bool, true if a bone belongs to a standing foot."""
+    before_m: np.ndarray | None = None
+    """(T, P, 3) points of the motion that it is compared with."""
+    moved: np.ndarray | None = None
+    """(T, J) bool, true if a joint moved."""
+
+    @classmethod
+    def from_panel(cls, panel: PicturePanel, camera: Camera, path_m: np.ndarray) -> Self:
+        figure, points_m = pose_figure(panel.motion)
+        # The last column, number −1, belongs to bones outside the feet, which never stand.
+        stands = np.pad(detect_standing(panel.motion, figure), ((0, 0), (0, 1)))
+        view = cls(panel, camera, path_m, figure, points_m, stands[:, figure.feet])
+        if panel.before is None:
+            return view
+        _, before_m = pose_figure(panel.before)
+        joints = slice(len(panel.motion.skeleton))
+        return replace(view, before_m=before_m, moved=norms((points_m - before_m)[:, joints]) > MOVED_M)
+
+
+def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
+    """Return the view of each panel, with one camera for all if any is compared with another."""
+    if any(panel.before is not None for panel in panels):
+        camera = fit_camera(panels)
+        path_m = camera_path_m(panels)
+        return [_View.from_panel(panel, camera, path_m) for panel in panels]
+    return [_View.from_panel(panel, fit_camera([panel]), camera_path_m([panel])) for panel in panels]
+
+
+def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> np.ndarray:
     """Draw (len(moments), size, size, 3) a motion at frames `moments`; beyond its end it holds its last pose."""
-    camera = camera or fit_camera([panel])
-    figure, points_m = pose_figure(panel.motion)
-    marks = _Marks.from_panel(panel, figure, points_m)
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
-        place_m = path_m[min(moment, len(path_m) - 1)]
-        view = _View(camera, place_m + np.array([0.0, camera.target_height_m, 0.0]), canvas_px)
+        place_m = view.path_m[min(moment, len(view.path_m) - 1)]
+        target_m = place_m + np.array([0.0, view.camera.target_height_m, 0.0])
+        canvas = _Canvas(view.camera, target_m, canvas_px)
         image = Image.new("RGB", (canvas_px, canvas_px), PAPER)
         draw = ImageDraw.Draw(image)
-        _draw_floor(draw, view)
-        _draw_tops(draw, view, panel.tops_m)
-        frame = min(moment, len(points_m) - 1)
-        if marks.before_m is not None:
-            places, scale, _ = view.project(marks.before_m[frame])
-            for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
+        _draw_floor(draw, canvas)
+        _draw_tops(draw, canvas, view.panel.tops_m)
+        frame = min(moment, len(view.points_m) - 1)
+        if view.before_m is not None:
+            places, scale, _ = canvas.project(view.before_m[frame])
+            for ends, radii_m in zip(view.figure.bones, view.figure.radii_m, strict=True):
                 _draw_capsule(draw, places[ends], radii_m * scale[ends], GHOST)
-        _draw_figure(draw, view, figure, points_m[frame], marks.planted[frame], marks.moved[frame])
-        if panel.title:
-            title, font = _fit_title(panel.title, canvas_px)
-            draw.text((canvas_px / 2, 0.02 * canvas_px), title, INK, font, anchor="ma")
-        if panel.title and panel.before is not None:
+        _draw_figure(draw, canvas, view, frame)
+        if title:
+            text, font = _fit_title(title, canvas_px)
+            draw.text((canvas_px / 2, 0.02 * canvas_px), text, INK, font, anchor="ma")
+        if title and view.before_m is not None:
             legend, font = _fit_title(_LEGEND, canvas_px, largest=26)
             draw.text((canvas_px / 2, 0.98 * canvas_px), legend, INK, font, anchor="md")
         pictures.append(np.asarray(image.reduce(SUPERSAMPLING)))
     return np.array(pictures)
-
-
-@dataclass(frozen=True, eq=False)
-class _Marks:
-    """Standing feet, and differences between a motion and the motion that it is compared with, if any."""
-
-    before_m: np.ndarray | None
-    """(T, P, 3) points of the motion to compare with."""
-    planted: np.ndarray
-    """(T, B) bool, true if a bone belongs to a standing foot."""
-    moved: np.ndarray
-    """(T, P) bool, true if a point is a joint that moved."""
-
-    @classmethod
-    def from_panel(cls, panel: PicturePanel, figure: Figure, points_m: np.ndarray) -> _Marks:
-        """Return the marks of a panel that is drawn as a figure with points (T, P, 3)."""
-        # The last column, number −1, belongs to bones outside the feet, which never stand.
-        stands = np.pad(detect_standing(panel.motion, figure), ((0, 0), (0, 1)))
-        planted = stands[:, figure.feet]
-        moved = np.zeros(points_m.shape[:2], bool)
-        if panel.before is None:
-            return cls(None, planted, moved)
-        _, before_m = pose_figure(panel.before)
-        joints = len(panel.motion.skeleton)
-        moved[:, :joints] = norms(points_m - before_m)[:, :joints] > MOVED_M
-        return cls(before_m, planted, moved)
 
 
 def _fit_title(
@@ -344,7 +328,7 @@ def _font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class _Canvas:
     """A camera at work: its target (3,), and the size of its square canvas."""
 
     camera: Camera
@@ -353,25 +337,25 @@ class _View:
 
     def project(self, points_m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return canvas positions (..., 2), pixels per metre (...) and nearness (...) of world points (..., 3)."""
-        in_camera = (points_m - self.target_m) @ self.camera.axes().T
+        in_camera = (points_m - self.target_m) @ _AXES.T
         distance = np.maximum(1 - in_camera[..., 2] / self.camera.distance_m, 0.05)  # behind the camera as at its lens
         scale = self.canvas_px / self.camera.view_m / distance
         flipped = in_camera[..., :2] * np.array([1.0, -1.0])
         return flipped * scale[..., None] + self.canvas_px / 2, scale, in_camera[..., 2]
 
 
-def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
+def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
     """Tiles of the floor around the target, fading into the paper."""
-    radius_m = max(FLOOR_RADIUS_M, 1.2 * view.camera.view_m)
+    radius_m = max(FLOOR_RADIUS_M, 1.2 * canvas.camera.view_m)
     tile_m = TILE_M * max(1, round(radius_m / (MOST_TILES * TILE_M)))  # a body that flies far shows no more of them
-    first = np.floor((view.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
+    first = np.floor((canvas.target_m[[0, 2]] - radius_m) / tile_m).astype(int)
     count = int(2 * radius_m / tile_m) + 1
     steps = np.arange(count + 1)
     x, z = np.meshgrid(first[0] + steps, first[1] + steps, indexing="ij")
     corners_m = np.stack([x * tile_m, np.zeros(x.shape), z * tile_m], axis=-1)
-    corners, _, _ = view.project(corners_m)
+    corners, _, _ = canvas.project(corners_m)
     middles_m = (np.stack([x, z], axis=-1) + 0.5) * tile_m
-    distances_m = norms(middles_m - view.target_m[[0, 2]])
+    distances_m = norms(middles_m - canvas.target_m[[0, 2]])
     fade = np.clip(distances_m / radius_m, 0, 1) ** 2
     for i, j in np.argwhere(fade[:-1, :-1] < 1):
         square = (corners[i, j], corners[i + 1, j], corners[i + 1, j + 1], corners[i, j + 1])
@@ -379,9 +363,9 @@ def _draw_floor(draw: ImageDraw.ImageDraw, view: _View) -> None:
         draw.polygon([tuple(corner) for corner in square], fill=_blend(tile, PAPER, float(fade[i, j])))
 
 
-def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarray]) -> None:
+def _draw_tops(draw: ImageDraw.ImageDraw, canvas: _Canvas, tops_m: Sequence[np.ndarray]) -> None:
     """Draw what carries a body, given by tops (4, 3), the furthest first: level tops as blocks on the floor."""
-    towards = view.camera.axes()[2]
+    towards = _AXES[2]
     for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
         bottom_m = corners_m * (1.0, 0.0, 1.0) if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
         middle_m = corners_m.mean(axis=0)
@@ -393,7 +377,7 @@ def _draw_tops(draw: ImageDraw.ImageDraw, view: _View, tops_m: Sequence[np.ndarr
                 faces.append((side_m, _blend(SUPPORT, INK, 0.25)))
         faces.append((corners_m, SUPPORT))
         for face_m, colour in faces:
-            outline, _, _ = view.project(face_m)
+            outline, _, _ = canvas.project(face_m)
             draw.polygon([tuple(corner) for corner in outline], fill=colour, outline=_blend(colour, INK, 0.3))
 
 
@@ -403,33 +387,25 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def _draw_figure(
-    draw: ImageDraw.ImageDraw,
-    view: _View,
-    figure: Figure,
-    points_m: np.ndarray,
-    planted: np.ndarray,
-    moved: np.ndarray,
-) -> None:
-    """Draw a pose with points (P, 3), world: first its shadow, then bones from far to near, then marks.
-
-    planted: (B,) bool, true for bones of a standing foot; moved: (P,) bool, true for joints that moved.
-    """
-    ground, scale, _ = view.project(points_m * np.array([1.0, 0.0, 1.0]))
+def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame: int) -> None:
+    """Draw the pose of a frame: first its shadow, then bones from far to near, then marks of joints that moved."""
+    figure = view.figure
+    points_m = view.points_m[frame]
+    ground, scale, _ = canvas.project(points_m * np.array([1.0, 0.0, 1.0]))
     for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
         _draw_capsule(draw, ground[ends], 0.8 * radii_m * scale[ends], SHADOW)
-    places, scale, nearness = view.project(points_m)
+    places, scale, nearness = canvas.project(points_m)
     lowest_m = (points_m[figure.bones, 1] - figure.radii_m).min(axis=1)
     is_sunk = (figure.feet >= 0) & (lowest_m < SUNK_M)
     for bone in np.argsort(nearness[figure.bones].mean(axis=1)):
         ends = figure.bones[bone]
-        colour = PLANTED if planted[bone] else figure.colours[bone]
+        colour = PLANTED if view.planted[frame, bone] else figure.colours[bone]
         if is_sunk[bone]:
             colour = SUNK
         radii_px = figure.radii_m[bone] * scale[ends]
         _draw_capsule(draw, places[ends], radii_px, colour)
         _draw_capsule(draw, places[ends] - 0.3 * radii_px[:, None], 0.4 * radii_px, _blend(colour, PAPER, 0.25))
-    for joint in np.flatnonzero(moved):
+    for joint in () if view.moved is None else np.flatnonzero(view.moved[frame]):
         _draw_disc(draw, places[joint], float(_MARK_M * scale[joint]), MOVED)
 
 

@@ -61,16 +61,12 @@ def is_unchanged(panel: PicturePanel, first: PicturePanel) -> bool:
     return bool(distances_m.max() <= UNCHANGED_M)
 
 
-def camera_path_m(panels: Sequence[PicturePanel], panel: PicturePanel, same_view: bool) -> np.ndarray:
-    """Path of the camera's target: the place on the ground below the root, smoothed over half a second.
+def camera_path_m(panels: Sequence[PicturePanel]) -> np.ndarray:
+    """Return the path (T, 3) of the camera's target: the middle of the places on the ground below the roots.
 
-    Args:
-        same_view: Follow the middle of all panels.
-
-    Returns:
-        (T, 3) places, metres; without a known ground their height is 0.
+    It is smoothed over half a second. Without a known ground the height of places is 0.
     """
-    motions = [shown.motion for shown in panels] if same_view else [panel.motion]
+    motions = [panel.motion for panel in panels]
     frames = np.arange(max(map(len, motions)))
     paths_m = []
     for motion in motions:

@@ -45,14 +45,13 @@ class PlayerPage:
         return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="520" style="border: 0"></iframe>'
 
 
-def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_m: float = 1.2) -> PlayerPage:
+def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> PlayerPage:
     """Show motions side by side as a page, in a notebook or as a file with its `html`.
 
     Of a correction, the page also shows the residual force and what carries the body.
 
     Args:
         titles: Titles above them; none by default.
-        spread_m: 0 lays the motions over one another at first.
 
     Returns:
         The page.
@@ -63,7 +62,9 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = (), spread_
     if not motions:
         raise SettingError("there is nothing to show: no motions were given")
     panels = [_panel(motion) for motion in motions]
-    scene = encode_scene(panels, titles or [""] * len(motions), overlaid=spread_m == 0)
+    titles = titles or [""] * len(motions)
+    compared = make_panels([panel.motion for panel in panels], titles)
+    scene = encode_scene(panels, titles, together=any(panel.before is not None for panel in compared))
     page = TEMPLATE.read_text(encoding="utf-8")
     page = page.replace("{{ title }}", escape(", ".join(filter(None, titles)) or "motion"))
     return PlayerPage(page.replace(SCENE_MARK, scene))
@@ -73,8 +74,7 @@ def encode_scene(
     panels: Sequence[PicturePanel],
     titles: Sequence[str],
     *,
-    together: bool | None = None,
-    overlaid: bool = False,
+    together: bool = False,
     marked: bool = True,
     scheme: Literal["light", "auto"] = "light",
 ) -> str:
@@ -83,8 +83,7 @@ def encode_scene(
     It replaces `SCENE_MARK` in `TEMPLATE`.
 
     Args:
-        together: Use one camera for all panels; by default if they may be corrections of the first.
-        overlaid: Draw all in one view at first.
+        together: Use one camera for all panels, which can then be laid over one another.
         marked: Colour and count faults, and let the floor hide nothing. Otherwise the page shows motions as they look.
         scheme: "auto" is dark if the reader's system is.
 
@@ -93,18 +92,13 @@ def encode_scene(
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
-    if together is None:
-        compared = make_panels([panel.motion for panel in shown], titles)
-        together = any(panel.before is not None for panel in compared)
     motions = []
     for panel, original, title in zip(shown, panels, titles, strict=True):
-        path = _numbers(camera_path_m(shown, panel, together), "<f4")
+        path = _numbers(camera_path_m(shown if together else [panel]), "<f4")
         shown_title = f"{title} (unchanged)".strip() if is_unchanged(original, panels[0]) else title
         motions.append({"title": shown_title, "path": path, **_describe_panel(panel, original, marked=marked)})
     scene = {
         "fps": fps,
-        "overlaid": overlaid,
-        "together": together,
         "marked": marked,
         "scheme": scheme,
         "motions": motions,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import (
     MOVED,
     SUPPORT,
-    Camera,
     animate,
     film_strip,
     save_animation,
@@ -41,8 +41,20 @@ def find_pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray
     return np.argwhere((picture == colour).all(axis=-1))
 
 
+def draw_from_the_front(motion: Motion, *supports: Support) -> np.ndarray:
+    """Draw a motion and its supports, both turned by 40° to face the camera."""
+    turned = [replace(support, top_m=turn_place(support.top_m), turn_deg=40.0) for support in supports]
+    return animate([PicturePanel(turn(motion, np.radians(40.0)), supports=tuple(turned))])[0]
+
+
+def turn_place(place_m: tuple[float, float, float]) -> tuple[float, float, float]:
+    x, y, z = place_m
+    sine, cosine = np.sin(np.radians(40.0)), np.cos(np.radians(40.0))
+    return float(cosine * x + sine * z), y, float(cosine * z - sine * x)
+
+
 def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stand: Motion):
-    picture = animate([PicturePanel(stand)], camera=Camera(azimuth_deg=0))[0]
+    picture = draw_from_the_front(stand)
     left = find_pixels(picture, LEFT)
     right = find_pixels(picture, RIGHT)
     assert len(left) > 500
@@ -67,9 +79,9 @@ def test_the_camera_follows_over_the_floor(stand: Motion):
 
 
 def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
-    panels = [PicturePanel(stand), PicturePanel(shift_motion(stand, (0.5, 0, 0)))]
-    frame_pictures = animate(panels)
-    same = animate(panels, same_view=True)
+    shifted = shift_motion(stand, (0.5, 0, 0))
+    frame_pictures = animate([PicturePanel(stand), PicturePanel(shifted)])
+    same = animate(make_panels([stand, shifted], ["", ""]))
     np.testing.assert_array_equal(
         find_pixels(frame_pictures[0][:, :360], LEFT), find_pixels(frame_pictures[0][:, 360:], LEFT)
     )
@@ -152,7 +164,7 @@ def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Pa
 def test_steps_are_drawn_where_they_are_as_blocks_on_the_floor(stand: Motion):
     """Seen from the front, a step on the body's left is on the viewer's right, its top above its sides."""
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
-    picture = animate([PicturePanel(stand, supports=(step,))], camera=Camera(azimuth_deg=0))[0]
+    picture = draw_from_the_front(stand, step)
     top = find_pixels(picture, SUPPORT)
     body = find_pixels(picture, LEFT)
     assert len(top) > 100
@@ -171,7 +183,7 @@ def bodies(picture: np.ndarray) -> np.ndarray:
 def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion, shift_m: tuple[float, float, float]):
     share = np.sin(np.linspace(0, np.pi, len(stand)))[:, None]
     leap = replace(stand, root_m=stand.root_m + share * shift_m)
-    for pictures in (animate([PicturePanel(leap)]), animate(make_panels([stand, leap], ["", ""]), same_view=True)):
+    for pictures in (animate([PicturePanel(leap)]), animate(make_panels([stand, leap], ["", ""]))):
         for picture in pictures:
             bodies_found = bodies(picture)
             assert bodies_found[:, 0].min() > 0.08 * 360
@@ -182,7 +194,7 @@ def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion
 
 def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
     panels = make_panels([stand, shift_motion(stand, (3.0, 0, 0))], ["before", "after"])
-    picture = animate(panels, same_view=True)[0]
+    picture = animate(panels)[0]
     first = find_pixels(picture[:, :360], LEFT)
     second = find_pixels(picture[:, 360:], LEFT)
     ghost = find_pixels(picture[:, 360:], GHOST)

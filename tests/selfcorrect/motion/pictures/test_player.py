@@ -117,7 +117,6 @@ def test_a_body_without_known_parts_is_shown(motion: Motion) -> None:
 
 def test_notebooks_show_it_in_place_and_nothing_is_refused(motion: Motion) -> None:
     assert "<iframe srcdoc=" in show(motion)._repr_html_()
-    assert scene(show(motion, motion, spread_m=0))["overlaid"]
     with pytest.raises(SettingError, match="nothing to show"):
         show()
 
