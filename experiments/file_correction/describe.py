@@ -137,9 +137,14 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
-    floor = correction.floor if correction.floor.stances else None
-    repeats = FrameRepeats.from_motion(motion)
-    checkup = repeats.check(motion, lambda samples: check_features(MotionFeatures(samples, floor_plane=floor), choice))
+
+    def check(samples: Motion) -> CheckResult:
+        features = MotionFeatures(samples)
+        if correction.floor.stances:
+            features.floor_plane = correction.floor
+        return check_features(features, choice)
+
+    checkup = FrameRepeats.from_motion(motion).check(motion, check)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
 

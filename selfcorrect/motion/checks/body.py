@@ -9,7 +9,7 @@ import numpy as np
 
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import angles_rad, normalize_safely, norms
+from ..geometry.vectors import angles_rad, dot, normalize_safely, norms
 from ..motion import Motion
 from ..skeleton import SIDES
 from .findings import Measurement
@@ -75,11 +75,11 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     d1 = first[:, 1] - first[:, 0]
     d2 = second[:, 1] - second[:, 0]
     r = first[:, 0] - second[:, 0]
-    a = np.einsum("ti,ti->t", d1, d1)
-    e = np.einsum("ti,ti->t", d2, d2)
-    f = np.einsum("ti,ti->t", d2, r)
-    b = np.einsum("ti,ti->t", d1, d2)
-    c = np.einsum("ti,ti->t", d1, r)
+    a = dot(d1, d1)
+    e = dot(d2, d2)
+    f = dot(d2, r)
+    b = dot(d1, d2)
+    c = dot(d1, r)
     denominator = np.maximum(a * e - b * b, 1e-12)
     s = np.clip((b * f - c * e) / denominator, 0.0, 1.0)
     t = np.clip((b * s + f) / np.maximum(e, 1e-12), 0.0, 1.0)
@@ -132,7 +132,7 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
     thigh_m = thigh_m - (thigh_m @ hinge)[:, None] * hinge
     shank_m = shank_m - (shank_m @ hinge)[:, None] * hinge
     sines = -(np.cross(thigh_m, shank_m) @ hinge)
-    return np.degrees(np.arctan2(sines, np.einsum("ti,ti->t", thigh_m, shank_m)))
+    return np.degrees(np.arctan2(sines, dot(thigh_m, shank_m)))
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
@@ -167,7 +167,7 @@ def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
     head = features.skeleton.joint("head")
     if chest is None or head is None:
         return None
-    dots = np.einsum("ti,ti->t", features.orientations[:, chest], features.orientations[:, head])
+    dots = dot(features.orientations[:, chest], features.orientations[:, head])
     half_turns_rad = np.arccos(np.abs(dots).clip(0, 1))
     return 2 * np.degrees(half_turns_rad)
 
@@ -290,20 +290,13 @@ _USUAL_M = 1.35
 
 def size_factor(features: MotionFeatures) -> float | None:
     """Ratio, at least 1, of the distance from head to ankle along the bones to an adult's, or its inverse."""
-    joints = [features.skeleton.joint(part) for part in ("head", "left_ankle")]
-    if None in joints:
+    head = features.skeleton.joint("head")
+    ankle = features.skeleton.joint("left_ankle")
+    if head is None or ankle is None:
         return None
-    length_m = sum(_to_root_m(features, joint) for joint in joints if joint is not None)
+    joints = features.skeleton.path_to_root(head) + features.skeleton.path_to_root(ankle)
+    length_m = float(norms(features.skeleton.offsets_m[joints]).sum())
     return max(length_m / _USUAL_M, _USUAL_M / max(length_m, 1e-9))
-
-
-def _to_root_m(features: MotionFeatures, joint: int) -> float:
-    """Length of the bones from a joint up to the root."""
-    length_m = 0.0
-    while joint > 0:
-        length_m += float(np.linalg.norm(features.skeleton.offsets_m[joint]))
-        joint = features.skeleton.parents[joint]
-    return length_m
 
 
 def lying_share(features: MotionFeatures) -> float | None:
@@ -313,7 +306,7 @@ def lying_share(features: MotionFeatures) -> float | None:
         return None
     up = normalize_safely(places[:, 1] - places[:, 0])
     legs_up = normalize_safely(places[:, 0] - places[:, 2:].mean(axis=1))
-    is_stretched = np.einsum("ti,ti->t", legs_up, up) > _STRETCHED_COSINE
+    is_stretched = dot(legs_up, up) > _STRETCHED_COSINE
     is_lying = (up[:, 1] < _UPRIGHT_COSINE) & is_stretched
     return float(is_lying.mean())
 

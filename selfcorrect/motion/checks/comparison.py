@@ -39,16 +39,6 @@ _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
 
 
-@dataclass(frozen=True)
-class LostContacts:
-    """Contacts that were lost."""
-
-    share: float = 0.0
-    """Share of the frames of contact, from 0 to 1."""
-    height_m: float = 0.0
-    """Mean height above the ground of what lost its contact."""
-
-
 @dataclass(frozen=True, eq=False)
 class MotionComparison:
     """A motion of T frames and its correction on the same ground; T-poses of rigs at its ends are left out."""
@@ -152,14 +142,17 @@ class MotionComparison:
         return _drop_short_runs(self.stands & is_lifted, self.before.fps)
 
     @property
-    def lost_contacts(self) -> LostContacts:
-        """Contacts of feet, or of the body as a whole if more of these, that the correction loses."""
+    def lost_contacts(self) -> tuple[float, float]:
+        """Share of the frames of contact that the correction loses, from 0 to 1, and mean height of what lost it.
+
+        These are contacts of feet, or of the body as a whole if more of these are lost.
+        """
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
         in_air = find_unsupported_frames(self.after, self.after.clear_m, limits.FLOATS_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
-        return max(by_foot, by_body, key=lambda lost: lost.share)
+        return max(by_foot, by_body, key=lambda lost: lost[0])
 
     def find_standing_feet(self) -> list[Contact]:
         """Return the times in which feet stand in the motion, and on the ground after its correction."""
@@ -193,8 +186,7 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
 def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     comparison = MotionComparison.from_correction(motion, correction)
     before, after = comparison.errors
-    lost = comparison.lost_contacts
-    contacts = {"lost_contacts": lost.share, "lost_contacts_height_m": lost.height_m}
+    contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
     return replace(
         correction,
         before=before,
@@ -262,7 +254,7 @@ def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:
     return lasting
 
 
-def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndarray) -> LostContacts:
+def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndarray) -> tuple[float, float]:
     if not is_lost.any():
-        return LostContacts()
-    return LostContacts(float(is_lost.sum() / has_contact.sum()), float(heights_m[is_lost].mean()))
+        return 0.0, 0.0
+    return float(is_lost.sum() / has_contact.sum()), float(heights_m[is_lost].mean())

@@ -109,12 +109,11 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     window = max(round(_WHILE_S * features.fps), 1)
     if len(features) < window:
         return None
-    points_m = _sole_lines_m(features)
-    is_low = np.repeat(features.observation.touches, points_m.shape[1] // 2, axis=1)
+    points_m, is_low = _find_low_points(features)
     speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_carried = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
-    others_low = features.surface_m[0].min(axis=1) < limits.OTHERS_LOW_M
+    others_low = features.lowest_surface_m < limits.OTHERS_LOW_M
     slowest = np.where(is_touching, np.where(is_low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
     touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
@@ -152,8 +151,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     window = max(2, round(_AVERAGED_S * features.fps))
     if frames < window + 2:
         return None
-    points_m = _sole_lines_m(features)
-    is_low = np.repeat(features.observation.touches, points_m.shape[1] // 2, axis=1)
+    points_m, is_low = _find_low_points(features)
     stays_low = holds_throughout(is_low, window + 1)
     level_m = points_m[..., [0, 2]]
     speeds_m_s = norms(level_m[window:] - level_m[:-window]) * features.fps / window
@@ -162,19 +160,24 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     slowest_m_s[start : start + frames - window] = np.where(stays_low, speeds_m_s, np.inf).min(axis=1)
     around = max(1, round(_STRIDE_S * features.fps))
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
-    is_other = (features.surface_m[0].min(axis=1) < limits.OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
+    is_other = (features.lowest_surface_m < limits.OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
     return np.where(is_known, least_m_s, 0.0)
 
 
-def _sole_lines_m(features: MotionFeatures) -> np.ndarray:
-    """(T, P, 3) points of the soles above the floor: their corners, and seven along the middle of each foot."""
+def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (T, P, 3) of the soles above the floor, and whether the foot of each (T, P) touches the floor.
+
+    They are the corners, and seven points along the middle of each foot.
+    """
     middle_m = features.middle_lines_m
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
     before = np.minimum(positions.astype(int), middle_m.shape[2] - 2)
     share = (positions - before)[:, None]
     line_m = (1 - share) * middle_m[:, :, before] + share * middle_m[:, :, before + 1]
-    return np.concatenate([features.feet_m, line_m], axis=2).reshape(len(features), -1, 3)
+    points_m = np.concatenate([features.feet_m, line_m], axis=2)
+    is_low = np.repeat(features.observation.touches, points_m.shape[2], axis=1)
+    return points_m.reshape(len(features), -1, 3), is_low
 
 
 def is_lifted(features: MotionFeatures) -> bool:

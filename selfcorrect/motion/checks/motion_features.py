@@ -46,17 +46,12 @@ _OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surf
 class MotionFeatures:
     """Features of a motion of T frames, J joints and B body joints, which have an anatomical part."""
 
-    def __init__(
-        self, motion: Motion, around: Surroundings | None = None, floor_plane: GroundPlane | None = None
-    ) -> None:
+    def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
         """Take a motion, seen from the belt if it is on a treadmill.
 
         Args:
             around: What carries it besides the floor.
-            floor_plane: Plane on which its feet stand; None to estimate it when it is needed.
         """
-        if floor_plane is not None:
-            vars(self)["floor_plane"] = floor_plane
         self.given = motion
         self.levelled = level_feet(motion) if len(motion) else motion
         motion = MotionOnFloor.from_motion(self.levelled).motion
@@ -88,7 +83,7 @@ class MotionFeatures:
 
     @cached_property
     def floor_plane(self) -> GroundPlane:
-        """Plane on which the feet stand."""
+        """Plane on which the feet stand; it is estimated unless it is set."""
         return estimate_ground_plane(self.given)
 
     @cached_property
@@ -228,11 +223,15 @@ class MotionFeatures:
             joints.append(joint)
         return heights - self._beneath_m[:, joints], tuple(names)
 
+    @property
+    def lowest_surface_m(self) -> np.ndarray:
+        """(T,) height of the lowest surface except the feet."""
+        return self.surface_m[0].min(axis=1, initial=np.inf)
+
     @cached_property
     def lowest_m(self) -> np.ndarray:
         """(T,) height of the body's lowest point above the ground below it."""
-        surface_m, _ = self.surface_m
-        return np.minimum(surface_m.min(axis=1, initial=np.inf), self.sole_heights_m.min(axis=1))
+        return np.minimum(self.lowest_surface_m, self.sole_heights_m.min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, normalize_safely, norms, percentile
+from ..geometry.vectors import dot, median, normalize_safely, norms, percentile
 from ..observation import thresholds as limits
 from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
@@ -97,7 +97,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     pelvis_m, left_hip_m, right_hip_m, knee_m, left_m, right_m = np.moveaxis(places, 1, 0)
     leg_m = float(median(norms(knee_m - left_hip_m) + norms(left_m - knee_m))) + _ANKLE_M
     forwards = _forwards(left_hip_m - right_hip_m, features.fps)
-    ahead_m = np.einsum("ti,ti->t", (left_m - right_m)[:, [0, 2]], forwards)
+    ahead_m = dot((left_m - right_m)[:, [0, 2]], forwards)
     apart_m = _smooth(ahead_m, _STRIDE_S, features.fps)
     turns = _find_turning_frames(apart_m, _ASTRIDE * leg_m)
     if len(turns) <= _FEWEST_STEPS:
@@ -105,7 +105,7 @@ def find_longest_walk(features: MotionFeatures) -> Walk | None:
     path_m = _smooth(pelvis_m[:, [0, 2]], _WAY_S, features.fps)
     way_m = np.diff(path_m[turns], axis=0)
     is_step = norms(way_m) > _SHORTEST_STEP * leg_m
-    is_step &= np.einsum("ti,ti->t", way_m, forwards[turns[:-1]]) > _FORWARDS * norms(way_m)
+    is_step &= dot(way_m, forwards[turns[:-1]]) > _FORWARDS * norms(way_m)
     is_step &= apart_m[turns[:-1]] * apart_m[turns[1:]] < 0
     is_clear = features.clear_m > _FLIGHT_M
     has_flight = [is_clear[start:stop].any() for start, stop in pairwise(turns)]
@@ -218,8 +218,7 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     soles_m = features.soles_m[span]
     shares = features.mass_shares
     is_low = soles_m[..., 1] < limits.LOW_SOLE_M
-    others_m = features.surface_m[0][span].min(axis=1, initial=np.inf)
-    only_feet_touch = is_low.any(axis=1) & (others_m > limits.OTHERS_LOW_M)
+    only_feet_touch = is_low.any(axis=1) & (features.lowest_surface_m[span] > limits.OTHERS_LOW_M)
     sole_reach_m = soles_m[..., [0, 2]] @ _DIRECTIONS.T
     reach_m = np.where(is_low[..., None], sole_reach_m, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.

@@ -41,17 +41,10 @@ def _copy_numbers(index: int, motion: Motion) -> Motion:
         raise SampleError(index, f"a correction must return a motion, got {type(motion).__name__}")
     return Motion(
         motion.skeleton,
-        _numbers(index, motion.root_m),
-        _numbers(index, motion.rotations),
+        np.array(motion.root_m, dtype=float),
+        np.array(motion.rotations, dtype=float),
         motion.fps,
         motion.label,
         motion.text,
         motion.source,
     )
-
-
-def _numbers(index: int, array: np.ndarray) -> np.ndarray:
-    copied = np.array(array)
-    if copied.dtype.kind not in "fiu":
-        raise SampleError(index, f"a correction must return a motion of real numbers, got {copied.dtype}")
-    return copied.astype(np.float64)

@@ -98,31 +98,23 @@ class FrameRepeats:
             ratios = _compare_with_neighbours(steps, beside)
             is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
             if spacing and _is_whole_body(motion, is_copy, beside) and _stands_on_its_way(motion, is_copy):
-                is_lost = _measure_catching_up(is_copy, ratios) > _LOST
-                return cls._from_copies(is_copy, 0.0 if is_lost else spacing)
+                return cls._from_copies(is_copy, spacing, ratios)
         is_linear, spacing = _find_linear_frames(motion)
         if spacing:
             return cls(np.cumsum(~is_linear) - 1, np.flatnonzero(~is_linear).astype(float), spacing, is_linear=True)
         ratios = _compare_with_neighbours(steps)
         is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
-        if is_copy.sum() < _FEWEST_COPIES:
-            return cls._from_noisy_copies(motion)
-        is_lost = _measure_catching_up(is_copy, ratios) > _LOST
-        return cls._from_copies(is_copy, 0.0) if is_lost else cls()
+        if is_copy.sum() >= _FEWEST_COPIES:
+            return cls._from_copies(is_copy, 0.0, ratios) if _catches_up(is_copy, ratios) else cls()
+        is_copy, spacing, shares = _find_noisy_pattern(motion)  # noise on top leaves no exact copies
+        return cls._from_copies(is_copy, spacing, shares) if spacing else cls()
 
     @classmethod
-    def _from_noisy_copies(cls, motion: Motion) -> FrameRepeats:
-        """Return the samples of a motion with noise on top, which leaves no exact copies."""
-        is_copy, spacing, shares = _find_noisy_pattern(motion)
-        if not spacing:
-            return cls()
-        is_lost = _measure_catching_up(is_copy, shares) > _LOST
-        return cls._from_copies(is_copy, 0.0 if is_lost else spacing)
-
-    @classmethod
-    def _from_copies(cls, is_copy: np.ndarray, spacing: float) -> FrameRepeats:
-        """Return the samples, which are at the frames that are no copies if their spacing is not constant (0)."""
+    def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray) -> FrameRepeats:
+        """Return the samples, which are at the frames that are no copies if their spacing is not constant."""
         times = np.flatnonzero(~is_copy).astype(float)
+        if _catches_up(is_copy, ratios):
+            spacing = 0.0
         if spacing:
             even = spacing * np.arange(len(times))
             times = even + np.mean(times - even)
@@ -145,9 +137,12 @@ class FrameRepeats:
         """Return whether frames that are no samples are replaced: by default if copies are uneven."""
         return choice == "even" or (choice == "auto" and (self.is_linear or self.count == 0))
 
+    def _are_all_kept(self, choice: FrameTimes) -> bool:
+        return not len(self.sources) or (self.is_linear and not self.is_even(choice))
+
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
         """Return the motion to correct: its samples, or the motion with other frames between them."""
-        if not len(self.sources) or (self.is_linear and not self.is_even(choice)):
+        if self._are_all_kept(choice):
             return motion
         if self.spacing and not self.is_even(choice):
             return self.drop(motion)
@@ -159,7 +154,7 @@ class FrameRepeats:
         copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
         if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
             return samples
-        counts = np.diff(self.find_starts(len(motion)))
+        counts = np.diff(self.find_bounds())
         root_m = np.add.reduceat(motion.root_m, self._starts, axis=0) / counts[:, None]
         rotations = np.add.reduceat(make_continuous(motion.rotations), self._starts, axis=0)
         return replace(samples, root_m=root_m, rotations=rotations / norms(rotations)[..., None])
@@ -189,9 +184,9 @@ class FrameRepeats:
         """Return the first frame that shows each sample."""
         return np.flatnonzero(np.diff(self.sources, prepend=-1))
 
-    def find_starts(self, frames: int) -> list[int]:
+    def find_bounds(self) -> list[int]:
         """Return the first frame that shows each sample, followed by the number of frames."""
-        return [*self._starts.tolist(), frames]
+        return [*self._starts.tolist(), len(self.sources)]
 
     def check(self, motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
         """Check the samples of a motion; findings are at the frames of the motion.
@@ -203,7 +198,7 @@ class FrameRepeats:
         result = check(samples)
         if len(samples) == len(motion):
             return result
-        starts = self.find_starts(len(motion))
+        starts = self.find_bounds()
         findings = []
         for finding in result.findings:
             findings.append(
@@ -220,7 +215,7 @@ class FrameRepeats:
 
     def restore(self, original: Motion, correction: CorrectedMotion, choice: FrameTimes) -> CorrectedMotion:
         """Return the correction of a motion from the correction of `prepare`."""
-        if not len(self.sources) or (self.is_linear and not self.is_even(choice)):
+        if self._are_all_kept(choice):
             return correction
         is_even = self.is_even(choice)
         if self.spacing and not is_even:
@@ -247,7 +242,7 @@ class FrameRepeats:
 
     def _put_back(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """Return the correction of a motion with copies from the correction of its samples."""
-        starts = self.find_starts(len(original))
+        starts = self.find_bounds()
         failure = correction.failure
         if failure is not None:
             first = None if failure.frame is None else starts[failure.frame]
@@ -282,19 +277,15 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
     """Return whether the root and most joints move less onto copies (T,), not only a single part that moves a lot."""
     shifts = norms(np.diff(motion.root_m, axis=0))
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
-    typical = []
-    for steps in (shifts, *turns.T):
-        ratios = _compare_with_neighbours(steps, beside)[is_copy[1:]]
-        if np.isfinite(ratios).any():
-            typical.append(float(median_of_known(ratios)))
-    is_root_still = not np.isfinite(_compare_with_neighbours(shifts, beside)[is_copy[1:]]).any()
+    ratios_by_part = [_compare_with_neighbours(steps, beside)[is_copy[1:]] for steps in (shifts, *turns.T)]
+    typical = [float(median_of_known(ratios)) for ratios in ratios_by_part if np.isfinite(ratios).any()]
+    is_root_still = not np.isfinite(ratios_by_part[0]).any()
     return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(np.median(typical)) < _LOW_OF_PART
 
 
 def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
     """Return whether the body goes no further on its way onto copies (T,), rather than turn back there."""
-    poses = _stack_poses(replace(motion, rotations=make_continuous(motion.rotations)))
-    shares = _measure_shares(poses, _WINDOW)
+    shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
     return not len(known) or _go_nowhere(known, _COPY)
 
@@ -348,7 +339,6 @@ def _fold(values: np.ndarray, period: int) -> np.ndarray:
 def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
     """Return as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps."""
     part = motion.frames(0, _SEARCHED)
-    part = replace(part, rotations=make_continuous(part.rotations))
     poses = _stack_poses(part)
     shares_by_window: dict[int, np.ndarray] = {}
     for period in range(2, _LONGEST_PERIOD + 1):
@@ -366,8 +356,7 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
             continue
         shares = shares_by_window[window]
         if len(part) < len(motion):
-            poses = _stack_poses(replace(motion, rotations=make_continuous(motion.rotations)))
-            shares = _measure_shares(poses, window)
+            shares = _measure_shares(_stack_poses(motion), window)
         is_copy = np.append(False, np.resize(is_low, len(shares)))
         spacing = period / int(np.sum(~is_low))
         if _has_copies(shares, is_copy, spacing) and _stands_as_whole(part, is_copy, window):
@@ -376,8 +365,8 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 def _stack_poses(motion: Motion) -> np.ndarray:
-    """Return root and rotations (T, D) of a motion, in which all joints together weigh as much as the root."""
-    rotations = motion.rotations.reshape(len(motion), -1)
+    """Return root and rotations (T, D), continuous in time, in which all joints together weigh as much as the root."""
+    rotations = make_continuous(motion.rotations).reshape(len(motion), -1)
     return np.concatenate([motion.root_m, rotations / np.sqrt(len(motion.skeleton))], axis=1)
 
 
@@ -385,7 +374,7 @@ def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
     """Return each step (S,) along the way of the frames around it, over their mean step; NaN at ends and at rest.
 
     Args:
-        poses: (T, D) of a motion whose rotations are continuous.
+        poses: (T, D) root and rotations of a motion.
         window: Number of frames before and after the step; the frames of the step itself are none of them.
     """
     steps = len(poses) - 1
@@ -421,7 +410,7 @@ def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     """Return whether the root and most joints step less far along their ways onto copies, not only one of them."""
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
-    joints = _measure_shares_of(motion.rotations, window)[onto_copies]
+    joints = _measure_shares_of(make_continuous(motion.rotations), window)[onto_copies]
     is_turning = np.isfinite(joints).sum(axis=0) >= _FEWEST_COPIES
     is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
     if not is_turning.any():
@@ -471,8 +460,6 @@ def _is_rhythm(is_start: np.ndarray) -> bool:
 
 def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
     """Return which frames (T,) lie on straight lines between keys at regular intervals, and these in frames, or 0."""
-    if len(motion) < 2 * _BESIDE[0] + 2:
-        return np.zeros(len(motion), dtype=bool), 0.0
     shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
     root_ratios = _compare_with_neighbours(np.sqrt(shifts))
     if np.sum(root_ratios < _LINEAR) < 0.3 * np.isfinite(root_ratios).sum():  # at least half of all frames are linear
@@ -482,15 +469,15 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
     return np.append(is_linear, False), spacing if spacing == round(spacing) else 0.0
 
 
-def _measure_catching_up(is_copy: np.ndarray, ratios: np.ndarray) -> float:
-    """Return the median ratio of the steps that follow copies to the steps that follow samples; 0 without either."""
+def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
+    """Return whether steps that follow copies are larger than steps that follow samples, in the median."""
     is_step = ~is_copy[1:]
     follows_copy = is_copy[:-1]
     after_copies = ratios[is_step & follows_copy]
     after_samples = ratios[is_step & ~follows_copy]
     if not np.isfinite(after_copies).any() or not np.isfinite(after_samples).any():
-        return 0.0
-    return float(median_of_known(after_copies) / median_of_known(after_samples))
+        return False
+    return bool(median_of_known(after_copies) / median_of_known(after_samples) > _LOST)
 
 
 def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -124,9 +124,6 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     """
     if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
         raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
-    is_finite = np.isfinite(joints_m)
-    if not is_finite.all():
-        raise InputError(f"joint positions are not finite in frame {np.argwhere(~is_finite)[0][0]}")
     joints_m = joints_m.astype(float)
     if target_offsets_m is not None:
         joints_m = normalise_bones(joints_m, target_offsets_m)

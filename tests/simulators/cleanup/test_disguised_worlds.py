@@ -257,7 +257,7 @@ def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
     assert jerks[1] < 0.5 * jerks[0]
     samples = repeats.drop(noisy)
     assert samples.fps == pytest.approx(real)
-    starts = repeats.find_starts(len(noisy))[:-1]
+    starts = repeats.find_bounds()[:-1]
     true_m = repeated.root_m[starts]
     first_m = noisy.root_m[starts]
     largest_share = 1 - 0.2 * (1 - real / stored)
