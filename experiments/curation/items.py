@@ -97,7 +97,7 @@ def _generate_motions(folder: Path, samples: int, generation: int | None, stream
     """Sample the same labels from the models of the arms in a folder, of the lowest seed in it."""
     import torch
 
-    from selfcorrect.storage.files.digests import read_sealed
+    from selfcorrect.storage.files.digests import read_with_digest
     from selfcorrect.storage.runs.folder_store import FolderReader
 
     from ..motion.settings import settings_from_config
@@ -108,7 +108,7 @@ def _generate_motions(folder: Path, samples: int, generation: int | None, stream
     config = next((config for config in configs if "comparisons" in read_json(config)), None)
     if config is None:
         raise InputError(f"{folder}: no run of `selfcorrect motion`, whose models generate the motions to compare")
-    settings = settings_from_config(read_sealed(config))
+    settings = settings_from_config(read_with_digest(config))
     places = []
     for run in motion_runs(settings, config.parent):
         for arm in settings.arms[run.task]:

@@ -21,7 +21,7 @@ from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.storage.files.digests import compute_digest, read_sealed, write_sealed
+from selfcorrect.storage.files.digests import compute_digest, read_with_digest, write_with_digest
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
@@ -57,13 +57,13 @@ def identity_of_reward(reward: Reward) -> Identity:
 
 def keep_reward(folder: Path, reward: Reward) -> None:
     """Write a reward into a run folder, for `kept_reward`."""
-    write_sealed(folder / PREFERENCES_FILE, asdict(reward))
+    write_with_digest(folder / PREFERENCES_FILE, asdict(reward))
 
 
 def kept_reward(folder: Path) -> Reward | None:
     """The reward of a run folder, None where it has none."""
     path = folder / PREFERENCES_FILE
-    return read_as(Reward, read_sealed(path), path) if path.is_file() else None
+    return read_as(Reward, read_with_digest(path), path) if path.is_file() else None
 
 
 def raters_of(reward: Reward, codec: FeatureCodec) -> tuple[Score, ...]:

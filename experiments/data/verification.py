@@ -14,9 +14,8 @@ from selfcorrect.storage.files.digests import (
     NO_CHECKSUM,
     SUMS,
     check_listing,
-    compute_file_digest,
-    describe_sealed_damage,
-    has_seal_ending,
+    describe_damage,
+    has_digest,
 )
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
@@ -130,8 +129,8 @@ def _check_file(path: Path) -> Iterator[FileCheck]:
     elif path.suffix == ".json" and out is not None:
         yield from _check_record(path, out)
     elif path.suffix == ".json" and path.is_file():
-        fault = describe_sealed_damage(path)
-        if (path.name in _OURS and not fault.endswith(NO_CHECKSUM)) or has_seal_ending(read_bytes(path)):
+        fault = describe_damage(path)
+        if (path.name in _OURS and not fault.endswith(NO_CHECKSUM)) or has_digest(read_bytes(path)):
             yield str(path), fault, ""
 
 
@@ -144,10 +143,7 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
     yield str(path), "", "corrected motions"
     task = FileTask(Path(result.source), result.name, out)
     if result.state.output_hash:
-        digest = compute_file_digest(task.target)
-        damage = "damaged: checksum mismatch" if digest else "missing"
-        fault = "" if digest == result.state.output_hash else f"{task.target} is {damage}"
-        yield str(task.target), fault, ""
+        yield str(task.target), describe_damage(task.target, result.state.output_hash), ""
 
 
 def _verify_address(place: Place) -> Verification:

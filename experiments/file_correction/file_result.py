@@ -16,7 +16,7 @@ import numpy as np
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.corrector_interface.results import FailureKind, Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
-from selfcorrect.storage.files.digests import append_seal, decode_sealed
+from selfcorrect.storage.files.digests import append_digest, decode_with_digest
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
@@ -239,7 +239,7 @@ class FileResult:
 
     def save(self, path: Path) -> None:
         """Write a record, which holds its own digest."""
-        write_atomically(path, append_seal(encode_text(to_json_text(self.to_values()))))
+        write_atomically(path, append_digest(encode_text(to_json_text(self.to_values()))))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
@@ -257,7 +257,7 @@ _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
 def read_record(path: Path) -> FileResult:
     """Return the result in a record; DamagedError if it is missing or damaged."""
     try:
-        return _from_values(decode_sealed(read_bytes(path), str(path)))
+        return _from_values(decode_with_digest(read_bytes(path), str(path)))
     except FileNotFoundError as error:
         raise DamagedError(f"{path} is missing") from error
     except InputError as error:

@@ -9,7 +9,7 @@ from typing import get_args
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.runtime.bugs import remove_path
-from selfcorrect.storage.files.digests import format_seal, read_sealed
+from selfcorrect.storage.files.digests import format_ending, read_with_digest
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import text_output
 
@@ -27,7 +27,7 @@ def is_report(path: Path, out: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        values = read_sealed(path)
+        values = read_with_digest(path)
     except DamagedError:
         return False
     return "motions" in values and values.get("output", ".") == relative_folder(out, path)
@@ -46,12 +46,12 @@ def write_correction_report(
 ) -> None:
     """All results in the folder `output` as JSON with its digest; results are in memory one by one."""
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
-    seal = hashlib.sha256()
+    digest = hashlib.sha256()
     with text_output(path) as file:
         for text in _iterate_report({"output": output, "settings": options, "counts": counts}, results):
-            seal.update(encode_text(text))
+            digest.update(encode_text(text))
             file.write(text)
-        file.write("," + format_seal(seal.hexdigest()).decode())
+        file.write("," + format_ending(digest.hexdigest()).decode())
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples, fingerprint
 from selfcorrect.correctors.identity import Identity
-from selfcorrect.storage.files.digests import read_sealed, write_sealed
+from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 
 
 def identity_of_data(samples: Samples) -> Identity:
@@ -51,7 +51,7 @@ class IdentityFile:
                 history.setdefault(name, []).append(current)
         if identities:
             content = {name: [identity.to_json() for identity in versions] for name, versions in history.items()}
-            write_sealed(self.path, content)
+            write_with_digest(self.path, content)
 
     def _describe_change(self, changes: Mapping[str, str]) -> str:
         """Return the message about the first change, with the names of all code that it changes."""
@@ -72,7 +72,7 @@ class IdentityFile:
         return names
 
     def _history(self) -> dict[str, list[Identity]]:
-        content = read_sealed(self.path) if self.path.exists() else {}
+        content = read_with_digest(self.path) if self.path.exists() else {}
         history = {}
         for name, versions in content.items():
             history[name] = [Identity.from_json(identity) for identity in versions]

@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, find_metric
-from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
@@ -144,7 +144,7 @@ def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, n
     """Return what real data score, or nothing where that is missing for a seed, which a job reports."""
     first = next(iter(study.tasks))
     files = [run.data_folder / REFERENCES_FILE for run in runs if run.task == first]
-    return floors_of([read_sealed(file) for file in files]) if all(file.exists() for file in files) else {}
+    return floors_of([read_with_digest(file) for file in files]) if all(file.exists() for file in files) else {}
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import DamagedError
-from selfcorrect.storage.files.digests import read_sealed, write_sealed
+from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.files.writing import explain_write_error
 from selfcorrect.storage.runs.memory import MemoryStore
@@ -21,7 +21,7 @@ class MeasuredStore(MemoryStore):
         self._path = path
         self._length = generations
         try:
-            content: dict[str, Any] = read_sealed(path) if path.exists() else {"generations": []}
+            content: dict[str, Any] = read_with_digest(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
         if len(content["generations"]) == generations:
@@ -34,4 +34,4 @@ class MeasuredStore(MemoryStore):
         metrics = [self.metrics(number) for number in numbers]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with explain_write_error(self._path.parent):
-            write_sealed(self._path, {"generations": to_json(metrics)})
+            write_with_digest(self._path, {"generations": to_json(metrics)})

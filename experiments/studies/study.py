@@ -23,7 +23,7 @@ from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import read_sealed, write_sealed
+from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
 from selfcorrect.storage.runs.protocol import Generation, Record
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
@@ -299,7 +299,7 @@ def _make_first_generation(study: Study, run: SeedRun, task: Task, store: Folder
     else:
         store.commit(kept)
     if key:
-        write_sealed(path, {"key": key})
+        write_with_digest(path, {"key": key})
 
 
 def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
@@ -308,7 +308,7 @@ def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
     for path in sorted(run.root.resolve().parent.glob(f"*/{place.as_posix()}/{FIRST_KEY}")):
         first = FolderReader(path.with_name(run.first_folder.name))
         try:
-            if read_sealed(path).get("key") == key:
+            if read_with_digest(path).get("key") == key:
                 return Generation(0, first.state(0), None, first.metrics(0), first.timings(0))
         except (SelfcorrectError, OSError):  # damaged, or removed meanwhile
             continue
@@ -388,11 +388,11 @@ def write_measure(
     """
     path = measure.path(run, arm)
     of_generation = {} if arm is None else {"generation": study.tasks[run.task].generations}
-    if path.exists() and not study.repair and of_generation.items() <= read_sealed(path).items():
+    if path.exists() and not study.repair and of_generation.items() <= read_with_digest(path).items():
         return
     values = measure.function(run, arm, make_task, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_sealed(path, {**of_generation, **values})
+    write_with_digest(path, {**of_generation, **values})
 
 
 class SamplingModel(Protocol):

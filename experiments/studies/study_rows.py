@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.tracking import list_metrics
 
@@ -46,7 +46,7 @@ def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dic
     for measure in study.measures:
         path = measure.path(run, arm)
         if measure.when == "arm" and path.is_file():
-            content = read_sealed(path)
+            content = read_with_digest(path)
             figures.setdefault(content.pop("generation"), {}).update(content)
     return figures
 

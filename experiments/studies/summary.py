@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.digests import append_seal, read_sealed
+from selfcorrect.storage.files.digests import append_digest, read_with_digest
 from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.run_folder import SUMMARY_FILE
 
@@ -123,7 +123,7 @@ def write_summary(path: Path, summary: Summary) -> None:
         "arms": arms,
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    write_atomically(path, append_seal(text.encode()))
+    write_atomically(path, append_digest(text.encode()))
 
 
 def read_summary(path: str | Path) -> Summary:
@@ -133,7 +133,7 @@ def read_summary(path: str | Path) -> Summary:
     """
     path = Path(path) / SUMMARY_FILE if Path(path).is_dir() else Path(path)
     try:
-        content = read_sealed(path)
+        content = read_with_digest(path)
         if content.get("format", FORMAT) != FORMAT:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
         arms = {name: tuple(map(_decode_curves, group)) for name, group in content["arms"].items()}

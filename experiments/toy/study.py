@@ -22,7 +22,7 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.files.digests import list_file_states, read_sealed
+from selfcorrect.storage.files.digests import list_file_states, read_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.protocol import Record
@@ -202,7 +202,7 @@ def load_run(study: Study, toy: LoadedToy, run: SeedRun) -> dict[str, dict[str, 
     """Return the curves (replicates, T + 1) of a run's arms and parts of arms, by name."""
     first = FolderReader(run.first_folder)
     curves = {arm.key: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
-    floors = from_json(read_sealed(run.folder / FLOORS)["floors"])
+    floors = from_json(read_with_digest(run.folder / FLOORS)["floors"])
     shape = (1, study.tasks[run.task].generations + 1)
     for name, floor in floors.items():
         curves[name] = {key: np.full(shape, value) for key, value in floor.items()}

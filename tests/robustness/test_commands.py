@@ -18,7 +18,7 @@ from robustness.faults import in_a_fork
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
-from selfcorrect.storage.files.digests import SEAL, encode_sealed
+from selfcorrect.storage.files.digests import DIGEST_KEY, encode_with_digest
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 
@@ -170,8 +170,8 @@ def forge_content(content: bytes, random: Random) -> bytes:
         values = json.loads(reword(content, random))
     except ValueError:
         return content
-    return encode_sealed(
-        {key: value for key, value in values.items() if key != SEAL} if isinstance(values, dict) else {}
+    return encode_with_digest(
+        {key: value for key, value in values.items() if key != DIGEST_KEY} if isinstance(values, dict) else {}
     )
 
 

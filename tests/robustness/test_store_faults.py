@@ -25,7 +25,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.storage.files.digests import encode_sealed
+from selfcorrect.storage.files.digests import encode_with_digest
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import remove_folder, remove_leftovers, write_atomically, write_folder
 from selfcorrect.storage.runs.folder_store import FolderStore, find_damage
@@ -65,7 +65,7 @@ def files(folder: Path) -> None:
         remove_leftovers(folder, below=True)
         for text in ("one", "two"):
             for name in ("a.json", "b/c.json"):
-                write_atomically(folder / name, encode_sealed({"text": text}))
+                write_atomically(folder / name, encode_with_digest({"text": text}))
         if not (folder / "whole").exists():
             write_folder(folder / "whole", {"a": b"1", "b": b"2"})
         if (folder / "b").exists():

@@ -13,7 +13,7 @@ from selfcorrect.loop.ancestry import ENTROPY
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
-from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.runs.folder_store import FolderReader
 
 from .. import verdict
@@ -117,7 +117,7 @@ def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> O
     missing = ""
     for task in curves:
         files = [run.folder / REAL_SCORES_FILE for run in runs if run.task == task]
-        contents = [read_sealed(file) for file in files if file.exists()]
+        contents = [read_with_digest(file) for file in files if file.exists()]
         missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
         for key, words in REAL_SCORES.items():
             scores = [content[key] for content in contents if key in content]

@@ -10,7 +10,7 @@ from typing import Any
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.measures.metrics import METRICS, Metric
 from selfcorrect.statistics import UNBOUNDED
-from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, config_differences
 
 from .. import verdict
@@ -105,7 +105,7 @@ def _read_data_identities(folder: Path) -> dict[str, Any]:
     """Return the latest identity of the data of each seed, by the seed's folder and the name of the data."""
     identities = {}
     for path in sorted(folder.glob(f"*/seed-*/{IDENTITIES_FILE}")) if folder.is_dir() else ():
-        for name, versions in read_sealed(path).items():
+        for name, versions in read_with_digest(path).items():
             identities[f"{name}, {path.parent.relative_to(folder).as_posix()}"] = versions[-1]
     return identities
 

@@ -13,10 +13,11 @@ from .limits import read_bytes
 from .strict_json import parse_json
 from .writing import write_atomically
 
-SEAL = "sha256"
+DIGEST_KEY = "sha256"
+"""Name of the last member of a JSON file that holds its digest."""
 NO_CHECKSUM = "its checksum is missing"
 _ENDING = b'\n "sha256": "%s"\n}\n'
-_SEAL_ENDING = re.compile(rb',?\n "(.{6})": "([0-9a-f]{64})"\n}\n\Z')
+_ANY_ENDING = re.compile(rb',?\n "(.{6})": "([0-9a-f]{64})"\n}\n\Z')
 """Ending of a file that holds its digest, with a name that may be damaged."""
 
 
@@ -33,18 +34,18 @@ def compute_file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def describe_damage(path: Path, expected: str) -> str:
-    """Return a sentence about a file that differs from its digest, "" for an intact file."""
-    actual = compute_file_digest(path)
-    if actual == expected:
-        return ""
-    return f"{path} is damaged: checksum mismatch" if actual else f"{path} is missing"
+def describe_damage(path: Path, expected: str | None = None) -> str:
+    """Return a sentence about a file that differs from its digest, "" for an intact file.
 
-
-def describe_sealed_damage(path: Path) -> str:
-    """Return a sentence about a damaged file of `encode_sealed`, "" for an intact file."""
+    Args:
+        expected: The digest, None for JSON that holds its digest.
+    """
+    if expected is not None:
+        actual = compute_file_digest(path)
+        fault = "is damaged: checksum mismatch" if actual else "is missing"
+        return "" if actual == expected else f"{path} {fault}"
     try:
-        read_sealed(path)
+        read_with_digest(path)
     except DamagedError as error:
         return str(error)
     return ""
@@ -71,61 +72,56 @@ def _read_content(path: Path) -> bytes:
         raise DamagedError(f"{path} is damaged: {error}") from error
 
 
-def encode_sealed(values: Mapping[str, Any]) -> bytes:
-    """Encode values as JSON with its digest, for `read_sealed`."""
-    return append_seal((json.dumps(values, indent=1) + "\n").encode())
+def encode_with_digest(values: Mapping[str, Any]) -> bytes:
+    """Encode values as JSON with its digest, for `read_with_digest`."""
+    return append_digest((json.dumps(values, indent=1) + "\n").encode())
 
 
-def write_sealed(path: Path, values: Mapping[str, Any]) -> None:
+def write_with_digest(path: Path, values: Mapping[str, Any]) -> None:
     """Replace a file by values as JSON with its digest, at once."""
-    write_atomically(path, encode_sealed(values))
+    write_atomically(path, encode_with_digest(values))
 
 
-def append_seal(text: bytes) -> bytes:
+def append_digest(text: bytes) -> bytes:
     """Append a member to the indented JSON of an object: the digest of all text before it."""
     start = text.rstrip().removesuffix(b"}").rstrip()
-    return start + (b"" if start.endswith(b"{") else b",") + format_seal(compute_digest(start))
+    return start + (b"" if start.endswith(b"{") else b",") + format_ending(compute_digest(start))
 
 
-def format_seal(text_digest: str) -> bytes:
+def format_ending(text_digest: str) -> bytes:
     """Return the ending of an object whose text, up to a comma, has a digest."""
     return _ENDING % text_digest.encode()
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """Read the values of a file of `encode_sealed`; DamagedError if its checksum differs."""
-    return decode_sealed(_read_content(path), str(path))
+def read_with_digest(path: Path) -> dict[str, Any]:
+    """Read the values of a file of `encode_with_digest`; DamagedError if its checksum differs."""
+    return decode_with_digest(_read_content(path), str(path))
 
 
-def decode_sealed(content: bytes, where: str) -> dict[str, Any]:
-    """Decode the content of `encode_sealed`; DamagedError, with the name `where`, if its checksum differs."""
+def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
+    """Decode the content of `encode_with_digest`; DamagedError, with the name `where`, if its checksum differs."""
     try:
         values = parse_json(content, "its text")
     except InputError as error:
         raise DamagedError(f"{where} is damaged: {error}") from error
     if not isinstance(values, dict):
         raise DamagedError(f"{where} is damaged: expected an object")
-    if values.pop(SEAL, None) is None:
-        fault = "its checksum is unreadable" if has_seal_ending(content) else NO_CHECKSUM
-        raise DamagedError(f"{where} is damaged: {fault}")
-    if not has_valid_seal(content):
+    ending = _find_ending(content)
+    if ending is None:
+        raise DamagedError(f"{where} is damaged: {NO_CHECKSUM}")
+    if ending.groups() != (DIGEST_KEY.encode(), compute_digest(content[: ending.start()]).encode()):
         raise DamagedError(f"{where} is damaged: checksum mismatch")
+    del values[DIGEST_KEY]
     return values
 
 
-def has_seal_ending(content: bytes) -> bool:
+def has_digest(content: bytes) -> bool:
     """Return whether a text ends with a digest, be it valid or not."""
-    return _find_seal(content) is not None
+    return _find_ending(content) is not None
 
 
-def has_valid_seal(content: bytes) -> bool:
-    """Return whether a text ends with the digest of all text before it."""
-    ending = _find_seal(content)
-    return ending is not None and ending.groups() == (SEAL.encode(), compute_digest(content[: ending.start()]).encode())
-
-
-def _find_seal(content: bytes) -> re.Match[bytes] | None:
-    return _SEAL_ENDING.search(content, max(0, len(content) - 100))
+def _find_ending(content: bytes) -> re.Match[bytes] | None:
+    return _ANY_ENDING.search(content, max(0, len(content) - 100))
 
 
 DIGESTS = "digests.json"
@@ -186,7 +182,7 @@ def list_file_states(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
 def check_listing(listing: Path) -> list[tuple[Path, str]]:
     """Return a list of digests and its files, each with a sentence about damage, "" for an intact file."""
     try:
-        digests = read_sums(listing) if listing.name == SUMS else read_sealed(listing)
+        digests = read_sums(listing) if listing.name == SUMS else read_with_digest(listing)
     except DamagedError as error:
         return [(listing, str(error))]
     paths = {listing.parent / name: str(expected) for name, expected in digests.items()}

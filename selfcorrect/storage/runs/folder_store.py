@@ -16,7 +16,7 @@ from torch import Tensor
 from ...core.errors import DamagedError
 from ...core.samples import Samples
 from ...correctors.loop_correction import CorrectedBatch
-from ..files.digests import read_sealed
+from ..files.digests import read_with_digest
 from ..files.locks import FolderLock
 from ..files.strict_json import from_json, parse_json
 from ..files.writing import explain_write_error, remove_folder, write_folder
@@ -78,7 +78,7 @@ class FolderReader:
         return from_json(parse_json(read_listed(path), path))
 
     def timings(self, generation: int) -> Mapping[str, float]:
-        return read_sealed(self._path_of(generation, TIMINGS_FILE))
+        return read_with_digest(self._path_of(generation, TIMINGS_FILE))
 
     def has_samples(self, generation: int) -> bool:
         """Return whether the folder has the samples of a generation."""

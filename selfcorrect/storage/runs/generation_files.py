@@ -24,11 +24,11 @@ from ..files.digests import (
     DIGESTS,
     check_listing,
     compute_digest,
-    describe_sealed_damage,
-    encode_sealed,
+    describe_damage,
+    encode_with_digest,
     read_checked,
-    read_sealed,
-    write_sealed,
+    read_with_digest,
+    write_with_digest,
 )
 from ..files.strict_json import to_json
 from ..files.writing import write_atomically
@@ -55,15 +55,15 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
         files[SAMPLES_FILE] = _tensor_bytes(_synthetic_tensors(generation.batch))
         files[_PROVENANCE] = _provenance_bytes(generation.batch)
     digests = {name: compute_digest(content) for name, content in files.items()}
-    return {**files, TIMINGS_FILE: encode_sealed(dict(generation.timings)), DIGESTS: encode_sealed(digests)}
+    return {**files, TIMINGS_FILE: encode_with_digest(dict(generation.timings)), DIGESTS: encode_with_digest(digests)}
 
 
 def drop_samples(folder: Path) -> None:
     """Remove the samples from the folder of a generation, their digests first, so that they are not missed."""
-    digests = read_sealed(folder / DIGESTS)
+    digests = read_with_digest(folder / DIGESTS)
     other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
     if other_digests != digests:
-        write_sealed(folder / DIGESTS, other_digests)
+        write_with_digest(folder / DIGESTS, other_digests)
     for name in (SAMPLES_FILE, _PROVENANCE):
         (folder / name).unlink(missing_ok=True)
 
@@ -73,12 +73,12 @@ def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
 
     Whenever the process ends, one of both exists and is listed.
     """
-    digests = read_sealed(folder / DIGESTS)
+    digests = read_with_digest(folder / DIGESTS)
     if MODEL in digests:
         content = _tensor_bytes(state)
         write_atomically(folder / SAMPLER, content)
         other_digests = {name: value for name, value in digests.items() if name != MODEL}
-        write_sealed(folder / DIGESTS, other_digests | {SAMPLER: compute_digest(content)})
+        write_with_digest(folder / DIGESTS, other_digests | {SAMPLER: compute_digest(content)})
     (folder / MODEL).unlink(missing_ok=True)
 
 
@@ -91,13 +91,13 @@ def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
     for path, damage in check_listing(folder / DIGESTS):
         if path.name != MODEL or path.exists():
             results.append((path, damage))
-    results.append((folder / TIMINGS_FILE, describe_sealed_damage(folder / TIMINGS_FILE)))
+    results.append((folder / TIMINGS_FILE, describe_damage(folder / TIMINGS_FILE)))
     return results
 
 
 def read_listed(path: Path) -> bytes:
     """Return the content of a file in the folder of a generation; DamagedError for another or missing digest."""
-    digests = read_sealed(path.parent / DIGESTS)
+    digests = read_with_digest(path.parent / DIGESTS)
     if path.name not in digests:
         raise DamagedError(f"{path} is missing")
     return read_checked(path, digests[path.name])
@@ -105,7 +105,7 @@ def read_listed(path: Path) -> bytes:
 
 def is_listed(path: Path) -> bool:
     """Return whether the digests in the folder of a generation list a file."""
-    return path.name in read_sealed(path.parent / DIGESTS)
+    return path.name in read_with_digest(path.parent / DIGESTS)
 
 
 def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:

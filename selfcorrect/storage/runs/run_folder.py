@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ...core.errors import DamagedError, RunFolderError, SettingError
-from ..files.digests import SEAL, read_sealed, write_sealed
+from ..files.digests import DIGEST_KEY, read_with_digest, write_with_digest
 from ..files.locks import LOCK, FolderLock
 from ..files.strict_json import as_json
 from ..files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder
@@ -48,8 +48,8 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
         RunFolderError: The folder is locked, cannot be written, holds foreign files, or has another config.
     """
     new_config = as_json(config)
-    if SEAL in new_config:
-        raise SettingError(f"a configuration has no {SEAL!r}, where the digest is recorded")
+    if DIGEST_KEY in new_config:
+        raise SettingError(f"a configuration has no {DIGEST_KEY!r}, where the digest is recorded")
     with explain_write_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_foreign(folder)  # before anything is written there
@@ -67,16 +67,16 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
 def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends) -> None:
     path = folder / CONFIG
     if path.exists():
-        recorded = read_sealed(path)
+        recorded = read_with_digest(path)
         if recorded != config and extends(recorded, config):
-            write_sealed(path, config)
+            write_with_digest(path, config)
         else:
             _refuse_other_config(folder, recorded, config)
         _warn_of_other_environment(folder)
         return
     _refuse_foreign(folder)
-    write_sealed(folder / ENVIRONMENT, describe_environment())
-    write_sealed(path, config)
+    write_with_digest(folder / ENVIRONMENT, describe_environment())
+    write_with_digest(path, config)
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -132,7 +132,7 @@ def _format_setting(flat: Mapping[str, object], key: str) -> str:
 
 def _warn_of_other_environment(folder: Path) -> None:
     try:
-        recorded = read_sealed(folder / ENVIRONMENT)
+        recorded = read_with_digest(folder / ENVIRONMENT)
     except DamagedError:
         warnings.warn(f"{folder} no longer says in which environment the run began", stacklevel=2)
         return

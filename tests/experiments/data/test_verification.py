@@ -16,7 +16,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.verification import Verification, verify
 from selfcorrect.experiments.file_correction.file_result import FileResult, FileState
 from selfcorrect.experiments.studies.summary import Summary, write_summary
-from selfcorrect.storage.files.digests import SUMS, compute_file_digest, encode_sealed, write_listing
+from selfcorrect.storage.files.digests import SUMS, compute_file_digest, encode_with_digest, write_listing
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.protocol import Generation
@@ -30,7 +30,7 @@ def sound(tmp_path: Path) -> Path:
         for number in range(2):
             store.commit(Generation(number, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
     (tmp_path / "run" / "real").mkdir()
-    (tmp_path / "run" / "real" / "references.json").write_bytes(encode_sealed({"real": {"fid": 1.0}}))
+    (tmp_path / "run" / "real" / "references.json").write_bytes(encode_with_digest({"real": {"fid": 1.0}}))
     (tmp_path / "run" / "out").mkdir()
     (tmp_path / "run" / "out" / "a.bvh").write_text("HIERARCHY")
     digest = compute_file_digest(tmp_path / "run" / "out" / "a.bvh")

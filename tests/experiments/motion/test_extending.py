@@ -183,7 +183,7 @@ def test_a_key_never_outlives_the_generation_that_it_describes(runs: Runs, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(first_generation, "digest_code", lambda folders: "other code")
-        patch.setattr(studies, "write_sealed", stop)
+        patch.setattr(studies, "write_with_digest", stop)
         with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="is done again"):
             runs.make("first", repair=True)
     assert runs.trained == 2

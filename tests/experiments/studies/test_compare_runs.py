@@ -11,7 +11,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.studies.comparison.runs import compare_runs
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, write_summary
-from selfcorrect.storage.files.digests import encode_sealed
+from selfcorrect.storage.files.digests import encode_with_digest
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, SUMMARY_FILE
 
 SCORES = np.random.default_rng(4).uniform(0, 1, (2, 9, 5))
@@ -46,7 +46,7 @@ def write_run(
         place = folder / "task" / f"seed-{seed}"
         place.mkdir(parents=True)
         identity = [{"name": "values", "values": data + str(seed)}]
-        (place / IDENTITIES_FILE).write_bytes(encode_sealed({f"real data of seed {seed}": identity}))
+        (place / IDENTITIES_FILE).write_bytes(encode_with_digest({f"real data of seed {seed}": identity}))
     return folder
 
 

@@ -33,7 +33,7 @@ from selfcorrect.experiments.studies.study_rows import make_rows
 from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import read_sealed
+from selfcorrect.storage.files.digests import read_with_digest
 
 REAL, LOOP = ArmSettings("real"), ArmSettings("replace")
 CALLS: list[str] = []
@@ -128,7 +128,7 @@ def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"count\.json"):
         run_here(study, tmp_path)
     run_here(replace(study, repair=True), tmp_path)
-    assert read_sealed(path) == {"count": 20}
+    assert read_with_digest(path) == {"count": 20}
 
 
 def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path) -> None:

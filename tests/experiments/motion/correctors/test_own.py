@@ -21,7 +21,7 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.files.digests import describe_sealed_damage, read_sealed
+from selfcorrect.storage.files.digests import describe_damage, read_with_digest
 
 MODULE = """
 import os
@@ -234,9 +234,9 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
         go_on()
     go_on(accept=True)
     go_on()
-    identities = read_sealed(run / "identities.json")["corrector 'edited:fix'"]
+    identities = read_with_digest(run / "identities.json")["corrector 'edited:fix'"]
     assert ["frames" in identity["source"] for identity in identities] == [False, True]
-    assert not describe_sealed_damage(run / "identities.json")
+    assert not describe_damage(run / "identities.json")
 
 
 @pytest.mark.slow

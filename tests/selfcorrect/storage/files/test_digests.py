@@ -1,4 +1,4 @@
-"""A sealed file is what was written, or it is said to be damaged."""
+"""A file with a digest is what was written, or it is said to be damaged."""
 
 import json
 import os
@@ -10,14 +10,13 @@ import pytest
 
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.storage.files.digests import (
-    append_seal,
+    append_digest,
     compute_file_digest,
-    decode_sealed,
-    encode_sealed,
+    decode_with_digest,
+    encode_with_digest,
     find_listing,
-    has_valid_seal,
-    read_sealed,
     read_sums,
+    read_with_digest,
     write_listing,
 )
 
@@ -26,36 +25,35 @@ VALUES = {"moved_m": 1.5e-07, "notes": ["a", "\u00e9 \udc80"], "inner": {"x": [1
 
 @pytest.mark.parametrize("values", [{}, VALUES])
 def test_every_flipped_bit_is_noticed(values: dict[str, object]) -> None:
-    content = encode_sealed(values)
-    assert decode_sealed(content, "it") == values
+    content = encode_with_digest(values)
+    assert decode_with_digest(content, "it") == values
     for bit in range(8 * len(content)):
         damaged = bytearray(content)
         damaged[bit // 8] ^= 1 << bit % 8
         with pytest.raises(DamagedError, match="it is damaged"):
-            decode_sealed(bytes(damaged), "it")
-        assert not has_valid_seal(bytes(damaged))
+            decode_with_digest(bytes(damaged), "it")
 
 
 def test_a_digest_that_is_missing_is_named() -> None:
     with pytest.raises(DamagedError, match="its checksum is missing"):
-        decode_sealed(json.dumps(VALUES).encode(), "it")
+        decode_with_digest(json.dumps(VALUES).encode(), "it")
 
 
 def test_the_layout_of_the_text_is_free() -> None:
     text = b'{\n "a": [1, 2, 3]\n}\n'
-    assert decode_sealed(append_seal(text), "it") == {"a": [1, 2, 3]}
+    assert decode_with_digest(append_digest(text), "it") == {"a": [1, 2, 3]}
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"a\.json is missing"):
-        read_sealed(tmp_path / "a.json")
+        read_with_digest(tmp_path / "a.json")
     os.mkfifo(tmp_path / "pipe.json")
     with pytest.raises(DamagedError, match=r"pipe\.json is damaged: .* no regular file"):
-        read_sealed(tmp_path / "pipe.json")
+        read_with_digest(tmp_path / "pipe.json")
     for text in (b"[]", b"3", b'{"sha256": 3}', b"[" * 100_000, b'{"sha256": "' + b"0" * 64 + b'"}'):
         (tmp_path / "a.json").write_bytes(text)
         with pytest.raises(DamagedError, match=r"a\.json is damaged"):
-            read_sealed(tmp_path / "a.json")
+            read_with_digest(tmp_path / "a.json")
 
 
 def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> None:

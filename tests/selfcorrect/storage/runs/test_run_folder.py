@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from selfcorrect.core.errors import RunFolderError, SettingError
-from selfcorrect.storage.files.digests import encode_sealed, read_sealed
+from selfcorrect.storage.files.digests import encode_with_digest, read_with_digest
 from selfcorrect.storage.runs.run_folder import claim_folder, config_differences, describe_environment
 
 CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
@@ -20,8 +20,8 @@ CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", 
 
 def test_a_new_folder_records_config_and_environment(tmp_path: Path):
     claim_folder(tmp_path / "runs" / "one", CONFIG).release()
-    assert read_sealed(tmp_path / "runs/one/config.json") == CONFIG
-    recorded = read_sealed(tmp_path / "runs/one/environment.json")
+    assert read_with_digest(tmp_path / "runs/one/config.json") == CONFIG
+    recorded = read_with_digest(tmp_path / "runs/one/environment.json")
     assert recorded["packages"]["torch"] == torch.__version__
     assert recorded["python"] == sys.version.split()[0]
 
@@ -116,7 +116,7 @@ def test_a_damaged_environment_is_a_warning(tmp_path: Path, content: bytes | Non
 def test_another_environment_is_a_warning(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     path = tmp_path / "environment.json"
-    path.write_bytes(encode_sealed({**read_sealed(path), "packages": {"torch": "1.0.0"}}))
+    path.write_bytes(encode_with_digest({**read_with_digest(path), "packages": {"torch": "1.0.0"}}))
     with pytest.warns(UserWarning, match=r'packages.torch is "1.0.0" in the folder'):
         claim_folder(tmp_path, CONFIG).release()
 
