@@ -65,8 +65,8 @@ class CorrectCommand:
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
         self._check()
         where = Where(self._choose_workers(), cluster=self.where)
-        from ..file_correction.batch import correct_into, print_results
-        from ..file_correction.report import REPORT
+        from ..file_correction.batch import correct_into
+        from ..file_correction.report import REPORT, print_results
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
@@ -104,9 +104,8 @@ class CorrectCommand:
         (source,) = self.inputs
         if self.report is not None:
             raise SettingError(f"{self.report}: for a set at an address, the report is {self.out}/report.json")
-        from ..file_correction.batch import print_results
         from ..file_correction.correct_remote import correct_remote_set
-        from ..file_correction.report import REPORT
+        from ..file_correction.report import REPORT, print_results
 
         results = correct_remote_set(Place(source), Place(self.out), options, where)
         return print_results(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)

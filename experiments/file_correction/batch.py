@@ -1,20 +1,15 @@
 """Correct many motion files into a folder: nothing is overwritten, finished files are skipped, a report is written."""
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from functools import partial
 from math import ceil
 from pathlib import Path, PurePath
 
 from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.open import motion_files
-from selfcorrect.motion.corrector_interface.results import Stage
-from selfcorrect.runtime.bugs import try_optional
-from selfcorrect.simulators.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, is_stream, remove_leftovers, replacing
 
@@ -24,8 +19,7 @@ from ..jobs.where import Where
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
-from .report import format_table, is_report, relative_folder, write_correction_report
-from .verdict import WRITTEN
+from .report import is_report, relative_folder, write_correction_report
 
 FILES_TOGETHER = 64
 """Most files that are corrected together."""
@@ -33,44 +27,6 @@ JOBS_PER_WORKER = 4
 """Number of jobs per worker, because some jobs take longer."""
 CLUSTER_JOBS = 256
 """Number of jobs on a cluster: as many as clusters have cores."""
-LISTED = 20
-"""Most files of a kind that get a line in the summary."""
-LINE_WIDTH = 119
-"""Longest line of the summary, characters."""
-_VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
-"""Verdicts from worst to best."""
-
-
-def print_results(
-    results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, report: Path | str, *, quiet: bool
-) -> int:
-    """Print the results of files, problems first.
-
-    Args:
-        out: Folder of the corrected files.
-        quiet: Leave out the files that were corrected.
-
-    Returns:
-        The exit code: 0 if all were corrected or needed no correction, 1 if some were not or became worse.
-
-    Raises:
-        InputError: None of the files could be read.
-    """
-    shown = sorted(results, key=lambda result: _VERDICTS.index(result.verdict))
-    if quiet:
-        shown = [result for result in shown if result.verdict not in ("accepted", "unchanged")]
-    table, table_note = try_optional("no table", partial(format_table, shown), [])
-    summary, summary_note = try_optional("no summary", partial(summarize_results, results, out), [])
-    lines = [*table, ""] if table else []
-    lines += [*summary, *filter(None, (table_note, summary_note))]
-    if not options.kinematic:
-        lines.append(f"engine: {options.engine}")
-    print(*lines, f"report: {report}", sep="\n")
-    if all(result.verdict == "failed" for result in results):
-        raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
-    is_done = [result.verdict in ("accepted", "unchanged") for result in results]
-    has_faults = any(result.worse or result.remaining_faults for result in results)
-    return 0 if all(is_done) and not has_faults else 1
 
 
 def correct_into(
@@ -98,7 +54,15 @@ def correct_into(
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
     with lock:
-        results = _load_or_correct(tasks, out, options, where)
+        remove_leftovers(out, below=True)
+        waiting = [task for task in tasks if not is_finished(task, options)]
+        if len(waiting) < len(tasks):
+            print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
+        if waiting:
+            _run_jobs(waiting, out, options, where, _count_files_per_job(waiting, options, where))
+        results = []
+        for result in filter(None, (FileResult.load(task.record) for task in tasks)):
+            results.append(replace(result, figures=replace(result.figures, over_time={})))
         verdicts = [result.verdict for result in results]
         with explain_write_error(report):
             loaded = filter(None, (FileResult.load(task.record) for task in tasks))
@@ -187,53 +151,34 @@ def _output_suffix(path: Path) -> str:
     return path.suffix if written == path.suffix.lower() else written
 
 
-def _load_or_correct(
-    tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where
-) -> list[FileResult]:
-    remove_leftovers(out, below=True)
-    waiting = [task for task in tasks if not is_finished(task, options)]
-    if len(waiting) < len(tasks):
-        print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
-    if waiting:
-        _correct_with_retries(waiting, out, options, where)
-    results = (FileResult.load(task.record) for task in tasks)
-    return [replace(result, figures=replace(result.figures, over_time={})) for result in results if result]
-
-
-def _correct_with_retries(tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where) -> None:
+def _run_jobs(
+    tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
+) -> None:
     """Correct files, many together; if a worker dies, correct the remaining files separately and record files that fail
     again.
     """
-    files_per_job = _count_files_per_job(tasks, options, where)
-    if files_per_job > 1:
-        try:
-            return _run_jobs(tasks, out, options, where, files_per_job)
-        except ClusterLostError:
-            raise
-        except (JobsError, WorkerError) as error:
-            print(f"{error}; the remaining files are corrected one by one")
-            tasks = [task for task in tasks if not is_finished(task, options)]
+    jobs = []
+    for start in range(0, len(tasks), files_per_job):
+        job_tasks = tasks[start : start + files_per_job]
+        others = f" and {len(job_tasks) - 1} more" if len(job_tasks) > 1 else ""
+        jobs.append(Job(f"{job_tasks[0].name}{others}", correct_tasks, (job_tasks, options), len(job_tasks)))
     try:
-        _run_jobs(tasks, out, options, where, 1)
-    except JobsError as error:
+        run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
+    except ClusterLostError:
+        raise
+    except (JobsError, WorkerError) as error:
+        if files_per_job > 1:
+            print(f"{error}; the remaining files are corrected one by one")
+            remaining = [task for task in tasks if not is_finished(task, options)]
+            return _run_jobs(remaining, out, options, where, 1)
+        if isinstance(error, WorkerError):
+            raise
         for failure in error.failed.values():
             if isinstance(failure, RunFolderError):
                 raise failure from error
         for task in tasks:
             if (failure := error.failed.get(task.name)) is not None:
                 record_failure(task, str(failure))
-
-
-def _run_jobs(
-    tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
-) -> None:
-    jobs = []
-    for start in range(0, len(tasks), files_per_job):
-        job_tasks = tasks[start : start + files_per_job]
-        others = f" and {len(job_tasks) - 1} more" if len(job_tasks) > 1 else ""
-        jobs.append(Job(f"{job_tasks[0].name}{others}", correct_tasks, (job_tasks, options), len(job_tasks)))
-    where = replace(where, modules=("selfcorrect.simulators.corrector",))
-    run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
 
 
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
@@ -251,95 +196,3 @@ def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, 
     else:
         jobs = JOBS_PER_WORKER * where.workers
     return min(FILES_TOGETHER, ceil(len(tasks) / jobs))
-
-
-def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str:
-    """Return a line of the summary with as many texts as fit, and the number of texts that are left out."""
-    line = f"{head}: {texts[0]}"
-    for index, text in enumerate(texts[1:], start=1):
-        more = f"{separator}and {len(texts) - index} more, in the report"
-        is_last = index == len(texts) - 1
-        if len(line) + len(separator) + len(text) + (0 if is_last else len(more)) > LINE_WIDTH:
-            return _cut_line(line, more)
-        line += f"{separator}{text}"
-    return _cut_line(line)
-
-
-def _list_counted(head: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
-    """Return a line of the summary with the number of texts in its head; no line without texts."""
-    return [_list_in_line(f"{head} ({len(texts)})", texts, separator)] if texts else []
-
-
-def _list_by_line(texts: Sequence[str]) -> list[str]:
-    """Return a line for each of the first texts; thousands of files have a report."""
-    more = [f"and {len(texts) - LISTED} more, in the report"] if len(texts) > LISTED else []
-    return [*map(_cut_line, texts[:LISTED]), *more]
-
-
-def _cut_line(line: str, end: str = "") -> str:
-    """Return a line and its end; the line is cut if both are too long, because the report holds all of it."""
-    longest = LINE_WIDTH - len(end)
-    return line + end if len(line) <= longest else f"{line[: longest - 1]}…{end}"
-
-
-def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[str]:
-    """Return the lines that end a run: how many files were corrected, and which need a look.
-
-    Args:
-        out: Where the corrected files are.
-
-    Returns:
-        Lines of at most `LINE_WIDTH` characters, except that of the folder.
-    """
-    accepted = [result for result in results if result.verdict == "accepted"]
-    partly = [result for result in results if result.verdict == "partly"]
-    others = [result for result in results if result.verdict in ("rejected", "failed")]
-    worse = [result for result in accepted if result.worse]
-    unchanged = [result for result in results if result.verdict == "unchanged"]
-    unchanged_count = f", {len(unchanged)} unchanged" if unchanged else ""
-    lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected{unchanged_count} → {out}"]
-    faulty = [
-        f"{result.name} ({'; '.join(result.remaining_faults)})" for result in unchanged if result.remaining_faults
-    ]
-    lines += _list_counted("unchanged, but faults remain", faulty)
-    figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
-    lines += _list_counted("corrected, but worse in some figure", figures)
-    scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
-    lines += _list_counted("followed in a scene, so figures are not compared with the input's", scenes)
-    stages = Counter(result.stage for result in [*accepted, *unchanged, *partly] if result.stage)
-    if stages:
-        counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]
-        lines.append(f"what came out: {', '.join(counts)}")
-    lines += [_summarize_motions(result) for result in partly]
-    pushed = []
-    for result in accepted:
-        if result.figures.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
-            pushed.append(result.name)
-    lines += _list_counted("unexplained external force; check frame rate or feet", pushed)
-    remarks = [
-        [(result.name, result.figures.large_move_reason) for result in [*accepted, *partly]],
-        [(result.name, result.figures.not_corrected) for result in results],
-        [(result.name, result.figures.contacts_missed) for result in accepted],
-    ]
-    for kind in remarks:
-        lines += _list_by_line([f"{name}: {remark}" for name, remark in kind if remark])
-    failing = []
-    for result in results:
-        if result.content.failed_checks:
-            failing.append(f"{result.name} ({', '.join(result.content.failed_checks)})")
-    lines += _list_counted("inputs that fail `selfcorrect check`, see the notes", failing, "; ")
-    lines += _list_counted("not corrected", [result.shown_name for result in others])
-    kept = [result.name for result in others if result.output == "earlier"]
-    lines += _list_counted("files of earlier settings or inputs, kept", kept)
-    raised = [result.name for result in accepted if result.figures.supports]
-    return lines + _list_counted("on steps, seats or the like", raised)
-
-
-def _summarize_motions(result: FileResult) -> str:
-    """Return the line of a file of which only some motions were corrected."""
-    failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") not in WRITTEN]
-    names = [str(result.motions[index].get("name", "")) for index in failed]
-    head = f"{result.name}: {len(failed)} of {len(result.motions)} motions"
-    if any(names):
-        return _list_in_line(f"{head} not corrected", names)
-    return _cut_line(f"{head} stay unchanged: {failed}")

@@ -4,6 +4,9 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
@@ -13,6 +16,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
+from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
@@ -20,6 +24,7 @@ from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
 from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
+from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import record_opened_paths
 from selfcorrect.storage.files.writing import append_suffix, explain_write_error, replacing, scratch_folder
@@ -28,7 +33,7 @@ from ..jobs.input_keys import are_unchanged, digest_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
 from .describe import describe_correction
 from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
-from .motions import correct_prepared, finish_correction, prepare_motion
+from .motions import finish_correction, prepare_motion
 from .options import CorrectionOptions
 from .verdict import WRITTEN
 from .written_motion import measure_written
@@ -99,7 +104,8 @@ class FileTask:
 
 def make_task_key(source: Path, options: CorrectionOptions) -> str:
     """Return the key of a file under some options."""
-    return make_input_key(source, asdict(options), options.reading.files)
+    contacts = options.contacts if isinstance(options.contacts, Path) else None
+    return make_input_key(source, asdict(options), (*options.reading.files, contacts))
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
@@ -139,17 +145,21 @@ def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progres
     Args:
         progress: Called with the frames and files that are done.
     """
-    group: list[_InputFile] = []
     done_count = 0
-    for task in tasks:
-        read = _read_input(task, options)
-        if group and sum(member.frames for member in group) + read.frames > MAX_FRAMES_TOGETHER:
-            _correct_together(group, options, progress, done_count, len(tasks))
-            done_count += len(group)
-            group = []
-        group.append(read)
-    if group:
-        _correct_together(group, options, progress, done_count, len(tasks))
+    files = (_read_input(task, options) for task in tasks)
+    for group in group_by_size(files, attrgetter("frames"), MAX_FRAMES_TOGETHER):
+        frames = max(sum(read.frames for read in group), 1)
+        progress("correct", 0, frames)
+        with watch_progress(partial(_report_share, progress, frames)):
+            outcomes = iter(correct_each([motion for read in group for motion in read.motions], options))
+        for read in group:
+            _write_and_record(read, list(islice(outcomes, len(read.motions))), options)
+            done_count += 1
+            progress("generation", done_count, len(tasks))
+
+
+def _report_share(progress: Progress, frames: int, share: float) -> None:
+    progress("correct", round(share * frames), frames)
 
 
 @dataclass(frozen=True)
@@ -160,8 +170,6 @@ class _InputFile:
     blank: FileResult
     """Result without the correction."""
     file: MotionFile | None
-    prepared: tuple[Motion, ...] = ()
-    """Motions that the corrector gets, see `prepare_motions`."""
 
     @property
     def motions(self) -> tuple[Motion, ...]:
@@ -173,50 +181,19 @@ class _InputFile:
         return sum(map(len, self.motions))
 
 
-def _correct_together(
-    group: Sequence[_InputFile], options: CorrectionOptions, progress: Progress, done_count: int, task_count: int
-) -> None:
-    """Correct files at once, then write and record each.
-
-    Args:
-        group: Files that were read.
-        done_count: Number of files that are done before these.
-        task_count: Number of all files.
-    """
-    frames = max(sum(read.frames for read in group), 1)
-    progress("correct", 0, frames)
-    with watch_progress(lambda share: progress("correct", round(share * frames), frames)):
-        motions = [motion for read in group for motion in read.motions]
-        prepared = [motion for read in group for motion in read.prepared]
-        corrections = correct_each(motions, options, prepared)
-    first = 0
-    for count, read in enumerate(group, start=done_count + 1):
-        _write_and_record(read, corrections[first : first + len(read.motions)], options)
-        first += len(read.motions)
-        progress("generation", count, task_count)
-
-
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
     """Read the motions of a file, and retime them if the options say so.
 
     Raises:
-        InputError: The file cannot be read, or its only motion cannot be corrected.
+        InputError: The file cannot be read, its only motion cannot be corrected, or the options have contacts, which
+            belong to one motion, and the file has several.
     """
     file = open_motion(source, options.reading)
+    if options.contacts is not None and len(file.motions) > 1:
+        raise InputError(f"{source}: holds {len(file.motions)} motions; contacts belong to one motion")
     if file.refusals and not file.names:
         raise InputError(file.refusals[0])
     return retime_file(file, source) if options.retime else file
-
-
-def prepare_motions(source: Path, file: MotionFile, options: CorrectionOptions) -> tuple[Motion, ...]:
-    """Return the motions that the corrector gets: with feet in the contacts that the options name.
-
-    Raises:
-        InputError: The file has several motions, and the options have contacts, which belong to one.
-    """
-    if options.contacts is not None and len(file.motions) > 1:
-        raise InputError(f"{source}: holds {len(file.motions)} motions; contacts belong to one motion")
-    return tuple(prepare_motion(motion, options) for motion in file.motions)
 
 
 def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
@@ -226,51 +203,36 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
         blank = replace(blank, state=FileState(key))
         with record_opened_paths() as opened:
             file = open_input(task.source, options)
-            prepared = prepare_motions(task.source, file, options)
         state = FileState(key, digest_sidecars(opened, task.source))
         blank = replace(blank, content=FileContent(file.assumed), state=state)
-        return _InputFile(task, blank, file, prepared)
+        return _InputFile(task, blank, file)
     except Exception as error:  # a bad file stops no other
         return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)
 
 
-def correct_each(
-    motions: Sequence[Motion], options: CorrectionOptions, prepared: Sequence[Motion]
-) -> list[CorrectedMotion | Exception]:
+def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[CorrectedMotion | Exception]:
     """Correct motions, many together; if that fails, correct them one by one.
-
-    Args:
-        prepared: The motions that the corrector gets; see `prepare_motions`.
 
     Returns:
         The correction of each motion, or the error that it raised.
     """
-    corrections: Sequence[CorrectedMotion | Exception]
     try:
-        corrections = correct_prepared(prepared, options)
-    except Exception:  # the results below name the motion that it comes from
-        corrections = _correct_one_by_one(options, prepared)
+        prepared = [prepare_motion(motion, options) for motion in motions]
+        corrections = correct_through_views(prepared, options.pipeline)
+    except Exception as error:
+        if len(motions) == 1:
+            return [error]
+        one_by_one = list[CorrectedMotion | Exception]()
+        for motion, shares in zip(motions, split_work(list(map(len, motions))), strict=True):
+            with part_of_work(*shares):
+                one_by_one += correct_each([motion], options)
+        return one_by_one
     results = list[CorrectedMotion | Exception]()
     for motion, correction in zip(motions, corrections, strict=True):
-        if isinstance(correction, Exception):
-            results.append(correction)
-            continue
         try:
             results.append(finish_correction(motion, correction, options))
         except Exception as error:  # a bad motion stops no other
             results.append(error)
-    return results
-
-
-def _correct_one_by_one(options: CorrectionOptions, motions: Sequence[Motion]) -> list[CorrectedMotion | Exception]:
-    """Correct motions one after another; whatever is wrong with one of them, the others go on."""
-    results = list[CorrectedMotion | Exception]()
-    for motion, (first, last) in zip(motions, split_work(list(map(len, motions))), strict=True):
-        with part_of_work(first, last):
-            try:
-                results.append(correct_prepared([motion], options)[0])
-            except Exception as error:
-                results.append(error)
     return results
 
 
@@ -281,10 +243,10 @@ def _write_and_record(
     task = read.task
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
-    with explain_write_error(task.out), scratch_folder(task.record) as folder:
-        product = folder / f"motion{written_suffix(task.source)}"
-        result = _write_product(read, corrections, options, product)
-        _deliver(task, options, result, product)
+        with scratch_folder(task.record) as folder:
+            product = folder / f"motion{written_suffix(task.source)}"
+            result = _write_product(read, corrections, options, product)
+            _deliver(task, options, result, product)
 
 
 def _write_product(

@@ -9,14 +9,15 @@ from selfcorrect.motion.body.requirements import check_body
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
+from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from ..jobs.targets import place_of
 from ..jobs.where import Where
 from .batch import correct_into
-from .correct_file import find_wrong_pace, open_input, play_at_gravity, prepare_motions
+from .correct_file import find_wrong_pace, open_input, play_at_gravity
 from .file_result import FileResult
-from .motions import correct_prepared, finish_correction, prepare_motion
+from .motions import finish_correction, prepare_motion
 from .options import DEFAULT_OPTIONS, CorrectionOptions
 from .report import REPORT
 from .written_motion import measure_written
@@ -69,9 +70,16 @@ def correct_motions(
         check_body(motion)
     if options.retime:
         motions = [play_at_gravity(motion, find_wrong_pace(motion)) for motion in motions]
-    workers = _count_workers(motions, options) if workers is None else workers
+    return _correct_and_finish(motions, options, workers)
+
+
+def _correct_and_finish(
+    motions: Sequence[Motion], options: CorrectionOptions, workers: int | None
+) -> list[CorrectedMotion]:
+    """Correct motions, with feet in the contacts of the options before and the changes of people after it."""
     prepared = [prepare_motion(motion, options) for motion in motions]
-    corrections = correct_prepared(prepared, options, workers)
+    workers = _count_workers(motions, options) if workers is None else workers
+    corrections = correct_through_views(prepared, options.pipeline, workers)
     pairs = zip(motions, corrections, strict=True)
     return [finish_correction(motion, correction, options) for motion, correction in pairs]
 
@@ -111,9 +119,7 @@ def correct_file(
     file = open_input(source, options)
     if len(file.motions) > 1:
         raise InputError(f"{source}: holds {len(file.motions)} motions; correct_files corrects them all")
-    prepared = prepare_motions(source, file, options)
-    (corrected,) = correct_prepared(prepared, options, _count_workers(file.motions, options))
-    correction = finish_correction(file.motion, corrected, options)
+    (correction,) = _correct_and_finish(file.motions, options, None)
     if correction.accepted:
         with replacing(target, overwrite=overwrite) as temporary:
             file.write(temporary, correction.motion)

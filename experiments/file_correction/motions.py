@@ -1,6 +1,5 @@
-"""Correct motions with the options of people: each is prepared, many are corrected together, each is finished."""
+"""What surrounds the correction of a motion with the options of people: it is prepared before, and finished after."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -9,6 +8,7 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
+from selfcorrect.simulators.corrector import correct_through_views
 
 from .controls import apply_controls, read_contacts
 from .options import CorrectionOptions
@@ -28,18 +28,8 @@ def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
     if contacts is None:
         return motion
     from selfcorrect.simulators.contact_holding import place_feet
-    from selfcorrect.simulators.corrector import correct_through_views
 
     return place_feet(motion, contacts, partial(correct_through_views, pipeline=options.kinematic_pipeline))
-
-
-def correct_prepared(
-    motions: Sequence[Motion], options: CorrectionOptions, workers: int = 1
-) -> Sequence[CorrectedMotion]:
-    """Correct prepared motions in so many processes; see `finish_correction` for what follows."""
-    from selfcorrect.simulators.corrector import correct_through_views
-
-    return correct_through_views(motions, options.pipeline, workers)
 
 
 def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:

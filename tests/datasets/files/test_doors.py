@@ -219,7 +219,7 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
         seen.extend(motions)
         return [CorrectedMotion(motion) for motion in motions]
 
-    monkeypatch.setattr(correct_file, "correct_prepared", lambda motions, options: corrector(motions))
+    monkeypatch.setattr(correct_file, "correct_through_views", lambda motions, pipeline: corrector(motions))
     out = path.parent.parent / "out"
     task = correct_file.FileTask(path, path.name, out)
     correct_file.correct_tasks([task], CorrectionOptions(kinematic=True), lambda *progress: None)

@@ -231,7 +231,7 @@ def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
         return KinematicCorrector()(motions)
 
     save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
-    monkeypatch.setattr(correct_file, "correct_prepared", lambda motions, options: corrector(motions))
+    monkeypatch.setattr(correct_file, "correct_through_views", lambda motions, pipeline: corrector(motions))
     assert main(["correct", "clips"]) == 1
     entries = report_of(folder / "corrected")
     assert [name for name, motion in entries.items() if motion["verdict"] == "accepted"] == [
@@ -247,7 +247,7 @@ def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch
         together.append(len(motions))
         return KinematicCorrector()(motions)
 
-    monkeypatch.setattr(correct_file, "correct_prepared", lambda motions, options: corrector(motions))
+    monkeypatch.setattr(correct_file, "correct_through_views", lambda motions, pipeline: corrector(motions))
     for frames, files, expected in ((100, 32, [2, 2]), (10, 32, [1, 1, 1, 1]), (1000, 3, [3, 1])):
         monkeypatch.setattr(correct_file, "MAX_FRAMES_TOGETHER", frames)
         monkeypatch.setattr(batch, "FILES_TOGETHER", files)

@@ -180,7 +180,7 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
         return KinematicCorrector()(motions)
 
     with monkeypatch.context() as patch:
-        patch.setattr(correct_file, "correct_prepared", lambda motions, options: corrector(motions))
+        patch.setattr(correct_file, "correct_through_views", lambda motions, pipeline: corrector(motions))
         assert main(["correct", "clips"]) == 1
     assert Path("corrected/steps.bvh").read_bytes() == THEIRS
     entries = report_of(folder / "corrected")

@@ -329,7 +329,7 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
             for correction in corrections
         ]
 
-    monkeypatch.setattr(correct_file, "correct_prepared", lambda motions, options: breaking(motions))
+    monkeypatch.setattr(correct_file, "correct_through_views", lambda motions, pipeline: breaking(motions))
     assert main(["correct", "shards", "-o", "broken", "--kinematic"]) == 1
     monkeypatch.undo()
     monkeypatch.chdir(folder)

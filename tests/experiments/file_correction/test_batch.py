@@ -9,14 +9,19 @@ from typing import Literal
 import pytest
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.file_correction.batch import LISTED, make_tasks, summarize_results
+from selfcorrect.experiments.file_correction.batch import make_tasks
 from selfcorrect.experiments.file_correction.file_result import (
     FileContent,
     FileFigures,
     FileResult,
     merge_results,
 )
-from selfcorrect.experiments.file_correction.report import format_table, write_correction_report
+from selfcorrect.experiments.file_correction.report import (
+    LISTED,
+    format_table,
+    summarize_results,
+    write_correction_report,
+)
 from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 
 

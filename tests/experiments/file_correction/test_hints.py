@@ -13,7 +13,7 @@ from made_motions import KINDS, Kind, made_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.experiments.checking import check_files
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.file_correction import batch, describe
+from selfcorrect.experiments.file_correction import describe, report
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.motion.checks import comparison, walking
@@ -62,7 +62,7 @@ def test_a_table_and_a_summary_that_fail_cost_themselves_only(
     walker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("format_table", "summarize_results"):
-        monkeypatch.setattr(batch, name, fails)
+        monkeypatch.setattr(report, name, fails)
     assert main(["correct", "walk.bvh", "-o", "out", "--kinematic"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("no table: index 81")
