@@ -23,9 +23,8 @@ from .pipeline import Pipeline, correct_batches
 from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
-from .stages.staging import adapt_settings, place_on_slope
-from .stages.values import select_motions
-from .views import VIEWS, SeeMotion
+from .stages.staging import adapt_settings
+from .views import SAMPLE_VIEWS, VIEWS, SeeMotion
 
 _FIRST_SHARE = 0.95
 """Share of the work before views improve on corrections, some of which are then made again."""
@@ -111,20 +110,8 @@ def correct_samples(
     pipeline = corrector.pipeline
     bodies_together = pipeline.bodies_together
     for start in range(0, len(motions), bodies_together):
-        together = range(start, min(start + bodies_together, len(motions)))
-        flaws = {index: flaw for index in together if (flaw := find_input_failure(motions[index]))}
-        sound = [index for index in together if index not in flaws]
-        batches = []
-        for first in range(0, len(sound), BATCH_SIZE):
-            batches.append(select_motions(motions, sound[first : first + BATCH_SIZE]))
-        sound_corrections = chain(*correct_batches(pipeline, batches))
-        corrections = []
-        for index in together:
-            if index in flaws:
-                corrections.append(CorrectedMotion(motions[index], flaws[index]))
-            else:
-                corrections.append(place_on_slope(pipeline.scene, next(sound_corrections)))
-        yield corrections
+        together = [motions[index] for index in range(start, min(start + bodies_together, len(motions)))]
+        yield correct_through_views(together, pipeline, views=SAMPLE_VIEWS)
 
 
 def correct_through_views(

@@ -30,7 +30,7 @@ from .postprocess import BLEND_SIMULATION, PostprocessState, PostprocessStep
 from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
-from .stages.staging import adapt_body, enter_scene, leave_scene
+from .stages.staging import adapt_body, lean_bodies
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 from .tracking.tracker import track_motions
 
@@ -69,12 +69,11 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
     orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
     cleaned = []
     for order, motions in zip(orders, batches, strict=True):
-        in_scene = enter_scene(pipeline.scene, order.view(motions))
-        cleaned.append(clean_motions(in_scene, pipeline.cleanup))
+        cleaned.append(clean_motions(lean_bodies(pipeline.scene, order.view(motions)), pipeline.cleanup))
     corrections = correct_cleaned(pipeline, cleaned)
     for motions, order, of_batch in zip(batches, orders, corrections, strict=True):
         for index, correction in enumerate(of_batch):
-            of_batch[index] = _restore_order(motions[index], order, leave_scene(pipeline.scene, correction))
+            of_batch[index] = _restore_order(motions[index], order, correction)
     return corrections
 
 

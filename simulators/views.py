@@ -224,8 +224,11 @@ def _keep_failures(motion: Motion, correction: CorrectedMotion, correct: Correct
 
 SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
 
+SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope,)
+"""Views by which the correction of a model's samples begins."""
+
 VIEWS: tuple[SeeMotion, ...] = (
-    _see_off_slope,
+    *SAMPLE_VIEWS,
     _see_samples,
     _see_from_ride,
     _see_on_floor,

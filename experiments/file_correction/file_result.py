@@ -11,9 +11,8 @@ from math import inf
 from pathlib import Path, PurePath
 from typing import Any
 
-import numpy as np
-
 from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.motion.corrector_interface.pieces import average_tables
 from selfcorrect.motion.corrector_interface.results import FailureKind, Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.storage.files.digests import append_digest, decode_with_digest
@@ -298,16 +297,17 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         frames = results[index].content.frames
         remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)}, which stays as it is")
     first = results[0]
+    weights = [result.content.frames for result in corrected]
     distances_m = [{"moved_m": result.figures.moved_m, "raised_m": result.figures.raised_m} for result in corrected]
-    distances = _average_figures(distances_m, corrected)
+    distances = average_tables(distances_m, weights)
     figures = FileFigures(
-        before=_average_figures([result.figures.before for result in corrected], corrected),
-        after=_average_figures([result.figures.after for result in corrected], corrected),
+        before=average_tables([result.figures.before for result in corrected], weights),
+        after=average_tables([result.figures.after for result in corrected], weights),
         large_move_reason=_join_unique([result.figures.large_move_reason for result in results]),
         not_corrected=_join_unique([*remarks, *(result.figures.not_corrected for result in results)]),
         mass_kg=first.figures.mass_kg,
         in_scene=first.figures.in_scene,
-        residual=_average_figures([result.figures.residual for result in corrected], corrected),
+        residual=average_tables([result.figures.residual for result in corrected], weights),
         moved_m=distances.get("moved_m", 0.0),
         raised_m=distances.get("raised_m", 0.0),
     )
@@ -349,13 +349,6 @@ def _is_pose(result: FileResult) -> bool:
 def _join_unique(sentences: Sequence[str]) -> str:
     """Join sentences, each once."""
     return "; ".join(dict.fromkeys(filter(None, sentences)))
-
-
-def _average_figures(figures: Sequence[dict[str, float]], results: Sequence[FileResult]) -> dict[str, float]:
-    """Means of the figures of some results, weighted by their frames."""
-    weights = [result.content.frames for result in results]
-    shared = [name for name in (figures[0] if figures else ()) if all(name in of for of in figures)]
-    return {name: float(np.average([of[name] for of in figures], weights=weights)) for name in shared}
 
 
 def encode_text(text: str) -> bytes:

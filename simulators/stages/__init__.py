@@ -2,6 +2,6 @@
 
 Values: `values` (`CleanedMotions` after the clean-up, `MotionPlan` after planning, `SimulatedMotion` and
 `TrackingResult` after tracking).
-Scene: `scene` (`Scene`: push, slope, friction, load, mass, size, gravity), `staging` (`enter_scene`, `adapt_body`,
-`adapt_settings`, `leave_scene`, `place_on_slope`).
+Scene: `scene` (`Scene`: push, slope, friction, load, mass, gravity), `staging` (`adapt_body`,
+`adapt_settings`, `lean_bodies`, `place_on_slope`).
 """

@@ -38,8 +38,6 @@ class Scene:
     """Mass that the hands carry, half of it each."""
     mass: float = 1.0
     """Factor on the body's mass, which makes it no stronger."""
-    size: float = 1.0
-    """Factor on the body's height; the motion is scaled with it and takes the same time."""
     gravity_m_s2: float = 9.81
     """Gravitational acceleration, m/s²."""
 
@@ -53,7 +51,7 @@ class Scene:
             numbers = self.push_n if field.name == "push_n" else (value,)
             for number in numbers:
                 check_number(f"a scene's {field.name}", number, -_LARGEST, _LARGEST)
-        for name in ("mass", "size", "gravity_m_s2", "push_lasts_s"):
+        for name in ("mass", "gravity_m_s2", "push_lasts_s"):
             if not getattr(self, name) > 0:
                 raise SettingError(f"a scene's {name} must be positive, got {getattr(self, name)}")
         if self.friction is not None and not self.friction > 0:

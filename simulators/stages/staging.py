@@ -1,4 +1,4 @@
-"""Set up a scene: its settings, its body, its push, and the motion as it enters and leaves.
+"""Set up a scene: its settings, its body, its push, and the motion as it leans in it.
 
 The floor stays at y = 0 while a scene is simulated: a slope is gravity that pulls at a slant, and the motion is put on
 the hill in the end.
@@ -12,10 +12,9 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, to_matrices
-from selfcorrect.motion.geometry.views import ScaledBody, TurnedWorld
+from selfcorrect.motion.geometry.views import TurnedWorld
 from selfcorrect.motion.measures.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.support import Support
 
 from ..body.curves import smoothstep
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
@@ -80,29 +79,6 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
     return _add_load(scaled, scene.load_kg) if scene.load_kg else scaled
 
 
-def enter_scene(scene: Scene, motions: MotionBatch) -> MotionBatch:
-    """Return motions as large as the scene's body is, leaning as its slope demands.
-
-    The floor is at y = 0, and stays so: see `place_on_slope`.
-    """
-    scaled = motions if scene.size == 1 else ScaledBody(scene.size).view(motions)
-    return lean_bodies(scene, scaled)
-
-
-def leave_scene(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion from `enter_scene` in the motion's own size."""
-    if scene.size == 1:
-        return correction
-    supports = tuple(_scale_support(support, scene.size) for support in correction.supports)
-    return replace(correction, motion=ScaledBody(scene.size).restore(correction.motion), supports=supports)
-
-
-def _scale_support(support: Support, size: float) -> Support:
-    x_m, y_m, z_m = support.top_m
-    width_m, depth_m = support.size_m
-    return replace(support, top_m=(x_m / size, y_m / size, z_m / size), size_m=(width_m / size, depth_m / size))
-
-
 def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
     """Return a correction turned onto the slope, which has no supports; a rejected correction is unchanged."""
     if scene.is_plain or not correction.accepted:
@@ -127,7 +103,10 @@ def _slope_to_upright(scene: Scene) -> np.ndarray:
 
 
 def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
-    """Turn bodies about the floor below their roots while feet keep their places; pelvises sink for that."""
+    """Turn bodies about the floor below their roots while feet keep their places; pelvises sink for that.
+
+    The floor is at y = 0, and stays so: see `place_on_slope`.
+    """
     if not scene.slope_deg:
         return motions
     skeleton = motions.skeleton

@@ -37,7 +37,7 @@ class CleanedMotions:
     """Motions after the kinematic clean-up, the lowest ground on which they stand at y = 0."""
 
     original: MotionBatch
-    """The original motions, as large and as upright as their scene wants them."""
+    """The original motions, as upright as their scene wants them."""
     motions: MotionBatch
     before_planting: MotionBatch
     """The motions before feet were planted and limbs lifted, from which polishing measures what was changed."""

@@ -185,7 +185,7 @@ OTHERS = {
             for words in (
                 "--scene.push-n 0 0 90", "--scene.push-from-s 0.4", "--scene.push-lasts-s 0.4", "--scene.slope-deg 9",
                 "--scene.uphill-deg 90", "--scene.friction 0.1", "--scene.load-kg 20", "--scene.mass 2",
-                "--scene.size 0.7", "--scene.gravity-m-s2 3",
+                "--scene.gravity-m-s2 3",
             )
         ),
     ],

@@ -1,6 +1,6 @@
 """Long motions corrected piece by piece, so that memory does not grow with their length."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -160,10 +160,14 @@ def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[in
     """Return the weighted means of the figures that all corrections have, by their field of `CorrectedMotion`."""
     means = {}
     for field in ("before", "after", "residual", "figures"):
-        tables = [getattr(correction, field) for correction in corrections]
-        shared = [name for name in tables[0] if all(name in table for table in tables)]
-        means[field] = {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}
+        means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
     return means
+
+
+def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
+    """Return the weighted means of the figures that all tables have."""
+    shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
+    return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}
 
 
 def _ease(count: int) -> np.ndarray:

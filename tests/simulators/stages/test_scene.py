@@ -25,9 +25,7 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.staging import (
     adapt_body,
     compute_push_n,
-    enter_scene,
     lean_bodies,
-    leave_scene,
     place_on_slope,
 )
 
@@ -137,14 +135,6 @@ def test_bodies_on_a_slope_stand_upright_against_gravity(engine):
     assert uphill.root_m[-1, 1] - uphill.root_m[0, 1] > 0.1
 
 
-def test_a_child_does_the_motion_in_its_own_size_and_it_comes_back_in_the_adults(engine):
-    child = follow_clip("walk", engine, Scene(size=0.6))
-    assert child.motion.skeleton.same_as(motion_of("walk").skeleton)
-    assert (
-        0.0 < np.linalg.norm(joint_positions(child.motion) - joint_positions(motion_of("walk")), axis=-1).mean() < 0.06
-    )
-
-
 def test_nothing_differs_in_a_plain_scene(walk):
     plain = PhysicsCorrector(scene=Scene())([walk])[0].motion
     assert np.array_equal(plain.root_m, PhysicsCorrector()([walk])[0].motion.root_m)
@@ -167,10 +157,10 @@ def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
 
 def test_slopes_are_left_as_they_are_entered(adult, stand):
     """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
-    scene = Scene(slope_deg=10.0, uphill_deg=90.0, size=0.5)
+    scene = Scene(slope_deg=10.0, uphill_deg=90.0)
     motion = stand.frames(0, 4)
-    inside = enter_scene(scene, MotionBatch.stack([motion]))
-    back = place_on_slope(scene, leave_scene(scene, CorrectedMotion(inside[0]))).motion
+    inside = lean_bodies(scene, MotionBatch.stack([motion]))
+    back = place_on_slope(scene, CorrectedMotion(inside[0])).motion
     assert np.allclose(np.abs(back.rotations[:, 0] @ [0.0, 0.0, 0.0, 1.0]), 1.0)
     ankle = adult.joint("left_ankle")
     along_hill_m = Rotation.from_rotvec([0.0, 0.0, np.deg2rad(10.0)]).apply(joint_positions(motion)[0, ankle])
@@ -225,7 +215,7 @@ def _remove_joints(skeleton, joints):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"mass": 0.0}, {"size": -1.0}, {"friction": 0.0}, {"load_kg": -1.0}, {"slope_deg": 45.0}]
+    "wrong", [{"mass": 0.0}, {"gravity_m_s2": -1.0}, {"friction": 0.0}, {"load_kg": -1.0}, {"slope_deg": 45.0}]
 )
 def test_impossible_scenes_are_refused(wrong):
     with pytest.raises(SettingError, match=next(iter(wrong))):
