@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfcorrect.core.errors import RunFolderError
-from selfcorrect.core.samples import Samples, fingerprint
+from selfcorrect.core.samples import Samples, digest_tensors
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 
@@ -15,7 +15,7 @@ def identity_of_data(samples: Samples) -> Identity:
     """Return the identity of some data."""
     shape = "×".join(map(str, samples.event_shape)) or "1"
     name = f"{len(samples)} samples of shape {shape}, {samples.values.dtype}"
-    return Identity(name, "", values=fingerprint(samples), holds="values or labels")
+    return Identity(name, "", values=digest_tensors(samples.values, samples.labels), holds="values or labels")
 
 
 @dataclass(frozen=True)

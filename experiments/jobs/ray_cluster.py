@@ -59,9 +59,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
         _check_nodes(conditions, cluster)
         near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near}).actor
-        resources: dict[str, Any] = {"num_cpus": cluster.cpus_per_job, "num_gpus": cluster.gpus_per_job}
-        if cluster.memory_per_job is not None:
-            resources["memory"] = cluster.memory_per_job * 1e9
+        resources = {"num_gpus": cluster.gpus_per_job, "memory": 1e9 * (cluster.memory_per_job or 0)}
         pending: set[Future[None]] = set()
 
         def submit(job: Job) -> Future[None]:
@@ -201,9 +199,9 @@ def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
         if objection:
             raise SettingError(f"{objection} (at {address})")
     memory_gb = cluster.memory_per_job or 0
-    needed = {"CPU": cluster.cpus_per_job, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
+    needed = {"CPU": 1, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
     if not any(all(node["Resources"].get(name, 0) >= value for name, value in needed.items()) for node in nodes):
-        resources = f"{cluster.cpus_per_job:g} CPUs, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
+        resources = f"a CPU, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
         warnings.warn(f"no node of the cluster has {resources} for a job: waiting for such a node", stacklevel=2)
 
 

@@ -55,7 +55,7 @@ def run_study(
     unknown = ledger.list_unrecorded(study.code)
     code = {**study.code, **(study.try_code(unknown) if study.try_code and unknown else {})}
     started = time.monotonic()
-    with claim_folder(folder, study.config, study.extends or _extends_never), WandbLog(folder, wandb) as log:
+    with claim_folder(folder, study.config, study.extends), WandbLog(folder, wandb) as log:
         ledger.record(code, accept_changed=accept_changed)
         if study.begin is not None:
             study.begin(ledger, accept_changed)
@@ -90,10 +90,6 @@ def run_study(
     if words := log.words:
         print(f"{words}; --wandb off leaves it out" if command else words)
     return comparison
-
-
-def _extends_never(recorded: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    return False
 
 
 def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:

@@ -57,10 +57,6 @@ class DamagedError(RunFolderError):
     """A committed file of a run folder is damaged."""
 
 
-class UnreachableError(SelfcorrectError, RuntimeError):
-    """An address cannot be reached, or refuses."""
-
-
 class LoopError(SelfcorrectError, RuntimeError):
     """A generation failed; what was committed before it is intact, and the run can be resumed."""
 

@@ -117,17 +117,8 @@ def check_drawn(values: Tensor, count: int, real: Samples) -> None:
         )
 
 
-def fingerprint(samples: Samples) -> str:
-    """Return a hash of values, labels, shape and type, recorded with a config so that other data are noticed."""
-    return _hash(samples.values, samples.labels)
-
-
-def content_hash(samples: Samples) -> str:
-    """Return a hash of all that training sees of the samples, by which a change in place is noticed."""
-    return _hash(samples.values, samples.labels, samples.weights)
-
-
-def _hash(*tensors: Tensor) -> str:
+def digest_tensors(*tensors: Tensor) -> str:
+    """Return a digest of values, shapes and types of tensors, by which other data and changes in place are noticed."""
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from ..core.errors import CorrectorError, InputError, SelfcorrectError, SettingError
 from ..runtime import global_generators
 from ..runtime.bugs import describe_error, describe_with_place, internal_error_traceback
-from ..runtime.supervision import EndedError, TooSlowError, forbid_exit, listen_to_places
+from ..runtime.supervision import EndedError, forbid_exit, listen_to_places
 
 _IMPORT = "from selfcorrect.correctors.sandbox import _serve"
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[2:]; {_IMPORT}; _serve(int(sys.argv[1]))"
@@ -66,8 +66,7 @@ class SubprocessSandbox:
         Raises:
             SelfcorrectError: The function raised one, which arrives as it is.
             CorrectorError: The function raised any other exception.
-            EndedError: The function ended its process, or was killed.
-            TooSlowError: The call took too long.
+            EndedError: The function ended its process, was killed, or took too long.
         """
         message = pickle.dumps((function, arguments, global_generators.get_state()))
         try:
@@ -96,7 +95,7 @@ class SubprocessSandbox:
             where = f" on {place}" if place else ""
             if self.limit_s is not None and seconds > self.limit_s:
                 self.close()
-                raise TooSlowError(f"{self.name} took longer than {self.limit_s:g} s{where}; its process was ended")
+                raise EndedError(f"{self.name} took longer than {self.limit_s:g} s{where}; its process was ended")
             if seconds > WARN_AFTER_S and not has_warned:
                 has_warned = True
                 print(

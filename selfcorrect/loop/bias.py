@@ -7,7 +7,7 @@ generation are as they were drawn, before any correction.
 
 import math
 from collections.abc import Callable
-from typing import Protocol, Self, TypeAlias, cast
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -51,12 +51,6 @@ def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
     return sampler
 
 
-class Steerable(Protocol):
-    """A model whose sampling has settings, such as temperature, truncation, or guidance scale."""
-
-    def with_sampling(self, **settings: float) -> Self: ...
-
-
 def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
     """Return a sampler that draws as the model does."""
     return sample_independently(model.sample)
@@ -66,10 +60,10 @@ def sampling_settings(**settings: float) -> Bias:
     """Return a bias that samples with settings of the model, e.g. `sampling_settings(temperature=0.8)`."""
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
-        if not hasattr(model, "with_sampling"):
+        with_sampling = getattr(model, "with_sampling", None)
+        if with_sampling is None:
             raise SettingError(f"{type(model).__name__} has no sampling settings, asked for {', '.join(settings)}")
-        steered = cast(Steerable, model).with_sampling(**settings)
-        return sample_independently(cast(GenerativeModel, steered).sample)
+        return sample_independently(with_sampling(**settings).sample)
 
     return bias
 

@@ -15,7 +15,7 @@ import torch
 
 from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
-from ..core.samples import Samples, check_drawn, content_hash
+from ..core.samples import Samples, check_drawn, digest_tensors
 from ..correctors.contract import Corrector, load_state, name_of, state_of
 from ..correctors.identity import is_of_users, locate_code
 from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
@@ -80,7 +80,7 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
     unrepeatable_kinds = []
     for kind in ("real", "generated"):
         first, second = _try_kind(corrector, kind, model, real, stream.child("trial", kind))
-        if content_hash(first.samples) != content_hash(second.samples):
+        if _digest(first.samples) != _digest(second.samples):
             unrepeatable_kinds.append(kind)
         if kind == "real" and not len(second.samples):
             warnings.warn(
@@ -158,17 +158,22 @@ def _with_place(title: str, place: str) -> str:
     return f"{title} ({place})" if place else title
 
 
+def _digest(samples: Samples) -> str:
+    """Return a digest of all that training sees of the samples."""
+    return digest_tensors(samples.values, samples.labels, samples.weights)
+
+
 class DataGuard:
     """Notices what code of users did to the loop's own data, before it is trained on or committed."""
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real
-        self._hash = content_hash(real)
+        self._digest = _digest(real)
         self._name = f"corrector {correction.name!r}" if correction else ""
 
     def check_real(self) -> None:
         """Raise CorrectorError if real data were changed in place."""
-        if content_hash(self._real) != self._hash:
+        if _digest(self._real) != self._digest:
             suspect = f"{self._name} or the evaluation" if self._name else "the evaluation"
             raise CorrectorError(
                 f"{suspect} changed the real training data in place; work on a copy (`values.clone()`)"

@@ -16,14 +16,13 @@ LOWEST = 8
 """The first cosine frequency that counts as high; those below it are what `anchors.temporal_frequencies` keeps."""
 
 
-def restore_energy(children: Tensor, parents: Tensor, labels: Tensor, lowest: int = LOWEST) -> Tensor:
+def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
     """Return children whose high cosine frequencies in time have, per label, the energy of their parents'.
 
     Args:
         children: (N, T, D) samples.
         parents: (N, T, D) the parent of each child.
         labels: (N,) labels of both.
-        lowest: First cosine frequency that counts as high.
 
     Returns:
         (N, T, D) children.
@@ -32,10 +31,10 @@ def restore_energy(children: Tensor, parents: Tensor, labels: Tensor, lowest: in
     parent_coefficients = _cosine_transform(parents)
     for label in labels.unique():
         rows = (labels == label).numpy()
-        energy = np.square(child_coefficients[rows, lowest:]).sum()
+        energy = np.square(child_coefficients[rows, LOWEST:]).sum()
         if energy > 0:
-            target = np.square(parent_coefficients[rows, lowest:]).sum()
-            child_coefficients[rows, lowest:] *= np.sqrt(target / energy)
+            target = np.square(parent_coefficients[rows, LOWEST:]).sum()
+            child_coefficients[rows, LOWEST:] *= np.sqrt(target / energy)
     return torch.as_tensor(scipy.fft.idct(child_coefficients, axis=1, norm="ortho")).to(children)
 
 

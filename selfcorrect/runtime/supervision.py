@@ -12,11 +12,7 @@ _place_listeners: list[Callable[[str], None]] = []
 
 
 class EndedError(InputError):
-    """A call ended its process, or was ended. The same call is not tried again."""
-
-
-class TooSlowError(EndedError):
-    """A call took longer than it may."""
+    """A call ended its process, or was ended, as it took too long. The same call is not tried again."""
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...core.errors import InputError, UnreachableError, shorten_message
+from ...core.errors import InputError, shorten_message
 from ...core.extras import requires_extra
 from .limits import read_bytes
 from .writing import explain_write_error, write_atomically
@@ -89,4 +89,4 @@ class Place:
             system, path = fs.FileSystem.from_uri(address + _GCS_OPTIONS * is_patient)
             yield fs.SubTreeFileSystem(path, system)
         except (OSError, ValueError) as error:  # ValueError: a scheme that pyarrow does not know
-            raise UnreachableError(f"{self.address}: cannot be reached ({shorten_message(error)})") from error
+            raise InputError(f"{self.address}: cannot be reached ({shorten_message(error)})") from error

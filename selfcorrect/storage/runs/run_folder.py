@@ -35,14 +35,14 @@ Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool
 more."""
 
 
-def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = lambda old, new: False) -> FolderLock:
+def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends | None = None) -> FolderLock:
     """Make or reopen a run folder, remove what a killed process left half-written, and lock it.
 
     A new folder records the config and the environment. A used folder must have the same config, or a config that the
     new config extends and then replaces.
 
     Args:
-        extends: Function that returns whether a new config extends the recorded one.
+        extends: Function that returns whether a new config extends the recorded one, None for never.
 
     Raises:
         RunFolderError: The folder is locked, cannot be written, holds foreign files, or has another config.
@@ -64,11 +64,11 @@ def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends = 
     return lock
 
 
-def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends) -> None:
+def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends | None) -> None:
     path = folder / CONFIG
     if path.exists():
         recorded = read_with_digest(path)
-        if recorded != config and extends(recorded, config):
+        if recorded != config and extends is not None and extends(recorded, config):
             write_with_digest(path, config)
         else:
             _refuse_other_config(folder, recorded, config)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from selfcorrect.core.samples import Samples, fingerprint
+from selfcorrect.core.samples import Samples, digest_tensors
 
 
-def test_a_fingerprint_changes_with_any_value_label_shape_or_type():
+def test_a_digest_changes_with_any_value_label_shape_or_type():
     values = torch.arange(6.0).reshape(3, 2)
     variants = [
         Samples.real(values),
@@ -16,5 +16,6 @@ def test_a_fingerprint_changes_with_any_value_label_shape_or_type():
         Samples.real(values.unsqueeze(-1)),
         Samples.real(values.double()),
     ]
-    assert len({fingerprint(samples) for samples in variants}) == len(variants)
-    assert fingerprint(Samples.real(values.clone())) == fingerprint(variants[0])
+    digests = [digest_tensors(samples.values, samples.labels) for samples in variants]
+    assert len(set(digests)) == len(variants)
+    assert digest_tensors(values.clone(), variants[0].labels) == digests[0]
