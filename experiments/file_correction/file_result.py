@@ -238,7 +238,8 @@ class FileResult:
 
     def save(self, path: Path) -> None:
         """Write a record, which holds its own digest."""
-        write_atomically(path, append_digest(encode_text(to_json_text(self.to_values()))))
+        text = json.dumps(self.to_values(), ensure_ascii=False, default=str)
+        write_atomically(path, append_digest(encode_text(text)))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:

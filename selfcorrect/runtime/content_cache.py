@@ -1,4 +1,4 @@
-"""Results of slow functions, remembered by the content of an array.
+"""Results of slow functions, remembered by an object, or by the content of an array.
 
 One motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
 """
@@ -6,6 +6,7 @@ One motion reaches such functions as several objects: as read, on its floor, as 
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,7 +15,24 @@ _SHORT_ARRAYS = 64
 """Number of results that are kept for arrays of up to `_SHORT` rows: as many as files that are corrected together."""
 _LONG_ARRAYS = 2
 
+_Object = TypeVar("_Object")
 _Result = TypeVar("_Result")
+
+
+def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Object], _Result]:
+    """Let a function of an object that does not change return its result again, as long as the object lives.
+
+    The result must not refer to the object, which would live forever.
+    """
+    results: WeakKeyDictionary[_Object, _Result] = WeakKeyDictionary()
+
+    @wraps(function)
+    def remembered(key: _Object) -> _Result:
+        if (result := results.get(key)) is None:
+            result = results[key] = function(key)
+        return result
+
+    return remembered
 
 
 def remember_by_content(

@@ -38,7 +38,7 @@ def skeletons(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Skeleto
     numbers = draw(st.lists(st.floats(-1, 1), min_size=3 * len(joint_names), max_size=3 * len(joint_names)))
     offsets_m = np.array(numbers).reshape(-1, 3)
     offsets_m[0] = 0
-    return Skeleton(tuple(joint_names), parents, offsets_m, parts_from_names(joint_names))
+    return Skeleton(tuple(joint_names), parents, offsets_m, parts_from_names(tuple(joint_names)))
 
 
 @st.composite

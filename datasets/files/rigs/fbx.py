@@ -122,7 +122,7 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
     for skeleton in skeletons.values():
         if len(skeleton) > MOST_JOINTS:
             continue
-        parts = parts_from_names([names[bone] for bone in skeleton])
+        parts = parts_from_names(tuple(names[bone] for bone in skeleton))
         if {"left_knee", "right_knee"} <= set(parts):
             people.append(skeleton)
     return people

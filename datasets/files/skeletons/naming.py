@@ -98,14 +98,15 @@ class JointName:
     """The rest of the name: letters and digits, in lower case."""
 
 
-def parts_from_names(names: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the body part of each joint, "" where none is recognised; joints come in the order of a skeleton.
 
     The end site of a foot serves as its toe joint where the skeleton has no other.
     """
     joint_names = split_names(names)
-    legs = _find_limbs(tuple(joint_names), LEG_PARTS, _LEG_SCHEMES)
-    arms = _find_limbs(tuple(joint_names), ARM_PARTS, _ARM_SCHEMES)
+    legs = _find_limbs(joint_names, LEG_PARTS, _LEG_SCHEMES)
+    arms = _find_limbs(joint_names, ARM_PARTS, _ARM_SCHEMES)
     part_joints = {**legs, **arms}
     midline = [(joint, name.core) for joint, name in enumerate(joint_names) if not name.side]
     roots = [joint for joint, core in midline if core in _ROOTS]
@@ -125,9 +126,10 @@ def parts_from_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def split_names(names: Sequence[str]) -> list[JointName]:
+@lru_cache(maxsize=64)
+def split_names(names: tuple[str, ...]) -> tuple[JointName, ...]:
     """Return side and core of each joint's name, without what nearly all names share."""
-    return [_split_name(name) for name in remove_shared_affixes(names)]
+    return tuple(map(_split_name, remove_shared_affixes(names)))
 
 
 def remove_shared_affixes(names: Sequence[str]) -> list[str]:
@@ -253,9 +255,9 @@ def is_prop_name(name: JointName) -> bool:
     return bool(_PROP_NAME.fullmatch(name.core))
 
 
-def has_animal_names(joint_names: Sequence[JointName]) -> bool:
+def has_animal_names(joint_names: tuple[JointName, ...]) -> bool:
     """Return whether a joint is called a wing, paw or the like, and none is a part of a person's arm."""
-    if _find_limbs(tuple(joint_names), ARM_PARTS, _ARM_SCHEMES):
+    if _find_limbs(joint_names, ARM_PARTS, _ARM_SCHEMES):
         return False
     return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ...runtime.content_cache import remember_by_object
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import find_distinct, median, norms, percentile
@@ -108,16 +108,10 @@ def level_feet(motion: Motion) -> Motion:
     return LevelFeet(get_foot_frames(motion)).view(motion)
 
 
-_ESTIMATES: WeakKeyDictionary[Motion, FootFrames] = WeakKeyDictionary()
-
-
+@remember_by_object
 def get_foot_frames(motion: Motion) -> FootFrames:
     """Return the foot frames that a motion carries; if it carries none, estimate them once from the motion."""
-    if motion.feet:
-        return motion.feet
-    if (frames := _ESTIMATES.get(motion)) is None:
-        frames = _ESTIMATES[motion] = estimate_foot_frames([motion])
-    return frames
+    return motion.feet or estimate_foot_frames([motion])
 
 
 def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:

@@ -1,5 +1,7 @@
 """Masses of a body as points at its joints."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..skeleton import Skeleton, strip_side
@@ -11,6 +13,7 @@ _MASS_PERCENT = {
 """Percentages of the body's mass as points at the joints: half of each segment of de Leva 1996 at either end."""
 
 
+@lru_cache(maxsize=64)
 def mass_shares(skeleton: Skeleton) -> np.ndarray:
     """Return the share (J,) of the body's mass at each joint; 0 for joints without a part."""
     shares = np.array([_MASS_PERCENT.get(strip_side(part), 0.0) for part in skeleton.parts])

@@ -5,6 +5,7 @@ pose (see `Skeleton`), so in these frames x is the body's left, y up and z forwa
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -62,6 +63,7 @@ class SolePoints:
         return len(self.joints)
 
 
+@lru_cache(maxsize=64)
 def sole_points(skeleton: Skeleton) -> SolePoints:
     """Return the corners of both soles: heel, ball and toe tip (6 per foot) with toe joints, heel and tip (4) without.
 

@@ -51,7 +51,9 @@ def _pose_compiled(
     assert KERNELS is not None
     *shape, count, _ = rotations.shape
     posed, *tree = _make_kernel_tree(skeleton, None if joints is None else tuple(joints))
-    root_m = np.ascontiguousarray(np.broadcast_to(root_m, (*shape, 3)), dtype=float)
+    if root_m.shape[:-1] != tuple(shape):
+        root_m = np.broadcast_to(root_m, (*shape, 3))
+    root_m = np.ascontiguousarray(root_m, dtype=float)
     positions_m = np.empty((*shape, len(posed), 3))
     KERNELS.pose(
         root_m.reshape(-1, 3),

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...runtime.content_cache import remember_by_object
 from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import identity_rotations, quaternions, rotate
@@ -176,6 +177,7 @@ class _Stance:
         return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
 
 
+@remember_by_object
 def estimate_ground_plane(motion: Motion) -> GroundPlane:
     """Estimate the plane on which the feet of a motion stand.
 

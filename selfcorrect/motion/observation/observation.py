@@ -13,12 +13,11 @@ motion, probabilities stay.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from weakref import WeakKeyDictionary
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_content
+from ...runtime.content_cache import remember_by_content, remember_by_object
 from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
@@ -312,14 +311,10 @@ class Observation:
         return _perceive(joints_m, self.fps)
 
 
-_OBSERVATIONS: WeakKeyDictionary[Motion, Observation] = WeakKeyDictionary()
-
-
+@remember_by_object
 def observe(motion: Motion) -> Observation:
     """Return the observation of a motion, made once for each motion."""
-    if (observation := _OBSERVATIONS.get(motion)) is None:
-        observation = _OBSERVATIONS[motion] = Observation(motion)
-    return observation
+    return Observation(motion)
 
 
 def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.ndarray]) -> np.ndarray:
@@ -350,6 +345,7 @@ def find_feet_m(motion: Motion) -> np.ndarray:
     return places_m.reshape(len(motion), 2, len(joints) // 2, 3)
 
 
+@lru_cache(maxsize=64)
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
     """Return the mean place (3,) of toe joints, seen from the ankles, at rest; zeros without toe joints."""
     joints = find_foot_joints(skeleton)

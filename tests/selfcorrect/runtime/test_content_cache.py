@@ -1,10 +1,13 @@
-"""Equal arrays are computed once, others anew."""
+"""Equal arrays are computed once, others anew; results of an object live as long as it does."""
+
+import gc
+import weakref
 
 import numpy as np
 import pytest
 
 from selfcorrect.runtime import content_cache
-from selfcorrect.runtime.content_cache import remember_by_content
+from selfcorrect.runtime.content_cache import remember_by_content, remember_by_object
 
 
 def test_equal_content_is_computed_once(monkeypatch: pytest.MonkeyPatch):
@@ -30,3 +33,26 @@ def test_equal_content_is_computed_once(monkeypatch: pytest.MonkeyPatch):
     assert len(computed) == 7
     with pytest.raises(ValueError, match="read-only"):
         remember_by_content(lambda values, number: values.fill(number))(short, 0.0)
+
+
+class _Thing:
+    """An object that equals no other and can be referred to weakly."""
+
+
+def test_results_of_an_object_are_computed_once_and_freed_with_it():
+    computed = []
+
+    @remember_by_object
+    def make(thing: _Thing) -> _Thing:
+        computed.append(id(thing))
+        return _Thing()
+
+    first = _Thing()
+    second = _Thing()
+    assert make(first) is make(first)
+    assert make(second) is not make(first)
+    assert computed == [id(first), id(second)]
+    result = weakref.ref(make(first))
+    del first
+    gc.collect()
+    assert result() is None

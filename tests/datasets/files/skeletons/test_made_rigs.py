@@ -53,7 +53,7 @@ def test_numbers_at_all_names_hide_no_part(base: Motion, naming: str) -> None:
 def test_what_half_of_the_names_begin_with_is_not_removed(base: Motion) -> None:
     """The negative control: with a prefix at every second name, those names say no part."""
     names = rename_joints(base, "unreal").skeleton.names
-    prefixed = [f"x9{name}" if index % 2 else name for index, name in enumerate(names)]
+    prefixed = tuple(f"x9{name}" if index % 2 else name for index, name in enumerate(names))
     parts = parts_from_names(prefixed)
     assert not any(parts[1::2])
     assert "left_knee" in parts

@@ -73,9 +73,9 @@ SCHEMES = {
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_parts_are_told_by_name(scheme: str):
     names = SCHEMES[scheme]
-    assert dict(zip(names, parts_from_names(list(names)), strict=True)) == names
+    assert dict(zip(names, parts_from_names(tuple(names)), strict=True)) == names
 
 
 def test_a_single_spine_joint_bears_the_arms_and_long_spines_are_thinned():
-    assert parts_from_names(["hips", "torso"]) == ("pelvis", "spine3")
-    assert parts_from_names([f"spine{index}" for index in range(5)]) == ("spine1", "", "spine2", "", "spine3")
+    assert parts_from_names(("hips", "torso")) == ("pelvis", "spine3")
+    assert parts_from_names(tuple(f"spine{index}" for index in range(5))) == ("spine1", "", "spine2", "", "spine3")
