@@ -14,8 +14,7 @@ from typing import Literal
 
 import numpy as np
 from evidence import arms_by_name, average_late, format_interval
-from keeping import SUMMARIES
-from tables import table_lines
+from tables import SUMMARIES, table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary

@@ -1,4 +1,4 @@
-"""The table of each page of results: its arms, its runs and its metrics."""
+"""The table of each page of results, and tables of all arms and runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from evidence import average_late, change_cell, distances, mean_cell, real_values
-from keeping import SUMMARIES
-from tables import table_lines
-from values import arms_of
+from evidence import arms_by_name, average_late, change_cell, distances, mean_cell, real_values
+from tables import SUMMARIES, table_lines
 
+from selfcorrect.experiments.motion.settings import arms_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.results import MEMORISER, ArmCurves
-from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.experiments.studies.summary import Summary, format_rows
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import mean_interval
 
@@ -70,6 +69,43 @@ TABLES = {
     ),
 }
 """Name in the mark of a page → its table; the site lists all other arms with their runs."""
+
+KEYS = ("recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", FORCE, "fid_kinematic")
+"""Metrics of the table of all arms."""
+
+
+def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the site's table of all arms."""
+    groups = [Group(f"{name}, {task}", name, task) for name, summary in summaries.items() for task in summary.arms]
+    yield from page_table(PageTable(KEYS, tuple(groups)), summaries)
+
+
+def all_runs(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield lines of the site's table of all runs: the command that repeats a run, and with what it was made."""
+    rows = []
+    for name, summary in summaries.items():
+        record = summary.made
+        version = record.get("packages", {}).get("selfcorrect", "")
+        hours = f"{record['core_hours']:.2g}"
+        rows.append([name, f"`{summary.command}`", hours, record["processor"], record["date"], version])
+    yield from table_lines(["experiment", "command", "core-hours", "processor", "date", "version"], rows)
+
+
+def as_csv(summaries: Mapping[str, Summary]) -> str:
+    """Return a row for the last generation of every arm and seed of all kept summaries, as comma-separated values."""
+    rows = []
+    for name, summary in summaries.items():
+        rows += [{"experiment": name, **row} for row in summary.rows() if row["generation"] == summary.generations]
+    return format_rows(rows)
+
+
+def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
+    """Yield each arm, its curves, and those of its plain arm if that is another."""
+    curves = arms_by_name(summary, denoiser)
+    comparisons = summary.settings["comparisons"]
+    comparison = next(comparison for comparison in comparisons if comparison["denoiser"] == denoiser)
+    for arm in arms_from_config(comparison):
+        yield arm, curves[arm.key], curves.get(arm.plain.key) if arm.plain != arm else None
 
 
 def page_table(table: PageTable, summaries: Mapping[str, Summary]) -> Iterator[str]:

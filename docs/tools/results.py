@@ -13,6 +13,7 @@ and results.csv with the last generation.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,16 +24,14 @@ import numpy as np
 import tyro
 from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_sentence
 from claims import CLAIMS, claims_table
-from keeping import SUMMARIES, join_runs
-from page_tables import TABLES, page_table
+from page_tables import TABLES, arms_of, page_table
 from shares import shares_table
 from splits_page import fill_splits
-from tables import ON_SITE
-from values import arms_of
+from tables import ON_SITE, SUMMARIES
 
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
-from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
+from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +95,27 @@ def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
     title, scores = next(iter(summary.floors.items()))
     levels = {title: {key: float(np.mean(values)) for key, values in scores.items()}}
     return opening_curves({"fully synthetic": lines}, metrics, (), levels, looks([curves.title for curves in lines]))
+
+
+FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
+"""Options, each with a value, that change no result."""
+
+
+def join_runs(runs: Sequence[Summary]) -> Summary:
+    """Return a summary of all runs, whose command leaves out options that change no result, such as the folder."""
+    summary = join_summaries(runs)
+    if len(runs) == 1:
+        return replace(summary, command=remove_options(summary.command, FREE))
+    seeds = f"--seeds {summary.seeds}" + (f" --first-seed {summary.first_seed}" if summary.first_seed else "")
+    command = remove_options(summary.command, (*FREE, "--seeds", "--first-seed"))
+    return replace(summary, command=f"{command} {seeds}")
+
+
+def remove_options(command: str, options: Sequence[str]) -> str:
+    """Return a command without some options and their values."""
+    words = shlex.split(command)
+    pairs = zip(words, ["", *words], strict=False)
+    return shlex.join([word for word, before in pairs if word not in options and before not in options])
 
 
 def read_all() -> dict[str, Summary]:

@@ -8,9 +8,10 @@ import inspect
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE_PRESET, SAMPLES
 
@@ -29,25 +30,17 @@ UNITS = {
 """Unit by the suffix of a name; numbers without one are shares, factors, weights or counts."""
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A number of a preset."""
 
-    name: str
     value: float
     meaning: str
     choice: str
     """Sentences on how the numbers of its class were chosen."""
 
-    @property
-    def unit(self) -> str:
-        """Its unit, "" for a share, a factor, a weight or a count."""
-        name = re.sub(r"\[\d+\]", "", self.name)
-        return next((unit for suffix, unit in UNITS.items() if name.endswith(suffix)), "")
 
-
-def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") -> Iterator[Number]:
-    """Yield the numbers in nested settings.
+def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") -> Iterator[tuple[str, Number]]:
+    """Yield the numbers in nested settings, each with its path.
 
     Args:
         value: A number, a tuple or a dataclass of settings; all else is skipped.
@@ -55,19 +48,16 @@ def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") 
         meaning: Docstring of the field that holds it.
         choice: Sentences on how its class was set.
     """
-    if isinstance(value, bool) or value is None:
-        return
-    if isinstance(value, int | float):
-        yield Number(path, value, meaning, choice)
-    elif isinstance(value, tuple):
+    if isinstance(value, tuple):
         for index, entry in enumerate(value):
             yield from find_numbers(entry, f"{path}[{index}]", meaning, choice)
     elif is_dataclass(value):
-        kind = type(value)
-        kind_choice = find_choice(kind) or choice
+        kind_choice = find_choice(type(value)) or choice
         for field in fields(value):
-            field_meaning = read_meanings(kind).get(field.name, "")
+            field_meaning = read_meanings(type(value)).get(field.name, "")
             yield from find_numbers(getattr(value, field.name), f"{path}.{field.name}", field_meaning, kind_choice)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path, Number(value, meaning, choice)
 
 
 def find_choice(kind: type) -> str:
@@ -96,11 +86,11 @@ def read_meanings(kind: type) -> dict[str, str]:
 def list_preset(preset: str) -> dict[str, Number]:
     """Return the numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
     pipeline = PIPELINES[preset]
-    numbers: list[Number] = []
+    numbers = []
     for step in (*pipeline.cleanup.steps, *pipeline.postprocess):
         numbers += find_numbers(step, type(step).__name__)
     numbers += find_numbers(pipeline.tracker, "tracker")
-    return {number.name.replace(".settings", ""): number for number in numbers}
+    return {path.replace(".settings", ""): number for path, number in numbers}
 
 
 def table() -> str:
@@ -112,5 +102,7 @@ def table() -> str:
     for name in dict.fromkeys(chain(*presets)):
         first = next(numbers[name] for numbers in presets if name in numbers)
         values = [f"{numbers[name].value:.6g}" if name in numbers else "" for numbers in presets]
-        writer.writerow([name, first.unit, *values, first.meaning, first.choice])
+        quantity = re.sub(r"\[\d+\]", "", name)
+        unit = next((unit for suffix, unit in UNITS.items() if quantity.endswith(suffix)), "")
+        writer.writerow([name, unit, *values, first.meaning, first.choice])
     return text.getvalue()

@@ -16,10 +16,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import settings
 from latex2mathml.converter import convert as mathml
@@ -27,22 +25,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from page_tables import all_arms, all_runs, as_csv
 from report import make_report
 from results import fill_page, read_all
 from tables import make_table
-from toys import command_of
-from values import all_arms, all_runs, as_csv
+from toys import MARKED, command_of
 
 import selfcorrect
 from selfcorrect.experiments.file_correction.demo import demonstration
-from selfcorrect.experiments.jobs.run import RUNNERS
-from selfcorrect.experiments.motion.correctors.table import CORRECTORS
-from selfcorrect.experiments.remedies.table import REMEDIES
-from selfcorrect.loop.policy_table import POLICIES
-from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.motion.pictures.player import show
-from selfcorrect.runtime.registry import Registry
-from selfcorrect.simulators.settings.engine_table import ENGINES
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ROOT / "build" / "types" / "selfcorrect"
@@ -54,15 +45,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     sections = {title: pages for entry in config.nav for title, pages in entry.items()}
     sections["Tutorials"].append({"Examples": [{title_of(path): place_of_example(path)} for path in EXAMPLES]})
     api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
-    generated = [{"Commands": "commands.md"}, {"Names": "names.md"}, {"API": api}]
+    generated = [{"Commands": "commands.md"}, {"API": api}]
     sections["Reference"][:] = [*generated, *sections["Reference"]]
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages themselves, the report, and a page that plays the demo."""
-    pages = {"commands.md": commands_page(), "names.md": names_page()}
-    pages["api/index.md"] = api_overview()
+    pages = {"commands.md": commands_page(), "api/index.md": api_overview()}
     pages |= {f"api/{name}.md": api_page(name) for name in packages()}
     pages |= {place_of_example(path): example_page(path) for path in EXAMPLES}
     pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")}
@@ -82,38 +72,23 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Fill in what only the site has: long tables, all outcomes of a toy loop, and its own pages behind links."""
     if page.file.src_uri.startswith("results/"):
         markdown = fill_page(markdown, kept_summaries(), is_site=True)
-    markdown = TOY.sub(lambda match: toy_outcome(match[1]), markdown)
+    markdown = MARKED.sub(lambda match: toy_outcome(match[1]), markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
-
-
-TOY = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- /toy -->", re.DOTALL)
-FILTER = """\
-<input id="arms-filter" placeholder="filter, such as physics or λ = 1" size="40">
-<script>
-document.getElementById("arms-filter").addEventListener("input", (event) => {
-  const words = event.target.value.toLowerCase().split(" ");
-  for (const row of document.querySelectorAll("#arms tbody tr")) {
-    const text = row.textContent.toLowerCase();
-    row.hidden = !words.every((word) => text.includes(word));
-  }
-});
-</script>"""
 
 
 kept_summaries = cache(read_all)
 
 
 def data_page() -> str:
-    """Return a page with every arm and the command of every kept run, and a field that filters the arms."""
+    """Return a page with every arm and the command of every kept run."""
     summaries = kept_summaries()
-    lines = "\n".join(all_arms(summaries))
     about = (
         "Means over seeds ± half of the 95 % interval, over the later half of the generations. "
         "[results.csv](results.csv) holds the last generation of every arm and seed."
     )
-    arms = f'<div id="arms" markdown="1">\n\n{lines}\n\n</div>'
+    arms = "\n".join(all_arms(summaries))
     runs = "\n".join(all_runs(summaries))
-    return f"# Data of all arms and runs\n\n{about}\n\n{FILTER}\n\n{arms}\n\n## Runs\n\n{runs}\n"
+    return f"# Data of all arms and runs\n\n{about}\n\n{arms}\n\n## Runs\n\n{runs}\n"
 
 
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+(?:#[\w-]+)?)\)")
@@ -122,8 +97,7 @@ PLACES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
-    "experiments/remedies/table.py": "names.md#remedies",
-    "selfcorrect/loop/policy_table.py": "names.md#policies",
+    "selfcorrect/loop/policy_table.py": "api/selfcorrect.loop.md#selfcorrect.loop.policy_table",
 }
 """Pages of the site by the file that a reader of the repository has instead."""
 
@@ -281,50 +255,6 @@ def subcommands(text: str) -> list[str]:
     return re.findall(r"^│   • ([\w-]+)", text, flags=re.MULTILINE)
 
 
-# --- tables -----------------------------------------------------------------------------------------------------------
-
-
-NAMED = (
-    ("Policies", "`--policy`", POLICIES, "What the next generation trains on: [the loop](concepts/loop.md)."),
-    (
-        "Correctors",
-        "`--corrector`",
-        CORRECTORS,
-        "Several joined by `+` work one after the other. Beside these: a function of yours, `package.module:function`.",
-    ),
-    ("Denoisers", "`--denoiser`", DENOISERS, "The networks of motion diffusion models."),
-    ("Remedies", "`--remedy`", REMEDIES, "Against the loss of modes: [remedies](remedies.md)."),
-    ("Engines", "`--engine`", ENGINES, "The simulators of the physics corrector."),
-    ("Runners", "`--runner`", RUNNERS, "Where the jobs of an experiment run."),
-)
-
-
-def names_page() -> str:
-    """Return a page with the members of each table that names options."""
-    parts = ["# What has a name", "All that can be chosen by name, with the option that takes it."]
-    for title, option, registry, text in NAMED:
-        parts += [f"## {title}", f"{option}. {text}", _registry_table(registry)]
-        if registry.group:
-            parts.append(f"Other packages add some by entry points in the group `{registry.group}`.")
-    return "\n\n".join(parts)
-
-
-COMMON = ("name", "reference", "summary", "needs", "step")
-"""Fields of a row that have no column of their own."""
-
-
-def _registry_table(registry: Registry[Any]) -> str:
-    rows = list(registry)
-    more = [field.name for field in fields(rows[0]) if field.name not in COMMON]
-    needed = any(row.needs for row in rows)
-    heads = ["name", "what it is", *more, *(["extra"] if needed else [])]
-    cells = []
-    for row in rows:
-        own = [getattr(row, name) for name in more]
-        cells.append([f"`{row.name}`", row.summary, *own, *([row.needs] if needed else [])])
-    return make_table(heads, cells)
-
-
 # --- API -------------------------------------------------------------------------------------------------------------
 
 
@@ -344,24 +274,14 @@ def modules() -> Iterator[str]:
 def api_page(package: str) -> str:
     """Return the page of a package, its modules one after another."""
     members = [module for module in modules() if module.rpartition(".")[0] == package]
-    blocks = "\n\n".join(f"::: {module}" for module in members)
-    return f"# {package}\n\n{summary_of(INSTALLED.parent / Path(*package.split('.')) / '__init__.py')}\n\n{blocks}\n"
+    heading = f"::: {package}\n    options: {{members: false, heading_level: 1}}"
+    return "\n\n".join([heading, *(f"::: {module}" for module in members)])
 
 
 def api_overview() -> str:
-    """Return a page of the public names and of all modules, each with the first sentence of its docstring."""
-    names = make_table(["`import selfcorrect as sc`", ""], public_names())
-    parts = ["# API", "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields.", names]
-    parts.append("## All modules")
-    for package in packages():
-        links = []
-        for module in modules():
-            parent, _, name = module.rpartition(".")
-            if parent == package:
-                path = INSTALLED.parent / Path(*module.split(".")).with_suffix(".py")
-                links.append((f"[{name}]({package}.md#{module})", summary_of(path)))
-        parts += [f"### [{package}]({package}.md)", make_table(["module", ""], links)]
-    return "\n\n".join(parts)
+    """Return a page of the public names."""
+    text = "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields."
+    return f"# API\n\n{text}\n\n{make_table(['`import selfcorrect as sc`', ''], public_names())}"
 
 
 def public_names() -> Iterator[tuple[str, str]]:
@@ -373,9 +293,3 @@ def public_names() -> Iterator[tuple[str, str]]:
         package = owner.rpartition(".")[0]
         summary = (inspect.getdoc(value) or "").split("\n")[0]
         yield f"[`sc.{name}`]({package}.md#{entry})", summary
-
-
-def summary_of(path: Path) -> str:
-    """Return the first line of a module's docstring."""
-    match = re.match(r'"""(.*?)(?:"""|\n)', path.read_text())
-    return match[1] if match else ""
