@@ -94,7 +94,7 @@ def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
     metrics = [find_metric(key) for key in keys]
     title, scores = next(iter(summary.floors.items()))
     levels = {title: {key: float(np.mean(values)) for key, values in scores.items()}}
-    return opening_curves({"fully synthetic": lines}, metrics, (), levels, looks([curves.title for curves in lines]))
+    return opening_curves({"fully synthetic": lines}, metrics, levels, looks([curves.title for curves in lines]))
 
 
 FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")

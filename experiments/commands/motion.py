@@ -73,18 +73,12 @@ class MotionCommand:
 
     @classmethod
     def from_words(cls, words: Sequence[str], values: Mapping[str, object] = MappingProxyType({})) -> Self:
-        """Return the options of the preset that a command line names, or else the values of a file.
-
-        The published generator has settings of its own.
-        """
-        chosen = {"preset": values.get("preset", "short"), "mdm": values.get("mdm", "")}
+        """Return the options of the preset that a command line names, or else the values of a file."""
         parts = [part for word in words for part in word.split("=", 1)]
-        for option, value in pairwise(parts):
-            if option in ("--preset", "--mdm"):
-                chosen[option.removeprefix("--")] = value
-        name = chosen["preset"] if chosen["preset"] in PRESET_ROWS else "short"  # or it is refused later
-        settings = select_settings(str(name), published=bool(chosen["mdm"]))
-        return cls(str(name), settings, options=RunOptions(keep=PRESET_ROWS[str(name)].keep))
+        names = [value for option, value in pairwise(parts) if option == "--preset"]
+        chosen = str([values.get("preset", "short"), *names][-1])
+        name = chosen if chosen in PRESET_ROWS else "short"  # or it is refused later
+        return cls(name, select_settings(name), options=RunOptions(keep=PRESET_ROWS[name].keep))
 
     def complete(self) -> MotionSettings:
         """Return the settings with all axes; SettingError for options that exclude each other or do nothing."""
@@ -105,8 +99,6 @@ class MotionCommand:
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
         must_exist([self.axes.ratings])
-        published = settings.published
-        must_exist(Path(path).expanduser() for path in (published.mdm, published.evaluator) if path)
         if self.dry_run:
             self._print_plan(settings)
             return 0

@@ -9,14 +9,12 @@ from typing import Annotated
 from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
 
 from ..remedies.table import PLACES, REMEDIES
 from ..studies.arms import BASELINE, SAMPLING_BOUNDS, TAKES_RATIO, ArmSettings
 from .correctors.table import CORRECTORS, UNKNOWN, corrector_row, is_own
-from .presets import select_published_steps
-from .settings import BUILT_IN_DATA, MotionSettings
+from .settings import MotionSettings
 
 PREFERENCES = ("preference", "shuffled-preference")
 """Places in which arms on real data only draw samples, too."""
@@ -64,14 +62,10 @@ class Axes:
 
     def refine(self, settings: MotionSettings) -> MotionSettings:
         """Return settings with these axes; SettingError for a combination that makes no sense."""
-        for name in self.denoiser:
-            preset(name)
         template = next(iter(settings.arms.values()))
         arms = {}
         for denoiser in dict.fromkeys(self.denoiser or settings.arms):
             arms[denoiser] = self.refine_arms(settings.arms.get(denoiser, template))
-        if settings.published.mdm:
-            settings = self._take_published_steps(settings)
         changes = {}
         for name in ("initial_steps", "steps"):
             steps = getattr(self, name)
@@ -81,19 +75,6 @@ class Axes:
         refined.check_engine()
         self._refuse_without_effect(refined)
         return refined
-
-    def _take_published_steps(self, settings: MotionSettings) -> MotionSettings:
-        """Return settings with the published numbers of steps of the published generator."""
-        if [*settings.arms] != ["paper"] or self.denoiser:
-            raise SettingError("--mdm goes with --preset paper, and without --denoiser")
-        if settings.data == BUILT_IN_DATA:
-            raise SettingError("--mdm needs --data, a HumanML3D folder or FOLDER#SPLIT")
-        first, later = select_published_steps(settings.real_count)
-        return replace(
-            settings,
-            initial_steps={**settings.initial_steps, "paper": first},
-            steps={**settings.steps, "paper": later},
-        )
 
     def _refuse_without_effect(self, settings: MotionSettings) -> None:
         """Raise SettingError for an option that changes nothing in the arms that are run."""
@@ -115,7 +96,6 @@ class Axes:
         Raises:
             SettingError: A name is unknown, or λ is given and no policy takes it.
         """
-        self._check_names()
         refined = list(arms)
         if self.policy or self.synthetic_ratio:
             ratios = [parse_ratio(ratio) for ratio in self.synthetic_ratio]
@@ -135,16 +115,6 @@ class Axes:
         for arm in refined:
             with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
         return tuple(with_comparisons)
-
-    def _check_names(self) -> None:
-        """Raise SettingError for a name that is in no table, before PyTorch is imported, which takes seconds."""
-        for policy in self.policy:
-            POLICIES.row(policy.partition(":")[0].strip())
-        for name in self.corrector:
-            if ":" not in name:
-                corrector_row(name)
-        for name in self.remedy:
-            REMEDIES.row(name)
 
 
 def rated_components(arm: ArmSettings) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from selfcorrect.motion.motion import MotionBatch
 from ..studies.results import MEMORISER, REAL_AGAINST_REAL
 from .correctors.own import CorrectorInputs, build_corrector
 from .settings import FEASIBILITY_COUNT
-from .task import MotionTask, novelty_of_samples
+from .task import MotionTask
 
 CORRECTED_REAL = "real, corrected by physics"
 
@@ -59,7 +59,7 @@ def measure_model(
     drawn = stream.child("unexplained")
     labels = sampling_labels(task.real.labels, count, drawn.child("label"))
     scores = measure_feasibility(task.beginnings(model.sample(labels, drawn.child("sample"))), engine)
-    return scores if task.judge is None else scores | task.judge.score_model(model, stream)
+    return scores | task.score_model(model, stream)
 
 
 def score_references(
@@ -92,13 +92,10 @@ def score_references(
         scores[name] = {**_score(task, samples), **measure_feasibility(feasible, inputs.engine)}
     draws = stream.child("memoriser").numpy().integers(len(task.real), size=len(task.fresh))
     scores[MEMORISER] = _score(task, task.real.take(torch.from_numpy(draws)))
-    return scores if task.judge is None else scores | task.judge.score_real(stream)
+    return scores | task.score_real(stream)
 
 
 def _score(task: MotionTask, samples: Samples) -> dict[str, float]:
     batch = task.codec.decode(samples.values)
     labels = samples.labels.numpy()
-    scores = task.evaluator.evaluate(batch, labels)
-    if task.judge is None:
-        return scores | novelty_of_samples(task.evaluator, task.data.training, batch, labels)
-    return scores | task.judge.score_windows(batch, labels)
+    return task.evaluator.evaluate(batch, labels) | task.score_windows(batch, labels)

@@ -10,7 +10,6 @@ import torch
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
-from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel
@@ -37,15 +36,13 @@ SCENES_TEXT = (
 SCENE_FPS = 15.0
 """Frame rate of these scenes, between whose frames the player interpolates."""
 
-_CORRECTION = "Before and after correction"
-
 
 @dataclass(frozen=True)
 class Media:
     """Motions of a report."""
 
-    clips: dict[str, list[PageClip]] = field(default_factory=lambda: {_CORRECTION: []})
-    """Clips that one player shows one after another, by heading."""
+    corrections: list[PageClip] = field(default_factory=list)
+    """Samples before and after correction, which one player shows one after another."""
     scenes: list[PageClip] = field(default_factory=list)
     """Clips that are shown side by side, all at once."""
     files: list[Path] = field(default_factory=list)
@@ -58,8 +55,8 @@ class Media:
 
     @property
     def clips_section(self) -> Section:
-        """All other motions, and the files."""
-        clips = {heading: clips for heading, clips in self.clips.items() if clips}
+        """Motions before and after correction, and the files."""
+        clips = {"Before and after correction": self.corrections} if self.corrections else {}
         return Section("Motions", clips=clips, files=self.files)
 
 
@@ -95,7 +92,7 @@ class _Showcase:
         return [batch[index] for index in range(len(batch))]
 
     def show_samples(self, arm: ArmSettings, generation: int, *, side_by_side: bool) -> None:
-        """Add samples of a generation of an arm, in motion and as files."""
+        """Add samples of a generation of an arm as files, and in motion beside other arms if asked for."""
         draws = DRAWS_PER_LABEL if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
         title = arm.title if generation else "all arms start here"
@@ -105,12 +102,9 @@ class _Showcase:
             file = self.folder / f"{name}-{file_name(text)}.bvh"
             write_bvh(file, clip_of(motion))
             self.media.files.append(file)
-        caption = f"Generation {generation}: {title}"
         if not side_by_side:
-            scene = encode_scene([PicturePanel(motion) for motion in motions], names)
-            section = f"Samples of the {preset(self.run.task).character} denoiser ({self.run.task})"
-            self.media.clips.setdefault(section, []).append(PageClip(caption, scene))
             return
+        caption = f"Generation {generation}: {title}"
         if len(self.settings.arms) > 1:
             caption = f"{self.settings.words(self.run.task)} denoiser, {caption[0].lower()}{caption[1:]}"
         panels = [PicturePanel(resample(motion, SCENE_FPS)) for motion in motions]
@@ -135,7 +129,7 @@ class _Showcase:
             panels += [PicturePanel(before[index], f"{text}: sample"), PicturePanel(after[index], outcome)]
         words = f"{self.settings.words(self.run.task)} denoiser, {arm.group}, {arm.corrector}: generation {generation}"
         scene = encode_scene(panels, [panel.title for panel in panels])
-        self.media.clips[_CORRECTION].append(PageClip(words, scene))
+        self.media.corrections.append(PageClip(words, scene))
 
 
 def show_motions(

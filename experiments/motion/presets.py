@@ -7,9 +7,6 @@ from dataclasses import dataclass, replace
 from ..studies.arms import BASELINE, ArmSettings
 from .settings import KeptModels, MotionSettings, find_engine
 
-PUBLISHED_STEPS = {64: (78, 16), 128: (156, 16), 256: (312, 16), 2794: (3125, 625)}
-"""Optimiser steps of generation 0 and of every later generation in Gillman et al. 2024, by n."""
-
 
 def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
     """Return the arms of a policy: without corrector, and with each of some correctors."""
@@ -170,8 +167,6 @@ class PresetRow:
     """Wall time with two processes on cores like an AMD EPYC's, and disk."""
     keep: KeptModels = "all"
     """Models and samples that are kept."""
-    opening: str = ""
-    """Line that is printed when the run begins."""
     closing: str = ""
     """Last sentences of the answer, such as commands that show more."""
 
@@ -318,7 +313,7 @@ PRESET_ROWS = {
     "text": PresetRow(
         summary="captions are kept, their motions replaced: retrieval by caption",
         settings=MotionSettings(
-            {"dct-mlp": _TEXT}, generations=5, seeds=3, real_count=256, evaluated_count=192, captions=True
+            {"dct-mlp": _TEXT}, generations=5, seeds=3, real_count=256, evaluated_count=192, generator=("captions",)
         ),
         cost="16 minutes, 2.0 GB",
     ),
@@ -338,7 +333,17 @@ PRESET_ROWS = {
     ),
     "paper": PresetRow(
         summary="the settings of Gillman et al. 2024",
-        settings=MotionSettings({"paper": _PAPER}, generations=50, seeds=3, real_count=2794),
+        settings=MotionSettings(
+            {"paper": _PAPER},
+            generations=50,
+            seeds=3,
+            real_count=2794,
+            evaluated_count=546,
+            frames=40,
+            fps=20.0,
+            initial_steps={"paper": 3125},
+            steps={"paper": 625},
+        ),
         cost="needs a GPU, 57.1 GB",
     ),
 }
@@ -346,22 +351,7 @@ PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 """Settings of the presets by name."""
 
 
-def select_settings(name: str, *, published: bool = False) -> MotionSettings:
-    """Return the settings of a preset in an engine that is installed.
-
-    Args:
-        published: Take lengths and numbers of test motions of Gillman et al. 2024, whose generator is run: two seconds,
-            which every motion of HumanML3D has.
-    """
+def select_settings(name: str) -> MotionSettings:
+    """Return the settings of a preset in an engine that is installed."""
     settings = PRESETS[name]
-    if published:
-        settings = replace(settings, frames=40, fps=20.0, evaluated_count=546)
     return replace(settings, engine=find_engine(settings.engine))
-
-
-def select_published_steps(real_count: int) -> tuple[int, int]:
-    """Return optimiser steps of generation 0 and of later generations: the published steps of the largest n that is at
-    most real_count.
-    """
-    smaller = [count for count in PUBLISHED_STEPS if count <= real_count] or [min(PUBLISHED_STEPS)]
-    return PUBLISHED_STEPS[max(smaller)]

@@ -8,13 +8,13 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
-from selfcorrect.motion.measures.metrics import EXPLAINED, MEASURED, Metric, find_metric
+from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, Metric, find_metric
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
 from ..studies.arms import BASELINE, ArmSettings
-from ..studies.figures import SHARE_CAPTION, Levels, looks, opening_curves, share_picture
+from ..studies.figures import SHARE_CAPTION, looks, opening_curves, share_picture
 from ..studies.outcome import Outcome
 from ..studies.report import (
     Page,
@@ -26,8 +26,8 @@ from ..studies.report import (
     seconds_by_phase,
     table_section,
 )
-from ..studies.results import ArmCurves
 from ..studies.study import SeedRun, Study
+from ..studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, last_generation_table, loop_cells
 from .answer import (
     JUDGED,
     format_answer,
@@ -38,23 +38,17 @@ from .answer import (
     select_pictured_arms,
     select_shown_pairs,
 )
+from .axes import budget
 from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
-from .tables import all_metrics_table, budgets_table
 from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
 """Metrics of the large curves of the first picture: diversity and sliding."""
-SIGNS = (
-    Metric("relative_loss", "Training loss relative to real data only", "realism", "neutral"),
-    Metric("founders_left", "Founders with a descendant", "diversity", "higher", bounds=(0.0, 1.0)),
-)
-"""Early signs of collapse, below these curves."""
 PICTURED = ("fid_kinematic", "recall", "penetration_mm", "unsupported_percent")
 """Metrics of the picture by synthetic share: realism, diversity, artefacts and feasibility."""
-
 
 DRAWN = (
     "fid_kinematic",
@@ -65,12 +59,17 @@ DRAWN = (
     "penetration_mm",
     "skate_m_s",
     "jerk_m_s3",
+    "training_loss",
+    "r_precision_3",
+    "r_precision_3_rare",
+    "r_precision_3_common",
+    "field_fid",
+    "field_precision_3",
+    "field_matching",
 )
-"""Metrics whose curves are shown; the table has all."""
-RETRIEVAL_DRAWN = ("r_precision_3", "r_precision_3_rare", "r_precision_3_common")
-"""Those where labels are captions."""
-FIELD_DRAWN = ("field_fid", "field_precision_3", "field_matching")
-"""Those of the field's evaluator."""
+"""Metrics whose curves are shown as far as they were measured; the table has all."""
+FOUNDERS = Metric("surviving_lineages", "Founders with a descendant", "diversity", "higher", bounds=(0.0, 1.0))
+"""An early sign of collapse, whose curves are shown, too."""
 
 NOTES = (
     "λ is the number of synthetic samples per real sample; fully synthetic means that no real sample trains the model "
@@ -88,18 +87,21 @@ NOTES = (
     "that, it does only by memory.",
 )
 
-RETRIEVAL_NOTE = (
-    "R-precision is the probability that a motion lies nearer to its own caption than to all but at most 0, 1 or 2 of "
-    "31 others, to encoders that were trained on other real windows of the same clips. It is a mean over captions. "
-    "Rare and common captions are the thirds of the captions with the fewest and the most real training windows."
-)
-
-FIELD_NOTE = (
-    "The field's evaluator has the text and motion encoders of Guo et al. 2022. A caption looks for its motion among "
-    "32 (R-precision); MM-dist is the distance between the two, diversity that between motions, multimodality that "
-    "between motions of one caption. Generations are evaluated once, the last one by as many repetitions as the "
-    "settings say. All other figures are of the first two seconds of each motion."
-)
+NOTES_ON_METRICS = {
+    "r_precision_3": (
+        "R-precision is the probability that a motion lies nearer to its own caption than to all but at most 0, 1 or 2 "
+        "of 31 others, to encoders that were trained on other real windows of the same clips. It is a mean over "
+        "captions. Rare and common captions are the thirds of the captions with the fewest and the most real training "
+        "windows."
+    ),
+    "field_fid": (
+        "The field's evaluator has the text and motion encoders of Guo et al. 2022. A caption looks for its motion "
+        "among 32 (R-precision); MM-dist is the distance between the two, diversity that between motions, "
+        "multimodality that between motions of one caption. Generations are evaluated once, the last one by as many "
+        "repetitions as the generator's options say. All other figures are of the first two seconds of each motion."
+    ),
+}
+"""Metric → note for reports in which it was measured."""
 
 
 def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Page:
@@ -165,19 +167,45 @@ def show_experiment(
     answer = format_answer(outcome)
     shown = select_shown_pairs(outcome)
     media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
-    evaluated = RETRIEVAL_DRAWN * settings.captions + FIELD_DRAWN * bool(settings.published.mdm)
+    measured = list_measured(outcome)
+    drawn = [metric for metric in (*map(find_metric, DRAWN), FOUNDERS) if metric.key in measured]
+    notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
     return [
         *answer_sections(outcome, "\n".join(filter(None, (answer, closing)))),
         picture_section(outcome),
         *([media.side_by_side_section] if media.scenes else []),
         difference_section(outcome, DIFFERENCE_TEXT),
-        curves_section(outcome, [find_metric(key) for key in (*DRAWN, *evaluated)]),
+        curves_section(outcome, drawn),
         media.clips_section,
         Section("Tables"),
         table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
         table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
-        *closing_sections(study, outcome, _list_facts(settings, outcome), _list_notes(settings)),
+        *closing_sections(study, outcome, _list_facts(settings, outcome), [*NOTES, *notes]),
     ]
+
+
+def list_measured(outcome: Outcome) -> set[str]:
+    """Return the keys of the metrics that were measured of any arm."""
+    return {key for arms in outcome.curves.values() for curves in arms.values() for key in curves.values}
+
+
+def all_metrics_table(outcome: Outcome) -> Table:
+    """Return a table of all metrics of all arms at the last generation, real data on top."""
+    evaluated = [*map(find_metric, TRAINED), *RETRIEVED, *FIELD]
+    measured = list_measured(outcome)
+    explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
+    shown = [metric for metric in evaluated if metric.key in measured]
+    return last_generation_table(outcome, [*MEASURED, *shown, *explained])
+
+
+def budgets_table(study: Study, outcome: Outcome) -> Table:
+    """Return the table of what each arm's corrector knew, and of what the loop really did."""
+    rows = []
+    for denoiser, arms in outcome.curves.items():
+        for arm, curves in arms.items():
+            title = f"{study.tasks[denoiser].title}, {arm.title}"
+            rows.append(PageRow(title, [Cell(budget(arm)), *loop_cells(curves)]))
+    return Table("budgets", "Arm", ["Corrector knows", *LOOP_COLUMNS], rows)
 
 
 LAST_GENERATION_TEXT = (
@@ -222,42 +250,15 @@ def picture_section(outcome: Outcome) -> Section:
     groups = {}
     for task, arms in select_pictured_arms(outcome).items():
         groups[outcome.titles[task]] = [outcome.curves[task][arm] for arm in arms]
-    return Section(figures=[draw_opening(groups, outcome.levels)], caption=OPENING_CAPTION, id="answer")
+    palette = looks([curves.title for arms in groups.values() for curves in arms])
+    picture = opening_curves(groups, [find_metric(key) for key in OPENING], outcome.levels, palette)
+    return Section(figures=[picture], caption=OPENING_CAPTION, id="answer")
 
 
 OPENING_CAPTION = (
-    "Diversity (recall) and sliding of the feet over generations, and below them two early signs of collapse: the "
-    "training loss as a multiple of the loss on real data only, and the share of real training motions from which a "
-    "sample still descends. Lines are means over seeds, bands their 95 % intervals; the dotted line is real motion on "
-    "which no model is trained."
+    "Diversity (recall) and sliding of the feet over generations. Lines are means over seeds, bands their 95 % "
+    "intervals; the dotted line is real motion on which no model is trained."
 )
-
-
-def draw_opening(groups: Mapping[str, Sequence[ArmCurves]], levels: Levels) -> str:
-    """Draw diversity and sliding over generations, and early signs of collapse below; returns SVG text.
-
-    Args:
-        groups: Title of a group → its arms, first the arm on real data only.
-        levels: Scores of real motion, the first of which is drawn.
-    """
-    signed = {title: [_add_signs(curves, arms[0]) for curves in arms] for title, arms in groups.items()}
-    palette = looks([curves.title for arms in groups.values() for curves in arms])
-    return opening_curves(signed, [find_metric(key) for key in OPENING], SIGNS, levels, palette)
-
-
-def _add_signs(curves: ArmCurves, baseline: ArmCurves) -> ArmCurves:
-    """Return curves with the quantities of `SIGNS`, as far as they were measured."""
-    values = dict(curves.values)
-    if "training_loss" in values and "training_loss" in baseline.values:
-        values["relative_loss"] = values["training_loss"] / baseline.values["training_loss"]
-    if "surviving_lineages" in values:
-        values["founders_left"] = values["surviving_lineages"].copy()
-        values["founders_left"][:, 0] = 1.0
-    return replace(curves, values=values)
-
-
-def _list_notes(settings: MotionSettings) -> list[str]:
-    return [*NOTES, *[RETRIEVAL_NOTE] * settings.captions, *[FIELD_NOTE] * bool(settings.published.mdm)]
 
 
 def _list_facts(settings: MotionSettings, outcome: Outcome) -> dict[str, str]:

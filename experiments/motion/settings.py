@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -42,7 +42,7 @@ LEAST_COUNTS = {
     "feasibility_count": 1,
 }
 """Smallest values of settings that count something."""
-USUAL = {"engine": PUBLISHED_ENGINE, "captions": False, "published": None, "feasibility_count": FEASIBILITY_COUNT}
+USUAL = {"engine": PUBLISHED_ENGINE, "generator": (), "feasibility_count": FEASIBILITY_COUNT}
 """Settings that a config leaves out, with the values that they have then."""
 GROWING = ("comparisons", "generations", "first_seed", "seeds")
 """Settings that may grow when an experiment is extended: no earlier result depends on them."""
@@ -50,33 +50,8 @@ GROWING = ("comparisons", "generations", "first_seed", "seeds")
 GENERATORS: Registry[Row] = Registry("generator", [], group="selfcorrect.generators")
 """Generators with data and evaluators of their own, each from a package of its own.
 
-Each leads to a function (settings, stream) → `task.GeneratorParts`.
+Each leads to a function (settings, stream) → what the arms of a seed share, as `task.MotionParts`.
 """
-
-
-@dataclass(frozen=True)
-class PublishedModel:
-    """Files of the published generator and of the field's evaluator; without a checkpoint no published model is run."""
-
-    mdm: str = ""
-    """With the preset paper: a checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or
-    args.json for weights drawn anew, as Gillman et al. 2024 did. Needs --data HumanML3D, --evaluator and CLIP."""
-    evaluator: str = ""
-    """With --mdm: folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
-    clip: str = ""
-    """With --mdm: folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache."""
-    repetitions: int = 20
-    """With --mdm: how often the published protocol evaluates the last generation of each arm."""
-
-    def __post_init__(self) -> None:
-        check_count("repetitions", self.repetitions, 1, 1000)
-        if not self.mdm:
-            for option in fields(self):
-                if getattr(self, option.name) != option.default:
-                    raise SettingError(f"--{option.name} goes with --mdm CHECKPOINT")
-            return
-        if not self.evaluator:
-            raise SettingError("the published model needs both: --mdm CHECKPOINT and --evaluator DIR")
 
 
 @dataclass(frozen=True)
@@ -101,10 +76,9 @@ class MotionSettings:
     """Number of samples drawn in each generation for the evaluation."""
     feasibility_count: Suppress[Fixed[int]] = FEASIBILITY_COUNT
     """Samples of the last generation of which the root force is measured."""
-    captions: Suppress[Fixed[bool]] = False
-    """Labels are the motions' captions; otherwise they are the motions' classes."""
-    published: Annotated[PublishedModel, arg(name="")] = field(default_factory=PublishedModel)
-    """Files of the published generator and its evaluator, in place of a denoiser's own."""
+    generator: tuple[str, ...] = ()
+    """Generator of another package with data, model and evaluator of its own: its name, then its options, such as mdm
+    checkpoint=FILE evaluator=FOLDER."""
     evaluate_corrected: bool = False
     """Also evaluate each arm's samples after correction, as people would use them who correct a model's output, against
     corrected real windows."""
@@ -124,8 +98,6 @@ class MotionSettings:
 
     def __post_init__(self) -> None:
         self._fill_in_steps()
-        if self.published.mdm and self.evaluate_corrected:
-            raise SettingError("evaluate-corrected and the published model do not go together")
         self._check_counts()
         for denoiser, arms in self.arms.items():
             _check_arms(denoiser, arms)
@@ -144,22 +116,17 @@ class MotionSettings:
             check_count(name, getattr(self, name), least, MOST)
         for denoiser, steps in self.steps.items():
             check_count(f"steps for {denoiser}", steps, 1, MOST)
-        least_initial_steps = 0 if self.published.mdm else 1
+        least_initial_steps = 0 if self.generator else 1  # the generator may be trained
         for denoiser, steps in self.initial_steps.items():
             check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
 
-    @property
-    def generator(self) -> str:
-        """Name in `GENERATORS` of what makes data, model and evaluator, "" for the denoisers of this package."""
-        return "mdm" if self.published.mdm else "captions" if self.captions else ""
-
     def check_generator(self) -> None:
         """Raise SettingError if the package of the generator is not installed."""
-        package = {"mdm": "mdm_generator", "captions": "caption_retrieval"}.get(self.generator)
-        if package and self.generator not in GENERATORS.names:
+        if self.generator and self.generator[0] not in GENERATORS.names:
             raise SettingError(
-                f"this experiment needs a package of its own: pip install ./examples/plugins/{package} in a clone of "
-                "the repository"
+                f"the generator {self.generator[0]} needs a package of its own; in a clone of the repository, "
+                "pip install ./examples/plugins/mdm_generator adds mdm, and "
+                "pip install ./examples/plugins/caption_retrieval adds captions"
             )
 
     def check_engine(self) -> None:
@@ -203,8 +170,8 @@ class MotionSettings:
     def config(self) -> dict[str, Any]:
         """All settings as JSON values; infinite strengths as the text "inf".
 
-        The engine is named where it is not the published figures', captions and the published model where they are
-        used, the number of samples for feasibility where it is not the usual number.
+        The engine is named where it is not the published figures', a generator where it is used, the number of samples
+        for feasibility where it is not the usual number.
         """
         values: dict[str, Any] = {"comparisons": []}
         for denoiser, arms in self.arms.items():
@@ -212,7 +179,6 @@ class MotionSettings:
         for setting in fields(self):
             if setting.name != "arms":
                 values[setting.name] = getattr(self, setting.name)
-        values["published"] = asdict(self.published) if self.published.mdm else None
         for name, usual in USUAL.items():
             if values[name] == usual:
                 del values[name]
@@ -295,10 +261,9 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings whose `config` this is, as a run folder records it."""
     values: dict[str, Any] = dict(config)
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
-    published = PublishedModel(**values.pop("published", {}))
-    for name in ("data", "reference"):
+    for name in ("data", "reference", "generator"):
         values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
-    return MotionSettings(arms, published=published, **values)
+    return MotionSettings(arms, **values)
 
 
 def _encode_infinity(value: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -55,26 +55,6 @@ class MotionData:
     """Material that only the reference shows: other times of the same clips, or other sources."""
 
 
-class Judge(Protocol):
-    """Evaluator that the package of a generator adds to the usual evaluation."""
-
-    def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return further scores of real windows, as if they were samples, by key."""
-        ...
-
-    def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
-        """Return further scores of real data: title → scores."""
-        ...
-
-    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
-        """Return further scores of the last model of an arm."""
-        ...
-
-    def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
-        """Return the first frames of motions, in which motions of several lengths are compared."""
-        ...
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MotionTask(Task):
     """The loop's task with what is needed to read its values as motions and to evaluate them."""
@@ -82,15 +62,28 @@ class MotionTask(Task):
     codec: FeatureCodec
     data: MotionData
     fresh: Samples
-    fresh_source: FreshSource
     evaluator: MotionEvaluator
-    judge: Judge | None = None
-    """Further evaluation, where a generator of another package is run."""
+
+    @property
+    def fresh_source(self) -> FreshSource:
+        """Source of fresh real data."""
+        return fresh_blocks(self.fresh)
 
     def beginnings(self, values: Tensor) -> MotionBatch:
-        """The motions behind values (N, T, D), all of one length."""
-        batch = self.codec.decode(values)
-        return batch if self.judge is None else self.judge.cut_beginnings(batch)
+        """Return the motions behind values (N, T, D), all of one length."""
+        return self.codec.decode(values)
+
+    def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
+        """Return what real windows score beside the evaluator's metrics, as if they were samples."""
+        return novelty_of_samples(self.evaluator, self.data.training, batch, labels)
+
+    def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
+        """Return further scores of real data, of generators that have some: title → scores."""
+        return {}
+
+    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
+        """Return further scores of the last model of an arm, of generators that have some."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -102,20 +95,6 @@ class Sharing:
     """Called with the steps that are done."""
     training_steps: int = 0
     """Optimiser steps in a call of `progress`."""
-
-
-class GeneratorParts(Protocol):
-    """Data, evaluator and model of a generator from another package, which the arms of a seed share."""
-
-    @property
-    def data(self) -> MotionData: ...
-
-    @property
-    def evaluator(self) -> MotionEvaluator: ...
-
-    def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
-        """Return the loop's task."""
-        ...
 
 
 # --- real data ---
@@ -147,16 +126,6 @@ def grow_split(motions: Sequence[Motion], others: Sequence[Motion], settings: Wi
         count = len(split.training)
         cap = settings.cap_per_label or WINDOWS_PER_LABEL
         settings = replace(settings, cap_per_label=2 * cap, stride=max(1, settings.stride // 2))
-
-
-@lru_cache(maxsize=1)
-def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
-    """Return the real windows of a seed."""
-    if settings.generator:
-        return _load_parts(settings, stream).data
-    needed = settings.real_count + 2 * settings.evaluated_count
-    split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
-    return select_windows(settings, split, stream)
 
 
 def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> MotionData:
@@ -195,71 +164,74 @@ def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> Mo
     return MotionData(training, fresh, rest, rest, "nothing")
 
 
-def _load_parts(settings: MotionSettings, stream: Stream) -> GeneratorParts:
-    load: Callable[[MotionSettings, Stream], GeneratorParts] = GENERATORS.load(settings.generator)
-    return load(settings, stream)
+# --- what the arms of a seed share ---
+
+
+@dataclass(frozen=True, eq=False)
+class MotionParts:
+    """Real data and evaluator of a seed, and the task of each denoiser."""
+
+    settings: MotionSettings
+    data: MotionData
+
+    @cached_property
+    def evaluator(self) -> MotionEvaluator:
+        """The evaluator that compares with the reference."""
+        return MotionEvaluator.fit(self.data.reference.batch, self.data.reference.labels)
+
+    def make_task(
+        self, denoiser: str, sharing: Sharing, make_model: Callable[..., MotionDiffusion] = MotionDiffusion
+    ) -> MotionTask:
+        """Return the task that the arms of a denoiser share.
+
+        Args:
+            make_model: Class of the model.
+        """
+        data = self.data
+        codec = FeatureCodec.fit(data.training.batch)
+        config = preset(denoiser).config
+        model = make_model(
+            config,
+            frames=self.settings.frames,
+            features=len(codec.mean),
+            classes=len(data.training.label_names),
+            device=choose_device(sharing.device),
+            on_training_step=lambda step: sharing.progress("train", step, sharing.training_steps),
+            on_sampling_step=lambda step: sharing.progress("sample", step, config.sampling_steps),
+        )
+        return MotionTask(
+            model=model,
+            real=as_samples(data.training, codec),
+            evaluate=_make_evaluation(self.settings, codec, self.evaluator, data.training),
+            initial_steps=self.settings.initial_steps[denoiser],
+            space=lambda values: self.evaluator.geometric(codec.decode(values)),
+            codec=codec,
+            data=data,
+            fresh=as_samples(data.fresh, codec),
+            evaluator=self.evaluator,
+        )
 
 
 @lru_cache(maxsize=1)
-def motion_evaluator(settings: MotionSettings, stream: Stream) -> MotionEvaluator:
-    """Return the evaluator of a seed."""
+def load_parts(settings: MotionSettings, stream: Stream) -> MotionParts:
+    """Return what the arms of a seed share, by the generator of another package if the settings name one."""
     if settings.generator:
-        return _load_parts(settings, stream).evaluator
-    return fit_evaluator(motion_data(settings, stream))
+        return GENERATORS.load(settings.generator[0])(settings, stream)
+    needed = settings.real_count + 2 * settings.evaluated_count
+    split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
+    return MotionParts(settings, select_windows(settings, split, stream))
 
 
-def fit_evaluator(data: MotionData) -> MotionEvaluator:
-    """Return the evaluator that compares with the reference."""
-    return MotionEvaluator.fit(data.reference.batch, data.reference.labels)
+def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
+    """Return the real windows of a seed."""
+    return load_parts(settings, stream).data
 
 
 def motion_task(
     settings: MotionSettings, denoiser: str, seed_stream: Stream, sharing: Sharing = Sharing()
 ) -> MotionTask:
     """Return the task that the arms of a denoiser and seed share."""
-    if settings.generator:
-        return _load_parts(settings, seed_stream).make_task(denoiser, sharing)
-    data = motion_data(settings, seed_stream)
-    return make_usual_task(settings, denoiser, data, motion_evaluator(settings, seed_stream), sharing)
-
-
-def make_usual_task(
-    settings: MotionSettings,
-    denoiser: str,
-    data: MotionData,
-    evaluator: MotionEvaluator,
-    sharing: Sharing,
-    make_model: Callable[..., MotionDiffusion] = MotionDiffusion,
-) -> MotionTask:
-    """Return a task with a denoiser of this package.
-
-    Args:
-        make_model: Class of the model.
-    """
-    codec = FeatureCodec.fit(data.training.batch)
-    config = preset(denoiser).config
-    model = make_model(
-        config,
-        frames=settings.frames,
-        features=len(codec.mean),
-        classes=len(data.training.label_names),
-        device=choose_device(sharing.device),
-        on_training_step=lambda step: sharing.progress("train", step, sharing.training_steps),
-        on_sampling_step=lambda step: sharing.progress("sample", step, config.sampling_steps),
-    )
-    fresh = as_samples(data.fresh, codec)
-    return MotionTask(
-        model=model,
-        real=as_samples(data.training, codec),
-        evaluate=_make_evaluation(settings, codec, evaluator, data.training),
-        initial_steps=settings.initial_steps[denoiser],
-        space=lambda values: evaluator.geometric(codec.decode(values)),
-        codec=codec,
-        data=data,
-        fresh=fresh,
-        fresh_source=fresh_blocks(fresh),
-        evaluator=evaluator,
-    )
+    return load_parts(settings, seed_stream).make_task(denoiser, sharing)
 
 
 def novelty_of_samples(

@@ -315,7 +315,6 @@ def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
 def opening_curves(
     columns: Mapping[str, Sequence[ArmCurves]],
     metrics: Sequence[Metric],
-    signs: Sequence[Metric],
     levels: Levels,
     palette: Mapping[str, Look],
 ) -> str:
@@ -323,29 +322,27 @@ def opening_curves(
 
     Args:
         columns: Title of a group → its arms.
-        metrics: Metrics of the large panels, one or two.
-        signs: Metrics of the small panels below the large panels, as many as `metrics`, or none.
+        metrics: Metrics of the panels, one or two.
         levels: Horizontal lines, of which the first is real motion.
         palette: Title of an arm → its look.
     """
     real = dict(list(levels.items())[:1])
-    rows = [(metrics, 0.07, 1.5), (signs, 0.14, 1.0)] if signs else [(metrics, 0.07, 1.5)]
-    heights = [height for _, _, height in rows] * len(columns)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN * len(metrics) / 2, 2.08 * sum(heights)), layout="constrained")
-        panels = figure.subplots(len(heights), len(metrics), squeeze=False, height_ratios=heights)
-        for group, (title, arms) in enumerate(columns.items()):
-            for row, (shown, gap, _) in enumerate(rows, start=group * len(rows)):
-                for panel, metric in zip(panels[row], shown, strict=True):
-                    _draw_arms(panel, arms, metric, palette)
-                    _name_lines(panel, arms, metric, real, palette, gap)
-                    panel.set_title(", ".join(filter(None, (metric.title, title * (len(columns) > 1)))))
-                    panel.set_xlabel("generation")
+        figure = Figure(figsize=(WIDTH_IN * len(metrics) / 2, 3.12 * len(columns)), layout="constrained")
+        panels = figure.subplots(len(columns), len(metrics), squeeze=False)
+        for row, (title, arms) in zip(panels, columns.items(), strict=True):
+            for panel, metric in zip(row, metrics, strict=True):
+                _draw_arms(panel, arms, metric, palette)
+                _name_lines(panel, arms, metric, real, palette)
+                panel.set_title(", ".join(filter(None, (metric.title, title * (len(columns) > 1)))))
+                panel.set_xlabel("generation")
         return as_svg(figure)
 
 
 _LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
 """Line from the end of a curve to its name."""
+NAME_GAP = 0.07
+"""Smallest distance between two names, as a share of the panel's height."""
 _NAME_SHARE = 0.3
 """Room for names to the right of lines, as a share of the generations."""
 
@@ -356,12 +353,8 @@ def _name_lines(
     metric: Metric,
     levels: Levels,
     palette: Mapping[str, Look],
-    gap: float,
 ) -> None:
-    """Write the name of each arm, and of real motion, at the end of its line.
-
-    gap: smallest distance between two names, as a share of the panel's height.
-    """
+    """Write the name of each arm, and of real motion, at the end of its line."""
     ends: dict[str, tuple[float, str]] = {}
     last = 1
     for arm in arms:
@@ -377,7 +370,7 @@ def _name_lines(
     low, high = panel.get_ylim()
     low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
     panel.set_ylim(low, high)
-    places = space_out([(value - low) / (high - low) for value, _ in ends.values()], gap)
+    places = space_out([(value - low) / (high - low) for value, _ in ends.values()], NAME_GAP)
     for (name, (value, colour)), place in zip(ends.items(), places, strict=True):
         panel.annotate(
             name.removeprefix("baseline (").removesuffix(")"),

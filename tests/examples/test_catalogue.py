@@ -37,7 +37,7 @@ CORRECTOR_NAMES = (
     "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier low-pass people"
 )
 DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
-PAPER = "motion --preset paper --data HumanML3D --mdm mdm/args.json --evaluator t2m"
+PAPER = "motion --preset paper --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"
 
 
 def commands(names: str, option: str) -> dict[str, str]:
@@ -110,7 +110,7 @@ def members(kind: str, settings: MotionSettings) -> set[str]:
         "places": {arm.place for arm in arms},
         "correctors": {arm.corrector for arm in arms},
         "denoisers": {*settings.arms},
-        "systems": {settings.generator},
+        "systems": {*settings.generator[:1]},
     }[kind]
 
 

@@ -38,7 +38,6 @@ from .own_function import (
     correct_motions_there,
     identify_there,
     load_there,
-    locate_there,
 )
 from .table import CORRECTORS, is_own, stages
 
@@ -90,7 +89,7 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
     """
     if sandbox is None:
         sandbox = make_sandbox(name, inputs.limit_s, in_process=inputs.in_process)
-    takes, called = sandbox.call(load_there, name)
+    takes, called, _ = sandbox.call(load_there, name)
     if takes == "motion":
         lifted = lift_motions(partial(sandbox.call, correct_motions_there), inputs.codec, called)
         return _Sandboxed(sandbox, called, lifted)
@@ -111,8 +110,7 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
     sandbox = make_sandbox(name, inputs.limit_s)
     place = ""
     try:
-        sandbox.call(load_there, name)
-        place = sandbox.call(locate_there)
+        *_, place = sandbox.call(load_there, name)
         corrector = own_corrector(name, inputs, sandbox)
         differing = find_unrepeatable_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
         if differing and sandbox.call(_is_repeatable_there):

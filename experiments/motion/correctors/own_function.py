@@ -70,22 +70,17 @@ def _is_network(function: object) -> bool:
 # --- called in a sandbox ---------------------------------------------------------------------------------------------
 
 
-def load_there(memory: Memory, name: str) -> tuple[str, str]:
-    """Load the function, and return the name of its first parameter and its own name."""
+def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
+    """Load the function; return the name of its first parameter, its own name, and its file and line if known."""
     report_place("its module")
     function = load(name)
     memory[FUNCTION] = function
-    return function.takes, function.name
+    return function.takes, function.name, locate_code(function.function)
 
 
 def identify_there(memory: Memory) -> Identity:
     """Return the identity of the function."""
     return identity_of(memory[FUNCTION].function)
-
-
-def locate_there(memory: Memory) -> str:
-    """Return file and line of the function, "" if that is unknown."""
-    return locate_code(memory[FUNCTION].function)
 
 
 def correct_motions_there(memory: Memory, motions: Sequence[Motion]) -> list[CorrectedMotion]:

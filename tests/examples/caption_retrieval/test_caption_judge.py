@@ -122,7 +122,7 @@ def test_each_judged_caption_is_asked_as_often_as_the_others(split: Split) -> No
 
 
 SETTINGS = MotionSettings(
-    {"dct-mlp": (BASELINE, ArmSettings("replace"))}, 1, 1, real_count=24, evaluated_count=24, captions=True,
+    {"dct-mlp": (BASELINE, ArmSettings("replace"))}, 1, 1, real_count=24, evaluated_count=24, generator=("captions",),
     steps={"dct-mlp": 2}, initial_steps={"dct-mlp": 2},
 )  # fmt: skip
 
@@ -130,7 +130,7 @@ SETTINGS = MotionSettings(
 @pytest.fixture
 def fake_caption_encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Captions are known by vectors that need no encoder of sentences; judges are quick."""
-    caches = (experiment.load_parts, tasks.motion_data)
+    caches = (experiment.load_parts, tasks.load_parts)
     for cached in caches:
         cached.cache_clear()
     monkeypatch.setattr(experiment, "minilm", lambda: one_hot)
@@ -161,8 +161,7 @@ def test_a_loop_keeps_captions_and_is_judged_by_them() -> None:
     assert references[REAL_AGAINST_REAL]["r_precision_3"] > references[SHUFFLED]["r_precision_3"] + 0.3
     assert references[SHUFFLED].keys() == {metric.key for metric in RETRIEVED}
     assert HELD_OUT not in references  # the built-in clips are too short to hold out enough
-    assert isinstance(task.judge, experiment.CaptionScores)
-    held_out = replace(task, judge=replace(task.judge, data=replace(task.data, held_out="times")))
+    held_out = replace(task, data=replace(task.data, held_out="times"))
     assert list(score_references(held_out, inputs, streams(0), feasibility_count=4, corrected=True)) == [
         REAL_AGAINST_REAL,
         CORRECTED_REAL,
@@ -192,7 +191,7 @@ def test_motions_with_captions_are_neither_mirrored_nor_repeated(monkeypatch: py
 
 
 def test_runs_without_captions_keep_the_config_that_they_had() -> None:
-    plain = replace(SETTINGS, captions=False)
-    assert "captions" not in plain.config()
+    plain = replace(SETTINGS, generator=())
+    assert "generator" not in plain.config()
     assert settings_from_config(json.loads(json.dumps(plain.config()))) == plain
     assert settings_from_config(json.loads(json.dumps(SETTINGS.config()))) == SETTINGS

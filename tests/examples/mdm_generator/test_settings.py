@@ -1,14 +1,15 @@
-"""The settings of the published experiment."""
+"""The settings of the published experiment, and the options of its generator."""
 
 import pytest
+from mdm_generator.experiment import PublishedFiles, load_parts
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import streams
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
-from selfcorrect.experiments.motion.presets import PRESETS, select_published_steps
-from selfcorrect.experiments.motion.settings import MotionSettings, PublishedModel, settings_from_config
+from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
 
-PAPER = "--preset paper --data HumanML3D --mdm args.json --evaluator t2m"
+PAPER = "--preset paper --data HumanML3D --generator mdm checkpoint=args.json evaluator=t2m"
 
 
 def complete(words: str) -> MotionSettings:
@@ -18,22 +19,15 @@ def complete(words: str) -> MotionSettings:
     return command.complete()
 
 
-def test_steps_are_the_published_ones() -> None:
-    assert select_published_steps(2794) == (3125, 625)
-    assert select_published_steps(64) == (78, 16)
-    assert select_published_steps(200) == (156, 16)
-    assert select_published_steps(8) == (78, 16)
-
-
 def test_the_command_sets_what_was_published_and_can_be_read_again() -> None:
-    settings = complete(f"{PAPER} --real-count 128")
-    assert (settings.frames, settings.fps, settings.evaluated_count, settings.real_count) == (40, 20.0, 546, 128)
-    assert (settings.initial_steps["paper"], settings.steps["paper"]) == (156, 16)
-    assert settings.published == PublishedModel("args.json", "t2m")
+    settings = complete(f"{PAPER} repetitions=3")
+    assert (settings.frames, settings.fps, settings.evaluated_count, settings.real_count) == (40, 20.0, 546, 2794)
+    assert (settings.initial_steps["paper"], settings.steps["paper"]) == (3125, 625)
+    assert PublishedFiles.from_options(settings.generator[1:]) == PublishedFiles("args.json", "t2m", repetitions=3)
     assert settings_from_config(settings.config()) == settings
     chosen = complete(f"{PAPER} --real-count 128 --steps 9 --initial-steps 0 --evaluated-count 256")
     assert (chosen.initial_steps["paper"], chosen.steps["paper"], chosen.evaluated_count) == (0, 9, 256)
-    assert "published" not in PRESETS["paper"].config()
+    assert "generator" not in complete("--preset paper").config()
 
 
 def test_generation_0_of_other_models_is_trained() -> None:
@@ -44,13 +38,16 @@ def test_generation_0_of_other_models_is_trained() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--preset paper --data HumanML3D --evaluator t2m", "--evaluator goes with --mdm CHECKPOINT"),
-        ("--preset paper --data HumanML3D --mdm args.json", "the published model needs both"),
-        ("--preset paper --mdm args.json --evaluator t2m", "--mdm needs --data"),
-        (f"{PAPER} --denoiser dct-mlp", "--mdm goes with --preset paper"),
-        (f"{PAPER} --preset quick", "--mdm goes with --preset paper"),
+        ("--preset paper --data HumanML3D --generator mdm", "takes checkpoint=FILE evaluator=FOLDER"),
+        ("--preset paper --data HumanML3D --generator mdm checkpoint=args.json", "takes checkpoint=FILE evaluator"),
+        (f"{PAPER} steps=3", "got checkpoint=args.json evaluator=t2m steps=3"),
+        (f"{PAPER} repetitions=0", "repetitions must be at least 1"),
+        (f"{PAPER} repetitions=many", "repetitions must be a whole number, got 'many'"),
+        (f"{PAPER} --denoiser dct-mlp", "goes with --preset paper"),
+        (f"{PAPER} --preset quick", "goes with --preset paper"),
+        (f"{PAPER} --evaluate-corrected", "goes with --preset paper"),
     ],
 )
 def test_options_that_need_others_say_so(words: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        complete(words)
+        load_parts(complete(words), streams(0))

@@ -10,7 +10,7 @@ from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.settings import MotionSettings, PublishedModel
+from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.remedies.table import PLACES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Augment
@@ -262,11 +262,8 @@ def test_pairs_beside_real_data_are_drawn_and_can_have_a_remedy():
     assert remedied == [("real", "preference"), ("augment:1", "data"), ("augment:1", "preference")]
 
 
-MDM = PublishedModel("args.json", "t2m")
-
-
 @pytest.mark.parametrize("name", ["caption_retrieval", "mdm_generator"])
 def test_a_generator_of_another_package_is_asked_for(name: str):
-    settings = PRESETS["text"] if name == "caption_retrieval" else replace(PRESETS["paper"], published=MDM)
+    settings = PRESETS["text"] if name == "caption_retrieval" else replace(PRESETS["paper"], generator=("mdm",))
     with pytest.raises(SettingError, match=f"pip install ./examples/plugins/{name}"):
         settings.check_generator()

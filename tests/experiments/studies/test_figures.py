@@ -60,8 +60,8 @@ def test_the_opening_names_every_line_that_it_draws() -> None:
     lacking = ArmCurves("lineages", "", "lineages", {"recall": measured["recall"]})
     metrics = [find_metric("recall"), find_metric("skate_m_s")]
     palette = looks(["uncorrected", "physics", "lineages"])
-    svg = opening_curves({"": [*arms, lacking]}, metrics, metrics, {"real": {"recall": 0.9}}, palette)
+    svg = opening_curves({"": [*arms, lacking]}, metrics, {"real": {"recall": 0.9}}, palette)
     counts = {name: svg.count(f">{name}<") for name in ("uncorrected", "physics", "lineages", "real motion")}
-    assert counts == {"uncorrected": 4, "physics": 4, "lineages": 2, "real motion": 2}
-    single = opening_curves({"": arms}, metrics[:1], (), {}, palette)
+    assert counts == {"uncorrected": 2, "physics": 2, "lineages": 1, "real motion": 1}
+    single = opening_curves({"": arms}, metrics[:1], {}, palette)
     assert single.count(">physics<") == single.count(">generation<") == 1

@@ -1,6 +1,6 @@
 """Data, model and evaluators of a loop that keeps captions and replaces their motions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -13,19 +13,15 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.windows import Split
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import (
-    MotionData,
+    MotionParts,
     MotionTask,
     Sharing,
-    fit_evaluator,
     grow_split,
-    make_usual_task,
-    novelty_of_samples,
     select_windows,
     usual_windows,
 )
 from selfcorrect.loop.run import Candidate
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.motion.motion import MotionBatch
 
 from .captions import CaptionJudge, label_by_caption
@@ -41,18 +37,15 @@ HELD_OUT = "real, held out"
 SHUFFLED = "real, captions shuffled"
 
 
-@dataclass(frozen=True, eq=False)
-class CaptionScores:
-    """Scores of retrieval that stand beside the usual scores."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CaptionTask(MotionTask):
+    """The loop's task, with retrieval by captions beside the usual scores."""
 
     judge: CaptionJudge
-    data: MotionData
-    evaluator: MotionEvaluator
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
         """Return novelty and retrieval of real windows, as if they were samples."""
-        scores = novelty_of_samples(self.evaluator, self.data.training, batch, labels)
-        return scores | self.judge.scores(batch, labels)
+        return super().score_windows(batch, labels) | self.judge.scores(batch, labels)
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
         """Return the retrieval of held-out windows, and of fresh windows with the captions of others: chance."""
@@ -65,36 +58,26 @@ class CaptionScores:
         scores[SHUFFLED] = self.judge.scores(fresh.batch, shuffled)
         return scores
 
-    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
-        """Return nothing: retrieval is evaluated in each generation."""
-        return {}
-
-    def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
-        """Return the motions, which are all of one length."""
-        return batch
-
 
 @dataclass(frozen=True, eq=False)
-class CaptionParts:
+class CaptionParts(MotionParts):
     """Data, evaluators and captions that the arms of a seed share."""
 
-    settings: MotionSettings
-    data: MotionData
-    evaluator: MotionEvaluator
     vectors: Tensor
     judge: CaptionJudge
 
-    def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
+    def make_task(
+        self, denoiser: str, sharing: Sharing, make_model: Callable[..., MotionDiffusion] = DescribedDiffusion
+    ) -> CaptionTask:
         """Return the loop's task."""
-        make_model = partial(DescribedDiffusion, vectors=self.vectors)
-        task = make_usual_task(self.settings, denoiser, self.data, self.evaluator, sharing, make_model)
+        task = super().make_task(denoiser, sharing, partial(make_model, vectors=self.vectors))
 
         def evaluate(candidate: Candidate) -> Mapping[str, float]:
             prompts = torch.from_numpy(self.judge.select_captions(self.settings.evaluated_count))
             drawn = candidate.model.sample(prompts, candidate.stream.child("captions"))
             return {**task.evaluate(candidate), **self.judge.scores(task.codec.decode(drawn), prompts.numpy())}
 
-        return replace(task, evaluate=evaluate, judge=CaptionScores(self.judge, self.data, self.evaluator))
+        return CaptionTask(**{**vars(task), "evaluate": evaluate}, judge=self.judge)
 
 
 @lru_cache(maxsize=1)
@@ -105,7 +88,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> CaptionParts:
     data = select_windows(settings, split, stream)
     vectors = sentence_vectors(minilm(), data.training.label_names)
     judge = CaptionJudge.fit(data.others, data.training.labels, vectors, stream.child("retrieval"))
-    return CaptionParts(settings, data, fit_evaluator(data), vectors, judge)
+    return CaptionParts(settings, data, vectors, judge)
 
 
 @lru_cache(maxsize=2)

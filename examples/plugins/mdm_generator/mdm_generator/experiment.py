@@ -4,26 +4,31 @@ A label is a motion with its captions: n training motions, then the fresh ones t
 synthetic sample has the captions and the length of the real motion that it replaces.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.checks import check_count
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
-from selfcorrect.experiments.motion.settings import MotionSettings, PublishedModel
+from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import MotionData, MotionTask, Sharing
-from selfcorrect.loop.policy import fresh_blocks
 from selfcorrect.loop.run import Candidate
 from selfcorrect.models.diffusion.model import choose_device
+from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.motion.motion import MotionBatch
 
 from .captions import CaptionEncoder, caption_encoder, make_prompts
 from .checkpoint import MdmCheckpoint, load_mdm
@@ -41,6 +46,59 @@ GUIDANCE = 1.0
 """Scale at which the published loop samples, for training and for evaluation: without guidance."""
 _CAPTION_WIDTH = 40
 """Longest part of a caption in the name of a motion, characters."""
+
+
+@dataclass(frozen=True)
+class PublishedFiles:
+    """Files of the published generator and of the field's evaluator: options of `--generator mdm`."""
+
+    checkpoint: str = ""
+    """A checkpoint of MDM as its authors publish it (model000475000.pt, args.json beside it), or args.json for weights
+    drawn anew, as Gillman et al. 2024 did."""
+    evaluator: str = ""
+    """Folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
+    clip: str = ""
+    """Folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache."""
+    repetitions: int = 20
+    """How often the published protocol evaluates the last generation of each arm."""
+
+    @classmethod
+    def from_options(cls, options: Sequence[str]) -> PublishedFiles:
+        """Read options such as "evaluator=t2m"; SettingError for an unknown or a missing option."""
+        values: dict[str, Any] = dict(option.partition("=")[::2] for option in options)
+        names = {field.name for field in fields(cls)}
+        if not {"checkpoint", "evaluator"} <= values.keys() <= names:
+            raise SettingError(
+                "--generator mdm takes checkpoint=FILE evaluator=FOLDER, and perhaps clip=FOLDER repetitions=NUMBER, "
+                f"got {' '.join(options) or 'no option'}"
+            )
+        repetitions = values.get("repetitions", "20")
+        values["repetitions"] = int(repetitions) if repetitions.isdecimal() else repetitions
+        check_count("repetitions", values["repetitions"], 1, 1000)
+        return cls(**values)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PublishedTask(MotionTask):
+    """The loop's task, with the scores of the field's evaluator."""
+
+    field: FieldJudge
+
+    def beginnings(self, values: Tensor) -> MotionBatch:
+        """Return the first frames of the motions behind values."""
+        return self.field.cut_beginnings(self.codec.decode(values))
+
+    def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
+        """Return nothing: no two motions have the same label, so novelty is not defined."""
+        return {}
+
+    def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
+        """Return the scores of the test set itself."""
+        return self.field.score_real(stream)
+
+    def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
+        """Return the scores of a model, means over repetitions."""
+        return self.field.score_model(model, stream)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +128,7 @@ class PublishedParts:
             on_sampling_step=lambda step: progress("sample", step, model.config.sampling_steps),
         )
         field = replace(self.field, evaluator=self.field.evaluator.on_device(place))
-        return MotionTask(
+        return PublishedTask(
             model=model,
             real=self.real,
             evaluate=partial(_evaluate, self, field),
@@ -79,16 +137,17 @@ class PublishedParts:
             codec=self.codec,
             data=self.data,
             fresh=self.fresh,
-            fresh_source=fresh_blocks(self.fresh),
             evaluator=replace(self.evaluator, frames_of=field),
-            judge=field,
+            field=field,
         )
 
 
 def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     """Return data, model and evaluators of a seed; InputError names a file that is missing or does not fit."""
+    if [*settings.arms] != ["paper"] or settings.evaluate_corrected:
+        raise SettingError("--generator mdm goes with --preset paper, without --denoiser and --evaluate-corrected")
     return _read_parts(
-        settings.published,
+        PublishedFiles.from_options(settings.generator[1:]),
         settings.data,
         settings.reference,
         settings.real_count,
@@ -101,7 +160,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
 
 @lru_cache(maxsize=1)
 def _read_parts(
-    files: PublishedModel,
+    files: PublishedFiles,
     data: tuple[str, ...],
     reference: tuple[str, ...],
     real_count: int,
@@ -111,13 +170,13 @@ def _read_parts(
     stream: Stream,
 ) -> PublishedParts:
     """Read and encode data, model and evaluators; InputError for a file that is missing or does not fit the others."""
-    checkpoint = load_mdm(Path(files.mdm).expanduser())
+    checkpoint = load_mdm(Path(files.checkpoint).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
     motions = _load_motions(data, reference, real_count, evaluated_count, stream)
     mean, std = statistics(motions.folder)
     columns = checkpoint.arguments.columns
     if columns != len(mean):
-        raise InputError(f"{files.mdm}: makes {columns} numbers per frame, HumanML3D has 263")
+        raise InputError(f"{files.checkpoint}: makes {columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
     encode = _load_encoder(checkpoint.arguments.text_encoder_type, files.clip)
     test_motions = tuple(map(_to_captioned_motions, motions.test))

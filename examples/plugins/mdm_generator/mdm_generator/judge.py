@@ -85,10 +85,6 @@ class FieldJudge:
         scores = run_protocol(self.evaluator, self.motions, generate, stream.child("field"), self.repetitions)
         return {TEST_SET: {key: float(values.mean()) for key, values in scores.items()}}
 
-    def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Nothing: no two motions have the same label, so novelty is not defined."""
-        return {}
-
     @property
     def multimodal(self) -> Multimodality:
         """The usual sizes, or as many captions as there are."""
