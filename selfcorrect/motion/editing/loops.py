@@ -39,9 +39,7 @@ _ENDS_S = 0.5
 
 def is_loop(motion: Motion) -> bool:
     """Return whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
-    if len(motion) < _FEWEST_FRAMES or not (np.isfinite(motion.root_m).all() and np.isfinite(motion.rotations).all()):
-        return False
-    if not _turns_are_alike(motion):
+    if len(motion) < _FEWEST_FRAMES or not _turns_are_alike(motion):
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
     extent_m = norms(body_m - body_m[0]).max()  # of joints from where they begin

@@ -52,12 +52,11 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
     return panels
 
 
-def is_unchanged(panel: PicturePanel, first: PicturePanel) -> bool:
-    """Return whether a panel shows the motion of the first panel again: no joint is more than `UNCHANGED_M` away."""
-    (compared,) = make_panels([first.motion, panel.motion], ["", ""])[1:]
-    if panel is first or compared.before is None:
+def is_unchanged(panel: PicturePanel) -> bool:
+    """Return whether no joint is more than `UNCHANGED_M` away from the motion that a panel is compared with, if any."""
+    if panel.before is None:
         return False
-    distances_m = norms(joint_positions(panel.motion) - joint_positions(first.motion))
+    distances_m = norms(joint_positions(panel.motion) - joint_positions(panel.before))
     return bool(distances_m.max() <= UNCHANGED_M)
 
 

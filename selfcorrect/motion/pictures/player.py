@@ -63,8 +63,7 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> Play
         raise SettingError("there is nothing to show: no motions were given")
     panels = [_panel(motion) for motion in motions]
     titles = titles or [""] * len(motions)
-    compared = make_panels([panel.motion for panel in panels], titles)
-    scene = encode_scene(panels, titles, together=any(panel.before is not None for panel in compared))
+    scene = encode_scene(panels, titles, together=True)
     page = TEMPLATE.read_text(encoding="utf-8")
     page = page.replace("{{ title }}", escape(", ".join(filter(None, titles)) or "motion"))
     return PlayerPage(page.replace(SCENE_MARK, scene))
@@ -83,7 +82,7 @@ def encode_scene(
     It replaces `SCENE_MARK` in `TEMPLATE`.
 
     Args:
-        together: Use one camera for all panels, which can then be laid over one another.
+        together: Use one camera for all panels if any of them may be a correction of the first.
         marked: Colour and count faults, and let the floor hide nothing. Otherwise the page shows motions as they look.
         scheme: "auto" is dark if the reader's system is.
 
@@ -92,10 +91,12 @@ def encode_scene(
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]
+    compared = make_panels([panel.motion for panel in panels], titles)
+    has_one_camera = together and any(panel.before is not None for panel in compared)
     motions = []
-    for panel, original, title in zip(shown, panels, titles, strict=True):
-        path = _numbers(camera_path_m(shown if together else [panel]), "<f4")
-        shown_title = f"{title} (unchanged)".strip() if is_unchanged(original, panels[0]) else title
+    for panel, original, version in zip(shown, panels, compared, strict=True):
+        path = _numbers(camera_path_m(shown if has_one_camera else [panel]), "<f4")
+        shown_title = f"{version.title} (unchanged)".strip() if is_unchanged(version) else version.title
         motions.append({"title": shown_title, "path": path, **_describe_panel(panel, original, marked=marked)})
     scene = {
         "fps": fps,
