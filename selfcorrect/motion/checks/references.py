@@ -59,30 +59,24 @@ def measure_reference(motion: Motion) -> dict[str, float]:
         return figures
     figures["stance_height_m"] = features.floor_m
     figures["slide_m_s"] = features.observation.standing_speed_m_s(motion)
-    figures["flicker_hz"] = _count_lost_labels(features) / _count_stance_seconds(features)
+    figures["flicker_hz"] = _count_lost_labels(features) / (features.observation.stands.sum() / motion.fps)
     figures["first_frame_m"] = max(float(features.lowest_m[0]) + features.ground_m - features.floor_m, 0.0)
     return figures
 
 
-def label_contacts(features: MotionFeatures) -> np.ndarray:
-    """Return the contact labels (T, 2) that programs derive: of toes that are low above the floor, and slow."""
+def _count_lost_labels(features: MotionFeatures) -> int:
+    """Count how often contact labels go and come back within a stance, in which a foot stays on the floor.
+
+    Programs derive the labels: of toes that are low above the floor, and slow.
+    """
     heights_m = features.observation.feet_m[:, :, -1, 1] - features.floor_m
     speeds_m_s = features.observation.speeds_of(features.given)
-    return (heights_m < LABEL_HEIGHT_M) & (speeds_m_s < LABEL_SPEED_M_S)
-
-
-def _count_lost_labels(features: MotionFeatures) -> int:
-    """Count how often contact labels go and come back within a stance, in which a foot stays on the floor."""
-    labels = label_contacts(features)
+    labels = (heights_m < LABEL_HEIGHT_M) & (speeds_m_s < LABEL_SPEED_M_S)
     lost = 0
     for foot in range(2):
         for start, stop in find_runs(features.observation.stands[:, foot]):
             lost += max(len(find_runs(labels[start:stop, foot])) - 1, 0)
     return lost
-
-
-def _count_stance_seconds(features: MotionFeatures) -> float:
-    return float(features.observation.stands.sum()) / features.fps
 
 
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:

@@ -85,9 +85,6 @@ class Walk:
     """(K,) in lengths of a leg."""
     leg_m: float
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
     """Return the longest run of steps with which a body walks forwards on the floor; None if it is too short."""
@@ -240,7 +237,7 @@ def timing_unevenness(features: MotionFeatures) -> float | None:
     Steps of a foot are compared with steps of the same foot, because limping is asymmetric.
     """
     walk = find_longest_walk(features)
-    if walk is None or len(walk) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
+    if walk is None or len(walk.lengths) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:
         return None
     times = np.log(np.diff(walk.frames))
     times = np.concatenate([times[side::2] - times[side::2].mean() for side in (0, 1)])

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from ..body.foot_frames import get_foot_frames
-from ..editing.loops import is_loop
+from ..editing.loops import ease, is_loop
 from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import slerp
 from ..measures.roughness import added_by_joint_deg_s
@@ -146,7 +146,7 @@ def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.nd
         away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
         agrees = np.linalg.norm(away_m) < SAME_PLACE_M
         root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
-        share = _ease(shared)
+        share = ease(shared + 1)[:-1]
         root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
         rotations = rotations.copy()
         rotations[:shared] = slerp(merged.rotations[start:stop], rotations[:shared], share[:, None, None])
@@ -168,9 +168,3 @@ def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]
     """Return the weighted means of the figures that all tables have."""
     shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
     return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}
-
-
-def _ease(count: int) -> np.ndarray:
-    """(count,) from near 0 to near 1, flat at both ends."""
-    share = np.arange(1, count + 1) / (count + 1)
-    return share**2 * (3 - 2 * share)

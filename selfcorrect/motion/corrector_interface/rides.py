@@ -15,7 +15,6 @@ from ..editing.transforms import raise_motion
 from ..measures.ground_plane import estimate_ground_plane
 from ..motion import Motion
 from ..observation.observation import observe
-from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
 
 
@@ -50,17 +49,14 @@ class Ride:
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a correction of the motion that is seen from the ground in the world, with a note."""
-        if self.rises_m is None:
+        rises_m = self.rises_m
+        if rises_m is None:
             return correction
-        extent_m = self.rises_m - self.rises_m[0]
+        extent_m = rises_m - rises_m[0]
         note = Note(self.kind, round(float(extent_m[np.abs(extent_m).argmax()]), 3))
         if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
             notes = [note for note in correction.notes if note.kind is not NoteKind.NOT_LEVELLED]
             return replace(correction, notes=(note, *notes))
-        supports = tuple(self._raise_support(support) for support in correction.supports)
-        motion = raise_motion(correction.motion, self.rises_m)
+        supports = tuple(support.shift((0.0, rises_m[support.first], 0.0)) for support in correction.supports)
+        motion = raise_motion(correction.motion, rises_m)
         return replace(correction, motion=motion, supports=supports, notes=(note, *correction.notes))
-
-    def _raise_support(self, support: Support) -> Support:
-        assert self.rises_m is not None, "the ground moves"
-        return support.shift((0.0, self.rises_m[support.first], 0.0))

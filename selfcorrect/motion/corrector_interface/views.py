@@ -19,11 +19,6 @@ Improve: TypeAlias = Callable[[CorrectedMotion, CorrectMotions], CorrectedMotion
 """Called with a restored correction, and with the views below it as a function that corrects other parts."""
 
 
-def keep_correction(correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Return a correction as it is."""
-    return correction
-
-
 @dataclass(frozen=True, eq=False)
 class CorrectionView:
     """Parts of one motion, and the way back."""
@@ -31,7 +26,7 @@ class CorrectionView:
     parts: Sequence[Motion]
     restore: Callable[[Sequence[CorrectedMotion]], CorrectedMotion]
     """Returns the correction of the motion from a correction of each part."""
-    improve: Improve = keep_correction
+    improve: Improve | None = None
     """Returns a better correction than the restored one if there is any, from other parts or from none."""
 
     @classmethod
@@ -39,7 +34,7 @@ class CorrectionView:
         cls,
         part: Motion,
         restore: Callable[[CorrectedMotion], CorrectedMotion] = lambda correction: correction,
-        improve: Improve = keep_correction,
+        improve: Improve | None = None,
     ) -> CorrectionView:
         """Return a view with one part."""
         return cls([part], lambda corrections: restore(corrections[0]), improve)
@@ -56,4 +51,7 @@ def restore_views(
     """
     remaining: Iterator[CorrectedMotion] = iter(corrections)
     restored = [view.restore(list(islice(remaining, len(view.parts)))) for view in views]
-    return [view.improve(correction, correct) for view, correction in zip(views, restored, strict=True)]
+    improved = []
+    for view, correction in zip(views, restored, strict=True):
+        improved.append(view.improve(correction, correct) if view.improve else correction)
+    return improved

@@ -75,7 +75,7 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     turns = rotation_vectors(compose(invert(original.rotations), edited.rotations))
     rises_m = edited.root_m[:, 1] - original.root_m[:, 1]
     count = min(round(_ENDS_S * original.fps) + 1, len(original) // 2)
-    share = np.concatenate([np.zeros(len(original) - count), _ease(count)])
+    share = np.concatenate([np.zeros(len(original) - count), ease(count)])
     for changes in (turns, rises_m):
         to_mean = 0.5 * (changes[-1] - changes[0])
         shares = (share[::-1] - share).reshape(-1, *[1] * to_mean.ndim)
@@ -138,7 +138,7 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
     else:
         onto_m = (loop.root_m[-len(ahead) :] - ahead.root_m).mean(axis=0)
     ahead_m = ahead.root_m + onto_m * (1.0, 0.0, 1.0)
-    share = _ease(blended)[:, None]
+    share = ease(blended)[:, None]
     root_m = loop.root_m.copy()
     rotations = loop.rotations.copy()
     root_m[-blended:] += share * (ahead_m - root_m[-blended:])
@@ -146,7 +146,7 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
     return replace(original, root_m=root_m, rotations=make_continuous(rotations))
 
 
-def _ease(count: int) -> np.ndarray:
+def ease(count: int) -> np.ndarray:
     """(count,) from near 0 to 1, flat at both ends."""
     share = np.arange(1, count + 1) / count
     return share**2 * (3 - 2 * share)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...core.errors import InputError, SettingError
+from ...core.errors import InputError
 from ...storage.files.limits import check_unpacked
 from ..body.surface import lowest_sole_at_rest_m
 from ..geometry.kinematics import make_continuous
@@ -97,8 +97,6 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 def resample(motion: Motion, fps: float) -> Motion:
     """Return the motion at another frame rate, from its first frame to the last frame that fits."""
-    if not fps > 0:
-        raise SettingError(f"frames per second must be positive, got {fps}")
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))
@@ -117,8 +115,6 @@ def frame_count(seconds: float, fps: float) -> int:
 
 def retime(motion: Motion, speed: float) -> Motion:
     """Return the motion played `speed` times as fast, at its own frame rate."""
-    if not speed > 0:
-        raise SettingError(f"speed must be positive, got {speed}")
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 
@@ -148,8 +144,6 @@ def repeat_cycle(motion: Motion, cycles: int) -> Motion:
 
     Each cycle starts where the last cycle ended, and faces as it did.
     """
-    if cycles < 1:
-        raise SettingError(f"a motion must be repeated at least once, got {cycles}")
     parts = [motion]
     following = motion
     for _ in range(cycles - 1):

@@ -140,12 +140,7 @@ def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray
 
     Returns:
         (T, height, width, 3) uint8.
-
-    Raises:
-        SettingError: There are no panels.
     """
-    if not panels:
-        raise SettingError("there is nothing to draw: no panels were given")
     moments = np.arange(max(len(panel.motion) for panel in panels))
     films = [_draw_panel(view, moments, size_px, view.panel.title) for view in _make_views(panels)]
     return np.concatenate(films, axis=2)
@@ -180,14 +175,7 @@ _PALETTE_FRAMES = 8
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
-    """Write frames as GIF or MP4, by the path's suffix.
-
-    Args:
-        frames: (T, height, width, 3) uint8.
-
-    Raises:
-        SettingError: The suffix is neither .gif nor .mp4.
-    """
+    """Write frames (T, height, width, 3) uint8 as MP4 or, if the path has another suffix, as GIF."""
     if path.suffix == ".mp4":
         with requires_extra("MP4"):
             import imageio.v3 as imageio
@@ -195,15 +183,13 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
         height = frames.shape[1] // 2 * 2
         width = frames.shape[2] // 2 * 2
         imageio.imwrite(path, frames[:, :height, :width], fps=fps, codec="libx264", macro_block_size=1)
-    elif path.suffix == ".gif":
-        step = ceil(len(frames) / _PALETTE_FRAMES)
-        samples = np.concatenate(frames[::step])
-        palette = Image.fromarray(samples).quantize(128)
-        images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-        # GIF counts time in hundredths of a second.
-        images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
-    else:
-        raise SettingError(f"{path}: an animation is written as .gif or .mp4, got {path.suffix!r}")
+        return
+    step = ceil(len(frames) / _PALETTE_FRAMES)
+    samples = np.concatenate(frames[::step])
+    palette = Image.fromarray(samples).quantize(128)
+    images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    # GIF counts time in hundredths of a second.
+    images[0].save(path, save_all=True, append_images=images[1:], duration=10 * round(100 / fps), loop=0)
 
 
 def draw_motions(

@@ -15,6 +15,7 @@ from selfcorrect.motion.pictures.drawing import (
     MOVED,
     SUPPORT,
     animate,
+    draw_motions,
     film_strip,
     save_animation,
     save_picture,
@@ -155,10 +156,10 @@ def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
 
 
 def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"\.gif or \.mp4, got '\.avi'"):
-        save_animation(tmp_path / "film.avi", animate([PicturePanel(stand)], size_px=20), fps=30)
+    with pytest.raises(ValueError, match=r"films in \.gif or \.mp4"):
+        draw_motions(tmp_path / "film.avi", stand)
     with pytest.raises(ValueError, match="nothing to draw"):
-        animate([])
+        draw_motions(tmp_path / "film.gif", [])
 
 
 def test_steps_are_drawn_where_they_are_as_blocks_on_the_floor(stand: Motion):
