@@ -159,13 +159,5 @@ def _collect_corrections(
     corrections = [CorrectedMotion(motion, find_input_failure(motion)) for motion in motions]
     for task, batches in zip(tasks, results, strict=True):
         for index, correction in zip(chain(*task), chain(*batches), strict=True):
-            corrections[index] = _with_texts_of(motions[index], correction)
+            corrections[index] = correction
     return corrections
-
-
-def _with_texts_of(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a correction whose motion has the texts of the original one, which it is if it was rejected."""
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    corrected = correction.motion
-    return replace(correction, motion=replace(motion, root_m=corrected.root_m, rotations=corrected.rotations))

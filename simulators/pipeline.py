@@ -16,8 +16,7 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.geometry.views import JointOrder
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 from .batching import BATCH_SIZE
@@ -57,34 +56,18 @@ class Pipeline:
 
 
 def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    """Correct batches of motions of equal length, all simulated together, with joints in any order.
+    """Correct batches of motions of equal length, all simulated together if the pipeline has a tracker.
 
     Args:
         pipeline: Stages that they pass.
         batches: Motions of one frame rate, whose skeletons may differ in lengths and names, not in tree and parts.
 
     Returns:
-        A correction of each motion of each batch; rejected motions are returned unchanged.
+        A correction of each motion of each batch.
     """
-    orders = [JointOrder.canonical(motions.skeleton) for motions in batches]
     cleaned = []
-    for order, motions in zip(orders, batches, strict=True):
-        cleaned.append(clean_motions(lean_bodies(pipeline.scene, order.view(motions)), pipeline.cleanup))
-    corrections = correct_cleaned(pipeline, cleaned)
-    for motions, order, of_batch in zip(batches, orders, corrections, strict=True):
-        for index, correction in enumerate(of_batch):
-            of_batch[index] = _restore_order(motions[index], order, correction)
-    return corrections
-
-
-def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotion) -> CorrectedMotion:
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    return replace(correction, motion=order.restore(correction.motion))
-
-
-def correct_cleaned(pipeline: Pipeline, cleaned: Sequence[CleanedMotions]) -> list[list[CorrectedMotion]]:
-    """Correct batches of cleaned motions by physics, or finish them if the pipeline has no tracker."""
+    for motions in batches:
+        cleaned.append(clean_motions(lean_bodies(pipeline.scene, motions), pipeline.cleanup))
     if pipeline.tracker is None:
         return [_finish_cleaned(pipeline, motions) for motions in cleaned]
     simulator = _thread_simulator(pipeline.tracker, pipeline.scene)

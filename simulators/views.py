@@ -1,7 +1,7 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
 Each shows less of what a clean-up should not have to know: no copies of frames, no lift, no tilt, no T-poses, no cuts,
-no ends of loops.
+no ends of loops, no order of joints.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Corr
 from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.geometry.views import LevelFeet
+from selfcorrect.motion.geometry.views import JointOrder, LevelFeet
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 
@@ -222,13 +222,26 @@ def _keep_failures(motion: Motion, correction: CorrectedMotion, correct: Correct
     return replace(kept, added_angular_speed_deg_s=added_by_joint_deg_s(motion, kept.motion))
 
 
+def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion with its joints in the order that anatomy gives; its correction has all else of the motion."""
+    order = JointOrder.canonical(motion.skeleton)
+    return CorrectionView.of_one(order.view(motion), partial(_restore_order, motion, order))
+
+
+def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotion) -> CorrectedMotion:
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    restored = order.restore(correction.motion)
+    return replace(correction, motion=replace(motion, root_m=restored.root_m, rotations=restored.rotations))
+
+
 SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
 
-SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope,)
+SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
 """Views by which the correction of a model's samples begins."""
 
 VIEWS: tuple[SeeMotion, ...] = (
-    *SAMPLE_VIEWS,
+    _see_off_slope,
     _see_samples,
     _see_from_ride,
     _see_on_floor,
@@ -238,5 +251,6 @@ VIEWS: tuple[SeeMotion, ...] = (
     _see_on_level_feet,
     _see_with_failures,
     see_takes,
+    _see_in_usual_order,
 )
 """Views by which a correction begins; it ends with the same in reverse."""

@@ -16,7 +16,7 @@ from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import gap_m, is_loop
-from selfcorrect.motion.geometry.views import LevelFeet, TurnedWorld
+from selfcorrect.motion.geometry.views import JointOrder, LevelFeet, TurnedWorld
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
@@ -63,6 +63,16 @@ def there_and_back(motion: Motion) -> Motion:
     return half.select_frames(np.r_[: len(half), len(half) - 2 : -1 : -1])
 
 
+def depth_first(motion: Motion) -> Motion:
+    """Joints limb by limb, as most files list them."""
+    order: list[int] = []
+    waiting = [0]
+    while waiting:
+        order.append(waiting.pop())
+        waiting += motion.skeleton.children[order[-1]]
+    return JointOrder(motion.skeleton, np.array(order)).view(motion)
+
+
 DISGUISES: dict[str, Callable[[Motion], Motion]] = {
     "plain": lambda motion: motion,
     "on twos": lambda motion: motion.select_frames(np.repeat(np.arange(len(motion) // 2), 2)),
@@ -74,6 +84,7 @@ DISGUISES: dict[str, Callable[[Motion], Motion]] = {
     "turned feet": turned_foot,
     "takes": cut_in_two,
     "loop": there_and_back,
+    "limb by limb": depth_first,
 }
 
 
