@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from selfcorrect.core.errors import RunFolderError
@@ -50,7 +50,7 @@ class IdentityFile:
             if name in changes or name not in history:
                 history.setdefault(name, []).append(current)
         if identities:
-            content = {name: [identity.to_json() for identity in versions] for name, versions in history.items()}
+            content = {name: [asdict(identity) for identity in versions] for name, versions in history.items()}
             write_with_digest(self.path, content)
 
     def _describe_change(self, changes: Mapping[str, str]) -> str:
@@ -75,5 +75,5 @@ class IdentityFile:
         content = read_with_digest(self.path) if self.path.exists() else {}
         history = {}
         for name, versions in content.items():
-            history[name] = [Identity.from_json(identity) for identity in versions]
+            history[name] = [Identity(**identity) for identity in versions]
         return history

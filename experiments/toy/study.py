@@ -22,7 +22,7 @@ from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.arrays import read_npy
-from selfcorrect.storage.files.digests import list_file_states, read_with_digest
+from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.protocol import Record
@@ -256,10 +256,14 @@ def _digest(reference: str, settings: Any) -> str:
     """Digest all that a result depends on: settings, files that they name, the toy's code, other software."""
     values = [getattr(settings, field.name) for field in fields(settings)]
     paths = [value for value in values if isinstance(value, Path)]
-    files = list_file_states(file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]))
+    files = []
+    for path in paths:
+        for file in path.rglob("*") if path.is_dir() else [path]:
+            if file.is_file():
+                files.append((str(file), file.stat().st_size, file.stat().st_mtime_ns))
     module = load_toy_module(reference)
     code = [inspect.getsource(module), *_read_sources_beside(module)]
-    return hashlib.sha256(repr((settings, files, code, describe_environment())).encode()).hexdigest()[:8]
+    return hashlib.sha256(repr((settings, sorted(files), code, describe_environment())).encode()).hexdigest()[:8]
 
 
 def _read_sources_beside(module: ModuleType) -> list[str]:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MethodType
-from typing import Any, Self
+from typing import Any
 
 from ..storage.files.limits import read_bytes
 
@@ -42,15 +42,6 @@ class Identity:
     """Name and version of the installed package that it belongs to, "" for none."""
     holds: str = "arguments or variables"
     """Description of `values`."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The fields as JSON values, for `from_json`."""
-        return {**vars(self), "files": dict(self.files)}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """The identity whose `to_json` this is."""
-        return cls(**values)
 
     def is_edited_since(self, before: Identity) -> bool:
         """Return whether the code itself or its values have changed, not only files around it."""

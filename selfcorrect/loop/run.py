@@ -21,10 +21,8 @@ from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedE
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
 from ..correctors.contract import load_state, name_of, state_of
-from ..correctors.identity import is_of_users
 from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from ..models.protocol import GenerativeModel
-from ..models.resampling import RealDraws
 from ..runtime import global_generators
 from ..runtime.bugs import describe_error, internal_error_traceback
 from ..runtime.heap import give_back_freed_memory
@@ -166,22 +164,19 @@ Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | T
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
     """Train generation 0 on real data only and commit it; all arms of a seed start from it.
 
-    Does nothing if the store has it. The shapes that the untrained model draws and the answer of an evaluation of users
-    are checked before training, because training may take hours.
+    Does nothing if the store has it. The shapes that the untrained model draws are checked before training, because
+    training may take hours.
 
     Args:
         task: Model, real data and evaluation.
 
     Raises:
         InputError: The model draws values of another shape than the real data.
-        SettingError: The evaluation returns something other than numbers by name.
         LoopError: Training or evaluation fails.
     """
     if store.latest >= 0:
         return
     _try_shape(task, stream.child("trial", "shape"))
-    if task.initial_steps and is_of_users(task.evaluate):
-        _try_evaluation(task, stream.child("trial", "evaluate"))
     watch = Stopwatch()
     with _phase(watch, "train", 0, store):
         model = _fit(task.model, task.real, task.initial_steps, stream.child("generation", 0, "train"))
@@ -385,24 +380,6 @@ def _try_shape(task: Task, stream: Stream) -> None:
         check_drawn(values, min(2, len(task.real)), task.real)
 
 
-def _try_evaluation(task: Task, stream: Stream) -> None:
-    """Raise SettingError if the evaluation of real data, in place of a model's samples, is no mapping of numbers."""
-    stand_in = Candidate(0, RealDraws(task.real), None, task.real, stream)  # type: ignore[arg-type]
-    try:
-        with global_generators.seeded(stream.child("global generators").seed):
-            scores: object = task.evaluate(stand_in)
-    except Exception:  # an evaluation may ask a model for anything, and there is none yet
-        return
-    _check_scores(scores)
-
-
-def _check_scores(scores: object) -> None:
-    if not isinstance(scores, Mapping):
-        example = '{"distance": 0.1}'
-        returned = describe_value(scores)
-        raise SettingError(f"`evaluate` of the task returned {returned}, expected numbers by name such as {example}")
-
-
 def _fit(
     model: GenerativeModel, training: Samples, steps: int, stream: Stream, fitting: Fitting = fit_plainly
 ) -> GenerativeModel:
@@ -420,8 +397,11 @@ def _evaluate(
 ) -> Metrics:
     evaluation_stream = stream.child("generation", generation, "evaluate")
     with global_generators.seeded(evaluation_stream.child("global generators").seed):
-        scores = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
-    _check_scores(scores)
+        scores: object = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
+    if not isinstance(scores, Mapping):
+        example = '{"distance": 0.1}'
+        returned = describe_value(scores)
+        raise SettingError(f"`evaluate` of the task returned {returned}, expected numbers by name such as {example}")
     return {name: np.asarray(value, dtype=np.float64).tolist() for name, value in scores.items()}
 
 

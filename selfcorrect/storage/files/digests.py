@@ -170,15 +170,6 @@ def read_sums(path: Path) -> dict[str, str]:
     return digests
 
 
-def list_file_states(paths: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Return name, size in bytes and time of the last change (ns) of each file among some paths, sorted.
-
-    They reveal changed inputs without reading them.
-    """
-    states = sorted((str(path), path.stat()) for path in paths if path.is_file())
-    return [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-
-
 def check_listing(listing: Path) -> list[tuple[Path, str]]:
     """Return a list of digests and its files, each with a sentence about damage, "" for an intact file."""
     try:
