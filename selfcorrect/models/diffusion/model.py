@@ -12,17 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ...core.errors import InputError, SettingError
+from ...core.errors import InputError, SettingError, TrainingDivergedError
 from ...core.randomness import Stream
 from ...core.samples import Samples
 from ..pairs import Pairs
 from ..saving import Saveable
-from ..training import layer_randomness
+from ..training import follow, layer_randomness, mean_late_loss, update
 from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
-from .pair_loss import PairLoss
 from .schedule import NoiseSchedule, cosine_schedule
-from .training import NoisyBatch, draw_batch, train
+from .training import NoisyBatch, draw_batch, learning_rate_factor
 
 SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
 """Settings that training does not see."""
@@ -102,28 +101,15 @@ class MotionDiffusion(Saveable):
             InputError: The reference is no trained diffusion model.
         """
         self._check(samples)
-        reference = getattr(pairs.reference, "average", None)
-        if not isinstance(reference, nn.Module):
+        if not isinstance(getattr(pairs.reference, "average", None), nn.Module):
             raise InputError(f"pairs need a trained diffusion model as reference, got {type(pairs.reference).__name__}")
-        generator = stream.child("pairs").generator()
-        pair_loss = PairLoss(pairs, reference, self.schedule, self.config, self.classes, generator, self.device)
-        return self._fit(samples, steps, stream, pair_loss)
+        return self._fit(samples, steps, stream, pairs)
 
-    def _fit(self, samples: Samples, steps: int, stream: Stream, pair_loss: PairLoss | None = None) -> Self:
+    def _fit(self, samples: Samples, steps: int, stream: Stream, pairs: Pairs | None = None) -> Self:
         with layer_randomness(stream.child("layers"), self.device):
             network = copy.deepcopy(self.network) if self.network else self._build()
             average = copy.deepcopy(self.average or network)
-            loss = train(
-                network,
-                average,
-                self._draws(samples, stream.child("batches")),
-                self.config,
-                steps=steps,
-                steps_before=self.steps,
-                on_step=self.on_training_step,
-                loss_of=self.loss,
-                pair_loss=pair_loss,
-            )
+            loss = self._train(network, average, samples, steps, stream, pairs)
         return replace(
             self,
             network=network.eval(),
@@ -132,18 +118,82 @@ class MotionDiffusion(Saveable):
             training_loss=loss,
         )
 
+    def _train(
+        self,
+        network: nn.Module,
+        average: nn.Module,
+        samples: Samples,
+        steps: int,
+        stream: Stream,
+        pairs: Pairs | None,
+    ) -> float:
+        """Train `network` in place with a new optimiser, and let `average` follow it.
+
+        Returns:
+            The mean loss over the last quarter of the steps without the preference loss, NaN for no steps.
+        """
+        config = self.config
+        peak = config.learning_rate if self.steps == 0 else config.fine_tune_learning_rate
+        optimiser = torch.optim.AdamW(
+            network.parameters(), lr=peak, betas=(0.9, config.adam_beta2), weight_decay=config.weight_decay, fused=True
+        )
+        network.train()
+        averages = list(average.parameters())  # once, because a walk through modules is slow
+        parameters = list(network.parameters())
+        generator = stream.child("batches").generator()
+        pair_generator = stream.child("pairs").generator()
+        losses: list[Tensor] = []
+        for step in range(steps):
+            for group in optimiser.param_groups:
+                group["lr"] = peak * learning_rate_factor(step, steps, config)
+            batch = self._draw(samples, generator).to_device(self.device)
+            loss = self.loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
+            if not torch.isfinite(loss):
+                raise TrainingDivergedError(
+                    f"the training loss became {loss.item()} at optimiser step {step + 1} of {steps} ({self.steps} "
+                    f"before them); lower the learning rate (peak {peak}) or check the training data"
+                )
+            losses.append(loss.detach())
+            if pairs is not None:
+                loss = loss + self._pair_loss(network, pairs, pair_generator)
+            update(optimiser, loss, config.gradient_norm)
+            follow(averages, parameters, self.steps + step + 1, config.ema_decay)
+            if self.on_training_step:
+                self.on_training_step(step + 1)
+        return mean_late_loss(losses)
+
+    def _draw(self, samples: Samples, generator: torch.Generator) -> NoisyBatch:
+        """Return a batch to train on, on the CPU."""
+        return draw_batch(samples, self.schedule, self.config, self.classes, generator)
+
+    def _pair_loss(self, network: nn.Module, pairs: Pairs, generator: torch.Generator) -> Tensor:
+        """Return the preference loss of a batch of pairs, drawn with replacement; see `selfcorrect.models.pairs`.
+
+        e(x) is the mean squared error of the predicted clean sample. Both sides of a pair and the reference share
+        diffusion time and noise.
+        """
+        size = self.config.batch_size
+        rows = torch.randint(len(pairs), (size,), generator=generator)
+        times = torch.randint(len(self.schedule), (size,), generator=generator)
+        is_hidden = torch.rand(size, generator=generator) < self.config.label_dropout
+        labels = pairs.labels[rows].masked_fill(is_hidden, self.classes).repeat(2).to(self.device)
+        losers = pairs.losers[rows].float()
+        noise = torch.randn(losers.shape, generator=generator).repeat(2, 1, 1)
+        clean = torch.cat((pairs.winners[rows].float(), losers))
+        times = times.repeat(2)
+        noisy = self.schedule.add_noise(clean, noise, times).to(self.device)
+        inputs = (noisy, times.to(self.device), labels)
+        clean = clean.to(self.device)
+        predicted = network(*inputs)
+        with torch.no_grad():
+            predicted_before = pairs.reference.average(*inputs)  # type: ignore[attr-defined]
+        changes = _errors(predicted, clean) - _errors(predicted_before, clean)
+        of_winners, of_losers = changes.chunk(2)
+        return pairs.preference_loss(of_winners - of_losers)
+
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
         """Return the scalar that training minimises, of predicted and clean values (B, T, D)."""
         return mse_loss(predicted, clean)
-
-    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], NoisyBatch]:
-        """Return a function that draws batches on the CPU and moves them to the device."""
-        generator = stream.generator()
-
-        def draw() -> NoisyBatch:
-            return draw_batch(samples, self.schedule, self.config, self.classes, generator).to_device(self.device)
-
-        return draw
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
@@ -260,6 +310,10 @@ class MotionDiffusion(Saveable):
             raise InputError(f"labels must be from 0 to {self.classes - 1}, got {low} to {high}")
         if not samples.weights.sum() > 0:
             raise InputError("training needs at least one sample with a positive weight")
+
+
+def _errors(predicted: Tensor, clean: Tensor) -> Tensor:
+    return (predicted - clean).square().flatten(1).mean(1)
 
 
 def _times(values: Tensor, time: int) -> Tensor:

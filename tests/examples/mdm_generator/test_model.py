@@ -184,7 +184,7 @@ def test_a_step_is_that_of_adamw_as_published(tmp_path: Path) -> None:
     tuned = model.fit(real(model), 1, stream)
     network = load_model(tmp_path / "again", batch_size=4, cond_mask_prob=0.0)[0].network
     assert isinstance(network, PromptedNetwork)
-    batch = model._draws(real(model), stream.child("batches"))()
+    batch = model._draw(real(model), stream.child("batches").generator())
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.9, 0.999), weight_decay=0.0)
     model.loss(network(batch.noisy, batch.times, batch.labels), batch.clean).backward()
     optimiser.step()
@@ -199,7 +199,7 @@ def test_training_draws_all_captions_of_a_motion_and_hides_some(tmp_path: Path) 
     asked = Prompts(text, torch.ones(4, 1, dtype=torch.bool), torch.tensor([2, 2, 2, 1]), torch.tensor([0, 3, 4]))
     model = replace(load_mdm(path).model(asked, CPU), frames=2)
     samples = Samples.real(torch.ones(2, 2, 263), torch.arange(2))
-    rows = model._draws(samples, streams(1).child("draws"))().labels
+    rows = model._draw(samples, streams(1).child("draws").generator()).labels
     shares = torch.bincount(rows, minlength=8) / len(rows)
     expected = torch.tensor([1, 1, 1, 3]) / 6
     torch.testing.assert_close(shares, torch.cat([0.75 * expected, 0.25 * expected]), atol=0.035, rtol=0)

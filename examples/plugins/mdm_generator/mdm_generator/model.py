@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -114,20 +113,15 @@ class MdmDiffusion(MotionDiffusion):
         values = super().sample(labels, stream)
         return zero_padding(values, self._prompts.lengths[self._prompts.first[labels]])
 
-    def _draws(self, samples: Samples, stream: Stream) -> Callable[[], NoisyBatch]:
-        generator = stream.generator()
+    def _draw(self, samples: Samples, generator: torch.Generator) -> NoisyBatch:
         first = self._prompts.first
         all_seen = replace(self.config, label_dropout=0.0, guidance_scale=1.0)  # captions are hidden below
-
-        def draw() -> NoisyBatch:
-            batch = draw_batch(samples, self.schedule, all_seen, self.classes, generator)
-            draws = torch.rand((2, len(batch.labels)), generator=generator)
-            counts = first[batch.labels + 1] - first[batch.labels]
-            rows = first[batch.labels] + (draws[0] * counts).long()
-            rows = rows + int(first[-1]) * (draws[1] < self.config.label_dropout)
-            return batch._replace(labels=rows).to_device(self.device)
-
-        return draw
+        batch = draw_batch(samples, self.schedule, all_seen, self.classes, generator)
+        draws = torch.rand((2, len(batch.labels)), generator=generator)
+        counts = first[batch.labels + 1] - first[batch.labels]
+        rows = first[batch.labels] + (draws[0] * counts).long()
+        rows = rows + int(first[-1]) * (draws[1] < self.config.label_dropout)
+        return batch._replace(labels=rows)
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
         """Predict clean values by the running average, with guidance between a prompt and no prompt."""
