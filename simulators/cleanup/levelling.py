@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import sole_depths_m
+from selfcorrect.motion.corrector_interface.grounding import find_feet_on_any_floor
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import find_distinct, median
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
-from ..body.curves import smoothstep
 from ..body.soles import fit_soles
 from .cleaning import CleanupState
 from .stance import PosedMotions, has_boxes
@@ -56,12 +57,6 @@ class FitSoles:
         return replace(cleaning, soles=soles).with_posed_motions(fitted)
 
 
-def shrink_small(length_m: float, bounds_m: tuple[float, float]) -> float:
-    """Return a signed length; 0 if it is smaller than the first bound, and less than all of it up to the second."""
-    small_m, large_m = bounds_m
-    return length_m * float(smoothstep((np.abs(length_m) - small_m) / (large_m - small_m)))
-
-
 def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray:
     """Return the heights (N,) of the ground on which motions stand; 0 for ground that is far away and hardly shown.
 
@@ -93,8 +88,8 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """
     observation = observe(motion)
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
-    hovers = (gaps_m > limits.IN_AIR_M) & (observation.off_m > limits.IN_AIR_M)
-    stands = observation.stands & np.logical_not(hovers)
+    is_off = np.minimum(np.abs(gaps_m), np.abs(observation.off_m)) > limits.IN_AIR_M
+    stands = observation.stands & np.logical_not(is_off)
     if not observation.is_floor_trusted or not stands.any():
         return 0.0
     least_m, _, largest_m = sole_depths_m(motion.skeleton)
@@ -108,22 +103,51 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
-    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. No other body moves further than
-    both the observed floor and its modelled soles ask for.
+    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. Planted feet show the ground and
+    soles a little differently, so they decide where that is in doubt: a second correction decides alike.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
+    origins_m = []
+    heights_m = _measure_heights_m(cleaning, settings)
+    for index, (height_m, raised_m) in enumerate(zip(heights_m, cleaning.raised_m.tolist(), strict=True)):
+        if _is_kept(height_m - limits.PLANTING_SHOWS_M) != _is_kept(height_m + limits.PLANTING_SHOWS_M):
+            height_m = _measure_planted_height_m(cleaning, index, settings)
+        origins_m.append(raised_m if _is_kept(height_m) else raised_m + height_m)
+    return np.array(origins_m)
+
+
+def _is_kept(height_m: float) -> bool:
+    """Return whether the thickness of soles explains ground at a height."""
+    return -limits.KEPT_BELOW_M < height_m < limits.KEPT_ABOVE_M
+
+
+def _measure_planted_height_m(cleaning: CleanupState, index: int, settings: LevelFloor) -> float:
+    """Return the height of a motion's ground that a second correction would measure if it kept its height."""
+    motion = raise_motion(cleaning.motions[index], -float(cleaning.raised_m[index]))
+    feet = find_feet_on_any_floor(motion)
+    motion = replace(motion, skeleton=replace(motion.skeleton, soles_m=feet.soles_m), feet=feet)
+    planted = CleanupState.from_motions(MotionBatch.stack([motion]), cleaning.steps, cleaning.mode)
+    for step in cleaning.steps:
+        if isinstance(step, (FitSoles, LevelFloor)):
+            planted = step(planted)
+    (height_m,) = _measure_heights_m(replace(planted, supports=[cleaning.supports[index]]), settings)
+    return height_m
+
+
+def _measure_heights_m(cleaning: CleanupState, settings: LevelFloor) -> list[float]:
+    """Return the heights above y = 0, in N original motions, of the ground nearest to it.
+
+    Of the observed floor and the ground beneath modelled soles, the nearer one counts, and 0 between them.
+    """
     frames = cleaning.motions.root_m.shape[1]
     unraised = PosedMotions.from_motions(cleaning.unraised, cleaning.soles)
-    origins_m = []
+    heights_m = []
     for index, (supports, raised_m) in enumerate(zip(cleaning.supports, cleaning.raised_m, strict=True)):
-        ground_m = _find_nearest_ground_m(supports, frames, raised_m, settings)
-        soles_m = ground_m - raised_m
+        soles_m = _find_nearest_ground_m(supports, frames, raised_m, settings) - raised_m
         floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
-        height_m = float(median([0.0, soles_m, floor_m]))
-        kept_m = limits.KEPT_ABOVE_M if height_m > 0 else limits.KEPT_BELOW_M
-        origins_m.append(raised_m + shrink_small(height_m, kept_m))
-    return np.array(origins_m)
+        heights_m.append(float(median([0.0, soles_m, floor_m])))
+    return heights_m
 
 
 def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:

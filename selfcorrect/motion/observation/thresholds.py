@@ -224,11 +224,12 @@ FAR_ABOVE_M = 0.12
 """A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
 FAR_BELOW_M = 0.2
 """A body on supports that are further below y = 0 than this stays there."""
-KEPT_ABOVE_M = (0.034, 0.046)
-"""A body that is too high by less than the first distance keeps its height, as soles may be so much thicker than
-usual. From the second on its ground comes to y = 0."""
-KEPT_BELOW_M = (0.016, 0.024)
-"""The same distances of bodies that are too low."""
+KEPT_ABOVE_M = 0.043
+"""A body that is too high by less keeps its height, as soles may be so much thicker than usual."""
+KEPT_BELOW_M = 0.018
+"""A body that is too low by less keeps its height, too."""
+PLANTING_SHOWS_M = 0.015
+"""Planted feet may show the height of the ground otherwise by this."""
 LEFT_FLOOR_M = 0.03
 """A body whose lowest point is higher has left the floor."""
 BACK_ON_FLOOR_M = 0.005
