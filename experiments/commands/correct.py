@@ -57,8 +57,6 @@ class CorrectCommand:
     delta: Path | None = None
     """Write the correction of a single BVH file to this BVH file, as an additive layer: its channels are added to the
     input's."""
-    report: Path | None = None
-    """JSON file for the report (default: report.json in the output folder)."""
 
     def run(self) -> int:
         """Correct, report, and return the exit code."""
@@ -66,16 +64,15 @@ class CorrectCommand:
         self._check()
         where = Where(self._choose_workers(), cluster=self.where)
         from ..file_correction.batch import correct_into
-        from ..file_correction.report import REPORT, print_results
+        from ..file_correction.report import print_results
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
             return self._correct_remote(options, where)
         out = Path(self.out)
-        report = self.report or out / REPORT
-        self._check_outputs(out, report)
-        results = correct_into(list(map(Path, self.inputs)), out, options, report, where)
-        exit_code = print_results(results, out, options, report, quiet=self.quiet)
+        self._check_outputs(out)
+        results = correct_into(list(map(Path, self.inputs)), out, options, where)
+        exit_code = print_results(results, out, options, quiet=self.quiet)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return exit_code
@@ -102,24 +99,23 @@ class CorrectCommand:
         if len(self.inputs) != 1:
             raise SettingError(f"one set of motions must be named to correct it at an address, got {len(self.inputs)}")
         (source,) = self.inputs
-        if self.report is not None:
-            raise SettingError(f"{self.report}: for a set at an address, the report is {self.out}/report.json")
         from ..file_correction.correct_remote import correct_remote_set
-        from ..file_correction.report import REPORT, print_results
+        from ..file_correction.report import print_results
 
         results = correct_remote_set(Place(source), Place(self.out), options, where)
-        return print_results(results, self.out, options, f"{self.out}/{REPORT}", quiet=self.quiet)
+        return print_results(results, self.out, options, quiet=self.quiet)
 
-    def _check_outputs(self, out: Path, report: Path) -> None:
+    def _check_outputs(self, out: Path) -> None:
         """Raise SettingError if contacts or delta would overwrite each other, an input, or another file."""
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
             return
         from ..file_correction.batch import make_tasks
+        from ..file_correction.report import REPORT
 
         (task,) = make_tasks([Path(self.inputs[0])], out)
         option_files = [path for path in (*self.options.reading.files, self.options.contacts) if path is not None]
-        other_files = [task.target, task.record, report, out / LOCK]
+        other_files = [task.target, task.record, out / REPORT, out / LOCK]
         check_separate(outputs, [task.source, *option_files], other_files)
         for path in filter(None, outputs.values()):
             if not is_stream(path):

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path, PurePath
@@ -11,7 +10,7 @@ from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, Run
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.open import motion_files
 from selfcorrect.storage.files.locks import FolderLock
-from selfcorrect.storage.files.writing import explain_write_error, is_stream, remove_leftovers, replacing
+from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
 
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
@@ -19,7 +18,7 @@ from ..jobs.where import Where
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
-from .report import is_report, relative_folder, write_correction_report
+from .report import REPORT, is_report, write_correction_report
 
 FILES_TOGETHER = 64
 """Most files that are corrected together."""
@@ -29,9 +28,7 @@ CLUSTER_JOBS = 256
 """Number of jobs on a cluster: as many as clusters have cores."""
 
 
-def correct_into(
-    inputs: Sequence[Path], out: Path, options: CorrectionOptions, report: Path, where: Where
-) -> list[FileResult]:
+def correct_into(inputs: Sequence[Path], out: Path, options: CorrectionOptions, where: Where) -> list[FileResult]:
     """Correct motion files, also in folders, into `out`, and write the report.
 
     Args:
@@ -49,7 +46,8 @@ def correct_into(
     tasks = make_tasks(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
         raise SettingError(f"contacts belong to one motion, got {len(tasks)} files")
-    check_report_path(report, tasks, out)
+    report = out / REPORT
+    _check_report(report, tasks)
     with explain_write_error(out):
         out.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(out)
@@ -64,10 +62,10 @@ def correct_into(
         for result in filter(None, (FileResult.load(task.record) for task in tasks)):
             results.append(replace(result, figures=replace(result.figures, over_time={})))
         verdicts = [result.verdict for result in results]
-        with explain_write_error(report):
+        with explain_write_error(report), replacing(place_of(report), overwrite=report.exists()) as temporary:
             loaded = filter(None, (FileResult.load(task.record) for task in tasks))
-            with _open_report(report, out) as path:
-                write_correction_report(path, relative_folder(out, report), asdict(options), verdicts, loaded)
+            write_correction_report(temporary, asdict(options), verdicts, loaded)
+            _check_report(report, tasks)  # another file may have appeared meanwhile
     return results
 
 
@@ -91,34 +89,12 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     return list({task.name: task for task in tasks}.values())
 
 
-def check_report_path(report: Path, tasks: Sequence[FileTask], out: Path) -> None:
-    """Check that the report overwrites only an earlier report; it may go to a device or a pipe.
-
-    Raises:
-        SettingError: A file would be overwritten, or the path is a folder.
-    """
-    occupied = {place_of(path) for task in tasks for path in (task.source, task.target, task.record)}
-    place = place_of(report)
-    if report.is_dir():
-        raise SettingError(f"{report}: is a folder; the report must be a file")
-    if place in occupied or any(place in path.parents for path in occupied):
-        raise SettingError(f"{report}: the report would overwrite a motion; choose another file")
-    if is_stream(report) and place_of(out) not in place.parents:
-        return
-    if os.path.lexists(report) and not is_report(report, out):
-        raise SettingError(f"{report}: exists and is not a report of this command on {out}; choose another file")
-
-
-@contextmanager
-def _open_report(report: Path, out: Path) -> Iterator[Path]:
-    """Yield the file to write; the report replaces it, but no device, pipe, or file that appeared meanwhile."""
-    if is_stream(report):
-        yield report
-        return
-    with replacing(place_of(report), overwrite=report.exists()) as temporary:
-        yield temporary
-        if os.path.lexists(report) and not is_report(report, out):
-            raise RunFolderError(f"{report}: exists and was not written by this command; move it away")
+def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:
+    """Raise SettingError if the report would overwrite anything but an earlier report."""
+    if any(report in task.target.parents for task in tasks):
+        raise SettingError(f"{report}: the report would overwrite a motion; choose another folder")
+    if os.path.lexists(report) and not is_report(report):
+        raise SettingError(f"{report}: exists and is not a report of this command; choose another folder")
 
 
 def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:

@@ -48,7 +48,7 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
         if not results:
             raise InputError(f"{source.address}: holds no motions")
         report = Path(folder, REPORT)
-        write_correction_report(report, ".", asdict(options), [result.verdict for result in results], results)
+        write_correction_report(report, asdict(options), [result.verdict for result in results], results)
         out.send(report, REPORT)
     return results
 

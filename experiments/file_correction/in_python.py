@@ -19,7 +19,6 @@ from .correct_file import find_wrong_pace, open_input, play_at_gravity
 from .file_result import FileResult
 from .motions import finish_correction, prepare_motion
 from .options import DEFAULT_OPTIONS, CorrectionOptions
-from .report import REPORT
 from .written_motion import measure_written
 
 
@@ -160,7 +159,7 @@ def correct_files(
             raise InputError(f"{path}: no such file or folder")
     out = Path(out).expanduser()
     where = Where(default_workers() if workers is None else workers)
-    return correct_into(paths, out, options, out / REPORT, where)
+    return correct_into(paths, out, options, where)
 
 
 def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:

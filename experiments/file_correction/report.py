@@ -1,7 +1,6 @@
 """Report of a correction: results of all files as JSON, and on the console as a table and a summary."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -17,13 +16,12 @@ from selfcorrect.storage.files.digests import format_ending, read_with_digest
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import text_output
 
-from ..jobs.targets import place_of
 from .file_result import FileResult, encode_text, to_json_text
 from .options import CorrectionOptions
 from .verdict import WRITTEN, FileVerdict
 
 REPORT = "report.json"
-"""Its name in an output folder, where no other is asked for."""
+"""Its name in an output folder."""
 _NAME_WIDTH = 40
 LISTED = 20
 """Most files of a kind that get a line in the summary."""
@@ -33,33 +31,25 @@ _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 """Verdicts from worst to best."""
 
 
-def is_report(path: Path, out: Path) -> bool:
-    """Return whether a file is a report of this command on that output folder, as it was written."""
+def is_report(path: Path) -> bool:
+    """Return whether a file is a report of this command on its folder, as it was written."""
     if not path.is_file():
         return False
     try:
         values = read_with_digest(path)
     except DamagedError:
         return False
-    return "motions" in values and values.get("output", ".") == relative_folder(out, path)
-
-
-def relative_folder(out: Path, report: Path) -> str:
-    """The output folder as seen from the report's."""
-    try:
-        return Path(os.path.relpath(place_of(out), place_of(report).parent)).as_posix()
-    except ValueError:  # another drive of Windows
-        return place_of(out).as_posix()
+    return "motions" in values and values.get("output", ".") == "."
 
 
 def write_correction_report(
-    path: Path, output: str, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
+    path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """All results in the folder `output` as JSON with its digest; results are in memory one by one."""
+    """All results in a folder as JSON with its digest; results are in memory one by one."""
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
     digest = hashlib.sha256()
     with text_output(path) as file:
-        for text in _iterate_report({"output": output, "settings": options, "counts": counts}, results):
+        for text in _iterate_report({"output": ".", "settings": options, "counts": counts}, results):
             digest.update(encode_text(text))
             file.write(text)
         file.write("," + format_ending(digest.hexdigest()).decode())
@@ -106,9 +96,7 @@ def _column_width(figure: MotionFigure) -> int:
     return 2 + len(figure.heading) if figure.of_correction else 16
 
 
-def print_results(
-    results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, report: Path | str, *, quiet: bool
-) -> int:
+def print_results(results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, *, quiet: bool) -> int:
     """Print the results of files, problems first.
 
     Args:
@@ -130,7 +118,7 @@ def print_results(
     lines += [*summary, *filter(None, (table_note, summary_note))]
     if not options.kinematic:
         lines.append(f"engine: {options.engine}")
-    print(*lines, f"report: {report}", sep="\n")
+    print(*lines, f"report: {out}/{REPORT}", sep="\n")
     if all(result.verdict == "failed" for result in results):
         raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
     is_done = [result.verdict in ("accepted", "unchanged") for result in results]

@@ -159,7 +159,6 @@ OTHERS = {
         ("correct a.bvh --kinematic", "--out out"),
         ("correct a.bvh --out out --kinematic", "--contacts-out out/contacts.txt"),
         ("correct a.bvh --out out --kinematic", "--delta out/delta.bvh"),
-        ("correct a.bvh --out out --kinematic", "--report out/mine.txt"),
         ("correct a.bvh --out out --engine mujoco --simulate always", "--strength physical"),
         ("correct a.bvh --out out --engine mujoco", "--simulate always"),
         ("correct a.bvh --out out --engine mujoco", "--kinematic"),

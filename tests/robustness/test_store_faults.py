@@ -87,7 +87,7 @@ def command(*words: str) -> Callable[[Path], None]:
 WORKS: dict[str, Callable[[Path], None]] = {
     "loop": loop,
     "files": files,
-    "correct": command("correct", "in/a.bvh", "-o", "{}", "--kinematic", "--workers", "1", "--report", "{}/mine.json"),
+    "correct": command("correct", "in/a.bvh", "-o", "{}", "--kinematic", "--workers", "1"),
     "shards": command("data", "shard", "in/a.bvh", "-o", "{}", "--overwrite", "--workers", "1"),
     "convert": command("data", "convert", "in/a.bvh", "--out", "{}", "--to", "amass", "--overwrite"),
 }

@@ -193,16 +193,15 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_a_report_is_replaced_as_long_as_nobody_changed_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*COMMAND, "--report", "told.json"]) == main([*COMMAND, "--report", "told.json"]) == 0
-    (folder / "mine.json").write_text(json.dumps({"settings": {}, "counts": {}, "motions": []}, indent=1))
-    changed = json.loads((folder / "told.json").read_text()) | {"settings": "mine"}
-    (folder / "told.json").write_text(json.dumps(changed, indent=1))
-    assert main(["correct", "clips", "-o", "elsewhere", "--report", "others.json"]) == 0
-    for name in ("mine.json", "told.json", "others.json"):
-        before = (folder / name).read_bytes()
-        assert main([*COMMAND, "--report", name]) == 2
-        assert f"{name}: exists and is not a report of this command" in capsys.readouterr().err
-        assert (folder / name).read_bytes() == before
+    assert main(COMMAND) == main(COMMAND) == 0
+    report = folder / "corrected" / "report.json"
+    mine = json.dumps({"settings": {}, "counts": {}, "motions": []}, indent=1)
+    changed = json.dumps(json.loads(report.read_text()) | {"settings": "mine"}, indent=1)
+    for text in (mine, changed):
+        report.write_text(text)
+        assert main(COMMAND) == 2
+        assert f"{report.name}: exists and is not a report of this command" in capsys.readouterr().err
+        assert report.read_text() == text
 
 
 def test_names_that_look_like_records_have_records_of_their_own(folder: Path, stepping: Motion) -> None:

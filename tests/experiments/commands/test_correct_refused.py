@@ -1,7 +1,6 @@
 """`selfcorrect correct` on what is wrong: a sentence each, nothing lost, nothing half done."""
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -124,17 +123,6 @@ def test_an_input_folder_may_lie_in_the_output_folder(folder: Path) -> None:
     assert main(["correct", "clips/deep", "-o", ".", *KINEMATIC]) == 0
     assert (folder / "steps.npz").is_file()
     assert set(report_of(folder)) == {"steps.npz", "joints.npy"}
-
-
-def test_a_report_may_go_to_a_device_which_stays_one(folder: Path) -> None:
-    os.mkfifo(folder / "pipe")
-    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "pipe"]) == 0
-    assert json.loads(os.read(reader, 2**20))["motions"][0]["name"] == "steps.bvh"
-    os.close(reader)
-    assert (folder / "pipe").is_fifo()
-    assert main(["correct", "clips/steps.bvh", *KINEMATIC, "--report", "/dev/null"]) == 0
-    assert Path("/dev/null").is_char_device()
 
 
 @pytest.mark.parametrize(

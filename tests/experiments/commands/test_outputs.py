@@ -40,7 +40,6 @@ def test_what_is_there_is_replaced_only_when_told(name: str, capsys: pytest.Capt
 
 STREAMED = {
     "check": ["check", "a.bvh", "-o"],
-    "report": ["correct", "a.bvh", "--kinematic", "--report"],
     "contacts": ["correct", "a.bvh", "--kinematic", "--contacts-out"],
     "delta": ["correct", "a.bvh", "--kinematic", "--delta"],
 }

@@ -77,7 +77,7 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
 def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:
     figures = FileFigures(before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]})
     odd = FileResult("a", "a.bvh", "accepted", figures=figures)
-    write_correction_report(tmp_path / "report.json", ".", {}, ["accepted"], [odd])
+    write_correction_report(tmp_path / "report.json", {}, ["accepted"], [odd])
     (motion,) = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)["motions"]
     assert (motion["before"]["jerk"], motion["furthest_m"], motion["over_time"]["x"]) == (None, None, [None])
 

@@ -171,7 +171,6 @@ def test_a_layer_and_the_input_add_up_to_the_correction(
         ("--contacts-out link/x.bvh --delta x.bvh", "contacts-out and delta name the same file"),
         ("--contacts-out walk.bvh", "contacts-out would overwrite an input"),
         ("--delta profile.json --profile profile.json", "delta would overwrite an input"),
-        ("--delta report.json --report report.json", "delta names another output of this command"),
         ("--delta out/report.json", "delta names another output of this command"),
         ("--contacts-out out/walk.bvh", "contacts-out names another output of this command"),
         ("--contacts-out out/.records/walk.bvh.json", "contacts-out names another output of this command"),
