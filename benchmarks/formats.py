@@ -43,7 +43,7 @@ def measure_golden_errors(case: Path) -> dict[str, float]:
     rows = encode(data["joints"], data["target_offsets"])
     differences = np.abs(rows - data["vectors"])
     errors = {name: float(differences[:, group].max()) for name, group in columns().items()}
-    errors["decoded"] = float(np.abs(decode_joints(rows) - data["recovered"]).max())
+    errors["decoded"] = float(np.abs(decode_joints(rows)[:-1] - data["recovered"]).max())
     return errors
 
 

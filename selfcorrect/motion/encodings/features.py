@@ -36,7 +36,7 @@ class FeatureCodec:
     """(D,) float64 standard deviations, likewise."""
 
     def __post_init__(self) -> None:
-        expected = (feature_count(self.skeleton),)
+        expected = (3 + 6 * len(self.skeleton),)
         if self.mean.shape != expected or self.std.shape != expected:
             raise InputError(
                 f"a skeleton of {len(self.skeleton)} joints needs feature statistics of shape {expected}, "
@@ -86,11 +86,6 @@ class FeatureCodec:
             row = int((~is_finite).nonzero()[0])
             raise InputError(f"features must be finite, but sample {row} is not")
         return (values.detach().cpu().double() * self.std + self.mean).numpy()
-
-
-def feature_count(skeleton: Skeleton) -> int:
-    """Return D, the number of features of a frame."""
-    return 3 + 6 * len(skeleton)
 
 
 def encode_features(batch: MotionBatch) -> np.ndarray:

@@ -148,11 +148,10 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
     return np.concatenate([group.reshape(len(steps_m), -1) for group in groups], axis=1)
 
 
-def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarray:
-    """Decode joints (..., T, J, 3), metres, y up, from rows (..., T, 12 J − 1).
+def decode_joints(vectors: np.ndarray) -> np.ndarray:
+    """Decode joints (..., T + 1, J, 3), metres, y up, from rows (..., T, 12 J − 1).
 
-    The root starts at the origin facing +z. last_frame: also return the frame to which the last row's velocities lead,
-    so that T rows give back their T + 1 frames.
+    The root starts at the origin facing +z. The velocities of the last row lead to the last frame.
     """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
@@ -160,8 +159,6 @@ def decode_joints(vectors: np.ndarray, *, last_frame: bool = False) -> np.ndarra
     relative_m = vectors[..., groups["positions"]].reshape(*vectors.shape[:-1], joints - 1, 3)
     others_m = _about_y(facing_rad[..., None]).apply(relative_m) + root_m[..., None, :] * [1, 0, 1]
     joints_m = np.concatenate([root_m[..., None, :], others_m], axis=-2)
-    if not last_frame:
-        return joints_m
     steps_m = vectors[..., -1:, groups["velocities"]].reshape(*vectors.shape[:-2], 1, joints, 3)
     world_steps_m = _about_y(facing_rad[..., -1:, None]).apply(steps_m)
     last_m = joints_m[..., -1:, :, :] + world_steps_m

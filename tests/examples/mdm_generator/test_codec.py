@@ -38,7 +38,7 @@ def test_motions_show_the_joints_of_their_rows(codec: HumanML3DCodec, motions: l
     batch = codec.decode(codec.tensor(motions))
     assert batch.lengths.tolist() == [len(rows) + 1 for rows in motions]
     for index, rows in enumerate(motions):
-        expected_m = decode_joints(rows, last_frame=True)
+        expected_m = decode_joints(rows)
         got_m = body_joints(batch[index])
         rise_m = (got_m - expected_m)[:, 0, 1]
         np.testing.assert_allclose(got_m - [0, rise_m[0], 0], expected_m, atol=0.005)
@@ -50,8 +50,8 @@ def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, moti
     assert measure_lengths(repeated).tolist() == [len(rows) for rows in motions]
     for got, rows in zip(codec.rows(repeated), motions, strict=True):
         np.testing.assert_allclose(
-            decode_joints(got, last_frame=True)[:, 1:] - decode_joints(got, last_frame=True)[:1, :1],
-            decode_joints(rows, last_frame=True)[:, 1:] - decode_joints(rows, last_frame=True)[:1, :1],
+            decode_joints(got)[:, 1:] - decode_joints(got)[:1, :1],
+            decode_joints(rows)[:, 1:] - decode_joints(rows)[:1, :1],
             atol=0.08,
         )
 

@@ -50,7 +50,7 @@ class HumanML3DCodec(FeatureCodec):
         Returns:
             The codec.
         """
-        skeleton = fit_skeleton(decode_joints(rows, last_frame=True), SMPL_BODY.average())
+        skeleton = fit_skeleton(decode_joints(rows), SMPL_BODY.average())
         return cls(skeleton, FPS, torch.from_numpy(mean).double(), torch.from_numpy(std).double(), frames)
 
     def tensor(self, motions: Sequence[np.ndarray]) -> Tensor:
@@ -80,6 +80,6 @@ class HumanML3DCodec(FeatureCodec):
         """Return motions that start at the horizontal origin, soles on the floor instead of joints, from values."""
         motions = []
         for rows in self.rows(values):
-            joints_m = decode_joints(rows, last_frame=True) + RAISED_M
+            joints_m = decode_joints(rows) + RAISED_M
             motions.append(fit_motion(joints_m, self.fps, self.skeleton))
         return MotionBatch.stack(motions)

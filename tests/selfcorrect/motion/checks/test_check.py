@@ -128,7 +128,7 @@ def walk(motion: Motion, phases_rad: np.ndarray, step_m: float = 0.65) -> Motion
 def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
     steps = find_longest_walk(MotionFeatures(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
     assert steps is not None
-    assert len(steps) == 5
+    assert len(steps.lengths) == 5
     assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.03)
     assert find_longest_walk(MotionFeatures(motion)) is None
 
