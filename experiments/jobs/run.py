@@ -4,6 +4,8 @@ A job is idempotent: it writes its results to separate folders, whole or not at 
 run folder holds the whole state of a run, and a runner only decides where its jobs run.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 import threading
@@ -14,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
@@ -25,6 +27,9 @@ from selfcorrect.runtime.registry import Registry, Row
 
 from .progress_bars import Bars, Event, reporter
 from .where import Where
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import Queue
 
 
 @dataclass(frozen=True)
@@ -270,11 +275,11 @@ def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]
             raise
 
 
-_events: Any = None
+_events: Queue[Event] | None = None
 _threads: int = 1
 
 
-def _start_worker(events: Any, threads: int) -> None:
+def _start_worker(events: Queue[Event], threads: int) -> None:
     global _events, _threads
     _events = events
     _threads = threads
@@ -282,6 +287,7 @@ def _start_worker(events: Any, threads: int) -> None:
 
 
 def _run_job(job: Job) -> None:
+    assert _events is not None
     with limit_threads(_threads):
         job.function(*job.arguments, reporter(_events.put, job.name))
 
@@ -291,7 +297,7 @@ _BACKLOG_S = 5.0
 
 
 @contextmanager
-def _drain(events: Any, show: Show) -> Iterator[None]:
+def _drain(events: Queue[Event | None], show: Show) -> Iterator[None]:
     """Show events while the body runs, and none afterwards: the events of a long backlog are dropped."""
     shown = threading.Lock()
     is_over = threading.Event()

@@ -167,24 +167,25 @@ class MotionSettings:
         characters = [preset(name).character for name in self.arms]
         return character if characters.count(character) < 2 else f"{character} ({denoiser})"
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """All settings as JSON values; infinite strengths as the text "inf".
 
         The engine is named where it is not the published figures', a generator where it is used, the number of samples
         for feasibility where it is not the usual number.
         """
-        values: dict[str, Any] = {"comparisons": []}
+        comparisons = []
         for denoiser, arms in self.arms.items():
-            values["comparisons"].append({"denoiser": denoiser, "arms": [arm.config() for arm in arms]})
+            comparisons.append({"denoiser": denoiser, "arms": [arm.config() for arm in arms]})
+        values: dict[str, object] = {"comparisons": comparisons}
         for setting in fields(self):
             if setting.name != "arms":
                 values[setting.name] = getattr(self, setting.name)
         for name, usual in USUAL.items():
             if values[name] == usual:
                 del values[name]
-        return _encode_infinity(values)
+        return {name: _encode_infinity(value) for name, value in values.items()}
 
-    def arm_settings(self, denoiser: str) -> dict[str, Any]:
+    def arm_settings(self, denoiser: str) -> dict[str, object]:
         """Return what an arm's result depends on beside the arm and its seed, as JSON values."""
         return {
             **_fixed_settings(self.config()),
@@ -241,11 +242,11 @@ def _seed_numbers(config: Mapping[str, Any]) -> set[int]:
     return set(range(config["first_seed"], config["first_seed"] + config["seeds"]))
 
 
-def _fixed_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+def _fixed_settings(config: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in config.items() if name not in GROWING}
 
 
-def _is_subset(part: Any, superset: Any) -> bool:
+def _is_subset(part: object, superset: object) -> bool:
     """Return True if all entries of `part` are in `superset`, at every depth."""
     if isinstance(part, dict) and isinstance(superset, dict):
         return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
@@ -266,7 +267,7 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     return MotionSettings(arms, **values)
 
 
-def _encode_infinity(value: Any) -> Any:
+def _encode_infinity(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _encode_infinity(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

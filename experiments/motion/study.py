@@ -89,7 +89,7 @@ def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
 def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> StudyTask:
     arm_settings = settings.arm_settings(denoiser)
     plain = {name: value for name, value in arm_settings.items() if isinstance(value, str | bool | int | float)}
-    sources = {name: ", ".join(arm_settings[name]) for name in ("data", "reference")}
+    sources = {"data": ", ".join(settings.data), "reference": ", ".join(settings.reference)}
     return StudyTask(
         make=partial(make_motion_task, settings, options),
         arms={arm: partial(make_motion_arm, settings, options, arm) for arm in settings.arms[denoiser]},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from tyro.conf import Suppress
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from selfcorrect.correctors.loop_correction import Correction
     from selfcorrect.loop.policy import FreshSource
     from selfcorrect.loop.run import Arm
+    from selfcorrect.models.diffusion.config import DiffusionConfig
 
 SAMPLING_BOUNDS = {
     "guidance": (0.0, 100.0),
@@ -168,7 +169,7 @@ class ArmSettings:
         values = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
         return {name: value for name, value in values.items() if value is not None}
 
-    def change_config(self, config: Any) -> Any:
+    def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
         """Settings of a model with those that this arm changes; SettingError where they do not go together."""
         names = {"guidance": "guidance_scale"}
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
@@ -256,9 +257,9 @@ class ArmSettings:
         return self.kind == "real" and not changed
 
     @property
-    def axes(self) -> dict[str, Any]:
+    def axes(self) -> dict[str, object]:
         """Return its value on each axis, as W&B and tables name them."""
-        axes = {
+        axes: dict[str, object] = {
             "policy": self.kind,
             "synthetic_ratio": self.synthetic_ratio,
             "synthetic_share": self.synthetic_share,
@@ -274,7 +275,7 @@ class ArmSettings:
             axes["steps"] = self.steps
         return axes | {f"sampling.{name}": value for name, value in self.sampling.items()}
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """All of it as JSON values but what has its default and is newer than the runs that recorded arms."""
         defaults = {field.name: field.default for field in fields(self)}
         return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}

@@ -1,7 +1,6 @@
 """A store for loops whose generations take milliseconds: to commit one would take longer than to do it again."""
 
 from pathlib import Path
-from typing import Any
 
 from selfcorrect.core.errors import DamagedError
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
@@ -21,7 +20,7 @@ class MeasuredStore(MemoryStore):
         self._path = path
         self._length = generations
         try:
-            content: dict[str, Any] = read_with_digest(path) if path.exists() else {"generations": []}
+            content = read_with_digest(path) if path.exists() else {"generations": []}
         except DamagedError:
             return  # it is done again
         if len(content["generations"]) == generations:

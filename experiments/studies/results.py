@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class ArmCurves:
     title: str
     values: Mapping[str, np.ndarray]
     """Key of a metric → (S, G + 1), NaN where it was not measured."""
-    axes: Mapping[str, Any] = field(default_factory=dict)
+    axes: Mapping[str, object] = field(default_factory=dict)
     """Value of the arm on each axis: policy, synthetic_ratio (λ), synthetic_share, corrector, strength, remedy, …"""
 
     @property

@@ -6,11 +6,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from selfcorrect.core.errors import JobsError, RunFolderError
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, claim_folder
-from selfcorrect.storage.runs.tracking import WandbLog
+from selfcorrect.storage.runs.tracking import MetricRow, WandbLog
 from selfcorrect.storage.runs.wandb_options import OFF, WandbOptions
 
 from ..jobs.identities import IdentityFile
@@ -23,7 +23,7 @@ from .study import ACCEPT, SeedRun, Study, jobs_of, run_arm, run_first_generatio
 from .study_rows import make_rows
 from .wandb_runs import LiveRuns, study_run
 
-Observe: TypeAlias = Callable[[Mapping[str, Any]], object]
+Observe: TypeAlias = Callable[[MetricRow], object]
 """Function that gets the row of each committed generation from 0 on: task, arm, seed, number, and what was measured."""
 
 
@@ -137,7 +137,7 @@ class _Observer:
                     self._seen.add(place)
                     self._tell(row)
 
-    def _tell(self, row: Mapping[str, Any]) -> None:
+    def _tell(self, row: MetricRow) -> None:
         if self._observe is None:
             return
         try:

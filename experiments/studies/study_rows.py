@@ -86,7 +86,7 @@ def group_of(study: Study, task: str, arm: ArmSettings) -> str:
     return ", ".join(filter(None, (study.tasks[task].title, arm.group)))
 
 
-def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, Any]:
+def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, object]:
     """Return an arm's axes, and the number of real training samples where it is known."""
     counts = study.tasks[task].real_counts
     return {**arm.axes, "real_count": counts[arm.key]} if arm.key in counts else arm.axes

@@ -34,7 +34,7 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
     )
 
 
-def _describe_arm(study: Study, run: SeedRun, arm: ArmSettings) -> dict[str, Any]:
+def _describe_arm(study: Study, run: SeedRun, arm: ArmSettings) -> dict[str, object]:
     """Return all that an arm of one seed depends on, as flat fields."""
     who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
     return {**who, **study.tasks[run.task].settings}
