@@ -1,8 +1,8 @@
 """Measure how exactly motion files come back.
 
-    python -m benchmarks.formats path/to/cmu-bvh --golden path/to/humanml3d/cases
+    python -m benchmarks.formats path/to/cmu-bvh
 
-Golden vectors are pairs of joints and rows of HumanML3D's reference implementation. Round trips put real motions on
+Round trips put real motions on
 SMPL's average body, as AMASS files hold no bone lengths. They write and read them, and compare joint positions in
 canonical place. For HumanML3D's rows the bone lengths are first set to its standard, which is all that they can hold.
 Motions on their own bodies come back on the average one: heights and speeds of standing toes are compared then.
@@ -28,23 +28,10 @@ from selfcorrect.motion.encodings.humanml3d import (
     FPS,
     TARGET_OFFSETS_M,
     canonical,
-    columns,
-    decode_joints,
-    encode,
     normalise_bones,
 )
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m, observe
-
-
-def measure_golden_errors(case: Path) -> dict[str, float]:
-    """Return the largest differences to the reference: of each group of columns, and of decoded joints in metres."""
-    data = np.load(case)
-    rows = encode(data["joints"], data["target_offsets"])
-    differences = np.abs(rows - data["vectors"])
-    errors = {name: float(differences[:, group].max()) for name, group in columns().items()}
-    errors["decoded"] = float(np.abs(decode_joints(rows)[:-1] - data["recovered"]).max())
-    return errors
 
 
 def write_and_read(motion: Motion, kind: Format) -> tuple[Motion, Motion]:
@@ -87,15 +74,10 @@ class FormatsBenchmark:
     data: tyro.conf.Positional[Path]
     """A dataset's folder, e.g. the CMU set."""
     split: str | None = "test"
-    golden: Path | None = None
-    """Folder of HumanML3D's reference pairs."""
     every: int = 5
     """Put each n-th motion through the formats."""
 
     def run(self) -> None:
-        if self.golden is not None:
-            cases = sorted(self.golden.glob("*.npz"))
-            _print_table("golden vectors", {case.stem: measure_golden_errors(case) for case in cases})
         motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
         _print_table("round trips, metres", measure_round_trips(motions[:: self.every]))
         _print_table("feet of other bodies", measure_feet_of_formats(motions[:: self.every]))

@@ -22,7 +22,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectMotions
-from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 
@@ -225,7 +225,7 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
-    positions_m, orientations = world_poses(motion)
+    positions_m, orientations = pose_joints(motion)
     positions_m = positions_m[frames]
     orientations = orientations[frames]
     ankles_m = positions_m[:, legs.ankles] + displacements_m[frames]
@@ -237,7 +237,7 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
 def _check_reach(motion: Motion, contacts: Contacts) -> None:
     """Raise InputError for a place that no leg reaches in any frame of its contact."""
     legs = Legs.from_skeleton(motion.skeleton)
-    positions_m, _ = world_poses(motion)
+    positions_m, _ = pose_joints(motion)
     for contact in contacts.contacts:
         if contact.position_m is None:
             continue

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, world_poses
+from selfcorrect.motion.geometry.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -72,7 +72,7 @@ def stair_heights(walk: Motion, step_m: float = 0.17) -> list[float]:
 
 def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -> Ground:
     """Solid steps on which a motion stands that goes along +z: each from one stance's heel to the next one's."""
-    soles_m = world_sole_points(motion.skeleton, *world_poses(motion)).reshape(len(motion), 2, -1, 3)
+    soles_m = world_sole_points(motion.skeleton, *pose_joints(motion)).reshape(len(motion), 2, -1, 3)
     feet = [(support.part.startswith("right"), slice(support.first, support.last + 1)) for support in truth]
     edges_m = [float(soles_m[frames, int(foot), :, 2].min()) - beyond_m for foot, frames in feet]
     edges = zip(truth, edges_m, [*edges_m[1:], edges_m[-1] + 2], strict=True)
@@ -91,7 +91,7 @@ def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
     slope_rad = np.radians(slope_deg)
     uphill = np.array([np.sin(heading_rad), 0.0, np.cos(heading_rad)])
     across = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
-    pose = world_poses(walk)
+    pose = pose_joints(walk)
     ankles_m = pose[0][:, Legs.from_skeleton(walk.skeleton).ankles]
     tilt = Rotation.from_rotvec(-slope_rad * across)
     # Of each foot the place below the ankle stays; the ankle is above it along the floor's normal.

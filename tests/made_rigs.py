@@ -141,11 +141,11 @@ def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
 
     A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction.
     """
-    from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
+    from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
 
     skeleton = motion.skeleton
     remaining = [joint for joint, part in enumerate(skeleton.parts) if part not in parts]
-    positions_m, orientations = world_poses(motion)
+    positions_m, orientations = pose_joints(motion)
     parents = []
     offsets_m = np.zeros((len(remaining), 3))
     for index, joint in enumerate(remaining):
@@ -383,10 +383,10 @@ def with_bones_up(motion: Motion) -> Motion:
 
     At rest all its joints lie above one another, those of both sides in the same places.
     """
-    from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
+    from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
 
     skeleton = motion.skeleton
-    _, orientations = world_poses(motion)
+    _, orientations = pose_joints(motion)
     names = []
     parents = []
     offsets_m = []

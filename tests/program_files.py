@@ -18,7 +18,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.people.sam3d import _PARTS
 from selfcorrect.datasets.files.people.soma import SOMA_30, SOMA_77
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_BODY
-from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.views import FrameChanges, ShiftedWorld, TurnedWorld
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -148,7 +148,7 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
 def saver_of_kimodo(table: Skeleton) -> Callable[[Path, sc.Motion], None]:
     def save(path: Path, motion: sc.Motion) -> None:
         positions = select_joints(table, motion)
-        places_m, world = world_poses(positions)
+        places_m, world = pose_joints(positions)
         local = (
             Rotation.from_quat(positions.rotations.reshape(-1, 4)).as_matrix().reshape(len(positions), len(table), 3, 3)
         )
@@ -198,7 +198,7 @@ def save_amass(path: Path, motion: sc.Motion) -> None:
 
 def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]]:
     """A person per frame: joints of the rig about those of the body, y down, away from the camera."""
-    places_m, world = world_poses(motion)
+    places_m, world = pose_joints(motion)
     joints_m = np.zeros((len(motion), 127, 3))
     rotations = np.zeros((len(motion), 127, 3, 3))
     for part, (joint, *others) in _PARTS.items():

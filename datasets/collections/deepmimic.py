@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import make_continuous, world_poses
+from selfcorrect.motion.geometry.kinematics import make_continuous, pose_joints
 from selfcorrect.motion.geometry.rotations import identity_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -123,7 +123,7 @@ _FLAT = 0.3
 
 def on_smpl(motion: Motion) -> Motion:
     """Put a clip on SMPL's 22 joints; joints that the humanoid lacks are placed as on an average body."""
-    places_m, world = world_poses(motion)
+    places_m, world = pose_joints(motion)
     average = SMPL_BODY.average()
     rest_m = average.rest_positions_m
     joints_m = np.zeros((len(motion), len(average), 3))

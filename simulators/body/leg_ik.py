@@ -10,7 +10,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
-from selfcorrect.motion.geometry.kinematics import local_rotations, world_poses
+from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, norms
 from selfcorrect.motion.motion import Motion
@@ -189,7 +189,7 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
         InputError: A joint has no two bones above it.
     """
     limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
-    positions_m, orientations = world_poses(motion)
+    positions_m, orientations = pose_joints(motion)
     shift_m = _shifts_towards(limbs, positions_m, places_m)
     if shift_m.any():
         smooth_m = gaussian_filter1d(shift_m, _YIELDING_S * motion.fps, axis=0, mode="nearest")
@@ -198,7 +198,7 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
         rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, shift_m, ankles_m)
         motion = replace(motion, root_m=motion.root_m + shift_m, rotations=rotations)
     for index, limb in enumerate(limbs):
-        rotations = solve_leg_ik(motion.skeleton, *world_poses(motion), None, places_m[:, [index]], limbs=limb)
+        rotations = solve_leg_ik(motion.skeleton, *pose_joints(motion), None, places_m[:, [index]], limbs=limb)
         motion = replace(motion, rotations=rotations)
     return motion, norms(shift_m)
 

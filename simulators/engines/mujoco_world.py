@@ -8,7 +8,7 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -25,7 +25,7 @@ from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Humanoid
 from ..settings.tracker import EngineSettings
 from .support_colliders import NOWHERE_M, Hold, Slab, SupportColliders
-from .world import Reference, RootState
+from .world import Reference, RootState, format_numbers
 
 mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that
@@ -310,7 +310,7 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
     return (
         f'<mujoco><compiler angle="radian" inertiafromgeom="false"/>'
         f'<size memory="{STATE_BYTES + STATE_BYTES_PER_SUPPORT * supports}"/>'
-        f'<option timestep="{float(step_s)!r}" gravity="{_format_numbers(to_simulator(np.array(body.gravity_m_s2)))}" '
+        f'<option timestep="{float(step_s)!r}" gravity="{format_numbers(to_simulator(np.array(body.gravity_m_s2)))}" '
         f'integrator="Euler" jacobian="dense" '
         f'cone="{settings.mujoco.cone}" impratio="{settings.mujoco.friction_hardness}" '
         f'iterations="{settings.mujoco.solver_iterations}"><flag eulerdamp="disable"/></option>'
@@ -329,15 +329,15 @@ def _write_slab(slab: Slab) -> str:
     """Write a slab, which is far away until it is shown."""
     links = sum(map(_collision_bit, slab.links))
     return (
-        f'<body mocap="true" pos="{_format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
-        f'<geom type="box" size="{_format_numbers(slab.half_m)}" '
+        f'<body mocap="true" pos="{format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
+        f'<geom type="box" size="{format_numbers(slab.half_m)}" '
         f'contype="{links}" conaffinity="0"/></body>'
     )
 
 
 def _write_hold(hold: Hold) -> str:
     """Write a constraint by which a hand may grip."""
-    return f'<connect body1="{hold.link}" anchor="{_format_numbers(hold.hand_m)}" active="false"/>'
+    return f'<connect body1="{hold.link}" anchor="{format_numbers(hold.hand_m)}" active="false"/>'
 
 
 def _collision_bit(link: int) -> int:
@@ -351,26 +351,22 @@ def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
     touches = f'conaffinity="{1 + _collision_bit(link)}"'
     up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])
     spheres = [
-        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{_format_numbers(corner + up_m)}" {touches}/>'
+        f'<geom type="sphere" size="{SOLE_RADIUS_M}" pos="{format_numbers(corner + up_m)}" {touches}/>'
         for corner in body.soles.offsets_m[body.soles.joints == link]
     ]
     capsules = []
     for capsule in body.capsules:
         if capsule.link == link:
-            ends = _format_numbers(np.ravel(capsule.ends_m))
+            ends = format_numbers(np.ravel(capsule.ends_m))
             capsules.append(f'<geom type="capsule" size="{capsule.radius_m}" fromto="{ends}" {touches}/>')
     return (
-        f'<body name="{link}" pos="{_format_numbers(body.tree.offsets_m[link])}">{joint}'
-        f'<inertial pos="{_format_numbers(body.centre_m[link])}" mass="{body.mass_kg[link]:.9g}" '
-        f'diaginertia="{_format_numbers(body.inertia_kgm2[link])}"/>'
+        f'<body name="{link}" pos="{format_numbers(body.tree.offsets_m[link])}">{joint}'
+        f'<inertial pos="{format_numbers(body.centre_m[link])}" mass="{body.mass_kg[link]:.9g}" '
+        f'diaginertia="{format_numbers(body.inertia_kgm2[link])}"/>'
         + "".join(spheres + capsules)
         + "".join(_write_link(body, child, settings) for child in body.tree.children[link])
         + "</body>"
     )
-
-
-def _format_numbers(numbers: Iterable[float]) -> str:
-    return " ".join(f"{number:.9g}" for number in numbers)
 
 
 def _stiffness(part: str) -> float:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
 import weakref
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from ..body.frames import to_simulator
 from ..body.humanoid import SOLE_RADIUS_M, Capsule, Humanoid
 from ..settings.tracker import EngineSettings
 from .support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportColliders
-from .world import Reference, RootState
+from .world import Reference, RootState, format_numbers
 
 
 def _import_silently(name: str) -> Any:
@@ -348,21 +346,12 @@ class _Grip:
 
 
 def _load_urdf(text: str, bullet: Any) -> int:
-    """Load a body from a file, which PyBullet needs; the file is in memory if the system can, so that none is left."""
-    if not hasattr(os, "memfd_create"):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "body.urdf"
-            path.write_text(text, encoding="utf-8")  # closed, as no other program opens an open file on Windows
-            return _load_body(str(path), bullet)
+    """Load a body from a file, which PyBullet needs; the file is in memory, so that a kill leaves none."""
+    flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        return _load_body(f"/proc/self/fd/{file.fileno()}", bullet)
-
-
-def _load_body(path: str, bullet: Any) -> int:
-    flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
-    return bullet.loadURDF(path, flags=flags)
+        return bullet.loadURDF(f"/proc/self/fd/{file.fileno()}", flags=flags)
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
@@ -378,7 +367,7 @@ def _write_link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
     spheres = [_write_sphere(centre_m, SOLE_RADIUS_M) for centre_m in centres_m]
     capsules = [_write_capsule(capsule) for capsule in body.capsules if capsule.link == link]
     return (
-        f'<link name="{link}"><inertial><origin xyz="{_format_numbers(body.centre_m[link])}"/>'
+        f'<link name="{link}"><inertial><origin xyz="{format_numbers(body.centre_m[link])}"/>'
         f'<mass value="{body.mass_kg[link]:.9g}"/>'
         f'<inertia ixx="{ixx:.9g}" iyy="{iyy:.9g}" izz="{izz:.9g}" ixy="0" ixz="0" iyz="0"/></inertial>'
         + "".join(spheres + capsules)
@@ -389,12 +378,12 @@ def _write_link(body: Humanoid, link: int, sole_lowering_m: float) -> str:
 def _write_joint(body: Humanoid, link: int) -> str:
     return (
         f'<joint name="to {link}" type="spherical"><parent link="{body.tree.parents[link]}"/><child link="{link}"/>'
-        f'<axis xyz="1 0 0"/><origin xyz="{_format_numbers(body.tree.offsets_m[link])}"/></joint>'
+        f'<axis xyz="1 0 0"/><origin xyz="{format_numbers(body.tree.offsets_m[link])}"/></joint>'
     )
 
 
 def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
-    centre = _format_numbers(centre_m)
+    centre = format_numbers(centre_m)
     return f'<collision><origin xyz="{centre}"/><geometry><sphere radius="{radius_m}"/></geometry></collision>'
 
 
@@ -407,13 +396,9 @@ def _write_capsule(capsule: Capsule) -> str:
         return _write_sphere(start_m, capsule.radius_m)
     yaw = np.arctan2(axis_m[1], axis_m[0])
     pitch = np.arctan2(np.hypot(axis_m[0], axis_m[1]), axis_m[2])
-    middle = _format_numbers((start_m + end_m) / 2)
-    turn = _format_numbers((0.0, pitch, yaw))
+    middle = format_numbers((start_m + end_m) / 2)
+    turn = format_numbers((0.0, pitch, yaw))
     return (
         f'<collision><origin xyz="{middle}" rpy="{turn}"/>'
         f'<geometry><capsule radius="{capsule.radius_m}" length="{length_m}"/></geometry></collision>'
     )
-
-
-def _format_numbers(numbers: Iterable[float]) -> str:
-    return " ".join(f"{float(number):.9g}" for number in numbers)

@@ -5,7 +5,7 @@ root's position is its centre of mass. A joint's rotation is the rotation of its
 torques and velocities are in the link's frame. J = L − 1: the root has no joint.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, Self
 
@@ -83,6 +83,11 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
     before = np.minimum(frames.astype(int), len(values) - 2)
     share = (frames - before).reshape(-1, *[1] * (values.ndim - 1))
     return (1 - share) * values[before] + share * values[before + 1]
+
+
+def format_numbers(numbers: Iterable[float]) -> str:
+    """Return numbers as attributes of an engine's XML hold them."""
+    return " ".join(f"{number:.9g}" for number in numbers)
 
 
 class RootState(NamedTuple):

@@ -14,8 +14,6 @@ from selfcorrect.runtime.registry import Registry, Row
 class Engine(Row):
     """Row of an engine."""
 
-    step_function: str = ""
-    """Function that advances its time, "module:function", which benchmarks clock; "" for none."""
     has_compliant_joints: bool = False
     """True if joints are springs, which torques can move, as balance without residual force needs it."""
     bodies_together: int = 8
@@ -31,14 +29,12 @@ ENGINES = Registry(
             summary="Bullet, with velocity-level motors: the engine of the published figures.",
             needs="pybullet",
             hint="it is built only for Python 3.11 on Linux; elsewhere choose the engine mujoco (--engine mujoco)",
-            step_function="pybullet:stepSimulation",
         ),
         Engine(
             name="mujoco",
             reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
             summary="MuJoCo, with implicit springs and soft contacts: always there, faster, and needs less help.",
             needs="mujoco",
-            step_function="mujoco:mj_step",
             has_compliant_joints=True,
             bodies_together=64,
         ),

@@ -419,13 +419,15 @@ class _BeamSearch:
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
         """Return the motion of a particle, which holds its last pose after it is lost."""
         planned = self._planned
-        record = BodyTrajectories.empty(planned.frames, (planned.frames - 1) * self._substeps, 1, len(planned.body))
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
-        record.centre_m[:, 0] = history.centre_m[rows, 0]
-        record.orientations[:, 0] = history.orientations[rows, 0]
-        record.rotations[:, 0] = history.rotations[rows, 0]
-        record.loads_n[:, 0] = history.loads_n[rows, 0]
-        wrench = history.wrench[1:, 0].reshape(-1, 6)
-        record.wrench[: len(wrench), 0] = wrench
-        record.lost_at[0] = lost_at or 0
+        wrench = np.zeros((planned.frames - 1, self._substeps, 6))
+        wrench[: len(history.wrench) - 1] = history.wrench[1:, 0]
+        record = BodyTrajectories(
+            centre_m=history.centre_m[rows],
+            orientations=history.orientations[rows],
+            rotations=history.rotations[rows],
+            loads_n=history.loads_n[rows],
+            wrench=wrench.reshape(-1, 1, 6),
+            lost_at=np.array([lost_at or 0]),
+        )
         return record.to_simulated_motions(planned, 0)[0]

@@ -42,18 +42,6 @@ class BodyTrajectories:
     lost_at: np.ndarray
     """(N,) frame at which each body was given up, 0 for none."""
 
-    @classmethod
-    def empty(cls, frames: int, steps: int, bodies: int, links: int) -> BodyTrajectories:
-        """Return arrays of zeros."""
-        return cls(
-            centre_m=np.zeros((frames, bodies, 3)),
-            orientations=np.zeros((frames, bodies, 4)),
-            rotations=np.zeros((frames, bodies, links - 1, 4)),
-            loads_n=np.zeros((frames, bodies, links)),
-            wrench=np.zeros((steps, bodies, 6)),
-            lost_at=np.zeros(bodies, dtype=int),
-        )
-
     def record_frame(self, frame: int, world: World) -> None:
         """Record the state of the bodies at a frame."""
         root = world.root()
@@ -119,8 +107,16 @@ def _track_longest_first(
     world.build(bodies, 1 / (fps * substeps), supports)
     sequences = [make_control_sequence(world, plan, settings, scene) for plan in planned]
     controls = ControlSequence.concatenate(sequences)
-    steps = len(controls.targets)
-    record = BodyTrajectories.empty(planned[0].frames, steps, len(bodies), len(bodies[0]))
+    shape = (planned[0].frames, len(bodies))
+    links = len(bodies[0])
+    record = BodyTrajectories(
+        centre_m=np.zeros((*shape, 3)),
+        orientations=np.zeros((*shape, 4)),
+        rotations=np.zeros((*shape, links - 1, 4)),
+        loads_n=np.zeros((*shape, links)),
+        wrench=np.zeros((len(controls.targets), len(bodies), 6)),
+        lost_at=np.zeros(len(bodies), dtype=int),
+    )
     _simulate(world, planned, controls, record, settings)
     simulated = []
     first = 0

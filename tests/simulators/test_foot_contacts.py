@@ -18,7 +18,7 @@ from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
-from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.simulators.contact_holding import HOLDING_TOLERANCE_M, find_missed
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 
@@ -45,7 +45,7 @@ def correct(motion: sc.Motion, **options: Any) -> CorrectedMotion:
 def soles_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
     """(F, K, 3) corners of the sole that stands, in the frames of a contact."""
     seen = level_feet(motion)
-    corners_m = world_sole_points(seen.skeleton, *world_poses(seen))
+    corners_m = world_sole_points(seen.skeleton, *pose_joints(seen))
     return corners_m[contact.frames, sole_points(seen.skeleton).side == contact.foot]
 
 

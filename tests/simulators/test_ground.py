@@ -18,7 +18,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import turn
-from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -38,7 +38,7 @@ def lowest_m(motion: Motion) -> np.ndarray:
     """(T,) height of the lowest sole corner above the motion's ground."""
     seen = level_feet(motion)
     assert seen.ground is not None
-    return seen.ground.above_m(world_sole_points(seen.skeleton, *world_poses(seen))).min(1)
+    return seen.ground.above_m(world_sole_points(seen.skeleton, *pose_joints(seen))).min(1)
 
 
 def correct_on_stairs(motion: Motion) -> Motion:

@@ -16,7 +16,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
-from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, world_poses
+from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, pose_joints
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
@@ -149,7 +149,7 @@ _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts"
 
 def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     """Return the arrays of Kimodo's files for a motion, y up."""
-    joints_m, orientations = world_poses(motion)
+    joints_m, orientations = pose_joints(motion)
     smooth_m = motion.root_m.copy()
     level_m = smooth_m[:, [0, 2]]
     smooth_m[:, [0, 2]] = gaussian_filter1d(level_m, _SMOOTH_S * motion.fps, axis=0, mode="nearest")

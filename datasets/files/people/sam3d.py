@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import world_poses
+from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import rotate, to_matrices
 from selfcorrect.motion.geometry.views import Y_DOWN, to_y_up
 from selfcorrect.motion.motion import Motion
@@ -114,8 +114,8 @@ class _Person:
         """Return the arrays with another motion in them; joints that did not move keep their numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
-        before_m, before = world_poses(self.y_up.restore(self.motion))
-        after_m, after = world_poses(self.y_up.restore(motion))
+        before_m, before = pose_joints(self.y_up.restore(self.motion))
+        after_m, after = pose_joints(self.y_up.restore(motion))
         turns = Rotation.from_quat(after) * Rotation.from_quat(before).inv()
         moves_m = after_m - before_m
         is_still = (turns.magnitude() < 1e-8) & (np.abs(moves_m).max(axis=2) < 1e-8)

@@ -19,7 +19,7 @@ from ..body.surface import (
 )
 from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
 from ..geometry.filters import uniform_filter1d
-from ..geometry.kinematics import in_chunks, world_poses
+from ..geometry.kinematics import in_chunks, pose_joints
 from ..geometry.rotations import rotate
 from ..measures.ground_plane import GroundPlane, estimate_ground_plane
 from ..motion import Motion
@@ -88,7 +88,7 @@ class MotionFeatures:
 
     @cached_property
     def _poses(self) -> tuple[np.ndarray, np.ndarray]:
-        return world_poses(self.motion)
+        return pose_joints(self.motion)
 
     @property
     def positions_m(self) -> np.ndarray:

@@ -9,7 +9,7 @@ from math import ceil
 
 import numpy as np
 
-from ..geometry.kinematics import joint_positions, make_continuous, world_poses
+from ..geometry.kinematics import joint_positions, make_continuous, pose_joints
 from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp, turn_angles
 from ..geometry.vectors import norms
 from ..motion import Motion
@@ -99,7 +99,7 @@ def _turns_are_alike(motion: Motion) -> bool:
     rise_m = abs(float(motion.root_m[-1, 1] - motion.root_m[0, 1]))
     if rise_m >= GAP_M + 1e-6 or not (cosines > least_cosine * lengths).all():
         return False
-    ends = [world_poses(end)[1] for end in _ends(motion)]
+    ends = [pose_joints(end)[1] for end in _ends(motion)]
     return bool(turn_angles(*ends).max() <= GAP_RAD)
 
 

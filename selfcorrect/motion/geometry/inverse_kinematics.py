@@ -7,7 +7,7 @@ import numpy as np
 from ...core.errors import InputError
 from ..motion import Motion
 from ..skeleton import Skeleton
-from .kinematics import local_rotations, world_poses
+from .kinematics import local_rotations, pose_joints
 from .rotations import from_matrices, identity_rotations, invert, rotate, to_matrices
 from .vectors import dot, normalize_safely, norms
 
@@ -69,7 +69,7 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
     """
     motion = fit_motion(joints_m, fps, fit_skeleton(joints_m, template))
     skeleton = motion.skeleton
-    positions_m, orientations = world_poses(motion)
+    positions_m, orientations = pose_joints(motion)
     is_bent = False
     for part, forward in _ENDS.items():
         end = skeleton.joint(part)

@@ -165,19 +165,6 @@ def _pose_positions_m(
     return forward_kinematics(skeleton, root_m, rotations, joints)[0]
 
 
-def world_poses(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (T, J, 3) in metres and orientations (T, J, 4) of all joints in the world."""
-    if len(motion) <= SLAB:
-        return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
-    positions_m = np.empty((*motion.rotations.shape[:2], 3))
-    orientations = np.empty(motion.rotations.shape)
-    for start in range(0, len(motion), SLAB):
-        rows = slice(start, start + SLAB)
-        poses = forward_kinematics(motion.skeleton, motion.root_m[rows], motion.rotations[rows])
-        positions_m[rows], orientations[rows] = poses
-    return positions_m, orientations
-
-
 def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
     """Apply a function of arrays to chunks of their rows, so that long arrays need little extra memory."""
     count = len(arrays[0])

@@ -24,12 +24,13 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return products
     x, y, z, w = split_components(first)
     a, b, c, d = split_components(second)
-    return _stack_components(
+    products = (
         w * a + x * d + y * c - z * b,
         w * b - x * c + y * d + z * a,
         w * c + x * b - y * a + z * d,
         w * d - x * a - y * b - z * c,
     )
+    return np.stack(products, axis=-1)
 
 
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -47,15 +48,7 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     turned_x = a + w * tx + y * tz - z * ty
     turned_y = b + w * ty + z * tx - x * tz
     turned_z = c + w * tz + x * ty - y * tx
-    return _stack_components(turned_x, turned_y, turned_z)
-
-
-def _stack_components(*components: np.ndarray) -> np.ndarray:
-    """Stack components (...) as (..., K)."""
-    stacked = np.empty((*components[0].shape, len(components)))
-    for axis, component in enumerate(components):
-        stacked[..., axis] = component
-    return stacked
+    return np.stack([turned_x, turned_y, turned_z], axis=-1)
 
 
 def identity_rotations(*shape: int) -> np.ndarray:
@@ -99,7 +92,7 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
         second = imaginary[last]
         imaginary[after] = first * cosine + second * sine
         imaginary[last] = second * cosine - first * sine
-    return _stack_components(*imaginary, real)
+    return np.stack([*imaginary, real], axis=-1)
 
 
 def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
@@ -126,7 +119,7 @@ def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
     is_high = np.abs(tilt_rad - np.pi) < _GIMBAL_LOCK_RAD
     last_rad = np.where(is_low | is_high, 0.0, last_rad)
     first_rad = np.where(is_low, -sign * 2 * half_sum, np.where(is_high, -sign * 2 * half_difference, first_rad))
-    angles_rad = _stack_components(first_rad, tilt_rad - np.pi / 2, last_rad)
+    angles_rad = np.stack([first_rad, tilt_rad - np.pi / 2, last_rad], axis=-1)
     angles_rad = np.where(angles_rad > np.pi, angles_rad - 2 * np.pi, angles_rad)
     return np.degrees(np.where(angles_rad < -np.pi, angles_rad + 2 * np.pi, angles_rad))
 

@@ -222,16 +222,17 @@ class LevelFeet:
     feet: FootFrames
 
     def view(self, motion: Motion) -> Motion:
-        return self._turn(motion, self.feet.turns(motion.skeleton), self.feet.soles_m)
+        return self._turn(motion, self.feet.soles_m, back=False)
 
     def restore(self, motion: Motion) -> Motion:
-        return self._turn(motion, invert(self.feet.turns(motion.skeleton)), None)
+        return self._turn(motion, None, back=True)
 
-    def _turn(self, motion: Motion, turns: np.ndarray, soles_m: tuple[float, float] | None) -> Motion:
-        """Return the motion with joints' frames turned back by `turns` (J, 4)."""
+    def _turn(self, motion: Motion, soles_m: tuple[float, float] | None, *, back: bool) -> Motion:
+        """Return the motion with joints' frames turned into those of the feet, or back."""
         if self.feet == FootFrames():
             return motion
         skeleton = motion.skeleton
+        turns = invert(self.feet.turns(skeleton)) if back else self.feet.turns(skeleton)
         parent_turns = _parent_turns(skeleton, turns)
         turned = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=soles_m)
         rotations = _compose_sparse(parent_turns, motion.rotations, invert(turns))
@@ -261,7 +262,7 @@ class ShiftedWorld:
         return replace(motion, root_m=motion.root_m + self.shift_m)
 
     def restore(self, motion: Moving) -> Moving:
-        return replace(motion, root_m=motion.root_m - self.shift_m)
+        return ShiftedWorld(-self.shift_m).view(motion)
 
 
 @dataclass(frozen=True)
@@ -278,11 +279,7 @@ class ScaledBody:
         return replace(motion, skeleton=scaled, root_m=size * motion.root_m)
 
     def restore(self, motion: Moving) -> Moving:
-        skeleton = motion.skeleton
-        size = self.size
-        soles_m = None if skeleton.soles_m is None else (skeleton.soles_m[0] / size, skeleton.soles_m[1] / size)
-        scaled = replace(skeleton, offsets_m=skeleton.offsets_m / size, soles_m=soles_m)
-        return replace(motion, skeleton=scaled, root_m=motion.root_m / size)
+        return ScaledBody(1 / self.size).view(motion)
 
 
 @dataclass(frozen=True, eq=False)

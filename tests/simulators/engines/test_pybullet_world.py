@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -163,16 +162,9 @@ def test_a_body_is_not_the_one_that_was_loaded_before(world, adult):
         )
 
 
-@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="the system has no files in memory")
 def test_loading_a_body_makes_no_file_that_a_kill_could_leave(world, body, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryDirectory", None)
     place(world, body, height_m=2.0)
-
-
-def test_a_body_is_loaded_where_the_system_has_no_files_in_memory(world, body, monkeypatch):
-    monkeypatch.delattr(os, "memfd_create", raising=False)
-    place(world, body, height_m=2.0)
-    assert world.root().position_m[0, 2] == pytest.approx(2.0, abs=0.5)
 
 
 def swing(world: PyBulletWorld, body: Humanoid) -> np.ndarray:
