@@ -20,6 +20,7 @@ from selfcorrect.motion.corrector_interface.results import (
     NoteKind,
     Stage,
 )
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.geometry.runs import find_runs
@@ -143,7 +144,7 @@ class KeptStretch:
         """Return the motion raised as its parts are, and as by a straight line between them."""
         knots = np.ravel([(start, stop - 1) for start, stop in self.spans])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
-        return replace(self.motion, root_m=self.motion.root_m + raised_m[:, None] * np.array([0.0, 1.0, 0.0]))
+        return raise_motion(self.motion, raised_m)
 
 
 def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:

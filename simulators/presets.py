@@ -46,9 +46,15 @@ class CorrectorPreset:
             return TrackerSettings.without_residual(engine, mass_kg, fallback)
         return TrackerSettings.with_drive(self.drive, engine, mass_kg)
 
-    def corrector(self, engine: str = "pybullet", scene: Scene = PLAIN) -> PhysicsCorrector:
+    def corrector(
+        self,
+        engine: str = "pybullet",
+        scene: Scene = PLAIN,
+        mass_kg: float | None = None,
+        fallback: FallbackChoice = "none",
+    ) -> PhysicsCorrector:
         """Make the corrector of this preset; see `tracker`."""
-        tracker = self.tracker(engine)
+        tracker = self.tracker(engine, mass_kg, fallback)
         return PhysicsCorrector(tracker, self.cleanup, 1, scene, self.simulate, self.postprocess)
 
     @property

@@ -80,13 +80,13 @@ class TPoseEnds:
         rotations = motion.rotations.copy()
         root_m[frames] = correction.motion.root_m
         rotations[frames] = correction.motion.rotations
-        share = self._share_of_correction()
+        share = self._share_of_correction()[:, None]
         if (share < 1).any():
             original = self.rest
-            root_m[frames] = original.root_m + share[:, None] * (root_m[frames] - original.root_m)
-            for frame in np.flatnonzero(share < 1):
-                corrected = correction.motion.rotations[frame]
-                rotations[self.opening + frame] = slerp(original.rotations[frame], corrected, share[frame])
+            root_m[frames] = original.root_m + share * (root_m[frames] - original.root_m)
+            fading = np.flatnonzero(share < 1)
+            blended = slerp(original.rotations[fading], correction.motion.rotations[fading], share[fading, None])
+            rotations[self.opening + fading] = blended
         notes = list(correction.notes)
         if self.opening:
             notes.append(Note(NoteKind.T_POSE, self.opening))

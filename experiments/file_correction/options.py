@@ -25,7 +25,6 @@ from selfcorrect.simulators.settings.tracker import (
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
 if TYPE_CHECKING:
-    from selfcorrect.simulators.cleanup.clean import CleanupSettings
     from selfcorrect.simulators.pipeline import Pipeline
     from selfcorrect.simulators.presets import CorrectorPreset
 
@@ -187,50 +186,40 @@ class CorrectionOptions:
     @property
     def _shows_simulation(self) -> bool:
         """Return whether simulated states can come out of motions that their plan suits, so that engines differ."""
-        is_always = "always" in (self.simulate, self._preset.simulate)
-        return is_always or self.raw or not self.scene.is_plain
+        return self._preset.simulate == "always" or self.raw or not self.scene.is_plain
 
     @property
     def pipeline(self) -> Pipeline:
         """Return the stages that prepared motions pass; the engine is imported."""
-        from selfcorrect.simulators.corrector import PhysicsCorrector
-
         if self.kinematic:
             return self.kinematic_pipeline
-        preset = self._preset
-        tracker = preset.tracker(self.resolve_engine().engine, self.mass_kg, self.fallback)
-        simulate = "always" if "always" in (self.simulate, preset.simulate) else "auto"
-        postprocess = () if self.raw else preset.postprocess
-        return PhysicsCorrector(tracker, self._cleanup, 1, self.scene, simulate, postprocess).pipeline
+        engine = self.resolve_engine().engine
+        return self._preset.corrector(engine, self.scene, self.mass_kg, self.fallback).pipeline
 
     @property
     def kinematic_pipeline(self) -> Pipeline:
         """Return the stages that motions pass if nothing is simulated."""
-        from selfcorrect.simulators.pipeline import Pipeline
-
-        return Pipeline(self._cleanup, postprocess=() if self.raw else self._preset.kinematic_postprocess)
+        return self._preset.kinematic_corrector.pipeline
 
     @property
     def _preset(self) -> CorrectorPreset:
+        """Return the preset of the strength with the changes of all other options."""
+        from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
         from selfcorrect.simulators.presets import FILES, find_preset
 
-        return FILES if self.kinematic and self.strength == RESIDUAL_FREE else find_preset(self.strength)
-
-    @property
-    def _cleanup(self) -> CleanupSettings:
-        """Return the settings of the kinematic clean-up."""
-        from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
-
-        settings = self._preset.cleanup
+        preset = FILES if self.kinematic and self.strength == RESIDUAL_FREE else find_preset(self.strength)
+        if self.simulate == "always":
+            preset = replace(preset, simulate="always")
+        if self.raw:
+            preset = replace(preset, postprocess=(), kinematic_postprocess=())
         if self.strength == SIMULATED:
-            return settings
+            return preset
+        cleanup = replace(preset.cleanup, support=self.support, level=self.level, frame_times=self.frame_times)
         stabilize = StabilizeFloor(remove=self.remove_drift)
-        join = JoinSplices(join_takes=self.join_takes)
-        settings = replace(settings, support=self.support, level=self.level, frame_times=self.frame_times)
-        settings = settings.with_steps(stabilize, join)
+        cleanup = cleanup.with_steps(stabilize, JoinSplices(join_takes=self.join_takes))
         if self.keep_level:
-            settings = settings.with_steps(LevelFloor(farthest_move_m=KEPT_LEVEL_M))
-        return settings if self.reading.floor is None else settings.without_steps(LevelFloor)
+            cleanup = cleanup.with_steps(LevelFloor(farthest_move_m=KEPT_LEVEL_M))
+        return replace(preset, cleanup=cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor))
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """Return these options with other values by name; SettingError for an unknown name."""
