@@ -1,7 +1,6 @@
 """`selfcorrect correct`: motion files in, physically plausible motion files of the same kind out."""
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -19,13 +18,6 @@ from ..file_correction.options import CorrectionOptions
 from ..jobs.targets import check_replaceable, check_separate
 from ..jobs.where import Cluster, Where
 from .inputs import must_be_readable, must_exist
-
-_WORKER_START_S = 0.5
-"""Processor time in which a worker process starts."""
-_FILE_S = 0.03
-"""Processor time of a file, however short, by kinematics."""
-_BYTE_S = 0.7e-6
-"""Processor time of a byte of BVH, by kinematics; physics takes about twice as long."""
 
 
 @dataclass(frozen=True)
@@ -62,39 +54,21 @@ class CorrectCommand:
         """Correct, report, and return the exit code."""
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
         self._check()
-        where = Where(self._choose_workers(), cluster=self.where)
         from ..file_correction.batch import correct_into
         from ..file_correction.report import print_results
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
-            return self._correct_remote(options, where)
+            return self._correct_remote(options)
         out = Path(self.out)
         self._check_outputs(out)
-        results = correct_into(list(map(Path, self.inputs)), out, options, where)
+        results = correct_into(list(map(Path, self.inputs)), out, options, self.workers, self.where)
         exit_code = print_results(results, out, options, quiet=self.quiet)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return exit_code
 
-    def _choose_workers(self) -> int:
-        """Return the number of workers, by default as many as save more time than starting each of them takes."""
-        if self.workers is not None:
-            return self.workers
-        most = default_workers()
-        if self.options.is_residual_free or self.where.cluster or any(map(is_address, self.inputs)):
-            return most
-        work_s = 0.0
-        for path in map(Path, self.inputs):
-            files = path.rglob("*") if path.is_dir() else [path]
-            for file in files:
-                if work_s > most * _WORKER_START_S:
-                    return most
-                with suppress(OSError):
-                    work_s += _FILE_S + _BYTE_S * file.stat().st_size
-        return max(1, min(most, int(work_s / _WORKER_START_S)))
-
-    def _correct_remote(self, options: CorrectionOptions, where: Where) -> int:
+    def _correct_remote(self, options: CorrectionOptions) -> int:
         """Correct a set of motions if it or the output is at an address."""
         if len(self.inputs) != 1:
             raise SettingError(f"one set of motions must be named to correct it at an address, got {len(self.inputs)}")
@@ -102,6 +76,7 @@ class CorrectCommand:
         from ..file_correction.correct_remote import correct_remote_set
         from ..file_correction.report import print_results
 
+        where = Where(default_workers() if self.workers is None else self.workers, cluster=self.where)
         results = correct_remote_set(Place(source), Place(self.out), options, where)
         return print_results(results, self.out, options, quiet=self.quiet)
 

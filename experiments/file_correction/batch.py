@@ -9,12 +9,13 @@ from pathlib import Path, PurePath
 from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
 from selfcorrect.datasets.files.open import motion_files
+from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
 
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
-from ..jobs.where import Where
+from ..jobs.where import NO_CLUSTER, Cluster, Where
 from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
@@ -24,15 +25,27 @@ FILES_TOGETHER = 64
 """Most files that are corrected together."""
 JOBS_PER_WORKER = 4
 """Number of jobs per worker, because some jobs take longer."""
+_WORKER_START_S = 0.5
+"""Processor time in which a worker process starts."""
+_FILE_S = 0.03
+"""Processor time of a file, however short, by kinematics."""
+_BYTE_S = 0.7e-6
+"""Processor time of a byte of BVH, by kinematics; physics takes about twice as long."""
 CLUSTER_JOBS = 256
 """Number of jobs on a cluster: as many as clusters have cores."""
 
 
-def correct_into(inputs: Sequence[Path], out: Path, options: CorrectionOptions, where: Where) -> list[FileResult]:
+def correct_into(
+    inputs: Sequence[Path],
+    out: Path,
+    options: CorrectionOptions,
+    workers: int | None = None,
+    cluster: Cluster = NO_CLUSTER,
+) -> list[FileResult]:
     """Correct motion files, also in folders, into `out`, and write the report.
 
     Args:
-        where: Place and number of workers.
+        workers: Number of workers; None for as many as this machine has memory and the files have work for.
 
     Returns:
         The result of each file.
@@ -41,6 +54,7 @@ def correct_into(inputs: Sequence[Path], out: Path, options: CorrectionOptions, 
         InputError: There are no motion files.
         SettingError: Options exclude each other, or a file would be overwritten.
     """
+    where = Where(default_workers() if workers is None else workers, cluster=cluster)
     require_runner(where)
     options.check_files()
     tasks = make_tasks(inputs, out)
@@ -57,6 +71,8 @@ def correct_into(inputs: Sequence[Path], out: Path, options: CorrectionOptions, 
         if len(waiting) < len(tasks):
             print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
         if waiting:
+            if workers is None:
+                where = limit_workers(where, waiting, options)
             _run_jobs(waiting, out, options, where, _count_files_per_job(waiting, options, where))
         results = []
         for result in filter(None, (FileResult.load(task.record) for task in tasks)):
@@ -155,6 +171,14 @@ def _run_jobs(
         for task in tasks:
             if (failure := error.failed.get(task.name)) is not None:
                 record_failure(task, str(failure))
+
+
+def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOptions) -> Where:
+    """Return a place with no more workers than save the time in which each of them starts."""
+    if options.is_residual_free or where.cluster.cluster:
+        return where
+    work_s = sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks)
+    return replace(where, workers=max(1, min(where.workers, int(work_s / _WORKER_START_S))))
 
 
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:

@@ -13,7 +13,6 @@ from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from ..jobs.targets import place_of
-from ..jobs.where import Where
 from .batch import correct_into
 from .correct_file import find_wrong_pace, open_input, play_at_gravity
 from .file_result import FileResult
@@ -140,7 +139,8 @@ def correct_files(
 
     Args:
         out: Folder of the corrected files and of `report.json`.
-        workers: Processes that share the files; by default one per core, as far as memory allows.
+        workers: Processes that share the files; by default one per core, as far as memory allows and starting them
+            saves time.
         changes: Other values of options by name.
 
     Returns:
@@ -158,8 +158,7 @@ def correct_files(
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
     out = Path(out).expanduser()
-    where = Where(default_workers() if workers is None else workers)
-    return correct_into(paths, out, options, where)
+    return correct_into(paths, out, options, workers)
 
 
 def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:

@@ -31,6 +31,10 @@ class Cluster:
             raise SettingError("gpus-per-job and memory-per-job need --cluster")
 
 
+NO_CLUSTER = Cluster()
+"""Run on this machine."""
+
+
 @dataclass(frozen=True)
 class Where:
     """Place and number of workers for jobs."""

@@ -20,11 +20,11 @@ from selfcorrect.core.errors import WorkerError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
-from selfcorrect.experiments.commands import correct
 from selfcorrect.experiments.file_correction import batch, correct_file, in_python
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs import run as jobs
 from selfcorrect.experiments.jobs.run import Job, jobs_error
+from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime import processes
@@ -51,16 +51,18 @@ def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.Cap
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
 
 
-def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(correct, "default_workers", lambda: 4)
-    counts = []
+def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path) -> None:
+    tasks = []
     for size in (1_000, 1_500_000, 50_000_000):
-        with (tmp_path / f"{size}.bvh").open("wb") as file:
+        path = tmp_path / f"{size}.bvh"
+        with path.open("wb") as file:
             file.truncate(size)
-        counts.append(correct.CorrectCommand((file.name,))._choose_workers())
+        tasks.append(correct_file.FileTask(path, path.name, tmp_path / "out"))
+    options = CorrectionOptions(kinematic=True)
+    counts = [batch.limit_workers(Where(4), [task], options).workers for task in tasks]
     assert counts == [1, 2, 4]
-    assert correct.CorrectCommand((str(tmp_path),))._choose_workers() == 4
-    assert correct.CorrectCommand((str(tmp_path / "1000.bvh"),), workers=3)._choose_workers() == 3
+    assert batch.limit_workers(Where(4), tasks, options).workers == 4
+    assert batch.limit_workers(Where(1), tasks, options).workers == 1
 
 
 @pytest.mark.parametrize("change", ["settings", "input"])
@@ -142,7 +144,7 @@ def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
     alone = sc.correct_motions(motions, kinematic=kinematic)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(in_python, "FRAMES_PER_WORKER", 10)
-    monkeypatch.setattr(correct, "_WORKER_START_S", 0.01)
+    monkeypatch.setattr(batch, "_WORKER_START_S", 0.01)
     monkeypatch.setattr(processes, "_executors", {})
     begun: list[int] = []
     start = jobs.start_processes

@@ -204,7 +204,7 @@ def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     data = prepare_folder(tmp_path / "data")
     out = tmp_path / "cluster"
     settings = CorrectionOptions(kinematic=True)
-    correct_into([data], tmp_path / "here", settings, Where())
+    correct_into([data], tmp_path / "here", settings, 1)
     with cluster(NODE) as nodes:
         driver = start_correcting(data, out, nodes)
         held_pids = at_work(nodes, LAST)
