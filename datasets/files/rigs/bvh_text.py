@@ -33,8 +33,8 @@ _USUAL_ROUNDING = 2e-3
 
 BLANKS = " \t\n\r\v\f"
 """Blanks around a name; other blanks, such as Japanese, belong to it."""
-_SPACE = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*")
-_WORD = re.compile(r"[{}]|[^\s{}]+")
+_WORD = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*([{}]|[^\s{}]+|)")
+"""A word after blanks and comments; the empty word at the end."""
 _NAME = re.compile(r"[^\n{]*")
 _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
 _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
@@ -144,7 +144,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         after_hierarchy, joints = _scan_hierarchy(text[: max(text.find("\nMOTION"), 0)])
-        scanner = replace(after_hierarchy, text=text, source=source, notes=list(after_hierarchy.notes))
+        scanner = replace(after_hierarchy, text=text, source=source, notes=dict(after_hierarchy.notes))
     except InputError:  # the whole text shows what is wrong, or that only the next keyword is written otherwise
         scanner = _Scanner(text, source)
         joints = _parse_hierarchy(scanner)
@@ -164,25 +164,25 @@ class _Scanner:
     at: int = 0
     word_at: int = 0
     """Start of the last word."""
-    line: int = 1
-    """Line of the last word."""
-    notes: list[str] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    """Notes in their order, none of them twice."""
+
+    @property
+    def line(self) -> int:
+        """Line of the last word."""
+        return 1 + self.text.count("\n", 0, self.word_at)
 
     def peek(self) -> str:
         """Return the next word, without moving on; "" at the end."""
-        word = _WORD.match(self.text, self._skip_space())
-        return word.group() if word else ""
+        return self._find_word()[1]
 
     def next(self, expected: str) -> str:
         """Return the next word; InputError if there is none."""
-        start = self._skip_space()
-        self.line += self.text.count("\n", self.word_at, start)
-        self.at = self.word_at = start
-        word = _WORD.match(self.text, self.at)
-        if word is None:
-            raise self.fail_at_end(expected)
-        self.at = word.end()
-        return word.group()
+        word = self._find_word()
+        self.word_at, self.at = word.span(1)
+        if not word[1]:
+            raise InputError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
+        return word[1]
 
     def expect(self, word: str) -> None:
         """Move past a word; InputError if another word follows."""
@@ -199,12 +199,11 @@ class _Scanner:
     def read_numbers(self, count: int, keyword: str) -> list[float]:
         """Return the next words as finite numbers; InputError if they are none."""
         start = self.word_at
-        line = self.line
         values = []
         while len(values) <= count and (numbers := self.split_numbers(self.peek())):
             self.next(keyword)
             values += numbers
-        self.word_at, self.line = start, line
+        self.word_at = start
         if len(values) != count:
             raise self.fail(f"{count} finite numbers after {keyword}, none beyond ±{LARGEST:g}")
         return values
@@ -216,13 +215,8 @@ class _Scanner:
         if not all(abs(number) <= LARGEST for number in numbers):
             return []
         if len(parts) > 1:
-            self.note_touching()
+            self.notes[_TOUCHING_NOTE] = None
         return numbers
-
-    def note_touching(self) -> None:
-        """Note that numbers without a blank between them are read."""
-        if _TOUCHING_NOTE not in self.notes:
-            self.notes.append(_TOUCHING_NOTE)
 
     def number(self, word: str) -> float:
         """Return the number that a word is, NaN if it is none."""
@@ -233,23 +227,25 @@ class _Scanner:
         if "," not in text or _DECIMAL_POINT.search(text):
             return text
         replaced = _DECIMAL_COMMA.sub(r"\1.\2", text)
-        if replaced != text and _COMMA_NOTE not in self.notes:
-            self.notes.append(_COMMA_NOTE)
+        if replaced != text:
+            self.notes[_COMMA_NOTE] = None
         return replaced
 
     def fail(self, expected: str) -> InputError:
         """Return the complaint about the last word and what follows in its line."""
-        end = self.text.find("\n", self.word_at)
-        got = " ".join(self.text[self.word_at : end if end >= 0 else None][:200].split())[:60]
+        line = self.text[self.word_at : self.word_at + 200].partition("\n")[0]
+        got = " ".join(line.split())[:60]
         return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
 
-    def fail_at_end(self, expected: str) -> InputError:
-        """Return the complaint that the text ends."""
-        return InputError(f"{self.source}, line {self.line}: the file ends where {expected} was expected")
+    def note_damage(self, damage: str) -> None:
+        """Note what is missing in the file or was left out of it."""
+        self.notes[f"{DAMAGED_FILE}: {damage}"] = None
 
-    def _skip_space(self) -> int:
-        match = _SPACE.match(self.text, self.at)
-        return match.end() if match else self.at
+    def _find_word(self) -> re.Match[str]:
+        """Return the match of the next word, which is empty at the end."""
+        match = _WORD.match(self.text, self.at)
+        assert match is not None, "the pattern matches the empty text, too"
+        return match
 
 
 def _number(word: str) -> float:
@@ -308,14 +304,13 @@ def _open_joint(scanner: _Scanner, keyword: str, open_joints: Sequence[int], joi
 
 def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
     start = scanner.word_at
-    line = scanner.line
     count = scanner.next("the number of channels")
     names: list[str] = []
     while len(names) < len(_CHANNELS) and (name := _CHANNELS.get(scanner.peek().lower())):
         scanner.next("a channel")
         names.append(name)
     if count != str(len(names)) or len(set(names)) != len(names):
-        scanner.word_at, scanner.line = start, line
+        scanner.word_at = start
         raise scanner.fail("CHANNELS, their number, and as many different ones of Xposition to Zrotation")
     return tuple(names)
 
@@ -359,7 +354,7 @@ def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float
         raise scanner.fail('"Frames: <number>"')
     count = int(frames.partition(".")[0])
     if fps is not None and np.isfinite(scanner.number(scanner.peek())):
-        scanner.notes.append(f"the file has no frame time; {fps:g} frames per second (--fps)")
+        scanner.notes[f"the file has no frame time; {fps:g} frames per second (--fps)"] = None
         return count, fps
     time = _read_field(scanner, r"frame\s*time", '"Frame Time: <seconds>" (or --fps)')
     return count, _resolve_fps(scanner, time, fps)
@@ -381,13 +376,13 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
     own_fps, assumption = (1.0, "") if time == _ONE_SECOND else _infer_fps(frame_time_s)
     if fps is not None:
         if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
-            scanner.notes.append(f"{fps:g} frames per second, not by the file's frame time {time[:20]} (--fps)")
+            scanner.notes[f"{fps:g} frames per second, not by the file's frame time {time[:20]} (--fps)"] = None
         return fps
     if own_fps is None:
         least, most = _FRAME_TIME_S
         raise scanner.fail(f'"Frame Time: <seconds>", a positive number from {least:g} to {most:g}, or --fps')
     if assumption:
-        scanner.notes.append(f"frame time {time[:20]}{assumption}: {own_fps:g} frames per second assumed (--fps)")
+        scanner.notes[f"frame time {time[:20]}{assumption}: {own_fps:g} frames per second assumed (--fps)"] = None
     return own_fps
 
 
@@ -414,7 +409,7 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
 
     frames: the number of rows that the file states.
     """
-    first_line = scanner.line + scanner.text.count("\n", scanner.word_at, scanner.at)
+    first_line = 1 + scanner.text.count("\n", 0, scanner.at)
     rest = scanner.text[scanner.at :].rstrip("\0")
     text = rest.rstrip(_PADDING + " \t\n")
     has_end = text != rest or _COMMENT.search(text, text.rfind("\n") + 1) is not None
@@ -430,19 +425,16 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     if values is None and any(_TOUCHING.search(line) for _, line in lines):
         lines = [(number, _TOUCHING.sub(" ", line)) for number, line in lines]
         values = _load_even_rows(lines, channels)
-        scanner.note_touching()
+        scanner.notes[_TOUCHING_NOTE] = None
     if values is None:
         values = _load_uneven_rows(scanner, lines, frames, channels)
     if not has_end and len(values) > 1 and not _is_end_sound([line for _, line in lines], channels):
         values = values[:-1]
-        scanner.notes.append(
-            f"{DAMAGED_FILE}: the last number, in line {lines[-1][0]}, may be cut off, as no line end follows; "
-            "its row is left out"
+        scanner.note_damage(
+            f"the last number, in line {lines[-1][0]}, may be cut off, as no line end follows; its row is left out"
         )
     if len(values) != frames:
-        scanner.notes.append(
-            f"{DAMAGED_FILE}: {frames} frames expected from the header, {len(values)} found; these are used"
-        )
+        scanner.note_damage(f"{frames} frames expected from the header, {len(values)} found; these are used")
     return values
 
 
@@ -484,45 +476,40 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
     """Return the complete rows among lines that hold parts of rows, several rows, or something else at the end."""
     rows: list[list[float]] = []
     pending: list[float] = []
-    pending_line = lines[0]
+    first_line = first_count = 0
     is_wrapped = False
+
+    def complain(line: int, got: str) -> InputError:
+        where = f"{scanner.source}, line {line}"
+        return InputError(f"{where}: expected {channels} finite numbers in frame {len(rows)}, got {got}")
+
     for number, line in lines:
         words = line.split()
         values = [_number(word) for word in words]
         bad = next((place for place, value in enumerate(values) if not abs(value) <= LARGEST), None)
         if not pending:
-            pending_line = (number, line)
+            first_line = number
+            first_count = len(words)
+        pending += values[:bad]
         if bad is not None:
-            rows_by_then = len(rows) + (len(pending) + bad) // channels
-            if rows_by_then < frames - 1 or not np.isnan(values[bad]) or words[bad].lower().strip("+-") == "nan":
-                raise _complain(scanner, number, len(rows), channels, repr(words[bad][:30]))
-            scanner.notes.append(f"{DAMAGED_FILE}: what follows the numbers in line {number} is left out")
-            values = values[:bad]
-        pending += values
-        if len(pending) > channels and not (number == pending_line[0] and len(pending) % channels == 0):
-            if bad is None:
-                raise _complain(scanner, pending_line[0], len(rows), channels, f"{_count(pending_line)} numbers")
-            pending = pending[:channels]
-        is_wrapped |= number != pending_line[0] or len(pending) > channels
-        if len(pending) % channels == 0:
-            rows += [pending[start : start + channels] for start in range(0, len(pending), channels)]
-            pending = []
+            is_at_end = len(rows) + len(pending) // channels >= frames - 1
+            if not is_at_end or not np.isnan(values[bad]) or words[bad].lower().strip("+-") == "nan":
+                raise complain(number, repr(words[bad][:30]))
+            scanner.note_damage(f"what follows the numbers in line {number} is left out")
+        elif len(pending) > channels and (number != first_line or len(pending) % channels):
+            raise complain(first_line, f"{first_count} numbers")
+        is_wrapped |= number != first_line or len(pending) > channels
+        while len(pending) >= channels:
+            rows.append(pending[:channels])
+            pending = pending[channels:]
         if bad is not None:
             break
+    if pending and not rows:
+        raise complain(first_line, f"{first_count} numbers")
     if pending:
-        if not rows:
-            raise _complain(scanner, pending_line[0], 0, channels, f"{_count(pending_line)} numbers")
-        note = f"the last row, in line {pending_line[0]}, has {len(pending)} of {channels} numbers and is left out"
-        scanner.notes.append(f"{DAMAGED_FILE}: {note}")
+        scanner.note_damage(
+            f"the last row, in line {first_line}, has {len(pending)} of {channels} numbers and is left out"
+        )
     if is_wrapped:
-        scanner.notes.append("rows of numbers are not one to a line")
+        scanner.notes["rows of numbers are not one to a line"] = None
     return np.array(rows, dtype=float).reshape(-1, channels)
-
-
-def _count(line: tuple[int, str]) -> int:
-    return len(line[1].split())
-
-
-def _complain(scanner: _Scanner, line: int, frame: int, channels: int, got: str) -> InputError:
-    """Return the complaint about a row that is not `channels` finite numbers."""
-    return InputError(f"{scanner.source}, line {line}: expected {channels} finite numbers in frame {frame}, got {got}")
