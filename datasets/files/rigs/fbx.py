@@ -16,7 +16,7 @@ from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
 
-from ..motion_file import BYTES_PER_SAMPLED_JOINT, OTHER_SKELETONS, MotionFile, check_size
+from ..motion_file import BYTES_PER_SAMPLED_JOINT, OTHER_SKELETONS, MotionFile, check_size, check_within
 from ..native.child_process import ask_reader
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
@@ -26,8 +26,8 @@ from .bvh import write_motion
 from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of
 from .sampling import SAMPLED_FPS, sampling_rate
 
-_MOVES_M = 1e-6
-_TURNS = 1e-7
+_PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
+"""Columns of what places a node, each with the least change that moves it."""
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S = 60.0
@@ -135,7 +135,7 @@ def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Se
     for name, values in zip(joint_names, rest[list(tree)], strict=True):
         if not (np.abs(values) <= LARGEST).all():
             raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
-        joint_rest.append({"translation": values[:3], "rotation": values[3:7], "scale": values[7:]})
+        joint_rest.append({kind: values[columns] for kind, (columns, _) in _PROPERTIES.items()})
     return Rig.from_tree(tree, parents, joint_names, joint_rest)
 
 
@@ -153,17 +153,9 @@ def _find_tracks(path: Path, rig: Rig, poses: np.ndarray) -> Tracks:
     """Return what moves among translation, rotation and scale (J, T, 10) of a rig's nodes."""
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):
-        is_sound = (np.abs(poses[joint]) <= LARGEST).all(axis=1)
-        if not is_sound.all():
-            frame = int(is_sound.argmin())
-            raise InputError(f"{path}: {name} is not finite, or beyond ±{LARGEST:g}, in frame {frame}")
-        translation = poses[joint, :, :3]
-        rotation = poses[joint, :, 3:7]
-        scale = poses[joint, :, 7:]
-        if np.abs(translation - rig.rest[joint]["translation"]).max() > _MOVES_M:
-            tracks[joint, "translation"] = translation
-        if np.abs(rotation - rig.rest[joint]["rotation"]).max() > _TURNS:
-            tracks[joint, "rotation"] = rotation
-        if np.abs(scale - rig.rest[joint]["scale"]).max() > _TURNS:
-            tracks[joint, "scale"] = scale
+        check_within(f"{path}: {name} is", poses[joint], LARGEST)
+        for kind, (columns, least) in _PROPERTIES.items():
+            track = poses[joint, :, columns]
+            if np.abs(track - rig.rest[joint][kind]).max() > least:
+                tracks[joint, kind] = track
     return tracks

@@ -142,19 +142,12 @@ def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved
     Skins belong to the same skeleton that share a joint or a joint above theirs, as a body and its hair do.
     """
     joints = set().union(*skins)
-    skeletons: list[tuple[set[int], set[int]]] = []
+    skeletons: list[set[int]] = []
     for skin in filter(None, skins):
-        tops = {top_joint(joint, joints, parents) for joint in skin}
-        merged = set(skin)
-        others = []
-        for skeleton, skeleton_tops in skeletons:
-            if skeleton_tops & tops:
-                merged |= skeleton
-                tops |= skeleton_tops
-            else:
-                others.append((skeleton, skeleton_tops))
-        skeletons = [*others, (merged, tops)]
-    large = [skeleton for skeleton, _ in skeletons if len(skeleton) >= _LEAST_BODY]
+        merged = skin | {top_joint(joint, joints, parents) for joint in skin}
+        apart = [skeleton for skeleton in skeletons if not skeleton & merged]
+        skeletons = [*apart, merged.union(*(skeleton for skeleton in skeletons if skeleton & merged))]
+    large = [skeleton for skeleton in skeletons if len(skeleton) >= _LEAST_BODY]
     if len(large) < 2:
         return []
     return [skeleton for skeleton in large if skeleton & moved]

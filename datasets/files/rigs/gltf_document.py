@@ -11,7 +11,7 @@ import json
 import os
 import struct
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class Document:
     """A glTF file: its JSON, and the bytes of its buffers."""
 
     content: dict[str, Any]
-    buffers: tuple[bytes, ...]
+    buffers: tuple[bytes | bytearray, ...]
 
     def items(self, name: str) -> list[dict[str, Any]]:
         """Return the list of that name, empty if the file has none."""
@@ -162,85 +162,6 @@ def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
     return np.ndarray((count, width), dtype, buffer, start, (stride, dtype.itemsize))
 
 
-AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
-"""Times (T,) in seconds, and values (T, C) by node and path."""
-
-
-def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
-    """Return the file with other values of some animations' channels.
-
-    If a channel has as many floating-point values at these times already, they are replaced in place. Otherwise the
-    values are added at the end of the first buffer, and so is a missing channel.
-    """
-    content = copy.deepcopy(document.content)
-    buffers = [bytearray(buffer) for buffer in document.buffers]
-    uses: Counter[int] = Counter()
-    for animation in document.items("animations"):
-        uses.update(animation["samplers"][channel["sampler"]]["output"] for channel in animation["channels"])
-    unshared = {output for output, count in uses.items() if count == 1}
-    for index, (times_s, values) in tracks.items():
-        _change_animation(document, content, buffers, unshared, content["animations"][index], times_s, values)
-    for buffer, array in zip(content["buffers"], buffers, strict=True):
-        buffer["byteLength"] = len(array)
-    return replace(document, content=content, buffers=tuple(map(bytes, buffers)))
-
-
-def _change_animation(
-    document: Document,
-    content: dict[str, Any],
-    buffers: list[bytearray],
-    unshared: Collection[int],
-    target: dict[str, Any],
-    times_s: np.ndarray,
-    tracks: dict[tuple[int, str], np.ndarray],
-) -> None:
-    """Give an animation, `target`, other values; `unshared`: accessors that only a single channel uses."""
-    channels: dict[tuple[int, str], dict[str, Any]] = {}
-    for channel in target["channels"]:
-        moved = channel["target"]
-        channels[moved.get("node"), moved["path"]] = channel
-    time: int | None = None
-    for (node, path), values in tracks.items():
-        channel = channels.get((node, path))
-        old_sampler = target["samplers"][channel["sampler"]] if channel else None
-        if old_sampler and _try_replace_values(document, buffers, unshared, old_sampler, times_s, values):
-            continue
-        if not buffers:
-            content["buffers"] = [{}]
-            buffers.append(bytearray())
-        added = AccessorNumbers(content, buffers[0])
-        time = added.add(times_s, bounds=True) if time is None else time
-        output = added.add(values)
-        sampler = len(target["samplers"])
-        target["samplers"].append({"input": time, "output": output})
-        if channel:
-            channel["sampler"] = sampler
-        else:
-            target["channels"].append({"target": {"node": node, "path": path}, "sampler": sampler})
-
-
-def _try_replace_values(
-    document: Document,
-    buffers: list[bytearray],
-    unshared: Collection[int],
-    sampler: dict[str, Any],
-    times_s: np.ndarray,
-    values: np.ndarray,
-) -> bool:
-    """Replace the values of a sampler in place if they are plain, at these times and unshared; return if they were."""
-    accessor = document.items("accessors")[sampler["output"]]
-    keys_s = numbers(document, sampler["input"])[:, 0]
-    is_linear = sampler.get("interpolation", "LINEAR") == "LINEAR"
-    is_plain = accessor["componentType"] == _FLOAT
-    is_unshared = sampler["output"] in unshared
-    if not (is_linear and is_plain and is_unshared) or accessor["count"] != len(values):
-        return False
-    if len(keys_s) != len(times_s) or not np.allclose(keys_s, times_s, atol=1e-5):
-        return False
-    _view(replace(document, buffers=tuple(buffers)), accessor)[...] = values  # type: ignore[arg-type]
-    return True
-
-
 @dataclass(frozen=True)
 class AccessorNumbers:
     """The first buffer of a document, and the lists in its content that describe the arrays there."""
@@ -278,6 +199,71 @@ class AccessorNumbers:
         return len(accessors) - 1
 
 
+AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
+"""Times (T,) in seconds, and values (T, C) by node and path."""
+
+
+def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
+    """Return the file with other values of some animations' channels.
+
+    If a channel has as many floating-point values at these times already, they are replaced in place. Otherwise the
+    values are added at the end of the first buffer, and so is a missing channel.
+    """
+    buffers = [bytearray(buffer) for buffer in document.buffers]
+    changed = Document(copy.deepcopy(document.content), tuple(buffers))
+    added = AccessorNumbers(changed.content, buffers[0])
+    uses: Counter[int] = Counter()
+    for animation in document.items("animations"):
+        uses.update(animation["samplers"][channel["sampler"]]["output"] for channel in animation["channels"])
+    for index, (times_s, values) in tracks.items():
+        _change_animation(changed, added, uses, changed.items("animations")[index], times_s, values)
+    for buffer, array in zip(changed.items("buffers"), buffers, strict=True):
+        buffer["byteLength"] = len(array)
+    return replace(changed, buffers=tuple(map(bytes, buffers)))
+
+
+def _change_animation(
+    document: Document,
+    added: AccessorNumbers,
+    uses: Mapping[int, int],
+    animation: dict[str, Any],
+    times_s: np.ndarray,
+    tracks: dict[tuple[int, str], np.ndarray],
+) -> None:
+    """Give an animation of a document other values; uses: number of channels that use each accessor."""
+    channels = {}
+    for channel in animation["channels"]:
+        channels[channel["target"].get("node"), channel["target"]["path"]] = channel
+    samplers = animation["samplers"]
+    time: int | None = None
+    for (node, path), values in tracks.items():
+        channel = channels.get((node, path))
+        if channel and _try_replace_values(document, uses, samplers[channel["sampler"]], times_s, values):
+            continue
+        time = added.add(times_s, bounds=True) if time is None else time
+        if channel:
+            channel["sampler"] = len(samplers)
+        else:
+            animation["channels"].append({"target": {"node": node, "path": path}, "sampler": len(samplers)})
+        samplers.append({"input": time, "output": added.add(values)})
+
+
+def _try_replace_values(
+    document: Document, uses: Mapping[int, int], sampler: dict[str, Any], times_s: np.ndarray, values: np.ndarray
+) -> bool:
+    """Replace the values of a sampler in place if they are plain, at these times and unshared; return if they were."""
+    accessor = document.items("accessors")[sampler["output"]]
+    keys_s = numbers(document, sampler["input"])[:, 0]
+    is_linear = sampler.get("interpolation", "LINEAR") == "LINEAR"
+    is_plain = accessor["componentType"] == _FLOAT and uses[sampler["output"]] == 1
+    if not (is_linear and is_plain and accessor["count"] == len(values) and len(keys_s) == len(times_s)):
+        return False
+    if not np.allclose(keys_s, times_s, atol=1e-5):
+        return False
+    _view(document, accessor)[...] = values
+    return True
+
+
 def write_document(path: Path, document: Document) -> None:
     """Write a file as .gltf, text with the numbers in base64, or else as .glb, a binary file."""
     content = copy.deepcopy(document.content)
@@ -293,7 +279,7 @@ def write_document(path: Path, document: Document) -> None:
         temporary.write_bytes(text if is_text else binary(text, first))
 
 
-def binary(text: bytes, numbers: bytes) -> bytes:
+def binary(text: bytes, numbers: bytes | bytearray) -> bytes:
     """Return a .glb file of two chunks, each a multiple of four bytes long."""
     text += b" " * (-len(text) % 4)
     numbers += b"\0" * (-len(numbers) % 4)
