@@ -154,34 +154,6 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
         raise InputError(f"{what} not finite in frame {int(are_sound.argmin())}, or beyond ±{most:g}")
 
 
-FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
-"""Names that programs have for the frames of a video in which a person is seen."""
-
-
-def note_gaps(name: str, frames: np.ndarray) -> tuple[str, ...]:
-    """Return a note if frames between the first and the last frame are missing, and where.
-
-    Args:
-        frames: (T,) numbers of the frames.
-
-    Returns:
-        One note, none if no frame is missing or the numbers are not those of frames.
-    """
-    if frames.dtype.kind not in "fiu" or not np.isfinite(frames).all():
-        return ()
-    gaps = np.flatnonzero(np.diff(frames.astype(float)) > 1)
-    if not len(gaps):
-        return ()
-    gap = int(gaps[0])
-    first = int(frames[gap]) + 1
-    last = int(frames[gap + 1]) - 1
-    span = f"frame {first}" if first == last else f"frames {first} to {last}"
-    others = ""
-    if len(gaps) > 1:
-        others = f", and {len(gaps) - 1} more {'gap' if len(gaps) == 2 else 'gaps'}"
-    return (f"not seen in {span} of the video ({name}), where the motion jumps{others}",)
-
-
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 """Names that programs have for frames per second."""
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
@@ -122,7 +123,10 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
             has_keys = sam3d.recognises_sam3d(results.shapes)
         if has_keys and layout.suffix in ("", results.path.suffix.lower()):
             return layout.reader
-    return None if smpl_tools.detect_program(results.shapes) is None else smpl_tools.open_parameters
+    if (program := smpl_tools.detect_program(results.shapes)) is None:
+        return None
+    tool, people = program
+    return partial(smpl_tools.open_parameters, tool=tool, people=people)
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -119,10 +119,8 @@ def _decode(path: Path, array: np.ndarray) -> np.ndarray:
     if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
         array = decode_joints(array)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
-        raise InputError(
-            f"{path}: expected rows (frames, 263), (frames, 272), {', '.join(rows.describe_widths())}, or joints "
-            f"(frames, 22, 3), got shape {array.shape}"
-        )
+        widths = ", ".join(f"(frames, {width})" for width in (_COLUMNS, motionstreamer.COLUMNS, *sorted(rows.ROWS)))
+        raise InputError(f"{path}: expected rows {widths}, or joints (frames, 22, 3), got shape {array.shape}")
     check_within(f"{path}:", array, _LARGEST)
     return array
 

@@ -4,7 +4,7 @@ Motion-X: Lin et al. 2023. PHUMA: Lee et al. 2025. FineDance: Li et al. 2023. ED
 rotation are the first two rows of its matrix (Zhou et al. 2019, as PyTorch3D has them).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,8 +107,3 @@ def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
         results.layout.program, ("poses",), "trans", fps=30.0, derived=("contacts",), axes=UPRIGHT, kind="rows"
     )
     return open_parameters(results, reading, program)
-
-
-def describe_widths() -> Sequence[str]:
-    """Return the shapes that are read, for messages."""
-    return [f"(frames, {width})" for width in sorted(ROWS)]

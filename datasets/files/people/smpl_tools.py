@@ -7,7 +7,7 @@ and the duration of its frames.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, product
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
@@ -36,14 +37,12 @@ from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import (
     AVERAGE_BODY,
-    FRAME_NAMES,
     RATES,
     MotionFile,
     body_model_of,
     check_real,
     check_size,
     doubt_height,
-    note_gaps,
     rate_of,
 )
 from ..skeletons.reading import Reading
@@ -57,6 +56,8 @@ _FURTHEST_M = 1e12
 """Beyond any rotation vector (radians) and any place."""
 _MOST_SHAPE = 100
 _MOST_PEOPLE = 1024
+_FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
+"""Names that programs have for the frames of a video in which a person is seen."""
 _SAME_RAD = 1e-3
 """Largest angle between rotations of the root that a file holds twice."""
 
@@ -135,7 +136,7 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
     return None
 
 
-def _refuse_damaged(results: Results, tool: Tool, people: list[str]) -> None:
+def _refuse_damaged(results: Results, tool: Tool, people: Sequence[str]) -> None:
     """Raise InputError if people have an array of a more specific program, too, that holds no numbers."""
     array_names: set[str] = set()
     for name in (*results.others, *results.numbers):
@@ -164,18 +165,16 @@ class _Person:
     """(3,) the root at rest, in the body model's coordinates."""
 
 
-def open_parameters(results: Results, reading: Reading, known_tool: Tool | None = None) -> MotionFile:
+def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequence[str] = ("",)) -> MotionFile:
     """Open the motions of a file, a motion for each person, y up. They move an average body, or the body of the file's
     shape and the reading's body model.
 
-    known_tool: Program of a file with a single person; None to find it by the names of arrays.
+    Args:
+        tool: Program that wrote the file.
+        people: Prefixes of the people's arrays.
     """
     path = results.path
-    tool, people = known_tool, [""]
-    if tool is None:
-        program = detect_program(results.shapes)
-        assert program is not None
-        tool, people = program
+    if tool in TOOLS:
         _refuse_damaged(results, tool, people)
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
@@ -289,11 +288,19 @@ def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
 
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
     """Return a note if a person is not seen in all frames of the video between the first and the last frame."""
-    for name in FRAME_NAMES:
-        if results.shapes.get(f"{prefix}{name}") == (count,):
-            notes = note_gaps(name, results.array(f"{prefix}{name}"))
-            if notes:
-                return notes
+    for name in _FRAME_NAMES:
+        if results.shapes.get(f"{prefix}{name}") != (count,):
+            continue
+        frames = results.array(f"{prefix}{name}")
+        if frames.dtype.kind not in "fiu" or not np.isfinite(frames).all():
+            continue
+        gaps = np.flatnonzero(np.diff(frames.astype(float)) > 1)
+        if len(gaps):
+            first = int(frames[gaps[0]]) + 1
+            last = int(frames[gaps[0] + 1]) - 1
+            span = f"frame {first}" if first == last else f"frames {first} to {last}"
+            others = f", and {count_noun(len(gaps) - 1, 'more gap')}" if len(gaps) > 1 else ""
+            return (f"not seen in {span} of the video ({name}), where the motion jumps{others}",)
     return ()
 
 
@@ -426,16 +433,16 @@ def _changes(results: Results, tool: Tool, person: _Person, changed: Motion) -> 
         (name,) = tool.rotations
         written[tool.root] = written[name][:, :3].copy()
         written[name][:, :3] *= arrays[name][:, :3].any()
-    for name, columns in PARTS_OF_POSES.items():
-        if f"{person.prefix}{name}" in results.shapes and "poses" in written:
-            arrays[name] = results.array(f"{person.prefix}{name}")
-            written[name] = written["poses"][:, columns]
+    derived: dict[str, np.ndarray | float] = {}
+    if "poses" in written:
+        derived |= {name: written["poses"][:, columns] for name, columns in PARTS_OF_POSES.items()}
     if file_motion is None or file_motion.fps != motion.fps:
-        facts = dict.fromkeys(RATES, motion.fps)
-        facts |= {"num_frames": len(motion), "mocap_time_length": len(motion) / motion.fps}
-        for name in [name for name in facts if f"{person.prefix}{name}" in results.shapes]:
+        derived |= dict.fromkeys(RATES, motion.fps)
+        derived |= {"num_frames": len(motion), "mocap_time_length": len(motion) / motion.fps}
+    for name, values in derived.items():
+        if f"{person.prefix}{name}" in results.shapes:
             arrays[name] = results.array(f"{person.prefix}{name}")
-            written[name] = np.full(arrays[name].shape, facts[name])
+            written[name] = values if isinstance(values, np.ndarray) else np.full(arrays[name].shape, values)
     return {f"{person.prefix}{name}": _match_type(array, arrays[name]) for name, array in written.items()}
 
 
