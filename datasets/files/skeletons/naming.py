@@ -6,10 +6,11 @@ because their numbering differs from scheme to scheme; of several neck joints th
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from operator import itemgetter
 
 from selfcorrect.motion.skeleton import SIDES
 
@@ -79,7 +80,7 @@ _NUMBERED = 0.8
 _FEWEST_NAMES = 5
 _NUMBER = re.compile(r"[ ._-]\d+$")
 _END_SITE = re.compile(r"(_end(?: \d+)?)$")
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|.", re.DOTALL)
 _BODY_WORD = re.compile(
     r"left|right|l|r|hips?|pelvis|spine|chest|neck|head|leg|thigh|shin|calf|knee|ankle|foot|toe|shoulder|collar"
     r"|clavicle|arm|forearm|elbow|wrist|hand|finger|thumb|index|middle|ring|pinky|abdomen|torso",
@@ -140,68 +141,32 @@ def remove_shared_affixes(names: Sequence[str]) -> list[str]:
     shortened = [_NAMESPACE.sub("", name) for name in names]
     ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]
     stems = [name.removesuffix(end) for name, end in zip(shortened, ends, strict=True)]
-    joints = [stem for stem, end in zip(stems, ends, strict=True) if not end]
-    if len(joints) < _FEWEST_NAMES:
+    if len(set(stems)) < _FEWEST_NAMES:
         return shortened
-    for _ in range(4):
+    before: list[str] = []
+    while stems != before:
         before = stems
-        prefix = _find_shared_prefix(joints)
-        suffix = _find_shared_suffix([joint.removeprefix(prefix) for joint in joints])
-        stems = [stem.removeprefix(prefix).removesuffix(suffix) or stem for stem in stems]
-        joints = [joint.removeprefix(prefix).removesuffix(suffix) or joint for joint in joints]
-        if sum(bool(_NUMBER.search(joint)) for joint in joints) >= _NUMBERED * len(joints):
-            stems = [_NUMBER.sub("", stem) for stem in stems]
-            joints = [_NUMBER.sub("", joint) for joint in joints]
-        if stems == before:
-            break
+        stems = _cut_shared_words(_cut_shared_words(stems), from_end=True)
+        unnumbered = [_NUMBER.sub("", stem) for stem in stems]
+        if len(set(stems) - set(unnumbered)) >= _NUMBERED * len(set(stems)):
+            stems = unnumbered
     return [f"{stem}{end}" for stem, end in zip(stems, ends, strict=True)]
 
 
-def _find_shared_prefix(names: Sequence[str]) -> str:
-    """Return the longest beginning, whole words and none of them a part of the body, that most names share."""
-    prefix = _longest_shared(names)
-    while prefix and not _is_prefix(prefix, names):
-        prefix = prefix[:-1]
-    return prefix
-
-
-def _find_shared_suffix(names: Sequence[str]) -> str:
-    """Return the longest end, whole words and none of them a part of the body, that most names share."""
-    suffix = _longest_shared([name[::-1] for name in names])[::-1]
-    while suffix and not _is_suffix(suffix, names):
-        suffix = suffix[1:]
-    return suffix
-
-
-def _longest_shared(names: Sequence[str]) -> str:
-    """Return the longest beginning that most names share: in order, names that share a beginning lie beside each
-    other.
-    """
-    ordered = sorted(names)
-    least = ceil(_SHARED * len(ordered))
-    longest = ""
-    for first, last in zip(ordered, ordered[least - 1 :], strict=False):
-        while first[: len(longest) + 1] == last[: len(longest) + 1] and len(longest) < len(first):
-            longest = first[: len(longest) + 1]
-    return longest
-
-
-def _is_prefix(prefix: str, names: Sequence[str]) -> bool:
-    if _names_part(prefix):
-        return False
-    following = {name[len(prefix)] for name in names if name.startswith(prefix) and len(name) > len(prefix)}
-    return not prefix[-1].isalnum() or (not prefix[-1].isupper() and all(letter.isupper() for letter in following))
-
-
-def _is_suffix(suffix: str, names: Sequence[str]) -> bool:
-    if _names_part(suffix):
-        return False
-    before = {name[-len(suffix) - 1] for name in names if name.endswith(suffix) and len(name) > len(suffix)}
-    return not suffix[0].isalnum() or (suffix[0].isupper() and not any(letter.isupper() for letter in before))
-
-
-def _names_part(affix: str) -> bool:
-    return any(_BODY_WORD.fullmatch(word) for word in _WORD.findall(affix))
+def _cut_shared_words(names: Sequence[str], *, from_end: bool = False) -> list[str]:
+    """Return the names without the longest beginning, or end, that most of them have: words, none of them a part."""
+    order = -1 if from_end else 1
+    words = [tuple(_WORD.findall(name)[::order]) for name in names]
+    distinct = set(words)
+    shared: tuple[str, ...] = ()
+    while True:
+        longer = Counter(name[: len(shared) + 1] for name in distinct if name[: len(shared)] == shared != name)
+        beginning, count = max(longer.items(), key=itemgetter(1), default=(shared, 0))
+        if count < _SHARED * len(distinct) or _BODY_WORD.fullmatch(beginning[-1]):
+            break
+        shared = beginning
+    cut = [name[len(shared) :] if name[: len(shared)] == shared else () for name in words]
+    return ["".join(rest[::order]) or name for name, rest in zip(names, cut, strict=True)]
 
 
 def _split_name(name: str) -> JointName:
