@@ -8,10 +8,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 
 _SAME = 1e-8
-"""Most by which rounding alone moves a place (metres) or a component of a quaternion."""
+"""Most by which rounding alone moves a place (metres) or turns a joint (radians)."""
 
 
 def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
@@ -52,18 +53,9 @@ def keep_rotations(
     old_values = old.reshape(values.shape).astype(float)
     if not matrices:
         values = _nearest(values, old_values)
-    is_same = is_unturned(before, after).reshape(-1, 1)
+    is_same = turn_angles(before, after).reshape(-1, 1) < _SAME
     kept = np.where(is_same, old_values, values)
     return kept.reshape(old.shape)
-
-
-def is_unturned(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """(...) True for quaternions (..., 4) that are the same rotations but for rounding."""
-    before = normalize_safely(before)
-    after = normalize_safely(after)
-    difference = np.abs(before - after).max(axis=-1)
-    difference_to_opposite = np.abs(before + after).max(axis=-1)
-    return np.asarray(np.minimum(difference, difference_to_opposite) < _SAME)
 
 
 def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:

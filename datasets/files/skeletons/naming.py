@@ -16,25 +16,19 @@ from selfcorrect.motion.skeleton import SIDES
 
 LEG_PARTS = ("hip", "knee", "ankle", "foot")
 _LEG_SCHEMES = (
-    ("hip", "knee", "ankle", "foot"),  # SMPL, Kinect
-    ("hip", "knee", "ankle", "toes?"),  # Acclaim, Poser's short names, Advanced Skeleton
+    ("hip", "knee", "ankle", "foot|toes?"),  # SMPL, Kinect, Acclaim, Poser's short names, Advanced Skeleton
     ("hip", "knee", "foot", "toes?|toebase|ball"),
-    ("upleg", "leg", "foot", "toebase"),  # Mixamo, MotionBuilder, CMU
-    ("upleg", "leg", "foot", "toe"),  # LAFAN1
-    ("thigh", "shin|leg", "foot", "toes?"),  # DAZ, Rokoko, Rigify, Auto-Rig Pro
-    ("thigh", "calf", "foot", "toe0?|toebase|ball"),  # 3ds Max Biped, Valve, Character Creator, Unreal
-    ("upperleg", "lowerleg", "foot", "toes?|toebase"),  # Unity, Bandai Namco, VRM, Xsens
-    ("femur", "tibia", "foot", "toes"),  # Acclaim's ASF
+    # Mixamo, MotionBuilder, CMU, LAFAN1; DAZ, Rokoko, Rigify, Auto-Rig Pro; 3ds Max Biped, Valve, Character Creator,
+    # Unreal; Unity, Bandai Namco, VRM, Xsens; Acclaim's ASF
+    ("upleg|thigh|upperleg|femur", "leg|shin|calf|lowerleg|tibia", "foot", "toes?|toe0|toebase|ball"),
 )
 ARM_PARTS = ("collar", "shoulder", "elbow", "wrist")
 _ARM_SCHEMES = (
-    ("collar|clavicle|scapula", "shoulder", "elbow", "wrist"),  # SMPL, Acclaim, Kinect, Advanced Skeleton
-    ("collar|clavicle", "shoulder", "elbow", "hand"),
-    ("shoulder", "u?arm", "farm|forearm", "hand"),  # Mixamo, MotionBuilder, CMU, LAFAN1, Rokoko, Auto-Rig Pro, Motive
-    ("collar", "shldr", "forearm", "hand"),  # DAZ
-    ("clavicle", "upperarm", "forearm|lowerarm", "hand"),  # 3ds Max Biped, Valve, Character Creator, Unreal
-    ("shoulder", "upperarm", "forearm|lowerarm", "hand"),  # Unity, Bandai Namco, VRM, Xsens, Rigify
-    ("clavicle", "humerus", "radius", "wrist"),  # Acclaim's ASF
+    ("collar|clavicle|scapula", "shoulder", "elbow", "wrist|hand"),  # SMPL, Acclaim, Kinect, Advanced Skeleton
+    # Mixamo, MotionBuilder, CMU, LAFAN1, Rokoko, Auto-Rig Pro, Motive; Unity, Bandai Namco, VRM, Xsens, Rigify
+    ("shoulder", "u?arm|upperarm", "farm|forearm|lowerarm", "hand"),
+    # DAZ; 3ds Max Biped, Valve, Character Creator, Unreal; Acclaim's ASF
+    ("collar|clavicle", "shldr|upperarm|humerus", "forearm|lowerarm|radius", "wrist|hand"),
 )
 """Patterns of what each scheme calls these parts, without side, in lower case."""
 
