@@ -11,8 +11,8 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
-from selfcorrect.motion.geometry.rotations import compose, rotate
-from selfcorrect.motion.geometry.vectors import cross, dot, norms
+from selfcorrect.motion.geometry.rotations import compose, rotate, shortest_turn
+from selfcorrect.motion.geometry.vectors import dot, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -286,12 +286,3 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 def _reject_from_axis(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Return the part of vectors that is perpendicular to unit directions."""
     return vectors - dot(vectors, direction)[..., None] * direction
-
-
-def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of the smallest rotations that turn `before` into the directions of `after`."""
-    before = before / _length(before)
-    after = after / _length(after)
-    cosine = dot(before, after)[..., None]
-    turn = np.concatenate([cross(before, after), 1 + cosine], axis=-1)
-    return turn / np.maximum(_length(turn), 1e-12)

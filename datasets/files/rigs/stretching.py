@@ -13,7 +13,14 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
+from selfcorrect.motion.geometry.rotations import (
+    compose,
+    invert,
+    quaternions,
+    rotate,
+    rotation_vectors,
+    shortest_turn,
+)
 from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
@@ -259,7 +266,7 @@ def _reach(
     axis = _knee_axis(thigh_m, shank_m, orientations[:, leg.hip])
     knee_turn = quaternions(axis * (bend_rad - own_bend_rad)[:, None])
     bent_m = thigh_m + rotate(knee_turn, shank_m)
-    hip_turn = _turn_between(bent_m, target_m - hip_m)
+    hip_turn = shortest_turn(bent_m, target_m - hip_m)
     rotations = motion.rotations.copy()
     parents = motion.skeleton.parents
     rotations[:, leg.hip] = compose(hip_turn, orientations[:, leg.hip])
@@ -283,11 +290,3 @@ def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.
     usual = rotate(hip, np.broadcast_to(usual / np.linalg.norm(usual), across.shape))
     is_straight = (sine < _LEAST_SINE)[:, None]
     return normalize_safely(np.where(is_straight, usual, across))
-
-
-def _turn_between(start_m: np.ndarray, end_m: np.ndarray) -> np.ndarray:
-    """Return the smallest rotations (T, 4) that turn vectors (T, 3) into the direction of other vectors."""
-    start = normalize_safely(start_m)
-    end = normalize_safely(end_m)
-    half = np.concatenate([cross(start, end), 1 + dot(start, end)[:, None]], axis=1)
-    return half / np.maximum(norms(half), 1e-12)[:, None]

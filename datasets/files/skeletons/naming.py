@@ -155,7 +155,7 @@ def _cut_shared_words(names: Sequence[str], *, from_end: bool = False) -> list[s
     shared: tuple[str, ...] = ()
     while True:
         longer = Counter(name[: len(shared) + 1] for name in distinct if name[: len(shared)] == shared != name)
-        beginning, count = max(longer.items(), key=itemgetter(1), default=(shared, 0))
+        beginning, count = max(longer.items(), key=itemgetter(1), default=(("",), 0))
         if count < _SHARED * len(distinct) or _BODY_WORD.fullmatch(beginning[-1]):
             break
         shared = beginning

@@ -7,7 +7,7 @@ several clips.
 import numpy as np
 
 from .compiled import KERNELS
-from .vectors import LAST, NEXT, empty_product, norms, split_components
+from .vectors import LAST, NEXT, cross, dot, empty_product, normalize_safely, norms, split_components
 
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
@@ -176,6 +176,13 @@ def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     sine = norms(first_to_second[..., :3])
     cosine = np.abs(first_to_second[..., 3])
     return 2 * np.arctan2(sine, cosine)
+
+
+def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return quaternions (..., 4) of the smallest rotations that turn `before` into the directions of `after`."""
+    before = normalize_safely(before)
+    after = normalize_safely(after)
+    return normalize_safely(np.concatenate([cross(before, after), 1 + dot(before, after)[..., None]], axis=-1))
 
 
 def to_matrices(rotations: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, shortest_turn, solve_leg_ik
+from selfcorrect.simulators.body.leg_ik import MAXIMUM_REACH, Legs, solve_leg_ik
 
 
 def test_legs_reach_their_targets_and_keep_the_rest(adult):
@@ -41,10 +41,3 @@ def test_legs_stretch_towards_what_they_cannot_reach(adult):
     length_m = sum(np.linalg.norm(adult.offsets_m[adult.joint(f"left_{part}")]) for part in ("knee", "ankle"))
     reach_m = np.linalg.norm(new_m[0, legs.ankles] - new_m[0, legs.hips], axis=-1)
     assert np.allclose(reach_m, MAXIMUM_REACH * length_m, rtol=1e-6)
-
-
-def test_shortest_turn_turns_one_vector_into_the_other():
-    before, after = np.random.default_rng(5).normal(size=(2, 7, 3))
-    turned = Rotation.from_quat(shortest_turn(before, after)).apply(before)
-    assert np.allclose(np.cross(turned, after), 0.0, atol=1e-9)
-    assert (np.sum(turned * after, -1) > 0).all()

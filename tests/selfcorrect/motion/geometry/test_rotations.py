@@ -17,6 +17,7 @@ from selfcorrect.motion.geometry.rotations import (
     quaternions,
     rotate,
     rotation_vectors,
+    shortest_turn,
     slerp,
     steps_between,
     to_euler_angles,
@@ -137,3 +138,10 @@ def test_euler_angles_and_matrices_are_those_of_scipy(axes: str):
     np.testing.assert_array_equal(to_matrices(2 * rotations), Rotation.from_quat(2 * rotations).as_matrix())
     matrices = Rotation.from_quat(rotations).as_matrix()
     np.testing.assert_array_equal(from_matrices(matrices), Rotation.from_matrix(matrices, assume_valid=True).as_quat())
+
+
+def test_shortest_turn_turns_one_vector_into_the_other():
+    before, after = np.random.default_rng(5).normal(size=(2, 7, 3))
+    turned = Rotation.from_quat(shortest_turn(before, after)).apply(before)
+    assert np.allclose(np.cross(turned, after), 0.0, atol=1e-9)
+    assert (np.sum(turned * after, -1) > 0).all()
