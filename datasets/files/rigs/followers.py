@@ -82,17 +82,14 @@ class TwistBone:
     share: float
     turns: np.ndarray
     """(T, 4) rotations of the joint in its parent's frame."""
-    leader_turns: np.ndarray
-    """(T, 4) rotations of the leader in its parent's frame."""
+    leader_twists_rad: np.ndarray
+    """(T,) twist of the leader."""
 
     def put(self, clip: RiggedMotion) -> RiggedMotion:
         """Return the clip in which the joint has its share of the change of the leader's twist."""
         leader_turns = clip.motion.rotations[:, self.leader]
-        is_as_long = len(leader_turns) == len(self.turns)
-        rows = slice(None) if is_as_long else slice(1)
-        change_rad = _measure_twists_rad(leader_turns, self.axis) - _measure_twists_rad(
-            self.leader_turns[rows], self.axis
-        )
+        rows = slice(None) if len(leader_turns) == len(self.turns) else slice(1)
+        change_rad = _measure_twists_rad(leader_turns, self.axis) - self.leader_twists_rad[rows]
         more = quaternions(self.share * _wrap(change_rad)[:, None] * self.axis)
         return _turn_joint(clip, self.joint, compose(more, self.turns[rows]))
 
@@ -156,7 +153,7 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
     """
     skeleton = motion.skeleton
     turns = motion.rotations[:, joint]
-    axis = _find_twist_axis(turns)
+    axis, _ = _find_twist_axis(turns)
     if axis is None:
         return []
     axis_below = rotate(invert(turns[0]), axis)
@@ -181,15 +178,15 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
     return [links[int(np.argmax(ranges_rad))]]
 
 
-def _find_twist_axis(turns: np.ndarray) -> np.ndarray | None:
-    """Return the axis (3,) about which a joint's rotations (T, 4) turn; None if they do not turn about one."""
+def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the axis (3,) about which a joint's rotations (T, 4) turn, None without one, and angles (T,) about it."""
     if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
-        return None
+        return None, np.zeros(len(turns))
     vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
     axis = np.linalg.svd(vectors_rad, full_matrices=False)[2][0]
     angles_rad = vectors_rad @ axis
     is_steady = norms(vectors_rad - angles_rad[:, None] * axis).max() <= _STEADY_RAD
-    return axis if is_steady and np.ptp(angles_rad) >= _TWISTS_RAD else None
+    return axis if is_steady and np.ptp(angles_rad) >= _TWISTS_RAD else None, angles_rad
 
 
 def _is_along(bone_m: np.ndarray, axis: np.ndarray) -> bool:
@@ -208,23 +205,23 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
     turns = motion.rotations[:, joint]
-    axis = None if parent < 0 else _find_twist_axis(turns)
-    if axis is None:
+    axis, angles_rad = _find_twist_axis(turns)
+    if axis is None or parent < 0:
         return None
-    angles_rad = rotation_vectors(compose(turns, invert(turns[:1]))) @ axis
     best = None
     least_rad = np.inf
     for leader in (parent, *skeleton.children[parent]):
         if not skeleton.parts[leader]:
             continue
-        twists_rad = _unwrap_from_first(_measure_twists_rad(motion.rotations[:, leader], axis))
+        leader_twists_rad = _measure_twists_rad(motion.rotations[:, leader], axis)
+        twists_rad = _unwrap_from_first(leader_twists_rad)
         if np.ptp(twists_rad) < _TWISTS_RAD:
             continue
         share = float(twists_rad @ angles_rad / (twists_rad @ twists_rad))
         off_rad = float(np.abs(angles_rad - share * twists_rad).max())
         if off_rad < least_rad and _is_share(angles_rad, share, twists_rad):
             least_rad = off_rad
-            best = TwistBone(joint, leader, axis, share, turns.copy(), motion.rotations[:, leader].copy())
+            best = TwistBone(joint, leader, axis, share, turns.copy(), leader_twists_rad)
     return best
 
 
