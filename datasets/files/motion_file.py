@@ -176,7 +176,10 @@ def rate_of(
     """
     stated_fps = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
     if stated_fps is not None:
-        return checked_rate(path, stated_fps), ()
+        least, most = FPS_READ
+        if not least <= stated_fps <= most:
+            raise InputError(f"{path}: expected {least:g} to {most:g} frames per second, got {stated_fps:g}")
+        return stated_fps, ()
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:
@@ -206,14 +209,6 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
     if array.dtype.kind not in "fiu" or not array.ndim:
         raise InputError(f"{where}: expected {name} to be real numbers, got {array.dtype} {array.shape}")
     check_within(f"{where}: {name} is", array, most)
-
-
-def checked_rate(path: Path, fps: float) -> float:
-    """Return the frames per second that a file states; InputError if no motion has so many or so few."""
-    least, most = FPS_READ
-    if not least <= fps <= most:
-        raise InputError(f"{path}: expected {least:g} to {most:g} frames per second, got {fps:g}")
-    return fps
 
 
 def body_model_of(reading: Reading) -> BodyModel | None:

@@ -121,9 +121,8 @@ class _Person:
         is_still = (turns.magnitude() < 1e-8) & (np.abs(moves_m).max(axis=2) < 1e-8)
         matrices = turns.as_matrix()
         moves = _Moves(before_m, after_m, matrices, is_still)
-        shift_m = np.where(is_still[:, :1], 0.0, moves_m[:, 0])
         place = self._get(PLACE)
-        shift_of_points_m = np.zeros_like(shift_m) if place is None else shift_m
+        shift_m = np.where(is_still[:, :1] | (place is None), 0.0, moves_m[:, 0])
         joint_parts = _part_of_joint()
         changes: dict[str, np.ndarray] = {}
         for key in (JOINTS, *_POINTS):
@@ -131,14 +130,11 @@ class _Person:
             if points is None or points.ndim != 3 or not points.shape[1] or points.shape[2] != 3:
                 continue
             points_m = points.astype(float) + self.place_m[:, None]
-            parts = joint_parts
-            if key != JOINTS:
-                parts = joint_parts[self._find_nearest_joints(points_m[0])]
-            carried = moves.carry(points, points_m, parts, shift_of_points_m)
+            parts = joint_parts if key == JOINTS else joint_parts[self._find_nearest_joints(points_m[0])]
+            carried = moves.carry(points, points_m, parts, shift_m)
             changes[f"{self.prefix}{key}"] = carried.astype(points.dtype)
         if place is not None:
-            shifted = place + shift_m
-            changes[f"{self.prefix}{PLACE}"] = shifted.astype(place.dtype)
+            changes[f"{self.prefix}{PLACE}"] = (place + shift_m).astype(place.dtype)
         orientations = self._get(ROTATIONS)
         if orientations is not None and orientations.shape[1:] == (_COUNT, 3, 3):
             to_rotations = to_matrices(_TURN)
@@ -180,10 +176,8 @@ class _Moves:
         Returns:
             (T, P, 3) numbers of the file.
         """
-        out = old.astype(float)
+        out = np.empty(old.shape)
         for frame in range(len(old)):
-            if self.is_still[frame].all():
-                continue
             local_m = points_m[frame] - self.before_m[frame, parts]
             turned_m = np.einsum("pij,pj->pi", self.turns[frame, parts], local_m)
             moved_m = turned_m + self.after_m[frame, parts]

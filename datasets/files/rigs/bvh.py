@@ -71,12 +71,9 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     parents = tuple(joint.parent for joint in content.joints)
     offsets = np.array([joint.offset for joint in content.joints], dtype=float)
     positions, rotations = _channel_values(content.values, content.channels, offsets)
-    relative = _find_relative(positions, offsets)
-    for joint in relative:
-        positions[joint] = positions[joint] + offsets[joint]
+    usual_offsets, relative = _place_joints(positions, offsets)
     end_sites = frozenset(index for index, joint in enumerate(content.joints) if joint.is_end)
     end_names = frozenset(content.names[joint] for joint in end_sites)
-    usual_offsets = _usual_offsets(offsets, positions)
     skeleton = Skeleton(content.names, parents, usual_offsets, ("",) * joints, rigid=end_names)
     root = positions.pop(0, np.tile(offsets[0], (frames, 1)))
     motion = recognize_parts(Motion(skeleton, root, rotations, content.fps, source=source))
@@ -101,23 +98,20 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     )
 
 
-def _find_relative(positions: Mapping[int, np.ndarray], offsets: np.ndarray) -> frozenset[int]:
-    """Find joints whose positions (T, 3) are added to their offsets (J, 3): else their bones had no length."""
+def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tuple[np.ndarray, frozenset[int]]:
+    """Return usual places (J, 3) of joints in their parents' frames, zero for the root, and joints whose positions
+    (T, 3) in the file are added to their offsets (J, 3): else their bones had no length. Their positions become places.
+    """
+    places = offsets.copy()
     relative = set()
     for joint, track in positions.items():
-        length = np.linalg.norm(median(track, axis=0))
-        if joint > 0 and length < _NO_BONE * np.linalg.norm(offsets[joint]):
+        places[joint] = median(track, axis=0)
+        if joint and np.linalg.norm(places[joint]) < _NO_BONE * np.linalg.norm(offsets[joint]):
             relative.add(joint)
-    return frozenset(relative)
-
-
-def _usual_offsets(offsets: np.ndarray, positions: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Return offsets (J, 3) in the file's unit, zero for the root; of a joint that moves, its median position."""
-    usual = offsets.copy()
-    for joint, track in positions.items():
-        usual[joint] = median(track, axis=0)
-    usual[0] = 0
-    return usual
+            positions[joint] = track + offsets[joint]
+            places[joint] = median(positions[joint], axis=0)
+    places[0] = 0
+    return places, frozenset(relative)
 
 
 def _channel_values(
