@@ -40,9 +40,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     reading = reading or Reading()
     refuse_placeholder(path)
     read = reader_of(path)
-    file = _set_feet(read(path, reading), reading)
-    file = _set_floor(file, reading)
-    file = _set_ground(file, reading)
+    file = _complete(read(path, reading), reading)
     flaws = [find_flaw(motion) for motion in file.motions]
     flaw = next(filter(None, (*flaws, file.flaw, _describe_refusals(path, file))), "")
     is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged separately
@@ -92,41 +90,31 @@ class _Writer:
         return {**vars(self), "write": None}
 
 
-def _set_feet(file: MotionFile, reading: Reading) -> MotionFile:
-    """Return the file with the feet of the profile that the reading names, if that knows its rig."""
-    if reading.profile is None:
-        return file
-    motions = tuple(map(read_profile(reading.profile).on_rig, file.motions))
-    is_known = any(motion.feet is not None for motion in motions)
-    note = f"feet {'as' if is_known else 'not'} in {reading.profile.name} (--profile)"
-    return replace(file, motions=motions, notes=(*file.notes, note))
+def _complete(file: MotionFile, reading: Reading) -> MotionFile:
+    """Return the file with the feet, the ground and the floor at y = 0 that the reading names, or that feet show."""
+    motions = list(file.motions)
+    notes = list(file.notes)
+    if reading.profile is not None:
+        motions = list(map(read_profile(reading.profile).on_rig, motions))
+        is_known = any(motion.feet is not None for motion in motions)
+        notes.append(f"feet {'as' if is_known else 'not'} in {reading.profile.name} (--profile)")
+    if reading.ground is not None:
+        ground = Ground.load(reading.ground)
+        motions = [replace(motion, ground=ground, height_error_m=0.0) for motion in motions]
+        notes.append(f"on {reading.ground.name} (--ground)")
+    if reading.floor is not None or reading.drop:
+        floors_m = [_find_floor_m(motion) if reading.floor is None else reading.floor for motion in motions]
+        lowered = [raise_motion(motion, -floor_m) for motion, floor_m in zip(motions, floors_m, strict=True)]
+        motions = [replace(motion, height_error_m=0.0) for motion in lowered]
+        option = "--drop" if reading.drop else "--floor"
+        notes += dict.fromkeys(f"lowered by {floor_m:.2f} m ({option})" for floor_m in floors_m)
+    return replace(file, motions=tuple(motions), notes=tuple(notes))
 
 
-def _set_floor(file: MotionFile, reading: Reading) -> MotionFile:
-    """Return the file with its floor at y = 0, if the reading states where that is, or that feet show it."""
-    if reading.floor is None and not reading.drop:
-        return file
-    option = "--drop" if reading.drop else "--floor"
-    motions: list[Motion] = []
-    notes: dict[str, None] = {}
-    for motion in file.motions:
-        floor_m = reading.floor
-        if floor_m is None:
-            features = MotionFeatures(motion)
-            floor_m = observe(features.motion).floor_m if len(motion) and features.has_feet else 0.0
-        motions.append(replace(raise_motion(motion, -floor_m), height_error_m=0.0))
-        notes[f"lowered by {floor_m:.2f} m ({option})"] = None
-    return replace(file, motions=tuple(motions), notes=(*file.notes, *notes))
-
-
-def _set_ground(file: MotionFile, reading: Reading) -> MotionFile:
-    """Return the file with motions on the ground that the reading names."""
-    if reading.ground is None:
-        return file
-    ground = Ground.load(reading.ground)
-    note = f"on {reading.ground.name} (--ground)"
-    motions = tuple(replace(motion, ground=ground, height_error_m=0.0) for motion in file.motions)
-    return replace(file, motions=motions, notes=(*file.notes, note))
+def _find_floor_m(motion: Motion) -> float:
+    """Return the height of the floor that feet show, 0 without feet."""
+    features = MotionFeatures(motion)
+    return observe(features.motion).floor_m if len(motion) and features.has_feet else 0.0
 
 
 def _note_unused_rate(path: Path, file: MotionFile, reading: Reading) -> tuple[str, ...]:

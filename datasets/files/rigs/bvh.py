@@ -7,7 +7,7 @@ channels, named `<parent>_end`, so that hands, feet and heads end where they sho
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
