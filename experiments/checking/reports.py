@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -65,18 +65,18 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
     """Return a line about all files: how many break rules, which rules, how many could not be read."""
-    counts = _FileCounts.from_files(all_checked)
+    broken, unreadable, refused = _count_files(all_checked)
     rules = Counter[str]()
     for checked in all_checked:
         rules.update({finding.code for finding in checked.all_findings})
     by_rule = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
-    line = f"{count_noun(len(all_checked), 'file')}: {counts.broken} with findings"
+    line = f"{count_noun(len(all_checked), 'file')}: {broken} with findings"
     if by_rule:
         line += f" ({by_rule})"
-    if counts.unreadable:
-        line += f", {counts.unreadable} unreadable"
-    if counts.refused:
-        line += f", {counts.refused} that `correct` refuses"
+    if unreadable:
+        line += f", {unreadable} unreadable"
+    if refused:
+        line += f", {refused} that `correct` refuses"
     if damaged := sum(bool(checked.damage) for checked in all_checked):
         line += f", {damaged} damaged"
     if noted := sum(bool(checked.notes) for checked in all_checked):
@@ -84,20 +84,12 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
     return line
 
 
-class _FileCounts(NamedTuple):
-    """Numbers of files that break rules, could not be read, or could be read but are refused by `correct`."""
-
-    broken: int
-    unreadable: int
-    refused: int
-
-    @classmethod
-    def from_files(cls, all_checked: Sequence[CheckedFile]) -> _FileCounts:
-        return cls(
-            broken=sum(bool(checked.all_findings) for checked in all_checked),
-            unreadable=sum(bool(checked.error) for checked in all_checked),
-            refused=sum(bool(checked.flaw) for checked in all_checked),
-        )
+def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
+    """Count files that break rules, could not be read, or could be read but are refused by `correct`."""
+    broken = sum(bool(checked.all_findings) for checked in all_checked)
+    unreadable = sum(bool(checked.error) for checked in all_checked)
+    refused = sum(bool(checked.flaw) for checked in all_checked)
+    return broken, unreadable, refused
 
 
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
@@ -131,34 +123,27 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
     """Return JUnit XML: a test case per file, with a failure that lists its findings."""
-    counts = _FileCounts.from_files(all_checked)
+    broken, unreadable, refused = _count_files(all_checked)
     attributes = {
         "tests": str(len(all_checked)),
-        "failures": str(counts.broken),
-        "errors": str(counts.unreadable + counts.refused),
+        "failures": str(broken),
+        "errors": str(unreadable + refused),
     }
     root = ElementTree.Element("testsuites", attributes)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **attributes})
     for checked in all_checked:
-        name = _escape_xml(str(checked.path))
-        case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=name)
-        if checked.error:
-            ElementTree.SubElement(case, "error", message=_escape_xml(checked.error))
-        if checked.flaw:
-            ElementTree.SubElement(case, "error", message=_escape_xml(checked.flaw))
+        case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=str(checked.path))
+        for message in filter(None, (checked.error, checked.flaw)):
+            ElementTree.SubElement(case, "error", message=message)
         if checked.all_findings:
-            lines = [_escape_xml(str(finding)) for finding in checked.all_findings]
+            lines = list(map(str, checked.all_findings))
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
         if lines := [*_format_needed(checked), *checked.damage, *checked.notes]:
-            ElementTree.SubElement(case, "system-out").text = _escape_xml("\n".join(lines))
+            ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
     ElementTree.indent(root)
-    return _DECLARATION + ElementTree.tostring(root, encoding="unicode")
-
-
-def _escape_xml(text: str) -> str:
-    """Replace characters that XML cannot hold, such as control characters, by escapes."""
-    return _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return _DECLARATION + _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
 
 
 def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
