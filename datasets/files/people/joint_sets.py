@@ -146,53 +146,40 @@ JOINT_SETS = (
 """The sets that their number of joints identifies."""
 
 
-@dataclass(frozen=True)
-class KeypointSet:
-    """Points on a body as programs find them in images, which lack a trunk that a body could hang on."""
-
-    name: str
-    count: int
-    left: tuple[tuple[int, int], ...]
-    """Bones of the left arm and leg, by the indices of their ends."""
-    right: tuple[tuple[int, int], ...]
-
-
-KEYPOINT_SETS = (
-    KeypointSet(
+_KEYPOINTS = {
+    17: (
         "COCO's 17 keypoints",
-        count=17,
-        left=((5, 7), (7, 9), (11, 13), (13, 15)),
-        right=((6, 8), (8, 10), (12, 14), (14, 16)),
+        ((5, 7), (7, 9), (11, 13), (13, 15)),
+        ((6, 8), (8, 10), (12, 14), (14, 16)),
     ),
-    KeypointSet(
+    25: (
         "OpenPose's BODY_25",
-        count=25,
-        left=((5, 6), (6, 7), (12, 13), (13, 14)),
-        right=((2, 3), (3, 4), (9, 10), (10, 11)),
+        ((5, 6), (6, 7), (12, 13), (13, 14)),
+        ((2, 3), (3, 4), (9, 10), (10, 11)),
     ),
-)
+}
+"""Points on a body as programs find them in images, which lack a trunk that a body could hang on, by their number:
+bones of the left and of the right arm and leg, by the indices of their ends."""
 _LIKELIER = 0.5
 """Unevenness of limbs, over the unevenness of a joint set, below which joints are keypoints."""
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
     """Raise InputError if joints (T, J, 3) have the number of a joint set and the limbs of a set of keypoints."""
+    if len(joints) not in _KEYPOINTS:
+        return
+    keypoints, left, right = _KEYPOINTS[len(joints)]
     names = [name for name, _ in joints.joints]
     bones: dict[str, list[tuple[int, int]]] = {"left": [], "right": []}
     for side, ends in bones.items():
         for upper, lower in (*pairwise(_ARM), *pairwise(_LEG)):
-            start = names.index(f"{side}_{upper}")
-            end = names.index(f"{side}_{lower}")
-            ends.append((start, end))
+            ends.append((names.index(f"{side}_{upper}"), names.index(f"{side}_{lower}")))
     unevenness = _limb_unevenness(positions, bones["left"], bones["right"])
-    for keypoints in KEYPOINT_SETS:
-        if keypoints.count != len(joints):
-            continue
-        if _limb_unevenness(positions, keypoints.left, keypoints.right) < _LIKELIER * unevenness:
-            raise InputError(
-                f"{path}: these are {keypoints.name}, which are not read; expected {joints.name} joints, "
-                f"{', '.join(names[:8])}, …"
-            )
+    if _limb_unevenness(positions, left, right) < _LIKELIER * unevenness:
+        raise InputError(
+            f"{path}: these are {keypoints}, which are not read; expected {joints.name} joints, "
+            f"{', '.join(names[:8])}, …"
+        )
 
 
 def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:

@@ -45,36 +45,28 @@ def _part(name: str) -> str:
     return f"{side.lower()}_{limb}" if limb else ""
 
 
-def _offset_m(name: str, part: str) -> tuple[float, float, float]:
-    """Return the position of an average joint in its parent's frame, metres."""
+def _offset_m(name: str, part: str) -> np.ndarray:
+    """Return the position (3,) of an average joint in its parent's frame, metres."""
     average = SMPL_BODY.average()
     if part == "pelvis":
-        return (0.0, 0.0, 0.0)
+        return np.zeros(3)
     if part == "head" or name == "Neck2":
-        x, y, z = average.offsets_m[average.names.index("head")] / 2
-        return (x, y, z)
+        return average.offsets_m[average.names.index("head")] / 2
     if part:
-        x, y, z = average.offsets_m[average.names.index(part)]
-        return (x, y, z)
-    sign = -1.0 if name.startswith("Right") else 1.0
-    if "Hand" in name:
-        x, y, z = _finger_m(name.split("Hand")[1])
-    else:
-        x, y, z = _END_M[name.removeprefix("Left").removeprefix("Right")]
-    return (sign * x, y, z)
+        return average.offsets_m[average.names.index(part)]
+    middle = name.removeprefix("Left").removeprefix("Right")
+    offset_m = _finger_m(name.split("Hand")[1]) if "Hand" in name else np.array(_END_M[middle])
+    return offset_m * ([-1.0, 1.0, 1.0] if name.startswith("Right") else 1.0)
 
 
-def _finger_m(bone: str) -> tuple[float, float, float]:
-    """Return the offset of a joint of the left hand's fingers."""
-    finger = bone[:-1].removesuffix("En")
+def _finger_m(bone: str) -> np.ndarray:
+    """Return the offset (3,) of a joint of the left hand's fingers."""
     number = bone[-1]
-    hand = SMPL_H.average()
     if number not in "12":
-        return (_BONE_M, 0.0, 0.0)
-    knuckle_m = hand.offsets_m[hand.names.index(f"left_{finger.lower()}1")]
+        return np.array([_BONE_M, 0.0, 0.0])
+    hand = SMPL_H.average()
     share = _KNUCKLE if number == "1" else 1 - _KNUCKLE
-    x, y, z = share * knuckle_m
-    return (x, y, z)
+    return share * hand.offsets_m[hand.names.index(f"left_{bone[:-1].lower()}1")]
 
 
 def _build_average() -> Skeleton:

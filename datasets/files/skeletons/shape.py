@@ -18,7 +18,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import turn_angles
-from selfcorrect.motion.geometry.vectors import dot, normalize_safely, norms
+from selfcorrect.motion.geometry.vectors import cosines, dot, normalize_safely, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
 
@@ -495,7 +495,7 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
     ankles = legs.places(graph.all_places, 2)
     trunk = shoulders.mean(axis=1) - hips.mean(axis=1)
     leg = hips.mean(axis=1) - ankles.mean(axis=1)
-    upright = _cosines(trunk, leg)
+    upright = cosines(trunk, leg)
     score = 0.0
     if max(upright[0], np.median(upright[1:])) < _UPRIGHT:
         score = _ON_ALL_FOURS
@@ -528,7 +528,7 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
     hips = body.legs.places(graph.all_places, 0).mean(axis=1)
     shoulders = body.arms.places(graph.all_places, 0).mean(axis=1)
     ankles = body.legs.places(graph.all_places, 2).mean(axis=1)
-    if _cosines(shoulders - hips, hips - ankles).max() > _LEANS:
+    if cosines(shoulders - hips, hips - ankles).max() > _LEANS:
         return False
     heights, aside = _measure_from_shoulders(graph, body)
     head = _head_chain(graph, body, heights - aside)
@@ -536,13 +536,6 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
         return False
     neck = graph.rest[head[-1]] - graph.rest[body.trunk[-1]]
     return float(np.linalg.norm(neck)) > _LONG_NECK * body.legs.length
-
-
-def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cosines (T,) of the angles between vectors (T, 3); 1 where one of them vanishes."""
-    lengths = norms(first) * norms(second)
-    products = dot(first, second)
-    return np.divide(products, lengths, out=np.ones_like(lengths), where=lengths > 0)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
