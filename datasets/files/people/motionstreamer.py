@@ -6,6 +6,7 @@ rows of a matrix. Steps and turns are since the frame before, steps as seen with
 the floor; a motion's soles stand there, which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
 """
 
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -85,10 +86,8 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
     """Return turns (T, 3, 3) of each frame to face +z."""
     matrices = _matrices(path, rows[:, None, _TURN])
     turns = Rotation.from_matrix(matrices[:, 0])
-    headings = [turns[0]]
-    for turn in turns[1:]:
-        headings.append(turn * headings[-1])
-    return Rotation.concatenate(headings).as_matrix()
+    headings = accumulate(turns, lambda heading, turn: turn * heading)
+    return Rotation.concatenate(list(headings)).as_matrix()
 
 
 def _path_m(headings: np.ndarray, rows: np.ndarray) -> np.ndarray:

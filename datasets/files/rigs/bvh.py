@@ -28,7 +28,7 @@ from selfcorrect.storage.files.writing import replacing
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.units import infer_unit
 from .bvh_text import BLANKS, byte_order_mark, parse_text, read_bvh_text
-from .rig import RiggedMotion, describe_changed_names, unique, warn_of_changed_names
+from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn_of_changed_names
 
 _ROWS = 256
 """Number of rows that are written at once."""
@@ -218,7 +218,7 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
     values = _values_of(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
-    for joint in _file_order(clip.motion.skeleton):
+    for joint in order_below(0, clip.motion.skeleton.children):
         columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
     names = written_names(clip.motion.skeleton.names)
     head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
@@ -235,14 +235,6 @@ def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]
             # Adding zero turns −0 into 0.
             text = "\n".join(row_format % tuple(row) for row in (rows.round(6) + 0.0).tolist())
         yield text
-
-
-def _file_order(skeleton: Skeleton, joint: int = 0) -> list[int]:
-    """Return the joints from the root down, each followed by all below it: the order in which a file lists them."""
-    order = [joint]
-    for child in skeleton.children[joint]:
-        order += _file_order(skeleton, child)
-    return order
 
 
 def _values_of(clip: RiggedMotion) -> np.ndarray:

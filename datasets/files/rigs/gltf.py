@@ -7,7 +7,7 @@ the skin moves, an octahedron for each. glTF has our conventions: y up, right-ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,32 +127,43 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
     for joint in joints:
         nodes[joint]["rotation"] = motion.rotations[0, joint].tolist()
     nodes[0]["translation"] = motion.root_m[0].tolist()
-    rest_m = motion.skeleton.rest_positions_m
     bound = np.tile(np.eye(4), (len(nodes), 1, 1))
-    bound[:, 3, :3] = -rest_m  # transposed, as glTF writes columns
+    bound[:, 3, :3] = -motion.skeleton.rest_positions_m  # transposed, as glTF writes columns
     matrices = numbers.add(bound.reshape(-1, 16))
     skin = {"joints": list(joints), "skeleton": 0, "inverseBindMatrices": matrices}
-    bones = _bones_of(motion.skeleton)
-    if not len(bones.starts):
+    bones = _mesh(motion.skeleton, numbers)
+    if bones is None:
         nodes.append({"name": "armature", "children": [0]})
         return {"skins": [skin]}
     nodes.append({"name": "bones", "mesh": 0, "skin": 0})
     nodes.append({"name": "armature", "children": [0, len(joints)]})
-    mesh = {"name": "bones", "primitives": [_mesh(bones, rest_m, numbers)]}
+    mesh = {"name": "bones", "primitives": [bones]}
     return {"skins": [skin], "meshes": [mesh], "materials": [_MATERIAL]}
 
 
-def _mesh(bones: _Bones, rest_m: np.ndarray, numbers: AccessorNumbers) -> dict[str, Any]:
-    """Return triangles of an octahedron for each bone at rest, with separate vertices so that edges look sharp."""
-    turns = bones.turns.as_matrix()
-    corners = np.einsum("bij,bj,tcj->btci", turns, bones.scales_m, _OCTAHEDRON[_TRIANGLES])
-    places_m = corners + rest_m[bones.starts, None, None]
+def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
+    """Return triangles of an octahedron for each bone at rest, stretched from its joint's parent to the joint, with
+    separate vertices so that edges look sharp; None without a bone that can be seen.
+    """
+    lengths_m = norms(skeleton.offsets_m)
+    ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
+    if not len(ends):
+        return None
+    starts = np.array(skeleton.parents)[ends]
+    quaternions = []
+    for offset_m in skeleton.offsets_m[ends]:
+        aligned = Rotation.align_vectors(offset_m[None], [[0.0, 1.0, 0.0]])
+        quaternions.append(aligned[0].as_quat())
+    turns = Rotation.from_quat(quaternions).as_matrix()
+    scales_m = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
+    corners = np.einsum("bij,bj,tcj->btci", turns, scales_m, _OCTAHEDRON[_TRIANGLES])
+    places_m = corners + skeleton.rest_positions_m[starts, None, None]
     first_edges, second_edges = np.moveaxis(corners[:, :, 1:] - corners[:, :, :1], 2, 0)
     normals = np.cross(first_edges, second_edges)
     corner_normals = np.repeat(normalize_safely(normals), 3, axis=1)
     vertices = 3 * len(_TRIANGLES)
-    carriers = np.zeros((len(bones.starts) * vertices, 4), dtype=np.uint16)
-    carriers[:, 0] = np.repeat(bones.starts, vertices)
+    carriers = np.zeros((len(ends) * vertices, 4), dtype=np.uint16)
+    carriers[:, 0] = np.repeat(starts, vertices)
     weights = np.tile([1.0, 0.0, 0.0, 0.0], (len(carriers), 1))
     attributes: dict[str, int] = {}
     attributes["POSITION"] = numbers.add(places_m.reshape(-1, 3), _VERTICES, bounds=True)
@@ -174,32 +185,3 @@ def _animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
         output = numbers.add(rotations[:, joint])
         samplers.append({"input": time, "output": output})
     return {"name": motion.label or "motion", "samplers": samplers, "channels": channels}
-
-
-# --- bones to look at: one octahedron, stretched from each joint to its children --------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Bones:
-    """B bones of a skeleton, those shorter than `_SHORTEST_M` left out."""
-
-    starts: np.ndarray
-    """(B,) joint at which each bone starts."""
-    turns: Rotation
-    """(B,) turn from +y to the bone, in the start joint's frame."""
-    scales_m: np.ndarray
-    """(B, 3) size of the octahedron."""
-
-
-def _bones_of(skeleton: Skeleton) -> _Bones:
-    """Return the bones from each joint to its children."""
-    lengths_m = norms(skeleton.offsets_m)
-    ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
-    starts = np.array(skeleton.parents)[ends]
-    quaternions = np.zeros((len(ends), 4))
-    for index, joint in enumerate(ends):
-        aligned = Rotation.align_vectors(skeleton.offsets_m[[joint]], [[0.0, 1.0, 0.0]])
-        quaternions[index] = aligned[0].as_quat()
-    turns = Rotation.from_quat(quaternions)
-    scales_m = lengths_m[ends, None] * [_WIDTH, 1.0, _WIDTH]
-    return _Bones(starts, turns, scales_m)

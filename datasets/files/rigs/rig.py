@@ -5,6 +5,7 @@ metres. A body whose scales change with time is refused.
 """
 
 import warnings
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -160,8 +161,10 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
     _check_count(joints)
     nodes = sorted({node for joint in joints for node in _path_up(parents, joint)})
     _check_count(nodes)
-    trees = [_order_below(node, nodes, parents) for node in nodes if parents[node] < 0]
-    return max(trees, key=len, default=[])
+    children: dict[int, list[int]] = defaultdict(list)
+    for node in nodes:
+        children[parents[node]].append(node)
+    return max((order_below(root, children) for root in children[-1]), key=len, default=[])
 
 
 def _check_count(nodes: Collection[int]) -> None:
@@ -193,17 +196,13 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
     raise InputError(f"its nodes go round in a circle, or there are more than {MOST_LEVELS} below one another")
 
 
-def _order_below(root: int, nodes: Sequence[int], parents: Sequence[int]) -> list[int]:
+def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:
     """Return a node and all nodes below it, each followed by its children, as BVH lists them."""
-    children: dict[int, list[int]] = {}
-    for node in nodes:
-        children.setdefault(parents[node], []).append(node)
     order: list[int] = []
     stack = [root]
     while stack:
-        node = stack.pop()
-        order.append(node)
-        stack += reversed(children.get(node, []))
+        order.append(stack.pop())
+        stack += reversed(children[order[-1]])
     return order
 
 

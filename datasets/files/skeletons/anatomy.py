@@ -132,7 +132,9 @@ def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
     """Return the nearest joint above both arms; None if arms are not known."""
     for part in ("collar", "shoulder"):
         if {f"left_{part}", f"right_{part}"} <= set(part_joints):
-            return _find_carrier(part_joints[f"left_{part}"], part_joints[f"right_{part}"], skeleton)
+            above_right = skeleton.path_to_root(part_joints[f"right_{part}"])[1:]
+            above_left = skeleton.path_to_root(part_joints[f"left_{part}"])[1:]
+            return next((joint for joint in above_left if joint in above_right), None)
     return None
 
 
@@ -162,12 +164,6 @@ def _complete_spine(
         part_joints["head"] = above.pop()
     if is_neck_called_spine:
         part_joints["neck"] = above[-1]
-
-
-def _find_carrier(left: int, right: int, skeleton: Skeleton) -> int | None:
-    """Return the nearest joint above both joints."""
-    above_right = skeleton.path_to_root(right)[1:]
-    return next((joint for joint in skeleton.path_to_root(left)[1:] if joint in above_right), None)
 
 
 def _believe_names(
