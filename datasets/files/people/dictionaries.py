@@ -1,9 +1,10 @@
 """Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write them, and their readers."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate, product
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
@@ -89,8 +90,7 @@ CHARACTERS = {
 
 def _find_character(results: Results) -> str:
     """Return the program whose file holds a robot's or a simulated character's motion, "" for other files."""
-    names = {*results.shapes, *results.numbers, *results.others}
-    words = {word for name in names for word in name.split(".")}
+    words = {word for name in _collect_names(results) for word in name.split(".")}
     return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
 
 
@@ -116,17 +116,32 @@ def holds_objects(path: Path) -> bool:
 
 
 def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] | None:
-    """Return the reader of a file, None if no layout fits."""
+    """Return the reader of a file, None if no layout fits; InputError if a layout fits, but an array is no array."""
+    if sam3d.recognises_sam3d(results.shapes):
+        return sam3d.open_sam3d
+    names = _collect_names(results)
     for layout in _LAYOUTS:
-        has_keys = set(layout.keys) <= results.shapes.keys()
-        if layout.reader is sam3d.open_sam3d:
-            has_keys = sam3d.recognises_sam3d(results.shapes)
-        if has_keys and layout.suffix in ("", results.path.suffix.lower()):
+        if set(layout.keys) <= names.keys() and layout.suffix in ("", results.path.suffix.lower()):
+            _check_arrays(results, layout.keys)
             return layout.reader
-    if (program := smpl_tools.detect_program(results.shapes)) is None:
+    if (program := smpl_tools.detect_program(names)) is None:
         return None
     tool, people = program
+    _check_arrays(results, [f"{person}{key}" for person, key in product(people, tool.keys)])
     return partial(smpl_tools.open_parameters, tool=tool, people=people)
+
+
+def _collect_names(results: Results) -> dict[str, None]:
+    """Return the names of all values in a file, and of the dictionaries and lists that hold them, in their order."""
+    names = (*results.shapes, *results.numbers, *results.others)
+    return {start: None for name in names for start in accumulate(name.split("."), "{}.{}".format)}
+
+
+def _check_arrays(results: Results, names: Iterable[str]) -> None:
+    """Raise InputError if a value is something else than an array of numbers, such as objects, text or nothing."""
+    for name in names:
+        if name not in results.shapes:
+            raise InputError(f"{results.path}: expected {name} to be an array of numbers")
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:

@@ -9,7 +9,7 @@ and the duration of its frames.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -136,18 +136,6 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
     return None
 
 
-def _refuse_damaged(results: Results, tool: Tool, people: Sequence[str]) -> None:
-    """Raise InputError if people have an array of a more specific program, too, that holds no numbers."""
-    array_names: set[str] = set()
-    for name in (*results.others, *results.numbers):
-        array_names.update(accumulate(name.split("."), "{}.{}".format))
-    for better in TOOLS[: TOOLS.index(tool)]:
-        for prefix, key in product(people, (*better.rotations, better.translation)):
-            name = f"{prefix}{key}"
-            if name in array_names and name not in results.shapes:
-                raise InputError(f"{results.path}: expected {name} to be an array of numbers")
-
-
 @dataclass(frozen=True, eq=False)
 class _Person:
     """Arrays of a person, and the view of their world."""
@@ -174,8 +162,6 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
         people: Prefixes of the people's arrays.
     """
     path = results.path
-    if tool in TOOLS:
-        _refuse_damaged(results, tool, people)
     if len(people) > _MOST_PEOPLE:
         raise InputError(f"{path}: expected at most {_MOST_PEOPLE} people, got {len(people)}")
     sizes = []
