@@ -77,7 +77,7 @@ COLLECTED_OBJECTS = 20_000
 """Number of new objects after which the garbage collector looks for cycles; imports make many, hardly any in cycles."""
 
 NARROWEST = 40
-"""Smallest width of help, columns."""
+"""Smallest width of help, columns; tyro takes minutes, or does not end, in narrower terminals."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,30 +114,15 @@ def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
         return 0
-    with _set_minimum_width():
-        command = _parse_command(words)
+    if shutil.get_terminal_size().columns < NARROWEST:
+        os.environ["COLUMNS"] = str(NARROWEST)
+    command = _parse_command(words)
     _check_environment()
     try:
         with requires_extra(f"selfcorrect {words[0]}"):
             return command.run() or 0
     except SystemExit as end:  # raised by code that was called, perhaps before the work was done
         raise RuntimeError(f"something ended the program with exit code {end.code}") from end
-
-
-@contextmanager
-def _set_minimum_width() -> Iterator[None]:
-    """Print help in at least `NARROWEST` columns; tyro takes minutes, or does not end, in narrower terminals."""
-    if shutil.get_terminal_size().columns >= NARROWEST:
-        yield
-        return
-    columns = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = str(NARROWEST)
-    try:
-        yield
-    finally:
-        del os.environ["COLUMNS"]
-        if columns is not None:
-            os.environ["COLUMNS"] = columns
 
 
 def _check_environment() -> None:

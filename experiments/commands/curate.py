@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.core.checks import check_count
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
 from ..jobs.targets import check_output, place_of
@@ -23,25 +23,21 @@ _LONGEST_NAME = 40
 class CurateCommand:
     """Have people compare motions, two at a time, on a page. Loops can then use what they preferred.
 
-    `curate RUN` or `curate FILES` makes the page, a file that needs no network. It saves the choices as
-    choices-RATER.jsonl. `selfcorrect motion --ratings FILE` uses what people preferred, and
+    `curate RUN --rater NAME` or `curate FILES --rater NAME` makes the page, a file that needs no network. It saves the
+    choices as choices-RATER.jsonl. `selfcorrect motion --ratings FILE` uses what people preferred, and
     examples/curation/summarize_choices.py reports agreement and strengths: docs/curate.md.
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]] = ()
     """A run folder, or the folder of one of its arms; or motion files and folders of them."""
     rater: str = ""
-    """Name of the rater (default: your login name). Each rater has a page."""
+    """Name of the rater. Each rater has a page."""
     pairs: int | None = None
     """Number of pairs to show (default: three per sample)."""
     samples: int = 32
     """Approximate number of samples of a run."""
-    generation: int | None = None
-    """Generation of a run (default: the last)."""
     question: str = "Which one looks more real?"
     """Question to the raters."""
-    seed: int = 0
-    """Seed for the choice of samples, pairs and sides."""
     marked: bool = False
     """Colour and count faults, as `selfcorrect view` does (default: motions only)."""
     open: bool = True
@@ -61,38 +57,25 @@ class CurateCommand:
             check_count("pairs", self.pairs, 1, _MOST)
         if not self.question.strip():
             raise SettingError("question must not be empty")
-        rater = self.rater or _login_name()
-        if not rater.isprintable() or not 0 < len(rater.strip()) <= _LONGEST_NAME:
-            raise SettingError(f"rater must be a name of 1 to {_LONGEST_NAME} printable characters, got {rater!r}")
-        plain_name = re.sub(r"[\W_]", "-", rater)
+        if not self.rater.isprintable() or not 0 < len(self.rater.strip()) <= _LONGEST_NAME:
+            raise SettingError(f"rater must be a name of 1 to {_LONGEST_NAME} printable characters, got {self.rater!r}")
+        plain_name = re.sub(r"[\W_]", "-", self.rater)
         out = self.out or Path(f"curate-{plain_name}.html")
         if out.suffix.lower() != ".html":
             raise SettingError(f"{out}: the page's name must end in .html")
         must_be_readable(self.sources)
         must_be_usable(self.reading)
         check_output(out, self.overwrite, self.sources)
-        from selfcorrect.core.randomness import streams
         from selfcorrect.storage.files.writing import write_atomically
 
         from ..curation.items import collect_items
         from ..curation.page import make_rating_page
 
-        items = collect_items(self.sources, self.samples, self.generation, streams(self.seed), self.reading)
-        page, pairs = make_rating_page(
-            items, rater, question=self.question, pairs=self.pairs, seed=self.seed, marked=self.marked
-        )
+        items = collect_items(self.sources, self.samples, self.reading)
+        page, pairs = make_rating_page(items, self.rater, question=self.question, pairs=self.pairs, marked=self.marked)
         write_atomically(place_of(out), page, overwrite=self.overwrite)
-        print(f"{out} shows {rater} {pairs} pairs of {len(items)} samples, and saves the choices.")
+        print(f"{out} shows {self.rater} {pairs} pairs of {len(items)} samples, and saves the choices.")
         if self.open and somebody_looks():
             import webbrowser
 
             webbrowser.open(place_of(out).as_uri())
-
-
-def _login_name() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()[:_LONGEST_NAME]
-    except (OSError, KeyError, ImportError) as error:
-        raise InputError(f"your login name could not be found ({error}); give --rater") from error

@@ -16,11 +16,8 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import parse_json, read_as
 
-SUFFIX = ".jsonl"
-
 Answer: TypeAlias = Literal["left", "right", "tie"]
 """The better sample."""
-_OUTCOMES = {"left": 1, "right": -1, "tie": 0}
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Choice:
     @property
     def outcome(self) -> int:
         """1 if the left sample won, −1 if the right sample did, 0 for a tie."""
-        return _OUTCOMES[self.answer]
+        return {"left": 1, "right": -1, "tie": 0}[self.answer]
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,12 @@ def read_ratings(path: Path, *others: Path) -> Ratings:
     Raises:
         InputError: A line is no part of such a file, the files belong to different studies, or nobody has answered.
     """
-    files = [file for source in (path, *others) for file in _list_files(source)]
+    files: list[Path] = []
+    for source in (path, *others):
+        found_files = sorted(source.glob("*.jsonl")) if source.is_dir() else [source]
+        if not found_files:
+            raise InputError(f"{source}: has no .jsonl files, which rating pages save")
+        files += found_files
     name = ", ".join(map(str, files))
     studies: dict[tuple[str, tuple[str, ...]], Path] = {}
     items: dict[str, RatedItem] = {}
@@ -127,21 +129,10 @@ def read_ratings(path: Path, *others: Path) -> Ratings:
     return Ratings(name, features, items, list(choices.values()))
 
 
-def _list_files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(path.glob(f"*{SUFFIX}"))
-    if not files:
-        raise InputError(f"{path}: has no {SUFFIX} files, which rating pages save")
-    return files
-
-
 def differences(choices: Sequence[Choice], samples: Sequence[str]) -> np.ndarray:
     """Return (M, N), 1 for the left sample of each choice, −1 for the right sample."""
-    lefts = np.array([choice.left for choice in choices], dtype=object)
-    rights = np.array([choice.right for choice in choices], dtype=object)
-    names = np.array(samples, dtype=object)
-    return (lefts[:, None] == names).astype(float) - (rights[:, None] == names)
+    signs = [[(name == choice.left) - (name == choice.right) for name in samples] for choice in choices]
+    return np.array(signs, dtype=float).reshape(len(choices), len(samples))
 
 
 def outcomes(choices: Sequence[Choice]) -> np.ndarray:

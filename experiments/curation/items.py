@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import Stream
+from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.foot_frames import level_feet
@@ -36,15 +36,12 @@ class Item:
     shown: Motion
 
 
-def collect_items(
-    paths: Sequence[Path], samples: int, generation: int | None, stream: Stream, reading: Reading
-) -> list[Item]:
+def collect_items(paths: Sequence[Path], samples: int, reading: Reading) -> list[Item]:
     """Return the samples of a run folder, or of a folder in it, or of motion files; equal samples once.
 
     Args:
         paths: One run folder, or motion files and folders of them.
         samples: Approximate number of samples of a run; of motion files, all are samples.
-        generation: Generation of a run (default: the last).
         reading: Options for reading motion files.
 
     Raises:
@@ -52,14 +49,9 @@ def collect_items(
     """
     sources = ", ".join(map(str, paths))
     runs = [path for path in paths if _has_generations(path)]
-    if not runs:
-        if generation is not None:
-            raise InputError(f"{sources}: no run, so there is no generation {generation}; leave out generation")
-        found_items = _read_files(paths, reading)
-    elif len(paths) > 1:
+    if runs and len(paths) > 1:
         raise InputError(f"{runs[0]}: curate a single run, or motion files")
-    else:
-        found_items = _generate_motions(runs[0].resolve(), samples, generation, stream)
+    found_items = _generate_motions(runs[0].resolve(), samples) if runs else _read_files(paths, reading)
     items = list({item.rated.id: item for item in found_items}.values())
     if len(items) < 2:
         raise InputError(f"{sources}: two different samples are needed to compare, got {len(items)}")
@@ -93,8 +85,8 @@ def _has_generations(path: Path) -> bool:
     return path.is_dir() and next(path.rglob("generation-[0-9]*"), None) is not None
 
 
-def _generate_motions(folder: Path, samples: int, generation: int | None, stream: Stream) -> Iterator[Item]:
-    """Sample the same labels from the models of the arms in a folder, of the lowest seed in it."""
+def _generate_motions(folder: Path, samples: int) -> Iterator[Item]:
+    """Sample the same labels from the last models of the arms in a folder, of the lowest seed in it."""
     import torch
 
     from selfcorrect.storage.files.digests import read_with_digest
@@ -123,11 +115,8 @@ def _generate_motions(folder: Path, samples: int, generation: int | None, stream
         count = min(len(names), max(1, round(samples / len(places) / per_label)))
         labels = torch.linspace(0, len(names) - 1, count).round().long().repeat(per_label)
         latest = FolderReader(run.arm_folder(arm)).latest
-        number = latest if generation is None else generation
-        if not 0 <= number <= latest:
-            raise InputError(f"{run.arm_folder(arm)}: has generations 0 to {latest}, asked for {generation}")
-        model = trained_model(task, arm, run.arm_folder(arm), number)
-        batch = task.codec.decode(model.sample(labels, stream.child("curate", run.task, arm.key)))
-        source = f"{run.task} {arm.title}, generation {number}"
+        model = trained_model(task, arm, run.arm_folder(arm), latest)
+        batch = task.codec.decode(model.sample(labels, streams(0).child("curate", run.task, arm.key)))
+        source = f"{run.task} {arm.title}, generation {latest}"
         for row, label in enumerate(labels.tolist()):
             yield _make_motion_item(batch[row], f"{names[label]} {row}", source, names[label])

@@ -29,17 +29,16 @@ _DATA_MARK = '"{{ data }}"'
 
 
 def make_rating_page(
-    items: Sequence[Item], rater: str, *, question: str, pairs: int | None, seed: int, marked: bool
+    items: Sequence[Item], rater: str, *, question: str, pairs: int | None, marked: bool
 ) -> tuple[str, int]:
     """Return the page of a rater as HTML, and the number of pairs that it shows.
 
     Args:
         pairs: Number of pairs to show (default: three per sample).
-        seed: Seed for the choice of pairs and sides.
         marked: Whether faults of motions are coloured and counted.
     """
     labels = {item.rated.id: item.rated.label for item in items}
-    planned = plan_pairs(labels, pairs or PAIRS_PER_ITEM * len(labels), rater, streams(seed).child("pairs"))
+    planned = plan_pairs(labels, pairs or PAIRS_PER_ITEM * len(labels), rater, streams(0).child("pairs"))
     fps = min([FASTEST_FPS, *(item.shown.fps for item in items)])
     data = {
         "player": {"page": PLAYER.read_text(encoding="utf-8"), "mark": SCENE_MARK},

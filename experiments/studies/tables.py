@@ -5,18 +5,16 @@ import io
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import Interval, half_life_interval
 from selfcorrect.storage.files.writing import write_atomically
 
 from . import verdict
-from .arms import ArmSettings
 from .claims import Check
 from .outcome import Outcome
 from .results import ArmCurves
@@ -74,13 +72,11 @@ def metric_table(
         cell: Function that returns the cell of an arm and a metric.
     """
     heads = [metric.title for metric in metrics]
-    table = Table(id, "Arm", heads)
+    table = arm_table(id, heads, outcome, lambda curves: [cell(curves, metric) for metric in metrics])
+    rows = []
     for title, scores in floors.items():
-        cells = [last_cell(scores.get(metric.key), metric) for metric in metrics]
-        table.rows.append(PageRow(title, cells, soft=True))
-    arms = arm_table(id, heads, outcome, lambda arm, curves: [cell(curves, metric) for metric in metrics])
-    table.rows.extend(arms.rows)
-    return table
+        rows.append(PageRow(title, [last_cell(scores.get(metric.key), metric) for metric in metrics], soft=True))
+    return replace(table, rows=[*rows, *table.rows])
 
 
 def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
@@ -91,32 +87,12 @@ def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
     """
     if values is None:
         return Cell("–")
-    return interval_cell(metric.interval(values[:, -1] if values.ndim > 1 else values), metric.digits)
-
-
-def interval_cell(interval: Interval, digits: int) -> Cell:
-    """An estimate with its interval below it, a dash where there is none."""
+    interval = metric.interval(values[:, -1] if values.ndim > 1 else values)
     if math.isnan(interval.estimate):
         return Cell("–")
+    digits = metric.digits
     bounds = "" if math.isnan(interval.low) else f"{interval.low:.{digits}f} … {interval.high:.{digits}f}"
     return Cell(f"{interval.estimate:.{digits}f}", bounds)
-
-
-def half_life_cell(curves: np.ndarray) -> Cell:
-    """Median half-life over seeds with its interval, curves (S, T)."""
-    if np.isnan(curves).any():
-        return Cell("–")
-    if not (curves[:, 0] > 0).all():
-        return Cell("not defined", "starts at 0")
-    life = half_life_interval(curves)
-    middle = _format_generations(life.estimate)
-    low = _format_generations(life.low)
-    high = _format_generations(life.high)
-    return Cell(middle, "" if math.isnan(life.low) or low == high == middle else f"{low} … {high}")
-
-
-def _format_generations(count: float) -> str:
-    return "not reached" if math.isinf(count) else f"{count:.1f}"
 
 
 MARKS = {"better": "↑", "worse": "↓", "higher": "higher", "lower": "lower", "no clear difference": "·"}
@@ -139,13 +115,8 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
     return Cell(f"{value} {mark}", verdict.format_change(effect))
 
 
-def arm_table(
-    id: str,
-    columns: Sequence[str],
-    outcome: Outcome,
-    cells: Callable[[ArmSettings, ArmCurves], Sequence[Cell]],
-) -> Table:
-    """Return a table with a row for each arm that has cells, under the title of its group.
+def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:
+    """Return a table with a row for each arm, under the title of its group.
 
     Args:
         id: Name of the table and its files.
@@ -153,11 +124,9 @@ def arm_table(
     """
     table = Table(id, "Arm", columns)
     for task, title, arms in outcome.groups():
-        cells_by_arm = {arm: cells(arm, outcome.curves[task][arm]) for arm in arms}
-        rows = [PageRow(arm.treatment, arm_cells) for arm, arm_cells in cells_by_arm.items() if arm_cells]
-        if title and rows:
+        if title:
             table.rows.append(PageRow(title, []))
-        table.rows.extend(rows)
+        table.rows.extend(PageRow(arm.treatment, cells(outcome.curves[task][arm])) for arm in arms)
     return table
 
 
@@ -208,21 +177,15 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
     drawn = float(np.nansum(curves.values["drawn_count"]))
     rejected = float(np.nansum(curves.values["rejected_count"]))
     ratio = last("synthetic_ratio")
+    accepted = drawn - rejected
+    calls = curves.values.get("corrector_calls")  # which earlier runs did not count
     return [
         Cell("∞" if not math.isfinite(ratio) else f"{ratio:.2f}"),
         Cell(f"{last('synthetic_share'):.2f}"),
         Cell(f"{rejected / drawn:.1%}" if drawn else "–"),
         Cell(f"{last('corrected_distance'):.2f}"),
-        _calls_cell(curves, drawn - rejected),
+        Cell("–" if calls is None or not accepted else f"{float(np.nansum(calls)) / accepted:.2f}"),
     ]
-
-
-def _calls_cell(curves: ArmCurves, accepted: float) -> Cell:
-    """Return how often the corrector ran for each accepted sample; a dash for runs that did not count it."""
-    calls = curves.values.get("corrector_calls")
-    if calls is None or not accepted:
-        return Cell("–")
-    return Cell(f"{float(np.nansum(calls)) / accepted:.2f}")
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

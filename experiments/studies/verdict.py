@@ -15,8 +15,6 @@ _LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
 FEWEST_SEEDS = 5
 """Number of seeds from which on a difference is called better or worse, in headlines and tables."""
-ROUNDING = 1e-9
-"""Relative spread over seeds that comes from rounding."""
 DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 """Names of what is compared of a metric with an aim, by `Metric.better`."""
 
@@ -74,7 +72,7 @@ def effects(
             aim = levels.get(metric.key, np.nan) if metric.better in DISTANCES else np.nan
             candidates.append((arm, reference, metric, aim))
     changes = {str(index): _paired_changes(*candidate) for index, candidate in enumerate(candidates)}
-    p_values = {index: student_p(values) if _can_be_judged(values) else 1.0 for index, values in changes.items()}
+    p_values = {index: student_p(values) if np.isfinite(values).all() else 1.0 for index, values in changes.items()}
     adjusted = holm(p_values)
     results = []
     for (index, values), (arm, reference, metric, aim) in zip(changes.items(), candidates, strict=True):
@@ -94,23 +92,12 @@ def _paired_changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: f
     return values - reference_values
 
 
-def _can_be_judged(changes: np.ndarray) -> bool:
-    """Return True if all seeds have a value, and the seeds have spread or show no change at all."""
-    if np.isnan(changes).any():
-        return False
-    largest = np.abs(changes).max()
-    return largest == 0 or np.ptp(changes) > ROUNDING * largest
-
-
 def _change_interval(changes: np.ndarray, metric: Metric) -> Interval:
     """Return the mean change (S,) with its 95 % interval; no change exceeds the range of the metric's values."""
-    if np.isnan(changes).any():
+    if not np.isfinite(changes).all():
         return UNMEASURED
-    if not _can_be_judged(changes):
-        return Interval(float(changes.mean()), np.nan, np.nan, len(changes), "no spread")
     interval = student_interval(changes)
-    lowest, highest = metric.bounds
-    span = highest - lowest
+    span = metric.bounds[1] - metric.bounds[0]
     return replace(interval, low=max(interval.low, -span), high=min(interval.high, span))
 
 

@@ -117,4 +117,3 @@ def test_narrow_terminals(columns: str, capsys: pytest.CaptureFixture[str], monk
         main(["correct", "--help"])
     assert ended.value.code == 0
     assert "--kinematic" in capsys.readouterr().out
-    assert os.environ["COLUMNS"] == columns

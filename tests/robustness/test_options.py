@@ -208,8 +208,7 @@ OTHERS = {
     "curate": [
         *(
             ("curate a.bvh b.bvh tilted.bvh --rater x --out out/page.html", words)
-            for words in ("--rater y", "--pairs 1", "--question Which?", "--seed 3", "--seed " + 50 * "9", "--marked",
-                          "--out out/other.html", "--generation 3")
+            for words in ("--rater y", "--pairs 1", "--question Which?", "--marked", "--out out/other.html")
         ),
         ("curate a.bvh b.bvh --rater x --out page.html", "--overwrite"),
     ],

@@ -182,7 +182,7 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
         "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
     }
     last = last_generation_table(outcome, outcome.metrics)
-    loops = arm_table("loop", LOOP_COLUMNS, outcome, lambda arm, curves: loop_cells(curves))
+    loops = arm_table("loop", LOOP_COLUMNS, outcome, loop_cells)
     return [
         *answer_sections(outcome, answer),
         share_section(outcome),

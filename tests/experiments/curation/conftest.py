@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from helpers import lifting_off
 
-from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.curation.items import Item, collect_items
@@ -27,4 +26,4 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def items(clips: Path) -> list[Item]:
-    return collect_items([clips], 32, None, streams(0), Reading())
+    return collect_items([clips], 32, Reading())

@@ -21,7 +21,7 @@ CATCH = "URL.createObjectURL = (blob) => { blob.text().then((text) => { window.s
 
 def write_page(folder: Path, items: list[Item], question: str = "Which one is better?") -> str:
     path = folder / "page.html"
-    page, _ = make_rating_page(items, "ada", question=question, pairs=5, seed=0, marked=False)
+    page, _ = make_rating_page(items, "ada", question=question, pairs=5, marked=False)
     path.write_text(page, encoding="utf-8")
     return path.as_uri()
 

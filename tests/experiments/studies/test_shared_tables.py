@@ -19,7 +19,6 @@ from selfcorrect.experiments.studies.tables import (
     PageRow,
     Table,
     csv_of,
-    half_life_cell,
     loop_cells,
     write_tables,
 )
@@ -47,16 +46,6 @@ def test_a_table_as_csv_has_groups_values_and_intervals() -> None:
 
 def test_each_table_is_written(tmp_path: Path) -> None:
     assert [path.name for path in write_tables(tmp_path, [TABLE])] == ["arms.csv"]
-
-
-def test_half_lives_of_five_seeds_have_their_interval() -> None:
-    curves = 2.0 ** (-np.arange(20) / np.array([5.0, 6, 7, 6, 5.5])[:, None])
-    cell = half_life_cell(curves)
-    assert cell.value == "6.0"
-    low, high = map(float, cell.interval.split(" … "))
-    assert low < 6 < high
-    assert half_life_cell(np.ones((5, 4))) == Cell("not reached")
-    assert half_life_cell(np.zeros((5, 4))) == Cell("not defined", "starts at 0")
 
 
 @pytest.fixture
