@@ -110,7 +110,7 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
     return Page(
         title=format_question(settings.all_arms),
         settings=as_json(settings.config()),
-        choose_metrics=lambda study, folder: [find_metric(key) for key in JUDGED],
+        early=JUDGED,
         judge=complete_outcome,
         show=partial(show_experiment, settings, options, row.closing if row else ""),
         list_final=_list_final,

@@ -83,7 +83,7 @@ def make_motion_study(
 
 def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
     """Return all seeds and denoisers of an experiment."""
-    return seed_runs([*settings.arms], settings.first_seed, settings.seeds, root, has_plain_places=True)
+    return seed_runs(settings.arms, settings.first_seed, settings.seeds, root)
 
 
 def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> StudyTask:
@@ -261,14 +261,14 @@ def check_motion_study(
     reward_for(settings, folder, ratings)
     if not on_cluster:
         choose_device(options.device)
-    code = own_identities(settings, options.corrector_timeout_s)
+    identities = own_identities(settings, options.corrector_timeout_s)
     motion_data(settings, streams(settings.first_seed))
-    return replace(
-        study,
-        code=code,
-        try_code=partial(try_correctors, settings, limit_s=options.corrector_timeout_s),
-        begin=partial(_keep_reward, settings, ratings),
-    )
+
+    def identify_code(ledger: IdentityFile) -> dict[str, Identity]:
+        unknown = ledger.list_unrecorded(identities)
+        return identities | try_correctors(settings, unknown, limit_s=options.corrector_timeout_s)
+
+    return replace(study, identify_code=identify_code, begin=partial(_keep_reward, settings, ratings))
 
 
 def _keep_reward(settings: MotionSettings, ratings: Path | None, ledger: IdentityFile, accept_changed: bool) -> None:

@@ -4,14 +4,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from selfcorrect.motion.measures.metrics import Metric
+from selfcorrect.motion.measures.metrics import METRICS, Metric
+from selfcorrect.statistics import UNBOUNDED
 
 from . import verdict
 from .arms import ArmSettings
 from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
+
+
+def make_metric(key: str, better: Literal["lower", "higher", "real", "neutral"] = "neutral") -> Metric:
+    """Return the metric of a key, which is known or measured by an evaluation of users."""
+    known = {metric.key: metric for metric in METRICS}
+    return known.get(key, Metric(key, key.replace("_", " "), "", better, 3, bounds=UNBOUNDED))
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,10 @@ from . import verdict
 from .arms import ArmSettings
 from .claims import Check
 from .figures import curve_grid
-from .outcome import Outcome
+from .outcome import Outcome, make_metric
 from .results import ArmCurves
 from .study import SeedRun, Study
-from .study_rows import collect_arm, collect_curves, make_rows
+from .study_rows import collect_arm, collect_curves, list_measured, make_rows
 from .summary import Summary, machine, write_summary
 from .tables import (
     CLAIMS_TEXT,
@@ -93,12 +93,12 @@ class Page:
     """Question of the study."""
     settings: Mapping[str, object]
     """Settings in the summary, as JSON values."""
-    choose_metrics: Callable[[Study, Path], Sequence[Metric]]
-    """(study, run folder) → the metrics that the verdict rests on, as far as they are known there."""
     show: Callable[[Study, Outcome], Sequence[Section]]
     """Makes the sections, the answer first."""
     judge: Callable[[Study, Outcome], Outcome] = lambda study, outcome: outcome
     """Adds scores of real data and the pairs that are compared to what was measured."""
+    early: Sequence[str] = ()
+    """Keys of the metrics on the page of a run under way, by default of all that generation 0 measured."""
     list_final: Callable[[Outcome], Mapping[str, float]] = lambda outcome: {}
     """Returns figures of the last generation, which sweeps of W&B aim at."""
     tags: Callable[[SeedRun, ArmSettings], Sequence[str]] = lambda run, arm: (run.task, arm.key)
@@ -333,7 +333,9 @@ class RunningReport:
 def _write_running_report(study: Study, folder: Path, command: str) -> None:
     """Write report.html about the generations that are committed; a browser that shows it loads it again and again."""
     runs = study.runs(folder)
-    metrics = page_of(study).choose_metrics(study, folder)
+    page = page_of(study)
+    measured = list_measured(study, folder)
+    metrics = [make_metric(key) for key in page.early or measured if key in measured]
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {task: {} for task in study.tasks}
     done_count = 0
     for task, curves in curves_by_task.items():
@@ -352,4 +354,4 @@ def _write_running_report(study: Study, folder: Path, command: str) -> None:
         words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
         sections.append(Section(figures=[svg], caption=words))
     sections.append(Section("How it was made", facts={"Command": command}))
-    write_atomically(folder / REPORT, render_page(page_of(study).title, sections, int(PACE_S)))
+    write_atomically(folder / REPORT, render_page(page.title, sections, int(PACE_S)))

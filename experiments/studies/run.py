@@ -52,8 +52,7 @@ def run_study(
     use_one_thread()
     require_runner(where)
     ledger = IdentityFile(folder / IDENTITIES_FILE, ACCEPT)
-    unknown = ledger.list_unrecorded(study.code)
-    code = {**study.code, **(study.try_code(unknown) if study.try_code and unknown else {})}
+    code = study.identify_code(ledger) if study.identify_code else {}
     started = time.monotonic()
     with claim_folder(folder, study.config, study.extends), WandbLog(folder, wandb) as log:
         ledger.record(code, accept_changed=accept_changed)

@@ -8,7 +8,7 @@ Worker processes import this file, so it imports nothing from the report.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -157,10 +157,8 @@ class Study:
     """True if rows have the seconds of each phase."""
     extends: Callable[[Mapping[str, object], Mapping[str, object]], bool] | None = None
     """Returns True if a config asks for all that a recorded one does, and for more."""
-    code: Mapping[str, Identity] = field(default_factory=dict)
-    """Identities of users' code, by a name for messages."""
-    try_code: Callable[[Sequence[str]], Mapping[str, Identity]] | None = None
-    """Tries user code that the run folder has not recorded yet, by these names. Returns the identities found."""
+    identify_code: Callable[[IdentityFile], Mapping[str, Identity]] | None = None
+    """Returns identities of users' code, by a name for messages, and tries code that the run folder does not know."""
     first_key: Callable[[SeedRun, Task], str] | None = None
     """Returns the key of all on which generation 0 depends, "" for unknown code. A run takes the generation 0 of the
     same key from a run folder beside its own."""
@@ -208,16 +206,10 @@ class Study:
         return self.record(run, arm).latest
 
 
-def seed_runs(
-    tasks: Sequence[str], first_seed: int, count: int, root: Path = Path(), *, has_plain_places: bool = False
-) -> list[SeedRun]:
-    """Return all seeds of each task.
-
-    Args:
-        has_plain_places: The folders of tasks have exactly the tasks' names.
-    """
-    seeds = range(first_seed, first_seed + count)
-    return [SeedRun(task, seed, root, own_place=task * has_plain_places) for seed in seeds for task in tasks]
+def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Path()) -> list[SeedRun]:
+    """Return all seeds of each task."""
+    names = list(tasks)
+    return [SeedRun(task, seed, root) for seed in range(first_seed, first_seed + count) for task in names]
 
 
 # --- jobs ------------------------------------------------------------------------------------------------------------
@@ -237,7 +229,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
     Returns:
         The jobs. Those of arms have the arguments study, run and arm.
     """
-    study = replace(study, code={}, try_code=None, begin=None, page=None)  # which may hold what cannot travel
+    study = replace(study, identify_code=None, begin=None, page=None)  # which may hold what cannot travel
     jobs: list[Job] = []
     first_task = next(iter(study.tasks))
     for run in study.runs(root):

@@ -1,6 +1,7 @@
 """Rows and curves of a study, read from its run folder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,12 @@ from selfcorrect.storage.runs.tracking import list_metrics
 from .arms import ArmSettings, folder_name
 from .results import ArmCurves
 from .study import SeedRun, Study
+
+
+def list_measured(study: Study, root: Path) -> list[str]:
+    """Return the keys of what generation 0 measured, in the evaluation's order; none before there is a generation 0."""
+    firsts = [FolderReader(run.first_folder) for run in study.runs(root)]
+    return [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
 
 
 def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:

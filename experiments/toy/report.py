@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,11 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ..studies import figures
 from ..studies.outcome import Outcome
@@ -60,19 +57,9 @@ def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> Page:
             "generations": study.generations,
             "toys": {name: repr(toy.settings) for name, toy in toys.items()},
         },
-        choose_metrics=partial(_choose_metrics, toys),
+        early=[column.key for toy in toys.values() for column in toy.toy.columns[:1]],
         show=partial(show_toys, toys),
     )
-
-
-def _choose_metrics(toys: Mapping[str, LoadedToy], study: Study, folder: Path) -> list[Metric]:
-    """Return the first quantity of the table, for the page about a run under way; nothing for several toys."""
-    toy = next(iter(toys.values())).toy
-    first = FolderReader(study.runs(folder)[0].first_folder)
-    if len(study.tasks) > 1 or first.latest < 0:
-        return []
-    columns = [column for column in toy.columns if column.key in first.metrics(0)][:1]
-    return [Metric(column.key, column.title, "", "neutral", 3, bounds=(-math.inf, math.inf)) for column in columns]
 
 
 def show_toys(toys: Mapping[str, LoadedToy], study: Study, outcome: Outcome) -> list[Section]:

@@ -148,6 +148,13 @@ def compare(
         first_seed=first_seed,
         generations=generations,
     )
+
+    def identify_code(ledger: IdentityFile) -> Mapping[str, Identity]:
+        identities = inputs.identities(first)
+        if ledger.list_unrecorded(identities):
+            _try_code(pickle.loads(pack(inputs)), first_seed)
+        return identities
+
     study = Study(
         name=title or "compare",
         tasks={
@@ -160,15 +167,14 @@ def compare(
             )
             for name, task in first.items()
         },
-        seeds=seed_runs([*first], first_seed, seeds),
+        seeds=seed_runs(first, first_seed, seeds),
         config={"comparison": 1, "tasks": [*first]},
         describe=_describe_job,
         page=page,
         identify_data=_identify_data,
         measures=[Measure("scores of real data", "first", REAL_SCORES_FILE, _score_real_data)],
-        code=inputs.identities(first),
-        try_code=partial(_try_code, inputs, first_seed),
-        begin=partial(_refuse_fewer_arms, seed_runs([*first], first_seed, seeds), arm_settings),
+        identify_code=identify_code,
+        begin=partial(_refuse_fewer_arms, seed_runs(first, first_seed, seeds), arm_settings),
     )
     where = where or Where(default_workers() if workers is None else workers)
     with _folder(out) as folder:
@@ -257,10 +263,9 @@ def _identify_data(run: SeedRun, task: Task) -> Mapping[str, Identity]:
     return {f"the real training data of seed {run.seed}": identity_of_data(task.real)}
 
 
-def _try_code(inputs: ComparisonInputs, seed: int, unknown: Sequence[str]) -> Mapping[str, Identity]:
+def _try_code(inputs: ComparisonInputs, seed: int) -> None:
     """Try models and correctors of users on two real and on two generated samples."""
     stream = streams(seed).child("trial")
-    inputs = pickle.loads(pack(inputs))
     for task_name in inputs.tasks:
         task = inputs.task(task_name, seed)
         model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
@@ -269,7 +274,6 @@ def _try_code(inputs: ComparisonInputs, seed: int, unknown: Sequence[str]) -> Ma
             if loop_arm.correction is not None and has_user_code(loop_arm.correction):
                 model = model or task.model.fit(task.real, 1, stream.child("train"))
                 try_correction(loop_arm.correction, model, task.real, stream)
-    return {}
 
 
 def _refuse_fewer_arms(

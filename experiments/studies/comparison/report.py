@@ -14,7 +14,6 @@ from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
 from selfcorrect.storage.files.digests import read_with_digest
-from selfcorrect.storage.runs.folder_store import FolderReader
 
 from .. import verdict
 from ..arms import ArmSettings
@@ -32,7 +31,8 @@ from ..report import (
     table_section,
 )
 from ..results import HELD_OUT, MEMORISER, ArmCurves
-from ..study import SeedRun, Study
+from ..study import Study
+from ..study_rows import list_measured
 from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
 
 Direction: TypeAlias = Literal["lower", "higher", "real"] | float
@@ -96,7 +96,7 @@ def make_comparison_page(
             "better": dict(questions.better),
             **({"primary": questions.primary} if questions.primary else {}),
         },
-        choose_metrics=lambda study, folder: questions.select_judged(_list_metrics(study.runs(folder), questions, [])),
+        early=[*dict.fromkeys([*filter(None, [questions.primary]), *questions.better])],
         judge=partial(judge_comparison, questions),
         show=partial(show_comparison, questions),
         list_final=_list_final,
@@ -107,11 +107,14 @@ def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> O
     """Return an outcome with scores of real data and pairs; SettingError for an unmeasured quality of a question."""
     runs = study.runs(measured.folder)
     curves = measured.curves
-    metrics = _list_metrics(runs, questions, [arm.values for arms in curves.values() for arm in arms.values()])
-    keys = [metric.key for metric in metrics]
+    values = [arm.values for arms in curves.values() for arm in arms.values()]
+    keys = list_measured(study, measured.folder)
+    if any(ENTROPY in arm_values for arm_values in values):  # training sets are compared from generation 1 on
+        keys.append(ENTROPY)
     check_measured("better", questions.better, keys)
     check_measured("bounds", questions.bounds, keys)
     check_measured("primary", [questions.primary] if questions.primary else [], keys)
+    metrics = [_make_metric(key, questions, [table[key] for table in values if key in table]) for key in keys]
     floors: dict[str, Mapping[str, np.ndarray]] = {}
     floor_of: dict[str, str] = {}
     missing = ""
@@ -145,29 +148,18 @@ def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> O
     )
 
 
-def _list_metrics(
-    runs: Sequence[SeedRun], questions: Questions, values: Sequence[Mapping[str, np.ndarray]]
-) -> list[Metric]:
-    """Return the metrics in the evaluation's order, none before there is a generation 0."""
-    firsts = [FolderReader(run.first_folder) for run in runs]
-    keys = [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
-    if any(ENTROPY in curves for curves in values):  # training sets are compared from generation 1 on
-        keys.append(ENTROPY)
-    metrics = []
-    for key in keys:
-        curves_of_key = [curves[key] for curves in values if key in curves]
-        bounds = questions.bounds.get(key, UNBOUNDED)
-        _check_bounds(key, bounds, curves_of_key)
-        metric = Metric(
-            key=key,
-            name="novelty" if key == NOVELTY else key.replace("_", " "),
-            axis="",
-            better=questions.better_word(key),
-            digits=_count_digits(curves_of_key),
-            bounds=bounds,
-        )
-        metrics.append(metric)
-    return metrics
+def _make_metric(key: str, questions: Questions, curves: Sequence[np.ndarray]) -> Metric:
+    """Return a metric of the evaluation; SettingError for a value in curves (S, T + 1) beyond the bounds of users."""
+    bounds = questions.bounds.get(key, UNBOUNDED)
+    _check_bounds(key, bounds, curves)
+    return Metric(
+        key=key,
+        name="novelty" if key == NOVELTY else key.replace("_", " "),
+        axis="",
+        better=questions.better_word(key),
+        digits=_count_digits(curves),
+        bounds=bounds,
+    )
 
 
 def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> list[Section]:

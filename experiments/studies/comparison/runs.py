@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.motion.measures.metrics import METRICS, Metric
-from selfcorrect.statistics import UNBOUNDED
+from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, config_differences
 
 from .. import verdict
+from ..outcome import make_metric
 from ..results import ArmCurves
 from ..summary import Summary, read_summary
 from ..tables import MARKS_LEGEND, PageRow, Table, format_text, marked_cell
@@ -70,7 +70,8 @@ def compare_runs(
     for reference, arm in _pair_arms(folders, summaries, disagreements):
         pairs.append((_select(arm, summaries[1], seeds, end), _select(reference, summaries[0], seeds, end)))
     metrics = _choose_metrics(summaries, pairs, scores, primary)
-    aims = [{key: float(values.mean()) for key, values in _real_scores(summaries[0]).items()}] * len(pairs)
+    real = next(iter(summaries[0].floors.values()), {})
+    aims = [{key: float(values.mean()) for key, values in real.items()}] * len(pairs)
     count = 1 if primary else 0
     families = [verdict.effects(pairs, family, aims) for family in (metrics[:count], metrics[count:]) if family]
     table = Table("differences", "Arm", [metric.title for metric in metrics])
@@ -159,22 +160,14 @@ def _choose_metrics(
     measured = [key for key in pairs[0][0].values if all(key in curves.values for pair in pairs for curves in pair)]
     measured = [key for key in measured if not key.startswith(BESIDE_SCORES)]
     better = {**summaries[1].settings.get("better", {}), **summaries[0].settings.get("better", {})}
-    known = {metric.key: metric for metric in METRICS}
-    if unknown := [key for key in (*scores, *filter(None, [primary])) if key not in measured]:
+    named = [key for key in (primary, *scores) if key]
+    if unknown := [key for key in named if key not in measured]:
         raise SettingError(f"the runs do not both measure {unknown[0]!r}; both measure {', '.join(measured)}")
-    directed = [key for key in measured if key in better or (key in known and known[key].better != "neutral")]
-    chosen = list(scores) or directed or measured
-    keys = dict.fromkeys([*filter(None, [primary]), *chosen])
+    metrics = {}
+    for key in measured:
+        metrics[key] = make_metric(key, better[key] if better.get(key) in DIRECTION_WORDS else "neutral")
+    directed = [key for key in measured if key in better or metrics[key].better != "neutral"]
+    keys = dict.fromkeys(named if scores else [*named, *(directed or measured)])
     if not keys:
         raise InputError("the runs share no score")
-    metrics = []
-    for key in keys:
-        direction: Any = better.get(key)
-        direction = direction if direction in DIRECTION_WORDS else "neutral"
-        own = Metric(key, key.replace("_", " "), "", direction, 3)
-        metrics.append(known.get(key, replace(own, bounds=UNBOUNDED)))
-    return metrics
-
-
-def _real_scores(summary: Summary) -> Mapping[str, Any]:
-    return next(iter(summary.floors.values()), {})
+    return [metrics[key] for key in keys]
