@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -45,10 +45,6 @@ class CompareCommand:
     """Generations after generation 0."""
     steps: int = 0
     """Optimiser steps per generation, the same in every arm."""
-    epochs: float | None = None
-    """Passes over the training set per generation, instead of steps."""
-    batch_size: int | None = None
-    """Samples per batch, for counting epochs (default: the model's)."""
     gammas: tuple[float, ...] = ()
     """Strengths γ. Each arm with a correction is run once with each."""
     real_counts: tuple[int, ...] = ()
@@ -90,10 +86,6 @@ class CompareCommand:
             raise SettingError(
                 "a comparison needs tasks and arms; name a YAML file that has them: selfcorrect compare experiment.yaml"
             )
-        if self.epochs is not None and self.steps:
-            raise SettingError("epochs take the place of steps; give one of them")
-        if self.batch_size is not None and self.epochs is None:
-            raise SettingError("batch-size counts epochs; give epochs, or leave it out")
         from ..studies.comparison.compare import compare
 
         tasks: dict[str, Callable[..., Any]] = {
@@ -151,14 +143,7 @@ class CompareCommand:
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:
             raise SettingError("remedy and sampling are for `selfcorrect motion`; use bias or fitting in an arm")
-        loop_arm = arm.make_arm(self.generations, self.steps, _correction(arm))
-        if self.epochs is None:
-            return loop_arm
-        if arm.fitting:
-            raise SettingError("epochs and the fitting of an arm exclude each other; give one of them")
-        from selfcorrect.loop.fitting import FitEpochs
-
-        return replace(loop_arm, fitting=FitEpochs(self.epochs, self.batch_size))
+        return arm.make_arm(self.generations, self.steps, _correction(arm))
 
 
 def _correction(arm: ArmSettings) -> Correction | None:

@@ -192,21 +192,15 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
     """Return the curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
-        for arm, table in load_run(study, toy, run).items():
+        first = FolderReader(run.first_folder)
+        curves = {arm.key: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
+        shape = (1, study.tasks[run.task].generations + 1)
+        for name, floor in from_json(read_with_digest(run.folder / FLOORS)["floors"]).items():
+            curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
+        for arm, table in curves.items():
             for key, values in table.items():
                 parts[arm][key].append(values)
     return {arm: {key: np.concatenate(arrays) for key, arrays in table.items()} for arm, table in parts.items()}
-
-
-def load_run(study: Study, toy: LoadedToy, run: SeedRun) -> dict[str, dict[str, np.ndarray]]:
-    """Return the curves (replicates, T + 1) of a run's arms and parts of arms, by name."""
-    first = FolderReader(run.first_folder)
-    curves = {arm.key: _curves(first, study.record(run, arm)) for arm in study.arms(run.task)}
-    floors = from_json(read_with_digest(run.folder / FLOORS)["floors"])
-    shape = (1, study.tasks[run.task].generations + 1)
-    for name, floor in floors.items():
-        curves[name] = {key: np.full(shape, value) for key, value in floor.items()}
-    return curves
 
 
 def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
@@ -225,14 +219,9 @@ def derive_result(study: Study, toy: LoadedToy, root: Path) -> Result:
     return make_result(toy.toy, load_curves(study, toy, root), load_drawings(study, toy, root))
 
 
-def list_unfinished(study: Study, toy: LoadedToy, root: Path) -> list[str]:
-    """Return the arms of a toy that have stopped, with their seeds."""
-    return [
-        f"{run.task}, {arm.key}, seed {run.seed}"
-        for run in toy.runs(root)
-        for arm in study.arms(run.task)
-        if not study.is_done(run, arm)
-    ]
+def is_finished(study: Study, toy: LoadedToy, root: Path) -> bool:
+    """Return True if all arms of a toy are done."""
+    return all(study.is_done(run, arm) for run in toy.runs(root) for arm in study.arms(run.task))
 
 
 def load_settings(reference: str, *, quick: bool = False) -> Any:

@@ -109,24 +109,7 @@ def compare(
         CorrectorError: A corrector fails, or would not repeat itself.
         RunFolderError: The folder belongs to other settings, code or data.
     """
-    check_arguments(
-        seeds=seeds,
-        first_seed=first_seed,
-        workers=workers,
-        out=out,
-        better=better,
-        title=title,
-        command=command,
-        where=where,
-        observe=observe,
-        claims=claims,
-        primary=primary,
-        bounds=bounds,
-        gammas=gammas,
-        real_counts=real_counts,
-        wandb_project=wandb_project,
-        wandb_entity=wandb_entity,
-    )
+    check_arguments(**locals())
     log = WandbOptions(wandb, wandb_project, wandb_entity)
     if log.mode == "offline" and out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")

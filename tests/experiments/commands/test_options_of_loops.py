@@ -35,8 +35,8 @@ VALUES: dict[type, dict[str, object]] = {
         "accept_changed": True, "keep": "needed", "repair": True, "device": "cpu",
     },
     CompareCommand: TRACKING | CLUSTER | {
-        "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4, "epochs": 2.0,
-        "batch_size": 5, "gammas": (0.5,), "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
+        "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4,
+        "gammas": (0.5,), "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
         "better": {"score": "lower"}, "primary": "score", "bounds": {"score": (0.0, 1.0)},
         "claims": "collections:OrderedDict", "title": "t", "out": Path("elsewhere"), "accept_changed": True,
         "workers": 3, "runs": (Path("run"), Path("other")),
@@ -57,7 +57,6 @@ COMMANDS = {
     ),
     "two runs": CompareCommand(runs=(Path("run"), Path("run"))),
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
-    "epochs": CompareCommand({"task": "operator:neg"}, ARMS, epochs=3.0),
     "one toy": ToyCommand((str(LOOPS / "gaussian_correct.py"),)),
     "a toy with networks": ToyCommand((str(LOOPS / "digits.py"),)),
 }
