@@ -69,8 +69,6 @@ class CheckCommand:
     leave_out: Path | None = None
     """File for the paths of clips that `--references` finds unfit, a path per line, the worst first: correct them
     first, or leave them out."""
-    quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
-    """Print only the summary."""
     rules: bool = False
     """List the rules, and end."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
@@ -147,9 +145,8 @@ class CheckCommand:
             return reports.to_junit(checked_files)
         lines = []
         if self.references:
-            table = format_reference_table(rank_references(checked_files))
-            lines += table[-1:] if self.quiet else table
-        elif not self.quiet:
+            lines += format_reference_table(rank_references(checked_files))
+        else:
             for checked in checked_files:
                 lines += reports.format_lines(checked)
         return "\n".join([*lines, reports.summarize_files(checked_files)])

@@ -7,7 +7,6 @@ import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
-from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -318,7 +317,7 @@ def opening_curves(
     levels: Levels,
     palette: Mapping[str, Look],
 ) -> str:
-    """Draw metrics over generations with the arms' names at their lines; returns SVG text.
+    """Draw metrics over generations with the arms' names beside each panel; returns SVG text.
 
     Args:
         columns: Title of a group → its arms.
@@ -333,66 +332,31 @@ def opening_curves(
         for row, (title, arms) in zip(panels, columns.items(), strict=True):
             for panel, metric in zip(row, metrics, strict=True):
                 _draw_arms(panel, arms, metric, palette)
-                _name_lines(panel, arms, metric, real, palette)
+                _name_lines(panel, metric, real)
                 panel.set_title(", ".join(filter(None, (metric.title, title * (len(columns) > 1)))))
                 panel.set_xlabel("generation")
         return as_svg(figure)
 
 
-_LEADER: dict[str, Any] = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
-"""Line from the end of a curve to its name."""
-NAME_GAP = 0.07
-"""Smallest distance between two names, as a share of the panel's height."""
-_NAME_SHARE = 0.3
-"""Room for names to the right of lines, as a share of the generations."""
-
-
-def _name_lines(
-    panel: Axes,
-    arms: Sequence[ArmCurves],
-    metric: Metric,
-    levels: Levels,
-    palette: Mapping[str, Look],
-) -> None:
-    """Write the name of each arm, and of real motion, at the end of its line."""
-    ends: dict[str, tuple[float, str]] = {}
-    last = 1
-    for arm in arms:
-        if metric.key in arm.values and np.isfinite(arm.last(metric.key)).all():
-            ends[arm.title] = float(arm.last(metric.key).mean()), palette[arm.title][0]
-            last = arm.values[metric.key].shape[1] - 1
+def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
+    """Draw the level of real motion, and name all lines beside the panel, in the order of their ends."""
     for values in levels.values():
         if metric.key in values:
-            ends["real motion"] = values[metric.key], REAL_LOOK[0]
-            panel.plot([0, last], [values[metric.key]] * 2, REAL_LOOK[1], color=REAL_LOOK[0], linewidth=1)
-    panel.set_xlim(0, last * (1 + _NAME_SHARE))
-    panel.set_xticks(range(0, last + 1, max(1, last // 8)))
+            panel.axhline(values[metric.key], color=REAL_LOOK[0], linestyle=":", linewidth=1, label="real motion")
     low, high = panel.get_ylim()
-    low, high = max(low, metric.bounds[0]), min(high, metric.bounds[1])
-    panel.set_ylim(low, high)
-    places = space_out([(value - low) / (high - low) for value, _ in ends.values()], NAME_GAP)
-    for (name, (value, colour)), place in zip(ends.items(), places, strict=True):
-        panel.annotate(
-            name.removeprefix("baseline (").removesuffix(")"),
-            xy=(last, value),
-            xytext=(last * (1 + 0.05), low + place * (high - low)),
-            color=colour,
-            va="center",
-            arrowprops=_LEADER | {"color": colour},
-        )
-
-
-def space_out(places: Sequence[float], gap: float) -> list[float]:
-    """Return places in [0, 1] moved as little as needed so that any two of them are `gap` apart."""
-    order = np.argsort(places, kind="stable")
-    spaced = np.array(places, dtype=float)
-    for below, above in pairwise(order):
-        spaced[above] = max(spaced[above], spaced[below] + gap)
-    upper = 1.0
-    for index in order[::-1]:
-        spaced[index] = min(spaced[index], upper)
-        upper = spaced[index] - gap
-    return spaced.tolist()
+    panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
+    lines, titles = panel.get_legend_handles_labels()
+    ends = {title: (line.get_ydata()[-1], line) for title, line in zip(titles, lines, strict=True)}
+    order = sorted((title for title in ends if np.isfinite(ends[title][0])), key=lambda title: -ends[title][0])
+    panel.legend(
+        [ends[title][1] for title in order],
+        [title.removeprefix("baseline (").removesuffix(")") for title in order],
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        labelcolor="linecolor",
+        frameon=False,
+        handlelength=1.2,
+    )
 
 
 def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:

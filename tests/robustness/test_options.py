@@ -197,7 +197,6 @@ OTHERS = {
         ("check a.bvh", "--out out/findings.txt"),
         ("check tilted.bvh", "--picture out/worst.png"),
         ("check a.bvh --out a.npz", "--overwrite"),
-        ("check tilted.bvh", "--quiet"),
         ("check a.bvh", "--rules"), ("check a.bvh", "--references"),
         ("check a.bvh --references", "--csv out/a.csv"), ("check a.bvh --references", "--leave-out out/a.txt"),
     ],

@@ -172,7 +172,7 @@ def test_a_tool_that_is_no_table_is_named(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_the_worst_moments_are_drawn(folder: Path, run: Run) -> None:
-    run(folder, "--picture", "worst.png", "--quiet")
+    run(folder, "--picture", "worst.png")
     with Image.open(folder / "worst.png") as picture:
         assert picture.size == (5 * 220, 220)
 
@@ -182,10 +182,6 @@ def test_rules_are_listed(run: Run) -> None:
     assert code == 0
     assert printed.splitlines()[0].startswith("F1  under-floor")
     assert "X2  residual-needed" in printed
-
-
-def test_quiet_prints_the_summary_alone(folder: Path, run: Run) -> None:
-    assert run(folder, "--quiet") == (1, "2 files: 1 with findings (F4 in 1)\n")
 
 
 def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Run) -> None:

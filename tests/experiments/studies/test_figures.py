@@ -1,8 +1,6 @@
 """Figures of curves."""
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
 from selfcorrect.experiments.studies.figures import (
     BLUE,
@@ -12,7 +10,6 @@ from selfcorrect.experiments.studies.figures import (
     curve_grid,
     looks,
     opening_curves,
-    space_out,
 )
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import find_metric
@@ -42,16 +39,6 @@ def test_of_two_seeds_both_are_drawn_and_of_three_their_interval() -> None:
     three = ArmCurves("uncorrected", "", "uncorrected", {"coverage": np.array([[0.2, 0.3], [0.4, 0.1], [0.3, 0.3]])})
     drawn = [curve_grid({"": [arm]}, [find_metric("coverage")], {}) for arm in (two, three)]
     assert ["FillBetweenPolyCollection" in svg for svg in drawn] == [False, True]
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
-def test_names_at_lines_keep_their_order_and_a_distance(ends: list[float]) -> None:
-    places = np.array(space_out(ends, gap=0.1))
-    order = np.argsort(ends, kind="stable")
-    assert (np.diff(places[order]) > 0.1 - 1e-9).all()
-    assert places.max() <= max(1.0, 1.0 + 1e-9)
-    if len(ends) == 1:
-        assert places[0] == ends[0]
 
 
 def test_the_opening_names_every_line_that_it_draws() -> None:
