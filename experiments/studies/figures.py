@@ -345,12 +345,16 @@ def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
             panel.axhline(values[metric.key], color=REAL_LOOK[0], linestyle=":", linewidth=1, label="real motion")
     low, high = panel.get_ylim()
     panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
-    lines, titles = panel.get_legend_handles_labels()
-    ends = {title: (line.get_ydata()[-1], line) for title, line in zip(titles, lines, strict=True)}
-    order = sorted((title for title in ends if np.isfinite(ends[title][0])), key=lambda title: -ends[title][0])
+    ends = {}
+    for line in panel.get_lines():
+        title = str(line.get_label())
+        end = float(np.asarray(line.get_ydata())[-1])
+        if not title.startswith("_") and np.isfinite(end):
+            ends[title.removeprefix("baseline (").removesuffix(")")] = end, line
+    order = sorted(ends, key=lambda title: -ends[title][0])
     panel.legend(
         [ends[title][1] for title in order],
-        [title.removeprefix("baseline (").removesuffix(")") for title in order],
+        order,
         loc="center left",
         bbox_to_anchor=(1, 0.5),
         labelcolor="linecolor",
