@@ -38,10 +38,8 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.presets import SAMPLES
-from selfcorrect.simulators.settings.tracker import STRENGTHS, TrackerSettings
+from selfcorrect.simulators.presets import FILES, SAMPLES
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
 """Seconds of motion per second of processor time that we want for the whole command."""
@@ -127,17 +125,14 @@ def run_command(folder: Path, mode: str) -> None:
 
 def make_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
     """Return the corrector of files in a mode."""
-    if mode == "kinematic":
-        return KinematicCorrector(CleanupSettings())
-    tracker = TrackerSettings.at_strength(STRENGTHS["balanced"], mode)
-    return replace(PhysicsCorrector(tracker, CleanupSettings()), simulate="auto")
+    return FILES.kinematic_corrector if mode == "kinematic" else FILES.corrector(mode)
 
 
 def make_sample_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
     """Return the corrector of a model's samples in a mode."""
     if mode == "kinematic":
         return SAMPLES.kinematic_corrector
-    return replace(SAMPLES.corrector(), tracker=TrackerSettings.at_strength(STRENGTHS["balanced"], mode))
+    return replace(SAMPLES.corrector(), tracker=FILES.tracker(mode))
 
 
 def cut_windows(number: int) -> list[Motion]:

@@ -65,12 +65,11 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
         supports = [add_cushions(body, links[index], supports[index]) for index in range(len(links))]
     planner = Planner(body, friction, supports, settings.plan)
     links = planner.lift_above_floor(links)
-    if settings.filter_dynamics:
-        if settings.plan.placement.heel_s:
-            # Feet come down from their heels first: where they are flat the filter shifts the body less.
-            links = planner.place_feet(links)
-        links = planner.filter_dynamics(links)
+    if settings.plan.placement.heel_s:
+        # Feet come down from their heels first: where they are flat the filter shifts the body less.
         links = planner.place_feet(links)
+    links = planner.filter_dynamics(links)
+    links = planner.place_feet(links)
     contacts = plan_contacts(body, links, friction, supports, settings.plan.contacts)
     return MotionPlan(body, links, contacts, supports, friction)
 

@@ -11,7 +11,15 @@ from .cleanup.clean import FILE_STEPS, RESIDUAL_FREE_STEPS, CleanupSettings
 from .corrector import KinematicCorrector, PhysicsCorrector
 from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
 from .settings import tracker as strengths
-from .settings.tracker import DriveSettings, FallbackChoice, SimulateChoice, TrackerSettings, parse_strength
+from .settings.tracker import (
+    BodySettings,
+    DriveSettings,
+    EngineSettings,
+    FallbackChoice,
+    SimulateChoice,
+    TrackerSettings,
+    parse_strength,
+)
 from .stages.scene import PLAIN, Scene
 
 
@@ -44,7 +52,7 @@ class CorrectorPreset:
         """
         if self.drive is None:
             return TrackerSettings.without_residual(engine, mass_kg, fallback)
-        return TrackerSettings.with_drive(self.drive, engine, mass_kg)
+        return TrackerSettings(BodySettings(mass_kg=mass_kg), EngineSettings(name=engine), self.drive)
 
     def corrector(
         self,

@@ -88,7 +88,7 @@ class EngineSettings(Positive):
 
 
 STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
-"""Named points on the dial of `TrackerSettings.at_strength`."""
+"""Named points on the dial of `DriveSettings.at_strength`."""
 
 RESIDUAL_FREE = "residual-free"
 """Preset without residual force, which is beyond the dial: see `TrackerSettings.without_residual`."""
@@ -285,8 +285,6 @@ class TrackerSettings:
     acceptance: AcceptanceSettings = AcceptanceSettings()
     residual_free: ResidualFreeSettings | None = None
     """Control without residual force, which replaces `drive`; None to use the drive."""
-    filter_dynamics: bool = True
-    """Shift the body and turn its feet slightly before the simulation, so that contacts explain more of its motion."""
 
     def __post_init__(self) -> None:
         if self.residual_free is not None and not ENGINES.row(self.engine.name).has_compliant_joints:
@@ -327,25 +325,6 @@ class TrackerSettings:
         if search is None:
             return False
         return bool(search.fallback or (search.retry_after_fall and search.retry_after_fall.fallback))
-
-    @classmethod
-    def at_strength(cls, strength: float, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
-        """Return settings at a point on the dial.
-
-        Args:
-            strength: From 0 to 1; see `DriveSettings.at_strength`.
-            mass_kg: Mass of the body; None for the usual one at its stature.
-        """
-        return cls.with_drive(DriveSettings.at_strength(strength), engine, mass_kg)
-
-    @classmethod
-    def with_drive(cls, drive: DriveSettings, engine: str = "pybullet", mass_kg: float | None = None) -> Self:
-        """Return settings with a drive.
-
-        Args:
-            mass_kg: Mass of the body; None for the usual one at its stature.
-        """
-        return cls(BodySettings(mass_kg=mass_kg), EngineSettings(name=engine), drive)
 
 
 def default_tracker() -> TrackerSettings:

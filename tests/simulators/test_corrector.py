@@ -25,7 +25,8 @@ from selfcorrect.simulators.corrector import (
     PhysicsCorrector,
     correct_samples,
 )
-from selfcorrect.simulators.settings.tracker import STRENGTHS, EngineSettings, TrackerSettings
+from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.views import keep_feet_from_worsening
 
 
@@ -161,14 +162,14 @@ def test_what_was_removed_is_reported(walk):
 
 def test_strength_trades_closeness_for_independence(walk):
     corrections = [
-        PhysicsCorrector(TrackerSettings.at_strength(strength), postprocess=())([walk])[0].diagnostics
+        PhysicsCorrector(find_preset(strength).tracker(), postprocess=())([walk])[0].diagnostics
         for strength in (0.0, 0.7, 1.0)
     ]
     help_needed = [figures["residual_force_bodyweights"] for figures in corrections]
     assert help_needed == sorted(help_needed, reverse=True)
     assert corrections[0]["moved_m"] < corrections[2]["moved_m"]
     with pytest.raises(ValueError, match=r"strength must be in \[0, 1\], got 2"):
-        TrackerSettings.at_strength(2)
+        DriveSettings.at_strength(2)
 
 
 @pytest.mark.slow
@@ -179,7 +180,7 @@ def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
     names = ("09_12", "10_01", "135_04", "94_06")
     clips = [clip for clip in load_cmu(cmu, "subjects=9,10,94,135") if any(name in clip.source for name in names)]
     assert len(clips) == 4
-    corrections = PhysicsCorrector(TrackerSettings.at_strength(0.0), workers=2)(clips)
+    corrections = PhysicsCorrector(find_preset(0.0).tracker(), workers=2)(clips)
     assert all(correction.accepted for correction in corrections)
     distances_m = [mean_distance_m(c.motion, clip) for c, clip in zip(corrections, clips, strict=True)]
     forces = [correction.diagnostics["residual_force_bodyweights"] for correction in corrections]
@@ -188,8 +189,8 @@ def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
 
 
 def test_the_defaults_are_those_of_balanced():
-    assert TrackerSettings() == TrackerSettings.at_strength(STRENGTHS["balanced"])
-    assert TrackerSettings() != TrackerSettings.at_strength(STRENGTHS["faithful"])
+    assert TrackerSettings().drive == DriveSettings.at_strength(STRENGTHS["balanced"])
+    assert TrackerSettings().drive != DriveSettings.at_strength(STRENGTHS["faithful"])
 
 
 @pytest.mark.parametrize("kind", ["walk", "hop", "turn"])

@@ -35,6 +35,7 @@ from selfcorrect.simulators.cleanup.clean import (
 from selfcorrect.simulators.contacts.contact_plan import find_carried_points
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings
+from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
@@ -238,7 +239,7 @@ def test_a_stool_carries_who_sits_without_residual_force(stand):
 
 
 def test_a_seat_carries_who_sits(sit, engine):
-    tracker = TrackerSettings.at_strength(0.7, engine)
+    tracker = find_preset(0.7).tracker(engine)
     seated = PhysicsCorrector(tracker, CleanupSettings(support="infer"))([sit])[0]
     fallen = PhysicsCorrector(tracker, CleanupSettings(support="floor"))([sit])[0]
     assert seated.accepted, seated.reason

@@ -20,6 +20,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, Leve
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.engines.world import Reference
+from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 
@@ -123,7 +124,7 @@ def test_the_engines_agree_about_a_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
     known_floor = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
-    judged = PhysicsCorrector(TrackerSettings.at_strength(0.7, "mujoco"), known_floor)([corrected])[0]
+    judged = PhysicsCorrector(find_preset(0.7).tracker("mujoco"), known_floor)([corrected])[0]
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03

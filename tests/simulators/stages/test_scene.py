@@ -20,7 +20,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.settings.tracker import TrackerSettings
+from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.staging import (
     adapt_body,
@@ -44,7 +44,7 @@ NEARLY_PLAIN = Scene(push_n=(0.0, 0.0, 1e-6))
 def follow_clip(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
     """What a body that is helped as little as the dial has it makes of a motion."""
     corrector = PhysicsCorrector(
-        TrackerSettings.at_strength(1.0, engine), CleanupSettings(close_loops=False), scene=scene, postprocess=()
+        find_preset(1.0).tracker(engine), CleanupSettings(close_loops=False), scene=scene, postprocess=()
     )
     correction = corrector([motion_of(name)])[0]
     assert correction.accepted, correction.reason
