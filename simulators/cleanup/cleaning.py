@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, Self, TypeVar
@@ -12,7 +12,7 @@ import numpy as np
 from selfcorrect.motion.body.surface import SolePoints, sole_points
 from selfcorrect.motion.corrector_interface.results import Note, Repair
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
 from ..settings.plan import SupportMode
@@ -25,6 +25,24 @@ Kind = TypeVar("Kind", bound="CleanupStep")
 def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
     """Return the first of the steps that is of a kind, None without one."""
     return next((step for step in steps if isinstance(step, kind)), None)
+
+
+def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[Motion], Motion]) -> MotionBatch:
+    """Return motions of which those with some indices are repaired, one by one."""
+    root_m = motions.root_m.copy()
+    rotations = motions.rotations.copy()
+    for index in indices:
+        repaired = repair(motions[index])
+        root_m[index, : len(repaired)] = repaired.root_m
+        rotations[index, : len(repaired)] = repaired.rotations
+    return replace(motions, root_m=root_m, rotations=rotations)
+
+
+def choose_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
+    """Return the first motions where they are selected (N,), the second ones elsewhere."""
+    root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
+    rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
+    return replace(first, root_m=root_m, rotations=rotations)
 
 
 class CleanupStep(Protocol):

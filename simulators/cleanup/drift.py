@@ -11,6 +11,7 @@ the belt of a treadmill. Otherwise they are planted on a floor that stands still
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 
@@ -112,7 +113,8 @@ class StabilizeFloor:
         ground = motions.ground
         if ground is not None and ground.boxes:
             return cleaning
-        glides_m = _find_glides_m(motions)
+        glides_m_s = [observe(motions[index]).standing_glide_m_s for index in range(len(motions))]
+        glides_m = _find_paths_m(glides_m_s, motions.fps)  # always removed
         posed = cleaning.posed.shift(-glides_m)
         floor_motions = []
         for index, feet_m in enumerate(posed.feet_m):
@@ -120,11 +122,8 @@ class StabilizeFloor:
             floor_motions.append(
                 estimate_floor_motion(motion, feet_m, remove=self.remove, noisy=bool(cleaning.noisy[index]))
             )
-        removed_m = np.zeros_like(motions.root_m)
-        kept_m = np.zeros_like(motions.root_m)
-        for index, floor_motion in enumerate(floor_motions):
-            removed_m[index, 1:, [0, 2]] = np.cumsum(floor_motion.removed_m_s, axis=0).T / motions.fps
-            kept_m[index, 1:, [0, 2]] = np.cumsum(floor_motion.kept_m_s, axis=0).T / motions.fps
+        removed_m = _find_paths_m([floor_motion.removed_m_s for floor_motion in floor_motions], motions.fps)
+        kept_m = _find_paths_m([floor_motion.kept_m_s for floor_motion in floor_motions], motions.fps)
         in_place = np.array([floor_motion.in_place for floor_motion in floor_motions])
         stabilized = posed.shift(-(removed_m + kept_m))
 
@@ -144,14 +143,11 @@ class StabilizeFloor:
         return state.with_posed_motions(stabilized)
 
 
-def _find_glides_m(motions: MotionBatch) -> np.ndarray:
-    """Return where to bodies glide (N, T, 3) while they stand, which is always removed."""
-    glides_m = np.zeros_like(motions.root_m)
-    for index, glide_m in enumerate(glides_m):
-        motion = motions[index]
-        glide_m[1 : len(motion), [0, 2]] = np.cumsum(observe(motion).standing_glide_m_s, axis=0) / motions.fps
-        glide_m[len(motion) :] = glide_m[len(motion) - 1]
-    return glides_m
+def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarray:
+    """Return the paths (N, T, 3) along N velocities (T − 1, 2), along x and z."""
+    paths_m = np.zeros((len(velocities_m_s), len(velocities_m_s[0]) + 1, 3))
+    paths_m[:, 1:, [0, 2]] = np.cumsum(velocities_m_s, axis=1) / fps
+    return paths_m
 
 
 def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
@@ -278,14 +274,13 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
     zero_m_s = np.zeros_like(drift_m_s)
     if remove:
         return FloorMotion(drift_m_s, zero_m_s)
-    is_in_place = _is_in_place(drift_m_s, root_m, fps, _IN_PLACE_SHARE)
-    if is_in_place:
-        return FloorMotion(zero_m_s, drift_m_s - zero_m_s, is_in_place)
+    if _is_in_place(drift_m_s, root_m, fps, _IN_PLACE_SHARE):
+        return FloorMotion(zero_m_s, drift_m_s, in_place=True)
     is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, 1.0)
     within_m = _WITHIN_IN_PLACE_M if is_slower_than_floor else _WITHIN_M
     swing_m_s = _extract_swing(drift_m_s, fps, within_m)
     removed_m_s = swing_m_s if _is_swing_of_root(swing_m_s, root_m, fps) else zero_m_s
-    return FloorMotion(removed_m_s, drift_m_s - swing_m_s, is_in_place)
+    return FloorMotion(removed_m_s, drift_m_s - swing_m_s)
 
 
 def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:

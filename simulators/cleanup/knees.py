@@ -7,11 +7,11 @@ the wrong side. It jumps there within a frame, and back, while the ankle swings 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors, slerp
+from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 from selfcorrect.motion.motion import MotionBatch
 
@@ -110,10 +110,13 @@ def _find_flipped_frames(
     is_twisted = np.abs(_angles_about(leg[:, 0], thigh)) > np.pi / 2
     twists_rad = _twists_rad(leg[:, 0], line, is_straight[1:] & is_straight[:-1])
     half_turns = _count_half_turns(twists_rad, _flip_duration_frames(fps))
-    flips = np.diff(half_turns % 2 != 0)
+    is_odd = half_turns % 2 != 0
+    if is_odd.all() or not is_odd.any():
+        return []
     flipped = []
-    for run in _find_runs(flips):
-        is_short = run.stop - run.start <= settings.longest_s * fps
+    for start, stop in sorted([*find_runs(is_odd), *find_runs(~is_odd)]):
+        run = slice(start, stop)
+        is_short = stop - start <= settings.longest_s * fps
         if is_short and is_twisted[run].mean() > 0.5 and is_straight[run].all():
             flipped.append(run)
     return flipped
@@ -141,15 +144,6 @@ def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
     unwrapped_rad = np.unwrap(twists_rad[frames], period=np.pi)
     smooth_rad = np.interp(np.arange(len(twists_rad)), frames, unwrapped_rad)
     return np.round((twists_rad - smooth_rad) / np.pi).astype(int)
-
-
-def _find_runs(changes: np.ndarray) -> list[slice]:
-    """Return the runs of frames between changes (T - 1,) from frame to frame, if there are any."""
-    edges = np.flatnonzero(changes) + 1
-    if len(edges) == 0:
-        return []
-    bounds = [0, *edges.tolist(), len(changes) + 1]
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def _interpolate_run(values: np.ndarray, run: slice) -> np.ndarray:

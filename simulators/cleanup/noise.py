@@ -12,7 +12,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import smooth_whittaker
-from .cleaning import CleanupState
+from .cleaning import CleanupState, choose_motions
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,7 @@ def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndar
     jerk_before = norms(np.diff(joint_positions(motions), 3, axis=1)).mean((1, 2))
     jerk_after = norms(np.diff(joint_positions(calm), 3, axis=1)).mean((1, 2))
     is_rougher = changed & (jerk_after > _MORE_THAN_ROUNDING * jerk_before)
-    root_m = np.where(is_rougher[:, None, None], motions.root_m, calm.root_m)
-    rotations = np.where(is_rougher[:, None, None, None], motions.rotations, calm.rotations)
-    return replace(calm, root_m=root_m, rotations=rotations)
+    return choose_motions(is_rougher, motions, calm)
 
 
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:

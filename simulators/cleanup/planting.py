@@ -34,7 +34,7 @@ from ..body.soles import (
     stance_velocities,
 )
 from . import foot_lock
-from .cleaning import CleanupState
+from .cleaning import CleanupState, choose_motions
 from .foot_lock import limit_turns, lock_feet_softly
 from .levelling import LevelFloor
 from .stance import PosedMotions, find_boxes_under_feet, has_boxes
@@ -108,7 +108,7 @@ def plant_feet(
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
-        is_floor_known: Whether the ground is exactly at these heights.
+        is_floor_known: Whether the ground is exactly at these heights, as known boxes are anyway.
 
     Returns:
         The motions with planted feet.
@@ -125,7 +125,8 @@ def plant_feet(
         targets = _compute_foot_targets(posed, posed_again, ground_m, targets.share)
         replanted = _reach_foot_targets(posed, targets)
         planted = _revert_where_faster(posed.motions, planted, replanted)
-    return _revert_where_gainless(given, planted, ground_m, is_floor_known=is_floor_known)
+    is_known = is_floor_known or given.motions.ground is not None
+    return _revert_where_gainless(given, planted, ground_m, is_floor_known=is_known)
 
 
 def _revert_where_gainless(
@@ -165,7 +166,7 @@ def _revert_where_gainless(
             least_gain_m_s = _LEAST_GAIN_M_S * is_sampled[index].mean()
             is_gain = before_m_s - after_m_s > max(_LEAST_JOINT_GAIN * before_m_s, least_gain_m_s)
         is_worthwhile.append(is_gain)
-    return _select_motions(np.array(is_worthwhile), planted, given.motions)
+    return choose_motions(np.array(is_worthwhile), planted, given.motions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,16 +244,7 @@ def _revert_where_faster(motions: MotionBatch, planted: MotionBatch, replanted: 
         observation = observe(motions[index])
         planted_m_s = observation.standing_speed_m_s(planted[index])
         is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + _FASTER_M_S)
-    return _select_motions(np.array(is_replanted), replanted, planted)
-
-
-def _select_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
-    """Return the first motions where they are selected (N,), the second ones elsewhere."""
-    if selected.all():
-        return first
-    root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
-    rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
-    return replace(first, root_m=root_m, rotations=rotations)
+    return choose_motions(np.array(is_replanted), replanted, planted)
 
 
 def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBatch:
@@ -509,7 +501,8 @@ def _root_lowering_m(
         limit_m: Furthest that the root is lowered.
     """
     hips_m = positions_m[:, :, legs.hips]
-    bones_m = np.stack([positions_m[:, :, lower] - positions_m[:, :, upper] for upper, lower in _leg_bones(legs)])
+    knees_m = positions_m[:, :, legs.knees]
+    bones_m = np.stack([knees_m - hips_m, positions_m[:, :, legs.ankles] - knees_m])
     furthest_m = MAXIMUM_REACH * norms(bones_m).sum(0)
     reach_m = np.maximum(furthest_m, norms(bones_m.sum(0)))
     shift_m = np.zeros_like(positions_m[:, :, 0])
@@ -523,10 +516,6 @@ def _root_lowering_m(
         widest_m = maximum_filter1d(missing_m, widest_frames, axis=1)
         shift_m[..., 1] -= np.minimum(blur(widest_m, 1.5, fps), limit_m)
     return shift_m
-
-
-def _leg_bones(legs: Legs) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    return (legs.hips, legs.knees), (legs.knees, legs.ankles)
 
 
 TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoulder")
@@ -670,16 +659,11 @@ class PlantFeet:
         highest_m = 0.0 if is_ground_level else limits.SOLE_NEAR_M
         ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
         is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
-        planted_motions = self.plant_on(level, ground_m, is_floor_known=is_floor_known)
+        planted_motions = plant_feet(level, ground_m, is_soft=self.is_soft, is_floor_known=is_floor_known)
         planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted
         return replace(planted, supports=find_boxes_under_feet(planted.posed))
-
-    def plant_on(self, level: PosedMotions, ground_m: np.ndarray, *, is_floor_known: bool = False) -> MotionBatch:
-        """Return the motions with feet on a ground at heights (N, T, 2) beneath them, known exactly or estimated."""
-        is_known = is_floor_known or level.motions.ground is not None
-        return plant_feet(level, ground_m, is_soft=self.is_soft, is_floor_known=is_known)
 
 
 @dataclass(frozen=True)

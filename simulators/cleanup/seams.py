@@ -16,7 +16,7 @@ from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import strip_side
 
-from .cleaning import CleanupState
+from .cleaning import CleanupState, repair_each
 from .splices import spread_step
 
 _LEGS = ("hip", "knee", "ankle", "foot")
@@ -45,17 +45,15 @@ class JoinBlocks:
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
-        root_m = motions.root_m.copy()
-        rotations = motions.rotations.copy()
-        for index in range(len(motions)):
-            motion = motions[index]
-            seams, period = find_seams(motion, self)
-            for seam in seams:
-                motion = spread_step(motion, int(seam), 0.5 * period / motion.fps)
-            root_m[index, : len(motion)] = motion.root_m
-            rotations[index, : len(motion)] = motion.rotations
-        joined = cleaning.with_repaired_motions(replace(motions, root_m=root_m, rotations=rotations))
+        joined = cleaning.with_repaired_motions(repair_each(motions, range(len(motions)), self.join))
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
+
+    def join(self, motion: Motion) -> Motion:
+        """Return a motion without jumps at seams."""
+        seams, period = find_seams(motion, self)
+        for seam in seams:
+            motion = spread_step(motion, int(seam), 0.5 * period / motion.fps)
+        return motion
 
 
 def find_seams(motion: Motion, settings: JoinBlocks) -> tuple[np.ndarray, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from ..body.curves import smoothstep
-from .cleaning import CleanupState
+from .cleaning import CleanupState, repair_each
 
 
 @dataclass(frozen=True)
@@ -62,18 +63,12 @@ class JoinSplices:
 
 def remove_splices(motions: MotionBatch, settings: JoinSplices) -> MotionBatch:
     """Return motions without splices, unchanged up to the first one."""
-    if motions.root_m.shape[1] < 2 * settings.around:
-        return motions
-    root_m = motions.root_m.copy()
-    rotations = motions.rotations.copy()
-    has_root_splice = _detect_splices(root_m[:, :, None], motions.fps, settings).any(1)
-    for index in np.flatnonzero(has_root_splice):
-        motion = Motion(motions.skeleton, root_m[index], rotations[index], motions.fps)
-        joined = _remove_steps(motion, find_splices(motion, settings), settings)
-        if settings.join_takes or _ends_near(motion, joined, settings):
-            root_m[index] = joined.root_m
-            rotations[index] = joined.rotations
-    return replace(motions, root_m=root_m, rotations=rotations)
+    return repair_each(motions, range(len(motions)), partial(_remove_splices_of_motion, settings=settings))
+
+
+def _remove_splices_of_motion(motion: Motion, settings: JoinSplices) -> Motion:
+    joined = _remove_steps(motion, find_splices(motion, settings), settings)
+    return joined if settings.join_takes or _ends_near(motion, joined, settings) else motion
 
 
 def find_splices(motion: Motion, settings: JoinSplices) -> list[int]:

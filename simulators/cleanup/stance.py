@@ -15,7 +15,6 @@ from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.runs import spans
-from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe_feet
@@ -73,19 +72,10 @@ class PosedMotions:
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
         return rotate(self.orientations[:, :, ankles], sole_normals(self.soles))
 
-    def lowest_m(self, feet_m: np.ndarray) -> np.ndarray:
-        """Return the height (N, T, 2) of each foot's lowest point (N, T, 2, K, 3) above a known ground, or y = 0."""
-        return self.standing_m(feet_m)[..., 1].min(-1)
-
     def standing_m(self, points_m: np.ndarray) -> np.ndarray:
         """Return points (..., 3) with heights above the ground if it is known."""
         ground = self.motions.ground
         return points_m if ground is None else ground.standing_on(points_m)
-
-    @cached_property
-    def standing_feet_m(self) -> np.ndarray:
-        """The feet (N, T, 2, K, 3) with heights above the ground if it is known."""
-        return self.standing_m(self.feet_m)
 
     @cached_property
     def stands(self) -> np.ndarray:
@@ -98,7 +88,7 @@ class PosedMotions:
 
     def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
         """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2); infinite labels decide."""
-        heights_m = self.standing_feet_m[..., 1].min(-1) - ground_m
+        heights_m = self.standing_m(self.feet_m)[..., 1].min(-1) - ground_m
         is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - limits.HELD_M)
         first_rad, last_rad = limits.HELD_TILTS_RAD
         tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
@@ -108,17 +98,6 @@ class PosedMotions:
             is_near |= np.isinf(self.motions.contacts)
         return self.stands & is_near
 
-    def grounds_m(self) -> np.ndarray:
-        """Return the height (N, T, 2) of the ground beneath each foot, if it stands.
-
-        Fitted soles show it below the ball of the foot, which toes and heels do not lower; default ones at their lowest
-        point.
-        """
-        if self.motions.skeleton.soles_m is None:
-            return self.feet_m[..., 1].min(-1)
-        corners = slice(2, 4) if self.feet_m.shape[-2] > 4 else slice(None)
-        return self.feet_m[..., corners, 1].mean(-1)
-
 
 def has_boxes(motions: MotionBatch) -> bool:
     """Return whether the ground of motions is known and has boxes."""
@@ -127,27 +106,18 @@ def has_boxes(motions: MotionBatch) -> bool:
 
 def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
     """Return the boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
+    ground = posed.motions.ground
+    assert ground is not None
     gap = round(limits.BOX_GAP_S * posed.motions.fps)
     supports = []
     for feet_m in posed.feet_m:
-        motion_supports = _find_boxes_under_feet_of_motion(posed.motions.ground, feet_m, gap)
+        motion_supports = []
+        for box in ground.boxes_near(feet_m):
+            is_near = box.contains(feet_m) & (np.abs(feet_m[..., 1] - box.top_m) < limits.NEAR_BOX_M)
+            top_m = (box.centre_m[0], box.top_m, box.centre_m[2])
+            size_m = (box.size_m[0], box.size_m[2])
+            for foot, part in enumerate(("left foot", "right foot")):
+                for first, last in spans(is_near[:, foot].any(-1), gap):
+                    motion_supports.append(Support(part, top_m, size_m, first, last, box.turn_deg))
         supports.append(tuple(sorted(motion_supports, key=lambda support: support.first)))
     return supports
-
-
-def _find_boxes_under_feet_of_motion(ground: Ground | None, feet_m: np.ndarray, gap: int) -> list[Support]:
-    """Return the boxes on which feet (T, 2, K, 3) stand, box by box; gap: frames that do not end a stance."""
-    supports = []
-    for box in ground.boxes_near(feet_m) if ground else ():
-        top_m = (box.centre_m[0], box.top_m, box.centre_m[2])
-        size_m = (box.size_m[0], box.size_m[2])
-        for foot, part in enumerate(("left foot", "right foot")):
-            for first, last in spans(_is_near_top(box, feet_m[:, foot]), gap):
-                supports.append(Support(part, top_m, size_m, first, last, box.turn_deg))
-    return supports
-
-
-def _is_near_top(box: GroundBox, points_m: np.ndarray) -> np.ndarray:
-    """Return in which frames (T,) one of the points (T, K, 3) is near the top of a box."""
-    is_near = box.contains(points_m) & (np.abs(points_m[..., 1] - box.top_m) < limits.NEAR_BOX_M)
-    return np.asarray(is_near.any(-1))

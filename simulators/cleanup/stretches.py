@@ -27,7 +27,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
 from ..body.curves import FRAME_S, smooth_whittaker
-from .cleaning import CleanupState
+from .cleaning import CleanupState, repair_each
 
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
 _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
@@ -78,15 +78,8 @@ class RepairStretches:
     """Largest acceleration of a bridged part, or of the body if it is the root, as a share of that before."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        motions = cleaning.motions
-        root_m = motions.root_m.copy()
-        rotations = motions.rotations.copy()
-        for index in np.flatnonzero(~cleaning.noisy).tolist():
-            motion = motions[index]
-            repaired = self.repair(motion)
-            root_m[index, : len(motion)] = repaired.root_m
-            rotations[index, : len(motion)] = repaired.rotations
-        return cleaning.with_repaired_motions(replace(motions, root_m=root_m, rotations=rotations))
+        calm = np.flatnonzero(~cleaning.noisy).tolist()
+        return cleaning.with_repaired_motions(repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
         """Return a motion of a body that is not noisy throughout without noise and jumps of its parts."""

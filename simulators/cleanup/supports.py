@@ -35,7 +35,7 @@ from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
 from ..stages.values import select_motions
 from .cleaning import CleanupState
-from .planting import PlantFeet
+from .planting import PlantFeet, plant_feet
 from .stance import has_boxes
 
 _ROUNDS = (
@@ -125,7 +125,7 @@ class FindSupports(Positive):
         planting = cleaning.find_step(PlantFeet) or PlantFeet()
         frames = motions.root_m.shape[1]
         grounds_m = np.stack([ground_of_feet_m(motion_supports, frames) for motion_supports in supports])
-        return replace(cleaning, supports=supports, motions=planting.plant_on(level, grounds_m))
+        return replace(cleaning, supports=supports, motions=plant_feet(level, grounds_m, is_soft=planting.is_soft))
 
 
 @dataclass(frozen=True, eq=False)

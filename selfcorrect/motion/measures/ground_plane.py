@@ -26,7 +26,7 @@ from ..body.mass import mass_shares
 from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, percentile
+from ..geometry.vectors import median, normalize_safely, percentile
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES
@@ -231,7 +231,7 @@ def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
     middles_s = np.array([stance.middle_s for stance in stances])
     design = np.zeros((len(stances), 2, 6))
     for row, stance in zip(design, stances, strict=True):
-        x, z = _unit(stance.leftward)
+        x, z = normalize_safely(stance.leftward)
         row[:, 2 * stance.side : 2 * stance.side + 2] = [[x, -z], [z, x]]
     design[:, 0, 4] = middles_s - middles_s.mean()
     design[:, 1, 5] = design[:, 0, 4]
@@ -345,7 +345,7 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     feet = [[stance for stance in stances if stance.side == side] for side in (0, 1)]
     leftward = np.zeros(2)
     if all(feet):
-        leftward = _unit(np.mean([_average(foot, "leftward") for foot in feet], axis=0))
+        leftward = normalize_safely(np.mean([_average(foot, "leftward") for foot in feet], axis=0))
     if not leftward.any():
         return _Posture(np.zeros(2), np.zeros(2), np.zeros(2), is_known=False)
     forward = np.array([-leftward[1], leftward[0]])
@@ -456,9 +456,3 @@ def _find_stances(motion: Motion) -> list[_Stance]:
 def _at_least(height: float) -> float:
     """Return a height by which slopes are divided; slopes of bodies that lie or stand on their heads are steep."""
     return max(height, 0.05)
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    """Return a vector scaled to length 1; 0 if it has none."""
-    length = float(np.linalg.norm(vector))
-    return vector / length if length > 1e-9 else np.zeros_like(vector)

@@ -114,14 +114,8 @@ def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """Fit a slope to stances of `parts` points of each foot; a level slope unless another slope explains them far
     better.
     """
-    rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
-    if len(rows) < limits.FEWEST_ON_SLOPE * parts:
-        return LEVEL_GROUND
-    is_level = np.append(np.zeros(3), np.ones(1 + parts))
-    _, level_off_m = _fit_heights(rows, heights_m, weights, is_level)
-    solution, off_m = _fit_heights(rows, heights_m, weights, np.ones(4 + parts))
-    is_slope = _explains_better(off_m, level_off_m) and np.hypot(*solution[:2]) < limits.STEEPEST
-    return GroundSlope(middle, solution[:3]) if is_slope else LEVEL_GROUND
+    slope = _fit_ground(stances, parts, fps, (1.0, 1.0, 1.0))
+    return slope if np.hypot(*slope.slopes[:2]) < limits.STEEPEST else LEVEL_GROUND
 
 
 def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
@@ -129,16 +123,25 @@ def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
 
     Ground that slopes along a straight path is the same to its stances.
     """
+    slope = _fit_ground(stances, parts, fps, (0.0, 0.0, 1.0))
+    if slope is LEVEL_GROUND:
+        return LEVEL_GROUND
+    middles_s = [stance.middle / fps for stance in stances if stance.weight > 0]
+    rise_m = np.ptp(middles_s) * np.abs(slope.slopes[2])
+    least_m, most_m = limits.RISES_M
+    return slope if least_m < rise_m < most_m else LEVEL_GROUND
+
+
+def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
+    """Fit ground whose height changes along those of x, z and time that are 1; level if that explains hardly more."""
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < limits.FEWEST_ON_SLOPE * parts:
         return LEVEL_GROUND
-    is_level = np.append(np.zeros(3), np.ones(1 + parts))
-    _, level_off_m = _fit_heights(rows, heights_m, weights, is_level)
-    rises = is_level + (np.arange(4 + parts) == 2)
-    solution, off_m = _fit_heights(rows, heights_m, weights, rises)
-    least_m, most_m = limits.RISES_M
-    is_rise = _explains_better(off_m, level_off_m) and least_m < np.ptp(rows[:, 2]) * np.abs(solution[2]) < most_m
-    return GroundSlope(middle, solution[:3]) if is_rise else LEVEL_GROUND
+    rest = np.ones(1 + parts)
+    _, level_off_m = _fit_heights(rows, heights_m, weights, np.append(np.zeros(3), rest))
+    solution, off_m = _fit_heights(rows, heights_m, weights, np.append(along, rest))
+    explains_better = off_m < min(0.6 * level_off_m - 0.003, limits.OFF_PLANE_M)
+    return GroundSlope(middle, solution[:3]) if explains_better else LEVEL_GROUND
 
 
 def _arrange_votes(
@@ -156,11 +159,6 @@ def _arrange_votes(
     is_part = np.array([stance.part for stance in stances])[:, None] == np.arange(parts)
     rows = np.column_stack([along - middle, sides, is_part])
     return rows, places_m[:, 1], np.array([stance.weight for stance in stances]), middle
-
-
-def _explains_better(off_m: float, level_off_m: float) -> bool:
-    """Return whether heights that deviate from a slope, and from level ground, speak for the slope."""
-    return off_m < min(0.6 * level_off_m - 0.003, limits.OFF_PLANE_M)
 
 
 def _fit_heights(
