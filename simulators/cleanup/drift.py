@@ -300,7 +300,7 @@ def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.nda
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *_SLOWEST_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
-        furthest_m = np.linalg.norm(swing_m, axis=1).max()
+        furthest_m = norms(swing_m).max()
         if furthest_m <= within_m:
             return np.diff(swing_m, axis=0, prepend=0.0) * fps
     return np.zeros_like(drift_m_s)
@@ -345,7 +345,7 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
     travel_m_s = _travel_velocity(drift_m_s, root_m, fps)
     is_airborne = lowest_m > percentile(lowest_m, 20) + _LEAPING_M
     leaps = np.mean(is_airborne) > _LEAPING_SHARE
-    runs = np.linalg.norm(travel_m_s, axis=1).mean() > _RUNNING_M_S
+    runs = norms(travel_m_s).mean() > _RUNNING_M_S
     is_fast = runs or leaps
     if is_fast:
         belt_m_s = _estimate_belt_velocity(standing, root_m, fps)
@@ -393,8 +393,8 @@ def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: f
 def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
     """Return whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
     along = np.sum(drift_m_s * travel_m_s, axis=1)
-    drift_speeds_m_s = np.linalg.norm(drift_m_s, axis=1)
-    travel_speeds_m_s = np.linalg.norm(travel_m_s, axis=1)
+    drift_speeds_m_s = norms(drift_m_s)
+    travel_speeds_m_s = norms(travel_m_s)
     cosine = np.mean(along / np.maximum(drift_speeds_m_s * travel_speeds_m_s, 1e-9))
     is_fast = drift_speeds_m_s.mean() > _RUNNING_SHARE * travel_speeds_m_s.mean()
     return bool(is_fast and abs(cosine) < _ALONG)
@@ -478,7 +478,7 @@ def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> n
 
 def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
     """Return the velocity (S, 2) that the rolling of feet adds to the drift of a body that travels (S, 2)."""
-    speed_m_s = np.linalg.norm(travel_m_s, axis=1, keepdims=True)
+    speed_m_s = norms(travel_m_s)[..., None]
     share = np.minimum(1.0, _ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
     return _ROLLING * travel_m_s * share
 
@@ -488,6 +488,6 @@ def _ambiguous_drift(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
     if len(drift_m_s) < _LONG_S * fps:
         return np.zeros_like(drift_m_s)
     slow_m_s = gaussian_filter1d(drift_m_s, _SLOWLY_S * fps, axis=0, mode="reflect")
-    speed_m_s = np.linalg.norm(slow_m_s, axis=1, keepdims=True)
+    speed_m_s = norms(slow_m_s)[..., None]
     share = np.clip((_UNSURE_M_S - speed_m_s) / (0.6 * _UNSURE_M_S), 0.0, 1.0)
     return slow_m_s * share

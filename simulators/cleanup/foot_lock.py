@@ -180,7 +180,7 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
     for axis in (0, 1):
         weighted = np.bincount(stance.ravel(), (weights * slide_m[..., axis]).ravel())
         still_m[..., axis] = (weighted / total)[stance] - slide_m[..., axis]
-    distance_m = np.linalg.norm(still_m, axis=-1, keepdims=True)
+    distance_m = norms(still_m)[..., None]
     return still_m * np.minimum(1.0, HARD_DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
 
 

@@ -117,7 +117,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
         calm = shrink_noise(channels / noise, motions.fps, settings) * noise
         rotations[motion][:, joints] = calm[:, : 4 * len(joints)].reshape(len(calm), len(joints), 4)
         root_m[motion][:, axes] = calm[:, 4 * len(joints) :]
-    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    rotations /= norms(rotations)[..., None]
     calm_motions = replace(motions, root_m=root_m, rotations=rotations)
     calm_motions = _smooth_noisy_joints(calm_motions, noise_rad, settings)
     if settings.must_calm and is_changed.any():
@@ -155,7 +155,7 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
         smoothness = float(remaining_m[motion, axis] / 0.003) ** 1.5 * rate_factor
         smooth_m = smooth_whittaker(root_m[motion, :, axis, None], smoothness)
         root_m[motion, :, axis] = smooth_m[:, 0]
-    rotations[is_noisy_body] /= np.linalg.norm(rotations[is_noisy_body], axis=-1, keepdims=True)
+    rotations[is_noisy_body] /= norms(rotations[is_noisy_body])[..., None]
     return replace(motions, root_m=root_m, rotations=rotations)
 
 

@@ -6,7 +6,6 @@ below the floor, and a sunken trunk is lifted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -333,8 +332,8 @@ def _compute_foot_targets(
     still = foot_lock.stationarity(speeds_m_s, stands, limits.UNMOVED_M_S)
     damped_m = foot_lock.damp_while_still(moves_m, still, fps)
     if toes_are_still.any():
-        turned_toes_m = _toe_positions_m(posed, original_m, turns)
-        toe_moves_m = turned_toes_m - posed.positions_m[:, :, toes]
+        arms_m = posed.positions_m[:, :, toes] - original_m
+        toe_moves_m = rotate(turns, arms_m) - arms_m
         damped_toes_m = foot_lock.damp_while_still(damped_m + toe_moves_m, toes_are_still, fps)
         damped_m = damped_toes_m - toe_moves_m
         still = np.maximum(still, toes_are_still)
@@ -386,29 +385,24 @@ def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> P
     toes = _find_toes(skeleton)
     if skeleton.soles_m is None or len(toes) < 2:
         return posed
+    ground = posed.motions.ground
     for _ in range(_TOE_BENDS if is_soft else 1):
-        posed = _bend_toes_once(posed, toes, ground_m, is_soft=is_soft)
+        joints_m = posed.positions_m[:, :, toes]
+        tips_m = posed.feet_m[..., 4:, :]
+        if ground is not None:
+            ground_m = ground.beneath_m(tips_m).max(-1)
+        balls_m = posed.feet_m[..., 2:4, 1].min(-1)
+        lowest_m = np.minimum(balls_m, ground_m) - joints_m[..., 1]
+        turns = foot_lock.toe_bends(tips_m.mean(-2) - joints_m, lowest_m, posed.normals)
+        if is_soft:
+            turns = limit_turns(turns, _TOE_RAD, _TOE_S, posed.motions.fps)
+        orientations = posed.orientations.copy()
+        for side, toe in enumerate(toes):
+            below_toe = skeleton.descendants[toe]
+            orientations[:, :, below_toe] = compose(turns[:, :, [side]], orientations[:, :, below_toe])
+        feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
+        posed = replace(posed, orientations=orientations, feet_m=feet_m)
     return posed
-
-
-def _bend_toes_once(posed: PosedMotions, toes: Sequence[int], ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
-    """Turn toes (joints) up as far as a turn that is spread over time brings them."""
-    skeleton = posed.motions.skeleton
-    joints_m = posed.positions_m[:, :, toes]
-    tips_m = posed.feet_m[..., 4:, :].mean(-2) - joints_m
-    if posed.motions.ground is not None:
-        ground_m = posed.motions.ground.beneath_m(posed.feet_m[..., 4:, :]).max(-1)
-    balls_m = posed.feet_m[..., 2:4, 1].min(-1)
-    lowest_m = np.minimum(balls_m, ground_m) - joints_m[..., 1]
-    turns = foot_lock.toe_bends(tips_m, lowest_m, posed.normals)
-    if is_soft:
-        turns = limit_turns(turns, _TOE_RAD, _TOE_S, posed.motions.fps)
-    orientations = posed.orientations.copy()
-    for side, toe in enumerate(toes):
-        below_toe = skeleton.descendants[toe]
-        orientations[:, :, below_toe] = compose(turns[:, :, [side]], orientations[:, :, below_toe])
-    feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
-    return replace(posed, orientations=orientations, feet_m=feet_m)
 
 
 def _toe_stationarity(posed: PosedMotions, stands: np.ndarray, bounds_m_s: tuple[float, float]) -> np.ndarray:
@@ -424,12 +418,6 @@ def _steps_to_frames(still: np.ndarray) -> np.ndarray:
     """Return the stationarity of frames (N, T, 2) from that of the steps between them (N, T − 1, 2)."""
     inner_frames = np.minimum(still[:, 1:], still[:, :-1])
     return np.pad(inner_frames, ((0, 0), (1, 1), (0, 0)))
-
-
-def _toe_positions_m(posed: PosedMotions, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Return the toe joints (N, T, 2, 3) of feet that turn about their ankles (N, T, 2, 3)."""
-    toes_m = posed.positions_m[:, :, _find_toes(posed.motions.skeleton)]
-    return ankles_m + rotate(turns, toes_m - ankles_m)
 
 
 def _find_toes(skeleton: Skeleton) -> list[int]:
@@ -605,7 +593,7 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
 
 def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
     """Return upper and lower joint of each bone that the skeleton has, and the surface radius around the lower."""
-    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=1)
+    lengths_m = norms(skeleton.offsets_m)
     bones = []
     for side in SIDES:
         for upper_part, lower_part in BONES:

@@ -308,17 +308,10 @@ def _find_rests(
         rest_points_m = part_points_m[start:stop]
         if part.endswith("grip") and not _is_steady_grip(rest_points_m[:, 0], settings.swings_m):
             continue
-        rests.append(_make_rest(part, places, rest_points_m, start, motion.fps, settings))
+        is_long_seat = part == "seat" and stop - start >= settings.long_s * motion.fps
+        missing = settings.missing_seat if is_long_seat else settings.missing
+        rests.append(Rest(_make_support(part, rest_points_m, start, settings), places, missing))
     return rests
-
-
-def _make_rest(
-    part: str, places: np.ndarray, points_m: np.ndarray, first: int, fps: float, settings: FindSupports
-) -> Rest:
-    """Return the rest of a part with contact points (T, K, 3), selected by the mask (C,), from a first frame on."""
-    is_long_seat = part == "seat" and len(points_m) >= settings.long_s * fps
-    missing = settings.missing_seat if is_long_seat else settings.missing
-    return Rest(_make_support(part, points_m, first, settings), places, missing)
 
 
 def _can_rest(
@@ -347,7 +340,7 @@ def _can_rest(
 
 def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
     """Return whether a hand at (T, 3) grips something that does not swing."""
-    distances_m = np.linalg.norm(points_m - median(points_m, axis=0), axis=1)
+    distances_m = norms(points_m - median(points_m, axis=0))
     return bool((distances_m < closest_m).all())
 
 

@@ -8,7 +8,6 @@ the path of the body. A principal component analysis, fitted once on the referen
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Self
 
 import numpy as np
@@ -52,10 +51,8 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
     positions_m = joint_positions(batch)
     root_path_m = positions_m[:, :, :1] * (1, 0, 1)
     ends_m = positions_m[:, :, limb_ends(batch.skeleton)]
-    differences_m = []
-    for first, second in combinations(range(ends_m.shape[2]), 2):
-        differences_m.append(ends_m[:, :, first] - ends_m[:, :, second])
-    between_ends_m = norms(np.stack(differences_m, axis=2))
+    first, second = np.triu_indices(ends_m.shape[2], 1)
+    between_ends_m = norms(ends_m[:, :, first] - ends_m[:, :, second])
     return [
         block_means(positions_m - root_path_m),
         block_means(between_ends_m),

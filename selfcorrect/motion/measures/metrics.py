@@ -100,12 +100,15 @@ class Metric:
         return f"{self.name}{unit}{', after correction' * self.key.startswith(CORRECTED)}"
 
 
+SHARE = (0.0, 1.0)
+"""Bounds of shares."""
+
 METRICS = (
     Metric("fid_kinematic", "Fréchet distance, kinematic", "realism", "lower", 1,
            measure=lambda sets: frechet_distance(sets.reference.kinematic, sets.candidate.kinematic)),
     Metric("fid_geometric", "Fréchet distance, geometric", "realism", "lower", 1,
            measure=lambda sets: frechet_distance(*sets.poses)),
-    Metric("precision", "Precision", "realism", "higher", bounds=(0.0, 1.0),
+    Metric("precision", "Precision", "realism", "higher", bounds=SHARE,
            measure=lambda sets: sets.neighbours["precision"]),
     Metric("density", "Density", "realism", "higher", measure=lambda sets: sets.neighbours["density"]),
     Metric("penetration_mm", "Floor penetration", "realism", "real", 1, MILLIMETRES,
@@ -116,9 +119,9 @@ METRICS = (
            measure=lambda sets: sets.candidate.physical.skate_m_s),
     Metric("jerk_m_s3", "Jerk", "realism", "real", 0, JERK,
            measure=lambda sets: sets.candidate.physical.jerk_m_s3),
-    Metric("recall", "Recall", "diversity", "higher", bounds=(0.0, 1.0),
+    Metric("recall", "Recall", "diversity", "higher", bounds=SHARE,
            measure=lambda sets: sets.neighbours["recall"]),
-    Metric("coverage", "Coverage", "diversity", "higher", bounds=(0.0, 1.0),
+    Metric("coverage", "Coverage", "diversity", "higher", bounds=SHARE,
            measure=lambda sets: sets.neighbours["coverage"]),
     Metric("trace_ratio", "Variance, of real", "diversity", "real", measure=lambda sets: trace_ratio(*sets.poses)),
     Metric("within_label_ratio", "Variance within labels, of real", "diversity", "real",
@@ -136,17 +139,17 @@ METRICS = (
     Metric("missing_bodyweights", "Force that no floor gives", "realism", "real", unit=Unit("body weights")),
     Metric("unsupported_percent", "Unsupported frames", "realism", "real", 1, Unit("%", "", 100.0), (0.0, 100.0)),
     # of loops whose labels are captions
-    Metric("r_precision_1", "R-precision 1", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_2", "R-precision 2", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3", "R-precision 3", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3_rare", "R-precision 3, rare", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3_middle", "R-precision 3, middle", "realism", "higher", bounds=(0.0, 1.0)),
-    Metric("r_precision_3_common", "R-precision 3, common", "realism", "higher", bounds=(0.0, 1.0)),
+    Metric("r_precision_1", "R-precision 1", "realism", "higher", bounds=SHARE),
+    Metric("r_precision_2", "R-precision 2", "realism", "higher", bounds=SHARE),
+    Metric("r_precision_3", "R-precision 3", "realism", "higher", bounds=SHARE),
+    Metric("r_precision_3_rare", "R-precision 3, rare", "realism", "higher", bounds=SHARE),
+    Metric("r_precision_3_middle", "R-precision 3, middle", "realism", "higher", bounds=SHARE),
+    Metric("r_precision_3_common", "R-precision 3, common", "realism", "higher", bounds=SHARE),
     # of models that captions ask for motions, by the field's evaluator
     Metric("field_fid", "Fréchet distance, field's evaluator", "realism", "lower", 3),
-    Metric("field_precision_1", "R-precision, top 1, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
-    Metric("field_precision_2", "R-precision, top 2, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
-    Metric("field_precision_3", "R-precision, top 3, field's evaluator", "realism", "higher", 3, bounds=(0.0, 1.0)),
+    Metric("field_precision_1", "R-precision, top 1, field's evaluator", "realism", "higher", 3, bounds=SHARE),
+    Metric("field_precision_2", "R-precision, top 2, field's evaluator", "realism", "higher", 3, bounds=SHARE),
+    Metric("field_precision_3", "R-precision, top 3, field's evaluator", "realism", "higher", 3, bounds=SHARE),
     Metric("field_matching", "MM-dist, field's evaluator", "realism", "lower", 3),
     Metric("field_diversity", "Diversity, field's evaluator", "diversity", "real", 3),
     Metric("field_multimodality", "Multimodality, field's evaluator", "diversity", "higher", 3),

@@ -44,11 +44,9 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
         is_glide &= distance_m > limits.STRAIGHT_GLIDE * float(norms(feet_way_m).sum())
         is_glide &= least_share * distance_m < root_distance_m < largest_share * distance_m
         if is_glide:
-            ends = np.minimum(np.arange(steps), np.arange(steps)[::-1])
-            is_cut = np.array([first == 0, last + 1 == len(glide_m_s)])
-            share = np.clip((ends + 1) / (limits.STAND_FADES_S * fps), 0.0, 1.0)
+            begins = np.arange(1.0, steps + 1) if first else np.full(steps, np.inf)
+            ends = np.arange(steps, 0.0, -1) if last + 1 < len(glide_m_s) else np.full(steps, np.inf)
+            share = np.clip(np.minimum(begins, ends) / (limits.STAND_FADES_S * fps), 0.0, 1.0)
             share *= share * (3 - 2 * share)
-            share[: steps // 2] = np.maximum(share[: steps // 2], is_cut[0])
-            share[steps // 2 :] = np.maximum(share[steps // 2 :], is_cut[1])
             glide_m_s[stretch] = share[:, None] * feet_m_s[stretch]
     return glide_m_s
