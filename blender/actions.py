@@ -590,22 +590,30 @@ def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values:
             point.interpolation = "CONSTANT"
 
 
+def find_contact_curves(
+    action: bpy.types.Action, slot: bpy.types.ActionSlot | None
+) -> list[list[bpy.types.FCurve | None]]:
+    """Return, for each foot, the curves of when it stands, and of x and y of its place, None for a missing curve."""
+    curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(action, slot)}
+    found = []
+    for part in FEET:
+        stands_name, place_name = _name_properties(part)
+        keys = ((f'["{stands_name}"]', 0), (f'["{place_name}"]', 0), (f'["{place_name}"]', 1))
+        found.append([curves.get(key) for key in keys])
+    return found
+
+
 def read_contacts(action: bpy.types.Action, frames: range) -> Contacts:
     """Return the contacts in the curves of an action, which people may have edited.
 
     A place counts for the contact in whose time it is keyed.
     """
-    curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(action, None)}
     is_standing = np.zeros((len(frames), len(FEET)), dtype=bool)
     places = np.full((len(frames), len(FEET), 2), np.nan)
-    for foot, part in enumerate(FEET):
-        stands_name, place_name = _name_properties(part)
-        stands = curves.get((f'["{stands_name}"]', 0))
+    for foot, (stands, x, y) in enumerate(find_contact_curves(action, None)):
         if stands is None:
             raise Failure(f"{action.name} has no contacts; correct the motion first, then edit those of the new action")
         is_standing[:, foot] = [stands.evaluate(frame) >= 0.5 for frame in frames]
-        x = curves.get((f'["{place_name}"]', 0))
-        y = curves.get((f'["{place_name}"]', 1))
         if x is None or y is None:
             continue
         keyed = sorted(point.co[0] for curve in (x, y) for point in curve.keyframe_points)
@@ -622,13 +630,12 @@ def restore_contact_properties() -> None:
         data = rig.animation_data
         if rig.type != "ARMATURE" or data is None or data.action is None:
             continue
-        for curve in get_curves(data.action, data.action_slot):
-            for part in FEET:
-                stands_name, place_name = _name_properties(part)
-                if curve.data_path == f'["{stands_name}"]' and stands_name not in rig:
-                    rig[stands_name] = 0
-                if curve.data_path == f'["{place_name}"]' and place_name not in rig:
-                    rig[place_name] = [0.0, 0.0]
+        for part, (stands, x, _) in zip(FEET, find_contact_curves(data.action, data.action_slot), strict=True):
+            stands_name, place_name = _name_properties(part)
+            if stands and stands_name not in rig:
+                rig[stands_name] = 0
+            if x and place_name not in rig:
+                rig[place_name] = [0.0, 0.0]
 
 
 def find_drivers(rig: bpy.types.Object, names: Sequence[str] | set[str]) -> list[bpy.types.FCurve]:

@@ -24,8 +24,6 @@ MARKER_PREFIX = "check: "
 """Beginning of the names of this extension's timeline markers."""
 VISIBLE_ERROR_M = 1e-3
 """Distance from the correction beyond which the user is warned."""
-_LARGE_MOVE_M = 0.05
-"""Move of the whole body beyond which the user is warned."""
 _READING, _HANDING, _COMPUTING, _WRITING = 0.2, 0.05, 0.65, 0.1
 """Shares of the work: reading the motion, handing it over to the program, waiting for the program, and writing."""
 _BEFORE_COMPUTING, _AFTER_COMPUTING = _READING + _HANDING, 1 - _WRITING
@@ -273,8 +271,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         with actions.restoring_if_interrupted(sampled.uid):
             steps = writer.write(sampled, targets, context.scene)
             written = yield from _scale_steps(steps, _AFTER_COMPUTING, _WRITING)
-        move = self._describe_move(sampled, targets, files.placement.unit_m)
-        warnings = [*files.warnings, *written.warnings, *move, *correction.warnings]
+        warnings = [*files.warnings, *written.warnings, *correction.warnings]
         return f"{written.action.name}: {correction.summary}{written.remark}", warnings, list(correction.notes)
 
     def _list_selected_bones(self, source: bpy.types.Object) -> set[str] | None:
@@ -305,21 +302,6 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         if self.keep_hands:
             words += ["--keep", "hands"]
         return words + _list_floor_words(self, files)
-
-    def _describe_move(self, sampled: rig.Sampled, targets: dict[str, np.ndarray], unit_m: float) -> list[str]:
-        """Return a warning if the whole body moves far, with the option that changes it."""
-        moves = []
-        for name, target in targets.items():
-            moves.append(target[:, :3, 3] - (sampled.world @ sampled.pose[name])[:, :3, 3])
-        move_m = np.median(np.mean(moves, axis=0), axis=0) * unit_m
-        distance_m = float(np.linalg.norm(move_m))
-        if distance_m <= _LARGE_MOVE_M:
-            return []
-        direction = "up" if move_m[2] > 0 else "down"
-        if abs(move_m[2]) < 0.7 * distance_m:
-            return [f"the whole body moves by {1000 * distance_m:.0f} mm along the floor; Remove Drift changes that"]
-        option = "Floor, Ground or Support" if self.floor_mode == "LEVEL" else "Floor: Where It Stands"
-        return [f"the whole body moves {direction} by {1000 * distance_m:.0f} mm; {option} changes that"]
 
 
 def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None:

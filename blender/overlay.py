@@ -11,8 +11,7 @@ import gpu
 from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
-from .contacts import FEET
-from .rig import get_curves
+from .actions import find_contact_curves
 
 CONTACT_COLOUR = (0.15, 0.7, 0.3, 1.0)
 FINDING_COLOUR = (0.95, 0.35, 0.1, 1.0)
@@ -51,13 +50,9 @@ def find_places(rig: bpy.types.Object, frame: int) -> list[Vector]:
     data = rig.animation_data
     if data is None or data.action is None:
         return []
-    curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(data.action, data.action_slot)}
     lowest = min((rig.matrix_world @ end).z for bone in rig.pose.bones for end in (bone.head, bone.tail))
     places = []
-    for part in FEET:
-        stands = curves.get((f'["{part} stands"]', 0))
-        x = curves.get((f'["{part} place"]', 0))
-        y = curves.get((f'["{part} place"]', 1))
+    for stands, x, y in find_contact_curves(data.action, data.action_slot):
         if stands and x and y and stands.evaluate(frame) >= 0.5:
             places.append(Vector((x.evaluate(frame), y.evaluate(frame), lowest)))
     return places

@@ -97,7 +97,7 @@ PLACES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
-    "selfcorrect/loop/policy_table.py": "api/selfcorrect.loop.md#selfcorrect.loop.policy_table",
+    "selfcorrect/loop/policy_table.py": "commands.md#selfcorrect-motion",
 }
 """Pages of the site by the file that a reader of the repository has instead."""
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset, preset_names
 
 from ..remedies.table import PLACES, REMEDIES
@@ -19,6 +20,7 @@ from .settings import MotionSettings
 PREFERENCES = ("preference", "shuffled-preference")
 """Places in which arms on real data only draw samples, too."""
 
+_POLICY_HELP = f"Training data of the next generation; several may be given.\n{POLICIES.describe_rows()}"
 _CORRECTOR_HELP = (
     "Correctors instead of the preset's: none for no correction, package.module:function for your own. A + chains "
     f"built-in correctors, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
@@ -32,8 +34,7 @@ _DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).cha
 class Axes:
     """Axes of arms in place of a preset's; an axis that is not given stays."""
 
-    policy: tuple[str, ...] = ()
-    """Training data of the next generation: replace (fully synthetic), augment, accumulate, … Several may be given."""
+    policy: Annotated[tuple[str, ...], arg(help=_POLICY_HELP)] = ()
     synthetic_ratio: tuple[str, ...] = ()
     """λ, synthetic samples per real sample, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
     fully synthetic. Several may be given."""
@@ -176,9 +177,7 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
             continue
         draws_samples = _is_loop(arm) or arm.place in PREFERENCES
         candidates = dict.fromkeys(("none", *remedies)) if draws_samples else ("none",)
-        for remedy in candidates:
-            if arm.corrector != "none" or not REMEDIES.row(remedy).needs_corrector:
-                extended.append(replace(arm, remedy=remedy))
+        extended += [replace(arm, remedy=remedy) for remedy in candidates]
     return extended
 
 

@@ -143,8 +143,6 @@ _RECIPE_FORMS = (
     *_loop("augment:1", "physics"),
     *_lineages("augment:1", "lineages"),
     *_lineages("augment:1", "lineages-reworked"),
-    ArmSettings("augment:1", "physics", remedy="inside-sampler"),
-    ArmSettings("augment:1", "physics", remedy="inside-sampler-once"),
 )
 _PLACES = (
     BASELINE,
@@ -300,7 +298,7 @@ PRESET_ROWS = {
         cost="2 hours, 0.4 GB",
     ),
     "recipe-forms": _recipe_row(
-        "forms of lineages and physics inside the sampler at λ = 1",
+        "forms of lineages at λ = 1",
         _RECIPE_FORMS,
         cost="2 hours, 0.4 GB",
     ),

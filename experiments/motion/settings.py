@@ -201,8 +201,7 @@ def _check_arms(denoiser: str, arms: tuple[ArmSettings, ...]) -> None:
     for arm in arms:
         if ":" not in arm.corrector or THEN in arm.corrector:
             corrector_row(arm.corrector)
-        if REMEDIES.row(arm.remedy).needs_corrector and arm.corrector == "none":
-            raise SettingError(f"{arm.remedy} needs a corrector, and the arm {arm.key} has none")
+        REMEDIES.row(arm.remedy)
         PLACES.row(arm.place)
         if arm.place != "data" and arm.corrector == "none":
             raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.key} has none")

@@ -141,33 +141,12 @@ def in_shuffled_preference(task: Task, arm: Arm) -> TaskArm:
 
 
 def in_sampler(task: Task, arm: Arm) -> TaskArm:
-    """Correct predictions, in the last step of each quarter of the denoising steps."""
-    quarter = max(1, _sampling_steps(task) // 4)
-    return _correct_inside(task, arm, every=quarter, first=quarter - 1)
-
-
-def inside_sampler(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """The place "sampler" as a remedy."""
-    return in_sampler(task, arm)
-
-
-def inside_sampler_once(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """The corrector works on predictions once, in the last step of the third quarter of the denoising steps."""
-    steps = _sampling_steps(task)
-    return _correct_inside(task, arm, every=steps, first=max(0, 3 * steps // 4 - 1))
-
-
-def _correct_inside(task: Task, arm: Arm, every: int, first: int) -> TaskArm:
-    """The arm with its corrector inside the sampler and no correction of samples; without a corrector, as it is."""
-    if arm.correction is None:
-        return task, arm
-    bias = corrected_inside(arm.correction.corrector, every, first)
-    return task, replace(arm, bias=bias, correction=None)
-
-
-def _sampling_steps(task: Task) -> int:
+    """Correct predictions, in the last step of each quarter of the denoising steps, and no samples."""
+    assert arm.correction is not None
     config = getattr(task.model, "config", None)
-    return config.sampling_steps if config else 1
+    quarter = max(1, (config.sampling_steps if config else 1) // 4)
+    bias = corrected_inside(arm.correction.corrector, quarter, quarter - 1)
+    return task, replace(arm, bias=bias, correction=None)
 
 
 # ---------------------------------------------------------------- controls

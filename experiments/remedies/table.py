@@ -25,8 +25,6 @@ class RemedyRow(Row):
     """Claim of that source, a clause."""
     rated: bool = False
     """True if it needs choices of people (`--ratings`)."""
-    needs_corrector: bool = False
-    """True for a way to apply the arm's corrector, which means nothing without a corrector."""
 
 
 PLACES = Registry(
@@ -93,26 +91,6 @@ REMEDIES = Registry(
             claim="matched compute",
         ),
         RemedyRow(
-            "inside-sampler",
-            f"{_BUILT}:inside_sampler",
-            "The corrector works on the predictions of every fourth part of the denoising steps, not on samples.",
-            knows="nothing",
-            cost="4 × correction",
-            source="PhysDiff (Yuan et al. 2023, arXiv 2212.02500)",
-            claim="a simulator between denoising steps makes motion plausible without leaving the data",
-            needs_corrector=True,
-        ),
-        RemedyRow(
-            "inside-sampler-once",
-            f"{_BUILT}:inside_sampler_once",
-            "The same in one step, after three quarters: as many corrector calls as correction of samples.",
-            knows="nothing",
-            cost="1 × correction",
-            source="PhysDiff (Yuan et al. 2023, arXiv 2212.02500)",
-            claim="matched corrector calls",
-            needs_corrector=True,
-        ),
-        RemedyRow(
             "preferred",
             "selfcorrect.experiments.curation.loops:preference",
             "Sampling bias: of four draws the draw that people would choose; needs --ratings.",
@@ -125,6 +103,6 @@ REMEDIES = Registry(
     ],
     group="selfcorrect.remedies",
     row_type=RemedyRow,
-    also="thirteen published ones of examples/plugins/published_remedies",
+    also="fifteen of examples/plugins/published_remedies",
 )
 """Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import motion_task, trained_model
 from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
@@ -179,21 +180,38 @@ def small() -> tuple[Task, MemoryStore]:
     return task, first
 
 
+def halve(samples: Samples) -> Samples:
+    return samples.with_values(samples.values / 2)
+
+
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:
     task, first = small
     store = MemoryStore()
-    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3), name, RemedyInputs())
+    correction = Correction(halve) if name.startswith("inside-sampler") else None
+    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3, correction=correction), name, RemedyInputs())
     return run_loop(task, arm, store, first, STREAM).state()
 
 
 def test_every_remedy_of_the_package_runs_and_changes_the_loop(small) -> None:
     names = [name for name in REMEDIES.names if REMEDIES.is_added(name)]
-    assert len(names) == 13
+    assert len(names) == 15
     plain = final_state(small, "none")
     for name in names:
         state = final_state(small, name)
         same = state.keys() == plain.keys() and all(torch.equal(state[key], plain[key]) for key in state)
         assert not same, name
+
+
+@pytest.mark.parametrize(("name", "calls"), [("inside-sampler", 5 * 24), ("inside-sampler-once", 24)])
+def test_correction_inside_the_sampler_replaces_that_of_samples(small, name: str, calls: int) -> None:
+    """Of five denoising steps a quarter is one step."""
+    task, first = small
+    arm = Arm(Replace(), 1, steps=3, correction=Correction(halve))
+    task, inside = with_remedy(task, arm, name, RemedyInputs())
+    assert inside.correction is None
+    store = MemoryStore()
+    run_loop(task, inside, store, first, STREAM)
+    assert store.metrics(1)["corrector_calls"] == calls
 
 
 def test_weights_are_averaged_over_generations() -> None:

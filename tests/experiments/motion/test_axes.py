@@ -230,13 +230,6 @@ def test_a_ratio_of_an_arm_is_kept_to_the_last_digit():
     assert ArmSettings.from_arm(Arm(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
 
 
-def test_a_way_to_apply_a_corrector_needs_one():
-    with pytest.raises(SettingError, match=r"inside-sampler needs a corrector, and the arm .* has none"):
-        MotionSettings({"dct-mixer": (ArmSettings("replace", remedy="inside-sampler"),)}, 1, 1)
-    arms = Axes(remedy=("inside-sampler",)).refine_arms(QUICK)
-    assert [arm.corrector for arm in arms if arm.remedy == "inside-sampler"] == ["physics"]
-
-
 def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
     arms = Axes(("real", "augment:1"), corrector=("kinematic",), physics_in=tuple(PLACES.names)).refine_arms(QUICK)
     corrected = [arm for arm in arms if arm.corrector != "none"]

@@ -50,18 +50,6 @@ def halve(samples: Samples) -> Samples:
     return samples.with_values(samples.values / 2)
 
 
-@pytest.mark.parametrize(("name", "calls"), [("inside-sampler", 5 * 24), ("inside-sampler-once", 24)])
-def test_correction_inside_the_sampler_replaces_that_of_samples(small, name: str, calls: int) -> None:
-    """Of five denoising steps a quarter is one step."""
-    task, first = small
-    arm = Arm(Replace(), 1, steps=3, correction=Correction(halve))
-    task, inside = with_remedy(task, arm, name, RemedyInputs())
-    assert inside.correction is None
-    store = MemoryStore()
-    run_loop(task, inside, store, first, STREAM)
-    assert store.metrics(1)["corrector_calls"] == calls
-
-
 def run_in_place(small: tuple[Task, MemoryStore], arm: Arm, place: str, remedy: str = "none") -> MemoryStore:
     task, first = small
     task, placed = with_remedy(*with_place(task, arm, place), remedy)
@@ -143,8 +131,7 @@ def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]
     task, first = small
     store = MemoryStore()
     inputs = RemedyInputs(raters=(lambda values: values.flatten(1).sum(1),))
-    correction = Correction(halve) if REMEDIES.row(name).needs_corrector else None
-    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3, correction=correction), name, inputs)
+    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3), name, inputs)
     return run_loop(task, arm, store, first, STREAM).state()
 
 

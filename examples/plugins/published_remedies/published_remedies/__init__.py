@@ -15,5 +15,8 @@
 * averaged-weights: weight averaging. Claim: averaging holds the drift of a model back.
 * oversampling: folklore. Claim: more samples mean less drift. Costs 4 × samples.
 * moment-matching: this project. Claim: variance does not shrink.
+* inside-sampler, inside-sampler-once: PhysDiff (Yuan et al. 2023, arXiv 2212.02500). Claim: a simulator between
+  denoising steps makes motion plausible without leaving the data. The first corrects four steps, as
+  `--physics-in sampler` does, the second one step, with as many corrections as finished samples take.
 * lineages-quarter: this project, `lineages` with a quarter of the step of extrapolation, whose scatter is a sixteenth.
 """

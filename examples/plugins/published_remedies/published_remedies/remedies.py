@@ -7,13 +7,14 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.remedies.remedies import Remedy, RemedyInputs, TaskArm, matching
+from selfcorrect.experiments.remedies.remedies import Remedy, RemedyInputs, TaskArm, matching, with_place
 from selfcorrect.loop.bias import Bias, Sampler, sample_independently
 from selfcorrect.loop.fitting import extrapolate
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.steering import steer
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.remedies.inside_sampler import corrected_inside
 from selfcorrect.remedies.matching import newest_synthetic
 
 from .candidates import Rule, select_candidates
@@ -70,6 +71,24 @@ def annealed_truncation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
         return sample_independently(steer(Truncated, model, level=round(steps / 10 / generation**2)).sample)
 
     return task, replace(arm, bias=bias)
+
+
+def inside_sampler(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """The place "sampler" of the corrector as a remedy; an arm without a corrector stays as it is."""
+    return with_place(task, arm, "sampler") if arm.correction else (task, arm)
+
+
+def inside_sampler_once(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """The corrector works on predictions once, in the last step of the third quarter of the denoising steps.
+
+    An arm without a corrector stays as it is.
+    """
+    if arm.correction is None:
+        return task, arm
+    config = getattr(task.model, "config", None)
+    steps = config.sampling_steps if config else 1
+    bias = corrected_inside(arm.correction.corrector, steps, max(0, 3 * steps // 4 - 1))
+    return task, replace(arm, bias=bias, correction=None)
 
 
 def oversampling(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
