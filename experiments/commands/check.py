@@ -23,6 +23,7 @@ from .inputs import must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from ..checking.check_files import CheckedFile
+    from ..checking.references import ReferenceRow
 
     EngineName = str
 else:
@@ -110,12 +111,12 @@ class CheckCommand:
         bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
         files = check_files(bar, self.reading, choice, engine, explain=self.verbose, as_references=self.references)
         checked_files = list(files)
-        text = self._format(checked_files)
+        rows = rank_references(checked_files)
+        text = self._format(checked_files, rows)
         if self.out is None:
             print(text)
         else:
             self._write(self.out, text + "\n")
-        rows = rank_references(checked_files)
         if self.csv is not None:
             self._write(self.csv, to_reference_csv(rows))
         if self.leave_out is not None:
@@ -134,10 +135,10 @@ class CheckCommand:
         with text_output(path, overwrite=self.overwrite) as file:
             file.write(text)
 
-    def _format(self, checked_files: Sequence[CheckedFile]) -> str:
+    def _format(self, checked_files: Sequence[CheckedFile], references: Sequence[ReferenceRow]) -> str:
         """Return the findings in the chosen format."""
         from ..checking import reports
-        from ..checking.references import format_reference_table, rank_references
+        from ..checking.references import format_reference_table
 
         if self.format == "json":
             return reports.to_findings_json(checked_files)
@@ -145,7 +146,7 @@ class CheckCommand:
             return reports.to_junit(checked_files)
         lines = []
         if self.references:
-            lines += format_reference_table(rank_references(checked_files))
+            lines += format_reference_table(references)
         else:
             for checked in checked_files:
                 lines += reports.format_lines(checked)

@@ -12,10 +12,9 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
 from ..jobs.targets import check_output, place_of
-from .demo import somebody_looks
+from .demo import open_page
 from .inputs import must_be_readable, must_be_usable
 
-_MOST = 100_000
 _LONGEST_NAME = 40
 
 
@@ -34,8 +33,6 @@ class CurateCommand:
     """Name of the rater. Each rater has a page."""
     pairs: int | None = None
     """Number of pairs to show (default: three per sample)."""
-    samples: int = 32
-    """Approximate number of samples of a run."""
     question: str = "Which one looks more real?"
     """Question to the raters."""
     marked: bool = False
@@ -52,9 +49,8 @@ class CurateCommand:
         """Write the page."""
         if not self.sources:
             raise SettingError("nothing to compare; name a run folder, or at least two motion files")
-        check_count("samples", self.samples, 1, _MOST)
         if self.pairs is not None:
-            check_count("pairs", self.pairs, 1, _MOST)
+            check_count("pairs", self.pairs, 1, 100_000)
         if not self.question.strip():
             raise SettingError("question must not be empty")
         if not self.rater.isprintable() or not 0 < len(self.rater.strip()) <= _LONGEST_NAME:
@@ -71,11 +67,9 @@ class CurateCommand:
         from ..curation.items import collect_items
         from ..curation.page import make_rating_page
 
-        items = collect_items(self.sources, self.samples, self.reading)
+        items = collect_items(self.sources, self.reading)
         page, pairs = make_rating_page(items, self.rater, question=self.question, pairs=self.pairs, marked=self.marked)
         write_atomically(place_of(out), page, overwrite=self.overwrite)
         print(f"{out} shows {self.rater} {pairs} pairs of {len(items)} samples, and saves the choices.")
-        if self.open and somebody_looks():
-            import webbrowser
-
-            webbrowser.open(place_of(out).as_uri())
+        if self.open:
+            open_page(place_of(out))

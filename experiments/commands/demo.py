@@ -2,6 +2,7 @@
 
 import os
 import sys
+import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +46,8 @@ class DemoCommand:
         page = place_of(self.out)
         write_atomically(page, show(demo.before, demo.after, titles=_TITLES).html)
         print(f"{self.out} plays both motions.")
-        if self.open and somebody_looks():
-            import webbrowser
-
-            webbrowser.open(page.as_uri())
+        if self.open:
+            open_page(page)
         return 0
 
 
@@ -63,8 +62,9 @@ def _is_demo_page(path: Path) -> bool:
         return f"<title>{', '.join(_TITLES)}</title>".encode() in file.read(1000)
 
 
-def somebody_looks() -> bool:
-    """Return True if someone would see a browser: not in pipes, in CI, or on a machine without a screen."""
+def open_page(page: Path) -> None:
+    """Open a page in the browser if someone would see it: not in pipes, in CI, or on a machine without a screen."""
     has_display = any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
     has_screen = has_display or sys.platform in ("darwin", "win32")
-    return has_screen and sys.stdout.isatty()
+    if has_screen and sys.stdout.isatty():
+        webbrowser.open(page.as_uri())

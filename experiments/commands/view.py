@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +17,7 @@ from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.storage.files.digests import make_titles
 
 from ..jobs.targets import check_output
-from .demo import somebody_looks
+from .demo import open_page
 from .inputs import must_be_readable, must_be_usable
 
 if TYPE_CHECKING:
@@ -86,5 +85,5 @@ class ViewCommand:
         text = show(*motions, titles=titles).html
         write_atomically(page, text, overwrite=self.overwrite)
         print(page)
-        if self.out is None and somebody_looks():
-            webbrowser.open(page.as_uri())
+        if self.out is None:
+            open_page(page)

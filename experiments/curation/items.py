@@ -24,6 +24,8 @@ from .choices import RatedItem
 from .features import features_or_none
 
 MOST_ITEMS = 500
+RUN_SAMPLES = 32
+"""Approximate number of samples of a run."""
 PER_LABEL = 8
 """Samples of a run with the same label. Only these are compared with each other."""
 
@@ -36,12 +38,11 @@ class Item:
     shown: Motion
 
 
-def collect_items(paths: Sequence[Path], samples: int, reading: Reading) -> list[Item]:
+def collect_items(paths: Sequence[Path], reading: Reading) -> list[Item]:
     """Return the samples of a run folder, or of a folder in it, or of motion files; equal samples once.
 
     Args:
         paths: One run folder, or motion files and folders of them.
-        samples: Approximate number of samples of a run; of motion files, all are samples.
         reading: Options for reading motion files.
 
     Raises:
@@ -51,12 +52,12 @@ def collect_items(paths: Sequence[Path], samples: int, reading: Reading) -> list
     runs = [path for path in paths if _has_generations(path)]
     if runs and len(paths) > 1:
         raise InputError(f"{runs[0]}: curate a single run, or motion files")
-    found_items = _generate_motions(runs[0].resolve(), samples) if runs else _read_files(paths, reading)
+    found_items = _generate_motions(runs[0].resolve()) if runs else _read_files(paths, reading)
     items = list({item.rated.id: item for item in found_items}.values())
     if len(items) < 2:
         raise InputError(f"{sources}: two different samples are needed to compare, got {len(items)}")
     if max(Counter(item.rated.label for item in items).values()) < 2:
-        raise InputError(f"{sources}: no two samples have the same label; take more with --samples")
+        raise InputError(f"{sources}: no two samples have the same label, so there is nothing to compare")
     if len(items) > MOST_ITEMS:
         raise InputError(f"{sources}: at most {MOST_ITEMS} samples are compared, got {len(items)}")
     return items
@@ -85,7 +86,7 @@ def _has_generations(path: Path) -> bool:
     return path.is_dir() and next(path.rglob("generation-[0-9]*"), None) is not None
 
 
-def _generate_motions(folder: Path, samples: int) -> Iterator[Item]:
+def _generate_motions(folder: Path) -> Iterator[Item]:
     """Sample the same labels from the last models of the arms in a folder, of the lowest seed in it."""
     import torch
 
@@ -112,7 +113,7 @@ def _generate_motions(folder: Path, samples: int) -> Iterator[Item]:
     for run, arm in places:
         task = motion_task(settings, run.task, run.stream)
         names = task.data.training.label_names
-        count = min(len(names), max(1, round(samples / len(places) / per_label)))
+        count = min(len(names), max(1, round(RUN_SAMPLES / len(places) / per_label)))
         labels = torch.linspace(0, len(names) - 1, count).round().long().repeat(per_label)
         latest = FolderReader(run.arm_folder(arm)).latest
         model = trained_model(task, arm, run.arm_folder(arm), latest)

@@ -114,7 +114,6 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
         judge=complete_outcome,
         show=partial(show_experiment, settings, options, row.closing if row else ""),
         list_final=_list_final,
-        tags=lambda run, arm: (name, run.task, arm.policy, arm.corrector, arm.remedy),
     )
 
 

@@ -399,7 +399,9 @@ def _draw(figure: Drawable) -> Figure:
 @_draw.register
 def _(panel: Panel) -> Figure:
     many = len(panel.lines) > len(PALETTE)
-    page, axes = _page(6.4, 3.4 + 0.1 * many * len(panel.lines), panel.title)
+    page = Figure(figsize=(6.4, 3.4 + 0.1 * many * len(panel.lines)), layout="constrained")
+    axes = page.subplots()
+    axes.set_title(panel.title)
     for index, line in enumerate(panel.lines):
         _draw_panel_line(axes, panel.x, line, look(index), banded=not many)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
@@ -463,10 +465,3 @@ def _(scatter: Scatter) -> Figure:
         axes.plot(points[:, 0], points[:, 1], ".", markersize=1.5, color=BLUE, rasterized=True)
         axes.set(title=name, aspect="equal")
     return page
-
-
-def _page(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    page = Figure(figsize=(width, height), layout="constrained")
-    axes = page.subplots()
-    axes.set_title(title)
-    return page, axes

@@ -30,7 +30,7 @@ from .claims import Check
 from .figures import curve_grid
 from .outcome import Outcome, make_metric
 from .results import ArmCurves
-from .study import SeedRun, Study
+from .study import Study
 from .study_rows import collect_arm, collect_curves, list_measured, make_rows
 from .summary import Summary, machine, write_summary
 from .tables import (
@@ -101,8 +101,6 @@ class Page:
     """Keys of the metrics on the page of a run under way, by default of all that generation 0 measured."""
     list_final: Callable[[Outcome], Mapping[str, float]] = lambda outcome: {}
     """Returns figures of the last generation, which sweeps of W&B aim at."""
-    tags: Callable[[SeedRun, ArmSettings], Sequence[str]] = lambda run, arm: (run.task, arm.key)
-    """Words by which the W&B runs of an arm can be filtered."""
 
 
 def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -122,25 +123,21 @@ class _Observer:
 
     def __init__(self, study: Study, observe: Observe | None) -> None:
         self._study, self._observe = study, observe
-        self._seen: set[tuple[object, ...]] = set()
+        self._counts: Counter[tuple[SeedRun, ArmSettings]] = Counter()
         self._lock = threading.Lock()
 
     def __call__(self, run: SeedRun, arm: ArmSettings, done: int) -> None:
         """Tell of the generations up to `done`."""
-        if self._observe is None:
-            return
         with self._lock:
-            for row in make_rows(self._study, run, arm)[: done + 1]:
-                place = (run, arm, row["generation"])
-                if place not in self._seen:
-                    self._seen.add(place)
-                    self._tell(row)
+            if self._observe is not None:
+                rows = make_rows(self._study, run, arm)[self._counts[run, arm] : done + 1]
+                self._counts[run, arm] += len(rows)
+                self._tell(self._observe, rows)
 
-    def _tell(self, row: MetricRow) -> None:
-        if self._observe is None:
-            return
+    def _tell(self, observe: Observe, rows: Sequence[MetricRow]) -> None:
         try:
-            self._observe(row)
+            for row in rows:
+                observe(row)
         except Exception as error:  # whatever a user's function raises, the study goes on
             self._observe = None
             message = f"observe failed and is not called again: {type(error).__name__}: {error}"

@@ -11,7 +11,7 @@ from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog
 
 from .arms import ArmSettings
-from .report import REPORT, page_of
+from .report import REPORT
 from .study import SeedRun, Study
 from .study_rows import axes_of, make_rows
 from .summary import realised_name
@@ -29,7 +29,7 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
         group=name_wandb_group(run.root),
         config=finite({**_describe_arm(study, run, arm), "version": version("selfcorrect")}),
         rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
-        tags=page_of(study).tags(run, arm),
+        tags=(run.task, arm.policy, arm.corrector, arm.remedy),
         job_type="arm",
     )
 

@@ -196,6 +196,7 @@ def _make_panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
     for group, arms in group_arms(toy, curves).items():
         for column in columns:
             lines = []
+            length = 0
             for title, arm in arms.items():
                 if column.key not in curves[arm]:
                     continue
@@ -203,22 +204,17 @@ def _make_panels(toy: Toy, curves: Curves) -> Iterator[Panel]:
                 if column.predicted_by:
                     law = curves[arm][column.predicted_by].mean(axis=0)
                 lines.append(Line(title, curves[arm][column.key], law))
+                length = curves[arm][column.key].shape[1]
             if lines:
-                title = f"{column.title}: {group}" if group else column.title
-                yield _make_panel(title, column, lines, curves, toy.caveat)
-
-
-def _make_panel(title: str, column: Column, lines: Sequence[Line], curves: Curves, caveat: str) -> Panel:
-    assert lines[0].values is not None
-    return Panel(
-        title=title,
-        x_label="generation",
-        y_label=column.title,
-        x=np.arange(lines[0].values.shape[1]),
-        lines=[*lines, *_make_law_lines(column.predicted, curves)],
-        log_y=column.log,
-        caveat=caveat if column.predicted else "",
-    )
+                yield Panel(
+                    title=f"{column.title}: {group}" if group else column.title,
+                    x_label="generation",
+                    y_label=column.title,
+                    x=np.arange(length),
+                    lines=[*lines, *_make_law_lines(column.predicted, curves)],
+                    log_y=column.log,
+                    caveat=toy.caveat if column.predicted else "",
+                )
 
 
 def _show_drawings(drawings: Drawings) -> Iterator[Pictures | Scatter]:

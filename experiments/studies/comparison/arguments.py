@@ -92,12 +92,8 @@ def choose_references(
     """
     if not reference:
         return dict(usual)
-    if isinstance(reference, str):
-        is_common = True
-        chosen: Mapping[str, str] = {arm: reference for arm in arms if arm != reference}
-    else:
-        is_common = False
-        chosen = reference
+    is_common = isinstance(reference, str)
+    chosen = {arm: reference for arm in arms if arm != reference} if isinstance(reference, str) else reference
     if not isinstance(chosen, Mapping):
         raise SettingError(f"reference must be the name of an arm, or arm → reference, got {describe_value(reference)}")
     for arm, other in chosen.items():

@@ -4,8 +4,8 @@ import math
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -160,10 +160,10 @@ def compare(
         begin=partial(_refuse_fewer_arms, seed_runs(first, first_seed, seeds), arm_settings),
     )
     where = where or Where(default_workers() if workers is None else workers)
-    with _folder(out) as folder:
+    with nullcontext(out) if out is not None else tempfile.TemporaryDirectory() as folder:
         return run_study(
             study,
-            folder,
+            Path(folder),
             where,
             command=command,
             accept_changed=accept_changed,
@@ -195,16 +195,6 @@ def _plain(name: str, arms: Mapping[str, Arm]) -> str:
         return ""
     plain = replace(arms[name], correction=None, correct_real=False)
     return next((other_name for other_name, arm in arms.items() if arm == plain), "")
-
-
-@contextmanager
-def _folder(out: str | Path | None) -> Iterator[Path]:
-    """The run folder, or one that is gone afterwards."""
-    if out is not None:
-        yield Path(out)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, Task], seed: int) -> None:
@@ -284,16 +274,14 @@ def _refuse_fewer_arms(
 def _score_real_data(
     run: SeedRun, arm: ArmSettings | None, make_task: Callable[[], Task], progress: Progress
 ) -> Mapping[str, object]:
-    return score_real_data(make_task(), run.stream.child("real"))
-
-
-def score_real_data(task: Task, stream: Stream) -> dict[str, object]:
     """Return the scores of a memoriser and of held-out real data, where the task has some.
 
     Returns:
         "memoriser": scores of the training set resampled, by name, and "held_out": those of held-out data. Or
         "missing": why the evaluation cannot score real data.
     """
+    task = make_task()
+    stream = run.stream.child("real")
     try:
         scores = {"memoriser": _scores_of(task, task.real, stream)}
         if task.held_out is not None:
@@ -303,7 +291,7 @@ def score_real_data(task: Task, stream: Stream) -> dict[str, object]:
     values = {name: value for own in scores.values() for name, value in own.items()}
     if odd := [name for name, value in values.items() if not math.isfinite(value)]:
         return {"missing": f"{odd[0]} of real data is {values[odd[0]]}"}
-    return {**scores}
+    return scores
 
 
 def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:

@@ -75,11 +75,10 @@ def test_titles_are_the_shortest_that_differ(files: list[str], titles: list[str]
 def test_without_a_place_a_page_is_written_and_opened_where_somebody_looks(
     motion: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    opened = list[str]()
-    monkeypatch.setattr("webbrowser.open", opened.append)
-    monkeypatch.setattr("selfcorrect.experiments.commands.view.somebody_looks", lambda: True)
+    opened = list[Path]()
+    monkeypatch.setattr("selfcorrect.experiments.commands.view.open_page", opened.append)
     save_motion(tmp_path / "a.bvh", motion)
     ViewCommand((tmp_path / "a.bvh",)).run()
     page = Path(capsys.readouterr().out.strip())
-    assert opened == [page.as_uri()]
+    assert opened == [page]
     assert "<canvas>" in page.read_text()

@@ -26,4 +26,4 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def items(clips: Path) -> list[Item]:
-    return collect_items([clips], 32, Reading())
+    return collect_items([clips], Reading())

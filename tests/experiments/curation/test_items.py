@@ -27,8 +27,8 @@ from selfcorrect.storage.runs.folder_store import FolderStore
 STREAM = streams(0)
 
 
-def read(*paths: Path, samples: int = 32) -> list[Item]:
-    return collect_items(paths, samples, Reading())
+def read(*paths: Path) -> list[Item]:
+    return collect_items(paths, Reading())
 
 
 def test_motions_of_files_have_ids_by_content_and_features_by_name(clips: Path, items: list[Item]) -> None:

@@ -45,7 +45,7 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
     }
     assert {name: config.config[name] for name in expected} == expected
     assert config.config["version"]
-    assert {"demo", "patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*config.tags}
+    assert {"patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*config.tags}
     assert config.job_type == "arm"
     assert config.group.startswith("run-")
 
