@@ -240,7 +240,7 @@ OTHERS = {
 }  # fmt: skip
 """Lines in which each other option of a command matters, and the option with a value."""
 
-UNTRIED = {"--workers", "--samples"}
+UNTRIED = {"--workers"}
 """An option on which no result depends, and one that is only for runs."""
 
 
