@@ -37,14 +37,10 @@ class Provenance:
     @classmethod
     def real(cls, count: int) -> Self:
         rows = np.arange(count, dtype=np.int64)
-        return replace(cls._uniform(count, synthetic=False, generation=0), founder=rows)
+        return replace(cls.uniform(count, synthetic=False, generation=0), founder=rows)
 
     @classmethod
-    def synthetic_of(cls, count: int, generation: int) -> Self:
-        return cls._uniform(count, synthetic=True, generation=generation)
-
-    @classmethod
-    def _uniform(cls, count: int, *, synthetic: bool, generation: int) -> Self:
+    def uniform(cls, count: int, *, synthetic: bool, generation: int) -> Self:
         return cls(
             synthetic=np.full(count, synthetic),
             generation=np.full(count, generation, dtype=np.int64),

@@ -62,7 +62,9 @@ class Samples:
             labels: (N,) int64 class of each sample, None for a single class.
             generation: Generation of the model that drew them.
         """
-        return cls._with_provenance(values, labels, Provenance.synthetic_of(len(values), generation))
+        return cls._with_provenance(
+            values, labels, Provenance.uniform(len(values), synthetic=True, generation=generation)
+        )
 
     @classmethod
     def _with_provenance(cls, values: Tensor, labels: Tensor | None, provenance: Provenance) -> Self:

@@ -14,8 +14,6 @@ from selfcorrect.correctors.contract import (
     Corrector,
     call_corrector,
     chain,
-    evaluating,
-    lift,
     load_state,
     name_of,
     state_of,
@@ -166,13 +164,15 @@ class _Sandboxed:
         self.sandbox.call(_load_state_there, state)
 
 
+CORRECTOR = "corrector"
+"""Key of the corrector of samples in the memory of a sandbox."""
+
 # --- called in a sandbox ---------------------------------------------------------------------------------------------
 
 
 def _get_stateful_there(memory: Memory) -> object:
     """Return the object that may keep something between calls."""
-    own_function: OwnFunction = memory[FUNCTION]
-    return memory["corrector"] if own_function.takes == "inputs" else own_function.function
+    return memory.get(CORRECTOR, memory[FUNCTION].function)
 
 
 def _is_repeatable_there(memory: Memory) -> bool:
@@ -193,14 +193,12 @@ def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.de
     corrector = own_function.function
     if own_function.takes == "inputs":
         report_place("the corrector that it makes")
-        corrector = own_function.function(inputs)
-    elif own_function.takes == "values" and isinstance(own_function.function, nn.Module):
-        corrector = evaluating(own_function.function.to(device))
-    elif own_function.takes == "values":
-        corrector = lift(own_function.function, own_function.name)
-    memory["corrector"] = corrector
+        corrector = corrector(inputs)
+    elif isinstance(corrector, nn.Module):
+        corrector = corrector.to(device)
+    memory[CORRECTOR] = corrector
     return name_of(corrector)
 
 
 def _correct_there(memory: Memory, samples: Samples, stream: Stream) -> Corrected:
-    return call_corrector(memory["corrector"], samples, stream)
+    return call_corrector(memory[CORRECTOR], samples, stream)

@@ -60,18 +60,21 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path 
             return
         with open_file(objects_of) as old, zipfile.ZipFile(old) as archive, zipfile.ZipFile(temporary, "a") as new:
             for entry in archive.infolist():
-                if entry.filename.removesuffix(".npy") not in arrays and _holds_objects(archive, entry):
+                if (
+                    entry.filename.removesuffix(".npy") not in arrays
+                    and _read_member_header(archive, entry)[1].hasobject
+                ):
                     check_unpacked(objects_of, entry.file_size, stored=entry.compress_size)
                     new.writestr(entry.filename, archive.read(entry))
 
 
-def _holds_objects(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
-    """Return whether a member of a .npz file is an array of objects."""
+def _read_member_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of a member of a .npz file, a single number for a damaged member."""
     try:
         with archive.open(entry) as file:
-            return _read_header(file)[1].hasobject  # type: ignore[arg-type]
-    except Exception:  # a damaged member holds nothing
-        return False
+            return _read_header(file)  # type: ignore[arg-type]
+    except Exception:  # a damaged archive makes its reader raise errors of any kind
+        return (), np.dtype(float)
 
 
 def skip_to_objects(path: Path, file: BinaryIO) -> None:
@@ -109,19 +112,13 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
             raise InputError(f"{path}: the file cannot be read ({shorten_message(error)})") from error
 
 
-def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays of numbers in a .npz file, by name; () for unreadable arrays."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    with open_file(path) as opened, zipfile.ZipFile(opened) as archive:
+def read_shapes(path: Path) -> dict[str, tuple[int, ...] | None]:
+    """Return the shapes of the arrays in a .npz file, by name: () for damaged arrays, None for text and objects."""
+    shapes = {}
+    with open_file(path) as file, zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
-            shape: tuple[int, ...] = ()
-            try:
-                with archive.open(entry) as file:
-                    shape, dtype = _read_header(file)  # type: ignore[arg-type]
-            except Exception:  # all other arrays have shapes
-                dtype = np.dtype(float)
-            if dtype.kind in NUMERIC:
-                shapes[entry.filename.removesuffix(".npy")] = shape
+            shape, dtype = _read_member_header(archive, entry)
+            shapes[entry.filename.removesuffix(".npy")] = shape if dtype.kind in NUMERIC else None
     return shapes
 
 

@@ -105,13 +105,13 @@ class _NpzResults(Results):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.shapes = read_shapes(path)
+        shapes = read_shapes(path)
+        self.shapes = {name: shape for name, shape in shapes.items() if shape is not None}
+        self.others = frozenset(shapes) - self.shapes.keys()
         self._budget = Budget(path, stored=path.stat().st_size)
         arrays = read_npz(path, [name for name, shape in self.shapes.items() if shape == ()], skip_pickled=True)
         numbers = {name: array for name, array in arrays.items() if array.size == 1 and array.dtype.kind in "fiu"}
         self.numbers = {name: float(array) for name, array in numbers.items()}
-        with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            self.others = frozenset(name.removesuffix(".npy") for name in archive.namelist()) - self.shapes.keys()
 
     def array(self, name: str) -> np.ndarray:
         array = read_npz(self.path, (name,))[name]

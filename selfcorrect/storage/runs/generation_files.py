@@ -47,7 +47,7 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
     """Return the content of every file of a generation by name; equal generations give equal bytes."""
     files = {
         MODEL: _tensor_bytes(generation.state),
-        METRICS_FILE: _json_bytes(to_json(generation.metrics)),
+        METRICS_FILE: (json.dumps(to_json(generation.metrics), indent=1, allow_nan=False) + "\n").encode(),
     }
     if generation.corrector:
         files[CORRECTOR] = _tensor_bytes(generation.corrector)
@@ -157,7 +157,3 @@ def read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
         raise RunFolderError(f"a run folder of another version lacks {', '.join(sorted(missing))} of its samples")
     columns["corrector"] = columns["corrector"].astype(np.dtypes.StringDType())
     return Provenance(**columns), info
-
-
-def _json_bytes(value: object) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
