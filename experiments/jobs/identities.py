@@ -10,6 +10,9 @@ from selfcorrect.core.samples import Samples, digest_tensors
 from selfcorrect.correctors.identity import Identity
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 
+ACCEPT = "accept_changed=True (--accept-changed)"
+"""Option that accepts a change, for messages."""
+
 
 def identity_of_data(samples: Samples) -> Identity:
     """Return the identity of some data."""
@@ -23,8 +26,6 @@ class IdentityFile:
     """A file of a run folder with the identities of code and data, also of all versions that were accepted."""
 
     path: Path
-    accept: str
-    """The option that accepts the change, for messages."""
 
     def record(self, identities: Mapping[str, Identity], *, accept_changed: bool) -> None:
         """Record identities.
@@ -59,7 +60,7 @@ class IdentityFile:
         names = [name for name, other_change in changes.items() if other_change == change]
         return (
             f"{self.path.parent} began with another version of {', '.join(names)}: {change}; "
-            f"{self.accept} resumes with the change, another folder starts from the beginning"
+            f"{ACCEPT} resumes with the change, another folder starts from the beginning"
         )
 
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:

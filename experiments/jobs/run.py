@@ -154,13 +154,8 @@ class _Schedule:
         self, jobs: Sequence[Job], submit: Submit, runner: RunnerRow, workers: int, bars: Bars, each_alone: bool
     ) -> None:
         self._jobs = {job.name: job for job in jobs}
-        if len(self._jobs) < len(jobs):
-            name, _ = Counter(job.name for job in jobs).most_common(1)[0]
-            raise ValueError(f"two jobs are both named {name}")
-        for job in jobs:
-            for name in job.after:
-                if name not in self._jobs:
-                    raise ValueError(f"job {job.name} waits for {name}, which is not among the jobs")
+        assert len(self._jobs) == len(jobs), "two jobs have the same name"
+        assert all(name in self._jobs for job in jobs for name in job.after), "a job waits for no job"
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
         self._path_lengths = _measure_paths(self._jobs)
         self._submit = submit

@@ -20,9 +20,9 @@ from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
 from .report import REPORT, Comparison, RunningReport, write_report
-from .study import ACCEPT, SeedRun, Study, jobs_of, run_arm, run_first_generation
+from .study import SeedRun, Study, jobs_of, run_arm, run_first_generation
 from .study_rows import make_rows
-from .wandb_runs import LiveRuns, study_run
+from .wandb_runs import log_arm, study_run
 
 Observe: TypeAlias = Callable[[MetricRow], object]
 """Function that gets the row of each committed generation from 0 on: task, arm, seed, number, and what was measured."""
@@ -52,7 +52,7 @@ def run_study(
     """
     use_one_thread()
     require_runner(where)
-    ledger = IdentityFile(folder / IDENTITIES_FILE, ACCEPT)
+    ledger = IdentityFile(folder / IDENTITIES_FILE)
     code = study.identify_code(ledger) if study.identify_code else {}
     started = time.monotonic()
     with claim_folder(folder, study.config, study.extends), WandbLog(folder, wandb) as log:
@@ -62,14 +62,14 @@ def run_study(
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
         arms = {job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm}
         running_report = RunningReport(study, folder, command)
-        live = LiveRuns(log, study)
         observer = _Observer(study, observe)
 
         def show(event: Event) -> None:
             if event.phase == "generation":
                 running_report.update()
             if event.phase in ("start", "generation") and event.job in arms:
-                live(*arms[event.job], last=event.phase == "generation" and event.done == event.total)
+                is_last = event.phase == "generation" and event.done == event.total
+                log_arm(log, study, *arms[event.job], last=is_last)
                 observer(*arms[event.job], event.done)
 
         if kept:
@@ -80,7 +80,7 @@ def run_study(
         except JobsError as error:
             failed = _require_some(jobs, error)
         for run, arm in arms.values():  # what events did not report in time
-            live(run, arm, last=True)
+            log_arm(log, study, run, arm, last=True)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
         comparison = write_report(study, folder, command=command, seconds=seconds, failed=sentences, kept=kept)

@@ -42,9 +42,6 @@ KeepLevel: TypeAlias = Literal["all", "needed", "sampling", "measured"]
 """Models and samples of a finished arm to keep: all; needed, the last ones, from which the arm can be extended;
 sampling, the part of the last model that draws samples; measured, none of them, only what was measured."""
 
-ACCEPT = "accept_changed=True (--accept-changed)"
-"""The option that lets a run resume with code or data that were changed."""
-
 
 @dataclass(frozen=True)
 class SeedRun:
@@ -266,7 +263,7 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
     task = study.tasks[run.task].make(run, progress)
     run.folder.mkdir(parents=True, exist_ok=True)
     data = study.identify_data(run, task) if study.identify_data else {}
-    IdentityFile(run.folder / IDENTITIES_FILE, ACCEPT).record(data, accept_changed=accept_changed)
+    IdentityFile(run.folder / IDENTITIES_FILE).record(data, accept_changed=accept_changed)
     config = study.describe(run, None, task, None)
     with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
         if store.latest < 0:

@@ -49,21 +49,16 @@ def finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else as_json(value, str)
 
 
-class LiveRuns:
-    """Logs each generation of an arm when its job reports that it is committed, from the job's start on."""
+def log_arm(log: WandbLog, study: Study, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
+    """Log the committed generations of an arm; the last time its run ends."""
 
-    def __init__(self, log: WandbLog, study: Study) -> None:
-        self._log, self._study = log, study
-
-    def __call__(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-        """Log the rows of an arm; the last time its run ends."""
-        self._log.attempt(lambda: self._update(run, arm, last=last))
-
-    def _update(self, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-        tracked = arm_run(self._study, run, arm, make_rows(self._study, run, arm))
-        self._log.log(tracked)
+    def update() -> None:
+        tracked = arm_run(study, run, arm, make_rows(study, run, arm))
+        log.log(tracked)
         if last:
-            self._log.finish(tracked.name)
+            log.finish(tracked.name)
+
+    log.attempt(update)
 
 
 def study_run(study: Study, final: Mapping[str, float], folder: Path, command: str) -> TrackedRun:

@@ -28,13 +28,13 @@ from selfcorrect.statistics import Bounds
 from selfcorrect.storage.runs.run_folder import CONFIG
 from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
-from ...jobs.identities import IdentityFile, identity_of_data
+from ...jobs.identities import ACCEPT, IdentityFile, identity_of_data
 from ...jobs.where import Where
 from ..arms import ArmSettings, folder_name
 from ..claims import Statement
 from ..report import Comparison
 from ..run import Observe, run_study
-from ..study import ACCEPT, Measure, SeedRun, Study, StudyTask, seed_runs
+from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import check_arguments, check_qualities, choose_references, name_arms
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of

@@ -100,7 +100,7 @@ def test_a_worker_that_dies_is_named():
 
 
 def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="waits for ghost"):
+    with pytest.raises(AssertionError, match="a job waits for no job"):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1, ("ghost",))], Where(), "test")
 
 

@@ -78,12 +78,14 @@ def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> N
 
     def resume(real: Samples, reference: Samples, *, accept: bool = False) -> None:
         data = data_identities(0, real, reference)
-        IdentityFile(tmp_path / "identities.json", "--accept-changed").record(data, accept_changed=accept)
+        IdentityFile(tmp_path / "identities.json").record(data, accept_changed=accept)
 
     resume(samples, samples)
     resume(samples, samples)
     moved = samples.with_values(samples.values + 1)
-    with pytest.raises(RunFolderError, match=r"data of seed 0.*: other values.*; --accept-changed resumes"):
+    with pytest.raises(
+        RunFolderError, match=r"data of seed 0.*: other values.*; accept_changed=True .--accept-changed. resumes"
+    ):
         resume(moved, samples)
     with pytest.raises(RunFolderError, match=r"another version of what seed 0 is compared against: it is 3 samples"):
         resume(samples, samples.take(torch.arange(3)))

@@ -216,7 +216,7 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     run.mkdir()
 
     def go_on(*, accept: bool = False) -> None:
-        IdentityFile(run / "identities.json", "--accept").record(
+        IdentityFile(run / "identities.json").record(
             {"corrector 'edited:fix'": own_identity("edited:fix", None)}, accept_changed=accept
         )
 
@@ -226,7 +226,7 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     go_on()
     (users / "helper.py").write_text("FACTOR = 3\n")
     with pytest.raises(
-        RunFolderError, match=r"another version of .*'edited:fix': other content in helper\.py; --accept"
+        RunFolderError, match=r"another version of .*'edited:fix': other content in helper\.py; accept_changed=True"
     ):
         go_on()
     (users / "edited.py").write_text("import helper\ndef fix(motion):\n    return motion.frames(0, 9)\n")
