@@ -23,7 +23,7 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Corr
 from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.geometry.views import JointOrder, LevelFeet
+from selfcorrect.motion.geometry.views import FrameChange, JointOrder, LevelFeet
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 
@@ -189,17 +189,23 @@ def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
         return CorrectionView.of_one(motion)
     is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
     view = LevelFeet(get_foot_frames(motion) if is_floor_known else find_feet_on_any_floor(motion))
-    restore = partial(_restore_foot_frames, motion, view, close_loops=cleanup.close_loops)
+    restore = partial(_restore_frames, motion, view, close_loops=cleanup.close_loops)
     return CorrectionView.of_one(replace(view.view(motion), feet=view.feet), restore)
 
 
-def _restore_foot_frames(
-    motion: Motion, view: LevelFeet, correction: CorrectedMotion, *, close_loops: bool
+def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion with its joints in the order that anatomy gives."""
+    order = JointOrder.canonical(motion.skeleton)
+    return CorrectionView.of_one(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
+
+
+def _restore_frames(
+    motion: Motion, change: FrameChange, correction: CorrectedMotion, *, close_loops: bool
 ) -> CorrectedMotion:
-    """Return the correction of a motion in the frames of that motion's skeleton."""
+    """Return the correction of a motion in the frames of that motion's skeleton, with all else that the motion has."""
     if not correction.accepted:
         return replace(correction, motion=motion)
-    restored = view.restore(correction.motion)
+    restored = change.restore(correction.motion)
     restored = replace(motion, root_m=restored.root_m, rotations=restored.rotations)
     return replace(correction, motion=match_loop_ends(restored, motion) if close_loops else restored)
 
@@ -220,19 +226,6 @@ def _keep_failures(motion: Motion, correction: CorrectedMotion, correct: Correct
     if not kept.accepted:
         return kept
     return replace(kept, added_angular_speed_deg_s=added_by_joint_deg_s(motion, kept.motion))
-
-
-def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion with its joints in the order that anatomy gives; its correction has all else of the motion."""
-    order = JointOrder.canonical(motion.skeleton)
-    return CorrectionView.of_one(order.view(motion), partial(_restore_order, motion, order))
-
-
-def _restore_order(motion: Motion, order: JointOrder, correction: CorrectedMotion) -> CorrectedMotion:
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    restored = order.restore(correction.motion)
-    return replace(correction, motion=replace(motion, root_m=restored.root_m, rotations=restored.rotations))
 
 
 SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
