@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -124,6 +125,21 @@ def _names(node: ast.Import | ast.ImportFrom, folder: str) -> list[str]:
         return [alias.name for alias in node.names]
     source = resolve_name("." * node.level + (node.module or ""), folder)
     return [source, *(f"{source}.{alias.name}" for alias in node.names)]
+
+
+_PUBLIC = re.compile(r"^(?:(?:async )?def |class )([a-zA-Z]\w*)|^([a-zA-Z]\w*)(?:: [^=\n]+)? = ", re.MULTILINE)
+"""A public function, class or value of a module, which begins a line."""
+
+
+def double_names(sources: Mapping[Path, str]) -> list[str]:
+    """A sentence for each public name that several modules define: one concept has one name, and a name one concept."""
+    places: dict[str, list[Path]] = {}
+    for path, text in sources.items():
+        for name in {match[1] or match[2] for match in _PUBLIC.finditer(text)}:
+            places.setdefault(name, []).append(path)
+    return [
+        f"{name} is defined in {', '.join(map(str, paths))}" for name, paths in sorted(places.items()) if len(paths) > 1
+    ]
 
 
 def absolute_inside(root: Path) -> list[str]:

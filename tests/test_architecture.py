@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from architecture import PACKAGES, Module, absolute_inside, module, modules, violations
+from architecture import PACKAGES, Module, absolute_inside, double_names, module, modules, violations
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -23,6 +23,18 @@ def test_no_import_breaks_the_architecture(package_modules: dict[str, Module]) -
 
 def test_imports_inside_a_package_are_relative() -> None:
     assert absolute_inside(REPOSITORY) == []
+
+
+def test_a_public_name_belongs_to_one_module() -> None:
+    folders = ("selfcorrect", "simulators", "datasets", "experiments")
+    paths = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
+    sources = {path.relative_to(REPOSITORY): path.read_text(encoding="utf-8") for path in paths}
+    assert double_names(sources) == []
+    others = {Path("new.py"): "LIMIT: float = 2\n\n\nclass Stream:\n    pass\n\n\ndef _hidden() -> None: ...\n"}
+    others[Path("other.py")] = "LIMIT = 3\ndef _hidden() -> None: ...\n"
+    assert double_names(others) == ["LIMIT is defined in new.py, other.py"]
+    (sentence,) = double_names({**sources, Path("new.py"): others[Path("new.py")]})
+    assert sentence.startswith("Stream is defined in selfcorrect/core/randomness.py")
 
 
 @pytest.mark.parametrize(

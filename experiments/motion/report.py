@@ -166,7 +166,7 @@ def show_experiment(
     answer = format_answer(outcome)
     shown = select_shown_pairs(outcome)
     media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
-    measured = list_measured(outcome)
+    measured = _list_measured_keys(outcome)
     drawn = [metric for metric in (*map(find_metric, DRAWN), FOUNDERS) if metric.key in measured]
     notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
     return [
@@ -183,7 +183,7 @@ def show_experiment(
     ]
 
 
-def list_measured(outcome: Outcome) -> set[str]:
+def _list_measured_keys(outcome: Outcome) -> set[str]:
     """Return the keys of the metrics that were measured of any arm."""
     return {key for arms in outcome.curves.values() for curves in arms.values() for key in curves.values}
 
@@ -191,7 +191,7 @@ def list_measured(outcome: Outcome) -> set[str]:
 def all_metrics_table(outcome: Outcome) -> Table:
     """Return a table of all metrics of all arms at the last generation, real data on top."""
     evaluated = [*map(find_metric, TRAINED), *RETRIEVED, *FIELD]
-    measured = list_measured(outcome)
+    measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
     shown = [metric for metric in evaluated if metric.key in measured]
     return last_generation_table(outcome, [*MEASURED, *shown, *explained])

@@ -23,7 +23,7 @@ from ..studies.study_rows import axes_of
 from ..studies.summary import format_rows, realised_name
 from ..studies.tables import Cell, PageRow, Table
 from .outcome import Result
-from .study import LoadedToy, derive_result, is_finished, load_curves
+from .study import LoadedToy, derive_result, is_toy_finished, load_curves
 
 TITLE = "Self-consuming loops at toy scale"
 RESULTS = "results.json"
@@ -66,7 +66,7 @@ def show_toys(toys: Mapping[str, LoadedToy], study: Study, outcome: Outcome) -> 
     """Return the page; results.json and seeds.csv have the outcomes beside it."""
     finished = []
     for name, toy in toys.items():
-        if not is_finished(study, toy, outcome.folder):
+        if not is_toy_finished(study, toy, outcome.folder):
             continue
         result = derive_result(study, toy, outcome.folder)
         drawn, gap = try_optional(f"{name} figures stopped", partial(_draw_figures, result), [])

@@ -219,7 +219,7 @@ def derive_result(study: Study, toy: LoadedToy, root: Path) -> Result:
     return make_result(toy.toy, load_curves(study, toy, root), load_drawings(study, toy, root))
 
 
-def is_finished(study: Study, toy: LoadedToy, root: Path) -> bool:
+def is_toy_finished(study: Study, toy: LoadedToy, root: Path) -> bool:
     """Return True if all arms of a toy are done."""
     return all(study.is_done(run, arm) for run in toy.runs(root) for arm in study.arms(run.task))
 

@@ -164,7 +164,7 @@ class _Sandboxed:
         self.sandbox.call(_load_state_there, state)
 
 
-CORRECTOR = "corrector"
+_CORRECTOR = "corrector"
 """Key of the corrector of samples in the memory of a sandbox."""
 
 # --- called in a sandbox ---------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ CORRECTOR = "corrector"
 
 def _get_stateful_there(memory: Memory) -> object:
     """Return the object that may keep something between calls."""
-    return memory.get(CORRECTOR, memory[FUNCTION].function)
+    return memory.get(_CORRECTOR, memory[FUNCTION].function)
 
 
 def _is_repeatable_there(memory: Memory) -> bool:
@@ -196,9 +196,9 @@ def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.de
         corrector = corrector(inputs)
     elif isinstance(corrector, nn.Module):
         corrector = corrector.to(device)
-    memory[CORRECTOR] = corrector
+    memory[_CORRECTOR] = corrector
     return name_of(corrector)
 
 
 def _correct_there(memory: Memory, samples: Samples, stream: Stream) -> Corrected:
-    return call_corrector(memory[CORRECTOR], samples, stream)
+    return call_corrector(memory[_CORRECTOR], samples, stream)

@@ -19,7 +19,7 @@ from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.outcome import group_arms
 from selfcorrect.experiments.toy.report import to_json_row
-from selfcorrect.experiments.toy.study import is_finished, load_settings
+from selfcorrect.experiments.toy.study import is_toy_finished, load_settings
 from selfcorrect.experiments.toy.toys import START, Toy
 
 WordChain = load_toy_module(LOOPS["language"]).WordChain
@@ -134,7 +134,7 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
     toy = run.toy.toy
     curves = run.curves
     result = run.result
-    assert is_finished(run.study, run.toy, tmp_path)
+    assert is_toy_finished(run.study, run.toy, tmp_path)
     for task in run.study.tasks:
         names = [arm.key for arm in run.study.arms(task)]
         assert len({*names}) == len(names)
