@@ -318,10 +318,8 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
         folded = _fold(ratios, period)
         if np.isfinite(folded).sum(0).min() < _FEWEST_PERIODS:
             break
-        typical = median_of_known(folded, axis=0)
-        is_low = typical < low
-        is_clear = np.logical_or(is_low, typical > high).all()
-        if is_clear and is_low.any() and not is_low.all() and _is_rhythm(~is_low):
+        is_low = _find_low_steps(median_of_known(folded, axis=0), low, high)
+        if is_low is not None:
             repeated = np.resize(is_low, len(ratios))
             strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
             if strays <= _STRAY * repeated.sum():
@@ -350,9 +348,8 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
         if counts.min() < _FEWEST_PERIODS:
             continue
         typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
-        is_low = typical < _COPY
-        is_clear = np.logical_or(is_low, typical > _SAMPLE).all() and is_low.any() and not is_low.all()
-        if not is_clear or not _is_rhythm(~is_low):
+        is_low = _find_low_steps(typical, _COPY, _SAMPLE)
+        if is_low is None:
             continue
         shares = shares_by_window[window]
         if len(part) < len(motion):
@@ -451,11 +448,17 @@ def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
     return onward < max(largest, 3 * error)
 
 
-def _is_rhythm(is_start: np.ndarray) -> bool:
-    """Return whether samples start as evenly as the frames of a period allow."""
-    starts = np.flatnonzero(np.tile(is_start, 3))
+def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray | None:
+    """Return which steps (P,) of a period are low, if all are low or high and samples start as evenly as frames allow.
+
+    It is None otherwise.
+    """
+    is_low = typical < low
+    if is_low.all() or not is_low.any() or not np.logical_or(is_low, typical > high).all():
+        return None
+    starts = np.flatnonzero(np.tile(~is_low, 3))
     fit = np.polyval(np.polyfit(np.arange(len(starts)), starts, 1), np.arange(len(starts)))
-    return bool(np.ptp(starts - fit) < 1.0)
+    return is_low if np.ptp(starts - fit) < 1.0 else None
 
 
 def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
