@@ -109,7 +109,8 @@ class KeptStretch:
         is_kept = np.ones(len(base), dtype=bool)
         supports = []
         notes: dict[Note, None] = {}
-        for (start, stop), correction in zip(self.spans, corrections, strict=True):
+        for (start, stop), part in zip(self.spans, corrections, strict=True):
+            correction = part.later(start)
             frames = np.arange(start, stop)
             from_stretch = stop - 1 - frames if start == 0 else frames - start
             share = smoothstep(from_stretch / self.fading)
@@ -120,8 +121,8 @@ class KeptStretch:
             root_m[frames] += share[:, None] * (corrected.root_m - root_m[frames])
             rotations[frames] = corrected.rotations
             rotations[start + fading] = blended
-            supports += [support.shift(np.zeros(3), start) for support in correction.supports]
-            notes |= dict.fromkeys(note.later(start) for note in correction.notes)
+            supports += correction.supports
+            notes |= dict.fromkeys(correction.notes)
         kept_frames = np.flatnonzero(is_kept)
         weights = [stop - start for start, stop in self.spans]
         kept = Note(NoteKind.STRETCH_KEPT, frames=(int(kept_frames[0]), int(kept_frames[-1])))

@@ -72,9 +72,9 @@ class TPoseEnds:
             return correction
         motion = self.motion
         timeline = correction.timeline and correction.timeline.pad(before=self.opening)
+        correction = correction.later(self.opening)
         if not correction.accepted:
-            failure = correction.failure and correction.failure.later(self.opening)
-            return replace(correction, motion=motion, failure=failure, timeline=timeline)
+            return replace(correction, motion=motion, timeline=timeline)
         frames = slice(self.opening, len(motion) - self.closing)
         root_m = motion.root_m.copy()
         rotations = motion.rotations.copy()
@@ -96,7 +96,6 @@ class TPoseEnds:
             correction,
             motion=replace(motion, root_m=root_m, rotations=rotations),
             timeline=timeline and timeline.pad(after=self.closing),
-            supports=tuple(support.shift(np.zeros(3), self.opening) for support in correction.supports),
             notes=tuple(notes),
         )
 

@@ -13,7 +13,7 @@ from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import gap_m, is_loop
 from selfcorrect.motion.geometry.views import JointOrder, LevelFeet, TurnedWorld
@@ -126,6 +126,18 @@ def test_parts_that_are_kept_give_the_motion(
     changed = view.restore(keep([raised, *view.parts[1:]])).motion
     with pytest.raises(AssertionError):
         assert_same(changed, motion)
+
+
+@pytest.mark.parametrize(("disguise", "starts"), [("T-poses", [3]), ("takes", [0, 60])])
+def test_notes_name_the_frames_of_the_whole_motion(disguise: str, starts: list[int]) -> None:
+    motion = DISGUISES[disguise](made_motion("walk", frames=120))
+    views = [see(motion, FILES) for see in VIEWS]
+    (view,) = [view for view in views if len(view.parts[0]) < len(motion)]
+    notes = [Note(words=str(start), frames=(5,)) for start in starts]
+    parts = zip(view.parts, notes, strict=True)
+    restored = view.restore([CorrectedMotion(part, notes=(note,)) for part, note in parts])
+    frames = {note.words: note.frames for note in restored.notes if note.words}
+    assert frames == {str(start): (start + 5,) for start in starts}
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)

@@ -325,6 +325,15 @@ class CorrectedMotion:
                 errors[f"{name}_after"] = self.after[name]
         return {**self.figures, **errors, **self.residual}
 
+    def later(self, frames: int) -> Self:
+        """Return the correction with all that it says of frames as in a motion with more frames at its beginning."""
+        return replace(
+            self,
+            failure=self.failure and self.failure.later(frames),
+            supports=tuple(support.shift((0.0, 0.0, 0.0), frames) for support in self.supports),
+            notes=tuple(note.later(frames) for note in self.notes),
+        )
+
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]
 """A correction of several motions at once, in their order, so that it can share the work among processes."""
