@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
-import numpy as np
-
 from selfcorrect.core.errors import RunFolderError, SelfcorrectError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.identity import Identity
@@ -108,9 +106,11 @@ class Measure:
 
     name: str
     """Name in jobs and messages."""
-    when: Literal["first", "seed", "arm"]
+    when: Literal["first", "seed", "arm", "generation"]
     """first: after generation 0 of each task and seed; seed: in a job of its own for each seed, with the first task;
-    arm: in a job of its own after each arm, whose rows have the figures. An arm is not lost if that job fails."""
+    arm: in a job of its own after each arm, whose rows have the figures. An arm is not lost if that job fails.
+    generation: after each later generation, whose model the task has, where nothing else is kept (`keep="measured"`);
+    the file lists the results that are not empty."""
     file: str
     """File in the folder of the task and seed, of the seed's data, or of the arm."""
     function: Callable[[SeedRun, ArmSettings | None, Callable[[], Task], Progress], Mapping[str, object]]
@@ -145,9 +145,6 @@ class Study:
     """Word for tasks, a column of the rows."""
     keep: KeepLevel = "all"
     measures: Sequence[Measure] = ()
-    draw: Callable[[SeedRun, GenerativeModel], np.ndarray | None] | None = None
-    """Draws something of each generation to look at, None for seeds that are not drawn; only where nothing else is kept
-    (`keep="measured"`)."""
     repair: bool = False
     """True if damaged generations are done again."""
     has_timings: bool = False
@@ -213,8 +210,6 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
 
 FIRST_KEY = "first-generation.json"
 """File of a seed with the key of its generation 0, which `Study.first_key` returns."""
-DRAWS = "draws.npy"
-"""Drawings of all generations of an arm from 1 on, by `Study.draw`."""
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
@@ -318,20 +313,26 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
     task = study_task.make(run, progress)
     made = study_task.arms[arm](task, run, progress)
     loop_task, loop_arm = made if isinstance(made, tuple) else (task, made)
-    draws: list[np.ndarray] = []
+    is_measured = study.keep == "measured"
+    rows = [measure for measure in study.measures if measure.when == "generation" and is_measured]
+    results: dict[str, list[Mapping[str, object]]] = {measure.file: [] for measure in rows}
 
     def observe(generation: Generation) -> None:
         progress("generation", generation.number, length)
-        if study.draw is not None and study.keep == "measured":
-            drawing = study.draw(run, loop_task.model.load_state(dict(generation.state)))
-            draws.extend([] if drawing is None else [drawing])
+        for measure in rows:
+            model = loop_task.model.load_state(dict(generation.state))
+            values = measure.function(run, arm, partial(replace, loop_task, model=model), progress)
+            results[measure.file] += [values] if values else []
 
     first = FolderReader(run.first_folder)
-    if study.keep == "measured":
+    if is_measured:
         _tell_done(progress, 0, length)
         measured = MeasuredStore(run.arm_folder(arm) / MEASURED_FILE, loop_arm.generations)
         run_loop(loop_task, loop_arm, measured, first, run.stream, observe)
-        _write_draws(run.arm_folder(arm), draws)
+        run.arm_folder(arm).mkdir(parents=True, exist_ok=True)
+        for file, values in results.items():
+            if values:
+                write_with_digest(run.arm_folder(arm) / file, {"generations": values})
         measured.write()
         return
     config = study.describe(run, arm, task, loop_arm)
@@ -393,13 +394,6 @@ class SamplingModel(Protocol):
 def _sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
     """Return the part of a model's state that sampling needs."""
     return dict(cast(SamplingModel, model).for_sampling().state())
-
-
-def _write_draws(folder: Path, draws: list[np.ndarray]) -> None:
-    if draws:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / DRAWS).open("wb") as file:
-            np.save(file, np.stack(draws))
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:

@@ -19,9 +19,7 @@ import numpy as np
 from selfcorrect.core.errors import SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -29,12 +27,13 @@ from selfcorrect.storage.runs.protocol import Record
 from selfcorrect.storage.runs.run_folder import describe_environment
 
 from ..studies.arms import ArmSettings, folder_name
-from ..studies.study import DRAWS, Measure, SeedRun, Study, StudyTask
+from ..studies.study import Measure, SeedRun, Study, StudyTask
 from .files import load_toy_module, name_toy
 from .outcome import Drawings, Result, make_result
 from .toys import Bundle, Setup, Toy
 
 FLOORS = "floors.json"
+DRAWINGS = "drawings.json"
 
 
 @dataclass(frozen=True)
@@ -144,8 +143,10 @@ def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study:
         config={"toys": 1},
         describe=partial(_describe_job, settings),
         keep="measured",
-        measures=[Measure("floors", "first", FLOORS, partial(_measure_floors, sources))],
-        draw=partial(_draw_samples, sources),
+        measures=[
+            Measure("floors", "first", FLOORS, partial(_measure_floors, sources)),
+            Measure("drawings", "generation", DRAWINGS, partial(_draw_samples, sources)),
+        ],
     )
 
 
@@ -179,10 +180,18 @@ def _measure_floors(
     return {"floors": to_json(make_setup(sources[run.task], run.stream).floors)}
 
 
-def _draw_samples(sources: Mapping[str, BundleSource], run: SeedRun, model: GenerativeModel) -> np.ndarray | None:
-    """Draw something to look at, in the first seed."""
+def _draw_samples(
+    sources: Mapping[str, BundleSource],
+    run: SeedRun,
+    arm: ArmSettings | None,
+    make_task: Callable[[], Task],
+    progress: Progress,
+) -> Mapping[str, object]:
+    """Draw something of a generation to look at, in the first seed."""
     show = sources[run.task].bundle.show
-    return None if show is None or run.seed else show(model, run.stream.child("shown")).numpy()
+    if show is None or run.seed:
+        return {}
+    return {"shown": show(make_task().model, run.stream.child("shown")).tolist()}
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
@@ -208,9 +217,10 @@ def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
     drawings: dict[str, np.ndarray] = {}
     for run in toy.runs(root):
         for arm in study.arms(run.task):
-            path = run.arm_folder(arm) / DRAWS
-            if path.exists():
-                drawings.setdefault(arm.key, read_npy(path))
+            path = run.arm_folder(arm) / DRAWINGS
+            if path.exists() and arm.key not in drawings:
+                generations = read_with_digest(path)["generations"]
+                drawings[arm.key] = np.array([generation["shown"] for generation in generations])
     return drawings
 
 

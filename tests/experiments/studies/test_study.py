@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pytest
 import torch
 from helpers import LOOPS
@@ -20,7 +19,6 @@ from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.study import (
-    DRAWS,
     KeepLevel,
     Measure,
     SeedRun,
@@ -31,7 +29,6 @@ from selfcorrect.experiments.studies.study import (
 )
 from selfcorrect.experiments.studies.study_rows import make_rows
 from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import read_with_digest
 
@@ -64,8 +61,10 @@ def fail(*arguments: Any) -> Mapping[str, object]:
     raise ArithmeticError("no figure")
 
 
-def draw(run: SeedRun, model: GenerativeModel) -> np.ndarray | None:
-    return np.zeros(3) if run.seed == 4 else None
+def draw(
+    run: SeedRun, arm: ArmSettings | None, task_of: Callable[[], sc.Task], progress: Progress
+) -> Mapping[str, object]:
+    return {"drawn": len(task_of().model.sample(torch.zeros(3, dtype=torch.long), run.stream))} if run.seed == 4 else {}
 
 
 def describe(run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.Arm | None) -> Mapping[str, object]:
@@ -132,12 +131,13 @@ def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
 
 
 def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path) -> None:
-    study = make_study("measured", draw=draw)
+    measure = Measure("drawing", "generation", "drawings.json", draw)
+    study = make_study("measured", measures=[measure])
     run_here(study, tmp_path)
     for run in study.runs(tmp_path):
-        path = run.arm_folder(LOOP) / DRAWS
+        path = measure.path(run, LOOP)
         assert path.exists() == (run.seed == 4)
-        assert run.seed != 4 or np.load(path).shape == (2, 3)
+        assert run.seed != 4 or read_with_digest(path) == {"generations": [{"drawn": 3}, {"drawn": 3}]}
 
 
 def test_studies_of_motion_and_toys_travel_to_other_processes() -> None:
