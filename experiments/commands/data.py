@@ -26,7 +26,6 @@ from .inputs import must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
-    from selfcorrect.datasets.files.motion_file import MotionFile
     from selfcorrect.motion.motion import Motion
 
 
@@ -176,16 +175,8 @@ class Convert:
         below = file.relative_to(root) if root.is_dir() else Path(file.name)
         return (self.out / below).with_suffix(kind.suffixes[0])
 
-    def _list_targets(self, file: Path, target: Path, motion_file: MotionFile, kind: formats.Format) -> list[Path]:
-        """Return the path of each motion of a file; the takes of a file get their names or numbers."""
-        if file.suffix.lower() == ".parquet":
-            return [_target_of_name(self.out, name, kind) for name in motion_file.names]
-        if len(motion_file.motions) > 1:
-            return _number_targets(target, motion_file.names, len(motion_file.motions))
-        return [target]
-
     def _convert(self, file: Path, target: Path, kind: formats.Format, pairs: dict[Path, FilePairs]) -> bool:
-        """Convert a file and return True if that worked.
+        """Convert a file and return True if that worked; the takes of a file get their names or numbers.
 
         Args:
             pairs: File → sources and targets, as far as they are known; the pairs of several motions are added.
@@ -194,12 +185,16 @@ class Convert:
 
         try:
             motion_file = open_motion(file, self.reading, any_body=True)
-            targets = self._list_targets(file, target, motion_file, kind)
+            count = len(motion_file.motions)
+            targets = [target]
+            if file.suffix.lower() == ".parquet":
+                targets = [_target_of_name(self.out, name, kind) for name in motion_file.names]
+                pairs[file] = [(Path(name), path) for name, path in zip(motion_file.names, targets, strict=True)]
+            elif count > 1:
+                targets = _number_targets(target, motion_file.names, count)
+                pairs[file] = [(file, path) for path in targets]
             if targets != [target]:
-                is_set = file.suffix.lower() == ".parquet"
-                sources = [Path(name) for name in motion_file.names] if is_set else [file] * len(targets)
                 others = [pair for other, pairs_of_file in pairs.items() if other != file for pair in pairs_of_file]
-                pairs[file] = list(zip(sources, targets, strict=True))
                 earlier = {path for _, path in others}
                 check_targets([*others, *pairs[file]], lambda path: self.overwrite or path in earlier, ANOTHER, [file])
             for target_path, motion in zip(targets, motion_file.motions, strict=True):
