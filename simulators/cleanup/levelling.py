@@ -104,22 +104,23 @@ def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
     Bodies whose ground is at y = 0 within the thickness of soles keep their heights. Planted feet show the ground and
-    soles a little differently, so they decide where that is in doubt: a second correction decides alike.
+    soles a little differently, as a second correction sees them. So they decide near the bounds.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
     origins_m = []
+    beyond_m, within_m = limits.DOUBTED_M
     heights_m = _measure_heights_m(cleaning, settings)
     for index, (height_m, raised_m) in enumerate(zip(heights_m, cleaning.raised_m.tolist(), strict=True)):
-        if _is_kept(height_m - limits.PLANTING_SHOWS_M) != _is_kept(height_m + limits.PLANTING_SHOWS_M):
+        if _is_kept(height_m, -beyond_m) and not _is_kept(height_m, within_m):
             height_m = _measure_planted_height_m(cleaning, index, settings)
         origins_m.append(raised_m if _is_kept(height_m) else raised_m + height_m)
     return np.array(origins_m)
 
 
-def _is_kept(height_m: float) -> bool:
-    """Return whether the thickness of soles explains ground at a height."""
-    return -limits.KEPT_BELOW_M < height_m < limits.KEPT_ABOVE_M
+def _is_kept(height_m: float, margin_m: float = 0.0) -> bool:
+    """Return whether the thickness of soles explains ground at a height, and at all heights within a margin."""
+    return margin_m - limits.KEPT_BELOW_M < height_m < limits.KEPT_ABOVE_M - margin_m
 
 
 def _measure_planted_height_m(cleaning: CleanupState, index: int, settings: LevelFloor) -> float:
