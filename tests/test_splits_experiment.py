@@ -57,7 +57,7 @@ def test_the_exact_test_counts_signs(tools: Any) -> None:
 def test_the_pages_are_those_of_the_kept_splits(tools: Any) -> None:
     for path in (tools.FORCE_PAGE, tools.PLACE_PAGE):
         page = path.read_text(encoding="utf-8")
-        assert tools.fill_splits(page) == page, "python docs/tools/splits_page.py"
+        assert tools.fill_splits(page) == page, "make results"
         on_site = tools.fill_splits(page, is_site=True)
         assert tools.fill_splits(on_site) == page, "the site has the same page with its long table"
         assert on_site.count("\n| ") > page.count("\n| ") + 5

@@ -70,8 +70,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
             lines = makers[kind](summaries)
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
-    filled = MARKED.sub(make_table, page)
-    return fill_splits(filled, is_site=True) if is_site else filled
+    return fill_splits(MARKED.sub(make_table, page), is_site=is_site)
 
 
 COLLAPSE = {

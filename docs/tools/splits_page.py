@@ -1,4 +1,4 @@
-"""Judges the registered splits, and fills recipe.md and remedies.md: `python docs/tools/splits_page.py`.
+"""Judge the registered splits for recipe.md and remedies.md: `make results` fills both pages.
 
 Both experiments judge one primary difference by the exact test over splits, as their registrations say. The pages name
 the commit that has the scripts which ran the splits.
@@ -308,13 +308,3 @@ def fill_splits(page: str, *, is_site: bool = False) -> str:
             parts = list_parts()
             page = fill_marked(page, kind, parts if is_site else {**parts, "exploratory": ON_SITE})
     return page
-
-
-def main() -> None:
-    """Fill both pages."""
-    for path in (FORCE_PAGE, PLACE_PAGE):
-        path.write_text(fill_splits(path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
