@@ -40,6 +40,7 @@ from .contacts.contact_plan import (
     find_carried_points,
     plan_contacts,
 )
+from .contacts.dynamics import compute_whole_inertia
 from .settings.plan import (
     PLAN,
     RESIDUAL_FREE_PLAN,
@@ -151,7 +152,7 @@ class Planner:
         """Turn bodies about their centres of mass by what explains more of a plan's moments; feet stay as they are."""
         needs = plan.needs
         settings = self.settings.filter
-        turns_rad = solve_turns(plan.rest[..., 3:], needs.inertia_kgm2, motions.fps, settings)
+        turns_rad = solve_turns(plan.rest[..., 3:], compute_whole_inertia(self.body, needs), motions.fps, settings)
         turns = quaternions(turns_rad)[:, :, None]
         positions_m, orientations = pose_joints(motions)
         centre_m = needs.centre_m[:, :, None] + (motions.root_m - needs.positions_m[:, :, 0])[:, :, None]

@@ -24,6 +24,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.humanoid import Humanoid, build_humanoid
+from ..body.soles import horizontal_speeds
 from ..contacts.contact_plan import (
     above_ground_m,
     contact_activation,
@@ -232,10 +233,11 @@ def _make_explainer(
     weight_n = body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [_CONTACTS.moment_weight] * 3)
+    speeds_m_s = horizontal_speeds(points_m[None], motion.fps)
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
-        above_m = above_ground_m(body, points_m[None], [supports])
-        activation = contact_activation(above_m, motion.fps, limits.CAPTURED_CARRIES_M_S, _CONTACTS)
+        heights_m = above_ground_m(body, points_m[None], [supports])[..., 1]
+        activation = contact_activation(heights_m, speeds_m_s, limits.CAPTURED_CARRIES_M_S, _CONTACTS)
         wrench = needs.wrench[:, is_rest_frame]
         arms = arms_m[:, is_rest_frame]
         force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], settings.friction, _CONTACTS)

@@ -71,15 +71,17 @@ def plan_contacts(
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
-    speeds_m_s = (limits.CARRIES_M_S[0] * speed_factor, limits.CARRIES_M_S[1] * speed_factor)
+    speed_bounds_m_s = (limits.CARRIES_M_S[0] * speed_factor, limits.CARRIES_M_S[1] * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
-    activation = contact_activation(above_m, motions.fps, speeds_m_s, settings)
+    heights_m = above_m[..., 1]
+    speeds_m_s = horizontal_speeds(above_m, motions.fps)
+    activation = contact_activation(heights_m, speeds_m_s, speed_bounds_m_s, settings)
     upward_bodyweights = needs.wrench[..., 1] / body.weight_n
     missing_share = missing_support_share(upward_bodyweights, activation, settings)
     # Runners leave the floor: the foot that bears them a little later does not slide.
     slow_share = np.clip(2 - speed_factor, 0, 1)
     lacking = missing_share[..., None] * slow_share
-    activation = contact_activation(above_m, motions.fps, speeds_m_s, settings, lacking)
+    activation = contact_activation(heights_m, speeds_m_s, speed_bounds_m_s, settings, lacking)
     acting_m = inset_soles(points_m, activation, len(body.soles), inset) if inset else points_m
     arms_m = acting_m - needs.centre_m[:, :, None]
     force_n = solve_contact_forces(needs.wrench, arms_m, activation, friction, settings)
@@ -129,29 +131,29 @@ def missing_support_share(
 
 
 def contact_activation(
-    points_m: np.ndarray,
-    fps: float,
-    speeds_m_s: FrameBounds,
+    heights_m: np.ndarray,
+    speeds_m_s: np.ndarray,
+    speed_bounds_m_s: FrameBounds,
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
     """Return how well points can carry: less with height and with horizontal speed, squared.
 
     Args:
-        points_m: (N, T, C, 3) points, with heights above the ground beneath them.
-        speeds_m_s: Speed up to which a point carries freely, and speed from which on it carries nothing.
+        heights_m: (N, T, C) of points above the ground beneath them.
+        speeds_m_s: (N, T, C) of the points along the ground.
+        speed_bounds_m_s: Speed up to which a point carries freely, and speed from which on it carries nothing.
         lacking: In [0, 1], how strongly another contact is needed, which widens the bounds.
 
     Returns:
         (N, T, C) in [0, 1].
     """
-    speed_m_s = horizontal_speeds(points_m, fps)
     height_factor = 1.0 + settings.height_margin * lacking
     speed_factor = 1.0 + settings.speed_margin * lacking
     height_bounds_m = (limits.CARRIES_M[0] * height_factor, limits.CARRIES_M[1] * height_factor)
-    speed_bounds_m_s = (speeds_m_s[0] * speed_factor, speeds_m_s[1] * speed_factor)
-    is_slow = _share_below(speed_m_s, speed_bounds_m_s)
-    is_low = _share_below(points_m[..., 1], height_bounds_m)
+    slow_m_s, fast_m_s = speed_bounds_m_s
+    is_slow = _share_below(speeds_m_s, (slow_m_s * speed_factor, fast_m_s * speed_factor))
+    is_low = _share_below(heights_m, height_bounds_m)
     return (is_low * is_slow) ** 2
 
 
@@ -348,6 +350,12 @@ def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
     return is_on_part & (is_at_joint | ~_is_among(points.links, limbs))
 
 
+@lru_cache(maxsize=16)
+def _find_soft_points(body: Humanoid) -> np.ndarray:
+    """Return a mask (C,) of the body's contact points on soft parts."""
+    return np.any([find_carried_points(body, part) for part in SOFT_PARTS], axis=0)
+
+
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
     """Return which of the links (C,) are selected; like `np.isin`, in a tenth of its time."""
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
@@ -367,7 +375,7 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
     above_m = points_m.copy()
     for motion_m, motion_supports in zip(above_m, supports, strict=False):
         motion_m[..., 1] -= _ground_m(body, motion_m, motion_supports)
-    is_soft = np.any([find_carried_points(body, part) for part in SOFT_PARTS], axis=0)
+    is_soft = _find_soft_points(body)
     above_m[:, :, is_soft, 1] -= np.clip(above_m[:, :, is_soft, 1], 0.0, SOFT_PART_GIVES_M)
     return above_m
 

@@ -32,8 +32,6 @@ class Demand:
     """(N, T, 3) the body's centre of mass."""
     wrench: np.ndarray
     """(N, T, 6) net force, and net moment about the centre of mass."""
-    inertia_kgm2: np.ndarray
-    """(N, T, 3, 3) the body's inertia about its centre of mass, as if frozen."""
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
@@ -55,7 +53,6 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
     centre_m = np.sum(weighted_m, axis=2) / body.total_mass_kg
     net_n = force_n.sum(2)
     net_nm = moment_nm.sum(2) - cross(centre_m, net_n)
-    arms_m = centres_m - centre_m[:, :, None]
     return Demand(
         positions_m=positions_m,
         orientations=orientations,
@@ -63,7 +60,6 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
         moment_nm=moment_nm,
         centre_m=centre_m,
         wrench=np.concatenate([net_n, net_nm], axis=-1),
-        inertia_kgm2=_whole_inertia(body, arms_m, orientations),
     )
 
 
@@ -87,8 +83,11 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
     return smooth_gaussian(rate_nm, smoothing_s * fps)
 
 
-def _whole_inertia(body: Humanoid, arms_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Return the inertia (N, T, 3, 3) about the centre of mass; arms_m: (N, T, L, 3) links' centres seen from there."""
+def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
+    """Return the inertia (N, T, 3, 3), kg m², of a body about its centre of mass, as if frozen, in a motion."""
+    orientations = needs.orientations
+    centres_m = needs.positions_m + rotate(orientations, body.centre_m)
+    arms_m = centres_m - needs.centre_m[:, :, None]
     weighted_arms = arms_m * body.mass_kg[:, None]
     weighted = np.swapaxes(weighted_arms, -1, -2) @ arms_m
     trace = np.trace(weighted, axis1=-2, axis2=-1)[..., None, None]

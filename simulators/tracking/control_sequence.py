@@ -22,7 +22,7 @@ from ..body.frames import (
 from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..contacts.contact_plan import ContactPlan, net_wrench
-from ..contacts.dynamics import compute_joint_torques
+from ..contacts.dynamics import compute_joint_torques, compute_whole_inertia
 from ..engines.world import (
     Reference,
     RootState,
@@ -159,7 +159,7 @@ def make_control_sequence(
         targets=targets,
         torques_nm=torques_nm,
         rest=at_steps(wrenches_to_simulator(rest)),
-        inertia=at_steps(tensors_to_simulator(needs.inertia_kgm2)),
+        inertia=at_steps(tensors_to_simulator(compute_whole_inertia(body, needs))),
         lever_m=at_steps(to_simulator(needs.centre_m - root_centre_m)),
         push_n=np.repeat(push_n[:, None], len(planned), axis=1),
         loaded=at_steps(leg_loads),

@@ -206,9 +206,11 @@ class _Controller:
         ankles_m = world.positions_m(self._legs.ankles.tolist())[remaining]
         rest = controls.rest[step, remaining]
         force_n = self._root_wrench.force_n(goal, root, rest)
-        moment_nm = self._root_wrench.moment_nm(goal, root, rest, controls.inertia[step, remaining])
+        tilt_rad = rotation_error(goal.orientation, root.orientation)
+        spin_rad_s = goal.angular_velocity_rad_s - root.angular_velocity_rad_s
+        moment_nm = self._root_wrench.moment_nm(tilt_rad, spin_rad_s, rest, controls.inertia[step, remaining])
         torque_nm = moment_nm + cross(controls.lever_m[step, remaining], force_n)
-        targets = self._feedback.move(step, self._nearest_frames[step], goal, root, ankles_m)
+        targets = self._feedback.move(step, self._nearest_frames[step], goal, root, tilt_rad, ankles_m)
         pushed_n = force_n + controls.push_n[step, remaining]
         world.step(running, targets, controls.torques_nm[step, remaining], pushed_n, torque_nm)
         return np.concatenate([force_n, moment_nm], axis=-1)
@@ -252,21 +254,21 @@ class RootWrench:
         force_n[:, 2] = np.minimum(np.maximum(force_n[:, 2], -limit_n), limit_n)
         return force_n
 
-    def moment_nm(self, goals: RootState, states: RootState, rest: np.ndarray, inertia: np.ndarray) -> np.ndarray:
+    def moment_nm(
+        self, tilt_rad: np.ndarray, spin_rad_s: np.ndarray, rest: np.ndarray, inertia: np.ndarray
+    ) -> np.ndarray:
         """Return the moments about the centres of mass.
 
         Args:
-            goals: Orientations that n roots should have.
-            states: Orientations that they have.
+            tilt_rad: (n, 3) by which n roots should be turned.
+            spin_rad_s: (n, 3) by which they should turn faster.
             rest: (n, 6) force and moment that contacts leave unexplained.
             inertia: (n, 3, 3) of the bodies about their centres of mass.
 
         Returns:
             (n, 3) in N m.
         """
-        error_rad = rotation_error(goals.orientation, states.orientation)
-        error_rad_s = goals.angular_velocity_rad_s - states.angular_velocity_rad_s
-        acceleration = self._rate_rad_s * (self._rate_rad_s * error_rad + self._angular_damping * error_rad_s)
+        acceleration = self._rate_rad_s * (self._rate_rad_s * tilt_rad + self._angular_damping * spin_rad_s)
         x, y, z = acceleration.T[..., None]
         moment_nm = inertia[..., 0] * x + inertia[..., 1] * y + inertia[..., 2] * z + rest[:, 3:]
         x, y, z = moment_nm.T
@@ -293,11 +295,14 @@ class LegFeedback:
         self._height_error_m = np.zeros((count, 2))
         self._turn_rad = np.zeros((count, 3))
 
-    def move(self, step: int, frame: int, goal: RootState, root: RootState, ankles_m: np.ndarray) -> np.ndarray:
+    def move(
+        self, step: int, frame: int, goal: RootState, root: RootState, tilt_rad: np.ndarray, ankles_m: np.ndarray
+    ) -> np.ndarray:
         """Return the joint targets of a step with the targets of the legs moved.
 
         Args:
             goal: Where the roots of the first n bodies should be.
+            tilt_rad: (n, 3) by which they should be turned.
             ankles_m: (n, 2, 3) where the ankles are.
 
         Returns:
@@ -306,7 +311,6 @@ class LegFeedback:
         bodies = slice(len(ankles_m))
         targets = self._controls.targets[step, bodies].copy()
         loaded = self._controls.loaded[step, bodies]
-        tilt_rad = rotation_error(goal.orientation, root.orientation)
         local_tilt_rad = rotate_inverse(root.orientation, tilt_rad)
         turn_rad = self._turn_rad[bodies]
         turn_rad += self._turn_rate * (local_tilt_rad - turn_rad)

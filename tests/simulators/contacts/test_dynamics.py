@@ -10,7 +10,7 @@ import pytest
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts
-from selfcorrect.simulators.contacts.dynamics import compute_joint_torques, demand
+from selfcorrect.simulators.contacts.dynamics import compute_joint_torques, compute_whole_inertia, demand
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 SMOOTHING_S = ContactSettings().smoothing_s
@@ -34,7 +34,7 @@ def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
     rotations = stand.rotations.copy()
     rotations[:, 0] = Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]).as_quat()
     needs = demand(body, body.select_links(MotionBatch.stack([replace(stand, rotations=rotations)])), SMOOTHING_S)
-    inertia = needs.inertia_kgm2[0, :, 1, 1]
+    inertia = compute_whole_inertia(body, needs)[0, :, 1, 1]
     assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
 
 

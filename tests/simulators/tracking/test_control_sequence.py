@@ -65,7 +65,7 @@ def test_orientations_convert_with_vectors():
 def test_no_error_and_no_rest_mean_no_wrench():
     wrench = RootWrench(DriveSettings(), np.array([70.0]))
     assert not np.any(wrench.force_n(root(), root(), NO_REST))
-    assert not np.any(wrench.moment_nm(root(), root(), NO_REST, SPHERE))
+    assert not np.any(wrench.moment_nm(np.zeros((1, 3)), np.zeros((1, 3)), NO_REST, SPHERE))
 
 
 def test_springs_have_their_natural_frequency():
@@ -73,8 +73,7 @@ def test_springs_have_their_natural_frequency():
     wrench = RootWrench(settings, np.array([70.0]))
     force_n = wrench.force_n(root((0.01, 0.0, 0.01)), root(), NO_REST)
     assert force_n[0] == pytest.approx((70 * 100 * 0.01, 0.0, 70 * 25 * 0.01))
-    small = Rotation.from_rotvec([0.01, 0.0, 0.02]).as_quat()
-    moment_nm = wrench.moment_nm(root(orientation=small), root(), NO_REST, SPHERE)
+    moment_nm = wrench.moment_nm(np.array([[0.01, 0.0, 0.02]]), np.zeros((1, 3)), NO_REST, SPHERE)
     assert moment_nm[0] == pytest.approx((2 * 9 * 0.01, 0.0, 2 * 16 * 0.02), rel=1e-3)
 
 
@@ -92,7 +91,7 @@ def test_the_wrench_is_bounded_whatever_happens():
     wrench = RootWrench(settings, np.array([70.0]))
     rest = np.full((1, 6), 1e5)
     force_n = wrench.force_n(far, root(), rest)[0]
-    moment_nm = wrench.moment_nm(far, root(), rest, SPHERE)[0]
+    moment_nm = wrench.moment_nm(np.array([[2.0, 0.0, 0.0]]), np.array([[90.0, 0.0, 0.0]]), rest, SPHERE)[0]
     limit_n = settings.force_limit_bodyweights * 70.0 * GRAVITY_M_S2
     assert np.hypot(force_n[0], force_n[1]) <= limit_n * (1 + 1e-9)
     assert abs(force_n[2]) <= limit_n
@@ -188,8 +187,9 @@ def moved_targets(striding, sag_m: float) -> dict[str, float]:
     body, controls, frame = striding
     feedback = LegFeedback(Legs.from_skeleton(body.tree), controls, step_s=1 / 30)
     ankles_m = controls.ankles_m[frame] - [0.0, 0.0, sag_m]
+    sagging = root(position_m=(0.0, 0.0, -sag_m))
     for _ in range(20):
-        moved = feedback.move(frame, frame, root(), root(position_m=(0.0, 0.0, -sag_m)), ankles_m)[0]
+        moved = feedback.move(frame, frame, root(), sagging, np.zeros((1, 3)), ankles_m)[0]
     turned_back = Rotation.from_quat(controls.targets[frame, 0]).inv() * Rotation.from_quat(moved)
     return dict(zip(body.tree.parts[1:], turned_back.magnitude(), strict=True))
 
