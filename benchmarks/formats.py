@@ -73,12 +73,12 @@ class FormatsBenchmark:
 
     data: tyro.conf.Positional[Path]
     """A dataset's folder, e.g. the CMU set."""
-    split: str | None = "test"
+    split: str = "test"
     every: int = 5
     """Put each n-th motion through the formats."""
 
     def run(self) -> None:
-        motions = load_motions(f"{self.data}#{self.split}" if self.split else self.data)
+        motions = load_motions(f"{self.data}#{self.split}")
         _print_table("round trips, metres", measure_round_trips(motions[:: self.every]))
         _print_table("feet of other bodies", measure_feet_of_formats(motions[:: self.every]))
 

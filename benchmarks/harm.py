@@ -133,8 +133,6 @@ class Benchmark:
     """Frame rates of motions without a disguise; those in disguise have the first."""
     disguises: tuple[str, ...] = (*RIGS, *CHANGES)
     """Rigs and changes by name; motions without a disguise come first."""
-    kinematic: bool = False
-    """Correct by kinematic clean-up only."""
 
     def run(self) -> None:
         for fps in self.fps:
@@ -168,7 +166,7 @@ class Benchmark:
         changes: list[Changes] = []
         harmed = []
         for motion in motions:
-            correction = correct(motion, kinematic=self.kinematic)
+            correction = correct(motion)
             if not correction.accepted:
                 continue
             corrections.append(correction)

@@ -1,6 +1,6 @@
 """Score motion before and after correction with a judge that shares nothing with the corrector.
 
-    python -m benchmarks.outside_judge FOLDER [--kinematic] [--every 4]
+    python -m benchmarks.outside_judge FOLDER [--kinematic]
 
 The three axes are those of PhyMotion (Huang et al. 2026, "Structured 3D Motion Reward for Physics-Grounded Human Video
 Generation"), written anew from its description: kinematic plausibility, contact and balance, dynamic feasibility. The
@@ -274,11 +274,9 @@ class Benchmark:
     """Folder of motion files."""
     kinematic: bool = False
     """Correct by kinematics only."""
-    every: int = 1
-    """Take each n-th motion."""
 
     def run(self) -> None:
-        motions = load_motions(self.folder)[:: self.every]
+        motions = load_motions(self.folder)
         results = correct_motions(motions, kinematic=self.kinematic)
         accepted = [(motion, result.motion) for motion, result in zip(motions, results, strict=True) if result.accepted]
         print(f"{len(accepted)} of {len(motions)} motions were corrected; the others are left out")

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.kinematics import forward_kinematics, in_chunks
+from ..geometry.kinematics import pose_joints
 from ..geometry.rotations import rotate
 from ..geometry.vectors import norms
 from ..motion import Motion, MotionBatch
@@ -140,11 +140,7 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
 def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
     """Return the corners of the soles of a motion in the world, (..., T, P, 3)."""
-    return in_chunks(
-        lambda *poses: world_sole_points(motion.skeleton, *forward_kinematics(motion.skeleton, *poses)),
-        motion.root_m,
-        motion.rotations,
-    )
+    return world_sole_points(motion.skeleton, *pose_joints(motion))
 
 
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Rotations are unit quaternions xyzw in arrays (..., J, 4).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -153,16 +153,11 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
     """
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
         return poses[0] if joints is None else poses[0][..., list(joints), :]
-    return in_chunks(partial(_pose_positions_m, motion.skeleton, joints), motion.root_m, motion.rotations)
-
-
-def _pose_positions_m(
-    skeleton: Skeleton, joints: Sequence[int] | None, root_m: np.ndarray, rotations: np.ndarray
-) -> np.ndarray:
-    """Return the positions of `forward_kinematics` alone."""
-    if KERNELS is not None and rotations.dtype == np.float64:
-        return _pose_compiled(skeleton, root_m, rotations, joints, None)
-    return forward_kinematics(skeleton, root_m, rotations, joints)[0]
+    if KERNELS is not None and motion.rotations.dtype == np.float64:
+        return _pose_compiled(motion.skeleton, motion.root_m, motion.rotations, joints, None)
+    return in_chunks(
+        lambda *poses: forward_kinematics(motion.skeleton, *poses, joints)[0], motion.root_m, motion.rotations
+    )
 
 
 def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:

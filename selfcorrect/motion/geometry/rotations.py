@@ -140,10 +140,9 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> n
     return compose(start, quaternions(share * arc))
 
 
-def steps_between(orientations: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Rotation vectors (..., 3), outer frame, from each orientation (..., 4) to the next orientation along an axis."""
-    moved = np.moveaxis(orientations, axis, 0)
-    return np.moveaxis(rotation_vectors(compose(moved[1:], invert(moved[:-1]))), 0, axis)
+def steps_between(orientations: np.ndarray) -> np.ndarray:
+    """Rotation vectors (T − 1, ..., 3), outer frame, from each of the orientations (T, ..., 4) to the next."""
+    return rotation_vectors(compose(orientations[1:], invert(orientations[:-1])))
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
