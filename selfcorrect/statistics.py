@@ -54,23 +54,17 @@ Bounds: TypeAlias = tuple[float, float]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
-def mean_interval(
-    values: ArrayLike,
-    confidence: float = 0.95,
-    bounds: Bounds = UNBOUNDED,
-    resolution: float = 0.0,
-) -> Interval:
+def mean_interval(values: ArrayLike, bounds: Bounds = UNBOUNDED) -> Interval:
     """Return the mean over seeds: bootstrap from 20 seeds on, Student's t from 2, no interval for a single seed.
 
     Three to five seeds cannot carry a bootstrap: its resamples hold too few distinct values and cover less than they
     claim. There the t interval is given, which is exact only for normally distributed seeds. It stays within `bounds`.
     Between two, such as 0 and 1, it is taken of the logit (delta method; Agresti 2013, section 1.4). At a single seed
-    it ends, which costs no coverage. Equal seeds have an interval of width 0 unless a resolution is given.
+    it ends, which costs no coverage. Equal seeds have an interval of width 0.
 
     Args:
         values: (S,) one value per seed.
         bounds: Lowest and highest value that the quantity can have.
-        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
         The mean with its interval.
@@ -82,21 +76,20 @@ def mean_interval(
     count = len(seeds)
     mean = float(seeds.mean())
     if count == 1:
-        return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
+        return Interval(mean, math.nan, math.nan, 1, "single seed")
     if seeds.min() < bounds[0] or seeds.max() > bounds[1]:
         raise InputError(f"expected values from {bounds[0]:g} to {bounds[1]:g}, got {seeds!r}")
-    if np.ptp(seeds) == 0 and resolution == 0:
-        return Interval(mean, mean, mean, count, "t", confidence)
-    if count < FEWEST_SEEDS_TO_BOOTSTRAP or seeds.std(ddof=1) < resolution:
-        half_width = _half_width(seeds, confidence, resolution)
-        low, high, method = _bounded_interval(mean, half_width, bounds)
-        return Interval(mean, low, high, count, method, confidence)
+    if np.ptp(seeds) == 0:
+        return Interval(mean, mean, mean, count, "t")
+    if count < FEWEST_SEEDS_TO_BOOTSTRAP:
+        low, high, method = _bounded_interval(mean, _half_width(seeds), bounds)
+        return Interval(mean, low, high, count, method)
     generator = streams(0).child("bootstrap").numpy()
-    result = scipy.stats.bootstrap((seeds,), np.mean, confidence_level=confidence, rng=generator).confidence_interval
-    return Interval(mean, float(result.low), float(result.high), count, "bootstrap", confidence)
+    result = scipy.stats.bootstrap((seeds,), np.mean, rng=generator).confidence_interval
+    return Interval(mean, float(result.low), float(result.high), count, "bootstrap")
 
 
-def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: float = 0.0) -> Interval:
+def student_interval(values: ArrayLike, resolution: float = 0.0) -> Interval:
     """Return the mean with Student's t interval, which excludes 0 exactly where `student_p` rejects 0.
 
     Args:
@@ -111,12 +104,12 @@ def student_interval(values: ArrayLike, confidence: float = 0.95, resolution: fl
     count = len(seeds)
     mean = float(seeds.mean())
     if count == 1:
-        return Interval(mean, math.nan, math.nan, 1, "single seed", confidence)
+        return Interval(mean, math.nan, math.nan, 1, "single seed")
     if not has_spread(seeds, resolution):
         bound = 0.0 if mean == 0 else math.nan
-        return Interval(mean, bound, bound, count, "no spread", confidence)
-    half_width = _half_width(seeds, confidence, resolution)
-    return Interval(mean, mean - half_width, mean + half_width, count, "t", confidence)
+        return Interval(mean, bound, bound, count, "no spread")
+    half_width = _half_width(seeds, resolution)
+    return Interval(mean, mean - half_width, mean + half_width, count, "t")
 
 
 def student_p(values: ArrayLike, resolution: float = 0.0) -> float:
@@ -153,11 +146,11 @@ def _standard_deviation(seeds: np.ndarray, resolution: float) -> float:
     return max(float(seeds.std(ddof=1)), resolution)
 
 
-def _half_width(seeds: np.ndarray, confidence: float, resolution: float = 0.0) -> float:
-    """Return half the width of Student's t interval of a mean."""
+def _half_width(seeds: np.ndarray, resolution: float = 0.0) -> float:
+    """Return half the width of Student's 95 % interval of a mean."""
     count = len(seeds)
     standard_error = _standard_deviation(seeds, resolution) / math.sqrt(count)
-    return float(standard_error * scipy.special.stdtrit(count - 1, (1 + confidence) / 2))
+    return float(standard_error * scipy.special.stdtrit(count - 1, 0.975))
 
 
 def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[float, float, str]:
