@@ -30,7 +30,7 @@ def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]
 
     Args:
         what: Subject of the message: the feature that needs the package.
-        extra: Extra to name, by default that of the package.
+        extra: Extra to name if any import fails, "" for the extra of a known package.
         hint: Advice if the extra cannot be installed.
 
     Raises:
@@ -41,7 +41,7 @@ def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]
     except MissingExtraError:
         raise
     except ImportError as error:
-        package_extra = EXTRA_OF.get((error.name or "").partition(".")[0])
-        if package_extra is None:
+        extra = extra or EXTRA_OF.get((error.name or "").partition(".")[0], "")
+        if not extra:
             raise
-        raise MissingExtraError(what, extra or package_extra, error, hint) from error
+        raise MissingExtraError(what, extra, error, hint) from error

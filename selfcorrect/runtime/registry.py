@@ -114,10 +114,6 @@ class Registry(Generic[RowType]):
                 return import_object(row.reference)
         except MissingExtraError:
             raise
-        except ImportError as error:
-            if row.needs:
-                raise MissingExtraError(f"{self.kind} {name!r}", row.needs, error, row.hint) from error
-            raise self._broken(row, error) from error
         except Exception as error:
             raise self._broken(row, error) from error
 
