@@ -114,7 +114,7 @@ def run_jobs(
             `each_alone` is false, the job's own exception is raised at once.
     """
     workers = min(where.workers, max(len(jobs), 1))
-    modules = {job.function.__module__ for job in jobs} | {*where.modules}
+    modules = {job.function.__module__ for job in jobs}
     where = replace(where, workers=workers, threads=where.workers // workers, modules=tuple(sorted(modules)))
     start: Runner = RUNNERS.load(where.chosen)
     use_one_thread()
