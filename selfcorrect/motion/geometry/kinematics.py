@@ -156,7 +156,7 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
     if KERNELS is not None and motion.rotations.dtype == np.float64:
         return _pose_compiled(motion.skeleton, motion.root_m, motion.rotations, joints, None)
     return in_chunks(
-        lambda *poses: forward_kinematics(motion.skeleton, *poses, joints)[0], motion.root_m, motion.rotations
+        lambda *poses: forward_kinematics(motion.skeleton, *poses, joints=joints)[0], motion.root_m, motion.rotations
     )
 
 
