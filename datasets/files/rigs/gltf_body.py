@@ -201,6 +201,8 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
     rest = {name: np.array(node.get(name, default), dtype=float) for name, default in _REST.items()}
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
+        if not (np.abs(matrix) <= LARGEST).all() or not matrix[:3, :3].any(axis=0).all():
+            raise ValueError("the matrix of a node has no direction along an axis")
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         rotation = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat()
         rest = {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}

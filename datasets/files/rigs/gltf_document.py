@@ -123,16 +123,16 @@ def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, 
             return base64.b64decode(uri.partition(",")[2], validate=True)
         except binascii.Error as error:
             raise InputError(f"{path}: a buffer is no base64 ({error})") from error
-    if not (path.parent / uri).exists():
-        uri = unquote(uri)  # names with spaces are written with %20
-    file = Path(os.path.realpath(path.parent / uri))
-    if not file.is_relative_to(os.path.realpath(path.parent)):
-        raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
-    if file not in beside:
-        try:
+    try:
+        if not (path.parent / uri).exists():
+            uri = unquote(uri)  # names with spaces are written with %20
+        file = Path(os.path.realpath(path.parent / uri))
+        if not file.is_relative_to(os.path.realpath(path.parent)):
+            raise InputError(f"{path}: its buffer {uri[:60]!r} lies outside the file's folder, where nothing is read")
+        if file not in beside:
             beside[file] = read_bytes(file)
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: its numbers are in {uri[:60]!r}, which is not in the same folder") from error
+    except OSError as error:  # no such file, a folder, a name too long
+        raise InputError(f"{path}: its numbers are in {uri[:60]!r}, which is no file in the same folder") from error
     return beside[file]
 
 

@@ -77,6 +77,8 @@ _ALONG = 0.95
 _ROUGH_M = 0.004
 """Most by which a flight is off its parabola, which is 5 cm high in that time."""
 
+_NO_LEG_M = 1e-6
+"""Length of a leg that has none."""
 _MOMENTS = 256
 """Number of frames that are looked at."""
 _DIRECTIONS = 16
@@ -121,7 +123,7 @@ class TracedBody:
         ankle_m = parts_m["left_ankle"]
         leg_m = norms(knee_m - parts_m["left_hip"]) + norms(ankle_m - knee_m)
         upwards_m = parts_m["neck"] - (ankle_m + parts_m["right_ankle"]) / 2
-        usual_leg_m = max(float(median(leg_m)), 1e-6)
+        usual_leg_m = max(float(median(leg_m)), _NO_LEG_M)
         return cls(joints_m, centre_m, upwards_m, usual_leg_m, fps, format_axis, rest_axis)
 
     @cached_property
@@ -201,7 +203,8 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
     """Return the vertical axis that a body shows, or else the axis of the format.
 
     Args:
-        body: Body in its file's world, None if its legs or neck are not known.
+        body: Body in its file's world, None if its legs or neck are not known. A body whose legs have no length shows
+            nothing.
         source: Name of the motion in messages.
         format_axis: Axis that the format has, None if it has none.
         among: Axes that come into question; the first is assumed if nothing shows another.
@@ -212,7 +215,7 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
     Raises:
         InputError: No axis leads clearly.
     """
-    if body is None:
+    if body is None or body.leg_m == _NO_LEG_M:
         axis = among[0] if format_axis is None else format_axis
         return UpAxis(axis, note="" if axis == format_axis else f"{WORDS[axis]} assumed (--up)")
     witnesses = _find_witnesses(body)

@@ -155,9 +155,14 @@ def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_body_whose_bones_have_no_length_is_refused_in_one_sentence(walker: Motion, tmp_path: Path) -> None:
+@pytest.mark.parametrize("height_m", [0.0, 50.0])
+def test_a_body_whose_bones_have_no_length_is_refused_in_one_sentence(
+    walker: Motion, tmp_path: Path, height_m: float
+) -> None:
+    """Wherever it is: no axis shows, and its bones are what is wrong."""
     nowhere = replace(walker.skeleton, offsets_m=np.zeros_like(walker.skeleton.offsets_m))
-    write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=nowhere)))
+    raised_m = walker.root_m + np.array([0.0, height_m, 0.0])
+    write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=nowhere, root_m=raised_m)))
     with pytest.raises(ValueError, match=r"a\.bvh: .*no length"):
         open_motion(tmp_path / "a.bvh", Reading())
 

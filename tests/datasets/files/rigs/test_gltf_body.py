@@ -305,6 +305,12 @@ def damage(content: dict[str, Any], where: str) -> None:
             content["buffers"][0]["uri"] = "../secret.bin"
         case "missing":
             content["buffers"][0]["uri"] = "scene.bin"
+        case "folder":
+            content["buffers"][0]["uri"] = "."
+        case "long name":
+            content["buffers"][0]["uri"] = "a" * 5000
+        case "flat" | "nowhere":
+            content["nodes"][1] = {"name": "odd", "matrix": [0.0 if where == "flat" else 1e300] * 16}
         case "version":
             content["asset"]["version"] = "1.0"
         case "stretched":
@@ -344,7 +350,11 @@ def damage(content: dict[str, Any], where: str) -> None:
         ("circle", "not a readable glTF file"),
         ("accessor", "an accessor reaches beyond its buffer"),
         ("outside", "lies outside the file's folder, where nothing is read"),
-        ("missing", "its numbers are in 'scene.bin', which is not in the same folder"),
+        ("missing", "its numbers are in 'scene.bin', which is no file in the same folder"),
+        ("folder", "which is no file in the same folder"),
+        ("long name", "which is no file in the same folder"),
+        ("flat", "the matrix of a node has no direction along an axis"),
+        ("nowhere", "the matrix of a node has no direction along an axis"),
         ("version", "expected glTF 2.0, got version 1.0"),
         ("stretched", r"the node spine1 is stretched, by \[1.0, 2.0, 1.0\]"),
         ("compressed", "its numbers are compressed"),
