@@ -140,13 +140,9 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
         checked = [_checked_row(source, row, rows.line_num) for row in rows]
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
-    subjects_in_split = None if split is None else _subjects(split)
-    chosen = []
-    for row in checked:
-        is_of_subject = subjects_in_split and int(row["subject"]) in subjects_in_split
-        if split in (None, row["split"]) or is_of_subject:
-            chosen.append(row)
-    if not chosen or (subjects_in_split and subjects_in_split > {int(row["subject"]) for row in chosen}):
+    wanted = _subjects(split or "")
+    chosen = [row for row in checked if split in (None, row["split"]) or int(row["subject"]) in wanted]
+    if not chosen or wanted > {int(row["subject"]) for row in chosen}:
         splits = sorted({row["split"] for row in checked})
         subjects = sorted({int(row["subject"]) for row in checked})
         listed = ",".join(map(str, subjects))

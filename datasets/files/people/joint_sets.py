@@ -213,20 +213,23 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
     """
     _refuse_keypoints(path, array, joints)
-    order = joints.order
-    positions = array[:, order].astype(float)
+    positions = array[:, joints.order].astype(float)
     unit_m, notes = _find_unit(path, joints, positions, reading)
     fps, rate_notes = rate_of(path, {}, reading, joints.fps, joints.name)
     up = _find_up_axis(path, joints, positions * unit_m, fps, reading)
     turn = to_y_up(up.axis).turn
-    joints_m = rotate(turn, positions) * unit_m
-    fitted = fit_body(joints_m, fps, joints.template)
+
+    def fit(order: list[int]) -> tuple[np.ndarray, Motion]:
+        joints_m = rotate(turn, array[:, order].astype(float)) * unit_m
+        return joints_m, fit_body(joints_m, fps, joints.template)
+
+    order = joints.order
+    joints_m, fitted = fit(order)
     notes = (*notes, *up.notes, *rate_notes)
     if has_swapped_sides(fitted):
         names = joints.template.names
         order = [order[names.index(swap_sides(name))] for name in names]
-        joints_m = rotate(turn, array[:, order].astype(float)) * unit_m
-        fitted = fit_body(joints_m, fps, joints.template)
+        joints_m, fitted = fit(order)
         notes = (*notes, SWAPPED_NOTE)
     if not joints.is_humanml3d:
         notes = (f"joints taken for {joints.name}", *notes)

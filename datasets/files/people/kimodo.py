@@ -189,10 +189,8 @@ def _write_arrays(
 ) -> dict[str, np.ndarray]:
     """Return the arrays of a file with the motion `after`, in the file's world, in place of `before`."""
     after_arrays = {**arrays_of(after), "foot_contacts": contacts}
-    new = {}
-    for name, array in after_arrays.items():
-        if name in old and array.shape[1:] == old[name].shape[1:]:
-            new[name] = array
+    fitting = [name for name, array in after_arrays.items() if name in old and array.shape[1:] == old[name].shape[1:]]
+    new = {name: after_arrays[name] for name in fitting}
     if len(before) == len(after):
         old_arrays = arrays_of(before)
         for name in new.keys() & {"posed_joints", "root_positions", "smooth_root_pos"}:

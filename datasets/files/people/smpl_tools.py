@@ -252,7 +252,7 @@ def _camera_of(
     if not tool.camera:
         return FrameChanges(), tool.up, ()
     near = [folder / tool.camera for folder in (results.path.parent, results.path.parent.parent)]
-    file = next((place for place in near if place.is_file()), None)
+    file = next(filter(Path.is_file, near), None)
     if file is None:
         return FrameChanges(), tool.up, (
             f"places as the camera sees them: {tool.camera} of {tool.name} is not beside the file, and where the "
@@ -290,14 +290,14 @@ def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
     return ()
 
 
+_CAMERAS = ((("world_cam_R", "world_cam_T"), Y_UP), (("pred_cam_R", "pred_cam_T"), Y_DOWN))
+"""Turns and shifts from a camera's frame to a world, and the vertical axis there."""
+
+
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
     """Return turns and shifts (T, 3) from the camera's frame to the world, and the vertical axis there."""
     results = open_results(path)
-    names = ("world_cam_R", "world_cam_T")
-    up = Y_UP
-    if not set(names) <= results.shapes.keys():
-        names = ("pred_cam_R", "pred_cam_T")
-        up = Y_DOWN
+    names, up = next((row for row in _CAMERAS if set(row[0]) <= results.shapes.keys()), _CAMERAS[-1])
     if not set(names) <= results.shapes.keys():
         raise InputError(
             f"{path}: expected {' and '.join(names)} of a camera, got {', '.join(results.shapes) or 'none'}"

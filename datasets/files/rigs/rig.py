@@ -127,13 +127,12 @@ class Rig:
 
         parts: the part of the body that each node is, "" for none.
         """
-        paths = (_path_up(self.parents, joint) for joint, part in enumerate(parts) if part)
-        for joint in sorted(set(chain.from_iterable(paths))):
+        paths = [list(_path_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
+        for joint in sorted(set(chain(*paths))):
             scale = np.abs(self.rest[joint]["scale"])
             if np.ptp(scale) > _STRETCHED * scale.max():
                 raise InputError(f"the node {self.names[joint]} is stretched, by {scale.round(3).tolist()}")
-        above = (_path_up(self.parents, self.parents[joint]) for joint, part in enumerate(parts) if part and joint)
-        for joint in sorted(set(chain.from_iterable(above))):
+        for joint in sorted(set(chain(*(path[1:] for path in paths)))):
             low, high = np.percentile(np.abs(tracks.get((joint, "scale"), np.ones((1, 3)))), (5, 95))
             if high - low > _STRETCHED * high:
                 factor = high / max(low, LEAST_LENGTH)

@@ -58,8 +58,7 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
     skeleton = clip.motion.skeleton
     joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
     limbs = _joints_of_limbs(skeleton)
-    excesses_m: dict[int, float] = {}
-    spans_m: dict[int, tuple[float, float]] = {}
+    excesses_m: list[tuple[float, int, float, float]] = []
     trunk_m: dict[int, float] = {}
     for joint in joints:
         low_m, usual_m, high_m = np.percentile(norms(clip.stretches_m[joint]), (5, 50, 95))
@@ -69,11 +68,9 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
         if skeleton.parts[joint] != "head" and joint not in limbs:
             trunk_m[joint] = high_m - low_m
         if excess_m > 0:
-            excesses_m[joint] = excess_m
-            spans_m[joint] = (low_m, high_m)
+            excesses_m.append((excess_m, joint, low_m, high_m))
     if excesses_m:
-        worst = max(excesses_m, key=excesses_m.__getitem__)
-        low_m, high_m = spans_m[worst]
+        _, worst, low_m, high_m = max(excesses_m)
         others = f", and {len(excesses_m) - 1} more do" if len(excesses_m) > 1 else ""
         hint = ": are these positions in the world, not in the parent's frame?" if len(excesses_m) > 2 else ""
         raise InputError(
@@ -85,9 +82,8 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
             f"{clip.motion.source}: the positions of {len(joints)} joints fit the skeleton in the world only; "
             "expected them in the parent's frame, or rotations alone"
         )
-    most_m = 0.0
-    for joint in joints:
-        most_m = max(most_m, sum(trunk_m.get(above, 0.0) for above in skeleton.path_to_root(joint)))
+    stretches_m = [sum(trunk_m.get(above, 0.0) for above in skeleton.path_to_root(joint)) for joint in joints]
+    most_m = max(stretches_m, default=0.0)
     return (f"{BONES_MADE_CONSTANT}: the trunk stretches by up to {most_m:.2f} m",) if most_m > _SOCKET_M else ()
 
 

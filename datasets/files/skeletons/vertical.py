@@ -253,7 +253,8 @@ class _Witness:
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
     """Return what the format, the pose at rest and the motion of a body in its file's world say."""
     upwards = normalize_safely(body.upwards_m[body.moments])
-    is_at_zero = np.array([_is_at_zero(body, axis) for axis in range(len(AXES))])
+    low = median((body.joints_m[body.moments] @ AXES.T).min(axis=1), axis=0) / body.leg_m
+    is_at_zero = (_AT_ZERO[0] < low) & (low < _AT_ZERO[1])
     return [
         _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
         _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
@@ -286,13 +287,6 @@ def _body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | No
 
 _TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
 """Parts whose places show how a body stands."""
-
-
-def _is_at_zero(body: TracedBody, axis: int) -> bool:
-    """Return whether the body is mostly on a floor at 0 along an axis."""
-    heights_m = body.joints_m[body.moments] @ AXES[axis]
-    low = median(heights_m.min(axis=1)) / body.leg_m
-    return bool(_AT_ZERO[0] < low < _AT_ZERO[1])
 
 
 def _find_strains(body: TracedBody) -> np.ndarray:
