@@ -137,21 +137,16 @@ def is_motion_file(path: Path) -> bool:
     A damaged file counts as a motion file, so that its reader explains what is wrong with it.
     """
     if path.suffix.lower() == ".parquet":
-        return path.is_file() and _is_set_of_motions(path)
+        try:
+            return path.is_file() and _import(".parquet:holds_motions")(path)
+        except MissingExtraError:  # its reader explains what is missing
+            return True
     readable = [kind for kind in _formats_of(path.suffix) if kind.reader]
     if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
     if readable[0] not in FORMATS and readable[0].recognises:
         return _import(readable[0].recognises)(path)
     return not holds_anything(path) or _import(".people.dictionaries:recognises")(path)
-
-
-def _is_set_of_motions(path: Path) -> bool:
-    """Return whether a parquet file holds motions, or may hold some; its reader then explains what is missing."""
-    try:
-        return _import(".parquet:holds_motions")(path)
-    except MissingExtraError:
-        return True
 
 
 def holds_anything(path: Path) -> bool:

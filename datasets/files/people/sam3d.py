@@ -123,7 +123,9 @@ class _Person:
         moves = _Moves(before_m, after_m, matrices, is_still)
         place = self._get(PLACE)
         shift_m = np.where(is_still[:, :1] | (place is None), 0.0, moves_m[:, 0])
-        joint_parts = _part_of_joint()
+        joint_parts = np.zeros(_COUNT, int)
+        for part, joints in _PARTS.items():
+            joint_parts[list(joints)] = SMPL_BODY.names.index(part)
         changes: dict[str, np.ndarray] = {}
         for key in (JOINTS, *_POINTS):
             points = self._get(key)
@@ -185,14 +187,6 @@ class _Moves:
             is_left = self.is_still[frame, parts] & ~shift_m[frame].any()
             out[frame] = np.where(is_left[:, None], old[frame], new)
         return out
-
-
-def _part_of_joint() -> np.ndarray:
-    """(127,) the part of SMPL's body that carries each joint."""
-    parts = np.zeros(_COUNT, int)
-    for part, joints in _PARTS.items():
-        parts[list(joints)] = SMPL_BODY.names.index(part)
-    return parts
 
 
 def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

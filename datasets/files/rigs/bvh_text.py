@@ -286,7 +286,11 @@ def _parse_hierarchy(scanner: _Scanner) -> list[BvhJoint]:
         elif keyword == "CHANNELS" and open_joints and not joints[open_joints[-1]].is_end:
             joints[open_joints[-1]].channels = _parse_channels(scanner)
         elif keyword == "}" and open_joints:
-            _check_closed(joints[open_joints.pop()], scanner.source)
+            joint = joints[open_joints.pop()]
+            missing = "OFFSET" if joint.offset is None else "CHANNELS"
+            if joint.offset is None or (joint.channels is None and not joint.is_end):
+                where = f"{scanner.source}, line {joint.line}"
+                raise InputError(f"{where}: expected {missing} in joint {joint.name!r}, got none")
         else:
             raise scanner.fail(expected)
     return joints
@@ -313,12 +317,6 @@ def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
         scanner.word_at = start
         raise scanner.fail("CHANNELS, their number, and as many different ones of Xposition to Zrotation")
     return tuple(names)
-
-
-def _check_closed(joint: BvhJoint, source: str) -> None:
-    if joint.offset is None or (joint.channels is None and not joint.is_end):
-        missing = "OFFSET" if joint.offset is None else "CHANNELS"
-        raise InputError(f"{source}, line {joint.line}: expected {missing} in joint {joint.name!r}, got none")
 
 
 def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:

@@ -162,7 +162,9 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
     for leader in (skeleton.parents[joint], *skeleton.children[joint]):
         axis_between = axis if leader < joint else axis_below
         bone_m = skeleton.offsets_m[max(leader, joint)]
-        if leader < 0 or not skeleton.parts[leader] or not _is_along(bone_m, axis_between):
+        off_axis_m = np.linalg.norm(np.cross(bone_m, axis_between))
+        is_along = off_axis_m <= _ALONG * np.linalg.norm(bone_m)  # a turn about the axis does not move the bone's end
+        if leader < 0 or not skeleton.parts[leader] or not is_along:
             continue
         twists_rad = _measure_twists_rad(turns, axis_between)
         leader_twists_rad = _measure_twists_rad(motion.rotations[:, leader], axis_between)
@@ -187,11 +189,6 @@ def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     angles_rad = vectors_rad @ axis
     is_steady = norms(vectors_rad - angles_rad[:, None] * axis).max() <= _STEADY_RAD
     return axis if is_steady and np.ptp(angles_rad) >= _TWISTS_RAD else None, angles_rad
-
-
-def _is_along(bone_m: np.ndarray, axis: np.ndarray) -> bool:
-    """Return whether a bone lies along an axis, so that a turn about the axis does not move its end."""
-    return bool(np.linalg.norm(np.cross(bone_m, axis)) <= _ALONG * np.linalg.norm(bone_m))
 
 
 def _is_share(angles_rad: np.ndarray, share: float, total_rad: np.ndarray) -> bool:

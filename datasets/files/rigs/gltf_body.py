@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.geometry.kinematics import make_continuous
+from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
@@ -275,18 +276,11 @@ def _read_clip(document: Document, body: _Body, index: int, clock: _Clock, path:
     name = str(document.items("animations")[index].get("name") or "")
     label = f"{name} ({body.name})" if body.name else name
     motion = replace(motion_of(rig, tracks, clock.frames, clock.fps), label=label, source=str(path))
-    animation = read_animation(rig, motion, tracks, reading, _known_unit_m(document, reading))
+    unit_m = reading.metres_per_unit
+    if unit_m is None and document.content["asset"].get("generator") == GENERATOR:
+        unit_m = 1.0  # glTF's unit is the metre, but files of other programs do not always keep to it
+    animation = read_animation(rig, motion, tracks, reading, unit_m)
     return _Clip(body, rig, index, clock.start_s, animation)
-
-
-def _known_unit_m(document: Document, reading: Reading) -> float | None:
-    """Return metres per unit as the reading or the file states them; None where the body's size has to show them.
-
-    glTF's unit is the metre, and files that we wrote keep to it. Those of other programs do not always.
-    """
-    if reading.metres_per_unit is None and document.content["asset"].get("generator") == GENERATOR:
-        return 1.0
-    return reading.metres_per_unit
 
 
 def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
@@ -377,7 +371,9 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, node in enumerate(rig.nodes):
         rotations = make_continuous(rigged.motion.rotations[:, joint])
-        if _turns(rig.rest[joint]["rotation"], rotations):
+        rest = rig.rest[joint]["rotation"]
+        is_turned = np.linalg.norm(rest) < LEAST_LENGTH  # such a node has no rotation at rest
+        if is_turned or turn_angles(rest / norms(rest), rotations).max() > _TURNS_RAD:
             tracks[node, "rotation"] = rotations
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)
         if track_m is not None and len(track_m) == len(rotations):
@@ -385,13 +381,3 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
             if np.abs(values - rig.rest[joint]["translation"]).max() > _MOVES_M:
                 tracks[node, "translation"] = values
     return times_s, tracks
-
-
-def _turns(rest: np.ndarray, rotations: np.ndarray) -> bool:
-    """Return whether rotations (T, 4) differ from the rotation of a node at rest, which may be none in a node that
-    moves.
-    """
-    if np.linalg.norm(rest) < LEAST_LENGTH:
-        return True
-    turns = Rotation.from_quat(rest).inv() * Rotation.from_quat(rotations)
-    return bool(turns.magnitude().max() > _TURNS_RAD)

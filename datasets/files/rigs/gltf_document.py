@@ -66,20 +66,16 @@ def read_document(path: Path) -> Document:
         text, chunk = _chunks(data) if is_binary else (data, b"")
         content = parse_json(text, path)
         version = str(content["asset"]["version"])
-        _check_kind(path, content, version)
+        if not version.startswith("2"):
+            raise InputError(f"{path}: expected glTF 2.0, got version {version[:20]}")
+        if _COMPRESSION in (content.get("extensionsRequired") or []):
+            raise InputError(f"{path}: its numbers are compressed ({_COMPRESSION}); export it without compression")
         buffers = _buffers(path, content.get("buffers") or [], data, chunk)
     except InputError:
         raise
     except (*DAMAGES, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable glTF file ({type(error).__name__}: {error})") from error
     return Document(content, buffers)
-
-
-def _check_kind(path: Path, content: dict[str, Any], version: str) -> None:
-    if not version.startswith("2"):
-        raise InputError(f"{path}: expected glTF 2.0, got version {version[:20]}")
-    if _COMPRESSION in (content.get("extensionsRequired") or []):
-        raise InputError(f"{path}: its numbers are compressed ({_COMPRESSION}); export it without compression")
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:

@@ -170,7 +170,10 @@ class _Graph:
         some = sample_frames(motion)
         places = joint_positions(some)
         turns_rad = turn_angles(some.rotations[:1], some.rotations).max(axis=0, initial=0)
-        props = _find_props(joint_names, skeleton.descendants)
+        props: set[int] = set()  # called no part of a body, and all below
+        for name, below in zip(joint_names, skeleton.descendants, strict=False):
+            if is_prop_name(name) and below.mean() < _MOST_PROPS:
+                props.update(np.flatnonzero(below).tolist())
         neighbours: list[tuple[int, ...]] = []
         for joint, children in enumerate(skeleton.children):
             near = () if joint in props else (skeleton.parents[joint], *children)
@@ -260,16 +263,6 @@ class _Graph:
             for neighbour in self.neighbours[way[-1]]:
                 if neighbour not in closed and neighbour not in way[-2:-1]:
                     stack.append([*way, neighbour])
-
-
-def _find_props(joint_names: Sequence[JointName], descendants: np.ndarray) -> set[int]:
-    """Return the joints that names call no part of a body, and all below them."""
-    props: set[int] = set()
-    for joint, name in enumerate(joint_names):
-        below = descendants[joint]
-        if is_prop_name(name) and below.mean() < _MOST_PROPS:
-            props.update(np.flatnonzero(below).tolist())
-    return props
 
 
 @dataclass(frozen=True)
@@ -403,7 +396,7 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
     for chain, fork in graph.limb_chains(start, branch, kind):
         bones = [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
         along = np.cumsum([0, *bones])
-        straight = _straightness(graph, chain, along) + _score_passed_branches(graph, chain)
+        straight = _straightness(graph, chain, along)
         for top, middle, low in combinations(range(1, len(chain)), 3):
             upper = along[middle] - along[top]
             lower = along[low] - along[middle]
@@ -455,7 +448,9 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 
 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
-    """(C, C) score of the way between two joints of a chain as a bone: straight, and of constant length."""
+    """(C, C) score of the way between two joints of a chain as a bone: straight, of constant length, and without
+    joints between its ends from which something else branches off.
+    """
     places = graph.places[:, chain]
     between = places[:, :, None] - places[:, None]
     distances = norms(between)
@@ -463,15 +458,10 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
     bent = 1 - distances.mean(axis=0) / length
     stretched = distances.std(axis=0) / length
     cost = (np.maximum(bent, 0) + stretched) / _BENT
-    return -np.minimum(cost, 6.0)
-
-
-def _score_passed_branches(graph: _Graph, chain: Sequence[int]) -> np.ndarray:
-    """(C, C) score of a bone for the joints between its ends from which something else branches off."""
     has_branches = [len(graph.neighbours[joint]) > 2 for joint in chain]
     before = np.cumsum([0, *has_branches])
     passed = before[:-1] - before[1:, None]
-    return _BRANCH_PASSED * np.maximum(passed, 0)
+    return -np.minimum(cost, 6.0) + _BRANCH_PASSED * np.maximum(passed, 0)
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
