@@ -188,7 +188,12 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
         mirrored=image > 0,
         **merged,
     )
-    return _with_mirror_images(windows)
+    mirrored = np.flatnonzero(windows.mirrored)
+    if len(mirrored):
+        images = canonicalise(mirror(windows.take(mirrored).batch))
+        windows.batch.root_m[mirrored] = images.root_m
+        windows.batch.rotations[mirrored] = images.rotations
+    return windows
 
 
 def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
@@ -213,16 +218,6 @@ def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> d
         "start_s": part.start_s + np.where(wraps, 0, starts) / settings.fps,
         "stop_s": part.start_s + np.minimum(stops, last_frame) / settings.fps,
     }
-
-
-def _with_mirror_images(windows: Windows) -> Windows:
-    """Turn the windows that are `mirrored` into mirror images."""
-    rows = np.flatnonzero(windows.mirrored)
-    if len(rows):
-        images = canonicalise(mirror(windows.take(rows).batch))
-        windows.batch.root_m[rows] = images.root_m
-        windows.batch.rotations[rows] = images.rotations
-    return windows
 
 
 def _limit_per_label(labels: np.ndarray, cap: int) -> np.ndarray:

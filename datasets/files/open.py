@@ -48,7 +48,11 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         raise InputError(flaw)
     for motion in file.motions:
         check_numbers(motion)
-    notes = (*file.notes, *_note_unused_rate(path, file, reading))
+    notes = file.notes
+    rates = {motion.fps for motion in file.motions} - {reading.fps}
+    if reading.fps is not None and rates and path.suffix.lower() != ".bvh":  # BVH's rate is overruled
+        unused = f"the file says {min(rates):g} frames per second, and --fps is for files that do not say"
+        notes = (*notes, unused)
     return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, file.write))
 
 
@@ -115,14 +119,6 @@ def _find_floor_m(motion: Motion) -> float:
     """Return the height of the floor that feet show, 0 without feet."""
     features = MotionFeatures(motion)
     return observe(features.motion).floor_m if len(motion) and features.has_feet else 0.0
-
-
-def _note_unused_rate(path: Path, file: MotionFile, reading: Reading) -> tuple[str, ...]:
-    """Return a note if a file states a frame rate, and the reading another rate; BVH's rate is overruled."""
-    rates = {motion.fps for motion in file.motions} - {reading.fps}
-    if reading.fps is None or not rates or path.suffix.lower() == ".bvh":
-        return ()
-    return (f"the file says {min(rates):g} frames per second, and --fps is for files that do not say",)
 
 
 def motion_files(path: Path) -> list[Path]:

@@ -51,20 +51,13 @@ def keep_rotations(
     if before is None:
         return values.reshape(-1, *old.shape[1:])
     old_values = old.reshape(values.shape).astype(float)
-    if not matrices:
-        values = _nearest(values, old_values)
+    if not matrices:  # a rotation up to a full turn off is the same, and the nearest is taken
+        choices = values + np.array([0, -1, 1])[:, None, None] * 2 * np.pi * normalize_safely(values)
+        nearest = norms(choices - old_values).argmin(axis=0)
+        values = choices[nearest, np.arange(len(values))]
     is_same = turn_angles(before, after).reshape(-1, 1) < _SAME
     kept = np.where(is_same, old_values, values)
     return kept.reshape(old.shape)
-
-
-def _nearest(vectors: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return rotation vectors (N, 3) of the same rotations, up to a full turn off, nearest to `targets`."""
-    axes = normalize_safely(vectors)
-    choices = np.stack([vectors + turns * 2 * np.pi * axes for turns in (0, -1, 1)])
-    distances = norms(choices - targets)
-    nearest = distances.argmin(axis=0)
-    return choices[nearest, np.arange(len(vectors))]
 
 
 def matrices_of_rows(rows: np.ndarray) -> np.ndarray:

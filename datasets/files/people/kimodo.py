@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotati
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import Y_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import SIDES, Skeleton
 from selfcorrect.storage.files.arrays import write_npz
 from selfcorrect.storage.pickles.results import Results
 
@@ -102,7 +102,7 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
 def motion_of_poses(
     label: str, body: Skeleton, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
-    """Return the motion of joints with positions and orientations in the world.
+    """Return the motion of joints with positions and orientations in the world, on bones at their mean places.
 
     Args:
         label: Name of the motion in messages.
@@ -118,13 +118,6 @@ def motion_of_poses(
     places_m = places_m.astype(float)
     check_rotations(f"{label}: no rotations", matrices)
     orientations = Rotation.from_matrix(matrices).as_quat()
-    skeleton = _skeleton(label, body, places_m, orientations, rigid)
-    rotations = local_rotations(skeleton, orientations)
-    return Motion(skeleton, places_m[:, 0], rotations, fps, source=label)
-
-
-def _skeleton(label: str, body: Skeleton, places_m: np.ndarray, orientations: np.ndarray, rigid: bool) -> Skeleton:
-    """Return the joints at their mean positions in their parents' frames."""
     parents = list(body.parents[1:])
     bones_m = places_m[:, 1:] - places_m[:, parents]
     inverse = Rotation.from_quat(orientations[:, parents].reshape(-1, 4)).inv()
@@ -138,7 +131,9 @@ def _skeleton(label: str, body: Skeleton, places_m: np.ndarray, orientations: np
             f"{label}: the bone to {body.names[worst + 1]} is {low[worst]:.3g} to {high[worst]:.3g} m long; "
             f"expected rigid bones"
         )
-    return replace(body, offsets_m=np.vstack([np.zeros(3), local_m.mean(axis=0)]))
+    skeleton = replace(body, offsets_m=np.vstack([np.zeros(3), local_m.mean(axis=0)]))
+    rotations = local_rotations(skeleton, orientations)
+    return Motion(skeleton, places_m[:, 0], rotations, fps, source=label)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -153,7 +148,9 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
     smooth_m = motion.root_m.copy()
     level_m = smooth_m[:, [0, 2]]
     smooth_m[:, [0, 2]] = gaussian_filter1d(level_m, _SMOOTH_S * motion.fps, axis=0, mode="nearest")
-    heading = _heading_rad(joints_m, motion.skeleton)
+    hips = [motion.skeleton.parts.index(f"{side}_hip") for side in SIDES]
+    across_m = joints_m[:, hips[1]] - joints_m[:, hips[0]]
+    heading = np.arctan2(across_m[:, 2], -across_m[:, 0])
     return {
         "posed_joints": joints_m,
         "global_rot_mats": Rotation.from_quat(orientations).as_matrix(),
@@ -163,14 +160,6 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
         "root_positions": motion.root_m,
         "global_root_heading": np.stack([np.cos(heading), np.sin(heading)], axis=1),
     }
-
-
-def _heading_rad(joints_m: np.ndarray, skeleton: Skeleton) -> np.ndarray:
-    """(T,) angle about the vertical by which the hips are turned, as of Kimodo."""
-    left_hip = skeleton.parts.index("left_hip")
-    right_hip = skeleton.parts.index("right_hip")
-    across_m = joints_m[:, right_hip] - joints_m[:, left_hip]
-    return np.arctan2(across_m[:, 2], -across_m[:, 0])
 
 
 def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:

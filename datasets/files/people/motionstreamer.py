@@ -53,13 +53,18 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
     check_size(path, [(len(rows), len(SMPL_BODY.names))])
     values = rows.astype(float)
     headings = _headings(path, values)
-    path_m = _path_m(headings, values)
+    steps_m = np.insert(values[:, _STEP], 1, 0.0, axis=1)
+    previous_headings = np.concatenate([np.eye(3)[None], headings[:-1]])
+    path_m = np.cumsum(np.einsum("tji,tj->ti", previous_headings, steps_m), axis=0)
     local = _matrices(path, values[:, _ROTATIONS].reshape(-1, 22, 6))
     local[:, 0] = headings.transpose(0, 2, 1) @ local[:, 0]
     from_root_m = values[:, _PLACES].reshape(-1, 22, 3)
     places_m = from_root_m @ headings + path_m[:, None]
     fps, notes = rate_of(path, {}, reading, _FPS, "MotionStreamer")
-    file_motion = _motion(path, places_m, local, fps)
+    body = SMPL_BODY.average()
+    _, world = forward_kinematics(body, places_m[:, 0], Rotation.from_matrix(local).as_quat())
+    orientations = Rotation.from_quat(world).as_matrix()
+    file_motion = motion_of_poses(str(path), body, places_m, orientations, fps, rigid=False)
     motion = raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
 
     def write(target: Path, changed: Motion) -> None:
@@ -73,29 +78,12 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
     return MotionFile((motion,), ("rows as of MotionStreamer", *notes), write)
 
 
-def _motion(path: Path, places_m: np.ndarray, local: np.ndarray, fps: float) -> Motion:
-    """Return the motion of places (T, 22, 3) and local rotations (T, 22, 3, 3)."""
-    quaternions = Rotation.from_matrix(local).as_quat()
-    body = SMPL_BODY.average()
-    _, world = forward_kinematics(body, places_m[:, 0], quaternions)
-    matrices = Rotation.from_quat(world).as_matrix()
-    return motion_of_poses(str(path), body, places_m, matrices, fps, rigid=False)
-
-
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
     """Return turns (T, 3, 3) of each frame to face +z."""
     matrices = _matrices(path, rows[:, None, _TURN])
     turns = Rotation.from_matrix(matrices[:, 0])
     headings = accumulate(turns, lambda heading, turn: turn * heading)
     return Rotation.concatenate(list(headings)).as_matrix()
-
-
-def _path_m(headings: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return positions (T, 3) of the root over the floor, its height left to the joints; headings: (T, 3, 3)."""
-    steps_m = np.insert(rows[:, _STEP], 1, 0.0, axis=1)
-    previous_headings = np.concatenate([np.eye(3)[None], headings[:-1]])
-    world_steps_m = np.einsum("tji,tj->ti", previous_headings, steps_m)
-    return np.cumsum(world_steps_m, axis=0)
 
 
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:

@@ -258,18 +258,13 @@ def _camera_of(
             f"places as the camera sees them: {tool.camera} of {tool.name} is not beside the file, and where the "
             "camera moved the body does",
         )  # fmt: skip
-    turns, shifts_m, up = _camera(file, _frames(results, prefix, frames))
+    name = f"{prefix}frame"
+    seen = results.array(name) if name in results.shapes else np.arange(frames)
+    if seen.shape != (frames,) or seen.dtype.kind not in "iu" or (len(seen) and seen.min() < 0):
+        raise InputError(f"{results.path}: expected {name} to be {frames} numbers of frames, got {seen.shape}")
+    turns, shifts_m, up = _camera(file, seen)
     camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
     return camera, up, (f"placed in the world by {file.name}",)
-
-
-def _frames(results: Results, prefix: str, count: int) -> np.ndarray:
-    """Return the frames of the video in which a person is seen."""
-    name = f"{prefix}frame"
-    frames = results.array(name) if name in results.shapes else np.arange(count)
-    if frames.shape != (count,) or frames.dtype.kind not in "iu" or (len(frames) and frames.min() < 0):
-        raise InputError(f"{results.path}: expected {name} to be {count} numbers of frames, got {frames.shape}")
-    return frames
 
 
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:

@@ -246,8 +246,11 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
         raise InputError(f"{motion.source or 'the motion'}: its root moves, but the file has no channels for that")
     for joint, columns, axes in _columns(clip.channels, "position"):
         numbers = _axis_numbers(axes)
-        track_m = _track_m(clip, joint)[:, numbers]
-        values[:, columns] = track_m / clip.metres_per_unit
+        still_m = np.tile(motion.skeleton.offsets_m[joint], (len(motion), 1))
+        track_m = clip.stretches_m.get(joint, still_m) if joint else motion.root_m
+        if len(track_m) != len(motion):
+            track_m = still_m
+        values[:, columns] = track_m[:, numbers] / clip.metres_per_unit
         if joint in clip.relative:
             values[:, columns] -= clip.offsets[joint][numbers]
     for axes, (joints, columns) in _turning_joints(clip.channels).items():
@@ -255,15 +258,6 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
         angles_deg = to_euler_angles(all_axes, motion.rotations[:, joints])[..., : len(axes)]
         values[:, columns] = np.unwrap(angles_deg, period=360, axis=0)
     return values
-
-
-def _track_m(clip: RiggedMotion, joint: int) -> np.ndarray:
-    """Return the position (T, 3) of a joint in its parent's frame; of the root in the world."""
-    if joint == 0:
-        return clip.motion.root_m
-    still_m = np.tile(clip.motion.skeleton.offsets_m[joint], (len(clip.motion), 1))
-    stretch_m = clip.stretches_m.get(joint, still_m)
-    return stretch_m if len(stretch_m) == len(still_m) else still_m
 
 
 def written_names(names: Sequence[str]) -> tuple[str, ...]:

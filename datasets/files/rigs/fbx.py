@@ -70,7 +70,13 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
             stacks.append(_Stack(index, name, frame_count(stop_s - start_s, fps)))
     if not tree or not stacks:
         raise InputError(f"{path}: holds no animation of a skeleton")
-    rig = _make_rig(path, tree, parents, facts["names"], values.reshape(-1, 10))
+    names = [facts["names"][node] or f"node {joint}" for joint, node in enumerate(tree)]
+    rest = []
+    for name, place in zip(names, values.reshape(-1, 10)[tree], strict=True):
+        if not (np.abs(place) <= LARGEST).all():
+            raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
+        rest.append({kind: place[columns] for kind, (columns, _) in _PROPERTIES.items()})
+    rig = Rig.from_tree(tree, parents, names, rest)
     sizes = [(stack.frames, len(tree)) for stack in stacks]
     check_size(path, sizes, bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
     animations = []
@@ -126,17 +132,6 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
         if {"left_knee", "right_knee"} <= set(parts):
             people.append(skeleton)
     return people
-
-
-def _make_rig(path: Path, tree: Sequence[int], parents: Sequence[int], names: Sequence[str], rest: np.ndarray) -> Rig:
-    """Return the rig of a tree of nodes; rest: (N, 10) translation, rotation and scale of all nodes of the scene."""
-    joint_names = [names[node] or f"node {joint}" for joint, node in enumerate(tree)]
-    joint_rest = []
-    for name, values in zip(joint_names, rest[list(tree)], strict=True):
-        if not (np.abs(values) <= LARGEST).all():
-            raise InputError(f"{path}: the place of {name} is not made of finite numbers, none beyond ±{LARGEST:g}")
-        joint_rest.append({kind: values[columns] for kind, (columns, _) in _PROPERTIES.items()})
-    return Rig.from_tree(tree, parents, joint_names, joint_rest)
 
 
 def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_s: float) -> list[np.ndarray]:

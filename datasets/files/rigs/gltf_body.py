@@ -80,7 +80,11 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
         jobs = [(body, index) for body in bodies for index in body.animations]
         beside = sum(map(len, document.buffers))
         check_size(path, [(0, 0)] * len(jobs), beside)
-        _check_keys(document, jobs)
+        key_count = 0
+        for body, index in jobs:
+            tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
+            key_count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
+        check_unpacked("its key frames", 8 * key_count, stored=beside)  # times in a shared table may be many
         clocks = [_make_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
         sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
         check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
@@ -241,15 +245,6 @@ def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[s
         if target.get("node") in nodes:
             channels[target["node"], target["path"]] = channel
     return [(channel, content["samplers"][channel["sampler"]]) for channel in channels.values()]
-
-
-def _check_keys(document: Document, jobs: Sequence[tuple[_Body, int]]) -> None:
-    """Refuse a file if the times of all animations would take too much, as times in a shared table may."""
-    count = 0
-    for body, index in jobs:
-        tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
-        count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
-    check_unpacked("its key frames", 8 * count, stored=sum(map(len, document.buffers)))
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:

@@ -26,7 +26,10 @@ def write_usd(path: Path, motion: Motion) -> None:
     """Write a skeleton and its animation as .usda (text), .usdc or .usd (binary)."""
     if path.suffix not in SUFFIXES:
         raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
-    usd = _usd()
+    with requires_extra("USD"):
+        import pxr
+        from pxr import Gf, Tf, Usd, UsdGeom, UsdSkel, Vt  # noqa: F401  (makes them attributes of pxr)
+    usd: Any = pxr
     with replacing(path) as temporary:
         stage = usd.Usd.Stage.CreateNew(str(temporary))
         usd.UsdGeom.SetStageUpAxis(stage, usd.UsdGeom.Tokens.y)
@@ -41,13 +44,6 @@ def write_usd(path: Path, motion: Motion) -> None:
         _define_skeleton(stage, usd, joints, motion)
         _define_animation(stage, usd, joints, motion)
         stage.GetRootLayer().Save()
-
-
-def _usd() -> Any:
-    with requires_extra("USD"):
-        import pxr
-        from pxr import Gf, Tf, Usd, UsdGeom, UsdSkel, Vt  # noqa: F401  (makes them attributes of pxr)
-    return pxr
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:

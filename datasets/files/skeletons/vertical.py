@@ -77,6 +77,8 @@ _ALONG = 0.95
 _ROUGH_M = 0.004
 """Most by which a flight is off its parabola, which is 5 cm high in that time."""
 
+_TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
+"""Parts whose places show how a body stands."""
 _NO_LEG_M = 1e-6
 """Length of a leg that has none."""
 _MOMENTS = 256
@@ -177,7 +179,11 @@ def up_of_motion(
     source = motion.source or "the motion"
     if up is not None and up.endswith("!"):
         return UpAxis(axis_of(up), (f"--up {up}",))
-    body = _body_in(motion.frames(0, _MOST_FRAMES), format_axis, rest_axis) if len(motion) else None
+    body = None
+    features = MotionFeatures.of_joints(motion.frames(0, _MOST_FRAMES))
+    if len(motion) and (places_m := features.places(*_TRACED_PARTS)) is not None:
+        parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
+        body = TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
     if up is not None:
         return _check_option(body, up, source)
     return resolve_up_axis(body, source, format_axis, among)
@@ -268,25 +274,6 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
 def _mark(axis: int | None) -> np.ndarray:
     """(4,) 1 at an axis, 0 elsewhere; zeros for None."""
     return (np.arange(len(AXES)) == axis).astype(float)
-
-
-def _body_in(motion: Motion, format_axis: int | None = None, rest_axis: int | None = None) -> TracedBody | None:
-    """Return the body of a motion; None if its legs, or both neck and shoulders, are not known.
-
-    Args:
-        format_axis: Axis that the format has, None if it has none.
-        rest_axis: Axis along which the rest pose stands, None if it stands along none.
-    """
-    features = MotionFeatures.of_joints(motion)
-    places_m = features.places(*_TRACED_PARTS)
-    if places_m is None:
-        return None
-    parts_m: dict[str, np.ndarray] = dict(zip(_TRACED_PARTS, np.moveaxis(places_m, 1, 0), strict=True))
-    return TracedBody.from_parts(parts_m, features.body_m, features.centre_m, motion.fps, format_axis, rest_axis)
-
-
-_TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
-"""Parts whose places show how a body stands."""
 
 
 def _find_strains(body: TracedBody) -> np.ndarray:
