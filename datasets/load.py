@@ -67,7 +67,16 @@ def load_motions(source: str | Path, reading: Reading | None = None) -> list[Mot
         raise InputError(f"no file or folder {source}; expected {EXPECTED}")
     if CMU.recognises(path) and not reading.tells_anything:
         return load_cmu(path, split)
-    motions = _read_folder(path, split, reading) if path.is_dir() else _read_file(path, path.parent, reading)
+    if not path.is_dir():
+        motions = _read_file(path, path.parent, reading)
+    elif not reading.tells_anything and (dataset := recognise(path)):
+        motions = read_most(dataset.clips(path, split))
+    elif split is not None:
+        raise InputError(f"{path}: a folder of motion files has no splits, got #{split}")
+    else:
+        motions = read_most(
+            Clip(file.stem, file, partial(_read_file, file, path, reading)) for file in motion_files(path)
+        )
     if not motions:
         raise InputError(f"{source}: there are no motions to read here; expected {EXPECTED}")
     return motions
@@ -77,14 +86,6 @@ def label_of(path: Path, folder: Path) -> str:
     """Return the label of a file in a folder without an index: its subfolder's name, or its own without a number."""
     below = path.relative_to(folder).parent.name
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
-
-
-def _read_folder(folder: Path, split: str | None, reading: Reading) -> list[Motion]:
-    if not reading.tells_anything and (dataset := recognise(folder)):
-        return read_most(dataset.clips(folder, split))
-    if split is not None:
-        raise InputError(f"{folder}: a folder of motion files has no splits, got #{split}")
-    return read_most(Clip(path.stem, path, partial(_read_file, path, folder, reading)) for path in motion_files(folder))
 
 
 def _read_file(path: Path, folder: Path, reading: Reading) -> list[Motion]:

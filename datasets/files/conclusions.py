@@ -41,7 +41,11 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     for note in _find_note(file.notes, "--metres-per-unit"):
         unit = Conclusion("unit", note.removeprefix("unit "), ("a person's stature in it",))
     rate_evidence = _find_note(file.notes, "--fps") or ("by the file" if reading.fps is None else "--fps",)
-    rate_evidence = (*rate_evidence, *_describe_samples(motion))
+    repeats = FrameRepeats.from_motion(motion)
+    if repeats.has_repeats:
+        rate = f"recorded at {motion.fps / repeats.spacing:g}" if repeats.spacing else "frames were lost"
+        copies = len(repeats.sources) - len(repeats.times)
+        rate_evidence = (*rate_evidence, f"{rate}: {copies} of {len(motion)} frames repeat the frame before")
     return (
         size,
         _conclude_up(file.up, _find_note(file.notes, "--up")),
@@ -66,16 +70,6 @@ def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
     contrary = [f"against it: {evidence}" for evidence in up.evidence if " by " in evidence and word not in evidence]
     others = [evidence for evidence in up.evidence if " by " not in evidence]
     return Conclusion("up", word, (*witnesses, *contrary, *others) or notes)
-
-
-def _describe_samples(motion: Motion) -> tuple[str, ...]:
-    """Return the frame rate of the recording if frames are repeated at regular intervals."""
-    repeats = FrameRepeats.from_motion(motion)
-    if not repeats.has_repeats:
-        return ()
-    copies = len(repeats.sources) - len(repeats.times)
-    rate = f"recorded at {motion.fps / repeats.spacing:g}" if repeats.spacing else "frames were lost"
-    return (f"{rate}: {copies} of {len(motion)} frames repeat the frame before",)
 
 
 def _conclude_names(motion: Motion) -> Conclusion:

@@ -160,22 +160,16 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
 
     rows = []
     for checked in all_checked:
-        for index, finding in _select_worst(checked):
-            rows.append((checked.path, index, finding))
+        worst: dict[str, tuple[Path, int, Finding]] = {}
+        for index, findings in enumerate(checked.findings):
+            for finding in findings:
+                if finding.code not in worst or finding.value > worst[finding.code][2].value:
+                    worst[finding.code] = checked.path, index, finding
+        rows += worst.values()
     rows.sort(key=lambda row: -row[2].severity)
     panels = [_make_panel(checked_path, index, finding, reading) for checked_path, index, finding in rows[:_ROWS]]
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
-
-
-def _select_worst(checked: CheckedFile) -> list[tuple[int, Finding]]:
-    """Select the worst finding of each rule in a file's motions, each with the index of its motion."""
-    worst: dict[str, tuple[int, Finding]] = {}
-    for index, findings in enumerate(checked.findings):
-        for finding in findings:
-            if finding.code not in worst or finding.value > worst[finding.code][1].value:
-                worst[finding.code] = index, finding
-    return list(worst.values())
 
 
 def _make_panel(file: Path, index: int, finding: Finding, reading: Reading) -> PicturePanel:

@@ -53,7 +53,9 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
     if path.suffix.lower() == ".npz":
         read_npz(path, ())  # which says what else it may be
     results = _stack_frames_of_people(open_results(path))
-    if character := _find_character(results):
+    words = {word for name in _collect_names(results) for word in name.split(".")}
+    character = next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
+    if character:
         raise InputError(
             f"{path}: the motion of a robot or of a simulated character, as of {character}; correct the human motion "
             "before it is retargeted"
@@ -86,12 +88,6 @@ CHARACTERS = {
     "MimicKit": ("loop_mode", "frames"),
 }
 """Arrays by which files of robots and simulated characters are recognised, by program."""
-
-
-def _find_character(results: Results) -> str:
-    """Return the program whose file holds a robot's or a simulated character's motion, "" for other files."""
-    words = {word for name in _collect_names(results) for word in name.split(".")}
-    return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
 
 
 def recognises(path: Path) -> bool:

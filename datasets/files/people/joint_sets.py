@@ -216,7 +216,14 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     positions = array[:, joints.order].astype(float)
     unit_m, notes = _find_unit(path, joints, positions, reading)
     fps, rate_notes = rate_of(path, {}, reading, joints.fps, joints.name)
-    up = _find_up_axis(path, joints, positions * unit_m, fps, reading)
+    among = (Y_UP, Z_UP, Y_DOWN) if joints.is_humanml3d else range(len(AXES))
+    usual_axis = Y_UP if joints.is_humanml3d else None
+    try:
+        up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up, among, usual_axis)
+    except InputError:
+        if not joints.is_humanml3d:
+            raise
+        up = UpAxis(Y_UP)
     turn = to_y_up(up.axis).turn
 
     def fit(order: list[int]) -> tuple[np.ndarray, Motion]:
@@ -257,16 +264,6 @@ def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Rea
         unit_m, note = 1.0, ""
     is_in_metres = joints.is_humanml3d and _LEAST_METRE < unit_m < 1 / _LEAST_METRE
     return (1.0, ()) if is_in_metres else (unit_m, (note,))
-
-
-def _find_up_axis(path: Path, joints: JointSet, joints_m: np.ndarray, fps: float, reading: Reading) -> UpAxis:
-    """Return the vertical axis of joints (T, J, 3); of HumanML3D's y, unless these clearly show another axis."""
-    if not joints.is_humanml3d:
-        return up_of_joints(path, joints.template, joints_m, fps, reading.up)
-    try:
-        return up_of_joints(path, joints.template, joints_m, fps, reading.up, (Y_UP, Z_UP, Y_DOWN), Y_UP)
-    except InputError:
-        return UpAxis(Y_UP)
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:

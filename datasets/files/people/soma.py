@@ -55,18 +55,13 @@ def _offset_m(name: str, part: str) -> np.ndarray:
     if part:
         return average.offsets_m[average.names.index(part)]
     middle = name.removeprefix("Left").removeprefix("Right")
-    offset_m = _finger_m(name.split("Hand")[1]) if "Hand" in name else np.array(_END_M[middle])
+    offset_m = np.array(_END_M.get(middle, (_BONE_M, 0.0, 0.0)))
+    if "Hand" in name and name[-1] in "12":
+        hand = SMPL_H.average()
+        finger = name[:-1].split("Hand")[1].lower()
+        share = _KNUCKLE if name[-1] == "1" else 1 - _KNUCKLE
+        offset_m = share * hand.offsets_m[hand.names.index(f"left_{finger}1")]
     return offset_m * ([-1.0, 1.0, 1.0] if name.startswith("Right") else 1.0)
-
-
-def _finger_m(bone: str) -> np.ndarray:
-    """Return the offset (3,) of a joint of the left hand's fingers."""
-    number = bone[-1]
-    if number not in "12":
-        return np.array([_BONE_M, 0.0, 0.0])
-    hand = SMPL_H.average()
-    share = _KNUCKLE if number == "1" else 1 - _KNUCKLE
-    return share * hand.offsets_m[hand.names.index(f"left_{bone[:-1].lower()}1")]
 
 
 def _build_average() -> Skeleton:

@@ -10,6 +10,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -66,8 +67,15 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     def write(target: Path, changed: Motion) -> None:
         changed = seen.view.restore(changed)
         write_bvh(target, with_body(clip, changed, followers))
-        if has_hinges:
-            _check_channels(path, changed, body_of(read_bvh(target, clip.metres_per_unit)))
+        if not has_hinges:
+            return
+        written = body_of(read_bvh(target, clip.metres_per_unit))
+        distances_m = norms(joint_positions(written) - joint_positions(changed)).max(axis=0)
+        if distances_m.max() > _HELD_M:
+            joint = changed.skeleton.names[int(distances_m.argmax())]
+            raise InputError(
+                f"{path}: its channels cannot hold the correction: {joint} would be {distances_m.max():.2f} m elsewhere"
+            )
 
     refusals = () if clip.motion.fps == recorded.motion.fps else (refusal,)
     all_notes = (*notes, *seen.notes)
@@ -103,17 +111,6 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
         return clip
     notes = tuple(note for note in clip.notes if note not in doubts)
     return replace(clip, motion=replace(clip.motion, fps=1.0), notes=notes)
-
-
-def _check_channels(path: Path, motion: Motion, written: Motion) -> None:
-    """Refuse a file whose joints have too few channels for the correction, e.g. knees that are hinges."""
-    differences_m = joint_positions(written) - joint_positions(motion)
-    distances_m = np.linalg.norm(differences_m, axis=-1).max(axis=0)
-    if distances_m.max() > _HELD_M:
-        joint = motion.skeleton.names[int(distances_m.argmax())]
-        raise InputError(
-            f"{path}: its channels cannot hold the correction: {joint} would be {distances_m.max():.2f} m elsewhere"
-        )
 
 
 def body_of(clip: RiggedMotion) -> Motion:

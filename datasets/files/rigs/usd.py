@@ -40,7 +40,10 @@ def write_usd(path: Path, motion: Motion) -> None:
         root = usd.UsdSkel.Root.Define(stage, "/motion")
         stage.SetDefaultPrim(root.GetPrim())
         identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
-        joints = usd.Vt.TokenArray(_joint_paths(motion.skeleton, identifiers))
+        paths: list[str] = []  # UsdSkel's names of joints: the path from the root
+        for identifier, parent in zip(identifiers, motion.skeleton.parents, strict=True):
+            paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
+        joints = usd.Vt.TokenArray(paths)
         _define_skeleton(stage, usd, joints, motion)
         _define_animation(stage, usd, joints, motion)
         stage.GetRootLayer().Save()
@@ -53,14 +56,6 @@ def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tupl
         identifiers = valid
     warn_of_changed_names("USD", names, valid)
     return valid
-
-
-def _joint_paths(skeleton: Skeleton, identifiers: Sequence[str]) -> list[str]:
-    """Return UsdSkel's names of joints: the path from the root."""
-    paths: list[str] = []
-    for identifier, parent in zip(identifiers, skeleton.parents, strict=True):
-        paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
-    return paths
 
 
 def _define_skeleton(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:

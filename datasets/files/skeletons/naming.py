@@ -114,7 +114,10 @@ def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if necks:
         part_joints["neck"] = necks[-1]
     part_joints |= spine_parts([joint for joint, core in midline if _SPINE.fullmatch(core)])
-    part_joints |= _find_toe_ends(names, part_joints)
+    for side in SIDES:
+        ankle = part_joints.get(f"{side}_ankle")
+        if ankle is not None and f"{names[ankle]}_end" in names:
+            part_joints.setdefault(f"{side}_foot", names.index(f"{names[ankle]}_end"))
     parts = [""] * len(names)
     for part, joint in part_joints.items():
         parts[joint] = part
@@ -219,13 +222,3 @@ def has_animal_names(joint_names: tuple[JointName, ...]) -> bool:
     if _find_limbs(joint_names, ARM_PARTS, _ARM_SCHEMES):
         return False
     return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)
-
-
-def _find_toe_ends(names: Sequence[str], part_joints: Mapping[str, int]) -> dict[str, int]:
-    """Return the end sites of feet without toes."""
-    toe_ends = {}
-    for side in SIDES:
-        ankle = part_joints.get(f"{side}_ankle")
-        if ankle is not None and f"{side}_foot" not in part_joints and f"{names[ankle]}_end" in names:
-            toe_ends[f"{side}_foot"] = names.index(f"{names[ankle]}_end")
-    return toe_ends
