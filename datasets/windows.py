@@ -162,7 +162,11 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
 
     Only windows of the cap are cut: all windows of an hour of motion fill gigabytes.
     """
-    starts = [_starts(part, settings) for part in parts]
+    starts = []  # first frames of all windows of each part
+    for part in parts:
+        last_frame = len(part.motion) - 1
+        last = last_frame if part.repeated else max(last_frame + 1 - settings.frames, 0) + 1
+        starts.append(np.arange(0, last, settings.stride))
     part_of_window = np.repeat(np.arange(len(parts)), [len(part_starts) for part_starts in starts])
     part_labels = np.asarray([names.index(part.motion.label) for part in parts])
     labels = part_labels[part_of_window]
@@ -194,13 +198,6 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
         windows.batch.root_m[mirrored] = images.root_m
         windows.batch.rotations[mirrored] = images.rotations
     return windows
-
-
-def _starts(part: _Part, settings: WindowSettings) -> np.ndarray:
-    """Return the first frames (n,) int64 of all windows of a part."""
-    last_frame = len(part.motion) - 1
-    last = last_frame if part.repeated else max(last_frame + 1 - settings.frames, 0) + 1
-    return np.arange(0, last, settings.stride)
 
 
 def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:

@@ -140,7 +140,9 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
         checked = [_checked_row(source, row, rows.line_num) for row in rows]
     except csv.Error as error:
         raise InputError(f"{source}: {INDEX}, line {rows.line_num}: {error}") from error
-    wanted = _subjects(split or "")
+    kind, _, numbers = (split or "").partition("=")
+    listed = numbers.split(",") if kind == "subjects" else []
+    wanted = {int(number) for number in listed if number.isdecimal() and len(number) < 10}
     chosen = [row for row in checked if split in (None, row["split"]) or int(row["subject"]) in wanted]
     if not chosen or wanted > {int(row["subject"]) for row in chosen}:
         splits = sorted({row["split"] for row in checked})
@@ -150,13 +152,6 @@ def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str
             f"{source}: {INDEX} has no clips of split {split!r}, only of {splits} and of subjects={listed}"
         )
     return chosen
-
-
-def _subjects(split: str) -> set[int]:
-    """Return the numbers in "subjects=7,35"; none in another word."""
-    kind, _, numbers = split.partition("=")
-    listed = numbers.split(",") if kind == "subjects" else []
-    return {int(number) for number in listed if number.isdecimal() and len(number) < 10}
 
 
 def _checked_row(source: str, row: dict[str, str], line: int) -> dict[str, str]:

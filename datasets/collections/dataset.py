@@ -89,17 +89,13 @@ def read_most(clips: Iterable[Clip]) -> list[Motion]:
     return motions
 
 
-def _frame_at(motion: Motion, second: float) -> int:
-    """Return the frame at a time, −1 for times that no clip has."""
-    return round(second * motion.fps) if abs(second) < _LONGEST_S else -1
-
-
 def cut_clip(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
     """Return the frames between two times that an annotation names; all if it names no span."""
     if span_s is None:
         return motion
-    start = _frame_at(motion, span_s[0])
-    stop = _frame_at(motion, span_s[1])
+    is_sound = max(map(abs, span_s)) < _LONGEST_S
+    start = round(span_s[0] * motion.fps) if is_sound else -1
+    stop = round(span_s[1] * motion.fps) if is_sound else -1
     if not 0 <= start < min(stop, len(motion)):
         raise InputError(f"{motion.source}: an annotation speaks of {span_s} s in a clip of {motion.seconds:.2f} s")
     return motion.frames(start, stop)

@@ -59,15 +59,6 @@ def read_split_names(folder: Path, split: str) -> list[str]:
     return read_text(path).split()
 
 
-def _spans(motion: Motion, sentences: list[Caption]) -> list[Motion]:
-    """The clip once per part that captions describe; `text` holds the captions of the part, a caption per line."""
-    parts = []
-    for span_s, part_captions in group_by_span(sentences).items():
-        text = "\n".join(caption.text for caption in part_captions)
-        parts.append(replace(cut_clip(motion, span_s), text=text))
-    return parts or [motion]
-
-
 def group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, list[Caption]]:
     """Return captions by the span that they describe."""
     by_span: dict[tuple[float, float] | None, list[Caption]] = {}
@@ -102,8 +93,14 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
 
 
 def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
-    texts = path_below(motions.parent / "texts", f"{name}.txt")
-    return _spans(read(path_below(motions, f"{name}.npy")), read_captions(texts))
+    """Read the clip once per part that captions describe; `text` holds the captions of the part, a caption per line."""
+    motion = read(path_below(motions, f"{name}.npy"))
+    captions = read_captions(path_below(motions.parent / "texts", f"{name}.txt"))
+    parts = []
+    for span_s, part_captions in group_by_span(captions).items():
+        text = "\n".join(caption.text for caption in part_captions)
+        parts.append(replace(cut_clip(motion, span_s), text=text))
+    return parts or [motion]
 
 
 def columns_of(folder: Path) -> int | None:

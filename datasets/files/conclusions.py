@@ -46,13 +46,19 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
         rate = f"recorded at {motion.fps / repeats.spacing:g}" if repeats.spacing else "frames were lost"
         copies = len(repeats.sources) - len(repeats.times)
         rate_evidence = (*rate_evidence, f"{rate}: {copies} of {len(motion)} frames repeat the frame before")
+    floor = Conclusion("floor", "at 0 m", ("no foot stands",))
+    observation = observe(motion)
+    if stances := observation.stances:
+        error = f"{len(stances)} stances agree within {1000 * observation.floor_error_m:.0f} mm"
+        levels_m = ", ".join(f"{level_m:z.2f}" for level_m in observation.levels_m)
+        floor = Conclusion("floor", f"at {observation.floor_m:z.2f} m", (error, f"levels at {levels_m} m"))
     return (
         size,
         _conclude_up(file.up, _find_note(file.notes, "--up")),
         unit,
         _conclude_names(motion),
         Conclusion("rate", f"{motion.fps:g} frames per second", rate_evidence),
-        _conclude_floor(motion),
+        floor,
     )
 
 
@@ -87,14 +93,3 @@ def _conclude_names(motion: Motion) -> Conclusion:
     if by_structure:
         evidence.append(f"by the structure of the body: {', '.join(by_structure)}")
     return Conclusion("names", ", ".join(joints) or "no part of a body", tuple(evidence))
-
-
-def _conclude_floor(motion: Motion) -> Conclusion:
-    """Return the height of the floor that stances show."""
-    observation = observe(motion)
-    stances = observation.stances
-    if not stances:
-        return Conclusion("floor", "at 0 m", ("no foot stands",))
-    error = f"{len(stances)} stances agree within {1000 * observation.floor_error_m:.0f} mm"
-    levels_m = ", ".join(f"{level_m:z.2f}" for level_m in observation.levels_m)
-    return Conclusion("floor", f"at {observation.floor_m:z.2f} m", (error, f"levels at {levels_m} m"))

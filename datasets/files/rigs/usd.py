@@ -14,7 +14,6 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.writing import replacing
 
 from .rig import unique, warn_of_changed_names
