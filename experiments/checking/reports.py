@@ -73,15 +73,13 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
     line = f"{count_noun(len(all_checked), 'file')}: {broken} with findings"
     if by_rule:
         line += f" ({by_rule})"
-    if unreadable:
-        line += f", {unreadable} unreadable"
-    if refused:
-        line += f", {refused} that `correct` refuses"
-    if damaged := sum(bool(checked.damage) for checked in all_checked):
-        line += f", {damaged} damaged"
-    if noted := sum(bool(checked.notes) for checked in all_checked):
-        line += f", {noted} with notes"
-    return line
+    further = {
+        "unreadable": unreadable,
+        "that `correct` refuses": refused,
+        "damaged": sum(bool(checked.damage) for checked in all_checked),
+        "with notes": sum(bool(checked.notes) for checked in all_checked),
+    }
+    return line + "".join(f", {count} {words}" for words, count in further.items() if count)
 
 
 def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
@@ -167,13 +165,13 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
                     worst[finding.code] = checked.path, index, finding
         rows += worst.values()
     rows.sort(key=lambda row: -row[2].severity)
-    panels = [_make_panel(checked_path, index, finding, reading) for checked_path, index, finding in rows[:_ROWS]]
+    panels = []
+    for checked_path, index, finding in rows[:_ROWS]:
+        motion = open_motion(checked_path, reading, any_body=True).motions[index]
+        step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
+        frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
+        panels.append(
+            PicturePanel(motion.select_frames(frames), f"{finding.code} @{finding.frame} {checked_path.stem}")
+        )
     with replacing(path, overwrite=overwrite) as temporary:
         save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
-
-
-def _make_panel(file: Path, index: int, finding: Finding, reading: Reading) -> PicturePanel:
-    motion = open_motion(file, reading, any_body=True).motions[index]
-    step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
-    frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
-    return PicturePanel(motion.select_frames(frames), f"{finding.code} @{finding.frame} {file.stem}")
