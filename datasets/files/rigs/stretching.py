@@ -7,6 +7,7 @@ the correction leaves it straight, it reaches as far again.
 """
 
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -70,7 +71,7 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
         if excess_m > 0:
             excesses_m.append((excess_m, joint, low_m, high_m))
     if excesses_m:
-        _, worst, low_m, high_m = max(excesses_m)
+        _, worst, low_m, high_m = max(excesses_m, key=itemgetter(0))
         others = f", and {len(excesses_m) - 1} more do" if len(excesses_m) > 1 else ""
         hint = ": are these positions in the world, not in the parent's frame?" if len(excesses_m) > 2 else ""
         raise InputError(
