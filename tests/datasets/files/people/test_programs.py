@@ -162,14 +162,15 @@ def test_what_the_camera_saw_never_stands_in_for_a_damaged_place(tmp_path: Path,
         open_motion(path, sc.Reading(fps=30.0))
 
 
-@pytest.mark.parametrize(("name", "key"), [("AMASS", "poses"), ("AMASS", "trans"), ("Kimodo, 22", "posed_joints")])
+@pytest.mark.parametrize("key", ["posed_joints", "global_rot_mats"])
 @pytest.mark.parametrize("damage", [np.array(["text"]), np.array([None, 3.0], dtype=object)], ids=["text", "objects"])
-def test_an_array_of_something_else_is_named(tmp_path: Path, name: str, key: str, damage: np.ndarray) -> None:
-    path = tmp_path / PROGRAMS[name].file
-    PROGRAMS[name].save(path, walking().frames(0, 6))
+def test_an_array_of_something_else_is_named(tmp_path: Path, key: str, damage: np.ndarray) -> None:
+    program = PROGRAMS["Kimodo, 22"]
+    path = tmp_path / program.file
+    program.save(path, walking().frames(0, 6))
     np.savez(path, **{**np.load(path), key: damage})
     with pytest.raises(sc.InputError, match=f"expected {key} to be an array of numbers"):
-        open_motion(path, reading_of(PROGRAMS[name]))
+        open_motion(path, reading_of(program))
 
 
 @pytest.mark.parametrize("name", ["Kimodo, 22", "SAM 3D Body, stacked"])
