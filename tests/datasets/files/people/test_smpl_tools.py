@@ -120,10 +120,7 @@ def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
         ),
         ({"pose_world": np.full((40, 72), np.nan)}, "pose_world is not finite in frame 0"),
         ({"pose_world": np.full((40, 72), 1j)}, "expected pose_world to be real numbers"),
-        (
-            {"pose_world": np.array(["a"] * 40)},
-            "unknown layout: it holds .*; the nearest known layouts are .*WHAM",
-        ),
+        ({"pose_world": np.array(["a"] * 40)}, "expected pose_world to be an array of numbers"),
         ({"trans_world": np.zeros((3, 3))}, r"expected trans_world of shape \(40, 3\), got \(3, 3\)"),
         ({"pose_world": np.zeros((40, 24, 3, 3))}, "pose_world is no rotation in frame 0"),
     ],
