@@ -57,7 +57,7 @@ class Media:
     def clips_section(self) -> Section:
         """Motions before and after correction, and the files."""
         clips = {"Before and after correction": self.corrections} if self.corrections else {}
-        return Section("Motions", clips=clips, files=self.files)
+        return Section("Motions" if clips else "", clips=clips, files=self.files)
 
 
 @dataclass(frozen=True)

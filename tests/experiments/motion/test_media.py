@@ -2,7 +2,8 @@
 
 import pytest
 
-from selfcorrect.experiments.motion.media import file_name
+from selfcorrect.experiments.motion.media import Media, file_name
+from selfcorrect.experiments.studies.report import PageClip
 
 
 @pytest.mark.parametrize(
@@ -10,3 +11,8 @@ from selfcorrect.experiments.motion.media import file_name
 )
 def test_any_label_gives_a_file_name(label, name):
     assert file_name(label) == name
+
+
+def test_motions_have_a_heading_where_there_are_some():
+    assert not Media().clips_section.title
+    assert Media(corrections=[PageClip("walk", "{}")]).clips_section.title
