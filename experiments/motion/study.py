@@ -265,8 +265,8 @@ def check_motion_study(
     motion_data(settings, streams(settings.first_seed))
 
     def identify_code(ledger: IdentityFile) -> dict[str, Identity]:
-        unknown = ledger.list_unrecorded(identities)
-        return identities | try_correctors(settings, unknown, limit_s=options.corrector_timeout_s)
+        try_correctors(settings, ledger.list_unrecorded(identities), limit_s=options.corrector_timeout_s)
+        return identities
 
     return replace(study, identify_code=identify_code, begin=partial(_keep_reward, settings, ratings))
 
@@ -308,32 +308,24 @@ def _corrector_named(corrector: str) -> str:
     return f"corrector {corrector!r}"
 
 
-def try_correctors(
-    settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None
-) -> dict[str, Identity]:
+def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None) -> None:
     """Call correctors of users on two real samples and on two of a network that has seen a single training step.
 
     Args:
         unknown: Names of correctors for messages.
-
-    Returns:
-        What each is, with the files that it opened, by a name for messages.
 
     Raises:
         CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.
     """
     names = [name for name in settings.own_correctors if _corrector_named(name) in unknown]
     if not names:
-        return {}
+        return
     stream = streams(settings.first_seed)
     task = motion_task(settings, next(iter(settings.arms)), stream)
     real = task.real
     trial = stream.child("trial")
     model = task.model.fit(real, 1, trial.child("train"))
     inputs = CorrectorInputs(task.codec, real, model, trial, silent, limit_s, engine=settings.engine)
-    identities = dict[str, Identity]()
     for name in names:
-        identities[_corrector_named(name)], warning = try_corrector(name, inputs)
-        if warning:
+        if warning := try_corrector(name, inputs):
             print(f"selfcorrect: {warning}", file=sys.stderr)
-    return identities

@@ -27,12 +27,7 @@ class Samples:
     """(N,) non-negative training weights."""
 
     def __post_init__(self) -> None:
-        lengths = {
-            "values": len(self.values),
-            "labels": len(self.labels),
-            "provenance": len(self.provenance),
-            "weights": len(self.weights),
-        }
+        lengths = {name: len(column) for name, column in vars(self).items()}
         if len(set(lengths.values())) != 1:
             raise InputError(f"all fields of Samples need the same length, got {lengths}")
 

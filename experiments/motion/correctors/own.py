@@ -95,11 +95,11 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
     return _Sandboxed(sandbox, sandbox.call(_make_there, _to_sendable(inputs) if takes == "inputs" else None, device))
 
 
-def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
+def try_corrector(name: str, inputs: CorrectorInputs) -> str:
     """Call a user's corrector twice on real and on generated samples.
 
     Returns:
-        The identity of the corrector, and a warning ("" for none).
+        A warning, "" for none.
 
     Raises:
         CorrectorError: The corrector fails, or answers differently without declaring so (`selfcorrect.loop.trial`). The
@@ -113,8 +113,7 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> tuple[Identity, str]:
         differing = find_unrepeatable_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
         if differing and sandbox.call(_is_repeatable_there):
             raise CorrectorError(describe_unrepeatable("it", differing))
-        warning = f"corrector {name!r} ({place}) declares that its runs cannot be repeated" if differing else ""
-        return sandbox.call(identify_there), warning
+        return f"corrector {name!r} ({place}) declares that its runs cannot be repeated" if differing else ""
     except CorrectorError as error:
         raise CorrectorError(f"{name} ({place}) was tried before anything was trained: {error}") from error
     finally:
@@ -172,7 +171,8 @@ _CORRECTOR = "corrector"
 
 def _get_stateful_there(memory: Memory) -> object:
     """Return the object that may keep something between calls."""
-    return memory.get(_CORRECTOR, memory[FUNCTION].function)
+    own_function: OwnFunction = memory[FUNCTION]
+    return own_function.function if own_function.takes == "motion" else memory[_CORRECTOR]
 
 
 def _is_repeatable_there(memory: Memory) -> bool:

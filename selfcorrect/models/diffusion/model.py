@@ -31,12 +31,8 @@ OnStep = Callable[[int], None]
 
 def choose_device(name: str = "auto") -> torch.device:
     """Return the named device; "auto" is the CUDA device if the machine has one, else the CPU."""
-    if name != "auto":
-        return _usable(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _usable(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.zeros(1, device=name).cpu()
     except (RuntimeError, AssertionError, ImportError) as error:  # unknown; not built in; a plugin that is not there

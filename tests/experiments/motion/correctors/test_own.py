@@ -292,7 +292,7 @@ def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
         "    assert len(samples) > 2, 'too few'\n    return samples\n"
         "def gone(samples):\n    os.kill(os.getpid(), 9)\n"
     )
-    assert try_corrector("batches:whitened", inputs)[1] == ""
+    assert try_corrector("batches:whitened", inputs) == ""
     with pytest.raises(CorrectorError, match=r"on 2 real samples .* killed by SIGKILL"):
         try_corrector("batches:gone", inputs)
 
@@ -310,7 +310,7 @@ def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: 
     ):
         try_corrector("counting:fix", inputs)
     (users / "declared.py").write_text(f"{counting}fix.repeatable = False\n")
-    assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)[1]
+    assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)
     keeper = """
 from dataclasses import replace
 
@@ -325,5 +325,5 @@ class Keeper:
 fix = Keeper()
 """
     (users / "keeping.py").write_text(keeper)
-    assert try_corrector("keeping:fix", inputs)[1] == ""
-    assert try_corrector("users_own:raised", inputs)[1] == ""
+    assert try_corrector("keeping:fix", inputs) == ""
+    assert try_corrector("users_own:raised", inputs) == ""
