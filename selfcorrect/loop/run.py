@@ -25,7 +25,6 @@ from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, app
 from ..models.protocol import GenerativeModel
 from ..runtime import global_generators
 from ..runtime.bugs import describe_error, internal_error_traceback
-from ..runtime.heap import give_back_freed_memory
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.memory import MemoryStore
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
@@ -286,7 +285,6 @@ def run_loop(
         finished = Generation(generation, model.state(), batch, measured, watch.lap(), corrector_state)
         store.commit(finished)
         observe(finished)
-        give_back_freed_memory()
     return model
 
 

@@ -21,7 +21,6 @@ from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.motion.corrector_interface.lifting import encode_corrections
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
@@ -79,7 +78,6 @@ class SampleCorrector:
 
     def __call__(self, samples: Samples) -> Corrected:
         motions = self.codec.decode(samples.values)
-        give_back_freed_memory()  # training and a simulator take memory in turn
         corrections: list[CorrectedMotion] = []
         for batch in correct_samples(self.corrector, motions):
             corrections += batch

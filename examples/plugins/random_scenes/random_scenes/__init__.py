@@ -14,7 +14,6 @@ from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
 from selfcorrect.motion.corrector_interface.lifting import encode_corrections
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.runtime.heap import give_back_freed_memory
 from selfcorrect.simulators.corrector import correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
 from selfcorrect.simulators.presets import SAMPLES
@@ -38,7 +37,6 @@ class RandomizedDynamicsCorrector:
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         motions = self.codec.decode(samples.values)
-        give_back_freed_memory()
         corrections: list[CorrectedMotion] = []
         for start in range(0, len(motions), SAMPLES_PER_SCENE):
             corrector = SAMPLES.corrector(self.engine, scene=draw_scene(stream.child("scene", start)))
