@@ -148,13 +148,18 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     unit_m = reading.metres_per_unit or 1.0
     fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])
+    texts = content.get("text")
+    if isinstance(texts, np.ndarray):
+        texts = texts.tolist()
+    if not isinstance(texts, list) or len(texts) != len(lengths):
+        texts = [""] * len(lengths)  # the file has no prompts for its motions
     motions = []
     fits = []
     for index, length in enumerate(lengths.tolist()):
         frames = np.moveaxis(joints[index, :, :, :length], -1, 0)
         joints_m = rotate(turn, frames.astype(float)) * unit_m
         motion = motion_of_joints(joints_m, f"{path}, motion {index}")
-        motions.append(replace(motion, fps=fps, text=_text(content, index)))
+        motions.append(replace(motion, fps=fps, text=str(texts[index])))
         fits.append((joints_m, body_joints(motion) - RAISED_M))
 
     def write(target: Path, *changed: Motion) -> None:
@@ -185,16 +190,6 @@ def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
             f"{path}: expected lengths from 1 to {motion.shape[3]}, got {lengths.min()} to {lengths.max()}"
         )
     return {**content, "motion": motion, "lengths": lengths}
-
-
-def _text(content: dict[str, Any], index: int) -> str:
-    """Return the prompt of a motion, "" if the file has none for it."""
-    texts = content.get("text")
-    if isinstance(texts, np.ndarray):
-        texts = texts.tolist()
-    if not isinstance(texts, list) or len(texts) != len(content["motion"]):
-        return ""
-    return str(texts[index])
 
 
 def write_mdm(path: Path, motion: Motion) -> None:

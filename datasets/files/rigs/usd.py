@@ -43,7 +43,13 @@ def write_usd(path: Path, motion: Motion) -> None:
         for identifier, parent in zip(identifiers, motion.skeleton.parents, strict=True):
             paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
         joints = usd.Vt.TokenArray(paths)
-        _define_skeleton(stage, usd, joints, motion)
+        # At rest all rotations are at identity, and the root is at the origin.
+        skeleton = usd.UsdSkel.Skeleton.Define(stage, "/motion/skeleton")
+        skeleton.CreateJointsAttr(joints)
+        skeleton.CreateRestTransformsAttr(_translations(usd, motion.skeleton.offsets_m))
+        skeleton.CreateBindTransformsAttr(_translations(usd, motion.skeleton.rest_positions_m))
+        binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
+        binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path("/motion/animation")])
         _define_animation(stage, usd, joints, motion)
         stage.GetRootLayer().Save()
 
@@ -55,17 +61,6 @@ def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tupl
         identifiers = valid
     warn_of_changed_names("USD", names, valid)
     return valid
-
-
-def _define_skeleton(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
-    """Define the joints at rest: all rotations at identity, the root at the origin."""
-    offsets_m = motion.skeleton.offsets_m
-    skeleton = usd.UsdSkel.Skeleton.Define(stage, "/motion/skeleton")
-    skeleton.CreateJointsAttr(joints)
-    skeleton.CreateRestTransformsAttr(_translations(usd, offsets_m))
-    skeleton.CreateBindTransformsAttr(_translations(usd, motion.skeleton.rest_positions_m))
-    binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
-    binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path("/motion/animation")])
 
 
 def _translations(usd: Any, offsets_m: np.ndarray) -> Any:
