@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import sole_depths_m
+from selfcorrect.motion.corrector_interface.grounding import find_feet_on_any_floor
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import find_distinct, median
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.support import Support, ground_of_feet_m
@@ -102,33 +103,52 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
     """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
-    Bodies whose ground is at y = 0 within the thickness of soles keep their heights.
+    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. Planted feet show the ground and
+    soles a little differently, as a second correction sees them. So they decide near the bounds.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
     origins_m = []
-    for index, raised_m in enumerate(cleaning.raised_m.tolist()):
-        height_m = _measure_height_m(cleaning, index, settings)
-        is_kept = -limits.KEPT_BELOW_M < height_m < limits.KEPT_ABOVE_M
-        origins_m.append(raised_m if is_kept else raised_m + height_m)
+    beyond_m, within_m = limits.DOUBTED_M
+    heights_m = _measure_heights_m(cleaning, settings)
+    for index, (height_m, raised_m) in enumerate(zip(heights_m, cleaning.raised_m.tolist(), strict=True)):
+        if _is_kept(height_m, -beyond_m) and not _is_kept(height_m, within_m):
+            height_m = _measure_planted_height_m(cleaning, index, settings)
+        origins_m.append(raised_m if _is_kept(height_m) else raised_m + height_m)
     return np.array(origins_m)
 
 
-def _measure_height_m(cleaning: CleanupState, index: int, settings: LevelFloor) -> float:
-    """Return the height above y = 0 of the ground nearest to it, in a motion that was planted at its original height.
+def _is_kept(height_m: float, margin_m: float = 0.0) -> bool:
+    """Return whether the thickness of soles explains ground at a height, and at all heights within a margin."""
+    return margin_m - limits.KEPT_BELOW_M < height_m < limits.KEPT_ABOVE_M - margin_m
 
-    It is that of the floor that planted feet show, so that a second correction decides alike. Far from the ground
-    beneath modelled soles, or beside other ground, the nearer one of both counts, and 0 between them.
+
+def _measure_planted_height_m(cleaning: CleanupState, index: int, settings: LevelFloor) -> float:
+    """Return the height of a motion's ground that a second correction would measure if it kept its height."""
+    motion = raise_motion(cleaning.motions[index], -float(cleaning.raised_m[index]))
+    feet = find_feet_on_any_floor(motion)
+    motion = replace(motion, skeleton=replace(motion.skeleton, soles_m=feet.soles_m), feet=feet)
+    planted = CleanupState.from_motions(MotionBatch.stack([motion]), cleaning.steps, cleaning.mode)
+    for step in cleaning.steps:
+        if isinstance(step, (FitSoles, LevelFloor)):
+            planted = step(planted)
+    (height_m,) = _measure_heights_m(replace(planted, supports=[cleaning.supports[index]]), settings)
+    return height_m
+
+
+def _measure_heights_m(cleaning: CleanupState, settings: LevelFloor) -> list[float]:
+    """Return the heights above y = 0, in N original motions, of the ground nearest to it.
+
+    Of the observed floor and the ground beneath modelled soles, the nearer one counts, and 0 between them.
     """
-    raised_m = float(cleaning.raised_m[index])
-    supports = cleaning.supports[index]
-    soles_m = _find_nearest_ground_m(supports, cleaning.motions.root_m.shape[1], raised_m, settings) - raised_m
-    planted = observe(raise_motion(cleaning.motions[index], -raised_m))
-    if not supports and planted.is_floor_shown and abs(planted.floor_m - soles_m) < limits.OTHER_GROUND_M:
-        return planted.floor_m
+    frames = cleaning.motions.root_m.shape[1]
     unraised = PosedMotions.from_motions(cleaning.unraised, cleaning.soles)
-    floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
-    return float(median([0.0, soles_m, floor_m]))
+    heights_m = []
+    for index, (supports, raised_m) in enumerate(zip(cleaning.supports, cleaning.raised_m, strict=True)):
+        soles_m = _find_nearest_ground_m(supports, frames, raised_m, settings) - raised_m
+        floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
+        heights_m.append(float(median([0.0, soles_m, floor_m])))
+    return heights_m
 
 
 def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:
