@@ -125,7 +125,7 @@ def check_size(
 
 def refuse_placeholder(path: Path) -> None:
     """Refuse what is often found in the place of a file that was not downloaded: a pointer, a web page, nothing."""
-    if not path.is_file():
+    if path.is_dir():
         return  # its reader explains what is wrong with it
     with open_file(path) as stream:
         start = stream.read(_START_BYTES).lstrip(b"\xef\xbb\xbf \t\r\n")

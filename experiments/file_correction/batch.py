@@ -177,7 +177,7 @@ def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOp
     """Return a place with no more workers than save the time in which each of them starts."""
     if options.is_residual_free or where.cluster.cluster:
         return where
-    work_s = sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks)
+    work_s = sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())
     return replace(where, workers=max(1, min(where.workers, int(work_s / _WORKER_START_S))))
 
 

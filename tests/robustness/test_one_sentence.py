@@ -86,6 +86,23 @@ def test_words(words: list[str], message: str, tmp_path: Path, capsys: pytest.Ca
     assert_one_sentence(command, message, capsys)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+@pytest.mark.parametrize("words", [["check"], ["correct", "--kinematic", "-o", "out"]])
+def test_links_in_a_circle(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("motions").mkdir()
+    Path("motions/a.bvh").symlink_to("b.bvh")
+    Path("motions/b.bvh").symlink_to("a.bvh")
+    command, *options = words
+    assert main([command, "motions", *options]) == 2
+    printed = capsys.readouterr()
+    assert "a.bvh: " in printed.out + printed.err
+    assert "symbolic links lead in a circle" in printed.out + printed.err
+    assert "Errno" not in printed.out + printed.err
+
+
 # --- surroundings ----------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Limits on users' files: only regular files are opened, only below their folder, up to a limit of memory."""
 
+import errno
 import os
 import re
 import stat
@@ -100,9 +101,14 @@ def record_opened_paths() -> Iterator[list[Path]]:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file for reading; pipes, devices and sockets are refused without waiting."""
+    """Open a regular file for reading; links in a circle, pipes, devices and sockets are refused without waiting."""
     nonblocking = getattr(os, "O_NONBLOCK", 0)
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - handed on
+    try:
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - handed on
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InputError(f"{path}: symbolic links lead in a circle, expected a file") from error
+        raise
     if (opened := _opened.get()) is not None:
         opened.append(path)
     mode = os.fstat(file.fileno()).st_mode

@@ -206,6 +206,9 @@ def test_pipes_and_devices_are_no_motion_files(tmp_path: Path, name: str) -> Non
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
     assert_refused(tmp_path / name, "no regular file")
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to(name)
+    assert_refused(tmp_path / name, "symbolic links lead in a circle, expected a file")
 
 
 @pytest.mark.parametrize("joints", [1500, 20_000])
@@ -348,8 +351,12 @@ def test_one_bad_file_of_a_folder_does_not_end_the_others(tmp_path: Path) -> Non
     save_motion(tmp_path / "good.bvh", MOTION)
     (tmp_path / "bad.bvh").write_text("HIERARCHY")
     os.mkfifo(tmp_path / "pipe.bvh")
-    with pytest.warns(UserWarning, match=r"bad\.bvh"):
+    (tmp_path / "circle.bvh").symlink_to("circle.bvh")
+    with pytest.warns(UserWarning, match=r"circle\.bvh: symbolic links") as warned:
         assert len(load_motions(tmp_path)) == 1
+    assert [str(warning.message).partition(".bvh")[0] for warning in warned] == [
+        str(tmp_path / name) for name in ("bad", "circle", "pipe")
+    ]
 
 
 def _equal_frames(path: Path, frames: int) -> Path:
