@@ -159,7 +159,12 @@ RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate"
 
 
 def rate_of(
-    path: Path, numbers: Mapping[str, float], reading: Reading, usual: float | None, program: str
+    path: Path,
+    numbers: Mapping[str, float],
+    reading: Reading,
+    usual: float | None,
+    program: str,
+    others: Iterable[str] = (),
 ) -> tuple[float, tuple[str, ...]]:
     """Return frames per second of a file, and a note if they are assumed.
 
@@ -170,6 +175,7 @@ def rate_of(
         reading: What the file does not state.
         usual: The rate of the program's files, None if they have none.
         program: What it is called in messages.
+        others: Names of values in the file that are no numbers.
 
     Raises:
         InputError: Nothing determines it; names the option.
@@ -183,6 +189,8 @@ def rate_of(
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:
+        if wrong_names := sorted(name for name in others if name.rpartition(".")[2] in RATES):
+            raise InputError(f"{path}: expected a number as {wrong_names[0]}, got another value; say it with --fps")
         raise InputError(
             f"{path}: has no frame rate, none of {', '.join(RATES)}; say it with --fps, for {program} the video's"
         )

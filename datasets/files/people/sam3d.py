@@ -62,7 +62,7 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
     results, prefixes = _stack_people(results)
     counts = [results.shapes.get(f"{prefix}{JOINTS}", (0,))[0] for prefix in prefixes]
     check_size(path, [(count, _COUNT) for count in counts])
-    fps, rate_notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body")
+    fps, rate_notes = rate_of(path, results.numbers, reading, None, "SAM 3D Body", results.others)
     people = []
     axis_notes: dict[str, None] = {}
     for index, prefix in enumerate(prefixes):

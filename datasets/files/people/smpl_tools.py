@@ -171,7 +171,7 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
             raise InputError(f"{path}: has no frames")
         sizes.append((frames, math.prod(sides) // 3))
     check_size(path, sizes)
-    fps, assumed = rate_of(path, _find_numbers(results), reading, tool.fps, tool.name)
+    fps, assumed = rate_of(path, _find_numbers(results), reading, tool.fps, tool.name, results.others)
     notes: dict[str, None] = {}
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
     notes |= dict.fromkeys((f"{tool.kind} as of {tool.name}", *assumed))

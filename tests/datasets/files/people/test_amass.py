@@ -151,7 +151,10 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
             for rate in (np.inf, np.nan, 1e-300)
         ),
         ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got float64 \(2,\)"),
-        ({"mocap_framerate": np.array("thirty")}, "no frame rate, none of fps, .*; say it with --fps"),
+        *(
+            ({"mocap_framerate": rate}, "expected a number as mocap_framerate, .*; say it with --fps")
+            for rate in (np.array("thirty"), np.array(["30"]), np.array(None), np.array(b"30"))
+        ),
         ({"mocap_framerate": None}, "no frame rate, none of fps, mocap_framerate, .*; say it with --fps"),
     ],
 )
