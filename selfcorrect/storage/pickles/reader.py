@@ -280,7 +280,14 @@ def read_tree(
         storages: Contents of the storages of PyTorch's archive by key.
     """
     reader = Reader(content, start, budget, storages)
-    tree = reader.load()
+    try:
+        tree = reader.load()
+    except Exception as error:
+        begins_right = bytes(content[start : start + 1]) == pickle.PROTO  # from protocol 2 on
+        ends_right = bytes(content[-20:]).rstrip().endswith(pickle.STOP)
+        if content and not begins_right and not ends_right:
+            raise ValueError("it neither begins nor ends as a pickle does") from error
+        raise
     if tree != _LEGACY_MAGIC:
         return tree, reader.texts
     trees = []

@@ -82,7 +82,14 @@ def test_without_the_callers_word_nothing_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"junk", "not a readable pickle"), (b"", "not a readable pickle"), (pickle.dumps([1]), "expected a dictionary")],
+    [
+        *(
+            (text, "not a readable pickle file .it neither begins")
+            for text in (b"junk", b"hello, text\n", b'{"a": 1}', b"a,b\n")
+        ),
+        (b"", "not a readable pickle"),
+        (pickle.dumps([1]), "expected a dictionary"),
+    ],
 )
 def test_other_files_are_told_apart(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.pkl").write_bytes(content)
