@@ -104,14 +104,14 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
         InputError: The content is no text.
     """
     for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
-        if content.startswith(mark):
+        if content.startswith(mark) and not content.startswith(codecs.BOM_UTF32_LE):
             return content[len(mark) :].decode(encoding, errors="replace"), encoding
     head = content[: max(content.find(b"MOTION"), 0) or len(content)]
     if b"\0" in head[:1000]:
         for encoding in ("utf-16-le", "utf-16-be"):
             if content[:40].decode(encoding, errors="replace").lstrip().upper().startswith("HIERARCHY"):
                 return content.decode(encoding, errors="replace"), encoding
-        raise InputError(f"{source}: expected a text file, got bytes that are not text")
+        raise InputError(f"{source}: expected a text file in UTF-8 or UTF-16, got bytes that are neither")
     for encoding in ("utf-8-sig", "cp932", "cp1252"):
         try:
             text = head.decode(encoding)

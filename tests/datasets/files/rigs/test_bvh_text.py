@@ -190,6 +190,14 @@ def test_names_are_kept_byte_for_byte(bvh_text: str, tmp_path: Path, encoding: s
     np.testing.assert_allclose(positions_m(read_bvh(tmp_path / "b.bvh", 0.01)), positions_m(clip), atol=1e-9)
 
 
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_text_in_an_encoding_that_is_not_read_is_named(bvh_text: str, tmp_path: Path, encoding: str, mark: str) -> None:
+    (tmp_path / "a.bvh").write_bytes((mark + bvh_text).encode(encoding))
+    with pytest.raises(sc.InputError, match=r"a\.bvh: expected a text file in UTF-8 or UTF-16"):
+        read_bvh(tmp_path / "a.bvh")
+
+
 @pytest.mark.parametrize(
     ("time", "fps"),
     [
