@@ -26,11 +26,11 @@ EXTRA_OF = {
 
 @contextmanager
 def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
-    """Name the extra if an import in this block finds one of its packages missing.
+    """Name the extra if an import in this block finds one of its packages missing; other errors pass unchanged.
 
     Args:
         what: Subject of the message: the feature that needs the package.
-        extra: Extra to name if any import fails, "" for the extra of a known package.
+        extra: Extra to name if several bring the package, "" for the extra in `EXTRA_OF`.
         hint: Advice if the extra cannot be installed.
 
     Raises:
@@ -38,10 +38,8 @@ def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]
     """
     try:
         yield
-    except MissingExtraError:
-        raise
-    except ImportError as error:
-        extra = extra or EXTRA_OF.get((error.name or "").partition(".")[0], "")
-        if not extra:
+    except ModuleNotFoundError as error:
+        known_extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if known_extra is None:
             raise
-        raise MissingExtraError(what, extra, error, hint) from error
+        raise MissingExtraError(what, extra or known_extra, error, hint) from error

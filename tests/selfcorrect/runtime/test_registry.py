@@ -1,18 +1,19 @@
 """Tables of members: order, laziness, errors that help, rows of installed packages."""
 
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
+from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.registry import Registry, Row
 
 ROWS = (
     Row("square", "math:sqrt", "A square root."),
     Row("joined", "os:path.join", "Paths."),
-    Row("absent", "no_such_module_here:thing", "Needs what is not installed.", needs="mujoco"),
+    Row("absent", "rdkit.Chem:thing", "Needs what is not installed.", hint="draw molecules by hand"),
     Row("broken", "math:no_such_function", "A bug in this table."),
 )
 GROUP = "selfcorrect.test_tools"
@@ -46,9 +47,27 @@ def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row
         tools.load("zzz")
 
 
-def test_a_missing_extra_is_named(tools: Registry[Row]):
-    with pytest.raises(MissingExtraError, match=r"tool 'absent' needs the extra `mujoco`"):
+def test_a_missing_extra_is_named(tools: Registry[Row], monkeypatch: pytest.MonkeyPatch):
+    for module in ("rdkit", "rdkit.Chem"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        MissingExtraError, match=r"tool 'absent' needs the extra `molecules` .*; draw molecules by hand"
+    ):
         tools.load("absent")
+
+
+@pytest.mark.parametrize(
+    "line", ["import no_such_module_here", "from math import no_such_name", "raise ImportError('x')"]
+)
+@pytest.mark.parametrize("extra", ["", "smpl"])
+def test_a_bug_of_an_installed_package_is_no_missing_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, extra: str
+):
+    (tmp_path / "installed_package.py").write_text(line)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError) as error, requires_extra("a body model", extra):
+        import_module("installed_package")
+    assert not isinstance(error.value, MissingExtraError)
 
 
 def test_a_row_of_our_own_that_leads_nowhere_is_a_bug(tools: Registry[Row]):
