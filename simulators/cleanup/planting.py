@@ -509,7 +509,7 @@ def _root_lowering_m(
 TRUNK = ("pelvis", "spine1", "spine2", "spine3", "neck", "hip", "collar", "shoulder")
 
 
-BONES = (("hip", "knee"), ("shoulder", "elbow"), ("elbow", "wrist"))
+BONES = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
 
 
 SUNKEN_M = 0.004
@@ -541,6 +541,9 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
     """Return motions whose knees, elbows and wrists are not below the floor, as far as their bones reach.
 
+    Ankles and wrists keep their heights above the floor while knees and elbows rise, the more so the more level their
+    bones are: what rests on the floor still rests there.
+
     spread_s: time over which a bone is tilted, and back; the end of an upright bone rises by nothing at first.
     """
     positions_m, orientations = cached_poses(motions)
@@ -571,23 +574,29 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
     """
     skeleton = motions.skeleton
     rounds = 2 if spread else 1  # a tilt that is spread falls a little short at first
-    for upper, lower, radius_m in _find_bones(skeleton) * rounds:
-        bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
-        heights_m = _heights_m(motions.ground, positions_m[:, :, lower])
-        missing_m = np.maximum(radius_m - SUNKEN_M - heights_m, 0.0)
-        if spread and not missing_m.any():
-            continue
-        if spread:
-            missing_m = maximum_filter1d(missing_m, 2 * round(2 * spread) + 1, axis=1)
-        raised_m = _tilt_bones(bones_m, missing_m, orientations[:, :, upper])
-        turns = shortest_turn(bones_m, raised_m)
-        if spread:
-            turns = quaternions(smooth_gaussian(rotation_vectors(turns), spread))
-            raised_m = rotate(turns, bones_m)
-        below_bone = skeleton.descendants[lower]
-        turned = skeleton.descendants[upper] & ~below_bone
-        orientations[:, :, turned] = compose(turns[:, :, None], orientations[:, :, turned])
-        positions_m[:, :, below_bone] += (raised_m - bones_m)[:, :, None]
+    bones = _find_bones(skeleton)
+    for _ in range(rounds):
+        given_m = _heights_m(motions.ground, positions_m).copy()
+        for upper, lower, radius_m in bones:
+            bones_m = positions_m[:, :, lower] - positions_m[:, :, upper]
+            heights_m = _heights_m(motions.ground, positions_m[:, :, lower])
+            higher_m = np.maximum(given_m[:, :, lower], radius_m - SUNKEN_M) - heights_m
+            if spread and not higher_m.any():
+                continue
+            rises_m = np.maximum(higher_m, 0.0)
+            if spread:
+                rises_m = maximum_filter1d(rises_m, 2 * round(2 * spread) + 1, axis=1)
+            levelness = 1 - (bones_m[..., 1] / norms(bones_m)) ** 2
+            falls_m = np.minimum(higher_m, 0.0) * levelness
+            raised_m = _tilt_bones(bones_m, rises_m + falls_m, orientations[:, :, upper])
+            turns = shortest_turn(bones_m, raised_m)
+            if spread:
+                turns = quaternions(smooth_gaussian(rotation_vectors(turns), spread))
+                raised_m = rotate(turns, bones_m)
+            below_bone = skeleton.descendants[lower]
+            turned = skeleton.descendants[upper] & ~below_bone
+            orientations[:, :, turned] = compose(turns[:, :, None], orientations[:, :, turned])
+            positions_m[:, :, below_bone] += (raised_m - bones_m)[:, :, None]
     return local_rotations(skeleton, orientations)
 
 
@@ -600,7 +609,7 @@ def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
             upper = skeleton.joint(f"{side}_{upper_part}")
             lower = skeleton.joint(f"{side}_{lower_part}")
             if upper is not None and lower is not None and lengths_m[lower] > 0:
-                bones.append((upper, lower, SURFACE_RADII_M[lower_part]))
+                bones.append((upper, lower, SURFACE_RADII_M.get(lower_part, -np.inf)))
     return bones
 
 
@@ -616,7 +625,7 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
     across_m /= np.maximum(norms(across_m)[..., None], 1e-9)
     raised_m = across_m * np.sqrt(lengths_m**2 - heights_m**2)[..., None]
     raised_m[..., 1] = heights_m
-    return np.where((higher_m > 0)[..., None], raised_m, bones_m)
+    return np.where((higher_m != 0)[..., None], raised_m, bones_m)
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,33 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
     assert np.allclose(*lengths_m)
 
 
+@pytest.mark.parametrize("spread_s", [0.0, 0.08])
+@pytest.mark.parametrize("depth_m", [0.02, 0.05])
+@pytest.mark.parametrize(
+    ("limb", "lowest_m"), [(("hip", "knee", "ankle"), -1.0), (("shoulder", "elbow", "wrist"), 0.031)]
+)
+@pytest.mark.parametrize(("end_points", "follows"), [((0.0, 0.1, -1.0), False), ((0.0, 1.0, -0.02), True)])
+def test_what_rests_on_the_floor_stays_there_as_the_joint_above_comes_up(
+    stand, limb, lowest_m, depth_m, spread_s, end_points, follows
+):
+    """A sunken knee or elbow rises alone if ankle or wrist are as low; an end that is upright above it rises, too."""
+    upper, middle, end = (stand.skeleton.joint(f"left_{part}") for part in limb)
+    slanted = Rotation.align_vectors([[0.0, -0.9, 0.4]], [stand.skeleton.offsets_m[middle]])[0]
+    pointing = Rotation.align_vectors([end_points], [stand.skeleton.offsets_m[end]])[0]
+    rotations = stand.rotations.copy()
+    rotations[:, upper] = slanted.as_quat()
+    rotations[:, middle] = (slanted.inv() * pointing).as_quat()
+    bent = replace(stand, rotations=rotations)
+    sunken = replace(bent, root_m=bent.root_m - [0.0, joint_positions(bent)[0, middle, 1] + depth_m, 0.0])
+    raised = raise_limbs(MotionBatch.stack([sunken]), spread_s)[0]
+    before_m = joint_positions(sunken)[..., 1]
+    after_m = joint_positions(raised)[..., 1]
+    rises_m = (after_m - before_m)[:, middle]
+    assert rises_m.min() > depth_m
+    expected_m = before_m[:, end] + rises_m if follows else np.maximum(before_m[:, end], lowest_m)
+    assert np.allclose(after_m[:, end], expected_m, atol=0.003)
+
+
 @pytest.mark.parametrize("fps", [24.0, 30.0, 60.0, 120.0])
 def test_a_forearm_that_dips_upright_does_not_snap(stand, fps):
     """The end of an upright bone rises by nothing at first, so that the bone tilts at once: the control snaps."""
