@@ -134,7 +134,7 @@ def correct_through_views(
     levels = []
     parts = list(motions)
     for see in views:
-        seen = [CorrectionView.of_one(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
+        seen = [CorrectionView.from_part(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
         levels.append(seen)
         parts = [part for view in seen for part in view.parts]
     batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE

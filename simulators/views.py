@@ -55,7 +55,7 @@ def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion on the floor from which a scene puts its correction onto a slope."""
     if not pipeline.scene.is_plain and motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
-    return CorrectionView.of_one(motion, partial(place_on_slope, pipeline.scene))
+    return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
 
 
 def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -63,15 +63,15 @@ def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     repeats = FrameRepeats.from_motion(motion)
     frame_times = pipeline.cleanup.frame_times
     restore = partial(repeats.restore, motion, choice=frame_times)
-    return CorrectionView.of_one(repeats.prepare(motion, frame_times), restore)
+    return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
 
 
 def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion seen from the ground that carries it up or down, or that rises steadily."""
     if pipeline.cleanup.find_step(LevelFloor) is None:
-        return CorrectionView.of_one(motion)
+        return CorrectionView.from_part(motion)
     ride = Ride.from_motion(motion, levels=pipeline.cleanup.level)
-    return CorrectionView.of_one(ride.view(motion), ride.restore)
+    return CorrectionView.from_part(ride.view(motion), ride.restore)
 
 
 def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -82,7 +82,7 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
         view = MotionOnFloor.from_estimated_plane(motion, levels=pipeline.cleanup.level)
     may_move_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
     improve = [] if may_move_feet else [partial(keep_feet_from_worsening, view)]
-    return CorrectionView.of_one(view.motion, partial(_restore_from_floor, view), *improve)
+    return CorrectionView.from_part(view.motion, partial(_restore_from_floor, view), *improve)
 
 
 def _restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
@@ -177,26 +177,26 @@ def _see_piece_by_piece(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 def _see_between_t_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return what lies between T-poses at a motion's ends."""
     if pipeline.cleanup.find_step(FitSoles) is None:
-        return CorrectionView.of_one(motion)
+        return CorrectionView.from_part(motion)
     ends = TPoseEnds.from_motion(motion)
-    return CorrectionView.of_one(ends.rest, ends.restore)
+    return CorrectionView.from_part(ends.rest, ends.restore)
 
 
 def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion with its soles where they show; without a known floor its height does not change them."""
     cleanup = pipeline.cleanup
     if cleanup.find_step(FitSoles) is None:
-        return CorrectionView.of_one(motion)
+        return CorrectionView.from_part(motion)
     is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
     view = LevelFeet(get_foot_frames(motion) if is_floor_known else find_feet_on_any_floor(motion))
     restore = partial(_restore_frames, motion, view, close_loops=cleanup.close_loops)
-    return CorrectionView.of_one(replace(view.view(motion), feet=view.feet), restore)
+    return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
 
 
 def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion with its joints in the order that anatomy gives."""
     order = JointOrder.canonical(motion.skeleton)
-    return CorrectionView.of_one(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
+    return CorrectionView.from_part(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
 
 
 def _restore_frames(
@@ -212,12 +212,12 @@ def _restore_frames(
 
 def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion of which a stretch is kept if it cannot be corrected, and that saves most of the motion."""
-    return CorrectionView.of_one(motion, improve=partial(_keep_failures, motion))
+    return CorrectionView.from_part(motion, improve=partial(_keep_failures, motion))
 
 
 def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion of many pieces of which a stretch is kept if most of a piece cannot be corrected."""
-    return CorrectionView.of_one(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
+    return CorrectionView.from_part(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
 
 
 def _keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:

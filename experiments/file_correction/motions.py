@@ -1,4 +1,4 @@
-"""What surrounds the correction of a motion with the options of people: it is prepared before, and finished after."""
+"""Preparation of a motion before its correction, and changes after it, by the options of people."""
 
 from dataclasses import replace
 from functools import partial

@@ -89,14 +89,14 @@ def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
         known = [field.name for field in fields(kind)]
 
         @wraps(initialise)
-        def explained(self: object, *values: object, **named: object) -> None:
+        def check_and_initialise(self: object, *values: object, **named: object) -> None:
             for name in named:
                 if name not in known:
                     expected = f"use {usual[name]}" if name in usual else f"it takes {', '.join(known)}"
                     raise SettingError(f"{kind.__name__} has no argument {name!r}; {expected}")
             initialise(self, *values, **named)
 
-        kind.__init__ = explained
+        kind.__init__ = check_and_initialise
         return kind
 
     return decorate

@@ -61,7 +61,7 @@ def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Co
         weights=samples.weights.clone(),
         provenance=samples.provenance.take(np.arange(len(samples))),
     )
-    with global_generators.seeded(stream.child("global generators").seed), forbid_exit():
+    with global_generators.use_seed(stream.child("global generators").seed), forbid_exit():
         answer = called(copy, *arguments)  # type: ignore[call-arg]
     if isinstance(answer, Samples):
         answer = Corrected(answer, torch.ones(len(answer), dtype=torch.bool))

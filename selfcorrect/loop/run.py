@@ -370,7 +370,7 @@ class _Drawer:
 def _try_shape(task: Task, stream: Stream) -> None:
     """Raise InputError if the untrained model draws values of a wrong shape; many models cannot draw untrained."""
     try:
-        with global_generators.seeded(stream.seed):
+        with global_generators.use_seed(stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
     except Exception:  # whatever an untrained model of users raises
         return
@@ -394,7 +394,7 @@ def _evaluate(
     task: Task, model: GenerativeModel, correction: Correction | None, generation: int, stream: Stream
 ) -> Metrics:
     evaluation_stream = stream.child("generation", generation, "evaluate")
-    with global_generators.seeded(evaluation_stream.child("global generators").seed):
+    with global_generators.use_seed(evaluation_stream.child("global generators").seed):
         scores: object = task.evaluate(Candidate(generation, model, correction, task.real, evaluation_stream))
     if not isinstance(scores, Mapping):
         example = '{"distance": 0.1}'

@@ -217,7 +217,7 @@ def _call_twice(
     results = []
     generators: list[str] = []
     for seed in (1, 2):
-        with global_generators.seeded(seed):
+        with global_generators.use_seed(seed):
             start = global_generators.get_state()
             results.append(call())
             generators = global_generators.find_changed(start)

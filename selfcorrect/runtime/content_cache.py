@@ -27,12 +27,12 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
     results: WeakKeyDictionary[_Object, _Result] = WeakKeyDictionary()
 
     @wraps(function)
-    def remembered(key: _Object) -> _Result:
+    def recall(key: _Object) -> _Result:
         if (result := results.get(key)) is None:
             result = results[key] = function(key)
         return result
 
-    return remembered
+    return recall
 
 
 def remember_by_content(
@@ -50,8 +50,8 @@ def remember_by_content(
     compute_long = lru_cache(maxsize=_LONG_ARRAYS)(compute)
 
     @wraps(function)
-    def remembered(array: np.ndarray, number: float) -> _Result:
+    def recall(array: np.ndarray, number: float) -> _Result:
         remembering = compute_short if len(array) <= _SHORT else compute_long
         return remembering(array.astype(float, copy=False).tobytes(), array.shape, number)
 
-    return remembered
+    return recall

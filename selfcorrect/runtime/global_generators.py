@@ -55,7 +55,7 @@ def seed(number: int) -> None:
 
 
 @contextmanager
-def seeded(number: int) -> Iterator[None]:
+def use_seed(number: int) -> Iterator[None]:
     """Seed all generators for a block, so that code draws the same in every run; restore the generators afterwards."""
     saved = get_state()
     seed(number)

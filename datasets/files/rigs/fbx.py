@@ -82,7 +82,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     animations = []
     for stack, poses in zip(stacks, _sample(path, rig, stacks, fps, opening_s), strict=True):
         tracks = _find_tracks(path, rig, poses)
-        stack_rig = rig.scaled_by(tracks)
+        stack_rig = rig.apply_median_scales(tracks)
         motion = replace(motion_of(stack_rig, tracks, stack.frames, fps), label=stack.name, source=str(path))
         animations.append(read_animation(stack_rig, motion, tracks, reading, reading.metres_per_unit))
     meshes = int(facts["meshes"])

@@ -49,7 +49,7 @@ class Follower:
     turns: np.ndarray | None
     """(T, 4) in the leader's frame; None if the joint keeps only its place there."""
 
-    def put(self, clip: RiggedMotion) -> RiggedMotion:
+    def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Return the clip in which the joint has its pose on its leader."""
         parent = clip.motion.skeleton.parents[self.joint]
         positions_m, orientations = world_poses_of(clip)
@@ -85,7 +85,7 @@ class TwistBone:
     leader_twists_rad: np.ndarray
     """(T,) twist of the leader."""
 
-    def put(self, clip: RiggedMotion) -> RiggedMotion:
+    def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Return the clip in which the joint has its share of the change of the leader's twist."""
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(leader_turns) == len(self.turns) else slice(1)
@@ -108,7 +108,7 @@ class TwistLink:
     leader_twists_rad: np.ndarray
     """(T,) twist of the leader."""
 
-    def put(self, clip: RiggedMotion) -> RiggedMotion:
+    def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Return the clip in which both joints share a change of their twist, and all joints keep their places."""
         turns = clip.motion.rotations[:, self.joint]
         leader_turns = clip.motion.rotations[:, self.leader]
@@ -297,7 +297,7 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
     """Return a clip with another motion of its body, in which followers have their poses on their leaders."""
     for follower in followers:
-        clip = follower.put(clip)
+        clip = follower.apply(clip)
     return clip
 
 

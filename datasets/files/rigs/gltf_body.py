@@ -267,7 +267,7 @@ def _read_clip(document: Document, body: _Body, index: int, clock: _Clock, path:
         values = numbers(document, sampler["output"])
         interpolation = sampler.get("interpolation", "LINEAR")
         tracks[joint, kind] = _sample_channel(keys_s, values, interpolation, clock.times_s, kind)
-    rig = rig.scaled_by(tracks)
+    rig = rig.apply_median_scales(tracks)
     name = str(document.items("animations")[index].get("name") or "")
     label = f"{name} ({body.name})" if body.name else name
     motion = replace(motion_of(rig, tracks, clock.frames, clock.fps), label=label, source=str(path))

@@ -113,7 +113,7 @@ class Rig:
             scales[joint] = scale * (scales[parent] if parent >= 0 else 1.0)
         return scales
 
-    def scaled_by(self, tracks: Tracks) -> Self:
+    def apply_median_scales(self, tracks: Tracks) -> Self:
         """Return the rig at rest with the median scales of an animation."""
         rest = [dict(place) for place in self.rest]
         for (joint, kind), values in tracks.items():

@@ -161,7 +161,7 @@ class StretchedLeg:
         turns = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
         return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
 
-    def put(self, clip: RiggedMotion) -> RiggedMotion:
+    def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Return the clip in which the leg reaches as far as in its file, unless it was bent."""
         if len(clip.motion) != len(self.reach_m):
             return clip

@@ -114,13 +114,13 @@ def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
     return codec.encode(codec.decode(values)).to(values)
 
 
-def anchored(inputs: CorrectorInputs) -> Corrector:
+def anchor_to_samples(inputs: CorrectorInputs) -> Corrector:
     """Make anchors of generation-0 samples for the modes, then physics for realism."""
     anchors = make_anchors(inputs, real=False, centroids_only=False)
     return chain(anchors, physics(inputs), name="anchored+physics")
 
 
-def anchored_real(inputs: CorrectorInputs) -> Corrector:
+def anchor_to_windows(inputs: CorrectorInputs) -> Corrector:
     """Make anchors of real windows for the modes, then physics for realism."""
     anchors = make_anchors(inputs, real=True, centroids_only=False)
     return chain(anchors, physics(inputs), name="anchored+physics")

@@ -65,13 +65,13 @@ CORRECTORS = Registry(
         ),
         CorrectorRow(
             "anchored",
-            f"{_BUILT}:anchored",
+            f"{_BUILT}:anchor_to_samples",
             "Pulled to centroids of generation-0 samples, then physics.",
             knows="generation-0 samples (frozen centroids)",
         ),
         CorrectorRow(
             "anchored-real",
-            f"{_BUILT}:anchored_real",
+            f"{_BUILT}:anchor_to_windows",
             "Pulled to centroids of real windows, then physics.",
             knows="centroids of the real training data",
         ),

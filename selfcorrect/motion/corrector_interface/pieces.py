@@ -44,7 +44,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
 def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
     """Return the pieces of a long motion, of at most `piece_frames`, which overlap by a second."""
     if is_one_piece(motion, piece_frames):
-        return CorrectionView.of_one(motion)
+        return CorrectionView.from_part(motion)
     with_feet = replace(motion, feet=get_foot_frames(motion))
     spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
     starts = [start for start, _ in spans]

@@ -219,7 +219,7 @@ class FrameRepeats:
             return correction
         is_even = self.is_even(choice)
         if self.spacing and not is_even:
-            correction = self._put_back(original, correction)
+            correction = self._restore_copies(original, correction)
         elif not correction.accepted:
             correction = replace(correction, motion=original)
         elif not is_even:
@@ -240,7 +240,7 @@ class FrameRepeats:
             copies = float(len(self.sources) - len(self.times))
             yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
 
-    def _put_back(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    def _restore_copies(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
         """Return the correction of a motion with copies from the correction of its samples."""
         starts = self.find_bounds()
         failure = correction.failure

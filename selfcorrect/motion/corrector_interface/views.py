@@ -30,7 +30,7 @@ class CorrectionView:
     """Returns a better correction than the restored one if there is any, from other parts or from none."""
 
     @classmethod
-    def of_one(
+    def from_part(
         cls,
         part: Motion,
         restore: Callable[[CorrectedMotion], CorrectedMotion] = lambda correction: correction,
