@@ -66,9 +66,6 @@ def mean_interval(values: ArrayLike, bounds: Bounds = UNBOUNDED) -> Interval:
         values: (S,) one value per seed.
         bounds: Lowest and highest value that the quantity can have.
 
-    Returns:
-        The mean with its interval.
-
     Raises:
         InputError: A value is not finite, or out of bounds.
     """
@@ -235,9 +232,6 @@ def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Args:
         curves: (S, T) one curve per seed.
-
-    Returns:
-        Three arrays (T,).
     """
     intervals = [mean_interval(column) for column in np.atleast_2d(np.asarray(curves, dtype=float)).T]
     mean = np.array([interval.estimate for interval in intervals])
@@ -290,9 +284,6 @@ def half_life_interval(curves: ArrayLike) -> Interval:
 
     Args:
         curves: (S, T) one curve per seed.
-
-    Returns:
-        The median in generations with its interval.
 
     Raises:
         InputError: A curve does not start above 0.
@@ -502,9 +493,6 @@ def collapse_profile(
             "outside_share", the share of samples outside the support of the real data (1 − precision);
             "mixed_share", the share of samples that mix modes of the real data (e.g. 1 − class accuracy).
         by_training_size: Risk curves (S, T) per number of training samples, for the scaling law; two sizes at least.
-
-    Returns:
-        One finding per definition.
     """
     tables = {name: np.atleast_2d(np.asarray(curve, dtype=float)) for name, curve in curves.items()}
     risk = tables.get("risk")

@@ -124,9 +124,6 @@ def assert_loop_stable(
         undecided: Outcome for a loop whose intervals are too wide to decide. The message of a failure says how many
             seeds would decide it.
 
-    Returns:
-        The verdicts on realism and diversity.
-
     Raises:
         AssertionError: The loop is degraded, collapsed, or undecided.
         SettingError: An argument is not as expected, e.g. fewer than 4 real samples.

@@ -76,9 +76,6 @@ class PhysicsCorrector:
         Args:
             motions: Motions of at least four frames each; shorter ones are rejected.
 
-        Returns:
-            A correction of each motion.
-
         Raises:
             InputError: A skeleton lacks a part of the legs.
             SettingError: A motion has a ground, and so has the scene.
@@ -123,9 +120,6 @@ def correct_through_views(
         motions: Motions of any skeletons, frame rates and lengths.
         pipeline: The stages that batches pass.
         views: Views from the outermost to the innermost.
-
-    Returns:
-        A correction of each motion, in their order.
 
     Raises:
         SettingError: A motion has a ground, and so has the scene.

@@ -83,16 +83,7 @@ def evaluate(
 
 
 def evaluate_kinematic(cleaned: CleanedMotions, corrected: MotionBatch, mode: SupportMode) -> list[CorrectedMotion]:
-    """Evaluate motions that were corrected by kinematics alone.
-
-    Args:
-        cleaned: N motions after the clean-up.
-        corrected: The post-processed motions.
-        mode: Supports that may carry the body.
-
-    Returns:
-        A correction of each motion, with figures and notes.
-    """
+    """Evaluate motions that were corrected by kinematics alone."""
     findings = [CorrectedMotion(corrected[index], stage=Stage.CLEANED) for index in range(len(corrected))]
     return _build_results(cleaned, corrected, findings, mode, {})
 
@@ -357,11 +348,7 @@ _PARTS = {
 def make_timeline(
     body: Humanoid, track: SimulatedMotion, fps: float, steps_per_frame: int, supports: Sequence[Sequence[Support]] = ()
 ) -> Timeline:
-    """Return a simulated motion's timeline; the first frame, to which no step leads, repeats the second.
-
-    Args:
-        supports: Supports of this one motion, or none.
-    """
+    """Return a simulated motion's timeline; the first frame, to which no step leads, repeats the second."""
     wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)
     force_n, moment_nm = np.linalg.norm(wrench, axis=-1).mean(axis=1).T
     rows = np.maximum(np.arange(len(force_n) + 1) - 1, 0)

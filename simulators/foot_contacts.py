@@ -116,9 +116,6 @@ class Contacts:
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the contacts as JSON.
 
-        Args:
-            overwrite: Replace an existing file.
-
         Raises:
             SettingError: The file exists and may not be replaced.
         """
@@ -173,11 +170,7 @@ class StandingFoot:
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
-        """Return a foot of a posed motion during a contact.
-
-        Args:
-            foot: 0 for the left foot, 1 for the right one.
-        """
+        """Return a foot of a posed motion during a contact."""
         corners_m = posed.feet_m[0, first : last + 1, foot]
         velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]
         slip_m = np.zeros((len(corners_m), 2))

@@ -61,9 +61,6 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
     Args:
         pipeline: Stages that they pass.
         batches: Motions of one frame rate, whose skeletons may differ in lengths and names, not in tree and parts.
-
-    Returns:
-        A correction of each motion of each batch.
     """
     cleaned = []
     for motions in batches:
@@ -89,14 +86,7 @@ def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[Correct
 def track_plans(
     pipeline: Pipeline, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
 ) -> list[TrackingResult]:
-    """Simulate together the motions of all plans that need it.
-
-    Args:
-        simulator: World and bodies of this thread.
-
-    Returns:
-        A result of each batch.
-    """
+    """Simulate together the motions of all plans that need it."""
     selections = [_select_for_simulation(pipeline, plan) for plan in plans]
     selected_plans = []
     for plan, indices in zip(plans, selections, strict=True):

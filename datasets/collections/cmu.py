@@ -78,9 +78,6 @@ def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
         split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
         allow_pickle: Not used: nothing in it is pickled.
 
-    Returns:
-        The clips.
-
     Raises:
         InputError: The index is damaged.
         SettingError: There is no such split or subject.

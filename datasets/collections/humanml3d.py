@@ -75,13 +75,6 @@ def list_humanml3d_clips(folder: Path, split: str | None = None, *, allow_pickle
 def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
     """List the recordings of a folder in this layout.
 
-    Args:
-        split: Name of a split, None for all recordings.
-        read: Reader of one recording.
-
-    Returns:
-        The recordings, with their captions.
-
     Raises:
         InputError: The folder lacks files of the layout, or the split.
     """

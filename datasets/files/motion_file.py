@@ -115,9 +115,6 @@ def check_size(
         sizes: Frames and joints of each motion.
         more: Bytes of files beside it.
         bytes_per_joint: Memory of one joint in one frame.
-
-    Raises:
-        InputError: They would take more.
     """
     numbers = sum(max(bytes_per_joint * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
     check_workable(path, numbers, stored=path.stat().st_size + more)
@@ -210,9 +207,6 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
         where: The file, and the person in it if there are several.
         array: (T, ...) its numbers.
         most: Their largest distance from 0.
-
-    Raises:
-        InputError: It holds others.
     """
     if array.dtype.kind not in "fiu" or not array.ndim:
         raise InputError(f"{where}: expected {name} to be real numbers, got {array.dtype} {array.shape}")

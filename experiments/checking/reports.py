@@ -147,10 +147,6 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
     """Draw a PNG with a row of moments for each of the worst findings, at most a row per rule and file.
 
-    Args:
-        reading: how the files are read.
-        overwrite: replace a file that is there already.
-
     Raises:
         SettingError: the file exists and may not be replaced.
     """

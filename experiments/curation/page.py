@@ -56,7 +56,6 @@ def plan_pairs(labels: Mapping[str, str], count: int, rater: str, stream: Stream
 
     Args:
         labels: Sample → label. Only samples of a label are compared.
-        count: Most pairs.
     """
     pairs = [pair for pair in combinations(sorted(labels), 2) if labels[pair[0]] == labels[pair[1]]]
     order = stream.child("common").numpy().permutation(len(pairs))

@@ -38,9 +38,6 @@ def open_source(
         reading: Facts that motion files do not state.
         limit: Largest number of recordings, spread evenly over all.
 
-    Returns:
-        A description and the recordings.
-
     Raises:
         InputError: The path is neither a known dataset nor motion files.
     """

@@ -47,9 +47,6 @@ def correct_into(
     Args:
         workers: Number of workers; None for as many as this machine has memory and the files have work for.
 
-    Returns:
-        The result of each file.
-
     Raises:
         InputError: There are no motion files.
         SettingError: Options exclude each other, or a file would be overwritten.

@@ -58,9 +58,6 @@ def describe_correction(
 ) -> FileResult:
     """Describe the correction of a motion.
 
-    Args:
-        blank: The result of its file before the correction.
-
     Returns:
         The result with figures, contacts, supports and notes. A step that fails leaves a note.
     """

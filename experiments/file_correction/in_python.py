@@ -143,9 +143,6 @@ def correct_files(
             saves time.
         changes: Other values of options by name.
 
-    Returns:
-        One result per file.
-
     Raises:
         InputError: An input does not exist.
         SettingError: An option has a wrong value.

@@ -33,14 +33,7 @@ def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
 
 
 def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Return a correction with the changes that people made to it.
-
-    Args:
-        motion: Motion of T frames before its correction.
-
-    Raises:
-        CorrectorError: The result is not finite.
-    """
+    """Return a correction with the changes that people made to it."""
     if correction.failure is not None:
         correction = replace(correction, failure=_advise(motion, correction.failure, options))
     return apply_controls(motion, correction, options)

@@ -158,9 +158,6 @@ def _cut_line(line: str, end: str = "") -> str:
 def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[str]:
     """Return the lines that end a run: how many files were corrected, and which need a look.
 
-    Args:
-        out: Where the corrected files are.
-
     Returns:
         Lines of at most `LINE_WIDTH` characters, except that of the folder.
     """

@@ -37,12 +37,7 @@ def merge_verdicts(verdicts: Iterable[FileVerdict]) -> FileVerdict:
 
 
 def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
-    """Return whether a figure has grown by more than its margin.
-
-    Args:
-        before: Figures of the original motion, by key.
-        after: Figures of the corrected motion, by key.
-    """
+    """Return whether a figure has grown by more than its margin."""
     margin = WORSE_BY.get(figure.key)
     if margin is None or figure.key not in before or figure.key not in after:
         return False

@@ -35,10 +35,6 @@ def measure_written(
     """Return corrections with the motions that a written file holds, and with the figures of these.
 
     A file that cannot be read again leaves a note; the figures then describe the corrected motions.
-
-    Args:
-        path: The file that was written.
-        corrections: Their corrections, all of which are in the file.
     """
     if path.suffix.lower() in _EXACT:
         return list(corrections)

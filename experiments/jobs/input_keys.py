@@ -20,9 +20,6 @@ def make_input_key(source: Path, settings: object, named_files: Sequence[Path | 
         source: The file; a missing one has a key as well.
         settings: Values for JSON; other values count by their text.
         named_files: Files that the settings name, whose content counts.
-
-    Returns:
-        A digest.
     """
     digests = [compute_file_digest(source), *(path and _digest_shared_file(path) for path in named_files)]
     return compute_digest(json.dumps([settings, digests, digest_code()], default=str).encode())

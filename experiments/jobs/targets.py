@@ -22,9 +22,6 @@ def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], o
     Args:
         outputs: The file of each option, None for an option that was not given.
         others: Other files that the command writes.
-
-    Raises:
-        SettingError: Two of them would be the same file.
     """
     input_places = set(map(place_of, inputs))
     other_places = set(map(place_of, others))
@@ -49,11 +46,7 @@ def check_replaceable(path: Path) -> None:
 
 
 def check_no_link(folders: Iterable[Path]) -> None:
-    """Raise SettingError if one of the folders in which a command keeps its records is a link, which may lead anywhere.
-
-    Args:
-        folders: The folders, which need not exist.
-    """
+    """Raise SettingError if a folder in which a command keeps its records is a link, which may lead anywhere."""
     for folder in folders:
         if folder.is_symlink():
             raise SettingError(f"{folder}: is a link, and records are kept only in folders; move it away")

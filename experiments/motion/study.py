@@ -311,9 +311,6 @@ def _corrector_named(corrector: str) -> str:
 def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None) -> None:
     """Call correctors of users on two real samples and on two of a network that has seen a single training step.
 
-    Args:
-        unknown: Names of correctors for messages.
-
     Raises:
         CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.
     """

@@ -182,11 +182,7 @@ class MotionParts:
     def make_task(
         self, denoiser: str, sharing: Sharing, make_model: Callable[..., MotionDiffusion] = MotionDiffusion
     ) -> MotionTask:
-        """Return the task that the arms of a denoiser share.
-
-        Args:
-            make_model: Class of the model.
-        """
+        """Return the task that the arms of a denoiser share."""
         data = self.data
         codec = FeatureCodec.fit(data.training.batch)
         config = preset(denoiser).config
@@ -237,15 +233,7 @@ def motion_task(
 def novelty_of_samples(
     evaluator: MotionEvaluator, training: Windows, batch: MotionBatch, labels: np.ndarray
 ) -> dict[str, float]:
-    """Measure the novelty of motions against the training windows.
-
-    Args:
-        evaluator: Evaluator whose geometric features are compared.
-        labels: (M,) int64, their labels.
-
-    Returns:
-        The novelty by the metric's key.
-    """
+    """Measure the novelty of motions against the training windows."""
     vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training.batch)
     return {NOVELTY: novelty(vectors, labels, training_vectors, training.labels)}

@@ -123,9 +123,7 @@ class ArmSettings:
         """Return the arm as the loop takes it, without remedy.
 
         Args:
-            generations: Generations after generation 0.
             steps: Optimiser steps per generation of an arm that sets none.
-            correction: Correction by the arm's corrector, with its strength and operator.
         """
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly

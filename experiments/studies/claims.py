@@ -89,9 +89,6 @@ def loss_ratio(arm: str, than: str) -> Quantity:
 
     Samples that a model fits ever better vary less and less: a falling ratio is an early sign of collapse, and
     comes free with training.
-
-    Args:
-        than: Name of the arm that divides.
     """
     return final_value(arm, TRAINING_LOSS) / final_value(than, TRAINING_LOSS)
 

@@ -244,12 +244,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
-    """Train and commit the generation 0 that all arms of a task and seed share, and measure beside it.
-
-    Args:
-        accept_changed: Resume although data were changed.
-        progress: Function that gets the committed generation.
-    """
+    """Train and commit the generation 0 that all arms of a task and seed share, and measure beside it."""
     length = study.tasks[run.task].generations
     if study.is_done(run):
         progress("start", 0, length)
@@ -300,11 +295,7 @@ def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
-    """Run one arm from where it stands to its last generation.
-
-    Args:
-        progress: Function that gets each committed generation.
-    """
+    """Run one arm from where it stands to its last generation."""
     study_task = study.tasks[run.task]
     length = study_task.generations
     if study.is_done(run, arm):

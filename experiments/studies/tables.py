@@ -116,12 +116,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
 
 
 def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:
-    """Return a table with a row for each arm, under the title of its group.
-
-    Args:
-        id: Name of the table and its files.
-        cells: Function that returns the cells of an arm.
-    """
+    """Return a table with a row for each arm, under the title of its group."""
     table = Table(id, "Arm", columns)
     for task, title, arms in outcome.groups():
         if title:
@@ -202,11 +197,7 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def format_text(table: Table, *, intervals: bool = True) -> list[str]:
-    """Return a table as lines of aligned text for a terminal, its heads on several lines.
-
-    Args:
-        intervals: Write intervals behind their values.
-    """
+    """Return a table as lines of aligned text for a terminal, its heads on several lines."""
     rows = []
     for row in table.rows:
         cells = [row.title]

@@ -108,11 +108,7 @@ def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool
 
 
 def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None:
-    """Raise SettingError for an option that no toy has a setting for.
-
-    Args:
-        missing: For each toy the options that it lacks.
-    """
+    """Raise SettingError for an option that no toy has a setting for."""
     for option in missing[0] if missing else ():
         if all(option in lacking for lacking in missing):
             raise SettingError(f"--{format_option(option)} is no setting of {', '.join(toys)}")

@@ -51,11 +51,7 @@ class Bundle:
 
 
 def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
-    """Return arms whose models hold all seeds as replicates, run once.
-
-    Args:
-        setup: Makes task and arms from the stream.
-    """
+    """Return arms whose models hold all seeds as replicates, run once."""
     return Bundle(setup, [streams(seed).child(name)])
 
 

@@ -21,9 +21,6 @@ def check_count(what: str, value: object, least: int, most: int | None = None) -
     Args:
         least: Smallest allowed number.
         most: Largest allowed number, None for no bound.
-
-    Raises:
-        SettingError: It is no whole number, or out of bounds.
     """
     if not isinstance(value, Integral) or isinstance(value, bool):
         raise SettingError(f"{what} must be a whole number, got {describe_value(value)}")

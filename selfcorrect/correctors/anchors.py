@@ -177,9 +177,6 @@ def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
 
     Args:
         masses: (K,) probabilities.
-
-    Returns:
-        (K,) shares of the draws.
     """
     drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
@@ -201,9 +198,6 @@ def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
         values: (N, *event) samples, in groups.
         groups: (N,) group of each value.
         fallback: (K, *event) means of empty groups.
-
-    Returns:
-        (K, *event).
     """
     sums = torch.zeros_like(fallback).index_add_(0, groups, values)
     counts = torch.bincount(groups, minlength=len(fallback)).reshape(-1, *(1,) * (values.dim() - 1))

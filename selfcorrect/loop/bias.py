@@ -77,9 +77,6 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
         choice_noise: Scale of Gumbel noise on the scores. At scale s draw i wins with probability ∝ exp(score_i / s)
             (Plackett–Luce), at 0 the best always wins.
 
-    Returns:
-        The bias, for `Arm(bias=…)`.
-
     Raises:
         SettingError: k is below 1, there is no rater, or the noise is negative.
     """

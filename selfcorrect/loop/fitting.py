@@ -30,11 +30,7 @@ class PairFitting(Protocol):
     """
 
     def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
-        """Return the fitting of a generation.
-
-        Args:
-            batch: The generation's draws and corrections.
-        """
+        """Return the fitting of a generation."""
         ...
 
 
@@ -42,12 +38,7 @@ Rework: TypeAlias = Callable[[Samples, Stream], Samples]
 
 
 def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-    """Return the model after `steps` optimiser steps on the training set.
-
-    Args:
-        model: The last model, or the untrained one.
-        stream: Random numbers of the fit.
-    """
+    """Return the model after `steps` optimiser steps on the training set."""
     return model.fit(training, steps, stream)
 
 

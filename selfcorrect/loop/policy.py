@@ -42,11 +42,7 @@ class Policy(Protocol):
     """
 
     def count(self, real_count: int, generation: int) -> int:
-        """Return the number of samples to draw for a generation.
-
-        Args:
-            generation: Number of the generation, from 1 on.
-        """
+        """Return the number of samples to draw for a generation, which is 1 or later."""
         ...
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
@@ -288,12 +284,7 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """Return the training set in place of the training set of the wrapped policy.
-
-        Args:
-            mixed: Training set of the other policy.
-            stream: Source of random numbers.
-        """
+        """Return the training set in place of the training set of the wrapped policy."""
         raise NotImplementedError
 
 
@@ -341,14 +332,7 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 
 
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
-    """Return labels in the shares of the real labels: whole multiples first, then draws without replacement.
-
-    Args:
-        real_labels: (n,) classes of the real data.
-
-    Returns:
-        (count,).
-    """
+    """Return labels in the shares of the real labels: whole multiples first, then draws without replacement."""
     repeats, rest = divmod(count, len(real_labels))
     extra = torch.randperm(len(real_labels), generator=stream.generator())[:rest]
     return torch.cat([real_labels.repeat(repeats), real_labels[extra]])

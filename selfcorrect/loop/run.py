@@ -166,9 +166,6 @@ def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
     Does nothing if the store has it. The shapes that the untrained model draws are checked before training, because
     training may take hours.
 
-    Args:
-        task: Model, real data and evaluation.
-
     Raises:
         InputError: The model draws values of another shape than the real data.
         LoopError: Training or evaluation fails.
@@ -203,9 +200,6 @@ def run_loop(
         first: Store with generation 0, the same for all arms of the seed.
         stream: Root stream of the seed, the same for all arms.
         observe: Called with each generation after its commit.
-
-    Returns:
-        The last model.
 
     Raises:
         CorrectorError: A corrector of users fails when it is tried.
@@ -316,9 +310,6 @@ def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> 
     """Return real data after the full corrector, for `correct_real` and to evaluate a corrector's fidelity.
 
     A row that the corrector rejects keeps its own value, so that every policy sees the same number of real samples.
-
-    Args:
-        real: Real samples (N, *event).
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))

@@ -36,10 +36,6 @@ _TRIAL_SIZES = (2, 256)
 def try_correction(correction: Correction, model: GenerativeModel, real: Samples, stream: Stream) -> None:
     """Try a copy of a user's corrector on a few samples; see `find_unrepeatable_kind`.
 
-    Args:
-        model: Model that draws generated samples.
-        real: Real samples (N, *event).
-
     Raises:
         CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the place
             of the corrector, the samples, and what was expected.
@@ -65,11 +61,6 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
 
     Each trial takes two samples. If the corrector fails on two samples without ending its process, or rejects both real
     samples, it is tried on a batch. A warning says if it rejects this batch too.
-
-    Args:
-        corrector: The corrector. Its state is the same afterwards.
-        model: Model that draws generated samples.
-        real: Real samples (N, *event).
 
     Returns:
         "real", "generated", or "" if the corrector repeats itself.
@@ -196,9 +187,6 @@ class DataGuard:
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:
     """Fit a model twice for a step with the same stream, draw two samples twice, and return the fitted model.
-
-    Args:
-        real: Real samples (N, *event).
 
     Raises:
         SettingError: The results differ. The message names the method and the global generator that was drawn from.

@@ -39,9 +39,6 @@ def frechet_distance(reference: np.ndarray, candidate: np.ndarray) -> float:
         reference: (N, D), at least 2 vectors.
         candidate: (M, D), at least 2 vectors.
 
-    Returns:
-        The distance, in squared units of the vectors.
-
     Raises:
         InputError: Shapes do not fit, or a number is not finite.
     """

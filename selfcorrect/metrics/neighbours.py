@@ -19,9 +19,6 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
         reference: (N, D) real vectors, more than `neighbours`.
         candidate: (M, D) synthetic vectors, more than `neighbours`.
 
-    Returns:
-        The four measures by name.
-
     Raises:
         InputError: There are too few vectors.
     """

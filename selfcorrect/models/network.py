@@ -116,14 +116,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
-    """Return a multilayer perceptron with SiLU between its layers and a linear output.
-
-    Args:
-        inputs: Number of input features.
-        width: Units of each hidden layer.
-        depth: Number of hidden layers, at least 1.
-        outputs: Number of output features.
-    """
+    """Return a multilayer perceptron with SiLU between its layers and a linear output."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise([inputs, *[width] * depth]):
         layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]

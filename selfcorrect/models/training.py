@@ -43,11 +43,7 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Yield batches of values and labels, drawn with replacement in proportion to the weights.
-
-    Args:
-        size: Number of samples in a batch.
-    """
+    """Yield batches of values and labels, drawn with replacement in proportion to the weights."""
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
         yield samples.values[rows].float(), samples.labels[rows]
@@ -55,9 +51,6 @@ def batches(samples: Samples, size: int, steps: int, generator: torch.Generator)
 
 def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
     """Take one optimiser step.
-
-    Args:
-        step: 0-based number of the step, for the message.
 
     Raises:
         TrainingDivergedError: The loss is not finite; the message names the step.
@@ -91,12 +84,6 @@ def mean_late_loss(losses: Sequence[Tensor]) -> float:
 
 @torch.no_grad()
 def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int, decay: float) -> None:
-    """Move running averages towards parameters; the first steps move them further, to forget the start.
-
-    Args:
-        averages: Averages of the parameters, changed in place.
-        steps: Number of steps so far.
-        decay: Decay per step in the long run.
-    """
+    """Move running averages, in place, towards parameters; the first steps move them further, to forget the start."""
     decay = min(decay, (1 + steps) / (10 + steps))
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)

@@ -82,9 +82,6 @@ class Surroundings:
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
     """Return the height of the ground below each joint: the height of its support, or 0 for the floor.
 
-    Args:
-        supports: The supports; grips are no ground.
-
     Returns:
         (T, J) heights, metres.
     """

@@ -119,12 +119,7 @@ def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: E
     """Return values that stand for `draws` times as many: of each label the draws nearest to k-means' centres.
 
     Args:
-        labels: (N,) labels of the values.
         embed: Values to vectors in which they are clustered.
-        stream: Random numbers of draws and clusters.
-
-    Returns:
-        (N, *event).
     """
     candidate_labels = labels.repeat(draws)
     candidates = model.sample(candidate_labels, stream.child("draws"))

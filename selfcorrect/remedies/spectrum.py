@@ -23,9 +23,6 @@ def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
         children: (N, T, D) samples.
         parents: (N, T, D) the parent of each child.
         labels: (N,) labels of both.
-
-    Returns:
-        (N, T, D) children.
     """
     child_coefficients = _cosine_transform(children)
     parent_coefficients = _cosine_transform(parents)

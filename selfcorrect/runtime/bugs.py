@@ -99,9 +99,6 @@ def remove_path(sentence: str, path: object) -> str:
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
     """Call a function on which no result depends, such as a hint or a picture, so that its failure costs no result.
 
-    Args:
-        otherwise: Value after a failure.
-
     Returns:
         The value, and a sentence about the failure, "" for none.
     """

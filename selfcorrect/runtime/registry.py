@@ -142,12 +142,7 @@ class Registry(Generic[RowType]):
 
 
 def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
-    """Return a sentence about an unknown name.
-
-    Args:
-        kind: Kind of thing, such as "corrector".
-        names: Names that are known, of which the nearest is suggested.
-    """
+    """Return a sentence about an unknown name."""
     names = list(names)
     similar = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {similar[0]!r}?" if similar else ""

@@ -110,16 +110,7 @@ def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
 def make_control_sequence(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ControlSequence:
-    """Compute the control sequence of planned motions.
-
-    Args:
-        world: World in which the body is built.
-        planned: Plan of N motions.
-        scene: Scene, whose push is part of the sequence.
-
-    Returns:
-        Control of N bodies.
-    """
+    """Compute the control sequence of planned motions."""
     body = planned.body
     contacts = planned.contacts
     needs = contacts.needs
@@ -254,16 +245,7 @@ class ReferenceTrajectory:
 def make_reference_trajectory(
     world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene = PLAIN
 ) -> ReferenceTrajectory:
-    """Compute the trajectory of a planned motion.
-
-    Args:
-        world: World in which the body is built.
-        planned: Plan of one motion.
-        scene: Scene in which the motion is followed.
-
-    Returns:
-        The trajectory of the motion.
-    """
+    """Compute the trajectory of a planned motion."""
     body = planned.body
     contacts = planned.contacts
     fps = planned.motions.fps

@@ -47,15 +47,7 @@ PERTURBED_PARTS = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
 def track_residual_free(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans without residual force.
-
-    Args:
-        world: World of an engine with compliant joints.
-        scene: Scene in which motions are followed.
-
-    Returns:
-        The simulated motions of each plan.
-    """
+    """Simulate bodies that follow their plans without residual force."""
     shares = iter(split_work([1] * sum(map(len, planned))))
     results = []
     for plan in planned:

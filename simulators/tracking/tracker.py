@@ -81,9 +81,6 @@ def track_motions(
     Args:
         planned: Plans, whose trees may differ only in lengths and whose frame rates are one.
         scene: Scene; its push is no residual force, and not reported as such.
-
-    Returns:
-        The simulated motions of each plan.
     """
     # Sorted by length, bodies that still go on are always the first.
     longest_first = sorted(range(len(planned)), key=lambda index: -planned[index].frames)

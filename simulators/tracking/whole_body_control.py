@@ -247,9 +247,6 @@ class WholeBodyController:
             leg_errors_m: (N, 2, 3) low-passed errors of the legs, which are updated.
             perturbations: Random deviations of each body.
             bounds: (N,) on the residual wrench, as shares of those of the drive.
-
-        Returns:
-            Targets, torques and residual wrenches.
         """
         step = steps[0]
         error = TrackingError.at_step(self._trajectory, step, bodies)
@@ -285,10 +282,6 @@ class WholeBodyController:
         """Return the wrench that would bring the bodies back to their trajectory.
 
         Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside the motion's acceleration.
-
-        Args:
-            error: Deviation of N bodies at it.
-            perturbations: Random deviations of each body.
 
         Returns:
             (N, 6) force in N and moment about the centre of mass in N m.

@@ -289,7 +289,6 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
     """Return the power of ten of a metre by which legs are as long as a person's, and a note.
 
     Args:
-        path: File that messages name.
         positions: (T, J, 3) positions of the joints, in the file's unit.
 
     Raises:
@@ -317,7 +316,6 @@ def up_of_joints(
     """Return the vertical axis of the world of joints.
 
     Args:
-        path: File that messages name.
         joints_m: (T, J, 3) positions, metres.
         up: Axis by the options; None to infer it.
         among: Axes that come into question.

@@ -312,9 +312,6 @@ def _sample_channel(
         interpolation: LINEAR, STEP or CUBICSPLINE.
         clock_s: (T,) times at which the track is read.
         kind: Animated property of the node, "translation" or "rotation".
-
-    Raises:
-        InputError: They are not finite, or too large.
     """
     rows_per_key = 3 if interpolation == "CUBICSPLINE" else 1
     if values.shape != (rows_per_key * len(times_s), len(_REST[kind])):

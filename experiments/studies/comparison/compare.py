@@ -101,9 +101,6 @@ def compare(
         real_counts: Numbers n of real training samples: each task is run once with each. Results have them in
             `real_count`.
 
-    Returns:
-        The verdict, all curves and the tables of the report.
-
     Raises:
         SettingError: An argument or an evaluation is not as expected, or a model would not repeat itself.
         CorrectorError: A corrector fails, or would not repeat itself.

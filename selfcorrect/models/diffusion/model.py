@@ -204,9 +204,6 @@ class MotionDiffusion(Saveable):
 
         Args:
             labels: (N,) int64.
-
-        Returns:
-            (N, T, D) noisy values.
         """
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)

@@ -91,10 +91,6 @@ class Finding:
 def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> list[Finding]:
     """Find where a motion breaks a rule.
 
-    Args:
-        rule: The rule, with its threshold and least duration.
-        frames: Length of the motion.
-
     Returns:
         The findings in the order of time.
     """

@@ -38,11 +38,6 @@ def encode_corrections(
 
     Rejected samples and motions that were not changed keep their features, bit for bit.
 
-    Args:
-        samples: N samples of features (T, D).
-        motions: The N motions of these features.
-        codec: Encodes motions as features.
-
     Returns:
         The samples; `info` holds the reason and each diagnostic, NaN where a motion lacks it.
     """

@@ -54,11 +54,6 @@ def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> Correctio
 def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
     """Cut a sequence into groups of bounded size; a larger item stands alone.
 
-    Args:
-        size: Function that returns the size of an item.
-        most_size: Largest sum of sizes in a group.
-        most: Largest number of items in a group.
-
     Yields:
         The groups, in the order of the items.
     """
@@ -76,12 +71,7 @@ def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, 
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yield starts and stops of about equally long pieces that cover a motion.
-
-    Args:
-        longest: Largest number of frames of a piece.
-        overlap: Number of frames that neighbours share.
-    """
+    """Yield starts and stops of about equally long pieces that cover a motion."""
     count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
     edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
     for start, stop in pairwise(edges):

@@ -189,11 +189,7 @@ class FrameRepeats:
         return [*self._starts.tolist(), len(self.sources)]
 
     def check(self, motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
-        """Check the samples of a motion; findings are at the frames of the motion.
-
-        Args:
-            motion: Motion of which these are the samples.
-        """
+        """Check the samples of a motion; findings are at the frames of the motion."""
         samples = self.prepare(motion, "keep")
         result = check(samples)
         if len(samples) == len(motion):

@@ -81,9 +81,6 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
     Args:
         frames: (T',) fractional frames; those beyond the ends are clamped to them.
         fps: Frame rate of the result.
-
-    Returns:
-        The motion of T' frames.
     """
     place = np.clip(frames, 0, len(motion) - 1)
     before = np.minimum(place.astype(int), max(len(motion) - 2, 0))

@@ -106,9 +106,6 @@ def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> Mot
 
     Args:
         features: (N, T, D) features in their units.
-
-    Returns:
-        N motions of T frames.
     """
     count, frames = features.shape[:2]
     root_m = np.zeros((count, frames, 3))

@@ -36,9 +36,6 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
 
-    Returns:
-        The motion of T frames.
-
     Raises:
         InputError: The joints have another shape or are not finite.
     """
@@ -60,9 +57,6 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
         template: Skeleton with J joints, whose offsets give directions that the joints leave open.
-
-    Returns:
-        The motion of T frames.
 
     Raises:
         InputError: The joints have another shape or are not finite.

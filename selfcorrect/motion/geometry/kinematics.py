@@ -124,9 +124,6 @@ def cache_poses(
         motions: N motions of T frames.
         positions_m: (N, T, J, 3) world positions of all joints; becomes read-only.
         orientations: (N, T, J, 4) world orientations of all joints; becomes read-only.
-
-    Returns:
-        The poses.
     """
     poses = _POSES[motions] = positions_m, orientations
     for values in poses:

@@ -96,9 +96,6 @@ class MotionEmbedding:
 
         Args:
             dimensions: Number D of principal components.
-
-        Returns:
-            The frozen embedding.
         """
         groups = features(reference)
         scales = tuple(1 / np.sqrt(group.var(axis=0).sum()) for group in groups)

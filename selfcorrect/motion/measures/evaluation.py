@@ -41,8 +41,5 @@ def describe(
     Args:
         batch: N canonical motions.
         labels: (N,) int64 classes.
-
-    Returns:
-        The description that metrics compare.
     """
     return MotionDescription(kinematic(batch), geometric(batch), labels, physical_errors(batch))

@@ -87,9 +87,6 @@ def errors_of_poses(
         positions_m: (N, T, J, 3) world positions of all joints, metres.
         orientations: (N, T, J, 4) world orientations of all joints.
         supports: What carries each motion besides the floor.
-
-    Returns:
-        The errors, arrays (N,).
     """
     jerk = norms(np.diff(positions_m, n=3, axis=1)).mean(axis=-1) * batch.fps**3
     lowest_m, soles_m = _stand_on_ground(batch, positions_m, orientations, supports)

@@ -50,12 +50,6 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> Play
 
     Of a correction, the page also shows the residual force and what carries the body.
 
-    Args:
-        titles: Titles above them; none by default.
-
-    Returns:
-        The page.
-
     Raises:
         SettingError: There are no motions.
     """
@@ -85,9 +79,6 @@ def encode_scene(
         together: Use one camera for all panels if any of them may be a correction of the first.
         marked: Colour and count faults, and let the floor hide nothing. Otherwise the page shows motions as they look.
         scheme: "auto" is dark if the reader's system is.
-
-    Returns:
-        The JSON.
     """
     fps = min(panels[0].motion.fps, FASTEST_FPS)
     shown = [replace(panel, motion=resample(panel.motion, fps)) for panel in panels]

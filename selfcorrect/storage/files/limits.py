@@ -42,9 +42,6 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
 
     Args:
         stored: Bytes on disk; a file that grows by no more than eight times may have any size.
-
-    Raises:
-        InputError: The file is too large.
     """
     limit = unpacked_limit_bytes()
     if size > limit and size > _MAX_GROWTH * stored:
@@ -75,9 +72,6 @@ def check_workable(what: object, size: float, *, stored: float) -> None:
 
     Args:
         size: Bytes of one copy in memory.
-
-    Raises:
-        InputError: They are too large; see `check_unpacked`.
     """
     check_unpacked(what, _COPIES_IN_WORK * size, stored=_COPIES_IN_WORK * stored)
 

@@ -94,10 +94,6 @@ def is_nested_deeper(container: dict | list, most: int) -> bool:
 def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
     """Convert a value of `parse_json` to a dataclass.
 
-    Args:
-        kind: Dataclass with annotated fields.
-        where: Name of the value in messages.
-
     Raises:
         InputError: A field is missing, unknown or of another type; the message names it.
     """

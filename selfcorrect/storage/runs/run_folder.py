@@ -103,11 +103,7 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
 def config_differences(
     recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
 ) -> list[str]:
-    """Return a sentence per setting in which two configs differ; nested settings are named `outer.inner`.
-
-    Args:
-        places: Words for where each config is.
-    """
+    """Return a sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
     old = _flatten(recorded)
     new = _flatten(config)
     return [
