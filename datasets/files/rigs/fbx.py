@@ -56,7 +56,7 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
     """
     with requires_extra("FBX"):
         if find_spec("ufbx") is None:
-            raise ImportError("there is no module ufbx", name="ufbx")
+            raise ModuleNotFoundError("there is no module ufbx", name="ufbx")
     opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
     facts, values = ask_reader(_READER, "FBX", path, {}, opening_s)
     parents = facts["parents"]
