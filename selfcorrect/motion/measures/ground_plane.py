@@ -10,6 +10,8 @@ same. Two sources show it:
   by an angle, both lean by that angle. The posture shows the tilt along directions in which places do not, and is
   believed only if the body, both soles and the heights of the two feet agree.
 
+No plane is believed through which feet dive, as those of a body that crouches, leaps and lands elsewhere.
+
 A tilt may grow with time. Body and soles then lean more and more alike, whatever the rest pose of the feet, and the
 stances lie on a bent surface whose mean plane is taken.
 """
@@ -42,7 +44,8 @@ _FEWEST_OF_FOOT = 2
 _OFF_M = 0.015
 """Stances that are further from a plane lose weight in its fit."""
 _NEAR_M = 0.022
-"""Distance from a plane within which most stances are."""
+"""Distance from a plane within which most stances are, and by which feet may be deeper below it than below a level
+one."""
 _NEAR_PERCENTILE = 80
 """Percentage of the stances that are that near."""
 _GROWTHS_AGREE = 0.35
@@ -185,16 +188,27 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
         motion: Motion of T frames; the first few thousand count.
 
     Returns:
-        The plane; a level one if nothing shows it, or one as steep as stairs.
+        The plane; a level one if nothing shows it, feet dive through it, or it is as steep as stairs.
     """
-    stances = _find_stances(motion.frames(0, min(len(motion), SLAB)))
+    motion = motion.frames(0, min(len(motion), SLAB))
+    stances = _find_stances(motion)
     posture = _estimate_posture(stances)
     plane = _fit_places(stances, posture.slopes, posture)
     if plane is None and posture.slopes.any():
         plane = _fit_places(stances, np.zeros(2), posture)
     if plane is None:
         plane = _fit_growing_tilt(stances, posture)
-    return LEVEL if plane is None or plane.tilt_deg >= _STEEPEST_DEG else plane
+    if plane is None or plane.tilt_deg >= _STEEPEST_DEG:
+        return LEVEL
+    feet_m = observe(motion).feet_m[:, :, -1]
+    added_depth_m = _measure_depth_m(feet_m, stances, plane) - _measure_depth_m(feet_m, stances, LEVEL)
+    return LEVEL if added_depth_m > _NEAR_M and not plane.is_bent else plane
+
+
+def _measure_depth_m(feet_m: np.ndarray, stances: Sequence[_Stance], plane: GroundPlane) -> float:
+    """Return how deep feet (T, 2, 3) are at most below a plane through most of their stances."""
+    stand_m = [np.dot(stance.place_m, plane.normal) for stance in stances]
+    return float(median(np.array(stand_m)) - (feet_m @ plane.normal).min())
 
 
 def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPlane | None:

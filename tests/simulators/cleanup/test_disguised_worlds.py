@@ -121,6 +121,26 @@ def test_stairs_are_no_tilted_floor() -> None:
     assert plane.tilt_deg < 1.0
 
 
+@pytest.mark.parametrize("direction_rad", [0.7, 2.5])
+@pytest.mark.parametrize(
+    ("ahead_m", "is_on_plane", "is_tilted"), [(1.2, True, True), (-1.2, False, True), (1.2, False, False)]
+)
+def test_feet_of_who_leaps_away_do_not_dive_through_a_tilted_floor(
+    direction_rad: float, ahead_m: float, is_on_plane: bool, is_tilted: bool
+) -> None:
+    """Posture alone shows the tilt under who stands still; a leap uphill that lands as low as it began refutes it."""
+    standing = tilt_world(made_motion("idle", frames=60), 8.0, direction_rad)
+    x, y, z = estimate_ground_plane(standing).normal
+    uphill = np.array([-x, (x * x + z * z) / y * is_on_plane, -z]) / np.hypot(x, z)
+    share = np.linspace(0.0, 1.0, 16)[:, None]
+    leap_m = share * ahead_m * uphill + 4 * share * (1 - share) * np.array([0.0, 0.3, 0.0])
+    root_m = np.concatenate([standing.root_m, standing.root_m[-1] + leap_m[1:]])
+    rotations = np.concatenate([standing.rotations, np.repeat(standing.rotations[-1:], 15, axis=0)])
+    leaping = replace(standing, root_m=root_m, rotations=rotations)
+    assert estimate_ground_plane(standing).is_tilted
+    assert estimate_ground_plane(leaping).is_tilted == is_tilted
+
+
 @pytest.mark.parametrize("tilt_deg", [5.0, 8.0, 15.0])
 def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -> None:
     level = turning_walk()
