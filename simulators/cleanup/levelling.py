@@ -88,7 +88,7 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """
     observation = observe(motion)
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
-    is_off = np.minimum(np.abs(gaps_m), np.abs(observation.off_m)) > limits.IN_AIR_M
+    is_off = (gaps_m > limits.IN_AIR_M) & (observation.off_m > limits.IN_AIR_M)
     stands = observation.stands & np.logical_not(is_off)
     if not observation.is_floor_trusted or not stands.any():
         return 0.0
