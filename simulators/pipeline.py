@@ -31,7 +31,6 @@ from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_body, lean_bodies
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
-from .tracking.tracker import track_motions
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,8 @@ def _simulate(pipeline: Pipeline, simulator: Simulator, plans: Sequence[MotionPl
         return []
     settings = replace(simulator.tracker, drive=simulator.tracker.drive.for_support_mode(pipeline.cleanup.mode))
     if settings.residual_free is None:
+        from .tracking.tracker import track_motions  # slow to import, too, and often not needed
+
         return track_motions(simulator.world, plans, settings, pipeline.scene)
     from .tracking.sampling_search import track_residual_free  # slow to import, and rarely needed
 

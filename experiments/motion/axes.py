@@ -140,6 +140,8 @@ def _is_loop(arm: ArmSettings) -> bool:
 
 
 def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> list[ArmSettings]:
+    for policy in policies:
+        POLICIES.row(policy.partition(":")[0].strip())  # refuses unknown names without PyTorch
     from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
 
     loops = [arm for arm in arms if _is_loop(arm)]
