@@ -124,8 +124,6 @@ def select_evaluation_engine(made_by: str) -> str | None:
     return None
 
 
-# --- the rules of physics --------------------------------------------------------------------------------------------
-
 _AVERAGED_S = 2.0
 _FEWEST_FRAMES = 8
 LONGEST_INFERRED = 8192

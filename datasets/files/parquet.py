@@ -76,9 +76,6 @@ class NamedMotion:
         return 4 * (self.motion.root_m.size + self.motion.rotations.size)
 
 
-# --- in --------------------------------------------------------------------------------------------------------------
-
-
 def holds_motions(path: Path) -> bool:
     """Return whether a parquet file is one of motions, or is damaged, so that its content is unknown."""
     try:
@@ -176,9 +173,6 @@ def _explain_damage(path: Path) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: damaged, or not written to its end ({reason})") from error
-
-
-# --- out -------------------------------------------------------------------------------------------------------------
 
 
 def write_parquet(path: Path, *motions: Motion) -> None:

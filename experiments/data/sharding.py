@@ -149,9 +149,6 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
         yield
 
 
-# --- recordings ------------------------------------------------------------------------------------------------------
-
-
 def _read_all(task: ShardTask, workers: int, unread: list[str]) -> Iterator[NamedMotion]:
     """Yield the motions of all recordings; `unread` gets a sentence for each recording that cannot be read."""
     listing = partial(_list_recordings, task, Path.cwd(), secrets.token_hex(8))

@@ -81,9 +81,6 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
             attendant.join(timeout=5)
 
 
-# --- the connection --------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def _connect(address: str) -> Iterator[None]:
     """Join a cluster while the body runs; at its end, the cluster ends all jobs of this process."""
@@ -146,9 +143,6 @@ def _attend(events: Any, show: Show, pending: set[Future[None]], ended: threadin
                 _end(future, lost)
 
 
-# --- requirements of nodes -------------------------------------------------------------------------------------------
-
-
 Conditions: TypeAlias = tuple[Mapping[str, Any], Path | None]
 """Conditions that a node must meet: the software of this machine, and a folder in the run folder that only this command
 has made."""
@@ -203,9 +197,6 @@ def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
     if not any(all(node["Resources"].get(name, 0) >= value for name, value in needed.items()) for node in nodes):
         resources = f"a CPU, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
         warnings.warn(f"no node of the cluster has {resources} for a job: waiting for such a node", stacklevel=2)
-
-
-# --- jobs ------------------------------------------------------------------------------------------------------------
 
 
 def _end(future: Future[None], error: BaseException | None) -> None:

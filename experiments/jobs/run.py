@@ -236,9 +236,6 @@ def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsE
     return JobsError(message, failed, "".join(bugs))
 
 
-# --- runners ---------------------------------------------------------------------------------------------------------
-
-
 @contextmanager
 def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Run each job at once, in this process."""

@@ -97,9 +97,6 @@ class Sharing:
     """Optimiser steps in a call of `progress`."""
 
 
-# --- real data ---
-
-
 @lru_cache(maxsize=2)
 def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
     motions = [motion for source in data for motion in load_motions(source)]
@@ -263,9 +260,6 @@ def _make_evaluation(
         return scores
 
     return evaluate
-
-
-# --- models ---
 
 
 def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:

@@ -198,18 +198,13 @@ def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> 
     for arm, curves in arms.items():
         if arm.line:
             lines.setdefault(arm.line, {})[arm.synthetic_share] = curves
-    baseline = baseline_of(arms)
+    baseline = next((curves for arm, curves in arms.items() if arm.is_baseline), None)
     start = {} if baseline is None else {0.0: baseline}
     return [
         ShareLine(title, start | line, judged=title in judged)
         for title, line in lines.items()
         if len(line) >= FEWEST_RATIOS
     ]
-
-
-def baseline_of(arms: Mapping[ArmSettings, ArmCurves]) -> ArmCurves | None:
-    """The curves of the first arm that trains on real data alone."""
-    return next((curves for arm, curves in arms.items() if arm.is_baseline), None)
 
 
 _GUARANTEES = {"guaranteed at best, uncorrected": 1 / 3, "guaranteed at best, corrected": 1 / 2}
@@ -267,9 +262,6 @@ def _draw_share_line(panel: Any, line: ShareLine, metric: Metric, palette: Mappi
     if shares:
         values = np.stack([line.points[share].last(metric.key) for share in shares], axis=1)
         _draw_line(panel, line.title, np.array(shares), values, metric, palette, is_thin=not line.judged, marker="o")
-
-
-# --- panels -----------------------------------------------------------------------------------------------------------
 
 
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:

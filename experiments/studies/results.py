@@ -49,9 +49,6 @@ def ratio_label(share: float) -> str:
     return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Line:
     """One line of a panel over its x: values per seed (S, X), a prediction (X,), or both."""

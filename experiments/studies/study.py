@@ -32,8 +32,6 @@ from .arms import ArmSettings, folder_name
 from .measured_store import MEASURED_FILE, MeasuredStore
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .report import Page
 
 KeepLevel: TypeAlias = Literal["all", "needed", "sampling", "measured"]
@@ -206,8 +204,6 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
     return [SeedRun(task, seed, root) for seed in range(first_seed, first_seed + count) for task in names]
 
 
-# --- jobs ------------------------------------------------------------------------------------------------------------
-
 FIRST_KEY = "first-generation.json"
 """File of a seed with the key of its generation 0, which `Study.first_key` returns."""
 
@@ -335,7 +331,8 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         _tell_done(progress, store.latest, length)
         model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
         if study.keep != "all":
-            store.finish(_sampling_state(model) if study.keep == "sampling" else None)
+            keeps_sampling = study.keep == "sampling"
+            store.finish(dict(cast(SamplingModel, model).for_sampling().state()) if keeps_sampling else None)
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
@@ -380,11 +377,6 @@ class SamplingModel(Protocol):
     """A model that can be reduced to the part that draws samples."""
 
     def for_sampling(self) -> GenerativeModel: ...
-
-
-def _sampling_state(model: GenerativeModel) -> dict[str, Tensor]:
-    """Return the part of a model's state that sampling needs."""
-    return dict(cast(SamplingModel, model).for_sampling().state())
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:

@@ -183,9 +183,6 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
     ]
 
 
-# --- files -----------------------------------------------------------------------------------------------------------
-
-
 def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
     """Write each table below `folder` as CSV; return the files."""
     (folder / FOLDER).mkdir(exist_ok=True)

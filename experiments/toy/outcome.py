@@ -70,9 +70,6 @@ def make_result(toy: Toy, curves: Curves, drawings: Drawings) -> Result:
     )
 
 
-# --- the sentence on top ---
-
-
 def write_reading(checks: Sequence[Check]) -> str:
     """Return how many statements hold, and which fail or are undecided."""
     sentences = [f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold."]
@@ -81,9 +78,6 @@ def write_reading(checks: Sequence[Check]) -> str:
         if statements:
             sentences.append(f"{word}: {'; '.join(statements)}.")
     return " ".join(sentences)
-
-
-# --- the table of ends ---
 
 
 def tabulate_ends(toy: Toy, curves: Curves, checks: Sequence[Check]) -> Ends:
@@ -166,9 +160,6 @@ def _format_end(column: Column, arm: str, curves: Curves) -> str:
     return column.format_cell(shared, generation=0)
 
 
-# --- figures ---
-
-
 def _make_sweep_panel(sweep: Sweep, curves: Curves, caveat: str) -> Panel:
     lines = []
     for name, quantities in sweep.lines.items():
@@ -227,9 +218,6 @@ def _show_drawings(drawings: Drawings) -> Iterator[Pictures | Scatter]:
         yield Pictures(title=arm, images=brightness.clip(0, 1), columns=len(pages[0]), captions=captions)
     if points:
         yield Scatter("The last generation", points)
-
-
-# --- profiles of collapse ---
 
 
 def _find_profiles(toy: Toy, curves: Curves) -> dict[str, list[CollapseFinding]]:

@@ -122,9 +122,6 @@ def to_json_row(toy: LoadedToy, result: Result) -> dict[str, Any]:
     }
 
 
-# --- sections ---
-
-
 def ends_section(item: FinishedToy) -> Section:
     """Return where the arms of a toy ended, with the figures."""
     toy = item.toy

@@ -194,9 +194,6 @@ def _draw_samples(
     return {"shown": show(make_task().model, run.stream.child("shown")).tolist()}
 
 
-# --- results ---------------------------------------------------------------------------------------------------------
-
-
 def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:
     """Return the curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))

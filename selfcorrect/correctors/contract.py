@@ -201,9 +201,6 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
     return columns
 
 
-# --- correctors with state -------------------------------------------------------------------------------------------
-
-
 def state_of(corrector: object) -> dict[str, Tensor]:
     """Return copies on the CPU of what a corrector's `state()` returns, {} without these methods.
 
@@ -227,9 +224,6 @@ def load_state(corrector: object, state: Mapping[str, Tensor]) -> None:
     """Restore the state that `state_of` returned, if there is any."""
     if state:
         corrector.load_state(dict(state))  # type: ignore[attr-defined]
-
-
-# --- making correctors -----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -338,9 +338,6 @@ def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
     return torch.cat([real_labels.repeat(repeats), real_labels[extra]])
 
 
-# --- policies as text ------------------------------------------------------------------------------------------------
-
-
 def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
     """Return a policy from text such as "augment:0.5".
 

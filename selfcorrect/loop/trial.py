@@ -30,9 +30,6 @@ _TRIAL_SIZES = (2, 256)
 """Samples of a trial. The second size is for correctors that need a batch, such as a whitening corrector."""
 
 
-# --- correctors ------------------------------------------------------------------------------------------------------
-
-
 def try_correction(correction: Correction, model: GenerativeModel, real: Samples, stream: Stream) -> None:
     """Try a copy of a user's corrector on a few samples; see `find_unrepeatable_kind`.
 
@@ -180,9 +177,6 @@ class DataGuard:
                 f"{self._name} returned the label {int(new_labels[0])}, which no real sample has; "
                 f"real labels are from {int(real_labels[0])} to {int(real_labels[-1])}"
             )
-
-
-# --- models ----------------------------------------------------------------------------------------------------------
 
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:

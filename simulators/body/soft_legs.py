@@ -120,7 +120,8 @@ def solve_soft_legs(
     parents = np.array(skeleton.parents)
     forward = knee_forward(orientations[..., parents[legs.hips], :], thighs_m)
     axes = _knee_axes(thighs_m, shanks_m, forward, orientations[..., parents[legs.knees], :])
-    reference_m_s3 = _local_jerk_m_s3(knees_m if reference_knees_m is None else reference_knees_m, fps)
+    reference_m = knees_m if reference_knees_m is None else reference_knees_m
+    reference_m_s3 = _average_around_frames(joint_jerks_m_s3(reference_m, fps), fps)
     targets_m = ankles_m - hips_m
     bends_rad = np.empty(thighs_m.shape[:-1])
     rises_m = np.empty(thighs_m.shape[:-2])
@@ -385,11 +386,6 @@ def _spread_factors(reach: _ReachProblem, pose: _LegPose, settings: SoftLegSetti
 def _clip_to_unit(values: np.ndarray) -> np.ndarray:
     """Clip values to [0, 1]."""
     return np.minimum(np.maximum(values, 0.0), 1.0)
-
-
-def _local_jerk_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the mean jerk (N, T, K) around each frame of joints (N, T, K, 3)."""
-    return _average_around_frames(joint_jerks_m_s3(joints_m, fps), fps)
 
 
 def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:

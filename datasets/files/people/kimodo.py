@@ -136,8 +136,6 @@ def motion_of_poses(
     return Motion(skeleton, places_m[:, 0], rotations, fps, source=label)
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
-
 _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts", "smooth_root_pos", "root_positions",
             "global_root_heading")  # fmt: skip
 

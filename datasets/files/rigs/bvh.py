@@ -154,9 +154,6 @@ def _axis_numbers(axes: str) -> list[int]:
     return ["XYZ".index(axis) for axis in axes]
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
 def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str = "ZYX") -> RiggedMotion:
     """Return a motion from elsewhere as a clip to be written, with position channels at the root only.
 

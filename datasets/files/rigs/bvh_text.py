@@ -256,9 +256,6 @@ def _number(word: str) -> float:
         return np.nan
 
 
-# --- hierarchy -------------------------------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=16)
 def _scan_hierarchy(beginning: str) -> tuple[_Scanner, list[BvhJoint]]:
     """Return the joints of the lines that many files of one body begin with, and the place after them; read-only."""
@@ -335,9 +332,6 @@ def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
             )
         lines[name] = joint.line
     return tuple(lines)
-
-
-# --- frames ----------------------------------------------------------------------------------------------------------
 
 
 def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float]:

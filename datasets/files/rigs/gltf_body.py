@@ -110,9 +110,6 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
     return collect_animations([clip.animation for clip in clips], write, [*notes])
 
 
-# --- bodies ----------------------------------------------------------------------------------------------------------
-
-
 def _find_bodies(document: Document) -> list[_Body]:
     """Return the trees of joints in a file that animations move: a tree per skeleton."""
     nodes = document.items("nodes")
@@ -215,9 +212,6 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
         if values.shape != (len(_REST[name]),) or not (np.abs(values) <= LARGEST).all():
             raise ValueError(f"a node's place is not made of finite numbers, none beyond ±{LARGEST:g}")
     return rest
-
-
-# --- in --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -349,9 +343,6 @@ def _spline(
     quadratic = (slopes - first_slopes) / steps_s - bends
     coefficients = np.stack([bends / steps_s, quadratic, first_slopes, values[:-1]])
     return PPoly(coefficients, times_s)(at_s)
-
-
-# --- out -------------------------------------------------------------------------------------------------------------
 
 
 def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:

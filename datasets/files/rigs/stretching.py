@@ -133,9 +133,6 @@ def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
     return joints
 
 
-# --- feet ------------------------------------------------------------------------------------------------------------
-
-
 class _Leg(NamedTuple):
     """Joints of a leg."""
 

@@ -340,9 +340,6 @@ def _rarity(proportion: str, value: float) -> float:
     return max(-0.5 * deviations**2, _UNHEARD_OF)
 
 
-# --- limbs -----------------------------------------------------------------------------------------------------------
-
-
 def _find_pairs(
     graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None
 ) -> Iterator[_Pair]:
@@ -464,9 +461,6 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
     return -np.minimum(cost, 6.0) + _BRANCH_PASSED * np.maximum(passed, 0)
 
 
-# --- bodies ----------------------------------------------------------------------------------------------------------
-
-
 def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
     """Yield the bodies that stand on a pair of legs."""
     for trunk in graph.ways(legs.start, legs.branches):
@@ -526,9 +520,6 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
         return False
     neck = graph.rest[head[-1]] - graph.rest[body.trunk[-1]]
     return float(np.linalg.norm(neck)) > _LONG_NECK * body.legs.length
-
-
-# --- parts -----------------------------------------------------------------------------------------------------------
 
 
 def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:

@@ -41,9 +41,6 @@ def write_json_lines(path: Path, rows: Iterable[MetricRow]) -> None:
     write_atomically(path, "".join(json.dumps(to_json(row), allow_nan=False) + "\n" for row in rows))
 
 
-# --- Weights & Biases -------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class TrackedRun:
     """A W&B run: an arm of a seed, or the figures of all arms."""
@@ -153,7 +150,8 @@ class WandbLog:
     def _init(self, run: TrackedRun) -> Any:
         import wandb
 
-        id = _hash(f"{read_identity(self._folder)}\x1f{run.name}")
+        identity = f"{read_identity(self._folder)}\x1f{run.name}"
+        id = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
         for path in (self._folder / "wandb").glob("offline-run-*"):  # committed generations are logged again, whole
             if path.name.split("-", 3)[3:] == [id] and path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -188,10 +186,6 @@ PRIVATE: dict[str, Any] = {
 server.
 """
 _LONGEST_TAG = 64
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _scalars(row: MetricRow) -> dict[str, float]:
