@@ -38,8 +38,8 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
-    refuse_placeholder(path)
     read = reader_of(path)
+    refuse_placeholder(path)
     file = _complete(read(path, reading), reading)
     flaws = [find_flaw(motion) for motion in file.motions]
     flaw = next(filter(None, (*flaws, file.flaw, _describe_refusals(path, file))), "")
