@@ -30,7 +30,8 @@ def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]
 
     Args:
         what: Subject of the message: the feature that needs the package.
-        extra: Extra to name if several bring the package, "" for the extra in `EXTRA_OF`.
+        extra: Extra to name if several bring the package, or if it is called like the package, "" for the extra in
+            `EXTRA_OF`.
         hint: Advice if the extra cannot be installed.
 
     Raises:
@@ -39,7 +40,7 @@ def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]
     try:
         yield
     except ModuleNotFoundError as error:
-        known_extra = EXTRA_OF.get((error.name or "").partition(".")[0])
-        if known_extra is None:
+        package = (error.name or "").partition(".")[0]
+        if not package or package not in (*EXTRA_OF, extra):
             raise
-        raise MissingExtraError(what, extra or known_extra, error, hint) from error
+        raise MissingExtraError(what, extra or EXTRA_OF[package], error, hint) from error

@@ -38,8 +38,10 @@ class Row:
     """Reference to its object, "package.module:attribute", which is imported when it is used."""
     summary: str
     """Description in a sentence."""
+    needs: str = ""
+    """Optional extra to install for it, "" for the extra that brings a missing package."""
     hint: str = ""
-    """Advice if the extra that it needs cannot be installed, "" for none."""
+    """Advice if that extra cannot be installed, "" for none."""
 
 
 RowType = TypeVar("RowType", bound=Row)
@@ -108,7 +110,7 @@ class Registry(Generic[RowType]):
         """
         row = self.row(name)
         try:
-            with forbid_exit(), requires_extra(f"{self.kind} {name!r}", hint=row.hint):
+            with forbid_exit(), requires_extra(f"{self.kind} {name!r}", row.needs, row.hint):
                 return import_object(row.reference)
         except MissingExtraError:
             raise

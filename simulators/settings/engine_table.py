@@ -33,6 +33,7 @@ ENGINES = Registry(
             name="mujoco",
             reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
             summary="MuJoCo, with implicit springs and soft contacts: always there, faster, and needs less help.",
+            needs="mujoco",
             has_compliant_joints=True,
             bodies_together=64,
         ),

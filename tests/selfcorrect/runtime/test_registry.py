@@ -57,7 +57,7 @@ def test_a_missing_extra_is_named(tools: Registry[Row], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    "line", ["import no_such_module_here", "from math import no_such_name", "raise ImportError('x')"]
+    "line", ["import no_such_module_here", "from math import no_such_name", "raise ModuleNotFoundError('x')"]
 )
 @pytest.mark.parametrize("extra", ["", "smpl"])
 def test_a_bug_of_an_installed_package_is_no_missing_extra(
