@@ -13,6 +13,7 @@ EXTRA_OF = {
     **dict.fromkeys(("cloudpickle", "yaml"), "loops"),
     "smplx": "smpl",
     "pybullet": "pybullet",
+    "mujoco": "mujoco",
     "imageio": "video",
     "ufbx": "fbx",
     "pxr": "usd",

@@ -402,7 +402,11 @@ input()
 
 def addresses_of(processes: list[int]) -> list[str]:
     """Where processes listen, as the kernel writes it."""
-    sockets = {os.readlink(descriptor) for process in processes for descriptor in Path(f"/proc/{process}/fd").iterdir()}
+    sockets = set()
+    for process in processes:
+        for descriptor in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                sockets.add(os.readlink(descriptor))
     rows = [
         line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
