@@ -13,7 +13,6 @@ EXTRA_OF = {
     **dict.fromkeys(("cloudpickle", "yaml"), "loops"),
     "smplx": "smpl",
     "pybullet": "pybullet",
-    "mujoco": "mujoco",
     "imageio": "video",
     "ufbx": "fbx",
     "pxr": "usd",

@@ -13,7 +13,6 @@ import pytest
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Stage
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.simulators import pipeline
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -22,6 +21,7 @@ from selfcorrect.simulators.postprocess import BLEND_SIMULATION
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import MotionPlan
+from selfcorrect.simulators.tracking import tracker
 
 KNOWN_FLOOR = CleanupSettings(support="floor").without_steps(LevelFloor, StabilizeFloor)
 AUTO = PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate="auto")
@@ -56,7 +56,7 @@ def make_plan(motions: Sequence[Motion]) -> MotionPlan:
 
 def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
     """No world is even made for it."""
-    monkeypatch.setattr(pipeline, "track_motions", pytest.fail)
+    monkeypatch.setattr(tracker, "track_motions", pytest.fail)
     correction = AUTO([walk])[0]
     assert correction.accepted
     assert correction.stage is Stage.PLANNED
