@@ -99,10 +99,10 @@ class MotionCommand:
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
         must_exist([self.axes.ratings])
+        settings.check_generator()
         if self.dry_run:
             self._print_plan(settings)
             return 0
-        settings.check_generator()
         self._check_engine(settings)
         from ..motion.report import make_motion_page
         from ..motion.study import check_motion_study, make_motion_study

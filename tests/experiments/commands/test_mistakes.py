@@ -60,6 +60,7 @@ MISTAKES = {
     "curate": "nothing to compare",
     "curate missing --rater ada": "missing: no such file or folder",
     "curate notes.txt --rater ada": r"notes\.txt: ",
+    "motion --generator nosuch --dry-run": "generator nosuch needs a package",
     "curate empty": "rater must be a name",
     "curate empty --rater 'a\tb'": "rater must be a name",
     "curate empty --question ' '": "question must not be empty",
