@@ -228,7 +228,7 @@ def _solve_fieller(
 
 
 def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, lower and upper bound over seeds at every generation, for plots.
+    """Return mean, lower and upper bound (T,) over seeds at every generation, for plots.
 
     Args:
         curves: (S, T) one curve per seed.

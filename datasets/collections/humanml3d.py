@@ -73,7 +73,7 @@ def list_humanml3d_clips(folder: Path, split: str | None = None, *, allow_pickle
 
 
 def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
-    """List the recordings of a folder in this layout.
+    """List the recordings of a split of a folder in this layout, or of all splits without one.
 
     Raises:
         InputError: The folder lacks files of the layout, or the split.

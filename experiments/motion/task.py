@@ -230,7 +230,7 @@ def motion_task(
 def novelty_of_samples(
     evaluator: MotionEvaluator, training: Windows, batch: MotionBatch, labels: np.ndarray
 ) -> dict[str, float]:
-    """Measure the novelty of motions against the training windows."""
+    """Measure the novelty of M motions with labels (M,) int64 against the training windows: metric → value."""
     vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training.batch)
     return {NOVELTY: novelty(vectors, labels, training_vectors, training.labels)}

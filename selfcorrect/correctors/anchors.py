@@ -173,11 +173,7 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
-    """Draw centroids at random with masses, and return their shares.
-
-    Args:
-        masses: (K,) probabilities.
-    """
+    """Draw centroids at random with probabilities (K,), and return their shares (K,) of the draws."""
     drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
 
@@ -192,7 +188,7 @@ def quotas(masses: Tensor, count: int) -> Tensor:
 
 
 def group_means(values: Tensor, groups: Tensor, fallback: Tensor) -> Tensor:
-    """Return the means of groups of values.
+    """Return the means (K, *event) of groups of values.
 
     Args:
         values: (N, *event) samples, in groups.

@@ -116,7 +116,9 @@ def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
 
 
 def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: Embedding, stream: Stream) -> Tensor:
-    """Return values that stand for `draws` times as many: of each label the draws nearest to k-means' centres.
+    """Return values (N, *event) of labels (N,), each of which stands for `draws` draws.
+
+    They are the draws of a label that are nearest to the centres of k-means.
 
     Args:
         embed: Values to vectors in which they are clustered.

@@ -17,7 +17,7 @@ LOWEST = 8
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Return children whose high cosine frequencies in time have, per label, the energy of their parents'.
+    """Return children (N, T, D) whose high cosine frequencies have, per label, the energy of their parents'.
 
     Args:
         children: (N, T, D) samples.

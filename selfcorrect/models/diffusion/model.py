@@ -200,11 +200,7 @@ class MotionDiffusion(Saveable):
         return clean.cpu()
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
-        """Denoise from pure noise at the first of `times` to noisy values at the last.
-
-        Args:
-            labels: (N,) int64.
-        """
+        """Denoise from pure noise at the first of `times` to noisy values (N, T, D) at the last: labels (N,) int64."""
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)

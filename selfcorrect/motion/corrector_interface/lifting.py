@@ -34,7 +34,7 @@ class LiftedCorrector:
 def encode_corrections(
     samples: Samples, motions: MotionBatch, corrections: Sequence[CorrectedMotion], codec: FeatureCodec
 ) -> Corrected:
-    """Return samples with the features of corrected motions.
+    """Return N samples with the features (T, D) of the corrections of N motions.
 
     Rejected samples and motions that were not changed keep their features, bit for bit.
 

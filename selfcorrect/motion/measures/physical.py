@@ -80,7 +80,7 @@ def errors_of_poses(
     orientations: np.ndarray,
     supports: Sequence[Sequence[Support]] = (),
 ) -> PhysicalErrors:
-    """Return the `physical_errors` of a batch whose poses are known.
+    """Return the `physical_errors`, arrays (N,), of a batch whose poses are known.
 
     Args:
         batch: N motions of up to T frames.
