@@ -54,7 +54,7 @@ class CurateCommand:
         if not self.question.strip():
             raise SettingError("question must not be empty")
         if not self.rater.isprintable() or not 0 < len(self.rater.strip()) <= _LONGEST_NAME:
-            raise SettingError(f"--rater must be a name of 1 to {_LONGEST_NAME} printable characters, got {self.rater!r}")
+            raise SettingError(f"--rater must be a name of 1 to {_LONGEST_NAME} characters, got {self.rater!r}")
         plain_name = re.sub(r"[\W_]", "-", self.rater)
         out = self.out or Path(f"curate-{plain_name}.html")
         if out.suffix.lower() != ".html":
