@@ -65,6 +65,7 @@ from selfcorrect.models.network import NetworkModel as NetworkModel
 from selfcorrect.models.network import perceptron as perceptron
 from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
 from selfcorrect.models.torch_model import TorchModel as TorchModel
+from selfcorrect.motion.checks.assertion import assert_plausible as assert_plausible
 from selfcorrect.motion.checks.check import check as check
 from selfcorrect.motion.corrector_interface.each import each_motion as each_motion
 from selfcorrect.motion.corrector_interface.lifting import lift_motions as lift_motions
@@ -85,7 +86,6 @@ from selfcorrect.storage.runs.folder_store import FolderStore as FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore as MemoryStore
 from selfcorrect.testing import Trial as Trial
 from selfcorrect.testing import assert_loop_stable as assert_loop_stable
-from selfcorrect.testing import assert_plausible as assert_plausible
 from selfcorrect.testing import measure_stability as measure_stability
 
 __version__: Final[str]

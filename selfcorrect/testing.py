@@ -33,8 +33,6 @@ from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from .metrics.frechet import frechet_distance
 from .metrics.neighbours import neighbour_metrics
 from .models.protocol import GenerativeModel
-from .motion.checks.check import check
-from .motion.motion import Motion, MotionBatch
 from .statistics import (
     MOST_SEEDS,
     Better,
@@ -48,7 +46,6 @@ from .statistics import (
 )
 from .storage.runs.memory import MemoryStore
 
-_LINES = 10
 FEWEST = 4
 """Real samples of a trial, of which half are held out."""
 
@@ -245,27 +242,3 @@ def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], d
         return {"distance": distance, "recall": neighbour_metrics(reference, drawn)["recall"]}
 
     return evaluate
-
-
-def assert_plausible(
-    motions: Sequence[Motion] | MotionBatch, select: Sequence[str] = (), ignore: Sequence[str] = (), allowed: int = 0
-) -> None:
-    """Raise AssertionError if more than `allowed` of the motions break rules of `selfcorrect.check`, and name them.
-
-    Args:
-        select: Codes or names of the rules to apply, or first letters of codes; by default all.
-        ignore: Codes or names of rules to leave out, or first letters of codes.
-        allowed: Number of implausible motions that pass.
-
-    Raises:
-        AssertionError: More motions are implausible. The message names the first ones and their findings.
-        SettingError: A rule is not known.
-    """
-    lines = []
-    for index in range(len(motions)):
-        findings = check(motions[index], select, ignore)
-        if findings:
-            lines.append(f"motion {index}: {findings[0]}")
-    if len(lines) > allowed:
-        summary = f"{len(lines)} of {len(motions)} motions are implausible"
-        raise AssertionError("\n".join([summary, *lines[:_LINES]]))

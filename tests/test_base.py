@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from helpers import LOOPS
+from test_docs import BLOCK as CODE
+from test_docs import PAGES, list_missing
 
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.datasets.files.open import save_motion
@@ -128,3 +130,15 @@ def test_a_missing_extra_is_one_sentence_with_its_command(steps: Path, monkeypat
         assert sentence in message, (command, message)
         assert "pip install 'selfcorrect[" in message
         assert "Traceback" not in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_that_name_only_the_base_run_in_the_base(page: Path, tmp_path: Path) -> None:
+    """PyTorch is out of reach from the start, in a process of its own."""
+    text = page.read_text()
+    if "torch" not in list_missing(text):
+        pytest.skip("the page installs an extra")
+    program = BLOCK + "\n".join(block[1] for block in CODE.finditer(text))
+    process = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,19 @@ def test_recipes_use_the_version_of_ray_that_is_tested():
     job, _ = manifest()
     assert job["spec"]["rayClusterSpec"]["rayVersion"] == version
     assert f"FROM rayproject/ray:{version}-" in (RECIPES / "Dockerfile").read_text()
+
+
+def test_the_image_has_the_extras_that_the_command_needs_and_bears_the_version() -> None:
+    """A cluster runs loops with Ray; each extra that the image names is declared."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    match = re.search(r"/selfcorrect\[([\w,]+)\]", (RECIPES / "Dockerfile").read_text())
+    assert match
+    extras = set(match[1].split(","))
+    assert {"loops", "ray"} <= extras <= set(project["optional-dependencies"])
+    images = re.findall(
+        r"/selfcorrect:(\S+)", (RECIPES / "kuberay.yaml").read_text() + (ROOT / "docs" / "scale.md").read_text()
+    )
+    assert set(images) == {project["version"]}
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")

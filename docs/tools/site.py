@@ -15,7 +15,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -36,7 +36,6 @@ from selfcorrect.experiments.file_correction.demo import demonstration
 from selfcorrect.motion.pictures.player import show
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALLED = ROOT / "build" / "types" / "selfcorrect"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -44,7 +43,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     assert config.nav is not None
     sections = {title: pages for entry in config.nav for title, pages in entry.items()}
     sections["Tutorials"].append({"Examples": [{title_of(path): place_of_example(path)} for path in EXAMPLES]})
-    api = [{"Overview": "api/index.md"}, *({name: f"api/{name}.md"} for name in packages())]
+    api = [{"Overview": "api/index.md"}, *({title: api_place(title)} for title in API_PAGES)]
     generated = [{"Commands": "commands.md"}, {"API": api}]
     sections["Reference"][:] = [*generated, *sections["Reference"]]
     return config
@@ -53,7 +52,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages themselves, the report, and a page that plays the demo."""
     pages = {"commands.md": commands_page(), "api/index.md": api_overview()}
-    pages |= {f"api/{name}.md": api_page(name) for name in packages()}
+    pages |= {api_place(title): api_page(title) for title in API_PAGES}
     pages |= {place_of_example(path): example_page(path) for path in EXAMPLES}
     pages |= {f"{name.lower()}.md": project_page(name) for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")}
     pages["results/data.md"] = data_page()
@@ -258,38 +257,67 @@ def subcommands(text: str) -> list[str]:
 # --- API -------------------------------------------------------------------------------------------------------------
 
 
-def packages() -> list[str]:
-    """Return the packages with public modules, such as "selfcorrect.motion.body"."""
-    return sorted({module.rpartition(".")[0] for module in modules()})
+API_PAGES = {
+    "Motion files": r"datasets\.",
+    "Motions": r"motion\.(motion|skeleton|ground|geometry|pictures)",
+    "Correction of motion": r"simulators\.|experiments\.file_correction|motion\.corrector_interface",
+    "Checks of motion": r"motion\.checks",
+    "Correctors": r"correctors\.",
+    "Loops": r"loop\.(run|bias)|core\.(randomness|samples)|storage\.",
+    "Policies": r"loop\.policy",
+    "Models": r"models\.",
+    "Experiments": r"experiments\.(studies|remedies|toy)",
+    "Metrics, statistics and tests": r"metrics\.|statistics|testing",
+    "Errors": r"core\.errors",
+}
+"""Pages of the API by title: where the public names of a page are defined, below the package `selfcorrect`."""
 
 
-def modules() -> Iterator[str]:
-    """Yield all public modules, such as "selfcorrect.motion.body.smpl"."""
-    for path in sorted(INSTALLED.rglob("*.py")):
-        parts = path.relative_to(INSTALLED.parent).with_suffix("").parts
-        if not any(part.startswith("_") for part in parts):
-            yield ".".join(parts)
+def api_place(title: str) -> str:
+    """Return the page of a title, such as "api/motion-files.md"."""
+    return f"api/{title.lower().replace(',', '').replace(' ', '-')}.md"
 
 
-def api_page(package: str) -> str:
-    """Return the page of a package, its modules one after another."""
-    members = [module for module in modules() if module.rpartition(".")[0] == package]
-    heading = f"::: {package}\n    options: {{members: false, heading_level: 1}}"
-    return "\n\n".join([heading, *(f"::: {module}" for module in members)])
+def entries_of(title: str) -> dict[str, str]:
+    """Return the full path of each public name on the page of a title, such as {"Arm": "selfcorrect.loop.run.Arm"}."""
+    is_here = re.compile(rf"selfcorrect\.(?:{API_PAGES[title]})").match
+    return {name: entry for name, entry in public_entries().items() if is_here(entry)}
+
+
+@cache
+def public_entries() -> dict[str, str]:
+    """Return the full path of every public name."""
+    entries = {}
+    for name, module in sorted(selfcorrect._MODULES.items()):
+        value = getattr(selfcorrect, name)
+        entries[name] = value.__name__ if inspect.ismodule(value) else f"{module}.{name}"
+    return entries
+
+
+def api_page(title: str) -> str:
+    """Return the page of a title: its public names, each with its docstring as tables."""
+    return "\n\n".join([f"# {title}", *(f"::: {entry}" for entry in entries_of(title).values())])
 
 
 def api_overview() -> str:
-    """Return a page of the public names."""
+    """Return a page of the public names, by the pages that document them."""
     text = "Each public name is imported when it is first used. `help(sc.Arm)` shows its fields."
-    return f"# API\n\n{text}\n\n{make_table(['`import selfcorrect as sc`', ''], public_names())}"
+    parts = ["# API", text]
+    documented: list[str] = []
+    for title in API_PAGES:
+        entries = entries_of(title)
+        documented += entries
+        rows = [
+            (f"[`sc.{name}`]({Path(api_place(title)).name}#{entry})", first_line(name))
+            for name, entry in entries.items()
+        ]
+        parts.append(f"## {title}\n\n{make_table(['`import selfcorrect as sc`', ''], rows)}")
+    if sorted(documented) != sorted(public_entries()):
+        wrong = set(public_entries()) ^ set(documented) or {name for name in documented if documented.count(name) > 1}
+        raise PluginError(f"each public name needs one page of the API (API_PAGES): {', '.join(sorted(wrong))}")
+    return "\n\n".join(parts)
 
 
-def public_names() -> Iterator[tuple[str, str]]:
-    """Yield each name of `import selfcorrect as sc` as a link to its entry, and the first line of its docstring."""
-    for name, module in sorted(selfcorrect._MODULES.items()):
-        value = getattr(selfcorrect, name)
-        entry = f"{module}.{name}"
-        owner = entry if inspect.ismodule(value) else module
-        package = owner.rpartition(".")[0]
-        summary = (inspect.getdoc(value) or "").split("\n")[0]
-        yield f"[`sc.{name}`]({package}.md#{entry})", summary
+def first_line(name: str) -> str:
+    """Return the first line of a public name's docstring."""
+    return (inspect.getdoc(getattr(selfcorrect, name)) or "").split("\n")[0]

@@ -11,6 +11,7 @@ from selfcorrect import check
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.body.surface import world_sole_points
+from selfcorrect.motion.checks.assertion import assert_plausible
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Measurement, Rule, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
@@ -20,7 +21,6 @@ from selfcorrect.motion.checks.walking import find_longest_walk, timing_unevenne
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
 from selfcorrect.motion.motion import Motion
-from selfcorrect.testing import assert_plausible
 
 
 @pytest.fixture

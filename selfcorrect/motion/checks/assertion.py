@@ -1,0 +1,34 @@
+"""Assert in a test suite that motions are plausible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..motion import Motion, MotionBatch
+from .check import check
+
+_FINDINGS_SHOWN = 10
+
+
+def assert_plausible(
+    motions: Sequence[Motion] | MotionBatch, select: Sequence[str] = (), ignore: Sequence[str] = (), allowed: int = 0
+) -> None:
+    """Raise AssertionError if more than `allowed` of the motions break rules of `selfcorrect.check`, and name them.
+
+    Args:
+        select: Codes or names of the rules to apply, or first letters of codes; by default all.
+        ignore: Codes or names of rules to leave out, or first letters of codes.
+        allowed: Number of implausible motions that pass.
+
+    Raises:
+        AssertionError: More motions are implausible. The message names the first ones and their findings.
+        SettingError: A rule is not known.
+    """
+    lines = []
+    for index in range(len(motions)):
+        findings = check(motions[index], select, ignore)
+        if findings:
+            lines.append(f"motion {index}: {findings[0]}")
+    if len(lines) > allowed:
+        summary = f"{len(lines)} of {len(motions)} motions are implausible"
+        raise AssertionError("\n".join([summary, *lines[:_FINDINGS_SHOWN]]))
