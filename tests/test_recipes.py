@@ -1,18 +1,23 @@
-"""Recipes for clusters: what can be checked without the cluster."""
+"""Recipes for clusters, CI and hooks: what can be checked without the cluster or the service."""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tyro
 
+from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.motion.motion import Motion
 
 jsonschema = pytest.importorskip("jsonschema", reason="comes with the extra `ray`")
 yaml = pytest.importorskip("yaml", reason="comes with the extra `dev`")
@@ -84,3 +89,40 @@ def test_the_batch_script_starts_ray_on_every_node_and_hands_its_words_on(tmp_pa
         "symmetric-run", "--address", "10.0.0.1:20007", "--min-nodes", "2", "--num-cpus", "4",
         "--", "selfcorrect", *words, "--cluster", "auto", "token 0 16",
     ]  # fmt: skip
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, stepping: Motion) -> Path:
+    """A folder with a walk that stands 8 cm in the floor, and a file that is no motion."""
+    save_motion(tmp_path / "sunk.bvh", replace(stepping, root_m=stepping.root_m - [0.0, 0.08, 0.0]))
+    (tmp_path / "notes.txt").write_text("no motion")
+    return tmp_path
+
+
+ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+
+
+@pytest.mark.slow
+def test_the_action_fails_and_writes_findings_for_a_sunk_walk(checkout: Path) -> None:
+    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    inputs = {"PATHS": "sunk.bvh", "OPTIONS": "--select F", "JUNIT": "findings.xml"}
+    assert set(steps[-1]["env"]) == set(inputs)
+    command = ["bash", "-e", "-c", steps[-1]["run"]]
+    process = subprocess.run(command, cwd=checkout, env=ENVIRONMENT | inputs, capture_output=True, text=True)
+    assert process.returncode == 1, process.stderr
+    assert "<failure" in (checkout / "findings.xml").read_text()
+
+
+@pytest.mark.slow
+def test_the_hook_checks_motion_files_and_nothing_else(checkout: Path) -> None:
+    """The hook of the manifest, in the environment of the tests instead of its own."""
+    hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
+    config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}
+    (checkout / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
+    for command in (["git", "init", "-q"], ["git", "add", "."]):
+        subprocess.run(command, cwd=checkout, check=True)
+    call = [sys.executable, "-m", "pre_commit", "run", "--all-files", "--verbose"]
+    process = subprocess.run(call, cwd=checkout, env=ENVIRONMENT, capture_output=True, text=True)
+    assert process.returncode == 1, process.stdout + process.stderr
+    assert "1 file: 1 with findings" in process.stdout
+    assert "notes" not in process.stdout
