@@ -1,9 +1,24 @@
-"""Realism and diversity by nearest neighbours: precision and density, recall and coverage."""
+"""Realism and diversity by nearest neighbours: precision and density, recall and coverage.
+
+A matrix product gives the squared distances |x|² + |y|² − 2 x·y of centred vectors. Rounding decides nothing: at the
+edge of a ball, where copies and duplicates lie, squared distances are sums of squared differences.
+"""
+
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from ..core.errors import InputError
+
+_ROWS = 512
+"""Rows of distances that are computed together."""
+
+_ROUNDING = 1e-13
+"""Bound on the error of a squared distance, as a share of the largest squared length of a vector."""
+
+_EDGE_NUMBERS = 2**20
+"""Numbers of the differences that are computed together."""
 
 
 def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: int = 5) -> dict[str, float]:
@@ -13,7 +28,7 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     Precision is the share of candidates in some reference ball. Recall is the share of references in some candidate
     ball (Kynkäänniemi et al. 2019). Density is the mean number of reference balls around a candidate, over k. Coverage
     is the share of reference balls that hold a candidate (Naeem et al. 2020). Recall and coverage depend on M and N:
-    compare only at equal numbers.
+    compare only at equal numbers. A vector that is not finite is far from every vector.
 
     Args:
         reference: (N, D) real vectors, more than `neighbours`.
@@ -25,16 +40,86 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     for name, samples in (("reference", reference), ("candidate", candidate)):
         if len(samples) <= neighbours:
             raise InputError(f"{neighbours} nearest neighbours need more {name} samples, got {len(samples)}")
-    distances = cdist(reference, candidate)
-    in_reference_ball = distances < _radii(reference, neighbours)[:, None]
-    in_candidate_ball = distances < _radii(candidate, neighbours)
+    both = np.concatenate([reference, candidate]).astype(float, copy=False)
+    finite = both[np.isfinite(both).all(axis=1)]
+    middle = finite.mean(axis=0) if len(finite) else np.zeros(both.shape[1])
+    real = _Balls.around(both[: len(reference)], middle, neighbours)
+    synthetic = _Balls.around(both[len(reference) :], middle, neighbours)
+    balls_around = np.zeros(len(candidate), dtype=int)
+    is_covered = np.zeros(len(reference), dtype=bool)
+    is_recalled = np.zeros(len(reference), dtype=bool)
+    for start in range(0, len(reference), _ROWS):
+        some = real.select(slice(start, start + _ROWS))
+        distances = _square_distances(some, synthetic)
+        in_real_ball = _find_inside(distances, some.radii[:, None], some, synthetic)
+        balls_around += in_real_ball.sum(axis=0)
+        is_covered[start : start + _ROWS] = in_real_ball.any(axis=1)
+        is_recalled[start : start + _ROWS] = _find_inside(distances, synthetic.radii, some, synthetic).any(axis=1)
     return {
-        "precision": float(in_reference_ball.any(0).mean()),
-        "recall": float(in_candidate_ball.any(1).mean()),
-        "density": float(in_reference_ball.sum(0).mean() / neighbours),
-        "coverage": float(in_reference_ball.any(1).mean()),
+        "precision": float((balls_around > 0).mean()),
+        "recall": float(is_recalled.mean()),
+        "density": float(balls_around.mean() / neighbours),
+        "coverage": float(is_covered.mean()),
     }
 
 
-def _radii(samples: np.ndarray, neighbours: int) -> np.ndarray:
-    return np.partition(cdist(samples, samples), neighbours, axis=1)[:, neighbours]
+@dataclass(frozen=True, eq=False)
+class _Balls:
+    """Balls around N vectors of D numbers."""
+
+    vectors: np.ndarray
+    """(N, D)."""
+    centred: np.ndarray
+    """(N, D) vectors from the middle of both sets."""
+    squares: np.ndarray
+    """(N,) squared length of each centred vector, infinite for a vector that is not finite."""
+    radii: np.ndarray
+    """(N,) squared radius."""
+
+    @classmethod
+    def around(cls, vectors: np.ndarray, middle: np.ndarray, neighbours: int) -> Self:
+        """Return balls around vectors that reach to the k-th nearest neighbour."""
+        is_finite = np.isfinite(vectors).all(axis=1)
+        vectors = np.where(is_finite[:, None], vectors, middle)
+        centred = vectors - middle
+        squares = np.where(is_finite, np.einsum("nd,nd->n", centred, centred), np.inf)
+        balls = cls(vectors, centred, squares, np.full(len(vectors), np.inf))
+        for start in range(0, len(vectors), _ROWS):
+            rows = slice(start, start + _ROWS)
+            distances = _square_distances(balls.select(rows), balls)
+            nearly = np.partition(distances, neighbours, axis=1)[:, neighbours]
+            farthest = np.equal(distances, nearly[:, None]).argmax(axis=1)
+            differences = vectors[rows] - vectors[farthest]
+            balls.radii[rows] = np.where(np.isfinite(nearly), (differences**2).sum(axis=1), np.inf)
+        return balls
+
+    def select(self, rows: slice) -> Self:
+        """Return some of the balls."""
+        return type(self)(self.vectors[rows], self.centred[rows], self.squares[rows], self.radii[rows])
+
+
+def _square_distances(first: _Balls, second: _Balls) -> np.ndarray:
+    """Return the squared distances (N, M), with errors from rounding, which may be negative."""
+    distances = first.centred @ second.centred.T
+    distances *= -2
+    distances += first.squares[:, None]
+    distances += second.squares
+    return distances
+
+
+def _find_inside(distances: np.ndarray, radii: np.ndarray, first: _Balls, second: _Balls) -> np.ndarray:
+    """Return which squared distances (N, M) are below squared radii, (N, 1) or (M,)."""
+    squares = np.concatenate([first.squares, second.squares])
+    rounding = _ROUNDING * squares[np.isfinite(squares)].max(initial=0.0)
+    is_inside = distances < radii - rounding
+    is_at_edge = (distances < radii + rounding) != is_inside
+    if is_at_edge.any():
+        rows, columns = is_at_edge.nonzero()
+        edge_radii = np.broadcast_to(radii, distances.shape)
+        count = max(1, _EDGE_NUMBERS // first.vectors.shape[1])
+        for start in range(0, len(rows), count):
+            row = rows[start : start + count]
+            column = columns[start : start + count]
+            differences = first.vectors[row] - second.vectors[column]
+            is_inside[row, column] = (differences**2).sum(axis=1) < edge_radii[row, column]
+    return is_inside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from selfcorrect.metrics.neighbours import neighbour_metrics
 
@@ -39,3 +40,51 @@ def test_a_far_candidate_has_nothing():
 def test_too_few_samples_are_named():
     with pytest.raises(ValueError, match="5 nearest neighbours need more candidate samples, got 5"):
         neighbour_metrics(normal(0, 50), normal(1, 5))
+
+
+def count_by_differences(reference: np.ndarray, candidate: np.ndarray, neighbours: int) -> dict[str, float]:
+    """The definition, with distances from differences."""
+    between = cdist(reference, candidate)
+    radii = [np.sort(cdist(samples, samples), axis=1)[:, neighbours] for samples in (reference, candidate)]
+    in_reference_ball = between < radii[0][:, None]
+    return {
+        "precision": in_reference_ball.any(0).mean(),
+        "recall": (between < radii[1]).any(1).mean(),
+        "density": in_reference_ball.sum(0).mean() / neighbours,
+        "coverage": in_reference_ball.any(1).mean(),
+    }
+
+
+def copy_half(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return reference, np.concatenate([reference[:300], candidate[300:]])
+
+
+def move_far(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return reference + 1e5, candidate + 1e5
+
+
+def break_some(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    reference[3, 0] = np.nan
+    candidate[7] = np.inf
+    return reference, candidate
+
+
+def put_on_lattice(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Most distances are equal to a radius, and many samples have copies."""
+    return reference.round(), candidate.round()
+
+
+@pytest.mark.parametrize("prepare", [copy_half, move_far, break_some, put_on_lattice])
+@pytest.mark.parametrize("dimensions", [1, 3, 12])
+def test_edges_of_balls_are_those_of_plain_differences(prepare, dimensions: int):
+    """600 samples take two blocks of rows."""
+    reference, candidate = prepare(normal(0, 600, dimensions), normal(1, 600, dimensions, 0.9))
+    expected = count_by_differences(reference, candidate, 5)
+    assert neighbour_metrics(reference, candidate) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_set_beside_itself():
+    samples = normal(0, 200)
+    metrics = neighbour_metrics(samples, samples.copy())
+    assert metrics["density"] == 1.0, "each ball holds its centre and the k - 1 neighbours nearer than its radius"
+    assert metrics["precision"] == metrics["recall"] == metrics["coverage"] == 1.0
