@@ -84,6 +84,7 @@ def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path
         ["check", out + "/steps.bvh"],
         *(["data", "convert", file, "--out", out, "--to", kind] for kind in ("gltf", "amass", "humanml3d", "vrma")),
         ["data", "list"],
+        ["data", "samples", "--out", out + "/samples"],
         ["data", "formats"],
         ["data", "check", str(tmp_path / "out" / "steps.bvh")],
         ["data", "stats", file],
@@ -93,6 +94,8 @@ def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path
     process = run(COMMANDS, json.dumps(commands))
     assert process.returncode == 0, process.stdout + process.stderr
     assert process.stdout.endswith("loaded []\n")
+    assert "extra" not in process.stderr
+    assert {"bvh", "amass", "gltf"} <= {path.stem for path in (tmp_path / "out" / "samples").iterdir()}
     assert "engine: mujoco" in process.stdout
     assert json.loads((tmp_path / "out" / "report.json").read_text())["settings"]["engine"] == "mujoco"
     assert {"steps.bvh", "view.png", "view.gif"} <= {path.name for path in (tmp_path / "out").iterdir()}

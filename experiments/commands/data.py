@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import tyro
 
 from selfcorrect.core.checks import check_count, count_noun
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
@@ -64,18 +64,23 @@ class Source:
 class ListDatasets:
     """List the datasets that can be read, with their sources, terms and folder layouts."""
 
+    json: bool = False
+    """Print the list as JSON."""
+
     def run(self) -> None:
         from selfcorrect.datasets.collections import catalog
 
+        listed = []
         for dataset in catalog.datasets():
-            print(f"{dataset.name}: {dataset.title}")
-            facts = {
-                "holds": dataset.holds,
-                "from": dataset.obtain,
-                "licence": dataset.licence,
-                "layout": dataset.layout,
-            }
-            for name, text in facts.items():
+            facts = {"name": dataset.name, "title": dataset.title, "holds": dataset.holds}
+            listed.append(facts | {"from": dataset.obtain, "licence": dataset.licence, "layout": dataset.layout})
+        if self.json:
+            print(json.dumps(listed, indent=1))
+            return
+        for facts in listed:
+            print(f"{facts['name']}: {facts['title']}")
+            for name in ("holds", "from", "licence", "layout"):
+                text = facts[name]
                 for number, line in enumerate(text.splitlines()):
                     title = name if number == 0 else ""
                     print(textwrap.fill(line, 110, initial_indent=f"  {title:<9}", subsequent_indent=" " * 11))
@@ -273,7 +278,10 @@ class Profile:
 
 @dataclass(frozen=True)
 class MakeSamples:
-    """Write a sample file of every format that is read and written: a clip of the built-in motion capture."""
+    """Write a sample file of every format that is read and written: a clip of the built-in motion capture.
+
+    Formats whose extra is not installed are left out.
+    """
 
     out: Path
     """Folder of the new files, named after their formats."""
@@ -298,7 +306,10 @@ class MakeSamples:
         sources = [Path(kind.name) for kind in kinds]
         check_targets(list(zip(sources, targets, strict=True)), lambda _: self.overwrite, ANOTHER)
         for kind, target in zip(kinds, targets, strict=True):
-            save_motion(target, motion, kind.name, overwrite=self.overwrite)
+            try:
+                save_motion(target, motion, kind.name, overwrite=self.overwrite)
+            except MissingExtraError:
+                continue
             print(f"selfcorrect correct {target} -o corrected")
 
 

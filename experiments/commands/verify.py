@@ -1,6 +1,7 @@
 """`selfcorrect verify`: compare the files in a folder of results with the digests recorded when they were written."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tyro
@@ -22,6 +23,8 @@ class VerifyCommand:
     folder: tyro.conf.Positional[str]
     """Run folder, output folder of `correct`, or set of shards; shards also at an address such as
     s3://bucket/folder."""
+    json: bool = False
+    """Print the result as JSON: files, counts by kind, damage, and files without a digest."""
 
     def run(self) -> int:
         """Print a line for each damaged file, and a summary."""
@@ -30,6 +33,9 @@ class VerifyCommand:
         from ..data.verification import verify
 
         verification = verify(self.folder)
+        if self.json:
+            print(json.dumps(asdict(verification), indent=1))
+            return 1 if verification.damage else 0
         if verification.damage:
             print(*verification.damage, "", sep="\n")
         print(verification.summary)

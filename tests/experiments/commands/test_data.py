@@ -56,6 +56,15 @@ def test_check_counts_and_names_what_is_odd_and_what_is_broken(
     assert "broken.bvh, line 2" in printed
 
 
+def test_the_list_as_json_holds_every_dataset(capsys: pytest.CaptureFixture[str]) -> None:
+    run("list", "--json")
+    listed = {dataset["name"]: dataset for dataset in json.loads(capsys.readouterr().out)}
+    assert set(listed) == {dataset.name for dataset in catalog.datasets()}
+    run("list")
+    printed = capsys.readouterr().out
+    assert all(f"{name}: {dataset['title']}" in printed for name, dataset in listed.items())
+
+
 @pytest.mark.parametrize("name", ["a.bvh", "b.npz"])
 def test_check_prints_json(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("check", folder / name, "--json")

@@ -1,5 +1,6 @@
 """Damage in folders of results is found, file by file, and what cannot be checked is named."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -45,6 +46,15 @@ def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureF
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
     assert not lines[1:]
+
+
+def test_json_holds_what_is_damaged(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(sound), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["damage"] == []
+    (sound / "out" / "a.bvh").write_text("hierarchy")
+    assert main(["verify", str(sound), "--json"]) == 1
+    (line,) = json.loads(capsys.readouterr().out)["damage"]
+    assert "a.bvh" in line
 
 
 @pytest.fixture(scope="module")
