@@ -17,10 +17,10 @@ from torch import Tensor
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector, verifier
-from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.storage.files.digests import compute_digest, read_with_digest, write_with_digest
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.samples import Samples, digest_tensors
-from selfcorrect.correctors.identity import Identity
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 
 ACCEPT = "accept_changed=True (--accept-changed)"

@@ -1,28 +1,37 @@
 """Keys of inputs: work whose key is the same as before need not be done again.
 
-A key covers the content of a file, the settings, the content of the files that settings name, and the code. What a
-reader opens besides, such as the buffers of a glTF file, is known once the file was read, and is compared by digest.
+A key covers the content of a file, the settings, the content of the files that settings name, the code of this
+program and of other packages that takes part, and the versions of libraries. What a reader opens besides, such as the
+buffers of a glTF file, is known once the file was read, and is compared by digest.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
 import selfcorrect
+from selfcorrect.motion.geometry.compiled import KERNELS
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.storage.files.digests import compute_digest, compute_file_digest
+from selfcorrect.storage.runs.run_folder import describe_software
 
 
-def make_input_key(source: Path, settings: object, named_files: Sequence[Path | None]) -> str:
+def make_input_key(
+    source: Path, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
+) -> str:
     """Return the key of a file and of all that its result depends on.
 
     Args:
         source: The file; a missing one has a key as well.
         settings: Values for JSON; other values count by their text.
         named_files: Files that the settings name, whose content counts.
+        plugins: Identities of the code of other packages that takes part.
     """
     digests = [compute_file_digest(source), *(path and _digest_shared_file(path) for path in named_files)]
-    return compute_digest(json.dumps([settings, digests, digest_code()], default=str).encode())
+    parts = [settings, digests, digest_software(), [asdict(identity) for identity in plugins]]
+    return compute_digest(json.dumps(parts, default=str).encode())
 
 
 CODE = (
@@ -36,6 +45,9 @@ CODE_OF_LOOPS = (
     "experiments/remedies", "experiments/studies",
 )  # fmt: skip
 """Folders of the package with all code on which a motion experiment depends."""
+
+CODE_OF_TOYS = (*CODE_OF_LOOPS, "experiments/toy")
+"""Folders of the package with all code on which a toy loop depends."""
 
 _SUFFIXES = (".py", ".so", ".pyd")
 """Suffixes of code, as written and compiled."""
@@ -52,11 +64,14 @@ def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
     return files
 
 
-@lru_cache(maxsize=2)
-def digest_code(folders: Sequence[str] = CODE) -> str:
-    """Return a digest of the code in folders of the package, as the code is when the digest is first needed."""
-    digests = {name: compute_file_digest(path) for name, path in sorted(list_code(folders).items())}
-    return compute_digest(json.dumps(digests).encode())
+@lru_cache(maxsize=3)
+def digest_software(folders: Sequence[str] = CODE) -> str:
+    """Return a digest of the code in folders of the package, the versions of Python and libraries, and the kernels.
+
+    The code counts as it is when the digest is first needed. Kernels that the environment leaves out count as missing.
+    """
+    code = {name: compute_file_digest(path) for name, path in sorted(list_code(folders).items())}
+    return compute_digest(json.dumps([code, describe_software(), KERNELS is not None]).encode())
 
 
 def digest_sidecars(opened: Iterable[Path], source: Path) -> dict[str, str]:

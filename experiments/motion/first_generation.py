@@ -11,9 +11,8 @@ from selfcorrect.loop.run import Task
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.storage.runs.run_folder import describe_environment
 
-from ..jobs.input_keys import CODE_OF_LOOPS, digest_code
+from ..jobs.input_keys import CODE_OF_LOOPS, digest_software
 from ..studies.study import SeedRun
 from .settings import MotionSettings, RunOptions
 from .task import MotionTask
@@ -33,8 +32,8 @@ def key_first_generation(settings: MotionSettings, options: RunOptions, run: See
         return ""
     arm_settings = settings.arm_settings(run.task)
     values = {name: value for name, value in arm_settings.items() if name not in AFTER_GENERATION_0}
-    environment = {**describe_environment(), "git_commit": "", "processor": torch.backends.cpu.get_cpu_capability()}
-    text = json.dumps([run.task, run.seed, values, environment, digest_code(CODE_OF_LOOPS)], sort_keys=True)
+    processor = torch.backends.cpu.get_cpu_capability()
+    text = json.dumps([run.task, run.seed, values, processor, digest_software(CODE_OF_LOOPS)], sort_keys=True)
     digest = hashlib.blake2b(text.encode(), digest_size=16)
     _add_to_digest(digest, task.data)
     return digest.hexdigest()

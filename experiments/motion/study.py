@@ -16,7 +16,6 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.identity import Identity, identity_of
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
@@ -25,6 +24,7 @@ from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.remedies.spectrum import restore_energy
+from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from selfcorrect.core.errors import RunFolderError, SelfcorrectError
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
+import json
 import pickle
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,16 +16,17 @@ import numpy as np
 from selfcorrect.core.errors import SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.runtime.identity import identity_of
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.storage.files.digests import read_with_digest
+from selfcorrect.storage.files.digests import compute_digest, read_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.protocol import Record
-from selfcorrect.storage.runs.run_folder import describe_environment
 
+from ..jobs.input_keys import CODE_OF_TOYS, digest_software
 from ..studies.arms import ArmSettings, folder_name
 from ..studies.study import Measure, SeedRun, Study, StudyTask
-from .files import load_toy_module, name_toy
+from .files import digest_toy, load_toy_module, name_toy
 from .outcome import Drawings, Result, make_result
 from .toys import Bundle, Setup, Toy
 
@@ -46,11 +44,13 @@ class BundleSource:
     """Pickled settings of the toy."""
     number: int
     """Number of the bundle, from 0."""
+    code: str
+    """Digest of the toy's code."""
 
     @property
     def bundle(self) -> Bundle:
         """The bundle."""
-        return _load_toy(self.reference, self.settings).bundles[self.number]
+        return _load_toy(self.reference, self.settings, self.code).bundles[self.number]
 
     def make_task(self, run: SeedRun, progress: Progress) -> Task:
         """Return the task that the arms of a seed share."""
@@ -62,9 +62,13 @@ class BundleSource:
 
 
 @lru_cache(maxsize=4)
-def _load_toy(reference: str, settings: bytes) -> Toy:
-    """Return a toy. Its module is imported first, because the module has the class of the settings."""
-    load_toy_module(reference)
+def _load_toy(reference: str, settings: bytes, code: str) -> Toy:
+    """Return a toy; SettingError if its code has changed since the command began.
+
+    Its module is imported first, because the module has the class of the settings.
+    """
+    if digest_toy(load_toy_module(reference)) != code:
+        raise SettingError(f"{reference} changed while it ran; the same command runs the loop with the changed code")
     return _declare(reference, pickle.loads(settings))
 
 
@@ -92,11 +96,12 @@ class LoadedToy:
         toy = _declare(reference, settings)
         name = name_toy(reference)
         packed = pickle.dumps(settings)
+        code = digest_toy(load_toy_module(reference))
         sources = {}
         for number in range(len(toy.bundles)):
             task = f"{name} {number + 1}" if len(toy.bundles) > 1 else name
-            sources[task] = BundleSource(reference, packed, number)
-        return cls(name, settings, toy, _digest(reference, settings), sources)
+            sources[task] = BundleSource(reference, packed, number, code)
+        return cls(name, settings, toy, _digest(code, settings), sources)
 
     @property
     def title(self) -> str:
@@ -248,30 +253,10 @@ def _declare(reference: str, settings: Any) -> Toy:
         raise SettingError(f"{reference}: toy(settings) failed: {type(error).__name__}: {error}") from error
 
 
-def _digest(reference: str, settings: Any) -> str:
-    """Digest all that a result depends on: settings, files that they name, the toy's code, other software."""
-    values = [getattr(settings, field.name) for field in fields(settings)]
-    paths = [value for value in values if isinstance(value, Path)]
-    files = []
-    for path in paths:
-        for file in path.rglob("*") if path.is_dir() else [path]:
-            if file.is_file():
-                files.append((str(file), file.stat().st_size, file.stat().st_mtime_ns))
-    module = load_toy_module(reference)
-    code = [inspect.getsource(module), *_read_sources_beside(module)]
-    return hashlib.sha256(repr((settings, sorted(files), code, describe_environment())).encode()).hexdigest()[:8]
-
-
-def _read_sources_beside(module: ModuleType) -> list[str]:
-    """Return the code of the modules below the folder of a toy's file from which the toy takes names."""
-    folder = Path(inspect.getfile(module)).parent
-    names = {getattr(value, "__module__", "") for value in vars(module).values()}
-    others = [sys.modules[name] for name in sorted(names & sys.modules.keys()) if name != module.__name__]
-    return [
-        inspect.getsource(other)
-        for other in others
-        if Path(getattr(other, "__file__", None) or "").is_relative_to(folder)
-    ]
+def _digest(code: str, settings: Any) -> str:
+    """Return a digest of all that a result depends on: settings, files that they name, the toy's code, software."""
+    parts = [repr(settings), asdict(identity_of(settings)), code, digest_software(CODE_OF_TOYS)]
+    return compute_digest(json.dumps(parts).encode())[:8]
 
 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:

@@ -4,5 +4,5 @@ Contract: `contract` (`Corrector`, `Corrected`, `call_corrector`; `lift`, `verif
 `random_perturbation`).
 Application: `correction` (`Correction`, `apply_corrector`: strength γ, redraws, failures).
 Correctors on samples: `anchors` (`AnchoredCorrector`, `fit_anchors`).
-Users' code: `sandbox` (a separate process with a time limit), `identity` (`identity_of`: what a result depends on).
+Users' code: `sandbox` (a separate process with a time limit).
 """

@@ -18,8 +18,8 @@ from ..core.errors import CorrectorError, SampleError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..runtime import global_generators
+from ..runtime.identity import name_of
 from ..runtime.supervision import forbid_exit
-from .identity import name_of
 
 Info: TypeAlias = Mapping[str, np.ndarray]
 

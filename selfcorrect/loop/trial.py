@@ -17,9 +17,9 @@ from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, digest_tensors
 from ..correctors.contract import Corrector, load_state, name_of, state_of
-from ..correctors.identity import is_of_users, locate_code
 from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from ..runtime import global_generators
+from ..runtime.identity import is_of_users, locate_code
 from ..runtime.supervision import EndedError
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from selfcorrect.correctors.contract import (
     name_of,
     state_of,
 )
-from selfcorrect.correctors.identity import Identity
 from selfcorrect.correctors.sandbox import Memory, Sandbox, make_sandbox
 from selfcorrect.loop.trial import describe_unrepeatable, find_unrepeatable_kind
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.corrector_interface.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import EndedError, report_place
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.identity import Identity, identity_of, locate_code, name_of
 from selfcorrect.correctors.sandbox import Memory
 from selfcorrect.motion.corrector_interface.each import each_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.identity import Identity, identity_of, locate_code, name_of
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import report_place
 

@@ -18,10 +18,10 @@ from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.identity import Identity
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.statistics import Bounds

@@ -13,11 +13,11 @@ from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.correctors.contract import name_of
-from selfcorrect.correctors.identity import Identity, identity_of, is_of_users
 from selfcorrect.loop.bias import sample_plainly
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.runtime.bugs import describe_with_place
+from selfcorrect.runtime.identity import Identity, identity_of, is_of_users
 
 from ..arms import folder_name
 

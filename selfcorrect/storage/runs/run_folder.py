@@ -27,7 +27,11 @@ PREFERENCES_FILE = "preferences.json"
 REFERENCES_FILE = "references.json"
 SUMMARY_FILE = "summary.json"
 """Results of a finished experiment."""
-RECORDED_PACKAGES = ("selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "safetensors", "pyarrow")
+RECORDED_PACKAGES = (
+    "selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "mujoco-core", "safetensors", "pyarrow", "ufbx",
+    "smplx",
+)  # fmt: skip
+"""Packages on whose versions results depend."""
 
 
 Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
@@ -139,11 +143,16 @@ def _warn_of_other_environment(folder: Path) -> None:
 @functools.cache
 def describe_environment() -> dict[str, Any]:
     """Return everything beside its config on which a result depends: Python, platform, packages, the git commit."""
+    return {**describe_software(), "git_commit": _git_commit(Path(__file__).resolve())}
+
+
+@functools.cache
+def describe_software() -> dict[str, Any]:
+    """Return Python, platform, and versions of packages."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in RECORDED_PACKAGES},
-        "git_commit": _git_commit(Path(__file__).resolve()),
     }
 
 

@@ -23,7 +23,7 @@ def test_a_key_changes_with_content_settings_named_files_and_code(
     monkeypatch.setattr(input_keys, "list_code", lambda folders: {"code.py": code})
 
     def make_key(setting: int = 1) -> str:
-        input_keys.digest_code.cache_clear()
+        input_keys.digest_software.cache_clear()
         return make_input_key(source, {"setting": setting}, [named, None])
 
     for path in (code, source, named):
@@ -34,7 +34,7 @@ def test_a_key_changes_with_content_settings_named_files_and_code(
         path.write_text("another one")
         keys.append(make_key())
     assert len(set(keys)) == len(keys)
-    input_keys.digest_code.cache_clear()
+    input_keys.digest_software.cache_clear()
 
 
 LOADED = """

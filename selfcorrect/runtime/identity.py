@@ -1,11 +1,16 @@
-"""The identity of user code, so that a run notices when it is resumed with other code."""
+"""The identity of users' code, by which a run or a command notices that a result comes from other code.
+
+`identity_of` is for all code that this project does not bring: correctors, models, rewards, toys, and the formats,
+engines, generators and remedies of other packages. It covers the content of the code and of all modules of the user
+that the code imports, versions of packages, the numbers and texts that the code holds, and the content of the files
+that the code names by a `Path`.
+"""
 
 from __future__ import annotations
 
 import ast
 import difflib
 import functools
-import hashlib
 import importlib.machinery
 import inspect
 import os
@@ -13,13 +18,15 @@ import sys
 import sysconfig
 import textwrap
 import tokenize
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from numbers import Number
 from pathlib import Path
-from types import MethodType
+from types import MethodType, ModuleType
 from typing import Any
 
+from ..storage.files.digests import compute_digest, compute_file_digest
 from ..storage.files.limits import read_bytes
 
 _SCRIPTS = ("__main__", "__mp_main__")
@@ -28,18 +35,18 @@ _SCRIPTS = ("__main__", "__mp_main__")
 
 @dataclass(frozen=True)
 class Identity:
-    """Identity of a function, a callable object or data, as text and digests."""
+    """Identity of code or data, as text and digests."""
 
     name: str
     """Its module and its name there."""
-    source: str
-    """The source of the function or class without comments, "" where there is none to read."""
+    source: str = ""
+    """The source of the function or class without comments, "" if there is none to read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Digests of its module and of the user's modules that it imports, without comments, by their relative paths."""
+    """Digests of its module and of the user's modules that the code imports, without comments, by relative path."""
     values: str = ""
-    """The numbers and texts that it holds, or a digest of data; "" for none."""
-    package: str = ""
-    """Name and version of the installed package that it belongs to, "" for none."""
+    """The numbers and texts that the code holds, and digests of the files that it names; or a digest of data."""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Versions of the packages that the code belongs to or imports, by import name; "" for a package without one."""
     holds: str = "arguments or variables"
     """Description of `values`."""
 
@@ -54,14 +61,18 @@ class Identity:
             changes.append(f"it is {self.name} and was {before.name}")
         if line := _describe_changed_line(_normalize(before.source), _normalize(self.source)):
             changes.append(line)
-        files = sorted(name for name, digest in before.files.items() if self.files.get(name, digest) != digest)
-        if files:
+        if files := _list_changed(before.files, self.files):
             changes.append(f"other content in {', '.join(files)}")
         if self.values != before.values:
             changes.append(f"other {self.holds}")
-        if self.package != before.package:
-            changes.append(f"{self.package or 'no package'} instead of {before.package or 'no package'}")
+        for package in _list_changed(before.packages, self.packages):
+            changes.append(f"{package} {self.packages[package]} instead of {before.packages[package]}")
         return ", ".join(changes)
+
+
+def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Return the keys of both whose values differ; keys that came or went follow from changes of source."""
+    return sorted(key for key, value in before.items() if after.get(key, value) != value)
 
 
 def _describe_changed_line(before: str, after: str) -> str:
@@ -74,25 +85,33 @@ def _describe_changed_line(before: str, after: str) -> str:
     return "" if before == after else f"`{lines['+']}` instead of `{lines['-']}`"
 
 
-def identity_of(code: Callable[..., Any]) -> Identity:
-    """Return the identity of a function, method, partial or callable object.
+def identity_of(code: object, holds: str = "arguments or variables") -> Identity:
+    """Return the identity of a function, method, partial, callable object, class, module or object of values.
 
     Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
     script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
-    holds, numbers and texts count; arrays, weights and data files do not.
+    holds, numbers, texts and the files behind a `Path` count; arrays and weights do not. A package counts by its
+    version, the package of the code also by the files that were installed with it.
+
+    Args:
+        holds: Description of the values, for messages.
     """
     bare = _unwrap(code)
     module_name, file = _locate_home(bare)
     is_installed = _is_installed(file)
     files: dict[str, str] = {}
-    if file.suffix == ".py" and not is_installed and module_name not in _SCRIPTS:
-        files = _digest_modules(module_name, file)
+    packages: dict[str, str] = {}
+    if is_installed:
+        packages[module_name.partition(".")[0]] = _describe_package(module_name.partition(".")[0], has_files=True)
+    elif file.suffix == ".py" and module_name not in _SCRIPTS and module_name.partition(".")[0] != "selfcorrect":
+        files, packages = _digest_modules(module_name, file)
     return Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
-        source=_normalize(_read_source(bare)),
+        source="" if isinstance(bare, ModuleType) else _normalize(_read_source(bare)),
         files=files,
         values="\n".join(_describe_held_values(code, {id(code)})),
-        package=_describe_package(module_name) if is_installed else "",
+        packages=packages,
+        holds=holds,
     )
 
 
@@ -109,7 +128,7 @@ def is_of_users(code: object) -> bool:
 
 def _locate_home(bare: object) -> tuple[str, Path]:
     """Return name and file of the module of a function or class; an empty path for a module without a file."""
-    module_name = str(getattr(bare, "__module__", ""))
+    module_name = bare.__name__ if isinstance(bare, ModuleType) else str(getattr(bare, "__module__", ""))
     return module_name, Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
 
 
@@ -135,13 +154,13 @@ def name_of(code: object) -> str:
 
 
 def _unwrap(code: Any) -> Any:
-    """Return the function or class behind partials, methods, decorators and objects."""
+    """Return the function, class or module behind partials, methods, decorators and objects."""
     while isinstance(code, functools.partial):
         code = code.func
     if isinstance(code, MethodType):
         code = code.__func__
     code = inspect.unwrap(code)
-    return code if inspect.isroutine(code) or inspect.isclass(code) else type(code)
+    return code if inspect.isroutine(code) or isinstance(code, type | ModuleType) else type(code)
 
 
 def _read_source(bare: Any) -> str:
@@ -159,23 +178,49 @@ def _normalize(source: str) -> str:
         return source
 
 
-def _digest_modules(home: str, file: Path) -> dict[str, str]:
-    """Return digests of a module and of the user's modules that it imports, by their paths relative to its folder."""
-    digests: dict[str, str] = {}
-    queue = [(home, str(file))]
-    seen = {home}
-    for name, path in queue:
+def find_modules(home: str, file: Path) -> dict[str, str]:
+    """Return the files of a module, of the user's modules that it imports, and of the packages that these import.
+
+    Args:
+        home: Name of the module.
+
+    Returns:
+        File of each module by name, "" for a module without one; modules of Python and of this project have none.
+    """
+    files = {home: str(file)}
+    queue = [home]
+    for name in queue:
+        path = files[name]
         if not path.endswith(".py") or _is_installed(Path(path)):
             continue
-        source = read_bytes(Path(path)).decode(errors="replace")
-        relative = Path(os.path.relpath(path, file.parent)).as_posix()
-        digests[relative] = hashlib.sha256(_normalize(source).encode()).hexdigest()
         package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-        for imported in _find_imports(source, package):
-            if imported not in seen:
-                seen.add(imported)
-                queue.append((imported, _locate_module(imported)[0]))
-    return digests
+        for imported in _find_imports(_read_file(path), package):
+            if imported not in files:
+                files[imported] = _locate_module(imported)[0]
+                queue.append(imported)
+    return files
+
+
+def _read_file(path: str) -> str:
+    return read_bytes(Path(path)).decode(errors="replace")
+
+
+def _digest_modules(home: str, file: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return digests of a module and of the user's modules that it imports, by their paths relative to its folder,
+    and the versions of the packages that these modules import.
+    """
+    digests: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    for name, path in find_modules(home, file).items():
+        top = name.partition(".")[0]
+        if path and _is_installed(Path(path)):
+            packages[top] = _describe_package(top)
+        elif path.endswith(".py"):
+            relative = Path(os.path.relpath(path, file.parent)).as_posix()
+            digests[relative] = compute_digest(_normalize(_read_file(path)).encode())
+        elif path:  # compiled code
+            digests[Path(os.path.relpath(path, file.parent)).as_posix()] = compute_file_digest(Path(path))
+    return digests, packages
 
 
 def _find_imports(source: str, package: str) -> Iterator[str]:
@@ -208,30 +253,71 @@ def _locate_module(module: str) -> tuple[str, list[str]]:
     return (spec.origin or "", list(spec.submodule_search_locations or ())) if spec else ("", [])
 
 
-def _describe_package(module: str) -> str:
-    from importlib.metadata import PackageNotFoundError, packages_distributions, version  # slow to import
+@functools.cache
+def _describe_package(name: str, *, has_files: bool = False) -> str:
+    """Return the version of an installed package by its import name, "" if it has none.
 
-    names = packages_distributions().get(module.partition(".")[0], [])
+    Args:
+        has_files: Add a digest of the files that were installed with that version.
+    """
+    from importlib.metadata import PackageNotFoundError, distribution, packages_distributions  # slow to import
+
     try:
-        return ", ".join(f"{name} {version(name)}" for name in names)
+        installed = distribution(name)
     except PackageNotFoundError:
-        return ""
+        distributions = packages_distributions().get(name, [])
+        if not distributions:
+            return ""
+        installed = distribution(distributions[0])
+    if not has_files:
+        return installed.version
+    hashes = [line for line in (installed.read_text("RECORD") or "").splitlines() if ",sha256=" in line]
+    hashes = [line for line in hashes if ".dist-info/" not in line]
+    return f"{installed.version} (files {compute_digest(chr(10).join(sorted(hashes)).encode())[:8]})"
 
 
 def _describe_held_values(code: Any, seen: set[int]) -> Iterator[str]:
     """Yield the numbers and texts that code holds, and the source of the user's code that it calls through values.
 
     Args:
-        code: A function, method, partial, callable object or class.
+        code: A function, method, partial, callable object, class, or object of values.
         seen: Identities (`id`) of the code that was described already.
     """
     for value in _list_held_values(code):
-        if _is_plain(value):
-            yield repr(value)
-        elif _is_written_by_users(value) and id(value) not in seen:
-            seen.add(id(value))
-            yield _normalize(_read_source(_unwrap(value)))
-            yield from _describe_held_values(value, seen)
+        yield from _describe_value(value, seen)
+
+
+def _describe_value(value: Any, seen: set[int]) -> Iterator[str]:
+    """Yield the numbers, texts, digests of files and sources of the user's code in a value."""
+    if _is_plain(value):
+        yield repr(value)
+    elif isinstance(value, Path):
+        yield f"{value.name} {digest_path(value)}"
+    elif isinstance(value, set | frozenset):
+        yield repr(sorted(map(repr, value)))
+    elif isinstance(value, tuple | list | Mapping):
+        items = value.items() if isinstance(value, Mapping) else value
+        for item in items:
+            yield from _describe_value(item, seen)
+    elif id(value) in seen or isinstance(value, ModuleType):
+        return
+    elif _is_written_by_users(value):
+        seen.add(id(value))
+        yield _normalize(_read_source(_unwrap(value)))
+        yield from _describe_held_values(value, seen)
+    elif is_dataclass(value) and not isinstance(value, type):
+        seen.add(id(value))
+        yield type(value).__qualname__
+        yield from _describe_held_values(value, seen)
+
+
+def digest_path(path: Path) -> str:
+    """Return a digest of the content of a file, or of all files in a folder with their names; "" without either."""
+    if not path.is_dir():
+        return compute_file_digest(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    lines = [f"{file.relative_to(path).as_posix()} {compute_file_digest(file)}" for file in files]
+    return compute_digest("\n".join(lines).encode())
 
 
 def _list_held_values(code: Any) -> list[Any]:
@@ -247,14 +333,19 @@ def _list_held_values(code: Any) -> list[Any]:
                 variables.append(cell.cell_contents)
         defaults = (*(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values())
         return [*defaults, *variables, *_list_script_globals(code)]
-    if inspect.isroutine(code):
+    if inspect.isroutine(code) or isinstance(code, ModuleType):
         return []
     if inspect.isclass(code):
         return [*filter(inspect.isfunction, vars(code).values())] if code.__module__ in _SCRIPTS else []
     kind = type(code)
-    members = getattr(code, "__dict__", {})
+    members = getattr(code, "__dict__", None) or {part.name: getattr(code, part.name) for part in _list_fields(code)}
     names = [name for name in members if not isinstance(getattr(kind, name, None), functools.cached_property)]
     return [*(members[name] for name in names), kind]
+
+
+def _list_fields(code: Any) -> Sequence[Field[Any]]:
+    """Return the fields of an object of a dataclass."""
+    return fields(code) if is_dataclass(code) else ()
 
 
 def _list_script_globals(function: Any) -> list[Any]:
@@ -278,4 +369,4 @@ def _is_plain(value: Any) -> bool:
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(map(_is_plain, (*value.keys(), *value.values())))
-    return isinstance(value, bool | int | float | complex | str | bytes | None)
+    return isinstance(value, bool | Number | str | bytes | None)

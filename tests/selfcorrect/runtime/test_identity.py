@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
+import os
 import re
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from selfcorrect.correctors.identity import Identity, identity_of, locate_code
+from selfcorrect.runtime.identity import Identity, identity_of, locate_code
 
 
 def scale_values(values, factor=1.0):
@@ -110,9 +113,60 @@ def test_code_that_holds_itself_has_an_end() -> None:
 
 @pytest.mark.slow
 def test_an_installed_package_is_known_by_its_version() -> None:
-    assert identity_of(np.linalg.norm).package.startswith("numpy ")
+    assert identity_of(np.linalg.norm).packages["numpy"].startswith(f"{np.__version__} (files ")
     assert identity_of(np.linalg.norm).files == {}
     assert identity_of(len).source == ""
+
+
+@dataclass
+class Reader:
+    table: Path
+    notes: tuple[object, ...] = ()
+
+    def __call__(self) -> str:
+        return self.table.read_text()
+
+
+def test_files_and_values_that_code_holds_at_any_depth_are_part_of_it(tmp_path: Path) -> None:
+    table = tmp_path / "table.txt"
+    table.write_text("one")
+    first = identity_of(Reader(table))
+    nested = identity_of(Reader(table, ({"inner": Reader(table)}, np.int64(1))))
+    assert identity_of(Reader(table)) == first
+    modified = table.stat()
+    table.write_text("two")
+    os.utime(table, ns=(modified.st_atime_ns, modified.st_mtime_ns))
+    assert identity_of(Reader(table)).changed_since(first) == "other arguments or variables"
+    assert identity_of(Reader(table, ({"inner": Reader(table)}, np.int64(1)))) != nested
+    table.write_text("one")
+    assert identity_of(Reader(table, ({"inner": Reader(table)}, np.int64(1)))) == nested
+    assert identity_of(Reader(table, ({"inner": Reader(table)}, np.int64(2)))) != nested
+    assert identity_of(Reader(tmp_path)) != first
+
+
+def test_modules_and_packages_that_a_module_imports_are_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    texts = {"outer.py": "import inner_a\nimport zoo_installed\n", "inner_a.py": "from inner_b import NUMBER\n"}
+    texts["inner_b.py"] = "NUMBER = 1\n"
+    site = tmp_path / "site-packages"
+    (site / "zoo_installed-1.0.dist-info").mkdir(parents=True)
+    (site / "zoo_installed-1.0.dist-info" / "METADATA").write_text("Name: zoo-installed\nVersion: 1.0\n")
+    (site / "zoo_installed.py").write_text("")
+    monkeypatch.syspath_prepend(str(site))
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    outer = importlib.import_module("outer")
+    first = identity_of(outer)
+    assert sorted(first.files) == sorted(texts)
+    assert first.packages == {"zoo_installed": "1.0"}
+    (tmp_path / "inner_b.py").write_text("NUMBER = 2  # deep below\n")
+    assert identity_of(outer).changed_since(first) == "other content in inner_b.py"
+    later = replace(first, packages={"zoo_installed": "1.1"})
+    assert later.changed_since(first) == "zoo_installed 1.1 instead of 1.0"
+    for name in ("outer", "inner_a", "inner_b", "zoo_installed"):
+        sys.modules.pop(name, None)
 
 
 def of_script(text: str) -> Identity:
