@@ -23,6 +23,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.bugs import is_machine_failure
 from selfcorrect.runtime.console_warnings import format_for_console
 from selfcorrect.runtime.registry import describe_unknown, import_object
+from selfcorrect.runtime.supervision import forbid_exit
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
 from .commands.from_file import from_file
@@ -118,11 +119,8 @@ def _run(words: Sequence[str]) -> int:
         os.environ["COLUMNS"] = str(NARROWEST)
     command = _parse_command(words)
     _check_environment()
-    try:
-        with requires_extra(f"selfcorrect {words[0]}"):
-            return command.run() or 0
-    except SystemExit as end:  # raised by code that was called, perhaps before the work was done
-        raise RuntimeError(f"something ended the program with exit code {end.code}") from end
+    with requires_extra(f"selfcorrect {words[0]}"), forbid_exit("code that was called"):
+        return command.run() or 0
 
 
 def _check_environment() -> None:

@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, find_violations
@@ -98,13 +98,15 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     friction = tracker.engine.friction
     contacts = plan_contacts(body, links, friction, cleaned.supports)
     plan = MotionPlan(body, links, contacts, cleaned.supports, friction)
-    world = ENGINES.load(engine)(tracker.engine)
+    with ENGINES.fence(engine):
+        world = ENGINES.load(engine)(tracker.engine)
     steps = tracker.engine.steps_per_frame(motions.fps)
     bodies_together = ENGINES.row(engine).bodies_together
     wrenches = []
     for start in range(0, len(motions), bodies_together):
         stop = min(start + bodies_together, len(motions))
-        (tracks,) = track_motions(world, [plan.select(range(start, stop))], tracker)
+        with ENGINES.fence(engine):
+            (tracks,) = track_motions(world, [plan.select(range(start, stop))], tracker)
         for track in tracks:
             by_frame = track.wrench.reshape(-1, steps, 6).mean(1)
             missing_frames = plan.frames - 1 - len(by_frame)
@@ -118,7 +120,7 @@ def select_evaluation_engine(made_by: str) -> str | None:
         if name != made_by:
             try:
                 ENGINES.load(name)
-            except MissingExtraError:
+            except (MissingExtraError, SettingError):
                 continue
             return name
     return None

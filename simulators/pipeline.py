@@ -91,7 +91,8 @@ def track_plans(
     for plan, indices in zip(plans, selections, strict=True):
         if indices:
             selected_plans.append(plan.select(indices))
-    simulated = iter(_simulate(pipeline, simulator, selected_plans))
+    with ENGINES.fence(simulator.tracker.engine.name):
+        simulated = iter(_simulate(pipeline, simulator, selected_plans))
     results = []
     for motions, plan, indices in zip(cleaned, plans, selections, strict=True):
         results.append(_make_tracking_result(motions, plan, indices, next(simulated) if indices else []))
@@ -155,7 +156,9 @@ class Simulator:
 
     @cached_property
     def world(self) -> World:
-        return ENGINES.load(self.tracker.engine.name)(self.tracker.engine)
+        name = self.tracker.engine.name
+        with ENGINES.fence(name):
+            return ENGINES.load(name)(self.tracker.engine)
 
     def get_body(self, cleaned: CleanedMotions) -> Humanoid:
         """Return the body of some motions, upright as their ground demands."""

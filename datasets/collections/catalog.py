@@ -2,12 +2,15 @@
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.registry import Registry, Row
+from selfcorrect.runtime.supervision import call_fenced
 
-from .dataset import Dataset
+from .dataset import Clip, Dataset
 
 _HERE = "selfcorrect.datasets.collections"
 
@@ -46,4 +49,18 @@ def dataset(name: str) -> Dataset:
     added = DATASETS.load(name)
     if not isinstance(added, Dataset):
         raise SettingError(f"dataset {name!r} at {DATASETS.row(name).reference} is no Dataset but {added!r}")
-    return added
+    return _fence_dataset(added, DATASETS.title(name)) if DATASETS.is_added(name) else added
+
+
+@cache
+def _fence_dataset(added: Dataset, who: str) -> Dataset:
+    """Return a dataset of another package whose functions are fenced."""
+
+    def recognises(path: Path) -> bool:
+        return bool(call_fenced(who, object, added.recognises, path))
+
+    def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+        listed = call_fenced(who, list, partial(added.clips, allow_pickle=allow_pickle), folder, split)
+        return [replace(clip, read=partial(call_fenced, who, list, clip.read)) for clip in listed]
+
+    return replace(added, recognises=recognises, clips=clips)

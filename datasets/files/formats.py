@@ -7,13 +7,16 @@ bone lengths.
 
 import importlib
 import warnings
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
+from selfcorrect.core.errors import InputError, MissingExtraError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
+from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.registry import Registry, Row, describe_unknown
+from selfcorrect.runtime.supervision import fence
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,25 @@ class Format:
     to."""
     extra: str = ""
     """The optional extra to install for it, "" for none."""
+
+    origin: str = ""
+    """The format with the package that adds it, for messages; "" for a format of this package."""
+
+    def fence(self) -> AbstractContextManager[None]:
+        """Fence the code of another package that is called in the block."""
+        return fence(self.origin) if self.origin else nullcontext()
+
+    def call(self, place: str | None, *arguments: Any) -> Any:
+        """Return what the function at a place of this format returns, fenced if another package adds the format."""
+        assert place, f"{self.name} has no such function"
+        with self.fence():
+            return _import(place)(*arguments)
+
+    def identify(self) -> list[Identity]:
+        """Return the identities of the functions of a format of another package, none for a format of this package."""
+        places = [place for place in (self.reader, self.writer, self.recognises) if place and self.origin]
+        with self.fence():
+            return [identity_of(_import(place)) for place in places]
 
 
 DICTIONARY = ".people.dictionaries:open_dictionary"
@@ -108,14 +130,14 @@ def all_formats() -> tuple[Format, ...]:
             warnings.warn(str(error), stacklevel=2)
             continue
         if isinstance(kind, Format):
-            added.append(kind)
+            added.append(replace(kind, origin=ADDED_FORMATS.title(name)))
         else:
             place = ADDED_FORMATS.row(name).reference
             warnings.warn(f"format {name!r} at {place} is left out: expected a Format, got {kind!r}", stacklevel=2)
     return (*FORMATS, *added)
 
 
-def _formats_of(suffix: str) -> list[Format]:
+def formats_of(suffix: str) -> list[Format]:
     """Return the formats of a suffix; other packages are asked only for suffixes that are not known here."""
     fitting = [kind for kind in FORMATS if suffix.lower() in kind.suffixes]
     return fitting or [kind for kind in all_formats() if suffix.lower() in kind.suffixes]
@@ -141,11 +163,14 @@ def is_motion_file(path: Path) -> bool:
             return path.is_file() and _import(".parquet:holds_motions")(path)
         except MissingExtraError:  # its reader explains what is missing
             return True
-    readable = [kind for kind in _formats_of(path.suffix) if kind.reader]
+    readable = [kind for kind in formats_of(path.suffix) if kind.reader]
     if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
-    if readable[0] not in FORMATS and readable[0].recognises:
-        return _import(readable[0].recognises)(path)
+    if readable[0].origin and readable[0].recognises:
+        try:
+            return bool(readable[0].call(readable[0].recognises, path))
+        except SelfcorrectError:
+            return True
     return not holds_anything(path) or _import(".people.dictionaries:recognises")(path)
 
 
@@ -160,7 +185,7 @@ def holds_anything(path: Path) -> bool:
 def written_suffix(path: Path) -> str:
     """Return the suffix, in lower case, of what is written for a motion file that was read."""
     suffix = path.suffix.lower()
-    return next((kind.written_as for kind in _formats_of(suffix) if kind.written_as), suffix)
+    return next((kind.written_as for kind in formats_of(suffix) if kind.written_as), suffix)
 
 
 def find_format(name: str) -> Format:
@@ -169,7 +194,7 @@ def find_format(name: str) -> Format:
     if name in written:
         return written[name]
     message = describe_unknown("format", name, written)
-    fitting = _formats_of(f".{name.lstrip('.')}")
+    fitting = formats_of(f".{name.lstrip('.')}")
     if fitting and fitting[0].writer is None:
         message = f"{fitting[0].name} files are read, not written; known formats are {', '.join(written)}"
     elif fitting:
@@ -187,31 +212,20 @@ def format_of(path: Path, name: str | None = None) -> Format:
     return fitting[0]
 
 
-def reader_named(path: Path) -> str:
-    """Return the place of the function that reads a file with this suffix; InputError if there is none."""
+def format_that_reads(path: Path) -> Format:
+    """Return the format by which a file with this suffix is read; InputError if there is none."""
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected a motion file")
-    fitting = _formats_of(path.suffix)
-    recognised = [kind.reader for kind in fitting if kind.recognises and _import(kind.recognises)(path)]
-    general = [kind.reader for kind in fitting if not kind.recognises]
-    readers = [reader for reader in (*recognised, *general) if reader]
+    fitting = formats_of(path.suffix)
+    recognised = [kind for kind in fitting if kind.recognises and kind.call(kind.recognises, path)]
+    general = [kind for kind in fitting if not kind.recognises]
+    readers = [kind for kind in (*recognised, *general) if kind.reader]
     if not readers and (advice := _ADVICE.get(path.suffix.lower())):
         raise InputError(f"{path}: {advice}")
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting and not fitting[0].reader else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
     return readers[0]
-
-
-def reader_of(path: Path) -> Any:
-    """Return the function that reads a file with this suffix; InputError if there is none."""
-    return _import(reader_named(path))
-
-
-def writer_of(kind: Format) -> Any:
-    """Return the function that writes a format."""
-    assert kind.writer, f"{kind.name} is not written"
-    return _import(kind.writer)
 
 
 def _import(place: str) -> Any:

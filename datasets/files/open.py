@@ -3,8 +3,8 @@
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import find_flaw
 from selfcorrect.motion.checks.motion_features import MotionFeatures
@@ -14,7 +14,7 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
-from .formats import format_of, holds_anything, is_motion_file, reader_of, writer_of
+from .formats import Format, format_of, format_that_reads, holds_anything, is_motion_file
 from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
 from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
@@ -38,10 +38,14 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
-    read = reader_of(path)
+    kind = format_that_reads(path)
     refuse_placeholder(path)
-    file = _complete(read(path, reading), reading)
-    flaws = [find_flaw(motion) for motion in file.motions]
+    file = kind.call(kind.reader, path, reading)
+    with kind.fence():
+        if kind.origin:
+            _check_answer(file)
+        file = _complete(file, reading)
+        flaws = [find_flaw(motion) for motion in file.motions]
     flaw = next(filter(None, (*flaws, file.flaw, _describe_refusals(path, file))), "")
     is_useless = bool(flaw) and (not file.names or all(flaws))  # several motions are judged separately
     if is_useless and not any_body:
@@ -53,7 +57,20 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     if reading.fps is not None and rates and path.suffix.lower() != ".bvh":  # BVH's rate is overruled
         unused = f"the file says {min(rates):g} frames per second, and --fps is for files that do not say"
         notes = (*notes, unused)
-    return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, file.write))
+    return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, kind, file.write))
+
+
+def _check_answer(file: object) -> None:
+    """Raise TypeError if the reader of another package returned anything but a file with motions."""
+    if not isinstance(file, MotionFile):
+        raise TypeError(f"returned {describe_value(file)}, expected a MotionFile")
+    motions = file.motions
+    if not isinstance(motions, tuple) or not motions or not all(isinstance(motion, Motion) for motion in motions):
+        raise TypeError(f"returned a MotionFile of {describe_value(motions)}, expected a tuple of Motions")
+    if not isinstance(file.notes, tuple) or not all(isinstance(note, str) for note in file.notes):
+        raise TypeError(f"returned a MotionFile with notes {describe_value(file.notes)}, expected a tuple of texts")
+    if not callable(file.write):
+        raise TypeError(f"returned a MotionFile with {describe_value(file.write)} as its writer, expected a function")
 
 
 def check_option_files(reading: Reading) -> None:
@@ -84,11 +101,15 @@ class _Writer:
 
     path: Path
     reading: Reading
+    kind: Format
     write: Writes | None
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, path: Path, *motions: Motion | None) -> None:
         write = self.write or open_motion(self.path, self.reading, any_body=True).write
-        write(*arguments)
+        with self.kind.fence():
+            write(path, *motions)
+        if self.kind.origin and not path.is_file():
+            raise InputError(f"{self.kind.origin} wrote no file")
 
     def __getstate__(self) -> dict[str, object]:
         return {**vars(self), "write": None}
@@ -153,6 +174,8 @@ def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, ov
     path = Path(path).expanduser()
     check_numbers(motion)
     refuse_to_replace(path, overwrite)
-    write = writer_of(format_of(path, name))
+    kind = format_of(path, name)
     with replacing(path, overwrite=overwrite) as temporary:
-        write(temporary, motion)
+        kind.call(kind.writer, temporary, motion)
+        if not temporary.is_file():
+            raise InputError(f"{path}: {kind.origin or kind.name} wrote no file")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.formats import reader_named
+from selfcorrect.datasets.files.formats import format_that_reads
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
 
@@ -47,4 +47,4 @@ def must_be_readable(paths: Iterable[Path]) -> None:
     for path in paths:
         must_exist([path])
         if not path.is_dir():
-            reader_named(path)
+            format_that_reads(path)

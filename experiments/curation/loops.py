@@ -20,8 +20,7 @@ from selfcorrect.correctors.contract import Corrector, verifier
 from selfcorrect.loop.bias import Score, best_of
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.runtime.identity import Identity
-from selfcorrect.storage.files.digests import compute_digest, read_with_digest, write_with_digest
+from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.runs.run_folder import PREFERENCES_FILE
 
@@ -47,12 +46,6 @@ def reward_in(path: Path) -> Reward:
     if reward.features != MOTION_FEATURES:
         raise InputError(f"{path}: its features are {', '.join(reward.features)}, not the features of this version")
     return reward
-
-
-def identity_of_reward(reward: Reward) -> Identity:
-    """Return the identity of a reward, so that a run notices when it is resumed with another."""
-    content = compute_digest(repr(reward).encode())
-    return Identity(f"{reward.choices} choices of {', '.join(reward.raters)}", "", values=content, holds="choices")
 
 
 def keep_reward(folder: Path, reward: Reward) -> None:

@@ -4,13 +4,13 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.formats import written_suffix
+from selfcorrect.datasets.files.formats import formats_of, written_suffix
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import check
@@ -21,10 +21,12 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
 from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
 from selfcorrect.simulators.corrector import correct_through_views
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import record_opened_paths
 from selfcorrect.storage.files.writing import append_suffix, explain_write_error, replacing, scratch_folder
@@ -105,7 +107,15 @@ class FileTask:
 def make_task_key(source: Path, options: CorrectionOptions) -> str:
     """Return the key of a file under some options."""
     contacts = options.contacts if isinstance(options.contacts, Path) else None
-    return make_input_key(source, asdict(options), (*options.reading.files, contacts))
+    plugins = _identify_plugins(source.suffix.lower(), options.engine)
+    return make_input_key(source, asdict(options), (*options.reading.files, contacts), plugins)
+
+
+@cache
+def _identify_plugins(suffix: str, engine: str) -> list[Identity]:
+    """Return the identities of the code of other packages that reads, writes and simulates files with a suffix."""
+    identities = [identity for kind in formats_of(suffix) for identity in kind.identify()]
+    return [*identities, *(ENGINES.identify(engine).values() if engine != AUTO else ())]
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:

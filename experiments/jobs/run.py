@@ -24,6 +24,7 @@ from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
 from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row
+from selfcorrect.runtime.supervision import forbid_exit
 
 from .progress_bars import Bars, Event, reporter
 from .where import Where
@@ -243,7 +244,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
     def submit(job: Job) -> Future[None]:
         finished: Future[None] = Future()
         try:
-            with limit_threads(where.threads):
+            with limit_threads(where.threads), forbid_exit(job.name):
                 job.function(*job.arguments, reporter(show, job.name))
         except Exception as error:  # the schedule decides what it ends
             finished.set_exception(error)
@@ -280,7 +281,7 @@ def _start_worker(events: Queue[Event], threads: int) -> None:
 
 def _run_job(job: Job) -> None:
     assert _events is not None
-    with limit_threads(_threads):
+    with limit_threads(_threads), forbid_exit(job.name):
         job.function(*job.arguments, reporter(_events.put, job.name))
 
 

@@ -26,14 +26,16 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.remedies.spectrum import restore_energy
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
+from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
-from ..curation.loops import WHO, identity_of_reward, keep_reward, kept_reward, raters_of, reward_in
+from ..curation.loops import WHO, keep_reward, kept_reward, raters_of, reward_in
 from ..curation.reward import Reward
 from ..jobs.identities import IdentityFile, identity_of_data
 from ..jobs.run import use_one_thread
 from ..remedies.remedies import RemedyInputs, with_place, with_remedy
+from ..remedies.table import REMEDIES
 from ..studies.arms import ArmSettings
 from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .axes import rated_components
@@ -41,7 +43,7 @@ from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_
 from .correctors.table import corrector_row, is_own
 from .first_generation import key_first_generation
 from .measures import measure_model, score_references
-from .settings import DEFAULTS, MotionSettings, RunOptions, extends
+from .settings import DEFAULTS, GENERATORS, MotionSettings, RunOptions, extends
 from .task import (
     MotionTask,
     Sharing,
@@ -276,7 +278,7 @@ def _keep_reward(settings: MotionSettings, ratings: Path | None, ledger: Identit
     folder = ledger.path.parent
     reward = reward_for(settings, folder, ratings)
     if reward is not None:
-        ledger.record({WHO: identity_of_reward(reward)}, accept_changed=accept_changed)
+        ledger.record({WHO: identity_of(reward, "choices")}, accept_changed=accept_changed)
         keep_reward(folder, reward)
 
 
@@ -289,7 +291,7 @@ def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> 
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:
-    """Return the identity of each corrector and denoiser of users or other packages, by a name for messages.
+    """Return the identity of all code of users and other packages that settings name, by a name for messages.
 
     SettingError for one that cannot be loaded.
     """
@@ -297,9 +299,11 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     for name in settings.own_correctors:
         identities[_corrector_named(name)] = own_identity(name, limit_s)
     denoisers = {preset(denoiser).config.denoiser for denoiser in settings.arms}
-    for name in sorted(denoisers):
-        if DENOISERS.is_added(name):
-            identities[f"denoiser {name!r}"] = identity_of(DENOISERS.load(name))
+    remedies = {arm.remedy for arm in settings.all_arms}
+    chosen = ((DENOISERS, denoisers), (REMEDIES, remedies), (ENGINES, {settings.engine}))
+    for registry, names in (*chosen, (GENERATORS, settings.generator[:1])):
+        for name in sorted(names):
+            identities |= registry.identify(name)
     return identities
 
 

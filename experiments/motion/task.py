@@ -209,7 +209,7 @@ class MotionParts:
 def load_parts(settings: MotionSettings, stream: Stream) -> MotionParts:
     """Return what the arms of a seed share, by the generator of another package if the settings name one."""
     if settings.generator:
-        return GENERATORS.load(settings.generator[0])(settings, stream)
+        return GENERATORS.call(settings.generator[0], MotionParts, settings, stream)
     needed = settings.real_count + 2 * settings.evaluated_count
     split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
     return MotionParts(settings, select_windows(settings, split, stream))

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.checks import describe_value
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
@@ -49,8 +50,12 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
         name: Name of the remedy in the table of remedies, "none" for no remedy.
         inputs: What the remedy may use beside the model, by default nothing.
     """
-    apply: Remedy = REMEDIES.load(name)
-    remedied_task, remedied = apply(task, arm, inputs or RemedyInputs())
+    answer = REMEDIES.call(name, tuple, task, arm, inputs or RemedyInputs())
+    if list(map(type, answer))[1:] != [Arm] or not isinstance(answer[0], Task):
+        raise InputError(
+            f"{REMEDIES.title(name) or name} returned {describe_value(answer)}, expected a task and an arm"
+        )
+    remedied_task, remedied = answer
     loses_pairs = isinstance(arm.fitting, PairFitting) and not isinstance(remedied.fitting, PairFitting)
     loses_sampler = arm.bias is not sample_plainly and remedied.bias is not arm.bias
     if loses_pairs or loses_sampler:

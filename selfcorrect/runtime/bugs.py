@@ -61,11 +61,11 @@ def describe_error(error: Exception) -> str:
 
 def describe_with_place(error: Exception) -> str:
     """Return the message of an error with file and line of the user's code that raised it."""
-    where = "" if isinstance(error, SelfcorrectError) else _line_of_other_code(error)
+    where = "" if isinstance(error, SelfcorrectError) else find_line_of_other_code(error)
     return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
 
-def _line_of_other_code(error: BaseException) -> str:
+def find_line_of_other_code(error: BaseException) -> str:
     """Return file and line of the last frame that is neither of this package nor of a library, "" for none."""
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):

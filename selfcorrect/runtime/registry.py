@@ -14,15 +14,17 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from importlib import import_module
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..core.errors import MissingExtraError, SettingError
+from ..core.errors import MissingExtraError, SettingError, shorten_message
 from ..core.extras import requires_extra
-from .supervision import forbid_exit
+from .identity import Identity, identity_of
+from .supervision import call_fenced, fence, forbid_exit
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -43,8 +45,14 @@ class Row:
     hint: str = ""
     """Advice if that extra cannot be installed, "" for none."""
 
+    @property
+    def remedy(self) -> str:
+        """Advice if the package of a member is installed and cannot be imported, "" for none."""
+        return ""
+
 
 RowType = TypeVar("RowType", bound=Row)
+_Answer = TypeVar("_Answer")
 
 
 class Registry(Generic[RowType]):
@@ -101,18 +109,45 @@ class Registry(Generic[RowType]):
         """Return whether another package added a member."""
         return name not in self._own
 
+    def title(self, name: str) -> str:
+        """Return a member of another package with the name and version of the package, "" for a member of this one."""
+        if not self.is_added(name):
+            return ""
+        (origin,) = {_origin(point) for point in self._points() if point.name == name} or {"another package"}
+        return f"{self.kind} {name!r} of {origin}"
+
+    @contextmanager
+    def fence(self, name: str) -> Iterator[None]:
+        """Fence the code of another package that is called in the block (`supervision.fence`)."""
+        with fence(self.title(name)) if self.is_added(name) else nullcontext():
+            yield
+
+    def call(self, name: str, expected: type[_Answer], *arguments: Any) -> _Answer:
+        """Return what the function of a member returns, fenced and of the expected type if the member is added."""
+        function = self.load(name)
+        if not self.is_added(name):
+            return function(*arguments)
+        return call_fenced(self.title(name), expected, function, *arguments)
+
+    def identify(self, name: str) -> dict[str, Identity]:
+        """Return the identity of a member of another package by a name for messages, {} for a member of this one."""
+        return {f"{self.kind} {name!r}": identity_of(self.load(name))} if self.is_added(name) else {}
+
     def load(self, name: str) -> Any:
         """Import the object of a member.
 
         Raises:
             MissingExtraError: Its extra is not installed.
-            SettingError: The name is unknown, or a row of another package leads to nothing.
+            SettingError: The name is unknown, a row of another package leads to nothing, or a package of a row that
+                has a remedy cannot be imported.
         """
         row = self.row(name)
         try:
             with forbid_exit(), requires_extra(f"{self.kind} {name!r}", row.needs, row.hint):
                 return import_object(row.reference)
-        except MissingExtraError:
+        except MissingExtraError as error:
+            if row.remedy:
+                raise self._broken(row, error.__cause__ or error) from error
             raise
         except Exception as error:
             raise self._broken(row, error) from error
@@ -121,11 +156,15 @@ class Registry(Generic[RowType]):
         """Return a line with name and description of each member, for help."""
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
-    def _broken(self, row: RowType, error: Exception) -> Exception:
+    def _broken(self, row: RowType, error: BaseException) -> BaseException:
         """Return the error of a row that cannot be imported: a bug in this package, a setting in another package."""
+        reason = f"{type(error).__name__}: {shorten_message(error)}"
         if row.name in self._own:
-            return error
-        reason = f"{type(error).__name__}: {error}"
+            if not row.remedy:
+                return error
+            return SettingError(
+                f"the {self.kind} {row.name} is installed and cannot be imported ({reason}): {row.remedy}"
+            )
         return SettingError(f"{self.kind} {row.name!r} at {row.reference} cannot be imported ({reason}); {row.summary}")
 
     def _added_rows(self) -> dict[str, RowType]:

@@ -4,9 +4,10 @@ Nothing is imported before an engine is used. Another package adds an engine, a 
 `EngineSettings`, through an entry point in the group "selfcorrect.engines".
 """
 
+import warnings
 from dataclasses import dataclass
 
-from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.runtime.registry import Registry, Row
 
 
@@ -18,6 +19,25 @@ class Engine(Row):
     """True if joints are springs, which torques can move, as balance without residual force needs it."""
     bodies_together: int = 8
     """Most bodies that are simulated together: many share the work of their control, but each takes memory."""
+    packages: tuple[str, ...] = ()
+    """Packages that may hold its compiled code, the likeliest first."""
+
+    @property
+    def remedy(self) -> str:
+        """Advice if the engine is installed and cannot be imported, "" if no package of it is installed.
+
+        Since MuJoCo 4 two packages bring MuJoCo. When pip replaces MuJoCo 3, it removes the files of the older package
+        after it has written files of the same names that belong to the new package `mujoco-core`.
+        """
+        from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+        for package in self.packages:
+            try:
+                command = f"pip install --force-reinstall --no-deps {package}=={version(package)}"
+            except PackageNotFoundError:
+                continue
+            return f"run `{command}`, or correct with --kinematic, which needs no engine"
+        return ""
 
 
 ENGINES = Registry(
@@ -28,12 +48,14 @@ ENGINES = Registry(
             reference="selfcorrect.simulators.engines.pybullet_world:PyBulletWorld",
             summary="Bullet, with velocity-level motors: the engine of the published figures.",
             hint="it is built only for Python 3.11 on Linux; elsewhere choose the engine mujoco (--engine mujoco)",
+            packages=("pybullet",),
         ),
         Engine(
             name="mujoco",
             reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
             summary="MuJoCo, with implicit springs and soft contacts: always there, faster, and needs less help.",
             needs="mujoco",
+            packages=("mujoco-core", "mujoco"),
             has_compliant_joints=True,
             bodies_together=64,
         ),
@@ -67,5 +89,7 @@ def resolve_engine(name: str, *, prefers_published: bool = True) -> str:
             return PUBLISHED_ENGINE
         except MissingExtraError:
             pass
+        except SettingError as error:
+            warnings.warn(f"{error}; MuJoCo takes its place", stacklevel=2)
     ENGINES.load("mujoco")
     return "mujoco"

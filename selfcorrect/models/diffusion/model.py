@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Self
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
+from ...core.checks import describe_value
 from ...core.errors import InputError, SettingError, TrainingDivergedError
 from ...core.randomness import Stream
 from ...core.samples import Samples
@@ -278,8 +279,11 @@ class MotionDiffusion(Saveable):
         return replace(self, network=None)
 
     def _build(self) -> nn.Module:
-        network = DENOISERS.load(self.config.denoiser)
-        return network(self.config, self.frames, self.features, self.classes).to(self.device)
+        name = self.config.denoiser
+        network = DENOISERS.call(name, nn.Module, self.config, self.frames, self.features, self.classes)
+        if DENOISERS.is_added(name):
+            network.register_forward_hook(partial(_check_prediction, DENOISERS.title(name)))
+        return network.to(self.device)
 
     def _report(self, steps_done: int) -> None:
         if self.on_sampling_step:
@@ -307,6 +311,14 @@ def _errors(predicted: Tensor, clean: Tensor) -> Tensor:
 
 def _times(values: Tensor, time: int) -> Tensor:
     return torch.full((len(values),), time, device=values.device)
+
+
+def _check_prediction(who: str, network: nn.Module, inputs: tuple[Tensor, ...], predicted: object) -> None:
+    """Raise InputError if a denoiser of another package predicts anything but values of the shape of its input."""
+    shape = tuple(inputs[0].shape)
+    if not isinstance(predicted, Tensor) or predicted.shape != shape:
+        got = tuple(predicted.shape) if isinstance(predicted, Tensor) else describe_value(predicted)
+        raise InputError(f"{who} predicted {got}, expected values of shape {shape}")
 
 
 def _load(module: nn.Module, name: str, state: dict[str, Tensor]) -> nn.Module:

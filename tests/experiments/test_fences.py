@@ -1,0 +1,187 @@
+"""Code of other packages that misbehaves is named with its package, and ends nothing but its own file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_motions import made_motion
+
+import selfcorrect as sc
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.file_correction import correct_file
+from selfcorrect.runtime.supervision import call_fenced, fence
+from selfcorrect.simulators.settings.engine_table import ENGINES
+
+METADATA = "Metadata-Version: 2.1\nName: zoo\nVersion: 1.2\n"
+ENTRY_POINTS = """
+[selfcorrect.formats]
+zoo = fenced_zoo:ZOO
+[selfcorrect.engines]
+leaving = fenced_zoo:leave
+empty = fenced_zoo:World
+"""
+MODULE = """
+import sys
+from pathlib import Path
+
+from selfcorrect.datasets.files.formats import Format
+from selfcorrect.datasets.files.motion_file import MotionFile
+from selfcorrect.datasets.files.open import open_motion
+
+ZOO = Format("zoo", (".zoo",), "a path", "fenced_zoo:read", None, written_as=".bvh")
+
+
+class Odd(BaseException):
+    pass
+
+
+def read(path, reading):
+    word, _, name = path.read_text().partition(" ")
+    file = open_motion(path.parent / name)
+    if word == "exit":
+        sys.exit(0)
+    if word == "odd":
+        raise Odd("odd")
+    if word == "raise":
+        raise KeyError("no such animal")
+    if word == "write":
+        return MotionFile(file.motions, (), lambda path, *motions: sys.exit(3))
+    answers = {
+        "none": None, "list": [file.motion], "motion": file.motion, "empty": MotionFile((), (), file.write),
+        "wrong": MotionFile((None,), (), file.write), "unwritable": MotionFile(file.motions, (), None),
+        "notes": MotionFile(file.motions, None, file.write), "silent": MotionFile(file.motions, (), lambda *_: None),
+        "good": file,
+    }
+    return answers[word]
+
+
+def leave(settings):
+    sys.exit(4)
+
+
+class World:
+    def __init__(self, settings):
+        pass
+"""
+WORDS = {
+    "exit": "tried to end the program (exit code 0) in fenced_zoo.py, line",
+    "odd": "raised Odd: odd",
+    "raise": "KeyError: 'no such animal' (fenced_zoo.py, line",
+    "write": "tried to end the program (exit code 3)",
+    "none": "TypeError: returned None, expected a MotionFile",
+    "list": "TypeError: returned a list",
+    "motion": "TypeError: returned a Motion",
+    "empty": "expected a tuple of Motions",
+    "wrong": "expected a tuple of Motions",
+    "unwritable": "expected a function",
+    "notes": "expected a tuple of texts",
+    "silent": "wrote no file",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    site = tmp_path / "site"
+    (site / "zoo-1.2.dist-info").mkdir(parents=True)
+    (site / "zoo-1.2.dist-info" / "METADATA").write_text(METADATA)
+    (site / "zoo-1.2.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
+    (site / "fenced_zoo.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "fenced_zoo", raising=False)
+    correct_file._identify_plugins.cache_clear()
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("a.bvh", "z.bvh"):
+        sc.save_motion(data / name, made_motion("walk", frames=40))
+    return data
+
+
+@pytest.mark.slow
+def test_a_reader_that_misbehaves_ends_no_other_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for word in (*WORDS, "good"):
+        (folder / f"{word}.zoo").write_text(f"{word} a.bvh")
+    out = folder.parent / "out"
+    assert main(["correct", str(folder), "-o", str(out), "--kinematic", "--workers", "1"]) == 1
+    report = json.loads((out / "report.json").read_text())
+    motions = {Path(motion["source"]).name: motion for motion in report["motions"]}
+    assert {name for name, motion in motions.items() if motion["verdict"] == "failed"} == {f"{w}.zoo" for w in WORDS}
+    assert {path.name for path in out.glob("*.bvh")} == {"a.bvh", "z.bvh", "good.bvh"}
+    for word, expected in WORDS.items():
+        reason = motions[f"{word}.zoo"]["reason"]
+        assert "format 'zoo' of zoo 1.2" in reason
+        assert expected in reason
+    assert "bug in selfcorrect" not in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_changed_format_is_read_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "good.zoo").write_text("good a.bvh")
+    command = ["correct", str(folder / "good.zoo"), "-o", str(folder.parent / "out"), "--kinematic", "--workers", "1"]
+    for text, is_finished in (("", False), ("# a comment\n", True), ("MORE = 1\n", False), ("", True)):
+        module = folder.parent / "site" / "fenced_zoo.py"
+        module.write_text(f"{module.read_text()}{text}")
+        correct_file._identify_plugins.cache_clear()  # another process
+        assert main(command) == 0
+        assert ("finished already" in capsys.readouterr().out) == is_finished
+
+
+def test_engines_that_misbehave_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for engine, expected in (("leaving", "tried to end the program (exit code 4)"), ("empty", "AttributeError")):
+        out = folder.parent / engine
+        assert main(["correct", str(folder), "-o", str(out), "--engine", engine, "--simulate", "always"]) == 2
+        reasons = [motion["reason"] for motion in json.loads((out / "report.json").read_text())["motions"]]
+        assert len(reasons) == 2
+        for reason in reasons:
+            assert f"engine '{engine}' of zoo 1.2" in reason
+            assert expected in reason
+    assert "bug in selfcorrect" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("core is missing"), AttributeError("no X"), OSError("libGL"), ValueError()]
+)
+def test_an_engine_that_cannot_be_imported_is_a_sentence_with_a_remedy(
+    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def break_import(reference: str) -> object:
+        raise error
+
+    monkeypatch.setattr("selfcorrect.runtime.registry.import_object", break_import)
+    with pytest.raises(SettingError, match="pip install --force-reinstall --no-deps mujoco-core==") as caught:
+        ENGINES.load("mujoco")
+    assert "--kinematic" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    monkeypatch.undo()
+    capsys.readouterr()
+
+
+def fail(error: BaseException) -> Callable[[], object]:
+    def function() -> object:
+        raise error
+
+    return function
+
+
+def test_a_fence_lets_only_sentences_and_interruptions_through() -> None:
+    for error in (KeyboardInterrupt(), SettingError("a sentence"), OSError(28, "no space left")):
+        with pytest.raises(type(error)) as caught, fence("x"):
+            raise error
+        assert caught.value is error
+    for other in (SystemExit(2), ValueError("v"), MemoryError(), GeneratorExit(), RecursionError("deep")):
+        with pytest.raises(InputError, match=r"^engine 'x' of y 1.0"):
+            call_fenced("engine 'x' of y 1.0", int, fail(other))
+    with pytest.raises(InputError, match="returned 'a text', expected int"):
+        call_fenced("x", int, lambda: "a text")
+    assert call_fenced("x", int, lambda: 3) == 3
+
+
+def test_a_single_file_of_such_a_reader_is_one_sentence(folder: Path) -> None:
+    (folder / "exit.zoo").write_text("exit a.bvh")
+    with pytest.raises(InputError, match=r"format 'zoo' of zoo 1\.2 tried to end the program"):
+        open_motion(folder / "exit.zoo")
