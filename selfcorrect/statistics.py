@@ -3,9 +3,14 @@
 Arrays hold a value per seed, shape (S,), or a curve per seed, shape (S, T) with generation 0 first. Arms of a
 comparison share their seeds (common random numbers), so differences between arms are taken per seed.
 
-A few seeds with equal scores show no spread, which does not mean that there is none. Scores that are counts, such as a
-share of n samples, have a resolution (1 / n): below it, no spread can be measured. Functions that take a `resolution`
-never assume a smaller standard deviation. Without a resolution, equal differences are undecided: no bounds, p = 1.
+One rule decides differences, claims, profiles of collapse and comparisons of runs: an interval decides if it has
+bounds, at least `FEWEST_SEEDS` seeds, and lies as a whole on one side of the threshold (`Interval.is_above`,
+`is_below`, `is_within`). `evaluate_quality` has no such number, because a trial states the confidence of each look.
+
+A few seeds with equal scores show no spread, which does not mean that there is none: there are no bounds, and p = 1.
+Differences that vary by less than the rounding of the values that they are taken of are equal. Scores that are counts,
+such as a share of n samples, have a resolution (1 / n): below it, no spread can be measured. Functions that take a
+`resolution` never assume a smaller standard deviation.
 """
 
 import math
@@ -19,11 +24,11 @@ import scipy
 from numpy.typing import ArrayLike
 
 from .core.errors import InputError, SettingError
-from .core.randomness import streams
 
-FEWEST_SEEDS_TO_BOOTSTRAP = 20
-_ROUNDING = 1e-9
-"""Differences that vary by less than this share of their size are equal: such variation is rounding."""
+FEWEST_SEEDS = 5
+"""Number of seeds from which on a difference, a claim or a definition of collapse is decided."""
+ROUNDING = 1e-9
+"""Share of a value that may be rounding: values that vary by less are equal."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,27 @@ class Interval:
     high: float
     count: int
     method: str
-    """The method. "bootstrap" is bias-corrected and accelerated. "t" assumes roughly normal seeds, "t of logarithms"
-    roughly log-normal seeds. "logit t" is between two bounds, "Fieller" for a ratio of paired means. Further methods
-    are "order statistics", "single seed" and "no spread" (no interval)."""
+    """The method. "t" assumes roughly normal seeds, "t of logarithms" roughly log-normal seeds. "logit t" is between
+    two bounds, "Fieller" for a ratio of paired means. Further methods are "order statistics", "single seed" and "no
+    spread" (no interval)."""
     confidence: float = 0.95
+
+    @property
+    def can_decide(self) -> bool:
+        """Return True if a verdict may rest on the interval: it has bounds and at least `FEWEST_SEEDS` seeds."""
+        return self.count >= FEWEST_SEEDS and not math.isnan(self.low) and not math.isnan(self.high)
+
+    def is_above(self, threshold: float) -> bool:
+        """Return True if the interval can decide, and all of it is above a threshold."""
+        return self.can_decide and self.low > threshold
+
+    def is_below(self, threshold: float) -> bool:
+        """Return True if the interval can decide, and all of it is below a threshold."""
+        return self.can_decide and self.high < threshold
+
+    def is_within(self, lowest: float, highest: float) -> bool:
+        """Return True if the interval can decide, and all of it is between two values."""
+        return self.can_decide and lowest <= self.low and self.high <= highest
 
     def __str__(self) -> str:
         if math.isnan(self.low):
@@ -54,17 +76,22 @@ Bounds: TypeAlias = tuple[float, float]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
-def mean_interval(values: ArrayLike, bounds: Bounds = UNBOUNDED) -> Interval:
-    """Return the mean over seeds: bootstrap from 20 seeds on, Student's t from 2, no interval for a single seed.
+def mean_interval(
+    values: ArrayLike, bounds: Bounds = UNBOUNDED, *, resolution: float = 0.0, rounding: float = 0.0
+) -> Interval:
+    """Return the mean over seeds with Student's t interval, which excludes 0 where `student_p` rejects 0.
 
-    Three to five seeds cannot carry a bootstrap: its resamples hold too few distinct values and cover less than they
-    claim. There the t interval is given, which is exact only for normally distributed seeds. It stays within `bounds`.
-    Between two, such as 0 and 1, it is taken of the logit (delta method; Agresti 2013, section 1.4). At a single seed
-    it ends, which costs no coverage. Equal seeds have an interval of width 0.
+    The interval is exact for normally distributed seeds. It stays within `bounds`. Between two, such as 0 and 1, it is
+    taken of the logit (delta method; Agresti 2013, section 1.4). At a single bound it ends, which costs no coverage.
 
     Args:
-        values: (S,) one value per seed.
+        values: (S,) one value per seed, e.g. differences of paired arms.
         bounds: Lowest and highest value that the quantity can have.
+        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
+        rounding: Size of the rounding error of the values, as in `has_spread`.
+
+    Returns:
+        The mean with its interval. The bounds are NaN for a single seed, and for seeds without spread.
 
     Raises:
         InputError: A value is not finite, or out of bounds.
@@ -72,70 +99,50 @@ def mean_interval(values: ArrayLike, bounds: Bounds = UNBOUNDED) -> Interval:
     seeds = _per_seed(values)
     count = len(seeds)
     mean = float(seeds.mean())
-    if count == 1:
-        return Interval(mean, math.nan, math.nan, 1, "single seed")
     if seeds.min() < bounds[0] or seeds.max() > bounds[1]:
         raise InputError(f"expected values from {bounds[0]:g} to {bounds[1]:g}, got {seeds!r}")
-    if np.ptp(seeds) == 0:
-        return Interval(mean, mean, mean, count, "t")
-    if count < FEWEST_SEEDS_TO_BOOTSTRAP:
-        low, high, method = _bounded_interval(mean, _half_width(seeds), bounds)
-        return Interval(mean, low, high, count, method)
-    generator = streams(0).child("bootstrap").numpy()
-    result = scipy.stats.bootstrap((seeds,), np.mean, rng=generator).confidence_interval
-    return Interval(mean, float(result.low), float(result.high), count, "bootstrap")
+    if count == 1 or not has_spread(seeds, resolution, rounding):
+        return _without_bounds(mean, count)
+    low, high, method = _bounded_interval(mean, _half_width(seeds, resolution), bounds)
+    return Interval(mean, low, high, count, method)
 
 
-def student_interval(values: ArrayLike, resolution: float = 0.0) -> Interval:
-    """Return the mean with Student's t interval, which excludes 0 exactly where `student_p` rejects 0.
-
-    Args:
-        values: (S,) one value per seed, e.g. differences of paired arms.
-        resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
-
-    Returns:
-        The mean with its interval. The bounds are NaN for a single seed, and for seeds that all have the same value
-        other than 0.
-    """
-    seeds = _per_seed(values)
-    count = len(seeds)
-    mean = float(seeds.mean())
-    if count == 1:
-        return Interval(mean, math.nan, math.nan, 1, "single seed")
-    if not has_spread(seeds, resolution):
-        bound = 0.0 if mean == 0 else math.nan
-        return Interval(mean, bound, bound, count, "no spread")
-    half_width = _half_width(seeds, resolution)
-    return Interval(mean, mean - half_width, mean + half_width, count, "t")
+def _without_bounds(estimate: float, count: int, confidence: float = 0.95) -> Interval:
+    """Return an estimate without an interval, of a single seed or of seeds without spread."""
+    method = "single seed" if count == 1 else "no spread"
+    return Interval(estimate, math.nan, math.nan, count, method, confidence)
 
 
-def student_p(values: ArrayLike, resolution: float = 0.0) -> float:
+def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> float:
     """Return the two-sided p-value of the t test that the mean over seeds (S,) is 0.
 
     Args:
         values: (S,) one value per seed.
-        resolution: Smallest step of a value, as in `student_interval`.
+        resolution: Smallest step of a value, as in `mean_interval`.
+        rounding: Size of the rounding error of the values, as in `has_spread`.
 
     Returns:
         The p-value; 1 for a single seed and for seeds without spread, which cannot be tested.
     """
     seeds = _per_seed(values)
     count = len(seeds)
-    if count == 1 or not has_spread(seeds, resolution):
+    if count == 1 or not has_spread(seeds, resolution, rounding):
         return 1.0
     t_statistic = abs(seeds.mean()) / (_standard_deviation(seeds, resolution) / math.sqrt(count))
     return float(2 * scipy.special.stdtr(count - 1, -t_statistic))
 
 
-def has_spread(values: ArrayLike, resolution: float = 0.0) -> bool:
+def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> bool:
     """Return whether a spread of seeds is known: they differ by more than rounding, or have a resolution.
 
     Args:
         values: (S,) one value per seed.
         resolution: Smallest step of a value, 0 if it is continuous.
+        rounding: Size of the rounding error of the values if it exceeds the share `ROUNDING` of the values themselves.
+            For differences it is that share of the values that they are taken of.
     """
     seeds = _per_seed(values)
-    return resolution > 0 or bool(np.ptp(seeds) > _ROUNDING * np.abs(seeds).max())
+    return resolution > 0 or bool(np.ptp(seeds) > max(ROUNDING * np.abs(seeds).max(), rounding))
 
 
 def _standard_deviation(seeds: np.ndarray, resolution: float) -> float:
@@ -193,15 +200,14 @@ def ratio_interval(
         resolution: Smallest step of scores that are counts, a floor of both standard deviations; 0 for none.
 
     Returns:
-        The ratio with its interval. Bounds are infinite where the denominator cannot be distinguished from zero. Over a
-        denominator of zeros the estimate is infinite, 0 / 0 is NaN.
+        The ratio with its interval. Bounds are infinite where the denominator cannot be distinguished from zero, and
+        NaN if neither numerator nor denominator has spread. Over a denominator of zeros the estimate is infinite,
+        0 / 0 is NaN.
 
     Raises:
         InputError: A value is not finite, or the numbers of seeds differ.
     """
-    above = _per_seed(numerator)
-    below = _per_seed(denominator)
-    _check_paired(above, below)
+    above, below = _pair_seeds(numerator, denominator)
     return _solve_fieller(above, below, len(above), confidence, resolution)
 
 
@@ -211,8 +217,8 @@ def _solve_fieller(
     """Return the interval that `count` seeds would give with the means and covariances of the seeds at hand."""
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = float(above.mean() / below.mean())
-    if len(above) == 1:
-        return Interval(estimate, math.nan, math.nan, 1, "single seed", confidence)
+    if len(above) == 1 or not (has_spread(above, resolution) or has_spread(below, resolution)):
+        return _without_bounds(estimate, len(above), confidence)
     covariance = np.cov(above, below)
     np.fill_diagonal(covariance, np.maximum(np.diagonal(covariance), resolution**2))
     quantile = scipy.special.stdtrit(count - 1, (1 + confidence) / 2)
@@ -225,6 +231,40 @@ def _solve_fieller(
         return Interval(estimate, -math.inf, math.inf, count, "Fieller", confidence)
     root = math.sqrt(max(linear**2 - quadratic * constant, 0.0))
     return Interval(estimate, (linear - root) / quadratic, (linear + root) / quadratic, count, "Fieller", confidence)
+
+
+def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Return the geometric mean of paired ratios with Student's t interval of their logarithms.
+
+    It suits ratios of variances, which are log-normal in loops: each generation multiplies the variance.
+
+    Args:
+        numerator: (S,) one positive value per seed.
+        denominator: (S,) positive values of the same seeds.
+
+    Returns:
+        The ratio with its interval. The bounds are NaN for a single seed, and for ratios without spread.
+
+    Raises:
+        InputError: A value is not finite or not positive, or the numbers of seeds differ.
+    """
+    above, below = _pair_seeds(numerator, denominator)
+    if min(above.min(), below.min()) <= 0:
+        raise InputError(f"logarithms of ratios need positive values, got {above!r} and {below!r}")
+    return _solve_log_ratio(above, below, len(above), confidence)
+
+
+def _solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float) -> Interval:
+    """Return the interval that `count` seeds would give with the mean and spread of the logarithms at hand."""
+    logarithms = np.log(above) - np.log(below)
+    mean = float(logarithms.mean())
+    if len(above) == 1 or not has_spread(logarithms, rounding=2 * ROUNDING):
+        return _without_bounds(math.exp(mean), len(above), confidence)
+    quantile = scipy.special.stdtrit(count - 1, (1 + confidence) / 2)
+    half_width = float(logarithms.std(ddof=1)) / math.sqrt(count) * quantile
+    with np.errstate(over="ignore"):
+        low, high = np.exp([mean - half_width, mean + half_width])
+    return Interval(math.exp(mean), float(low), float(high), count, "t of logarithms", confidence)
 
 
 def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -259,16 +299,18 @@ def half_life(curve: ArrayLike) -> float:
         curve: (T,) one height per generation.
 
     Returns:
-        Number of generations; inf if the curve never loses half of its height.
+        Number of generations; inf if the curve never loses half of its height, NaN if a height before is missing (NaN).
 
     Raises:
-        InputError: The curve does not start above 0.
+        InputError: The curve does not start at a finite height above 0.
     """
     height = np.asarray(curve, dtype=float)
-    if height[0] <= 0:
+    if math.isnan(height[0]):
+        return math.nan
+    if not 0 < height[0] < math.inf:
         raise InputError(f"a half-life needs a curve that starts above 0, got {height[0]:g}")
     half = height[0] / 2
-    crossed = np.flatnonzero(height <= half)
+    crossed = np.flatnonzero((height <= half) | np.isnan(height))
     if not len(crossed):
         return math.inf
     crossing = int(crossed[0])
@@ -280,15 +322,18 @@ def half_life_interval(curves: ArrayLike) -> Interval:
 
     Order statistics bound it from 6 seeds on. Fewer seeds that all reach it give Student's t interval of their
     logarithms, which assumes roughly log-normal half-lives. Where some do not, the bounds are the range of the seeds,
-    and the confidence is the chance 1 − 2^(1 − S) that such a range holds the median.
+    and the confidence is the chance 1 − 2^(1 − S) that such a range holds the median. If a seed has no half-life, as
+    heights are missing, the median is not known.
 
     Args:
         curves: (S, T) one curve per seed.
 
     Raises:
-        InputError: A curve does not start above 0.
+        InputError: A curve does not start at a finite height above 0.
     """
     half_lives = np.array([half_life(curve) for curve in np.atleast_2d(curves)])
+    if np.isnan(half_lives).any():
+        return UNMEASURED
     count = len(half_lives)
     ordered = median_interval(half_lives)
     if count == 1 or not math.isnan(ordered.low):
@@ -348,8 +393,9 @@ def evaluate_quality(
 ) -> Verdict:
     """Evaluate a quality at the end of a loop against its baseline on the same seeds.
 
-    The whole interval must lie on a single side of a threshold, otherwise the verdict is "undecided". A quality that is
-    certainly worse than stable and possibly collapsed is "degraded".
+    The whole interval of the ratio must lie on a single side of a threshold, otherwise the verdict is "undecided". A
+    quality that is certainly worse than stable and possibly collapsed is "degraded". The interval is made of logarithms
+    (`log_ratio_interval`); for counts, and for values of which some are 0 or below, it is Fieller's (`ratio_interval`).
 
     Args:
         values: (S,) the quality, one value per seed.
@@ -359,15 +405,31 @@ def evaluate_quality(
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
-        The verdict; "undecided" if neither values nor baseline vary and no resolution is given.
+        The verdict; "undecided" if the ratio does not vary and no resolution is given.
 
     Raises:
-        InputError: A value is not finite, or the numbers of seeds differ.
+        InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
     """
-    ratio = ratio_interval(values, baseline, confidence, resolution)
-    if not (has_spread(values, resolution) or has_spread(baseline, resolution)):
-        ratio = replace(ratio, low=math.nan, high=math.nan, method="no spread")
+    above, below = _pair_with_baseline(values, baseline)
+    ratio = _solve_ratio(above, below, len(above), confidence, resolution)
     return _make_verdict(ratio, better, thresholds or Thresholds())
+
+
+def _pair_with_baseline(values: ArrayLike, baseline: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    above, below = _pair_seeds(values, baseline)
+    if below.min() <= 0:
+        raise InputError(
+            f"a baseline must be above 0 in each seed, because a quality is divided by it; got {below.min():g}. "
+            "Compare scores such as log-likelihoods by their differences (mean_interval, student_p)"
+        )
+    return above, below
+
+
+def _solve_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float) -> Interval:
+    """Return the ratio of positive values by their logarithms, of counts and other values by Fieller's method."""
+    if resolution > 0 or above.min() <= 0:
+        return _solve_fieller(above, below, count, confidence, resolution)
+    return _solve_log_ratio(above, below, count, confidence)
 
 
 def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Verdict:
@@ -397,7 +459,7 @@ def seeds_to_decide(
 ) -> int | None:
     """Estimate how many seeds would decide a verdict, if further seeds spread as those at hand do.
 
-    A plan and no promise: means and covariances of a few seeds are known only roughly.
+    This is a plan and no promise, because means and covariances of a few seeds are known only roughly.
 
     Args:
         values: (S,) the quality, one value per seed.
@@ -410,19 +472,16 @@ def seeds_to_decide(
         The number of seeds; None for more than `MOST_SEEDS`, for a single seed, and for seeds without spread.
 
     Raises:
-        InputError: A value is not finite, or the numbers of seeds differ.
+        InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
     """
-    above = _per_seed(values)
-    below = _per_seed(baseline)
-    _check_paired(above, below)
+    above, below = _pair_with_baseline(values, baseline)
     limits = thresholds or Thresholds()
 
     def is_decided(count: int) -> bool:
-        ratio = _solve_fieller(above, below, count, confidence, resolution)
+        ratio = _solve_ratio(above, below, count, confidence, resolution)
         return _make_verdict(ratio, better, limits).label != "undecided"
 
-    varies = has_spread(above, resolution) or has_spread(below, resolution)
-    if len(above) == 1 or not varies or not is_decided(MOST_SEEDS):
+    if not is_decided(MOST_SEEDS):
         return None
     counts = range(len(above), MOST_SEEDS + 1)
     return counts[bisect_left(counts, True, key=is_decided)]  # intervals of more seeds lie within intervals of fewer
@@ -459,9 +518,13 @@ def _per_seed(values: ArrayLike) -> np.ndarray:
     return seeds
 
 
-def _check_paired(first: np.ndarray, second: np.ndarray) -> None:
-    if len(first) != len(second):
-        raise InputError(f"paired arms need the same seeds, got {len(first)} and {len(second)} values")
+def _pair_seeds(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values (S,) of two arms; InputError if they have other numbers of seeds."""
+    above = _per_seed(first)
+    below = _per_seed(second)
+    if len(above) != len(below):
+        raise InputError(f"paired arms need the same seeds, got {len(above)} and {len(below)} values")
+    return above, below
 
 
 Status = Literal["present", "absent", "not measurable"]
@@ -482,8 +545,9 @@ def collapse_profile(
 ) -> list[CollapseFinding]:
     """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to a run.
 
-    A definition whose curve is missing, or whose interval lies on both sides of its threshold, is "not measurable".
-    Definitions 3 and 5 are about limits, which no finite run reaches: their rules state what is measured instead.
+    A definition is "not measurable" if its curve is missing, or if its interval cannot decide or lies on both sides of
+    the threshold. Definitions 3 and 5 are about limits, which no finite run reaches: their rules state what is measured
+    instead.
 
     Args:
         curves: Curves (S, T) of each seed, generation 0 first, under any of the names
@@ -496,7 +560,7 @@ def collapse_profile(
     """
     tables = {name: np.atleast_2d(np.asarray(curve, dtype=float)) for name, curve in curves.items()}
     risk = tables.get("risk")
-    variance_loss = _lost_share(tables.get("variance"))
+    variance_loss = _lost_share(tables.get("variance"), is_log_normal=True)
     tail_loss = _lost_share(tables.get("tail_mass"))
     outside_rise = _rise(tables.get("outside_share"))
     mixed_rise = _rise(tables.get("mixed_share"))
@@ -518,9 +582,9 @@ _LATE_RISE_RULE = "rise in the last quarter > 0.6 × rise in the quarter before 
 
 def _find(definition: str, measure: Interval | None, threshold: float, rule: str) -> CollapseFinding:
     status: Status = "not measurable"
-    if measure is not None and measure.low > threshold:
+    if measure is not None and measure.is_above(threshold):
         status = "present"
-    elif measure is not None and measure.high <= threshold:
+    elif measure is not None and measure.is_below(threshold):
         status = "absent"
     return CollapseFinding(definition, status, rule, measure)
 
@@ -530,14 +594,21 @@ def _growth(curve: np.ndarray | None) -> Interval | None:
 
 
 def _rise(curve: np.ndarray | None) -> Interval | None:
-    return None if curve is None else mean_interval(curve[:, -1] - curve[:, 0])
+    return None if curve is None else mean_interval(curve[:, -1] - curve[:, 0], rounding=_rounding_of(curve))
 
 
-def _lost_share(curve: np.ndarray | None) -> Interval | None:
+def _rounding_of(curve: np.ndarray) -> float:
+    """Return the rounding error of differences of a curve's values."""
+    return 2 * ROUNDING * float(np.abs(curve).max())
+
+
+def _lost_share(curve: np.ndarray | None, *, is_log_normal: bool = False) -> Interval | None:
     """Return the lost share, 1 − last / first."""
     if curve is None:
         return None
-    remaining = ratio_interval(curve[:, -1], curve[:, 0])
+    first, last = curve[:, 0], curve[:, -1]
+    has_logarithms = is_log_normal and min(first.min(), last.min()) > 0
+    remaining = log_ratio_interval(last, first) if has_logarithms else ratio_interval(last, first)
     return replace(remaining, estimate=1 - remaining.estimate, low=1 - remaining.high, high=1 - remaining.low)
 
 
@@ -550,7 +621,7 @@ def _late_rise(curve: np.ndarray | None) -> Interval | None:
     late = 3 * last // 4
     rise_before = curve[:, late] - curve[:, middle]
     rise_after = curve[:, last] - curve[:, late]
-    return mean_interval(rise_after - 0.6 * np.maximum(rise_before, 0))
+    return mean_interval(rise_after - 0.6 * np.maximum(rise_before, 0), rounding=_rounding_of(curve))
 
 
 def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
@@ -561,4 +632,4 @@ def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval
     log_risks = np.log([np.asarray(curve, dtype=float)[:, [0, -1]] for curve in by_training_size.values()])
     centred = log_sizes - log_sizes.mean()
     exponents = np.tensordot(centred, log_risks, axes=1) / (centred**2).sum()
-    return mean_interval(exponents[:, 1] - exponents[:, 0])
+    return mean_interval(exponents[:, 1] - exponents[:, 0], rounding=2 * ROUNDING * float(np.abs(log_risks).max()))

@@ -64,13 +64,13 @@ def toy(settings: Digits) -> toys.Toy:
     gains = [
         claims.final_difference(name_arm(ratio, is_corrected=True), name_arm(ratio), "fid") for ratio in settings.ratios
     ]
-    all_gains = claims.Quantity(lambda curves: np.concatenate([gain.per_seed(curves) for gain in gains]))
+    mean_gain = claims.Quantity(lambda curves: np.mean([gain.per_seed(curves) for gain in gains], axis=0))
     fid_over_real = claims.final_difference(plain, REAL, "fid")
     accuracy_gain = claims.final_difference(corrected, plain, "accuracy")
     recall_gain = claims.final_difference(corrected, plain, "recall")
     statements = [
         claims.expect_above(f"{plain}: ends with a larger Fréchet distance than real data only", fid_over_real),
-        claims.expect_below("correction lowers the Fréchet distance, over all λ", all_gains),
+        claims.expect_below("correction lowers the Fréchet distance, over all λ", mean_gain),
         claims.expect_above(f"{plain}: correction raises the class accuracy", accuracy_gain),
         *claims.mark_unpublished(claims.expect_above(f"{plain}: correction costs no recall", recall_gain, -0.05)),
     ]

@@ -198,7 +198,8 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
     yield from claims.expect_predictions(survivors, SURVIVAL, laws_of_drift, times=(2, last))
     for name in ("even", "uneven", "uneven, matched"):
         excess = claims.final_value(name, COVERAGE) - claims.final_value(name, BY_DRIFT)
-        yield claims.expect_agreement(f"{name}: coverage at generation {last}, over drift's", excess, 0.0)
+        statement = f"{name}: coverage at generation {last}, over drift's"
+        yield claims.expect_agreement(statement, excess, 0.0, absolute_tolerance=0.05)
     more_lines = claims.final_difference("uneven, matched", "uneven", SURVIVAL)
     yield claims.expect_above("matching keeps lines", more_lines)
     yield claims.expect_above("drift explains the loss of an unbiased kernel", measure_share_of_drift(kernel), 0.9)

@@ -6,7 +6,6 @@ claim of it, which `check` holds against a run.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
@@ -15,7 +14,7 @@ import numpy as np
 
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.runtime.bugs import describe_error
-from selfcorrect.statistics import Interval, mean_interval, ratio_interval
+from selfcorrect.statistics import ROUNDING, Interval, mean_interval, ratio_interval
 
 Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 """Arm → quantity → (S, T + 1) by seed and generation."""
@@ -30,28 +29,62 @@ class Quantity:
 
     per_seed: Callable[[Curves], np.ndarray]
     """Curves → (S,)."""
+    rounding: Callable[[Curves], np.ndarray | float] = lambda curves: 0.0
+    """Curves → rounding error of each number, (S,) or one for all, if it exceeds the share `ROUNDING` of the number. A
+    difference has the rounding error of the values that it is taken of."""
 
     def __call__(self, curves: Curves) -> Interval:
         """Return the mean over seeds with its interval."""
-        return mean_interval(self.per_seed(curves))
+        return mean_interval(self.measure(curves), rounding=float(np.max(self.rounding(curves))))
+
+    def measure(self, curves: Curves) -> np.ndarray:
+        """Return the numbers (S,), with 0 for those that are no larger than their rounding error."""
+        values = np.asarray(self.per_seed(curves), dtype=float)
+        return np.where(np.abs(values) <= self.rounding(curves), 0.0, values)
 
     def __sub__(self, operand: Quantity | float) -> Quantity:
-        return self._combine(np.subtract, operand)
+        other = _as_quantity(operand)
+        return Quantity(
+            lambda curves: self.per_seed(curves) - other.per_seed(curves),
+            lambda curves: self.rounding(curves) + other.rounding(curves),
+        )
 
     def __truediv__(self, operand: Quantity | float) -> Quantity:
-        return self._combine(np.divide, operand)
+        other = _as_quantity(operand)
+
+        def divide_rounding(curves: Curves) -> np.ndarray:
+            ratio, divisor = self.per_seed(curves) / other.per_seed(curves), other.per_seed(curves)
+            return (self.rounding(curves) + np.abs(ratio) * other.rounding(curves)) / np.abs(divisor)
+
+        return Quantity(lambda curves: self.per_seed(curves) / other.per_seed(curves), divide_rounding)
 
     def __mul__(self, factor: float) -> Quantity:
-        return self._combine(np.multiply, factor)
+        return Quantity(
+            lambda curves: self.per_seed(curves) * factor, lambda curves: self.rounding(curves) * abs(factor)
+        )
 
     def map(self, function: Callable[[np.ndarray], np.ndarray]) -> Quantity:
         """Apply a function to the numbers, such as `np.log`."""
-        return Quantity(lambda curves: function(self.per_seed(curves)))
 
-    def _combine(self, operation: Callable[..., np.ndarray], operand: Quantity | float) -> Quantity:
-        if isinstance(operand, Quantity):
-            return Quantity(lambda curves: operation(self.per_seed(curves), operand.per_seed(curves)))
-        return Quantity(lambda curves: operation(self.per_seed(curves), operand))
+        def map_rounding(curves: Curves) -> np.ndarray:
+            values, rounding = self.per_seed(curves), self.rounding(curves)
+            mapped = function(values)
+            with np.errstate(all="ignore"):
+                changes = [np.abs(function(values + step) - mapped) for step in (rounding, -np.asarray(rounding))]
+            return np.nan_to_num(np.maximum(*changes), posinf=0.0)
+
+        return Quantity(lambda curves: function(self.per_seed(curves)), map_rounding)
+
+
+def _as_quantity(operand: Quantity | float) -> Quantity:
+    if isinstance(operand, Quantity):
+        return operand
+    return Quantity(lambda curves: np.asarray(operand, dtype=float), lambda curves: ROUNDING * abs(operand))
+
+
+def _read(select: Callable[[Curves], np.ndarray]) -> Quantity:
+    """Return a quantity that is read from curves as it is."""
+    return Quantity(select, lambda curves: ROUNDING * np.abs(select(curves)))
 
 
 def value_at(arm: str, key: str, generation: int) -> Quantity:
@@ -61,7 +94,7 @@ def value_at(arm: str, key: str, generation: int) -> Quantity:
         key: Name of the quantity in the evaluation.
         generation: Number of the generation, −1 for the last.
     """
-    return Quantity(lambda curves: curves[arm][key][:, generation])
+    return _read(lambda curves: curves[arm][key][:, generation])
 
 
 def initial_value(arm: str, key: str) -> Quantity:
@@ -95,12 +128,12 @@ def loss_ratio(arm: str, than: str) -> Quantity:
 
 def late_mean(arm: str, key: str, count: int) -> Quantity:
     """Return the mean of a quantity of an arm over the last generations."""
-    return Quantity(lambda curves: curves[arm][key][:, -count:].mean(1))
+    return _read(lambda curves: curves[arm][key][:, -count:].mean(1))
 
 
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
     """Return the ratio of two means over the same seeds, with Fieller's interval."""
-    return lambda curves: ratio_interval(numerator.per_seed(curves), denominator.per_seed(curves))
+    return lambda curves: ratio_interval(numerator.measure(curves), denominator.measure(curves))
 
 
 @dataclass(frozen=True)
@@ -135,8 +168,10 @@ class Claim:
     published: bool = True
     """A claim of the cited papers."""
     tolerance: float = 0.0
-    """Relative distance from a prediction that counts as agreement. It stands for what a first-order prediction leaves
-    out, so that many seeds do not refute it for that."""
+    """Distance from a prediction that counts as agreement, as a share of the prediction. It stands for what a
+    first-order prediction leaves out, so that many seeds do not refute it for that."""
+    absolute_tolerance: float = 0.0
+    """Distance that counts as agreement in the unit of the quantity if it is more, such as for a prediction of 0."""
 
     def check(self, curves: Curves) -> Check:
         """Hold the claim against curves."""
@@ -151,32 +186,48 @@ class Claim:
         )
 
     def _decide(self, measured: Interval) -> ClaimOutcome:
-        if math.isnan(measured.estimate):
-            return "undecided"
         if self.kind == "agrees":
-            is_near = abs(measured.estimate - self.value) <= self.tolerance * abs(self.value)
-            is_inside = measured.low <= self.value <= measured.high
-            return "holds" if is_near or is_inside else "fails"
-        if self.kind == "above":
-            holds = measured.low > self.value
-            fails = measured.high <= self.value
+            reach = max(self.tolerance * abs(self.value), self.absolute_tolerance)
+            lowest, highest = self.value - reach, self.value + reach
+            holds = measured.is_within(lowest, highest)
+            fails = measured.is_above(highest) or measured.is_below(lowest)
         else:
-            holds = measured.high < self.value
-            fails = measured.low >= self.value
+            holds, fails = measured.is_above(self.value), measured.is_below(self.value)
+            if self.kind == "below":
+                holds, fails = fails, holds
         return "holds" if holds else "fails" if fails else "undecided"
 
 
-def expect_agreement(statement: str, measure: MeasureCurves, predicted: float, tolerance: float = 0.05) -> Claim:
-    """Return a claim that holds if the prediction is in the interval or near the estimate.
+def expect_agreement(
+    statement: str,
+    measure: MeasureCurves,
+    predicted: float,
+    tolerance: float = 0.05,
+    absolute_tolerance: float = 0.0,
+) -> Claim:
+    """Return a claim that holds if the whole interval is near the prediction, and fails if all of it is not.
 
     Args:
-        tolerance: Relative distance from the estimate that counts as near.
+        tolerance: Distance from the prediction that counts as near, as a share of the prediction.
+        absolute_tolerance: Distance that counts as near in any case, for predictions near 0.
     """
-    return Claim(statement, "agrees", measure, float(predicted), tolerance=tolerance)
+    return Claim(
+        statement,
+        "agrees",
+        measure,
+        float(predicted),
+        tolerance=tolerance,
+        absolute_tolerance=absolute_tolerance,
+    )
 
 
 def expect_predictions(
-    statement: str, key: str, laws: Mapping[str, np.ndarray], tolerance: float = 0.05, times: Sequence[int] = (-1,)
+    statement: str,
+    key: str,
+    laws: Mapping[str, np.ndarray],
+    tolerance: float = 0.05,
+    times: Sequence[int] = (-1,),
+    absolute_tolerance: float = 0.0,
 ) -> list[Claim]:
     """Return claims that a quantity of each arm agrees with its prediction at some generations.
 
@@ -184,19 +235,24 @@ def expect_predictions(
         statement: The claim in words, with {arm} and {t} for arm and generation.
         key: Name of the quantity in the evaluation.
         laws: Name of each arm → prediction (T + 1,).
-        tolerance: Relative distance from the estimate that counts as agreement.
+        tolerance: Distance from the prediction that counts as agreement, as a share of the prediction.
         times: Generations, −1 for the last.
+        absolute_tolerance: Distance that counts as agreement in any case, for predictions near 0.
     """
     claims = []
     for arm, law in laws.items():
         for time in times:
             words = statement.format(arm=arm, t=time)
-            claims.append(expect_agreement(words, value_at(arm, key, time), law[time], tolerance))
+            measure = value_at(arm, key, time)
+            claims.append(expect_agreement(words, measure, law[time], tolerance, absolute_tolerance))
     return claims
 
 
 def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below."""
+    """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below.
+
+    It is undecided with fewer seeds than `selfcorrect.statistics.FEWEST_SEEDS`, and if seeds do not differ.
+    """
     return Claim(statement, "above", measure, threshold)
 
 

@@ -13,13 +13,20 @@ from selfcorrect.statistics import UNBOUNDED
 
 from . import verdict
 from .arms import ArmSettings
-from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves
+from .results import FEWEST_RATIOS, HELD_OUT, MEMORISER, REAL_AGAINST_REAL, ArmCurves, find_aims, mean_scores
 
 
-def make_metric(key: str, better: Literal["lower", "higher", "real", "neutral"] = "neutral") -> Metric:
-    """Return the metric of a key, which is known or measured by an evaluation of users."""
+def make_metric(key: str, better: Literal["lower", "higher", "real", "aim", "neutral"] | None = None) -> Metric:
+    """Return the metric of a key.
+
+    Args:
+        better: Better direction if an evaluation of users measures it; by default the metric is a known one if there is
+            one of that key.
+    """
     known = {metric.key: metric for metric in METRICS}
-    return known.get(key, Metric(key, key.replace("_", " "), "", better, 3, bounds=UNBOUNDED))
+    if better is None and key in known:
+        return known[key]
+    return Metric(key, key.replace("_", " "), "", better or "neutral", 3, bounds=UNBOUNDED)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,8 @@ class Outcome:
     titles: Mapping[str, str] = field(default_factory=dict)
     """Titles of tasks in tables, where they are not their names; "" for a task that needs none."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
-    """Scores of real data: title → metric → (S,) values per seed. The first is the level that figures show."""
+    """Scores of real data: title → metric → (S,) values per seed, NaN for a seed without. The first is the level that
+    figures show."""
     floor_of: Mapping[str, str] = field(default_factory=dict)
     """Task → the title of what its real data score, where tasks have real data of their own."""
     aims: Mapping[str, float] = field(default_factory=dict)
@@ -76,12 +84,7 @@ class Outcome:
         Several tasks with real data of their own have no common line.
         """
         drawn = (REAL_AGAINST_REAL, HELD_OUT, MEMORISER)
-        return {title: _mean_scores(scores) for title, scores in self.floors.items() if title in drawn}
-
-    def aims_of(self, task: str) -> Mapping[str, float]:
-        """Return the aim of each metric in a task: the mean score of its real data, or the number that is given."""
-        scores = self.floors.get(self.floor_of.get(task, ""), self.real)
-        return {**_mean_scores(scores), **self.aims}
+        return {title: mean_scores(scores) for title, scores in self.floors.items() if title in drawn}
 
     def groups(self) -> Iterator[tuple[str, str, list[ArmSettings]]]:
         """Task, title of a group of arms, the arms; the baseline is in every group."""
@@ -115,7 +118,7 @@ class Outcome:
         effects_by_pair: list[list[verdict.Effect]] = []
         for family in (self.asked, self.pairs[len(self.asked) :]):
             curves = [self.curves_of(pair) for pair in family]
-            aims = [self.aims_of(pair.task) for pair in family]
+            aims = [find_aims(self.floors, self.floor_of, pair.task, self.aims) for pair in family]
             by_question = [verdict.effects(curves, question, aims) for question in self.questions]
             for index in range(len(family)):
                 of_pair: list[verdict.Effect] = []
@@ -128,10 +131,6 @@ class Outcome:
     def asked_effects(self) -> list[verdict.Effect]:
         """Effects of the pairs that the answer rests on."""
         return [effect for effects in self.effects[: len(self.asked)] for effect in effects]
-
-
-def _mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
-    return {key: float(values.mean()) for key, values in scores.items()}
 
 
 def list_effects_by_share(outcome: Outcome) -> list[verdict.Effect]:

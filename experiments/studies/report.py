@@ -286,7 +286,8 @@ def _summary(outcome: Outcome, settings: Mapping[str, object], spent_s: Mapping[
     hours = sum(spent_s.values()) / 3600
     origin = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
-    return Summary(outcome.command, {**origin, **machine(), **describe_environment()}, settings, arms, outcome.floors)
+    made = {**origin, **machine(), **describe_environment()}
+    return Summary(outcome.command, made, settings, arms, outcome.floors, outcome.floor_of)
 
 
 def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> dict[str, float]:

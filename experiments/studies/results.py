@@ -44,6 +44,33 @@ class ArmCurves:
         return self.values[key][:, -1]
 
 
+def find_aims(
+    floors: Mapping[str, Mapping[str, np.ndarray]],
+    floor_of: Mapping[str, str],
+    task: str,
+    numbers: Mapping[str, float],
+) -> dict[str, float]:
+    """Return the aim of each metric in a task: the mean score of its real data, or the number that is given.
+
+    Args:
+        floors: Scores of real data: title → metric → (S,), NaN for a seed without a score.
+        floor_of: Task → title of the scores of its real data; tasks that are not named share the first scores.
+        numbers: Metric → number that is the aim in place of the score of real data.
+    """
+    shared = next(iter(floors.values()), {})
+    scores = floors.get(floor_of.get(task, ""), shared)
+    return {**mean_scores(scores), **numbers}
+
+
+def mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Return the mean over the seeds that have a score, by metric; NaN if no seed has one."""
+    means = {}
+    for key, values in scores.items():
+        known = values[np.isfinite(values)]
+        means[key] = float(known.mean()) if len(known) else np.nan
+    return means
+
+
 def ratio_label(share: float) -> str:
     """Return the synthetic ratio λ of a synthetic share as text: 0.5 → "1", 1 → "∞"."""
     return "∞" if share >= 1 else f"{share / (1 - share):.3g}"

@@ -9,8 +9,8 @@ import io
 import json
 import math
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from .results import ArmCurves
 
 FORMAT = 1
 _DIGITS = 5
+ROUNDING_OF_SUMMARIES = 10.0 ** (1 - _DIGITS)
+"""Share of a value of a summary that may be rounding."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class Summary:
     arms: Mapping[str, tuple[ArmCurves, ...]]
     """Denoiser → arms, with quantities (S, G + 1) by key."""
     floors: Mapping[str, Mapping[str, np.ndarray]]
-    """Scores of real data, raw and corrected: title → quantity → (S,)."""
+    """Scores of real data, raw and corrected: title → quantity → (S,), NaN for a seed without a score."""
+    floor_of: Mapping[str, str] = field(default_factory=dict)
+    """Task → title of what its real data score if tasks have real data of their own."""
 
     @property
     def seeds(self) -> int:
@@ -120,6 +124,7 @@ def write_summary(path: Path, summary: Summary) -> None:
         "made": summary.made,
         "settings": summary.settings,
         "floors": {title: _round_values(scores) for title, scores in summary.floors.items()},
+        **({"floor_of": summary.floor_of} if summary.floor_of else {}),
         "arms": arms,
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -138,9 +143,16 @@ def read_summary(path: str | Path) -> Summary:
             raise InputError(f"expected format {FORMAT}, got {content['format']}")
         arms = {name: tuple(map(_decode_curves, group)) for name, group in content["arms"].items()}
         floors = {title: _arrays(scores) for title, scores in content["floors"].items()}
-        return Summary(content["command"], content["made"], content["settings"], arms, floors)
+        floor_of = dict(content["floor_of"]) if "floor_of" in content else _match_floors(arms, floors)
+        return Summary(content["command"], content["made"], content["settings"], arms, floors, floor_of)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise InputError(f"{path}: is no summary of a run: {error}") from error
+
+
+def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[str, str]:
+    """Return task → title of what its real data score by the titles, as of summaries of version 0.2."""
+    titles = [*floors][::-1]
+    return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
 
 
 def join_summaries(summaries: Sequence[Summary]) -> Summary:
@@ -169,7 +181,7 @@ def join_summaries(summaries: Sequence[Summary]) -> Summary:
             joined.append(replace(curves, values=values))
         arms[name] = tuple(joined)
     floors = {title: _concatenate_values([run.floors[title] for run in runs]) for title in first.floors}
-    return Summary(first.command, origin, settings, arms, floors)
+    return Summary(first.command, origin, settings, arms, floors, first.floor_of)
 
 
 def _same(summary: Summary) -> tuple[Any, ...]:

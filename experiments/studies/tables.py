@@ -75,7 +75,8 @@ def metric_table(
     table = arm_table(id, heads, outcome, lambda curves: [cell(curves, metric) for metric in metrics])
     rows = []
     for title, scores in floors.items():
-        rows.append(PageRow(title, [last_cell(scores.get(metric.key), metric) for metric in metrics], soft=True))
+        known = {key: values[np.isfinite(values)] for key, values in scores.items()}
+        rows.append(PageRow(title, [last_cell(known.get(metric.key), metric) for metric in metrics], soft=True))
     return replace(table, rows=[*rows, *table.rows])
 
 
@@ -85,7 +86,7 @@ def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
     Args:
         values: Values of all seeds, (S,), or over generations (S, T), of which the last counts; None if there are none.
     """
-    if values is None:
+    if values is None or not len(values):
         return Cell("–")
     interval = metric.interval(values[:, -1] if values.ndim > 1 else values)
     if math.isnan(interval.estimate):

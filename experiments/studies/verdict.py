@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric
-from selfcorrect.statistics import UNMEASURED, Interval, holm, student_interval, student_p
+from selfcorrect.statistics import FEWEST_SEEDS, ROUNDING, UNMEASURED, Interval, holm, mean_interval, student_p
 
 from .results import ArmCurves
 
 _LEVEL = 0.05
 """Family-wise error level of all judgements of a report."""
-FEWEST_SEEDS = 5
-"""Number of seeds from which on a difference is called better or worse, in headlines and tables."""
 DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 """Names of what is compared of a metric with an aim, by `Metric.better`."""
 
@@ -23,8 +21,9 @@ JUDGEMENT = (
     "Each interval is the 95 % interval of one difference (paired t), within the bounds of the score. P-values are "
     "adjusted for all differences tested together (Holm), and a difference counts if its adjusted p-value is at most "
     f"{_LEVEL}: an interval that excludes 0 does not suffice. With fewer than {FEWEST_SEEDS} seeds nothing is decided, "
-    "and the row counts the seeds. Differences that are the same in all seeds have no spread to be tested by: they are "
-    "undecided. If the aim is a value, such as that of real data, distances to it are compared."
+    "and the row counts the seeds. Differences that are the same in all seeds, up to the rounding of the values, have "
+    "no spread to be tested by: they are undecided. If the aim is a value, such as that of real data, distances to it "
+    "are compared."
 )
 """Explanation of the words and intervals of `effects`."""
 
@@ -55,13 +54,17 @@ class Effect:
 
 
 def effects(
-    pairs: Sequence[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], aims: Sequence[Mapping[str, float]]
+    pairs: Sequence[tuple[ArmCurves, ArmCurves]],
+    metrics: Sequence[Metric],
+    aims: Sequence[Mapping[str, float]],
+    rounding: float = ROUNDING,
 ) -> list[Effect]:
     """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all of them (Holm 1979).
 
     Args:
         pairs: Curves of an arm and of its reference.
         aims: For each pair, key of a metric that has an aim → the value of real data or the number that is the aim.
+        rounding: Share of each value that may be rounding; differences that vary by less are equal.
 
     Returns:
         An effect for each metric of each pair, the metrics of a pair together.
@@ -71,15 +74,20 @@ def effects(
         for metric in metrics:
             aim = levels.get(metric.key, np.nan) if metric.better in DISTANCES else np.nan
             candidates.append((arm, reference, metric, aim))
-    changes = {str(index): _paired_changes(*candidate) for index, candidate in enumerate(candidates)}
-    p_values = {index: student_p(values) if np.isfinite(values).all() else 1.0 for index, values in changes.items()}
-    adjusted = holm(p_values)
+    changes = [_paired_changes(*candidate) for candidate in candidates]
+    errors = [rounding * _sum_magnitudes(*candidate) for candidate in candidates]
+    p_values = {}
+    for index, (values, error) in enumerate(zip(changes, errors, strict=True)):
+        p_values[str(index)] = student_p(values, rounding=error) if np.isfinite(values).all() else 1.0
+    adjusted = list(holm(p_values).values())
     results = []
-    for (index, values), (arm, reference, metric, aim) in zip(changes.items(), candidates, strict=True):
-        change = _change_interval(values, metric)
+    for (arm, reference, metric, aim), values, error, p_value in zip(
+        candidates, changes, errors, adjusted, strict=True
+    ):
+        change = _change_interval(values, metric, error)
         has_aim = metric.better not in DISTANCES or not np.isnan(aim)
-        word = _choose_word(metric, change, values, has_aim=has_aim, is_found=adjusted[index] <= _LEVEL)
-        results.append(Effect(arm, reference, metric, aim, change, adjusted[index], word))
+        word = _choose_word(metric, change, values, has_aim=has_aim, is_found=p_value <= _LEVEL)
+        results.append(Effect(arm, reference, metric, aim, change, p_value, word))
     return results
 
 
@@ -92,12 +100,20 @@ def _paired_changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: f
     return values - reference_values
 
 
-def _change_interval(changes: np.ndarray, metric: Metric) -> Interval:
+def _sum_magnitudes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> float:
+    """Return the magnitude of the values that a paired difference is taken of."""
+    values = np.abs([arm.last(metric.key), reference.last(metric.key)]).max(axis=1)
+    return float(values.sum() + np.nan_to_num(2 * abs(aim)))
+
+
+def _change_interval(changes: np.ndarray, metric: Metric, rounding: float) -> Interval:
     """Return the mean change (S,) with its 95 % interval; no change exceeds the range of the metric's values."""
     if not np.isfinite(changes).all():
         return UNMEASURED
-    interval = student_interval(changes)
+    interval = mean_interval(changes, rounding=rounding)
     span = metric.bounds[1] - metric.bounds[0]
+    if np.isnan(interval.low):
+        return interval
     return replace(interval, low=max(interval.low, -span), high=min(interval.high, span))
 
 
@@ -110,7 +126,7 @@ def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_a
         return "one seed"
     if change.count < FEWEST_SEEDS:
         return _count_seeds(metric, changes)
-    if np.isnan(change.low):
+    if not change.can_decide:
         return "undecided"
     if not is_found:
         return "no clear difference"

@@ -6,10 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from selfcorrect.core.randomness import streams
+from selfcorrect.core.errors import InputError
 from selfcorrect.statistics import (
+    FEWEST_SEEDS,
+    ROUNDING,
+    Interval,
     Thresholds,
     band,
     collapse_profile,
@@ -17,12 +23,12 @@ from selfcorrect.statistics import (
     half_life,
     half_life_interval,
     holm,
+    log_ratio_interval,
     mean_interval,
     median_interval,
     plan_looks,
     ratio_interval,
     seeds_to_decide,
-    student_interval,
     student_p,
     worst_verdict,
 )
@@ -33,19 +39,13 @@ def generator() -> np.random.Generator:
     return np.random.default_rng(7)
 
 
-def test_few_seeds_get_the_t_interval_that_inverts_scipys_t_test(generator: np.random.Generator) -> None:
-    values = generator.normal(3.0, 1.0, 5)
+@pytest.mark.parametrize("count", [2, 5, 19, 20, 60])
+def test_the_interval_of_a_mean_inverts_scipys_t_test(count: int, generator: np.random.Generator) -> None:
+    values = generator.normal(3.0, 1.0, count)
     interval = mean_interval(values)
     assert interval.method == "t"
     assert stats.ttest_1samp(values, interval.low).pvalue == pytest.approx(0.05)
     assert stats.ttest_1samp(values, interval.high).pvalue == pytest.approx(0.05)
-
-
-def test_many_seeds_get_scipys_bootstrap(generator: np.random.Generator) -> None:
-    values = generator.exponential(1.0, 40)
-    interval = mean_interval(values)
-    oracle = stats.bootstrap((values,), np.mean, rng=streams(0).child("bootstrap").numpy()).confidence_interval
-    assert (interval.method, interval.low, interval.high) == ("bootstrap", oracle.low, oracle.high)
 
 
 def test_a_single_seed_has_no_interval() -> None:
@@ -55,10 +55,23 @@ def test_a_single_seed_has_no_interval() -> None:
     assert "no interval from 1 seed" in str(interval)
 
 
-@pytest.mark.parametrize("count", [4, 24])
+def coverage(intervals: list[Interval], truth: float) -> float:
+    return float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
+
+
+@pytest.mark.parametrize("count", [4, 20, 24])
 def test_mean_intervals_cover_the_truth_as_often_as_they_say(count: int, generator: np.random.Generator) -> None:
-    intervals = [mean_interval(row) for row in generator.normal(0, 1, (300, count))]
-    assert 0.90 <= np.mean([interval.low <= 0 <= interval.high for interval in intervals]) <= 0.985
+    intervals = [mean_interval(row) for row in generator.normal(0, 1, (2000, count))]
+    assert coverage(intervals, 0.0) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("count", [3, 5, 20])
+def test_intervals_of_ratios_of_variances_cover_the_typical_ratio(count: int, generator: np.random.Generator) -> None:
+    """Variances are products of many factors."""
+    first = np.exp(generator.normal(0, 0.2, (2000, count)))
+    last = 0.5 * first * np.exp(generator.normal(0, 1.0, (2000, count)))
+    intervals = [log_ratio_interval(*pair) for pair in zip(last, first, strict=True)]
+    assert coverage(intervals, 0.5) == pytest.approx(0.95, abs=0.015)
 
 
 def test_median_interval_is_scipys_and_admits_censored_seeds() -> None:
@@ -88,6 +101,7 @@ def test_fieller_covers_the_true_ratio(generator: np.random.Generator) -> None:
 def test_fieller_is_unbounded_when_the_denominator_may_be_zero() -> None:
     assert ratio_interval([1.0, 2.0, 3.0], [-1.0, 0.1, 1.0]).high == math.inf
     assert ratio_interval([1.0, 2.0], [0.0, 0.0]).estimate == math.inf
+    assert math.isnan(ratio_interval([1.0, 1.0], [2.0, 2.0]).low)
     assert math.isnan(ratio_interval([0.0], [0.0]).estimate)
 
 
@@ -124,6 +138,16 @@ def test_half_life_not_reached_is_infinite_and_censors_the_median() -> None:
     assert half_life([1.0, 0.9, 0.8]) == math.inf
     curves = [[1.0, 0.4, 0.1]] * 3 + [[1.0, 0.9, 0.9]] * 5
     assert half_life_interval(curves).estimate == math.inf
+
+
+def test_a_half_life_behind_a_missing_height_is_not_known() -> None:
+    assert math.isnan(half_life([1.0, math.nan, 0.9, 0.2]))
+    assert math.isnan(half_life([1.0, 0.9, math.nan]))
+    assert math.isnan(half_life([math.nan, 0.4]))
+    assert half_life([1.0, 0.4, math.nan]) == half_life([1.0, 0.4])
+    interval = half_life_interval([[1.0, 0.4], [1.0, 0.3], [1.0, math.nan]])
+    assert math.isnan(interval.estimate)
+    assert math.isnan(interval.high)
 
 
 def test_half_lives_of_few_seeds_have_an_interval_that_covers(generator: np.random.Generator) -> None:
@@ -169,10 +193,11 @@ def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_thresho
     needed = seeds_to_decide(values, baseline, "lower", Thresholds(1.5, 3.0))
     assert needed is not None
     assert 4 < needed < 100
-    spread = np.std(values, ddof=1) * stats.t.ppf(0.975, np.array([needed - 2, needed - 1]))
-    reach = np.mean(values) + spread / np.sqrt([needed - 1, needed])
-    assert reach[0] > 1.5 >= reach[1]
-    assert seeds_to_decide([1.0, 1.5, 1.25], [1.0] * 3, "lower") is None
+    logarithms = np.log(values)
+    spread = np.std(logarithms, ddof=1) * stats.t.ppf(0.975, np.array([needed - 2, needed - 1]))
+    reach = np.mean(logarithms) + spread / np.sqrt([needed - 1, needed])
+    assert reach[0] > np.log(1.5) >= reach[1]
+    assert seeds_to_decide([1.0, 1.5625, 1.25], [1.0] * 3, "lower") is None
 
 
 @pytest.mark.parametrize(
@@ -182,6 +207,7 @@ def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_thresho
         ([1.50, 1.55, 1.52, 1.48], "degraded"),
         ([3.0, 3.2, 2.9, 3.1], "collapsed"),
         ([0.5, 2.5, 1.0, 3.0], "undecided"),
+        ([1.0, 1.0, 1.0, 5.0], "undecided"),
         ([1.6, 2.4, 1.9, 2.2], "degraded"),
     ],
 )
@@ -194,6 +220,33 @@ def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: 
 def test_lost_recall_is_collapsed_and_one_seed_decides_nothing() -> None:
     assert evaluate_quality([0.0, 0.01, 0.0], [0.8, 0.82, 0.79], "higher").label == "collapsed"
     assert evaluate_quality([9.0], [1.0], "lower").label == "undecided"
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+@pytest.mark.parametrize("baseline", [[-10.0, -10.1, -9.9], [0.0, 1.0, 1.0]])
+def test_a_quality_is_not_divided_by_a_baseline_of_0_or_below(better: str, baseline: list[float]) -> None:
+    values = [-20.0, -20.1, -19.9]
+    for function in (evaluate_quality, seeds_to_decide):
+        with pytest.raises(InputError, match=r"above 0 in each seed.*by their differences"):
+            function(values, baseline, better)
+
+
+POSITIVE = st.floats(0.01, 100.0)
+
+
+@given(
+    values=arrays(float, 5, elements=POSITIVE),
+    baseline=arrays(float, 5, elements=POSITIVE),
+    scale=st.sampled_from([1e-6, 0.5, 1e6]),
+)
+def test_a_verdict_on_a_quality_knows_no_unit_and_the_inverse_has_the_same(
+    values: np.ndarray, baseline: np.ndarray, scale: float
+) -> None:
+    verdict = evaluate_quality(values, baseline, "lower")
+    edges = np.array([1.25, 2.0])[:, None]
+    assume((abs(np.array([verdict.ratio.low, verdict.ratio.high]) - edges) > 1e-6).all())  # none lies on a threshold
+    assert evaluate_quality(values * scale, baseline * scale, "lower").label == verdict.label
+    assert evaluate_quality(1 / values, 1 / baseline, "higher").label == verdict.label
 
 
 def test_the_weaker_side_decides() -> None:
@@ -263,6 +316,39 @@ def test_what_was_not_recorded_or_not_repeated_is_not_measurable(generations: np
     assert set(statuses({"risk": generations[None] + 1}).values()) == {"not measurable"}
 
 
+CURVES = ("risk", "variance", "tail_mass", "outside_share", "mixed_share")
+
+
+@pytest.mark.parametrize("seeds", [1, 2, FEWEST_SEEDS, 30])
+def test_a_profile_of_equal_seeds_finds_nothing(seeds: int, generations: np.ndarray) -> None:
+    """Whatever the curve: also if seeds differ by rounding."""
+    rounding = 1 + 1e-13 * np.random.default_rng(1).normal(size=(seeds, 1))
+    for curve in (0.5**generations, 2.0**generations, np.ones_like(generations)):
+        curves = dict.fromkeys(CURVES, curve * rounding)
+        sizes = {count: curve * rounding * count**-0.5 for count in (10, 100)}
+        assert set(statuses(curves, sizes).values()) == {"not measurable"}
+
+
+def test_a_profile_takes_the_fewest_seeds_of_a_verdict(generations: np.ndarray, generator: np.random.Generator) -> None:
+    curve = noisy(0.9**generations, generator)
+    for seeds in range(1, 8):
+        status = statuses({"variance": curve[:seeds]})["collapsing variance"]
+        assert status == ("present" if seeds >= FEWEST_SEEDS else "not measurable")
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_a_profile_knows_no_unit(scale: float, generations: np.ndarray, generator: np.random.Generator) -> None:
+    curves = {"risk": noisy(1 + 0.1 * generations, generator), "variance": noisy(0.9**generations, generator)}
+    assert statuses(curves) == statuses({name: curve * scale for name, curve in curves.items()})
+
+
+def test_the_loss_of_a_log_normal_variance_is_found_by_its_logarithms(generator: np.random.Generator) -> None:
+    """A single seed whose variance grew does not hide that all others lost nearly all of theirs."""
+    last = np.exp(generator.normal(-4, 1.5, 8))
+    last[0] = 20.0
+    assert statuses({"variance": np.stack([np.ones(8), last], axis=1)})["collapsing variance"] == "present"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -300,7 +386,7 @@ def test_an_interval_ends_at_a_single_bound():
     assert mean_interval([0.1, 0.1, 2.0], bounds=(0.0, math.inf)).low == 0
     with pytest.raises(ValueError, match="expected values from 0 to 1"):
         mean_interval([0.5, 1.5], bounds=(0.0, 1.0))
-    assert mean_interval([0.0, 0.0], bounds=(0.0, 1.0)).high == 0
+    assert math.isnan(mean_interval([0.0, 0.0], bounds=(0.0, 1.0)).high)
 
 
 # --- ties and scores that are counts ---------------------------------------------------------------------------------
@@ -310,15 +396,46 @@ def test_differences_that_are_equal_in_all_seeds_are_undecided() -> None:
     for seeds in (2, 5, 8):
         differences = [0.001] * seeds
         assert student_p(differences) == 1.0
-        assert student_interval(differences).method == "no spread"
-        assert math.isnan(student_interval(differences).low)
+        assert mean_interval(differences).method == "no spread"
+        assert math.isnan(mean_interval(differences).low)
     assert student_p(np.subtract([0.3, 1.3], [0.2, 1.2])) == 1.0  # equal but for rounding
     assert student_p(np.subtract([0.3, 1.3], [0.2, 1.21])) < 1.0
 
 
+@given(
+    values=arrays(float, (2, 6), elements=st.floats(-1, 1), unique=True),
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+    size=st.floats(0, 0.1),
+)
+def test_differences_are_equal_if_they_vary_by_less_than_the_rounding_of_their_values(
+    values: np.ndarray, scale: float, size: float
+) -> None:
+    """The same differences are evidence if the values are as small as they are."""
+    first, noise = values
+    assume(np.abs(first).max() > 0.01)
+    assume(np.ptp(noise) > 1e-3)
+    second = first + ROUNDING * size * noise
+    rounding = ROUNDING * scale * np.abs([first, second]).max(axis=1).sum()
+    difference = scale * (second - first)
+    assert student_p(difference, rounding=rounding) == 1.0
+    assert math.isnan(mean_interval(difference, rounding=rounding).low)
+    assert not math.isnan(mean_interval(scale * noise).low)
+
+
+def test_an_interval_decides_from_the_fewest_seeds_on_and_as_a_whole() -> None:
+    for count in (1, 2, FEWEST_SEEDS - 1, FEWEST_SEEDS, 30):
+        interval = Interval(2.0, 1.0, 3.0, count, "t")
+        decides = count >= FEWEST_SEEDS
+        assert (interval.is_above(0.5), interval.is_above(1.5)) == (decides, False)
+        assert (interval.is_below(3.5), interval.is_below(2.5)) == (decides, False)
+        assert (interval.is_within(1.0, 3.0), interval.is_within(1.5, 3.0)) == (decides, False)
+    open_interval = Interval(2.0, 1.0, math.nan, 30, "t")
+    assert not open_interval.is_above(0.5)
+
+
 def test_a_step_of_one_count_is_no_evidence_and_many_steps_are() -> None:
     one_of_300 = 1 / 300
-    tie = student_interval([one_of_300] * 2, resolution=one_of_300)
+    tie = mean_interval([one_of_300] * 2, resolution=one_of_300)
     assert student_p([one_of_300] * 2, one_of_300) > 0.3
     assert tie.low < 0 < tie.high
     assert student_p([0.5] * 5, one_of_300) < 1e-6

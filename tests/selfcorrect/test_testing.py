@@ -57,7 +57,7 @@ def test_a_corrector_that_kills_diversity_is_caught() -> None:
 
 
 def test_an_undecided_loop_fails_with_the_seeds_that_would_decide_it_unless_that_passes() -> None:
-    loop = Gaussian.standard(2), DATA, Augment(0.5)
+    loop = Gaussian.standard(2), DATA, Augment(0.7)
     short = Trial(seeds=3)
     with pytest.raises(
         AssertionError, match=r"the loop is undecided[\s\S]*\nabout \d+ seeds would decide it"

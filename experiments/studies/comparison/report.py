@@ -120,13 +120,12 @@ def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> O
     missing = ""
     for task in curves:
         files = [run.folder / REAL_SCORES_FILE for run in runs if run.task == task]
-        contents = [read_with_digest(file) for file in files if file.exists()]
+        contents = [read_with_digest(file) if file.exists() else {} for file in files]
         missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
         for key, words in REAL_SCORES.items():
-            scores = [content[key] for content in contents if key in content]
-            if scores and len(scores) == len(contents):
+            if all(key in content for content in contents if content) and any(contents):
                 title = ", ".join(filter(None, (words, study.titles[task])))
-                floors[title] = {key: np.array([score[key] for score in scores], dtype=float) for key in scores[0]}
+                floors[title] = _tabulate_scores([content.get(key, {}) for content in contents])
                 floor_of.setdefault(task, title)
     pairs = []
     for task, arms in curves.items():
@@ -146,6 +145,12 @@ def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> O
         gaps=[*measured.gaps, *_list_unmeasured(curves, study.titles, metrics)],
         remarks=_list_remarks(judged, missing),
     )
+
+
+def _tabulate_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    """Return the scores (S,) of all seeds by metric, NaN for a seed without; scores: metric → score of each seed."""
+    keys = dict.fromkeys(key for score in scores for key in score)
+    return {key: np.array([score.get(key, np.nan) for score in scores], dtype=float) for key in keys}
 
 
 def _make_metric(key: str, questions: Questions, curves: Sequence[np.ndarray]) -> Metric:
@@ -188,7 +193,7 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
     ]
 
 
-MEANS_TEXT = "Mean over seeds, 95 % interval below (Student's t up to 19 seeds; it assumes roughly normal seeds)."
+MEANS_TEXT = "Mean over seeds, 95 % interval below (Student's t, which assumes roughly normal seeds)."
 REFERENCE_TEXT = (
     "Paired differences at the last generation. Unless you chose a reference, an arm with a correction is compared "
     "with the same arm without, any other with the one on real data alone."

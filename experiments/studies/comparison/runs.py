@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.measures.metrics import Metric
@@ -14,15 +16,15 @@ from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, config_differen
 
 from .. import verdict
 from ..outcome import make_metric
-from ..results import ArmCurves
-from ..summary import Summary, read_summary
+from ..results import ArmCurves, find_aims, mean_scores
+from ..summary import ROUNDING_OF_SUMMARIES, Summary, read_summary
 from ..tables import MARKS_LEGEND, PageRow, Table, format_text, marked_cell
 from .report import DIRECTION_WORDS
 
 COUNTED = ("seeds", "first_seed", "generations")
 """Settings in which runs may differ: common seeds and generations are compared."""
 ARMS = "comparisons"
-"""Setting of the motion experiment that lists its arms, of which the the common {name} are compared."""
+"""Setting of the motion experiment that lists its arms, of which the common ones are compared."""
 RUN_WORDS = ("in the first run", "in the second")
 BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejected_count", "corrector_calls")
 """Beginnings of the keys of what a loop counts beside its scores."""
@@ -65,15 +67,19 @@ def compare_runs(
     summaries = (read_summary(folders[0]), read_summary(folders[1]))
     seeds = _find_common_seeds(folders, summaries)
     disagreements = _check_data(folders, seeds) + _describe_differences(summaries)
+    tasks = []
     pairs = []
     end = min(summary.generations for summary in summaries)
-    for reference, arm in _pair_arms(folders, summaries, disagreements):
+    for task, reference, arm in _pair_arms(folders, summaries, disagreements):
+        tasks.append(task)
         pairs.append((_select(arm, summaries[1], seeds, end), _select(reference, summaries[0], seeds, end)))
     metrics = _choose_metrics(summaries, pairs, scores, primary)
-    real = next(iter(summaries[0].floors.values()), {})
-    aims = [{key: float(values.mean()) for key, values in real.items()}] * len(pairs)
+    aims = _find_common_aims(summaries, tasks, seeds, metrics, disagreements)
     count = 1 if primary else 0
-    families = [verdict.effects(pairs, family, aims) for family in (metrics[:count], metrics[count:]) if family]
+    families = []
+    for family in (metrics[:count], metrics[count:]):
+        if family:
+            families.append(verdict.effects(pairs, family, aims, ROUNDING_OF_SUMMARIES))
     table = Table("differences", "Arm", [metric.title for metric in metrics])
     effects = []
     for arm, _ in pairs:
@@ -130,8 +136,11 @@ def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
 
 def _pair_arms(
     folders: Sequence[Path], summaries: Sequence[Summary], disagreements: list[str]
-) -> list[tuple[ArmCurves, ArmCurves]]:
-    """Return the arms of both runs; other arms, and differences of common ones, are named in `disagreements`."""
+) -> list[tuple[str, ArmCurves, ArmCurves]]:
+    """Return the task of each common arm, and the arm of both runs.
+
+    Other arms, and differences between common ones, are named in `disagreements`.
+    """
     arms = []
     for summary in summaries:
         arms.append({(task, curves.label): curves for task, group in summary.arms.items() for curves in group})
@@ -141,10 +150,51 @@ def _pair_arms(
             disagreements.append(f"Only the {words} run has the arms {'; '.join(single)}.")
     if not common:
         raise SettingError(f"{folders[0]} and {folders[1]} share no arm: {' '.join(disagreements[-2:])}")
-    pairs = [(arms[0][place], arms[1][place]) for place in common]
-    for first, second in pairs:
+    pairs = [(place[0], arms[0][place], arms[1][place]) for place in common]
+    for _, first, second in pairs:
         disagreements += config_differences({first.title: first.axes}, {second.title: second.axes}, RUN_WORDS)
     return pairs
+
+
+def _find_common_aims(
+    summaries: Sequence[Summary],
+    tasks: Sequence[str],
+    seeds: Sequence[int],
+    metrics: Sequence[Metric],
+    disagreements: list[str],
+) -> list[dict[str, float]]:
+    """Return the aims of each task over the common seeds, between those of both runs if these differ, which is named.
+
+    Args:
+        tasks: The task of each pair of arms.
+    """
+    aims_by_task: dict[str, dict[str, float]] = {}
+    for task in dict.fromkeys(tasks):
+        of_runs = [_find_aims(summary, task, seeds) for summary in summaries]
+        aims = {}
+        for metric in metrics:
+            if metric.better in verdict.DISTANCES:
+                aims[metric.key] = np.array([run_aims.get(metric.key, np.nan) for run_aims in of_runs])
+        aims_by_task[task] = mean_scores(aims)
+        for key, (first, second) in aims.items():
+            if not np.isclose(first, second, rtol=ROUNDING_OF_SUMMARIES, equal_nan=True):
+                disagreements.append(
+                    f"{task}: the aim of {key} is {first:.4g} {RUN_WORDS[0]} and {second:.4g} {RUN_WORDS[1]}; "
+                    "distances to the mean of both are compared."
+                )
+    return [aims_by_task[task] for task in tasks]
+
+
+def _find_aims(summary: Summary, task: str, seeds: Sequence[int]) -> dict[str, float]:
+    """Return the aims of a task of a run over some seeds."""
+    rows = [seed - summary.first_seed for seed in seeds]
+    floors = {}
+    for title, scores in summary.floors.items():
+        has_all_seeds = all(len(values) == summary.seeds for values in scores.values())
+        floors[title] = {key: values[rows] for key, values in scores.items()} if has_all_seeds else scores
+    better = summary.settings.get("better", {})
+    numbers = {key: float(aim) for key, aim in better.items() if not isinstance(aim, str)}
+    return find_aims(floors, summary.floor_of, task, numbers)
 
 
 def _select(curves: ArmCurves, summary: Summary, seeds: Sequence[int], end: int) -> ArmCurves:
@@ -159,15 +209,28 @@ def _choose_metrics(
     """Return the scores that are compared, the primary one first."""
     measured = [key for key in pairs[0][0].values if all(key in curves.values for pair in pairs for curves in pair)]
     measured = [key for key in measured if not key.startswith(BESIDE_SCORES)]
-    better = {**summaries[1].settings.get("better", {}), **summaries[0].settings.get("better", {})}
     named = [key for key in (primary, *scores) if key]
     if unknown := [key for key in named if key not in measured]:
         raise SettingError(f"the runs do not both measure {unknown[0]!r}; both measure {', '.join(measured)}")
-    metrics = {}
-    for key in measured:
-        metrics[key] = make_metric(key, better[key] if better.get(key) in DIRECTION_WORDS else "neutral")
-    directed = [key for key in measured if key in better or metrics[key].better != "neutral"]
+    metrics = {key: make_metric(key, _find_direction(summaries, key)) for key in measured}
+    directed = [key for key in measured if metrics[key].better != "neutral"]
     keys = dict.fromkeys(named if scores else [*named, *(directed or measured)])
     if not keys:
         raise InputError("the runs share no score")
     return [metrics[key] for key in keys]
+
+
+def _find_direction(
+    summaries: Sequence[Summary], key: str
+) -> Literal["lower", "higher", "real", "aim", "neutral"] | None:
+    """Return the better direction of a score that the runs name, "neutral" if they name different directions or none.
+
+    None stands for runs whose scores are all known, such as those of the motion experiment.
+    """
+    named = [summary.settings["better"] for summary in summaries if "better" in summary.settings]
+    directions = [better[key] for better in named if key in better]
+    if not named:
+        return None
+    if not directions or any(direction != directions[0] for direction in directions):
+        return "neutral"
+    return directions[0] if directions[0] in DIRECTION_WORDS else "aim"

@@ -137,14 +137,18 @@ def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_se
 @pytest.mark.parametrize(
     ("claim", "outcome"),
     [
-        (expect_agreement("", interval, 2.4), "holds"),
-        (expect_agreement("", interval, 2.6), "fails"),
+        (expect_agreement("", interval, 2.4), "undecided"),
+        (expect_agreement("", interval, 2.4, 0.5), "holds"),
+        (expect_agreement("", interval, 2.0, 0.0, 0.5), "holds"),
+        (expect_agreement("", interval, 2.6), "undecided"),
+        (expect_agreement("", interval, 2.7), "fails"),
         (expect_agreement("", lambda _: Interval(2.0, 1.99, 2.01, 900, "t"), 2.05), "holds"),
+        (expect_agreement("", lambda _: Interval(2.0, 1.99, 2.01, 4, "t"), 2.05), "undecided"),
         (expect_above("", interval, 1.4), "holds"),
         (expect_above("", interval, 2.0), "undecided"),
-        (expect_above("", interval, 2.5), "fails"),
+        (expect_above("", interval, 2.6), "fails"),
         (expect_below("", interval, 2.6), "holds"),
-        (expect_below("", interval, 1.5), "fails"),
+        (expect_below("", interval, 1.4), "fails"),
         (expect_above("", lambda _: UNMEASURED, 1.5), "undecided"),
     ],
 )

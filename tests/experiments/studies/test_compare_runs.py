@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.studies.comparison.runs import compare_runs
-from selfcorrect.experiments.studies.results import ArmCurves
-from selfcorrect.experiments.studies.summary import Summary, write_summary
+from selfcorrect.experiments.studies.outcome import Outcome, Pair, make_metric
+from selfcorrect.experiments.studies.results import HELD_OUT, ArmCurves
+from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
 from selfcorrect.storage.files.digests import encode_with_digest
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, SUMMARY_FILE
 
@@ -61,7 +65,7 @@ def test_common_seeds_and_generations_are_paired(tmp_path: Path) -> None:
             assert any("generations is 4 in the first run and 3" in line for line in comparison.disagreements)
         assert rows["task, corrected"]["seeds"] == 5
         assert rows["task, corrected"]["difference"] == pytest.approx(0.5 * (1 + 0.01 * 4), abs=1e-4)
-        assert (rows["task, corrected"]["word"], rows["task, plain"]["word"]) == ("better", "no clear difference")
+        assert (rows["task, corrected"]["word"], rows["task, plain"]["word"]) == ("better", "undecided")
         assert rows["task, plain"]["difference"] == 0
 
 
@@ -89,15 +93,127 @@ def test_what_does_not_agree_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_runs_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
     first = write_run(tmp_path / "first")
-    for name, settings, message in [
+    for name, changes, message in [
         ("seeds", {"seeds": range(5, 9)}, "share no seed"),
         ("data", {"data": "other"}, "data of the runs differ"),
         ("arms", {"arms": ("new",)}, "share no arm"),
     ]:
         with pytest.raises(SettingError, match=message):
-            compare_runs(first, write_run(tmp_path / name, **settings))
+            compare_runs(first, write_run(tmp_path / name, **changes))
     with pytest.raises(SettingError, match="do not both measure 'sahre'; both measure share, other"):
         compare_runs(first, first, primary="sahre")
     with pytest.raises(InputError, match="no summary of a run"):
         compare_runs(first, tmp_path)
     assert main(["compare", str(first)]) == 2
+
+
+# --- what a report knows by task -------------------------------------------------------------------------------------
+
+TASKS = ("first task", "second task")
+MIRRORED = {"better": "worse", "worse": "better", "lower": "higher", "higher": "lower"}
+
+
+def make_outcome(
+    plain: np.ndarray, corrected: np.ndarray, real: np.ndarray, better: str | float, first_row: int = 0
+) -> Outcome:
+    """Return what a report judges: scores (tasks, seeds) of an arm without and with correction, and of real data."""
+    curves = {}
+    for task, values in zip(TASKS, zip(plain, corrected, strict=True), strict=True):
+        arms = {}
+        for arm, ends in zip(("plain", "corrected"), values, strict=True):
+            arms[arm] = ArmCurves(arm, task, arm, {"q": np.stack([ends, ends], axis=1)[first_row:]})
+        curves[task] = arms
+    titles = {task: f"{HELD_OUT}, {task}" for task in TASKS}
+    return Outcome(
+        curves=curves,
+        floors={titles[task]: {"q": scores[first_row:]} for task, scores in zip(TASKS, real, strict=True)},
+        floor_of=titles,
+        aims={} if isinstance(better, str) else {"q": better},
+        pairs=[Pair(task, "corrected", "plain") for task in TASKS],  # type: ignore[arg-type]
+        questions=[[make_metric("q", better if isinstance(better, str) else "aim")]],  # type: ignore[arg-type]
+    )
+
+
+def write_outcome(folder: Path, outcome: Outcome, better: str | float, first_seed: int = 0) -> Path:
+    """Write the summary of a run."""
+    arms = {task: tuple(of_task.values()) for task, of_task in outcome.curves.items()}
+    seeds = len(arms[TASKS[0]][0].values["q"])
+    named = {"seeds": seeds, "first_seed": first_seed, "generations": 1, "better": {"q": better}}
+    folder.mkdir(exist_ok=True)
+    write_summary(folder / SUMMARY_FILE, Summary("", {}, named, arms, outcome.floors, outcome.floor_of))
+    return folder
+
+
+SCALED = arrays(float, (2, 7), elements=st.floats(0.05, 1.0), unique=True)
+
+
+@settings(max_examples=15)
+@given(
+    plain=SCALED,
+    shift=st.floats(0.5, 5.0),
+    real=SCALED,
+    better=st.sampled_from(["lower", "higher", "real", 1.3, 8.0]),
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+)
+def test_a_corrector_that_is_added_gets_the_verdict_of_the_report_of_the_second_run(
+    plain: np.ndarray, shift: float, real: np.ndarray, better: str | float, scale: float, tmp_path_factory
+) -> None:
+    """In the first run the corrector changes nothing, so that its arm is the reference in the second run's report."""
+    levels = np.array([[1.0], [10.0]])
+    plain, real = (levels + plain) * scale, (levels + 0.01 * real) * scale
+    corrected = plain - shift * scale * np.linspace(0.9, 1.1, 7)
+    aim = better if isinstance(better, str) else better * scale
+    seeds = slice(2, 7)
+    report = make_outcome(plain[:, seeds], corrected[:, seeds], real[:, seeds], aim)
+    words = {effect.arm.label: effect.word for effects in report.effects for effect in effects}
+    folder = tmp_path_factory.mktemp("runs")
+    first = write_outcome(folder / "first", make_outcome(plain[:, 2:], plain[:, 2:], real[:, 2:], aim), aim, 2)
+    second = write_outcome(folder / "second", make_outcome(plain, corrected, real, aim), aim)
+    rows = {row["arm"]: row for row in compare_runs(first, second).differences}
+    swapped = {row["arm"]: row["word"] for row in compare_runs(second, first).differences}
+    for label, word in words.items():
+        if rows[label]["adjusted_p"] < 0.04:
+            assert rows[label]["word"] == word
+        assert swapped[label] == MIRRORED.get(rows[label]["word"], rows[label]["word"])
+    assert all(rows[f"{task}, plain"]["word"] == "undecided" for task in TASKS)
+
+
+@pytest.mark.parametrize(("better", "word"), [("real", "worse"), (1.0, "better"), (10.0, "worse")])
+def test_aims_are_those_of_the_task_and_of_the_common_seeds(tmp_path: Path, better: str | float, word: str) -> None:
+    """Real data of the second task lie around 10, but at 0 in a seed that the other run does not have."""
+    generator = np.random.default_rng(3)
+    plain = np.array([[1.0], [10.0]]) + 0.01 * generator.normal(size=(2, 6))
+    real = np.array([[1.0], [10.0]]) + 0.01 * generator.normal(size=(2, 6))
+    real[:, 0] = -50.0
+    corrected = plain - np.array([[0.0], [1.9]]) * generator.uniform(0.9, 1.1, (2, 6))
+    first = write_outcome(tmp_path / "first", make_outcome(plain, plain, real, better, 1), better, 1)
+    second = write_outcome(tmp_path / "second", make_outcome(plain, corrected, real, better), better)
+    comparison = compare_runs(first, second)
+    rows = {row["arm"]: row["word"] for row in comparison.differences}
+    assert rows["second task, corrected"] == word
+    assert not any("the aim of" in sentence for sentence in comparison.disagreements)
+
+
+def test_other_aims_of_the_runs_are_named(tmp_path: Path) -> None:
+    plain = np.array([[1.0], [10.0]]) + 0.01 * np.random.default_rng(3).normal(size=(2, 6))
+    first = write_outcome(tmp_path / "first", make_outcome(plain, plain, plain, "real"), "real")
+    second = write_outcome(tmp_path / "second", make_outcome(plain, plain, plain + 1.0, "real"), "real")
+    sentences = compare_runs(first, second).disagreements
+    assert sum("the aim of q is" in sentence for sentence in sentences) == 2
+
+
+def test_a_summary_keeps_which_real_data_belong_to_a_task(tmp_path: Path) -> None:
+    plain = np.array([[1.0], [10.0]]) + np.zeros((2, 6))
+    outcome = make_outcome(plain, plain, plain, "real")
+    assert read_summary(write_outcome(tmp_path / "run", outcome, "real")).floor_of == outcome.floor_of
+    without = Outcome(curves=outcome.curves, floors=outcome.floors)  # as an earlier version wrote summaries
+    assert read_summary(write_outcome(tmp_path / "earlier", without, "real")).floor_of == outcome.floor_of
+
+
+def test_directions_that_the_runs_do_not_share_make_no_arm_better(tmp_path: Path) -> None:
+    plain = np.array([[1.0], [10.0]]) + 0.01 * np.random.default_rng(3).normal(size=(2, 6))
+    corrected = plain + np.random.default_rng(4).uniform(1, 2, (2, 6))
+    first = write_outcome(tmp_path / "first", make_outcome(plain, plain, plain, "lower"), "lower")
+    second = write_outcome(tmp_path / "second", make_outcome(plain, corrected, plain, "higher"), "higher")
+    words = {row["arm"]: row["word"] for row in compare_runs(first, second).differences}
+    assert words["first task, corrected"] == "higher"

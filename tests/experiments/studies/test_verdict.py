@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -139,7 +139,46 @@ def test_differences_without_spread_are_undecided():
     assert (effect.word, effect.p_value) == ("undecided", 1.0)
     assert format_change(effect) == "+0.00"
     (same,) = effects([(plain, plain)], [RECALL], {})
-    assert same.word == "no clear difference"
+    assert same.word == "undecided"
+
+
+@given(
+    values=arrays(float, (3, 5), elements=st.floats(0.1, 1.0), unique=True),
+    better=st.sampled_from(("lower", "higher", "neutral", "real")),
+    scale=st.sampled_from((1e-6, 1.0, 1e6)),
+)
+def test_differences_within_the_rounding_of_their_values_are_undecided(
+    values: np.ndarray, better: str, scale: float
+) -> None:
+    """An arm that repeats its reference up to rounding is no better and no worse, however the rounding falls."""
+    metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
+    reference, far, noise = values * scale
+    repeated = reference * (1 + 1e-12) + 1e-13 * noise
+    pairs = [(arm("physics", jerk=list(ends)), arm("uncorrected", jerk=list(reference))) for ends in (repeated, far)]
+    results = effects(pairs, [metric], {"jerk": 0.0})
+    assert (results[0].word, results[0].p_value) == ("undecided", 1.0)
+    assert results[1].word != "undecided"
+
+
+@given(
+    values=arrays(float, (2, 6), elements=st.floats(0.1, 1.0), unique=True),
+    better=st.sampled_from(("lower", "higher", "neutral", "real")),
+    scale=st.sampled_from((1e-6, 1e6)),
+)
+def test_a_verdict_knows_no_unit_and_is_mirrored_if_arms_are_swapped(
+    values: np.ndarray, better: str, scale: float
+) -> None:
+    metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
+    first, second = (arm("arm", jerk=list(ends)) for ends in values)
+    (effect,) = effects([(first, second)], [metric], {"jerk": 0.3})
+    assume(abs(effect.p_value - 0.05) > 1e-6)
+    (swapped,) = effects([(second, first)], [metric], {"jerk": 0.3})
+    first, second = (arm("arm", jerk=list(ends * scale)) for ends in values)
+    (scaled,) = effects([(first, second)], [metric], {"jerk": 0.3 * scale})
+    mirrored = {"better": "worse", "worse": "better", "lower": "higher", "higher": "lower"}
+    assert scaled.word == effect.word
+    assert swapped.word == mirrored.get(effect.word, effect.word)
+    assert swapped.change.estimate == -effect.change.estimate
 
 
 def test_a_number_is_an_aim_and_an_unknown_aim_is_named():
