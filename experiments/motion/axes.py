@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,11 @@ from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.policy_table import POLICIES
+from selfcorrect.models.diffusion.config import SamplerName
 from selfcorrect.models.diffusion.presets import preset, preset_names
 
 from ..remedies.table import PLACES, REMEDIES
-from ..studies.arms import BASELINE, SAMPLING_BOUNDS, TAKES_RATIO, ArmSettings
+from ..studies.arms import BASELINE, SAMPLING_SETTINGS, TAKES_RATIO, ArmSettings
 from .correctors.table import CORRECTORS, UNKNOWN, corrector_row, is_own
 from .settings import MotionSettings
 
@@ -42,9 +44,13 @@ class Axes:
     physics_in: Annotated[tuple[str, ...], arg(help=_PLACE_HELP)] = ()
     remedy: Annotated[tuple[str, ...], arg(help=_REMEDY_HELP)] = ()
     guidance: tuple[float, ...] = ()
-    """Also run all arms, the baseline included, with these scales of classifier-free guidance."""
+    """Also run all arms, the baseline included, with these scales of classifier-free guidance. Several options of
+    sampling make arms of all their combinations."""
     temperature: tuple[float, ...] = ()
     """Also run all arms with these factors on the sampling noise."""
+    sampler: tuple[SamplerName, ...] = ()
+    """Also run all arms with these samplers: multistep (the default) keeps the variance of what the model learned; ddim
+    shrinks it, and with --eta 1 is the sampler of published runs of this package before version 0.4."""
     eta: tuple[float, ...] = ()
     """Also run all arms with this share of fresh noise in each sampling step: 0 is deterministic, 1 is ancestral."""
     sampling_steps: tuple[int, ...] = ()
@@ -108,10 +114,12 @@ class Axes:
                 refined = _vary_corrected(refined, field, values)
         if self.remedy:
             refined = _add_remedies(refined, self.remedy)
-        variants = [(name, value) for name in SAMPLING_BOUNDS for value in dict.fromkeys(getattr(self, name))]
-        if variants:
+        values_by_name = {name: dict.fromkeys(values) for name in SAMPLING_SETTINGS if (values := getattr(self, name))}
+        if values_by_name:
             usual = [arm for arm in refined if not arm.sampling]
-            refined = usual + [replace(arm, **{name: value}) for name, value in variants for arm in usual]
+            refined = list(usual)
+            for values in product(*values_by_name.values()):
+                refined += [replace(arm, **dict(zip(values_by_name, values, strict=True))) for arm in usual]
         with_comparisons = dict[ArmSettings, None]()
         for arm in refined:
             with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))

@@ -13,6 +13,7 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
+from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
 from selfcorrect.runtime.registry import Registry, Row
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
@@ -44,6 +45,10 @@ LEAST_COUNTS = {
 """Smallest values of settings that count something."""
 USUAL = {"engine": PUBLISHED_ENGINE, "generator": (), "feasibility_count": FEASIBILITY_COUNT}
 """Settings that a config leaves out, with the values that they have then."""
+SAMPLER_KEY = "sampler"
+"""Key of the sampler that arms without a sampler of their own have, in a config."""
+EARLIER_SAMPLER = "ddim"
+"""Sampler of configs that name none; these runs drew samples in ancestral steps."""
 GROWING = ("comparisons", "generations", "first_seed", "seeds")
 """Settings that may grow when an experiment is extended: no earlier result depends on them."""
 
@@ -176,7 +181,7 @@ class MotionSettings:
         comparisons = []
         for denoiser, arms in self.arms.items():
             comparisons.append({"denoiser": denoiser, "arms": [arm.config() for arm in arms]})
-        values: dict[str, object] = {"comparisons": comparisons}
+        values: dict[str, object] = {"comparisons": comparisons, SAMPLER_KEY: DiffusionConfig.sampler}
         for setting in fields(self):
             if setting.name != "arms":
                 values[setting.name] = getattr(self, setting.name)
@@ -225,6 +230,8 @@ def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
     """
     if not _is_subset(_fixed_settings(recorded), _fixed_settings(requested)):
         return False
+    if recorded.get(SAMPLER_KEY, EARLIER_SAMPLER) != requested.get(SAMPLER_KEY, EARLIER_SAMPLER):
+        return False
     if recorded["generations"] > requested["generations"]:
         return False
     if not _seed_numbers(recorded) <= _seed_numbers(requested):
@@ -261,6 +268,7 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings whose `config` this is, as a run folder records it."""
     values: dict[str, Any] = dict(config)
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
+    values.pop(SAMPLER_KEY, None)
     for name in ("data", "reference", "generator"):
         values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
     return MotionSettings(arms, **values)

@@ -19,6 +19,7 @@ from selfcorrect.loop.fitting import (
 )
 from selfcorrect.loop.policy import RealOnly, overlapping
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.models.resampling import Copying
 from selfcorrect.remedies.inside_sampler import corrected_inside
 from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
 
@@ -155,6 +156,11 @@ def in_sampler(task: Task, arm: Arm) -> TaskArm:
 
 
 # ---------------------------------------------------------------- controls
+
+
+def copying(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Training samples drawn at random in place of a model: a loop that loses by neutral drift only."""
+    return replace(task, model=Copying(task.real)), arm
 
 
 def more_steps(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:

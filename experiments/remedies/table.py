@@ -91,6 +91,14 @@ REMEDIES = Registry(
             claim="matched compute",
         ),
         RemedyRow(
+            "copying",
+            f"{_BUILT}:copying",
+            "Control: no model; training samples of the right label are drawn at random and copied.",
+            knows="the training set",
+            cost="0",
+            claim="what is lost by neutral drift",
+        ),
+        RemedyRow(
             "preferred",
             "selfcorrect.experiments.curation.loops:preference",
             "Sampling bias: of four draws the draw that people would choose; needs --ratings.",

@@ -27,7 +27,9 @@ SAMPLING_BOUNDS = {
     "eta": (0.0, 1.0),
     "sampling_steps": (1, 1e4),
 }
-"""Settings of sampling that an arm may change, lowest and highest."""
+"""Numbers of sampling that an arm may change, lowest and highest."""
+SAMPLING_SETTINGS = ("sampler", *SAMPLING_BOUNDS)
+"""Settings of sampling that an arm may change."""
 
 TAKES_RATIO = ("augment", "augment_once", "accumulate")
 """Policies that take λ."""
@@ -66,6 +68,8 @@ class ArmSettings:
     """Scale of classifier-free guidance when samples are drawn, None for the model's own."""
     temperature: Suppress[float | None] = None
     """Factor on the noise of sampling, None for the model's own."""
+    sampler: Suppress[str | None] = None
+    """Name of the reverse process of a diffusion model, None for the model's own."""
     eta: Suppress[float | None] = None
     """Share of the noise that each step of sampling draws anew: 0 is deterministic, 1 ancestral, None the model's."""
     sampling_steps: Suppress[int | None] = None
@@ -86,8 +90,8 @@ class ArmSettings:
     def __post_init__(self) -> None:
         if not self.strength >= 0:
             raise SettingError(f"the correction strength γ must be at least 0, got {self.strength:g}")
-        for name, value in self.sampling.items():
-            lowest, highest = SAMPLING_BOUNDS[name]
+        for name, (lowest, highest) in SAMPLING_BOUNDS.items():
+            value = self.sampling.get(name, lowest)
             if not lowest <= value <= highest:
                 raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
 
@@ -158,13 +162,13 @@ class ArmSettings:
         parts += [function.replace(":", ".") for function in (self.bias, self.fitting) if function]
         if math.isfinite(self.strength):
             parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
-        parts += [f"{name.replace('_', '-')}-{value:g}" for name, value in self.sampling.items()]
+        parts += [f"{name.replace('_', '-')}-{_format_setting(value)}" for name, value in self.sampling.items()]
         return "+".join(parts)
 
     @property
-    def sampling(self) -> dict[str, float]:
+    def sampling(self) -> dict[str, float | str]:
         """Return the settings of sampling that it changes, by the names of the command line."""
-        values = {name: getattr(self, name) for name in SAMPLING_BOUNDS}
+        values = {name: getattr(self, name) for name in SAMPLING_SETTINGS}
         return {name: value for name, value in values.items() if value is not None}
 
     def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
@@ -244,7 +248,7 @@ class ArmSettings:
             words.append(PLACE_WORDS.get(self.place, self.place))
         if math.isfinite(self.strength):
             words.append(f"γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample"))
-        words += [f"{name.replace('_', ' ')} {value:g}" for name, value in self.sampling.items()]
+        words += [f"{name.replace('_', ' ')} {_format_setting(value)}" for name, value in self.sampling.items()]
         words += [function for function in (self.bias, self.fitting) if function]
         return ", ".join(words + ["from scratch"] * self.from_scratch + ["real data corrected too"] * self.correct_real)
 
@@ -279,10 +283,14 @@ class ArmSettings:
         return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}
 
 
-NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name")
+NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name", "sampler")
 """Fields of an arm that runs of earlier versions did not record."""
 
 BASELINE = ArmSettings("real")
+
+
+def _format_setting(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def folder_name(name: str) -> str:

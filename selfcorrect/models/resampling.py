@@ -1,6 +1,7 @@
-"""Real data in place of a model: the stand-in by which an evaluation is tried and real data are evaluated."""
+"""Given samples in place of a model: real data, by which an evaluation is tried, and the model of a copying loop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -26,3 +27,33 @@ class RealDraws:
             generator = stream.child(int(label)).generator()
             rows[is_wanted] = candidates[torch.randint(len(candidates), (int(is_wanted.sum()),), generator=generator)]
         return self.real.values[rows]
+
+
+@dataclass(frozen=True)
+class Copying:
+    """A model that draws members of its training set, each as likely as any other of its label, and learns nothing.
+
+    A fully synthetic loop of it has neither sampler nor learner: what it loses is neutral drift (Wright and Fisher).
+    A state of another model means the training set that the copying model was made with.
+    """
+
+    members: Samples
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Return the model of another training set."""
+        return replace(self, members=samples)
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """Return a member of the training set per label, (N, *event) for labels (N,)."""
+        return RealDraws(self.members).sample(labels, stream)
+
+    def state(self) -> dict[str, Tensor]:
+        return {"copied_values": self.members.values, "copied_labels": self.members.labels}
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        if "copied_values" not in state:
+            return self
+        return replace(self, members=Samples.real(state["copied_values"], state["copied_labels"]))
+
+    def for_sampling(self) -> Self:
+        return self

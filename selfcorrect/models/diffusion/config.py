@@ -1,10 +1,16 @@
 """Settings of a motion diffusion model, which are checked."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 from ...core.checks import check_count, check_number
 from ...core.errors import SettingError
 from .denoiser_table import DENOISERS
+
+SamplerName: TypeAlias = Literal["multistep", "ddim"]
+SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
+"""multistep: steps of second order at times evenly spaced in log-SNR, which keep the variance of a Gaussian. ddim:
+steps of first order at evenly spaced times, which shrink it."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,10 @@ class DiffusionConfig:
     # Sampling
     sampling_steps: int = 20
     """Network evaluations per sample, at most `diffusion_steps`."""
-    eta: float = 1.0
-    """Noise in each reverse step: 0 is deterministic DDIM, 1 is ancestral DDPM."""
+    sampler: SamplerName = "multistep"
+    """Reverse process: steps of second order at times evenly spaced in log-SNR, or steps of DDIM at even times."""
+    eta: float = 0.0
+    """Noise in each reverse step: 0 is deterministic, 1 is ancestral; ddim with 1 is DDPM."""
     guidance_scale: float = 1.0
     """Classifier-free guidance: 0 ignores the labels, 1 is plain conditional sampling, above 1 exaggerates them."""
     temperature: float = 1.0
@@ -61,6 +69,8 @@ class DiffusionConfig:
 
     def __post_init__(self) -> None:
         DENOISERS.row(self.denoiser)
+        if self.sampler not in SAMPLERS:
+            raise SettingError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}")
         for name in ("width", "depth", "diffusion_steps", "sampling_steps", "batch_size"):
             check_count(name, getattr(self, name), 1)
         if self.width % 8:

@@ -5,8 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ from .denoiser_table import DENOISERS
 from .schedule import NoiseSchedule, cosine_schedule
 from .training import NoisyBatch, draw_batch, learning_rate_factor
 
-SAMPLING = ("guidance_scale", "temperature", "eta", "sampling_steps")
+SAMPLING = ("guidance_scale", "temperature", "sampler", "eta", "sampling_steps")
 """Settings that training does not see."""
 
 OnStep = Callable[[int], None]
@@ -195,29 +194,66 @@ class MotionDiffusion(Saveable):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """Return a sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
-        times = self.schedule.sampling_times(self.config.sampling_steps)
-        clean = self.denoise(self.reverse(labels, stream, times), times[-1], labels.to(self.device))
+        times = self.sampling_times()
+        labels = labels.to(self.device)
+        clean = self.denoise(self.reverse(labels, stream, times), times[-1], labels)
+        clean = self.adjust(clean, labels, len(times) - 1)
         self._report(len(times))
         return clean.cpu()
+
+    def sampling_times(self, last: int = 0) -> list[int]:
+        """Return the diffusion times at which the sampler evaluates the network, down to `last`."""
+        count = min(self.config.sampling_steps, len(self.schedule) - last)
+        is_multistep = self.config.sampler == "multistep"
+        return self.schedule.log_snr_times(count, last) if is_multistep else self.schedule.even_times(count, last)
+
+    def variance_kept(self, variance: float) -> float:
+        """Return the share of the variance of N(0, `variance`) that the sampler keeps with an exactly right network.
+
+        A fully synthetic loop of perfect models keeps this share in each generation. Guidance is left out.
+        """
+        share = self.schedule.variance_kept(self.sampling_times(), variance, order=self._order, eta=self.config.eta)
+        return self.config.temperature**2 * share
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
         """Denoise from pure noise at the first of `times` to noisy values (N, T, D) at the last: labels (N,) int64."""
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
-        values = self._noise(shape, generator)
-        for step, (time, next_time) in enumerate(pairwise(times)):
-            noise = self._noise(shape, generator)
-            clean = self.denoise(values, time, labels)
-            values = self.schedule.reverse_step(values, clean, noise, time, next_time, self.config.eta)
+
+        def adjust(aim: Tensor, step: int) -> Tensor:
             self._report(step + 1)
-        return values
+            return self.adjust(aim, labels, step)
+
+        return self.schedule.reverse(
+            self._noise(shape, generator),
+            times,
+            lambda noisy, time: self.denoise(noisy, time, labels),
+            lambda: self._noise(shape, generator),
+            order=self._order,
+            eta=self.config.eta,
+            adjust=adjust,
+        )
+
+    def adjust(self, clean: Tensor, labels: Tensor, step: int) -> Tensor:
+        """Return what a sampling step takes as the clean sample; subclasses that steer sampling change it.
+
+        Args:
+            clean: (N, T, D) of the sampler.
+            labels: (N,) on the model's device.
+            step: 0-based step; the last step returns the samples.
+        """
+        return clean
+
+    @property
+    def _order(self) -> int:
+        return 2 if self.config.sampler == "multistep" else 1
 
     def _noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
         return self.config.temperature * torch.randn(shape, generator=generator).to(self.device)
 
-    def with_sampling(self, **settings: float) -> Self:
-        """Return the model with other settings of sampling: guidance_scale, temperature, eta, sampling_steps."""
+    def with_sampling(self, **settings: Any) -> Self:
+        """Return the model with other settings of sampling, the names of `SAMPLING`."""
         if others := settings.keys() - SAMPLING:
             raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
         return replace(self, config=replace(self.config, **settings))

@@ -1,15 +1,20 @@
-"""The noise schedule and a reverse step of a diffusion that predicts clean samples.
+"""The noise schedule and the reverse process of a diffusion that predicts clean samples.
 
 A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly clean) to steps − 1 (nearly noise).
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 _MAX_BETA = 0.999  # keeps ᾱ above zero at the last step (Nichol & Dhariwal 2021)
+LEAST_LOG_SNR = -3.0
+"""Logarithm of signal over noise at which sampling by log-SNR begins; the signal is 5 % of the value there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +41,30 @@ class NoiseSchedule:
         alpha_bars = alpha_bars.reshape(-1, *(1,) * (clean.dim() - 1))
         return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise
 
-    def sampling_times(self, count: int) -> list[int]:
-        """Return `count` diffusion times from the last time down to 0, evenly spaced."""
-        return torch.linspace(len(self) - 1, 0, count, dtype=torch.float64).round().long().tolist()
+    @cached_property
+    def log_snr(self) -> Tensor:
+        """Logarithm of √ᾱ / √(1 − ᾱ) at each diffusion time (steps,), float64, decreasing."""
+        return 0.5 * torch.log(self.alpha_bars / (1 - self.alpha_bars))
+
+    def even_times(self, count: int, last: int = 0) -> list[int]:
+        """Return `count` diffusion times from the noisiest time down to `last`, evenly spaced."""
+        return torch.linspace(len(self) - 1, last, count, dtype=torch.float64).round().long().tolist()
+
+    def log_snr_times(self, count: int, last: int = 0) -> list[int]:
+        """Return `count` different diffusion times down to `last`, about evenly spaced in log-SNR.
+
+        The first time is the least noisy time with a log-SNR of at most `LEAST_LOG_SNR`, the noisiest time if there is
+        none, or a noisier time if fewer than `count` times follow. Noisier times decide next to nothing.
+        """
+        dark = (self.log_snr <= LEAST_LOG_SNR).nonzero().flatten().tolist()
+        first = max(last + count - 1, dark[0] if dark else len(self) - 1)
+        goals = torch.linspace(float(self.log_snr[first]), float(self.log_snr[last]), count, dtype=torch.float64)
+        times: list[int] = []
+        for step, goal in enumerate(goals):
+            nearest = int((self.log_snr - goal).abs().argmin())
+            latest = times[-1] - 1 if times else first
+            times.append(max(min(nearest, latest), last + count - 1 - step))
+        return times
 
     def reverse_step(
         self, noisy: Tensor, clean: Tensor, noise: Tensor, time: int, next_time: int, eta: float
@@ -64,6 +90,62 @@ class NoiseSchedule:
         # noisy − √ᾱ·clean is the predicted noise, scaled
         clean_weight = math.sqrt(next_alpha_bar) - direction * math.sqrt(alpha_bar)
         return clean_weight * clean + direction * noisy + deviation * noise
+
+    def reverse(
+        self,
+        values: Tensor,
+        times: Sequence[int],
+        predict: Callable[[Tensor, int], Tensor],
+        draw_noise: Callable[[], Tensor],
+        *,
+        order: int = 1,
+        eta: float = 0.0,
+        adjust: Callable[[Tensor, int], Tensor] | None = None,
+    ) -> Tensor:
+        """Return the samples at the last of `times`, from the samples at the first.
+
+        Order 1 takes steps of DDIM. Order 2 moves towards D + h/(2 h′) (D − D′) in place of the prediction D, where D′
+        is the previous prediction and h, h′ are the steps in log-SNR: DPM-Solver++ (2M) of Lu et al. 2022 with η = 0,
+        and the solver of the stochastic equation with η = 1. Its first step has order 1.
+
+        Args:
+            values: (N, *event) at the first time.
+            times: Decreasing diffusion times.
+            predict: (noisy values, time) → predicted clean samples.
+            draw_noise: Returns unit noise (N, *event); not called with η = 0.
+            order: 1 or 2.
+            eta: Noise of each step, see `reverse_step`.
+            adjust: (values that a step moves towards, 0-based step) → the values to move towards.
+        """
+        last_clean = None
+        last_stride = 0.0
+        for step, (time, next_time) in enumerate(pairwise(times)):
+            noise = draw_noise() if eta else torch.zeros_like(values)
+            clean = predict(values, time)
+            stride = float(self.log_snr[next_time] - self.log_snr[time])
+            aim = clean
+            if order == 2 and last_clean is not None:
+                aim = clean + stride / (2 * last_stride) * (clean - last_clean)
+            last_clean, last_stride = clean, stride
+            if adjust is not None:
+                aim = adjust(aim, step)
+            values = self.reverse_step(values, aim, noise, time, next_time, eta)
+        return values
+
+    def variance_kept(self, times: Sequence[int], variance: float, *, order: int, eta: float) -> float:
+        """Return the share of the variance of N(0, `variance`) that sampling with an exactly right network keeps.
+
+        The right prediction is linear, so each value is a sum of independent draws: the first noise, and the noise of
+        each step. The factors of the draws pass through `reverse` as if they were values.
+        """
+
+        def predict(factors: Tensor, time: int) -> Tensor:
+            alpha_bar = float(self.alpha_bars[time])
+            return variance * math.sqrt(alpha_bar) / (variance * alpha_bar + 1 - alpha_bar) * factors
+
+        draws = iter(torch.eye(len(times), dtype=torch.float64))
+        factors = self.reverse(next(draws), times, predict, lambda: next(draws), order=order, eta=eta)
+        return float(predict(factors, times[-1]).square().sum()) / variance
 
 
 def cosine_schedule(steps: int, snr_factor: float = 1.0) -> NoiseSchedule:

@@ -36,10 +36,10 @@ Project: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 class Projected(MotionDiffusion):
     """Projects the predicted clean sample in some of the denoising steps, as PhysDiff does with a simulator.
 
-    Yuan et al. 2023 (arXiv 2212.02500). In step i = 0 … S − 1 the network predicts x̂₀ from the noisy values. If i is
-    one of first, first + every, first + 2 every, …, then x̂₀ is replaced by its projection before the reverse step. If
-    the last step is one of these, samples are projected values. With the last step only, the projection comes after
-    plain sampling.
+    Yuan et al. 2023 (arXiv 2212.02500). In step i = 0 … S − 1 the sampler moves towards x̂₀, the prediction of the
+    network or its extrapolation. If i is one of first, first + every, first + 2 every, …, then x̂₀ is replaced by its
+    projection before the reverse step; extrapolation goes on from predictions. If the last step is one of these,
+    samples are projected values. With the last step only, the projection comes after plain sampling.
     """
 
     project: Project | None = field(default=None, repr=False)
@@ -53,9 +53,7 @@ class Projected(MotionDiffusion):
                 f"got every {self.every} and first {self.first}"
             )
 
-    def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
-        clean = super().denoise(noisy, time, labels)
-        step = self.schedule.sampling_times(self.config.sampling_steps).index(time)
+    def adjust(self, clean: Tensor, labels: Tensor, step: int) -> Tensor:
         if self.project is None or step < self.first or (step - self.first) % self.every:
             return clean
         return self.project(clean, labels, step).to(clean)

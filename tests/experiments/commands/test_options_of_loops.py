@@ -27,6 +27,7 @@ VALUES: dict[type, dict[str, object]] = {
     MotionCommand: TRACKING | CLUSTER | {
         "preset": "demo", "policy": ("augment",), "synthetic_ratio": ("0.3",), "corrector": ("kinematic",),
         "physics_in": ("sampler",), "remedy": ("matched",), "guidance": (2.5,), "temperature": (0.9,), "eta": (0.5,),
+        "sampler": ("ddim",),
         "sampling_steps": (7,), "gamma": (0.7,), "generations": 2, "seeds": 2, "first_seed": 4, "real_count": 77,
         "evaluated_count": 33, "evaluate_corrected": True, "steps": 11, "initial_steps": 12,
         "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",), "ratings": FILE,

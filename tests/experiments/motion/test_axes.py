@@ -10,11 +10,12 @@ from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, extends, settings_from_config
 from selfcorrect.experiments.remedies.table import PLACES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Arm
+from selfcorrect.models.diffusion.config import DiffusionConfig
 
 QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
 RATIOS = PRESETS["ratios"].arms["patch-mixer"]
@@ -196,14 +197,40 @@ def test_defended_arms_say_so():
 
 
 def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
-    arms = Axes(guidance=(2.0,), temperature=(0.9,)).refine_arms(QUICK)
     usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
-    guided = tuple(replace(arm, **{"guidance": 2.0}) for arm in usual)
-    calm = tuple(replace(arm, **{"temperature": 0.9}) for arm in usual)
-    assert arms == (*usual, *guided, *calm)
+    guided = tuple(replace(arm, guidance=2.0) for arm in usual)
+    assert Axes(guidance=(2.0,)).refine_arms(QUICK) == (*usual, *guided)
     assert guided[2].plain == guided[1]
     assert guided[1].plain == usual[1]
-    assert (guided[2].key, calm[1].treatment) == ("replace+physics+guidance-2", "uncorrected, temperature 0.9")
+    assert guided[2].key == "replace+physics+guidance-2"
+
+
+def test_ways_of_sampling_cross():
+    usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
+    fine = tuple(replace(arm, sampling_steps=100, eta=0.0) for arm in usual)
+    assert Axes(sampling_steps=(100,), eta=(0.0,)).refine_arms(QUICK) == (*usual, *fine)
+    arms = Axes(sampler=("ddim", "multistep"), eta=(0.0, 1.0)).refine_arms(QUICK)
+    assert len(arms) == 5 * len(usual)
+    ancestral = ArmSettings("replace", sampler="ddim", eta=1.0)
+    assert ancestral in arms
+    assert (ancestral.key, ancestral.treatment) == (
+        "replace+none+sampler-ddim+eta-1",
+        "uncorrected, sampler ddim, eta 1",
+    )
+    config = ancestral.change_config(DiffusionConfig())
+    assert (config.sampler, config.eta) == ("ddim", 1.0)
+    assert ancestral.axes["sampling.sampler"] == "ddim"
+    with pytest.raises(ValueError, match="sampler must be multistep or ddim, got 'heun'"):
+        MotionSettings({"dct-mlp": (ArmSettings("replace", sampler="heun"),)}, 1, 1)
+
+
+def test_runs_of_another_sampler_are_not_extended():
+    config = PRESETS["quick"].config()
+    earlier = {name: value for name, value in config.items() if name != SAMPLER_KEY}
+    assert extends(config, config)
+    assert not extends(earlier, config)
+    assert extends(earlier, earlier)
+    assert settings_from_config(earlier) == settings_from_config(config) == PRESETS["quick"]
     finer = ArmSettings("replace", eta=0.0, sampling_steps=50)
     assert (finer.key, finer.treatment) == (
         "replace+none+eta-0+sampling-steps-50",

@@ -16,7 +16,7 @@ from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.config import SAMPLERS, DiffusionConfig, SamplerName
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.remedies.inside_sampler import corrected_inside
@@ -44,8 +44,8 @@ def gain(alpha_bar: float) -> np.ndarray:
     return np.sqrt(alpha_bar) * COVARIANCE @ np.linalg.inv(alpha_bar * COVARIANCE + (1 - alpha_bar) * np.eye(2))
 
 
-def exact(eta: float) -> MotionDiffusion:
-    config = DiffusionConfig(width=8, depth=1, diffusion_steps=100, sampling_steps=STEPS, eta=eta)
+def exact(eta: float, sampler: SamplerName = "ddim") -> MotionDiffusion:
+    config = DiffusionConfig(width=8, depth=1, diffusion_steps=100, sampling_steps=STEPS, sampler=sampler, eta=eta)
     model = MotionDiffusion(config, 1, 2, 1, device=torch.device("cpu"))
     return replace(model, average=ExactGaussian(model.schedule.alpha_bars))
 
@@ -62,7 +62,7 @@ def draw(eta: float, interval: int, first: int) -> np.ndarray:
 def recursion(eta: float, interval: int, first: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and covariance of the samples, by the linear recursion of the reverse steps."""
     schedule = exact(eta).schedule
-    times = schedule.sampling_times(STEPS)
+    times = schedule.even_times(STEPS)
     mean = np.zeros(2)
     covariance = np.eye(2)
     for step, (time, next_time) in enumerate([*pairwise(times), (times[-1], None)]):
@@ -94,10 +94,22 @@ def test_samples_follow_the_exact_recursion(eta: float, interval: int, first: in
     np.testing.assert_allclose(np.cov(values.T), covariance, atol=0.08)
 
 
-def test_the_last_step_alone_is_the_correction_of_finished_samples() -> None:
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_last_step_alone_is_the_correction_of_finished_samples(sampler: SamplerName) -> None:
     labels = torch.zeros(COUNT, dtype=torch.int64)
-    after = put_first_at_target(exact(1.0).sample(labels, STREAM))[:, 0].double().numpy()
-    np.testing.assert_array_equal(draw(1.0, 1, STEPS - 1), after)
+    model = exact(1.0, sampler)
+    after = put_first_at_target(model.sample(labels, STREAM))
+    inside = corrected_inside(put_first_at_target, 1, STEPS - 1)(model, Samples.real(torch.zeros(1, 1, 2)))
+    torch.testing.assert_close(inside(labels, STREAM), after, rtol=0, atol=0)
+
+
+def test_few_steps_of_second_order_end_where_many_of_first_order_do() -> None:
+    def mean(model: MotionDiffusion) -> Tensor:
+        sampler = corrected_inside(put_first_at_target)(model, Samples.real(torch.zeros(1, 1, 2)))
+        return sampler(torch.zeros(COUNT, dtype=torch.int64), STREAM)[:, 0].mean(0)
+
+    fine = mean(exact(0.0).with_sampling(sampling_steps=100))
+    torch.testing.assert_close(mean(exact(0.0, "multistep")), fine, atol=0.05, rtol=0)
 
 
 def test_what_hangs_on_the_corrected_coordinate_follows_it_only_inside_the_sampler() -> None:

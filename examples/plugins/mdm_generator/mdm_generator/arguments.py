@@ -84,7 +84,7 @@ class MdmArguments:
         return max(self.lambda_rcxyz, self.lambda_vel, self.lambda_fc) > 0
 
     def config(self, *, averaged: bool = False) -> DiffusionConfig:
-        """Return the settings of this package: sampling with all steps, training as its program does.
+        """Return the settings of this package: ancestral sampling with all steps, training as its program does.
 
         averaged: sample with the running average of the weights, not with the last weights.
         """
@@ -95,6 +95,8 @@ class MdmArguments:
             depth=self.layers,
             dropout=DROPOUT,
             diffusion_steps=self.diffusion_steps,
+            sampler="ddim",
+            eta=1.0,
             sampling_steps=self.diffusion_steps,
             guidance_scale=GUIDANCE if guided else 1.0,
             label_dropout=self.cond_mask_prob,

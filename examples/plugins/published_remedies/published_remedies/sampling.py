@@ -69,8 +69,7 @@ class Truncated(MotionDiffusion):
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
-        times = torch.linspace(self.config.diffusion_steps - 1, self.level, self.config.sampling_steps)
-        values = self.reverse(labels, stream, times.round().long().tolist())
+        values = self.reverse(labels, stream, self.sampling_times(self.level))
         return (values / float(self.schedule.alpha_bars[self.level]) ** 0.5).cpu()
 
 

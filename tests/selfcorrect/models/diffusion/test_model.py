@@ -224,5 +224,5 @@ def test_sampling_settings_change_samples_and_leave_the_weights(trained_model: M
     assert torch.equal(usual, trained_model.sample(labels, STREAM))
     assert calm.var(dim=0).mean() < 0.5 * usual.var(dim=0).mean()
     assert same_tensors(trained_model.with_sampling(guidance_scale=2.0).state(), trained_model.state())
-    with pytest.raises(ValueError, match=r"sampling has the settings guidance_scale, temperature, eta, .* got width"):
+    with pytest.raises(ValueError, match=r"sampling has the settings guidance_scale, temperature, .* got width"):
         trained_model.with_sampling(width=8)
