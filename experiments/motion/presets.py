@@ -31,20 +31,34 @@ def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages
     return ArmSettings(policy, corrector, 1.0, operator="interpolation", remedy=remedy)
 
 
-_SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), ArmSettings("replace", remedy="lineages"))
-_DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"))
+def _controls(policy: str = "replace") -> tuple[ArmSettings, ...]:
+    """Return a loop and its baseline with ancestral steps of DDIM, and with copies in place of a model.
+
+    They split what a loop loses into the parts of the sampler, of neutral drift and of the learner.
+    """
+    arms: list[ArmSettings] = []
+    for trained_on in ("real", policy):
+        arms += [ArmSettings(trained_on, sampler="ddim", eta=1.0, sampling_steps=20)]
+        arms += [ArmSettings(trained_on, remedy="copying")]
+    return tuple(arms)
+
+
+_SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), ArmSettings("replace", remedy="lineages"), *_controls())
+_DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"), *_controls())
 _DEMO_SMOOTH = (
     BASELINE,
     *_loop("replace", "physics"),
     ArmSettings("replace", remedy="lineages"),
     _half_way("replace"),
     ArmSettings("freeze"),
+    *_controls(),
 )
 
 _RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "augment:2", "augment:4")
 _RATIOS_QUICK = (
     BASELINE,
     *_loops(("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace"), "physics"),
+    *_controls(),
 )
 _CONTROLS = (
     "kinematic",
@@ -67,6 +81,7 @@ _FULL = (
     *_loop("accumulate:1", "physics"),
     ArmSettings("replace", sampling_steps=40),
     ArmSettings("replace", remedy="more-steps"),
+    *_controls(),
 )
 _MODES = (
     BASELINE,
@@ -77,6 +92,7 @@ _MODES = (
     _half_way("replace", "physics"),
     ArmSettings("freeze"),
     *_with_remedies("freeze", "matched", "lineages"),
+    *_controls(),
 )
 _RENEWED = (
     BASELINE,
@@ -84,6 +100,7 @@ _RENEWED = (
     ArmSettings("renew:0.25", remedy="lineages"),
     _half_way("renew:0.25"),
     _half_way("renew:0.25", "physics"),
+    *_controls("renew:0.25"),
 )
 _TEXT = (
     BASELINE,
@@ -102,7 +119,7 @@ def _sweep() -> tuple[ArmSettings, ...]:
     for policy in (*_RATIOS, "replace"):
         arms += _loop(policy, "kinematic", "low-pass", "physics")
         arms.append(_half_way(policy))
-    return tuple(arms)
+    return (*arms, *_controls())
 
 
 def _dilution() -> tuple[ArmSettings, ...]:
@@ -206,7 +223,6 @@ PRESET_ROWS = {
             real_count=128,
             evaluated_count=128,
             feasibility_count=16,
-            engine="mujoco",
         ),
         cost="3 minutes, 0.1 GB",
         keep="sampling",
@@ -225,7 +241,6 @@ PRESET_ROWS = {
             real_count=128,
             evaluated_count=128,
             feasibility_count=16,
-            engine="mujoco",
         ),
         cost="10 minutes, 0.1 GB",
         keep="sampling",
@@ -238,7 +253,7 @@ PRESET_ROWS = {
     "quick": PresetRow(
         summary="a smoke test, which proves nothing",
         settings=MotionSettings(
-            {"patch-mixer": (BASELINE, *_loop("replace", "physics"))},
+            {"patch-mixer": (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="copying"))},
             generations=4,
             seeds=1,
             real_count=64,

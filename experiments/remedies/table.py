@@ -25,6 +25,8 @@ class RemedyRow(Row):
     """Claim of that source, a clause."""
     rated: bool = False
     """True if it needs choices of people (`--ratings`)."""
+    control: bool = False
+    """True for an arm that shows what a remedy must beat, or what a loss consists of."""
 
 
 PLACES = Registry(
@@ -89,6 +91,7 @@ REMEDIES = Registry(
             cost="2 × training",
             source=OWN,
             claim="matched compute",
+            control=True,
         ),
         RemedyRow(
             "copying",
@@ -97,6 +100,7 @@ REMEDIES = Registry(
             knows="the training set",
             cost="0",
             claim="what is lost by neutral drift",
+            control=True,
         ),
         RemedyRow(
             "preferred",
