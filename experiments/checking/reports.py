@@ -139,6 +139,11 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
             failure.text = "\n".join(lines)
         if lines := [*_format_needed(checked), *checked.damage, *checked.notes]:
             ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
+    return write_xml(root)
+
+
+def write_xml(root: ElementTree.Element) -> str:
+    """Return an XML document, in which characters that XML does not have are written as escapes."""
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return _DECLARATION + _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)

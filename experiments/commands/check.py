@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -70,6 +71,11 @@ class CheckCommand:
     leave_out: Path | None = None
     """File for the paths of clips that `--references` finds unfit, a path per line, the worst first: correct them
     first, or leave them out."""
+    against: Path | None = None
+    """Compare with this file, which the motion was made from by an export, an import or a resampling: rate, duration,
+    size, world, rest pose, joints, feet. Of a folder, the file of the same name. Exit code 1: they differ."""
+    tolerance_mm: float = 5.0
+    """Distance of joints from `--against` up to which motions count as the same."""
     rules: bool = False
     """List the rules, and end."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
@@ -84,6 +90,10 @@ class CheckCommand:
             raise SettingError("csv and leave-out hold what --references measures; add that, or leave them out")
         if self.references and self.format == "junit":
             raise SettingError("junit has no table; use --format text or json with --references")
+        if self.against is not None:
+            return self._compare(self.against)
+        if self.tolerance_mm != CheckCommand.tolerance_mm:
+            raise SettingError("tolerance-mm is for --against; add that, or leave out tolerance-mm")
         must_exist(self.inputs)
         must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture, "csv": self.csv, "leave-out": self.leave_out}
@@ -131,6 +141,25 @@ class CheckCommand:
         has_faults = any(checked.all_findings or checked.flaw for checked in checked_files)
         return int(has_faults or any(row.hurts for row in rows))
 
+    def _compare(self, against: Path) -> int:
+        """Compare each input with the file that it was made from, and return the exit code."""
+        _refuse_other_options(self, {"inputs", "against", "tolerance_mm", "format", "out", "overwrite", "reading"})
+        if not 0 <= self.tolerance_mm < math.inf:
+            raise SettingError(f"tolerance-mm must be 0 or more, got {self.tolerance_mm}")
+        must_exist((*self.inputs, against))
+        must_be_usable(self.reading)
+        from ..checking.against import compare_files, format_differences, pair_files
+
+        pairs = pair_files(self.inputs, against)
+        check_output(self.out, self.overwrite, [path for pair in pairs for path in pair], is_stream_allowed=True)
+        differences = [compare_files(path, original, self.reading) for path, original in pairs]
+        text = format_differences(differences, self.tolerance_mm, self.format)
+        if self.out is None:
+            print(text)
+        else:
+            self._write(self.out, text + "\n")
+        return int(any(difference.exceeds(self.tolerance_mm) for difference in differences))
+
     def _write(self, path: Path, text: str) -> None:
         with text_output(path, overwrite=self.overwrite) as file:
             file.write(text)
@@ -151,6 +180,14 @@ class CheckCommand:
             for checked in checked_files:
                 lines += reports.format_lines(checked)
         return "\n".join([*lines, reports.summarize_files(checked_files)])
+
+
+def _refuse_other_options(command: CheckCommand, taken: set[str]) -> None:
+    """Raise SettingError for an option that differs from its default and has no meaning beside `--against`."""
+    for option in fields(command):
+        if option.name not in taken and getattr(command, option.name) != option.default:
+            name = option.name.replace("_", "-")
+            raise SettingError(f"{name} does not go with --against; leave out one of them")
 
 
 def _print_rules() -> int:

@@ -1,0 +1,343 @@
+"""Compare a motion file with the file that it was made from: what did an export, an import or a resampling change?
+
+Times, size and world are compared first, and differences in these are undone before joints are compared. A file that
+only lasts longer is reported as that, and not as a file whose joints are somewhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.open import motion_files, open_motion
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.files.strict_json import to_json
+
+from .reports import write_xml
+
+SAME_LENGTH_FRAMES = 1.5
+"""Most frames by which two lengths may differ: programs count a last frame, or leave one out."""
+MOST_DELAY_FRAMES = 3
+"""Largest delay that is searched for: programs begin at frame 1, or put a pose of rest in front."""
+SAME_SCALE = 0.005
+"""Largest relative difference of sizes that are the same."""
+SAME_WORLD_RAD = np.radians(0.5)
+SAME_PLACE_M = 0.005
+SAME_REST_RAD = np.radians(2.0)
+FEWEST_JOINTS = 4
+FEWEST_FRAMES = 4
+_ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How the motion of a file differs from the motion that it was made from."""
+
+    path: str
+    against: str
+    fps: tuple[float, float]
+    """Frames per second, before and after."""
+    seconds: tuple[float, float]
+    """Duration, before and after."""
+    stretch: float
+    """Factor of the duration, exactly 1 if the durations agree to 1.5 frames."""
+    delay_s: float
+    """Time by which the motion begins later."""
+    scale: float
+    """Factor of the body's size, exactly 1 within 0.5 %."""
+    turn_deg: float
+    """Angle by which the world is turned, exactly 0 within half a degree."""
+    shift_m: tuple[float, float, float]
+    """Shift of the world after scale and turn, exactly 0 within 5 mm."""
+    joints: int
+    """Number of joints that are compared."""
+    missing: tuple[str, ...]
+    """Joints of the first file that the second file has under no name and in no part of the body."""
+    rest_deg: float
+    """Largest angle between bones at rest, 0 if all agree to two degrees."""
+    rest_bone: str
+    """Joint at the end of that bone."""
+    mean_mm: float
+    """Mean distance of the joints after all that is above is undone."""
+    worst_mm: float
+    worst_joint: str
+    worst_frame: int
+    """Frame of the first file."""
+    penetration_mm: tuple[float, float]
+    floating_mm: tuple[float, float]
+    skating_mm_s: tuple[float, float]
+
+    def exceeds(self, tolerance_mm: float) -> bool:
+        """Return whether times, size, world or a joint differ by more than the tolerance."""
+        return self.is_elsewhere or self.worst_mm > tolerance_mm
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether times, size or world differ."""
+        return (self.stretch, self.delay_s, self.scale, self.turn_deg, *self.shift_m) != (1.0, 0.0, 1.0, 0.0, 0, 0, 0)
+
+    def lines(self, tolerance_mm: float) -> Iterator[str]:
+        """Yield the differences, a sentence each, the gravest first."""
+        if self.stretch != 1:
+            yield f"lasts {self.stretch:.4g} times as long: {self.seconds[0]:.3f} → {self.seconds[1]:.3f} s"
+        if self.fps[0] != self.fps[1]:
+            yield f"frame rate {self.fps[0]:.6g} → {self.fps[1]:.6g} fps"
+        if self.delay_s:
+            yield f"begins {abs(self.delay_s):.3f} s {'later' if self.delay_s > 0 else 'earlier'}"
+        if self.scale != 1:
+            yield f"{self.scale:.4g} times the size"
+        if self.turn_deg:
+            yield f"world turned by {self.turn_deg:.1f}°"
+        if any(self.shift_m):
+            yield "world shifted by ({:.3f}, {:.3f}, {:.3f}) m".format(*self.shift_m)
+        if self.missing:
+            yield f"joints missing: {', '.join(self.missing)}"
+        if self.rest_deg:
+            yield f"rest pose differs: {self.rest_bone} by {self.rest_deg:.0f}°"
+        where = f"{self.worst_joint} in frame {self.worst_frame}"
+        verdict = "beyond" if self.worst_mm > tolerance_mm else "within"
+        yield (
+            f"{self.joints} joints moved by {self.mean_mm:.2f} mm on average, {where} by {self.worst_mm:.1f} mm "
+            f"({verdict} the tolerance of {tolerance_mm:g} mm)"
+        )
+        yield (
+            f"penetration {self.penetration_mm[0]:.0f} → {self.penetration_mm[1]:.0f} mm, "
+            f"floating {self.floating_mm[0]:.0f} → {self.floating_mm[1]:.0f} mm, "
+            f"skating {self.skating_mm_s[0]:.0f} → {self.skating_mm_s[1]:.0f} mm/s"
+        )
+
+    def to_values(self, tolerance_mm: float) -> dict[str, Any]:
+        """Return the fields as JSON values, with the verdict."""
+        return asdict(self) | {"tolerance_mm": tolerance_mm, "exceeds": self.exceeds(tolerance_mm)}
+
+
+def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
+    """Return how the motion of the file `path` differs from that of `against`, which it was made from.
+
+    Raises:
+        InputError: A file cannot be read, holds several motions, or the two have fewer than four joints in common.
+    """
+    after, before = (open_motion(file, reading, any_body=True).motion for file in (path, against))
+    return compare_motions(after, before, str(path), str(against))
+
+
+def compare_motions(after: Motion, before: Motion, path: str = "", against: str = "") -> Difference:
+    """Return how `after` differs from `before`: see `Difference`."""
+    joints_before, joints_after = _match_joints(before.skeleton, after.skeleton)
+    if len(joints_before) < FEWEST_JOINTS:
+        raise InputError(
+            f"{path}: {len(joints_before)} joints in common with {against}, at least {FEWEST_JOINTS} are needed"
+        )
+    before_m = joint_positions(before)[:, joints_before]
+    after_m = joint_positions(after)[:, joints_after]
+    stretch = _measure_stretch(before, after)
+    scale = _measure_scale(before_m, after_m)
+    delay_s = _find_delay_s(before_m, after_m / scale, before.fps, after.fps, stretch)
+    coarser = min(before, after, key=lambda motion: motion.fps / (stretch if motion is before else 1))
+    at_s = np.arange(len(coarser)) / coarser.fps
+    at_s = at_s if coarser is before else (at_s - delay_s) / stretch
+    at_after_s = at_s * stretch + delay_s
+    is_shared = (at_s >= -_ROUNDING_S) & (at_s <= before.seconds + _ROUNDING_S)
+    is_shared &= (at_after_s >= -_ROUNDING_S) & (at_after_s <= after.seconds + _ROUNDING_S)
+    goals_m = _sample(before_m, at_s[is_shared] * before.fps)
+    moved_m = _sample(after_m / scale, at_after_s[is_shared] * after.fps)
+    turn, shift_m = _fit_world(goals_m, moved_m)
+    turned_m = turn.apply((moved_m - shift_m).reshape(-1, 3)).reshape(moved_m.shape)
+    distances_m = np.linalg.norm(turned_m - goals_m, axis=-1)
+    frame, joint = np.unravel_index(np.argmax(distances_m), distances_m.shape)
+    rest_deg, rest_bone = _compare_rest(before.skeleton, after.skeleton, joints_before, joints_after)
+    figures = [physical_errors(MotionBatch.stack([motion])).mean() for motion in (before, after)]
+    names = before.skeleton.names
+
+    def pair(key: str) -> tuple[float, float]:
+        return 1000 * figures[0][key], 1000 * figures[1][key]
+
+    return Difference(
+        path=path,
+        against=against,
+        fps=(before.fps, after.fps),
+        seconds=(before.seconds, after.seconds),
+        stretch=stretch,
+        delay_s=delay_s,
+        scale=scale,
+        turn_deg=float(np.degrees(turn.magnitude())),
+        shift_m=(float(shift_m[0]), float(shift_m[1]), float(shift_m[2])),
+        joints=len(joints_before),
+        missing=tuple(name for joint, name in enumerate(names) if joint not in joints_before),
+        rest_deg=rest_deg,
+        rest_bone=rest_bone,
+        mean_mm=1000 * float(distances_m.mean()),
+        worst_mm=1000 * float(distances_m[frame, joint]),
+        worst_joint=names[joints_before[joint]],
+        worst_frame=round(float(at_s[is_shared][frame] * before.fps)),
+        penetration_mm=pair("penetration_m"),
+        floating_mm=pair("floating_m"),
+        skating_mm_s=pair("skate_m_s"),
+    )
+
+
+def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[int]]:
+    """Return pairs of joints of the same name, or else of the same part of the body."""
+    index = {_plain_name(name): joint for joint, name in reversed([*enumerate(after.names)])}
+    pairs: dict[int, int] = {}
+    for joint, name in enumerate(before.names):
+        match = index.get(_plain_name(name))
+        if match is None and before.parts[joint]:
+            match = after.joint(before.parts[joint])
+        if match is not None and match not in pairs.values():
+            pairs[joint] = match
+    return [*pairs], [*pairs.values()]
+
+
+def _plain_name(name: str) -> str:
+    """Return a joint's name without namespace, case, blanks and punctuation, which programs change."""
+    return re.sub(r"[^a-z0-9]", "", re.split(r"[:|]", name)[-1].lower())
+
+
+def _measure_stretch(before: Motion, after: Motion) -> float:
+    """Return the factor of the duration, 1 if the durations agree to `SAME_LENGTH_FRAMES`."""
+    frame_s = 1 / min(before.fps, after.fps)
+    if abs(after.seconds - before.seconds) <= SAME_LENGTH_FRAMES * frame_s or before.seconds == 0:
+        return 1.0
+    return after.seconds / before.seconds
+
+
+def _measure_scale(before_m: np.ndarray, after_m: np.ndarray) -> float:
+    """Return the factor of the size: the ratio of the distances of joints from their centre, in the median frame."""
+    spreads = [np.median(_shapes(places_m).mean(axis=1)) for places_m in (before_m, after_m)]
+    if spreads[0] == 0:
+        return 1.0
+    scale = float(spreads[1] / spreads[0])
+    return 1.0 if abs(scale - 1) <= SAME_SCALE else scale
+
+
+def _shapes(places_m: np.ndarray) -> np.ndarray:
+    """Return distances (T, J) of joints from their centre."""
+    return np.linalg.norm(places_m - places_m.mean(axis=1, keepdims=True), axis=-1)
+
+
+def _find_delay_s(before_m: np.ndarray, after_m: np.ndarray, fps: float, fps_after: float, stretch: float) -> float:
+    """Return the delay in frames of the second file that makes poses agree best, in seconds; 0 unless it helps.
+
+    Poses are compared by the distances of joints from their centre, which no turn or shift of the world changes.
+    """
+    shapes = [_shapes(places_m) for places_m in (before_m, after_m)]
+    places = np.arange(len(before_m)) / fps * stretch * fps_after
+    errors = {}
+    for delay in range(-MOST_DELAY_FRAMES, MOST_DELAY_FRAMES + 1):
+        is_shared = (places + delay >= 0) & (places + delay <= len(after_m) - 1)
+        if is_shared.sum() > len(before_m) / 2:
+            errors[delay] = np.abs(_sample(shapes[1], (places + delay)[is_shared]) - shapes[0][is_shared]).mean()
+    best = min(errors, key=lambda delay: (errors[delay], abs(delay)), default=0)
+    is_better = bool(errors) and errors[best] < 0.5 * errors.get(0, 0.0) and errors.get(0, 0.0) > 1e-4
+    return best / fps_after if is_better else 0.0
+
+
+def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return values (T, ...) at fractional frames, by a cubic spline through all frames."""
+    places = np.clip(places, 0, len(values) - 1)
+    if len(values) < FEWEST_FRAMES:
+        return values[np.rint(places).astype(int)]
+    return CubicSpline(np.arange(len(values)), values, axis=0)(places)
+
+
+def _fit_world(before_m: np.ndarray, after_m: np.ndarray) -> tuple[Rotation, np.ndarray]:
+    """Return the turn that brings shifted places onto the first file's, and the shift, each exact zero if it is small.
+
+    The fit minimises squared distances (Kabsch 1976).
+    """
+    points, goals = after_m.reshape(-1, 3), before_m.reshape(-1, 3)
+    turn = Rotation.align_vectors(goals - goals.mean(axis=0), points - points.mean(axis=0))[0]
+    if turn.magnitude() <= SAME_WORLD_RAD:
+        turn = Rotation.identity()
+    shift_m = points.mean(axis=0) - turn.inv().apply(goals.mean(axis=0))
+    return turn, np.where(np.linalg.norm(shift_m) <= SAME_PLACE_M, 0.0, shift_m)
+
+
+def _compare_rest(
+    before: Skeleton, after: Skeleton, joints_before: Sequence[int], joints_after: Sequence[int]
+) -> tuple[float, str]:
+    """Return the largest angle, degrees, between the directions of the same bone at rest, and the bone's joint."""
+    match = dict(zip(joints_before, joints_after, strict=True))
+    worst, bone = 0.0, ""
+    for joint, other in match.items():
+        parent = before.parents[joint]
+        if parent not in match or after.parents[other] != match[parent]:
+            continue
+        lengths = np.linalg.norm(before.offsets_m[joint]) * np.linalg.norm(after.offsets_m[other])
+        if lengths > 1e-6:
+            cosine = before.offsets_m[joint] @ after.offsets_m[other] / lengths
+            angle = float(np.arccos(np.clip(cosine, -1, 1)))
+            if angle > max(worst, SAME_REST_RAD):
+                worst, bone = angle, before.names[joint]
+    return float(np.degrees(worst)), bone
+
+
+def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]:
+    """Return each motion file of the inputs with the file that it was made from, by its name without suffix.
+
+    Raises:
+        InputError: There is no motion file, or a file has no original, or several.
+    """
+    paths = [path for place in inputs for path in motion_files(place)]
+    if not paths:
+        raise InputError(f"{', '.join(map(str, inputs)) or 'no files given'}: no motion files found")
+    if not against.is_dir():
+        if len(paths) > 1:
+            raise InputError(f"{len(paths)} files against one: expected a folder of originals, got {against}")
+        return [(paths[0], against)]
+    originals: dict[str, list[Path]] = {}
+    for original in motion_files(against):
+        originals.setdefault(original.stem, []).append(original)
+    pairs = []
+    for path in paths:
+        found = originals.get(path.stem, [])
+        if len(found) != 1:
+            raise InputError(f"{against}: expected one motion file named {path.stem}, as {path} is, found {len(found)}")
+        pairs.append((path, found[0]))
+    return pairs
+
+
+def format_differences(
+    differences: Sequence[Difference], tolerance_mm: float, form: Literal["text", "json", "junit"]
+) -> str:
+    """Return the differences of all files as lines, as JSON, or as JUnit XML with a test case per file."""
+    if form == "json":
+        values = [difference.to_values(tolerance_mm) for difference in differences]
+        return json.dumps(to_json(values), indent=1, allow_nan=False)
+    if form == "junit":
+        return _to_junit(differences, tolerance_mm)
+    lines = []
+    for difference in differences:
+        lines.append(f"{difference.path} against {difference.against}:")
+        lines += [f"  {line}" for line in difference.lines(tolerance_mm)]
+    return "\n".join(lines)
+
+
+def _to_junit(differences: Sequence[Difference], tolerance_mm: float) -> str:
+    failures = sum(difference.exceeds(tolerance_mm) for difference in differences)
+    counts = {"tests": str(len(differences)), "failures": str(failures), "errors": "0"}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check --against", **counts})
+    for difference in differences:
+        case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=difference.path)
+        lines = [*difference.lines(tolerance_mm)]
+        if difference.exceeds(tolerance_mm):
+            ElementTree.SubElement(case, "failure", message=lines[0]).text = "\n".join(lines)
+        else:
+            ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
+    return write_xml(root)
