@@ -29,17 +29,17 @@ from selfcorrect.storage.files.strict_json import to_json
 
 from .reports import write_xml
 
-SAME_LENGTH_FRAMES = 1.5
+_SAME_LENGTH_FRAMES = 1.5
 """Most frames by which two lengths may differ: programs count a last frame, or leave one out."""
-MOST_DELAY_FRAMES = 3
+_MOST_DELAY_FRAMES = 3
 """Largest delay that is searched for: programs begin at frame 1, or put a pose of rest in front."""
-SAME_SCALE = 0.005
+_SAME_SCALE = 0.005
 """Largest relative difference of sizes that are the same."""
-SAME_WORLD_RAD = np.radians(0.5)
-SAME_PLACE_M = 0.005
-SAME_REST_RAD = np.radians(2.0)
-FEWEST_JOINTS = 4
-FEWEST_FRAMES = 4
+_SAME_WORLD_RAD = np.radians(0.5)
+_SAME_PLACE_M = 0.005
+_SAME_REST_RAD = np.radians(2.0)
+_FEWEST_JOINTS = 4
+_FEWEST_FRAMES = 4
 _ROUNDING_S = 1e-6
 
 
@@ -138,9 +138,9 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
 def compare_motions(after: Motion, before: Motion, path: str = "", against: str = "") -> Difference:
     """Return how `after` differs from `before`: see `Difference`."""
     joints_before, joints_after = _match_joints(before.skeleton, after.skeleton)
-    if len(joints_before) < FEWEST_JOINTS:
+    if len(joints_before) < _FEWEST_JOINTS:
         raise InputError(
-            f"{path}: {len(joints_before)} joints in common with {against}, at least {FEWEST_JOINTS} are needed"
+            f"{path}: {len(joints_before)} joints in common with {against}, at least {_FEWEST_JOINTS} are needed"
         )
     before_m = joint_positions(before)[:, joints_before]
     after_m = joint_positions(after)[:, joints_after]
@@ -209,9 +209,9 @@ def _plain_name(name: str) -> str:
 
 
 def _measure_stretch(before: Motion, after: Motion) -> float:
-    """Return the factor of the duration, 1 if the durations agree to `SAME_LENGTH_FRAMES`."""
+    """Return the factor of the duration, 1 if the durations agree to `_SAME_LENGTH_FRAMES`."""
     frame_s = 1 / min(before.fps, after.fps)
-    if abs(after.seconds - before.seconds) <= SAME_LENGTH_FRAMES * frame_s or before.seconds == 0:
+    if abs(after.seconds - before.seconds) <= _SAME_LENGTH_FRAMES * frame_s or before.seconds == 0:
         return 1.0
     return after.seconds / before.seconds
 
@@ -222,7 +222,7 @@ def _measure_scale(before_m: np.ndarray, after_m: np.ndarray) -> float:
     if spreads[0] == 0:
         return 1.0
     scale = float(spreads[1] / spreads[0])
-    return 1.0 if abs(scale - 1) <= SAME_SCALE else scale
+    return 1.0 if abs(scale - 1) <= _SAME_SCALE else scale
 
 
 def _shapes(places_m: np.ndarray) -> np.ndarray:
@@ -238,7 +238,7 @@ def _find_delay_s(before_m: np.ndarray, after_m: np.ndarray, fps: float, fps_aft
     shapes = [_shapes(places_m) for places_m in (before_m, after_m)]
     places = np.arange(len(before_m)) / fps * stretch * fps_after
     errors = {}
-    for delay in range(-MOST_DELAY_FRAMES, MOST_DELAY_FRAMES + 1):
+    for delay in range(-_MOST_DELAY_FRAMES, _MOST_DELAY_FRAMES + 1):
         is_shared = (places + delay >= 0) & (places + delay <= len(after_m) - 1)
         if is_shared.sum() > len(before_m) / 2:
             errors[delay] = np.abs(_sample(shapes[1], (places + delay)[is_shared]) - shapes[0][is_shared]).mean()
@@ -250,7 +250,7 @@ def _find_delay_s(before_m: np.ndarray, after_m: np.ndarray, fps: float, fps_aft
 def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Return values (T, ...) at fractional frames, by a cubic spline through all frames."""
     places = np.clip(places, 0, len(values) - 1)
-    if len(values) < FEWEST_FRAMES:
+    if len(values) < _FEWEST_FRAMES:
         return values[np.rint(places).astype(int)]
     return CubicSpline(np.arange(len(values)), values, axis=0)(places)
 
@@ -262,10 +262,10 @@ def _fit_world(before_m: np.ndarray, after_m: np.ndarray) -> tuple[Rotation, np.
     """
     points, goals = after_m.reshape(-1, 3), before_m.reshape(-1, 3)
     turn = Rotation.align_vectors(goals - goals.mean(axis=0), points - points.mean(axis=0))[0]
-    if turn.magnitude() <= SAME_WORLD_RAD:
+    if turn.magnitude() <= _SAME_WORLD_RAD:
         turn = Rotation.identity()
     shift_m = points.mean(axis=0) - turn.inv().apply(goals.mean(axis=0))
-    return turn, np.where(np.linalg.norm(shift_m) <= SAME_PLACE_M, 0.0, shift_m)
+    return turn, np.where(np.linalg.norm(shift_m) <= _SAME_PLACE_M, 0.0, shift_m)
 
 
 def _compare_rest(
@@ -282,7 +282,7 @@ def _compare_rest(
         if lengths > 1e-6:
             cosine = before.offsets_m[joint] @ after.offsets_m[other] / lengths
             angle = float(np.arccos(np.clip(cosine, -1, 1)))
-            if angle > max(worst, SAME_REST_RAD):
+            if angle > max(worst, _SAME_REST_RAD):
                 worst, bone = angle, before.names[joint]
     return float(np.degrees(worst)), bone
 
