@@ -18,6 +18,7 @@ from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import check_workable, open_file
 
+from .rigs.sampling import rate_of_period
 from .skeletons.reading import Reading
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
 
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 """Names that programs have for frames per second."""
+PERIODS = ("frame_time", "frametime", "dt", "timestep", "time_step")
+"""Names that programs have for the seconds of a frame."""
 
 
 def rate_of(
@@ -183,6 +186,11 @@ def rate_of(
         if not least <= stated_fps <= most:
             raise InputError(f"{path}: expected {least:g} to {most:g} frames per second, got {stated_fps:g}")
         return stated_fps, ()
+    least, most = FPS_READ
+    period_s = next((number for name, number in numbers.items() if name.rpartition(".")[2] in PERIODS), 0.0)
+    if period_s and least <= 1 / period_s <= most:
+        single = np.float32(period_s)
+        return rate_of_period(str(single if single == period_s else period_s)), ()
     if reading.fps is not None:
         return reading.fps, ()
     if usual is None:

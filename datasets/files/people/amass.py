@@ -36,7 +36,7 @@ def write_amass(path: Path, motion: Motion) -> None:
     Files hold no bone lengths: the motion is put on an average body, whose feet stand where they stood. On other
     skeletons than SMPL's, joint positions are what is kept. Raises InputError if parts are missing that every body has.
     """
-    layout = SMPL_X if len(motion.skeleton) == 55 else SMPL_H
+    layout = SMPL_X if set(SMPL_X.names) <= set(motion.skeleton.names) else SMPL_H
     motion = to_y_up(Z_UP).restore(put_on_average_body(to_smpl(motion, layout), layout))
     rotations = Rotation.from_quat(motion.rotations.reshape(-1, 4))
     poses = rotations.as_rotvec().reshape(len(motion), -1)

@@ -3,7 +3,8 @@
 A motion read from a file keeps the file's joints, names, order and frames of reference: at zero rotation joint frames
 are parallel to the world, whatever pose that is. The promise of `Skeleton` that this pose is upright and faces +z is
 then the file's to keep; most files do, CMU's own skeletons only nearly (see `cmu`). End sites are joints without
-channels, named `<parent>_end`, so that hands, feet and heads end where they should.
+channels, named `<parent>_end`, so that hands, feet and heads end where they should. Many programs need an end site in
+every leaf joint: leaf joints without an end site are written with the end of an average body.
 """
 
 import re
@@ -16,12 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY
+from selfcorrect.motion.body.surface import (
+    BOX_FOOT_SOLE_M,
+    BOX_FOOT_TIP_M,
+    HEAD_ABOVE_HEAD_JOINT_M,
+    HEAD_ABOVE_NECK_M,
+    HEAD_RADIUS_M,
+    SOLE_BELOW_TOE_JOINT_M,
+    TOE_TIP_BEYOND_TOE_JOINT_M,
+)
 from selfcorrect.motion.geometry.compiled import KERNELS
+from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
-from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, to_euler_angles
-from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import Skeleton, strip_side
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 
@@ -34,6 +46,18 @@ _ROWS = 256
 """Number of rows that are written at once."""
 _NO_BONE = 0.1
 """Share of its offset below which a joint's position is no place, but what is added to that."""
+
+_ENDS_M = {
+    "foot": (0.0, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M),
+    "ankle": (0.0, BOX_FOOT_SOLE_M + SOLE_BELOW_TOE_JOINT_M, BOX_FOOT_TIP_M - TOE_TIP_BEYOND_TOE_JOINT_M),
+    "neck": (0.0, HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, 0.0),
+    "head": (0.0, HEAD_ABOVE_HEAD_JOINT_M + HEAD_RADIUS_M, 0.0),
+    "wrist": tuple(SMPL.average().offsets_m[SMPL.names.index("left_hand")]),
+}
+"""Ends of an average body beyond its last joints, metres. The end of a foot without toe joint is read as a toe joint,
+with the same sole."""
+_FINGERTIP_M = 0.028
+"""Length of an average finger beyond its last joint, and of the end of any joint that is no part of the body."""
 
 
 def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None = None) -> RiggedMotion:
@@ -273,16 +297,44 @@ def written_names(names: Sequence[str]) -> tuple[str, ...]:
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int) -> list[str]:
     """Return the lines of a joint and all below it."""
     skeleton = clip.motion.skeleton
-    margin = "\t" * depth
-    x, y, z = clip.offsets[joint].round(6) + 0.0
-    title = f"{'JOINT' if depth else 'ROOT'} {names[joint]}"
-    content = [f"{margin}\tOFFSET {x:.6f} {y:.6f} {z:.6f}"]
     if joint in clip.end_sites:
-        title = "End Site"
-    else:
-        channels = clip.channels[joint]
-        words = ("CHANNELS", str(len(channels)), *channels)
-        content.append(f"{margin}\t{' '.join(words)}")
-        for child in skeleton.children[joint]:
-            content += _format_joint(clip, names, child, depth + 1)
-    return [f"{margin}{title}", f"{margin}{{", *content, f"{margin}}}"]
+        return _format_braces("End Site", clip.offsets[joint], [], depth)
+    channels = clip.channels[joint]
+    words = ("CHANNELS", str(len(channels)), *channels)
+    content = ["\t" * (depth + 1) + " ".join(words)]
+    for child in skeleton.children[joint]:
+        content += _format_joint(clip, names, child, depth + 1)
+    if not skeleton.children[joint]:
+        end = find_leaf_end_m(skeleton, joint) / clip.metres_per_unit
+        content += _format_braces("End Site", end, [], depth + 1)
+    return _format_braces(f"{'JOINT' if depth else 'ROOT'} {names[joint]}", clip.offsets[joint], content, depth)
+
+
+def _format_braces(title: str, offset: np.ndarray, content: Sequence[str], depth: int) -> list[str]:
+    """Return a title, and in braces an offset (3,) and lines of content."""
+    margin = "\t" * depth
+    x, y, z = offset.round(6) + 0.0
+    return [f"{margin}{title}", f"{margin}{{", f"{margin}\tOFFSET {x:.6f} {y:.6f} {z:.6f}", *content, f"{margin}}}"]
+
+
+def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
+    """Return where an average body ends beyond a joint without children (3,), in the joint's frame, metres.
+
+    The end has the direction and length, relative to the last two bones, that an average body has, whatever the rest
+    pose. Fingers, and joints that are no part of the body, end a fingertip further along their own bone.
+    """
+    part = skeleton.parts[joint]
+    bone_m = skeleton.offsets_m[joint]
+    length_m = float(np.linalg.norm(bone_m))
+    if (end_m := _ENDS_M.get(strip_side(part))) is not None:
+        average = SMPL_BODY.average()
+        average_joint = average.names.index(part)
+        average_bones_m = average.offsets_m[[average.parents[average_joint], average_joint]]
+        bones_m = skeleton.offsets_m[None, [skeleton.parents[joint], joint]]
+        mirror = [-1.0 if part.startswith("right") else 1.0, 1.0, 1.0]
+        turn = aligning_turns(average_bones_m, bones_m, identity_rotations(1))
+        scale = norms(bones_m).sum() / norms(average_bones_m).sum()
+        return (scale or 1.0) * rotate(turn, np.array([end_m]) * mirror)[0]
+    if not length_m:
+        return np.array([0.0, _FINGERTIP_M, 0.0])
+    return min(_FINGERTIP_M, length_m) / length_m * bone_m

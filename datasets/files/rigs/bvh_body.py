@@ -70,7 +70,8 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
         if not has_hinges:
             return
         written = body_of(read_bvh(target, clip.metres_per_unit))
-        distances_m = norms(joint_positions(written) - joint_positions(changed)).max(axis=0)
+        joints = [written.skeleton.names.index(name) for name in changed.skeleton.names]  # end sites may be new
+        distances_m = norms(joint_positions(written)[:, joints] - joint_positions(changed)).max(axis=0)
         if distances_m.max() > _HELD_M:
             joint = changed.skeleton.names[int(distances_m.argmax())]
             raise InputError(

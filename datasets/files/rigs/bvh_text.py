@@ -9,6 +9,7 @@ import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,14 +21,13 @@ from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
 from ..motion_file import DAMAGED_FILE
 from .rig import LARGEST
-from .sampling import SAMPLED_FPS, round_rate
+from .sampling import SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _FPS_ROUNDING = 1e-4
 _FRAME_TIME_S = (1e-5, 100.0)
 _LONGEST_FRAME_S = 4.0
 """Larger frame times are in milliseconds, or frames per second."""
-_USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 _USUAL_ROUNDING = 2e-3
 """Milliseconds are often written with a single decimal, as in 33.3."""
 
@@ -319,19 +319,26 @@ def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
 def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
     """Return the names of all joints; further end sites of a parent are numbered, other names must be unique."""
     lines: dict[str, int] = {}
+    for joint in joints:
+        if joint.is_end:
+            continue
+        if joint.name in lines:
+            raise InputError(
+                f"{source}, line {joint.line}: expected a new joint name, got {joint.name!r}, "
+                f"which line {lines[joint.name]} has already"
+            )
+        lines[joint.name] = joint.line
+    taken = set(lines)
     copies: dict[str, int] = {}
+    names = []
     for joint in joints:
         name = joint.name
-        while joint.is_end and name in lines:
+        while joint.is_end and name in taken:
             copies[joint.name] = copies.get(joint.name, 1) + 1
             name = f"{joint.name}{copies[joint.name]}"
-        if name in lines:
-            raise InputError(
-                f"{source}, line {joint.line}: expected a new joint name, got {name!r}, "
-                f"which line {lines[name]} has already"
-            )
-        lines[name] = joint.line
-    return tuple(lines)
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
 
 
 def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float]:
@@ -365,7 +372,9 @@ def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
 def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
     """Return frames per second by a frame time as it is written, or `fps` if that is given."""
     frame_time_s = scanner.number(time)
-    own_fps, assumption = (1.0, "") if time == _ONE_SECOND else _infer_fps(frame_time_s)
+    own_fps, assumption = 1.0, ""
+    if time != _ONE_SECOND:
+        own_fps, assumption = _infer_fps(frame_time_s, scanner.replace_decimal_commas(time))
     if fps is not None:
         if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
             scanner.notes[f"{fps:g} frames per second, not by the file's frame time {time[:20]} (--fps)"] = None
@@ -378,8 +387,10 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
     return own_fps
 
 
-def _infer_fps(frame_time_s: float) -> tuple[float | None, str]:
+def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
     """Return frames per second, None if a frame time is none, and what was assumed, "" for nothing.
+
+    digits: the frame time as it is written.
 
     0 and 1 are what programs write that do not know it. A large number is in milliseconds or is the frame rate itself,
     whichever makes the frame rate usual.
@@ -387,13 +398,14 @@ def _infer_fps(frame_time_s: float) -> tuple[float | None, str]:
     if frame_time_s in (0, 1):
         return SAMPLED_FPS, PLACEHOLDER
     if frame_time_s > _LONGEST_FRAME_S:
-        for fps, assumption in ((1000 / frame_time_s, " in milliseconds"), (frame_time_s, " is the frame rate")):
-            usual_fps = min(_USUAL_FPS, key=lambda usual: abs(usual - fps))
+        in_milliseconds = find_whole_rate(Decimal(digits), 1000) or 1000 / frame_time_s
+        for fps, assumption in ((in_milliseconds, " in milliseconds"), (frame_time_s, " is the frame rate")):
+            usual_fps = min(USUAL_FPS, key=lambda usual: abs(usual - fps))
             if abs(fps - usual_fps) < _USUAL_ROUNDING * usual_fps:
                 return float(usual_fps), assumption
     if not _FRAME_TIME_S[0] <= frame_time_s <= _FRAME_TIME_S[1]:
         return None, ""
-    return round_rate(1 / frame_time_s, _FPS_ROUNDING), ""
+    return rate_of_period(digits), ""
 
 
 def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:

@@ -151,7 +151,7 @@ Frame Time: 0.01
 {" ".join(f"{angle:.6f}" for angle in angles)}"""
     clip = parse_bvh(text, "made", 1.0)
     reread = parse_bvh(format_bvh(clip), "again", 1.0)
-    assert abs(np.sum(clip.motion.rotations * reread.motion.rotations)) == pytest.approx(1, abs=1e-9)
+    assert abs(np.sum(clip.motion.rotations[:, 0] * reread.motion.rotations[:, 0])) == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal, localcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_rigs import base_walk
 
 import selfcorrect as sc
@@ -14,6 +17,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.bvh_text import _scan_hierarchy, parse_text
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
+from selfcorrect.datasets.files.rigs.sampling import rate_of_period
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
 
@@ -196,6 +200,27 @@ def test_text_in_an_encoding_that_is_not_read_is_named(bvh_text: str, tmp_path: 
     (tmp_path / "a.bvh").write_bytes((mark + bvh_text).encode(encoding))
     with pytest.raises(sc.InputError, match=r"a\.bvh: expected a text file in UTF-8 or UTF-16"):
         read_bvh(tmp_path / "a.bvh")
+
+
+@given(fps=st.integers(5, 300), digits=st.integers(3, 40))
+def test_a_rounded_frame_time_gives_the_rate_whose_digits_it_has(fps: int, digits: int) -> None:
+    with localcontext(prec=60):
+        period = f"{1 / Decimal(fps):.{digits}f}"
+    rate = rate_of_period(period)
+    assert f"{1 / rate:.{min(digits, 12)}f}" == f"{float(period):.{min(digits, 12)}f}"
+    if digits > 5 or fps in (25, 100) or (digits > 3 and fps in (24, 30, 60, 120)):
+        assert rate == fps
+
+
+@pytest.mark.parametrize(
+    ("time", "fps"),
+    [("0.01667", 60), ("0.0166", 60), ("0.00833", 120), ("0.0333", 30), ("0.0083", 120), ("0.033", 30),
+     ("8.33e-3", 120), ("0,01667", 60), ("0.008", 125), ("0.0333667", 29.97), ("8.3", 120)],
+)  # fmt: skip
+def test_frame_times_that_programs_round_are_whole_rates(bvh_text: str, time: str, fps: float) -> None:
+    text = bvh_text.replace("0.0333333", time)
+    text = text.replace(".", ",") if "," in time else text
+    assert parse_bvh(text, "made", 0.01).motion.fps == pytest.approx(fps, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -226,6 +226,8 @@ def test_a_disguise_changes_no_correction(bodies: dict[str, Motion], body: str, 
     plain = correct_and_locate(motion, tmp_path)
     seen = correct_and_locate(DISGUISES[disguise](motion), tmp_path)
     parts = set(plain) - (TRUNK if "hung" in disguise else set())
+    if body == "deepmimic":
+        parts -= {"left_foot", "right_foot"}  # by name, the end site of a foot serves as its toe joint
     assert parts <= set(seen)
     assert furthest_mm(plain, seen, parts) < 0.5
 

@@ -31,8 +31,9 @@ def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0)
 
 
 def by_name(motion: sc.Motion) -> np.ndarray:
-    """Joint positions, the joints in the order of their names: files list them depth first."""
-    return sc.joint_positions(motion)[:, np.argsort(motion.skeleton.names)]
+    """Positions of joints without end sites, in the order of their names: files list them depth first."""
+    joints = [joint for joint in np.argsort(motion.skeleton.names) if not motion.skeleton.names[joint].endswith("_end")]
+    return sc.joint_positions(motion)[:, joints]
 
 
 def verdict(path: Path, expected: sc.Motion) -> str:

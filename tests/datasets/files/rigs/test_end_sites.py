@@ -1,0 +1,95 @@
+"""End sites of the BVH that this program writes: in every leaf joint, where an average body ends."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import bvhio
+import numpy as np
+import pytest
+from helpers import smpl_joints_m
+from made_rigs import base_walk
+from posed_motions import standing
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, find_leaf_end_m, read_bvh, write_bvh
+from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_H, to_smpl
+from selfcorrect.motion.body.surface import sole_corners_m
+from selfcorrect.motion.geometry.views import TurnedFrames
+from selfcorrect.simulators.corrector import KinematicCorrector
+
+
+@pytest.mark.parametrize("unit_m", [0.01, 0.0254, 1.0])
+@pytest.mark.parametrize("layout", [SMPL_BODY, SMPL_H], ids=lambda layout: layout.name)
+def test_every_leaf_has_an_end_that_hardly_leaves_its_joint(tmp_path: Path, layout, unit_m: float) -> None:
+    motion = to_smpl(standing(), layout)
+    write_bvh(tmp_path / "a.bvh", clip_of(motion, unit_m))
+    read = read_bvh(tmp_path / "a.bvh", unit_m)
+    skeleton = read.motion.skeleton
+    leaves = [joint for joint, children in enumerate(skeleton.children) if not children]
+    assert read.end_sites == set(leaves)
+    lengths_m = np.linalg.norm(skeleton.offsets_m[leaves], axis=1)
+    assert lengths_m.min() > 0.01
+    assert lengths_m.max() < 0.2
+    assert {name for name in skeleton.names if not name.endswith("_end")} == set(motion.skeleton.names)
+    theirs = bvhio.readAsBvh(str(tmp_path / "a.bvh")).Root.layout()
+    assert len(theirs) == len(motion.skeleton)
+    assert all(joint.EndSite is not None for joint, *_ in theirs if not joint.Children)
+
+
+def test_toes_end_at_the_sole_and_the_head_at_its_top(tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.bvh", standing())
+    motion = sc.load_motion(tmp_path / "a.bvh")
+    heights_m = dict(zip(motion.skeleton.names, sc.joint_positions(motion)[0, :, 1], strict=True))
+    assert heights_m["left_foot_end"] == pytest.approx(sole_corners_m(motion)[0, 4, 1], abs=1e-3)
+    assert heights_m["head_end"] == max(heights_m.values())
+
+
+def test_end_sites_of_the_file_are_kept_byte_for_byte(tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.bvh", base_walk())
+    text = (tmp_path / "a.bvh").read_text().replace("-2.500000 7.500000", "-3.141590 2.718280")
+    (tmp_path / "a.bvh").write_text(text)
+    file = open_motion(tmp_path / "a.bvh")
+    file.write(tmp_path / "b.bvh", file.motion)
+    assert (tmp_path / "b.bvh").read_text().split("MOTION")[0] == text.split("MOTION")[0]
+
+
+def test_ends_follow_the_bones_of_any_rest_pose() -> None:
+    skeleton = base_walk().skeleton
+    turned = TurnedFrames(np.tile(Rotation.from_euler("x", 90, degrees=True).as_quat(), (22, 1))).view(base_walk())
+    for part in ("left_foot", "right_wrist", "head"):
+        joint = skeleton.parts.index(part)
+        end_m = find_leaf_end_m(skeleton, joint)
+        turned_m = find_leaf_end_m(turned.skeleton, joint)
+        assert np.linalg.norm(turned_m) == pytest.approx(np.linalg.norm(end_m))
+        bones_m = [body.offsets_m[joint] for body in (skeleton, turned.skeleton)]
+        assert turned_m @ bones_m[1] == pytest.approx(end_m @ bones_m[0], abs=2e-3)
+
+
+def test_a_foot_without_toe_joint_keeps_its_sole(tmp_path: Path) -> None:
+    walk = base_walk()
+    joints = [joint for joint, part in enumerate(walk.skeleton.parts) if not part.endswith("_foot")]
+    old = walk.skeleton
+    skeleton = sc.Skeleton(
+        tuple(old.names[joint] for joint in joints),
+        tuple(joints.index(old.parents[joint]) if old.parents[joint] >= 0 else -1 for joint in joints),
+        old.offsets_m[joints],
+        tuple(old.parts[joint] for joint in joints),
+    )
+    motion = replace(walk, skeleton=skeleton, rotations=walk.rotations[:, joints])
+    save_motion(tmp_path / "a.bvh", motion)
+    soles_m = sole_corners_m(motion)[..., 1].min(axis=1)
+    read_m = sole_corners_m(sc.load_motion(tmp_path / "a.bvh"))[..., 1].min(axis=1)
+    np.testing.assert_allclose(read_m, soles_m, atol=0.012)
+
+
+def test_ends_change_no_correction(tmp_path: Path) -> None:
+    """A file of older versions, without end sites, is corrected like the same file with end sites."""
+    save_motion(tmp_path / "ends.bvh", base_walk())
+    text = (tmp_path / "ends.bvh").read_text()
+    (tmp_path / "none.bvh").write_text(re.sub(r"\s*End Site\s*\{[^}]*\}", "", text))
+    corrections = [KinematicCorrector()([sc.load_motion(tmp_path / name)])[0] for name in ("ends.bvh", "none.bvh")]
+    with_ends, without = (smpl_joints_m(correction.motion) for correction in corrections)
+    np.testing.assert_allclose(with_ends, without, atol=1e-6)
