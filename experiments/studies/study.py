@@ -7,6 +7,9 @@ Worker processes import this file, so it imports nothing from the report.
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -278,16 +281,33 @@ def _make_first_generation(study: Study, run: SeedRun, task: Task, store: Folder
 
 
 def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
-    """Return the generation 0 of a key from a run folder beside the run's own, None if there is none that is intact."""
+    """Return the generation 0 of a key from a run folder beside the run's own, None if there is none that is intact.
+
+    Anyone can compute a key, so only folders count that belong to the user of this process and hold no links.
+    """
     place = run.folder.relative_to(run.root)
-    for path in sorted(run.root.resolve().parent.glob(f"*/{place.as_posix()}/{FIRST_KEY}")):
-        first = FolderReader(path.with_name(run.first_folder.name))
+    neighbours = run.root.resolve().parent
+    for path in sorted(neighbours.glob(f"*/{place.as_posix()}/{FIRST_KEY}")):
+        folder = path.with_name(run.first_folder.name)
+        first = FolderReader(folder)
         try:
-            if read_with_digest(path).get("key") == key:
-                return Generation(0, first.state(0), None, first.metrics(0), first.timings(0))
+            if _is_own_place(folder, neighbours) and read_with_digest(path).get("key") == key:
+                generation = Generation(0, first.state(0), None, first.metrics(0), first.timings(0))
+                print(f"selfcorrect: generation 0 of {run.folder} is taken from {folder}", file=sys.stderr)
+                return generation
         except (SelfcorrectError, OSError):  # damaged, or removed meanwhile
             continue
     return None
+
+
+def _is_own_place(folder: Path, above: Path) -> bool:
+    """Return whether a folder, all it holds and all folders up to `above` belong to this user and are no links."""
+    outer = [path for path in folder.parents if above in path.parents]
+    for path in (*outer, *folder.parent.glob("*.json"), folder, *folder.rglob("*")):
+        facts = path.lstat()
+        if stat.S_ISLNK(facts.st_mode) or (hasattr(os, "getuid") and facts.st_uid != os.getuid()):
+            return False
+    return True
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:

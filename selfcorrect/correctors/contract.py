@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import CorrectorError, SampleError, SettingError
+from ..core.errors import CorrectorError, SampleError, SelfcorrectError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..runtime import global_generators
+from ..runtime.bugs import describe_with_place
 from ..runtime.identity import name_of
 from ..runtime.supervision import forbid_exit
 
@@ -205,12 +206,18 @@ def state_of(corrector: object) -> dict[str, Tensor]:
     """Return copies on the CPU of what a corrector's `state()` returns, {} without these methods.
 
     Raises:
-        CorrectorError: That is not a dictionary of numbers and tensors by name.
+        CorrectorError: `state()` fails, or that is not a dictionary of numbers and tensors by name.
     """
     read = getattr(corrector, "state", None)
     if not callable(read) or not callable(getattr(corrector, "load_state", None)):
         return {}
-    state: Any = read()
+    try:
+        with forbid_exit():
+            state: Any = read()
+    except SelfcorrectError:
+        raise
+    except Exception as error:
+        raise CorrectorError(f"state() of corrector {name_of(corrector)!r}: {describe_with_place(error)}") from error
     try:
         return {name: torch.as_tensor(value).detach().cpu().clone().contiguous() for name, value in state.items()}
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
@@ -222,8 +229,16 @@ def state_of(corrector: object) -> dict[str, Tensor]:
 
 def load_state(corrector: object, state: Mapping[str, Tensor]) -> None:
     """Restore the state that `state_of` returned, if there is any."""
-    if state:
-        corrector.load_state(dict(state))  # type: ignore[attr-defined]
+    if not state:
+        return
+    try:
+        with forbid_exit():
+            corrector.load_state(dict(state))  # type: ignore[attr-defined]
+    except SelfcorrectError:
+        raise
+    except Exception as error:
+        place = describe_with_place(error)
+        raise CorrectorError(f"load_state() of corrector {name_of(corrector)!r}: {place}") from error
 
 
 @dataclass(frozen=True)

@@ -93,12 +93,23 @@ class Tool:
     """Vertical axes that come into question."""
     kind: str = "names"
     """Feature by which the program's files were recognised, for a note."""
+    parts: tuple[tuple[str, int], ...] = ()
+    """Arrays with the rotations of jaw, eyes and hands, each optional, after a body of 22 joints, and their joints."""
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Arrays that all its files have."""
         return (*self.rotations, self.translation, *filter(None, [self.root, self.scale]))
 
+
+_BODY_JOINTS = 22
+_OWN_PARTS = (("jaw_pose", 1), ("leye_pose", 1), ("reye_pose", 1), ("left_hand_pose", 15), ("right_hand_pose", 15))
+_AMASS_PARTS = (("pose_jaw", 1), ("pose_eye", 2), ("pose_hand", 30))
+"""Jaw, eyes and hands of SMPL-X, by SMPL-X's own names and by AMASS's names."""
+_HEAD_JOINTS = 3
+"""Joints of jaw and eyes, which SMPL+H does not have."""
+_MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
+"""Words in names of arrays with motion beside a body."""
 
 UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
@@ -117,8 +128,9 @@ TOOLS = (
     Tool("EDGE", ("smpl_poses",), "smpl_trans", fps=30.0, derived=("full_pose",)),
     Tool("PromptHMR", ("smplx_world.pose",), "smplx_world.trans", "smplx_world.shape", up=Y_UP),
     Tool("TRAM", ("pred_rotmat",), "pred_trans", "pred_shape", up=Y_DOWN, camera="camera.npy"),
-    Tool("SMPL-X's own names, as of GVHMR and 4D-Humans", ("global_orient", "body_pose"), "transl"),
-    Tool("HuMoR", ("root_orient", "pose_body"), "trans"),
+    Tool("SMPL-X's own names, as of GVHMR and 4D-Humans", ("global_orient", "body_pose"), "transl",
+         parts=_OWN_PARTS),
+    Tool("HuMoR", ("root_orient", "pose_body"), "trans", parts=_AMASS_PARTS),
     Tool("WHAM's names in the camera's frame", ("pose",), "trans"),
     Tool("WHAM's names in the camera's frame, with transl", ("pose",), "transl"),
 )  # fmt: skip
@@ -141,6 +153,8 @@ class _Person:
     """Arrays of a person, and the view of their world."""
 
     prefix: str
+    tool: Tool
+    """The program, with the parts that this person has."""
     arrays: Mapping[str, np.ndarray]
     motion: Motion
     """Y up."""
@@ -179,7 +193,7 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
     def write(target: Path, *motions: Motion) -> None:
         changes: dict[str, np.ndarray] = {}
         for person, motion in zip(read, motions, strict=True):
-            changes |= _changes(results, tool, person, motion)
+            changes |= _changes(results, person, motion)
         results.write(target, changes, len(read[0].file_motion))
 
     return MotionFile(tuple(person.motion for person in read), tuple(notes), write, up=read[0].up)
@@ -197,12 +211,48 @@ def _find_numbers(results: Results) -> dict[str, float]:
     return numbers
 
 
+def _find_parts(
+    results: Results, tool: Tool, prefix: str, notes: dict[str, None]
+) -> tuple[Tool, dict[str, np.ndarray]]:
+    """Return the program with the parts beside the body that a person has, and zeros for those the file lacks.
+
+    A note names arrays with motion that are not read: parts of other sizes, such as components of hands, and whatever
+    a skeleton does not have, such as expressions and objects.
+    """
+    shapes = results.shapes
+    frames = shapes[f"{prefix}{tool.rotations[0]}"][0]
+    numbers = [math.prod(shapes[f"{prefix}{name}"]) for name in tool.rotations]
+    has_body = sum(numbers) in (3 * _BODY_JOINTS * frames, 9 * _BODY_JOINTS * frames)
+    found = set[str]()
+    for name, joints in tool.parts if has_body else ():
+        shape = shapes.get(f"{prefix}{name}", (0,))
+        if shape[0] == frames and math.prod(shape) in (3 * joints * frames, 9 * joints * frames):
+            found.add(name)
+    repeated = PARTS_OF_POSES if "poses" in tool.rotations and sum(numbers) == 165 * frames else ()
+    known = {*found, *repeated, *tool.rotations, *tool.derived, *tool.followers, tool.translation, tool.root}
+    left_out = []
+    for name in shapes:
+        own_name = name.removeprefix(prefix)
+        is_moving = any(word in own_name.rpartition(".")[2] for word in _MOVING)
+        if name.startswith(prefix) and is_moving and own_name not in known and shapes[name][:1] == (frames,):
+            left_out.append(own_name)
+    if left_out:
+        notes[f"not read: {', '.join(left_out)}"] = None
+    parts = [*tool.parts] if found else []
+    missing_head = [name for name, joints in parts if joints < _HEAD_JOINTS and name not in found]
+    if len(missing_head) == sum(joints < _HEAD_JOINTS for _, joints in parts):
+        parts = [(name, joints) for name, joints in parts if name not in missing_head]  # SMPL+H has hands only
+    zeros = {name: np.zeros((frames, 3 * joints)) for name, joints in parts if name not in found}
+    return replace(tool, rotations=(*tool.rotations, *(name for name, _ in parts))), zeros
+
+
 def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Reading, notes: dict[str, None]) -> _Person:
-    names = [*tool.rotations, tool.translation]
+    tool, zeros = _find_parts(results, tool, prefix, notes)
+    names = [*(name for name in tool.rotations if name not in zeros), tool.translation]
     for name in (tool.shape, tool.scale, tool.root, *tool.followers):
         if f"{prefix}{name}" in results.shapes:
             names.append(name)
-    arrays = {name: results.array(f"{prefix}{name}") for name in names}
+    arrays = {name: results.array(f"{prefix}{name}") for name in names} | zeros
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
     rotations = _rotations(label, tool, arrays)
     if tool.root:
@@ -228,7 +278,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     motion = replace(motion, rotations=make_continuous(motion.rotations))
     if body is None:
         motion = doubt_height(motion, arrays.get(tool.shape))
-    return _Person(prefix, arrays, motion, file_motion, view, up, pelvis_m)
+    return _Person(prefix, tool, arrays, motion, file_motion, view, up, pelvis_m)
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
@@ -387,8 +437,9 @@ def _body(
     return make_body(model, shape), ()
 
 
-def _changes(results: Results, tool: Tool, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
+def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
     """Return the arrays of a person with another motion in them; what stays the same keeps its numbers."""
+    tool = person.tool
     motion = person.view.restore(changed)
     arrays = dict(person.arrays)
     file_motion = person.file_motion if len(person.file_motion) == len(motion) else None
@@ -424,7 +475,8 @@ def _changes(results: Results, tool: Tool, person: _Person, changed: Motion) -> 
         if f"{person.prefix}{name}" in results.shapes:
             arrays[name] = results.array(f"{person.prefix}{name}")
             written[name] = values if isinstance(values, np.ndarray) else np.full(arrays[name].shape, values)
-    return {f"{person.prefix}{name}": _match_type(array, arrays[name]) for name, array in written.items()}
+    in_file = [name for name in written if f"{person.prefix}{name}" in results.shapes]
+    return {f"{person.prefix}{name}": _match_type(written[name], arrays[name]) for name in in_file}
 
 
 def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:
