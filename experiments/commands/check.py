@@ -23,6 +23,8 @@ from ..jobs.targets import check_output, check_separate
 from .inputs import must_be_usable, must_exist
 
 if TYPE_CHECKING:
+    from selfcorrect.motion.checks.check import RuleChoice
+
     from ..checking.check_files import CheckedFile
     from ..checking.references import ReferenceRow
 
@@ -83,11 +85,15 @@ class CheckCommand:
     def run(self) -> int:
         """Check, report, and return the exit code."""
         if self.rules:
-            return _print_rules()
+            from selfcorrect.motion.checks.check import RuleChoice
+
+            return _print_rules(RuleChoice().narrow(self.select, self.ignore))
         if self.engine != "mujoco" and not self.physics:
             raise SettingError("engine measures the residual of --physics; add that, or leave out engine")
         if (self.csv or self.leave_out) and not self.references:
             raise SettingError("csv and leave-out hold what --references measures; add that, or leave them out")
+        if self.references and self.physics:
+            raise SettingError("--references measures no residual; leave out --physics, or --references")
         if self.references and self.format == "junit":
             raise SettingError("junit has no table; use --format text or json with --references")
         if self.against is not None:
@@ -190,10 +196,10 @@ def _refuse_other_options(command: CheckCommand, taken: set[str]) -> None:
             raise SettingError(f"{name} does not go with --against; leave out one of them")
 
 
-def _print_rules() -> int:
+def _print_rules(choice: RuleChoice) -> int:
     from selfcorrect.motion.checks.rules import RULES
 
-    for rule in RULES:
+    for rule in choice.select_rules(RULES):
         least = f" for {rule.least_s:g} s" if rule.least_s else ""
         limit = f"{rule.threshold:g} {rule.unit}".strip() + least
         print(f"{rule.code}  {rule.name:<18} {limit:<24} {rule.summary} [{rule.source}]")

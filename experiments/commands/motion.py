@@ -100,6 +100,7 @@ class MotionCommand:
         sources_must_exist((*settings.data, *settings.reference))
         must_exist([self.axes.ratings])
         settings.check_generator()
+        where = Where(default_workers() if self.workers is None else self.workers, self.runner, self.where)
         if self.dry_run:
             self._print_plan(settings)
             return 0
@@ -110,7 +111,6 @@ class MotionCommand:
         from ..studies.run import run_study
 
         folder = place_of(self.out or self._default_folder())
-        where = Where(default_workers() if self.workers is None else self.workers, self.runner, self.where)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = self.options
         page = make_motion_page(settings, self.preset, options)

@@ -108,13 +108,15 @@ def read_ratings(path: Path, *others: Path) -> Ratings:
             if not text.strip():
                 continue
             where = f"{file}, line {number}"
-            line = read_as(_Line, parse_json(text, where), where)
+            line = read_as(_Line, parse_json(text, where, has_unique_keys=True), where)
             if line.study is not None:
                 studies.setdefault((line.study.question, line.study.features), file)
                 items |= {item.id: item for item in line.study.items}
                 if not all(math.isfinite(value) for item in line.study.items for value in item.features):
                     raise InputError(f"{where}: the features of a sample are not finite numbers")
             if line.choice is not None:
+                if not 0 <= line.choice.seconds < math.inf:
+                    raise InputError(f"{where}: expected the seconds of a choice, got {line.choice.seconds}")
                 pair = line.choice.pair
                 if len(pair) < 2 or not pair <= items.keys():
                     raise InputError(f"{where}: a choice between two samples of the lines above is expected")

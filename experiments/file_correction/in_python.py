@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from selfcorrect.core.checks import check_kind
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.motion.body.requirements import check_body
@@ -60,6 +61,9 @@ def correct_motions(
         InputError: A skeleton is not that of a human body.
         SettingError: An option has a wrong value, or is only for files.
     """
+    check_kind("motions", motions, Sequence)
+    for motion in motions:
+        check_kind("motion", motion, Motion)
     options = _choose_options(options, changes)
     options.refuse(("reading", "keep_failed"), "is for motion files, and these motions are in memory")
     if options.contacts is not None and len(motions) != 1:

@@ -68,6 +68,13 @@ def check_methods(what: str, value: object, methods: Sequence[str], advice: str)
         raise SettingError(f"{what} has no {' and no '.join(missing)}, got {describe_value(value)}; {advice}")
 
 
+def check_kind(what: str, value: object, *kinds: type) -> None:
+    """Raise SettingError unless `value` is an object of one of the kinds."""
+    if not isinstance(value, kinds):
+        expected = " or ".join(kind.__name__ for kind in kinds)
+        raise SettingError(f"{what} must be of type {expected}, got {describe_value(value)}")
+
+
 def check_callable(what: str, value: object) -> None:
     """Raise SettingError unless `value` can be called."""
     if not callable(value):

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 import numpy as np
 
 from ..core.errors import InputError
-from .geometry.vectors import largest_components
+from .geometry.vectors import align, largest_components
 from .ground import Ground
 from .skeleton import FootFrames, Skeleton
 
@@ -67,6 +67,8 @@ class Motion:
             raise InputError(
                 f"{where}contacts of {frames} frames must have shape ({frames}, 2), got {self.contacts.shape}"
             )
+        for name in ("root_m", "rotations", "contacts"):
+            object.__setattr__(self, name, align(getattr(self, name)))
 
     def __len__(self) -> int:
         return len(self.root_m)

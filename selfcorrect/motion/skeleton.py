@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..core.errors import InputError
+from .geometry.vectors import align
 
 SMPL_22 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2", "left_ankle", "right_ankle",
@@ -93,6 +94,7 @@ class Skeleton:
                 f"a skeleton of {count} joints needs {count} parents, parts and offsets, "
                 f"got {len(self.parents)}, {len(self.parts)} and {self.offsets_m.shape}"
             )
+        object.__setattr__(self, "offsets_m", align(self.offsets_m))
         if self.parents[0] != -1 or any(not 0 <= parent < child for child, parent in enumerate(self.parents) if child):
             raise InputError(f"parents must come before their children, with one root first, got {self.parents}")
         if count > MOST_JOINTS or self._levels() > MOST_LEVELS:

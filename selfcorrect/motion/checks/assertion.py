@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...core.checks import check_kind
 from ..motion import Motion, MotionBatch
 from .check import check
 
@@ -24,6 +25,7 @@ def assert_plausible(
         AssertionError: More motions are implausible. The message names the first ones and their findings.
         SettingError: A rule is not known.
     """
+    check_kind("motions", motions, Sequence, MotionBatch)
     lines = []
     for index in range(len(motions)):
         findings = check(motions[index], select, ignore)

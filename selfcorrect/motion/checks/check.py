@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self
 
+from ...core.checks import check_kind
 from ...core.errors import SettingError
 from ...runtime.bugs import try_optional
 from ..motion import Motion
@@ -86,6 +87,7 @@ def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()
     Raises:
         SettingError: A rule is unknown.
     """
+    check_kind("motion", motion, Motion)
     result = check_with(motion, RuleChoice(tuple(select), tuple(ignore)))
     for note in result.notes:
         warnings.warn(note, RuntimeWarning, stacklevel=2)

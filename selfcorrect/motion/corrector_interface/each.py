@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...core.checks import check_callable
 from ...core.errors import SampleError
 from ...runtime.bugs import describe_with_place
 from ...runtime.supervision import EndedError, report_place
@@ -17,6 +18,7 @@ def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
     The function's result is copied, so it may fill the same arrays for every motion. A motion that it returns unchanged
     is not copied.
     """
+    check_callable("function", function)
 
     def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [CorrectedMotion(_call(function, index, motion)) for index, motion in enumerate(motions)]

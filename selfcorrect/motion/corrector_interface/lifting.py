@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ...core.checks import check_callable
 from ...core.errors import InputError, SampleError
 from ...core.samples import Samples
 from ...correctors.contract import Corrected, Corrector
@@ -69,6 +70,7 @@ def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Co
     Returns:
         A corrector of features (N, T, D).
     """
+    check_callable("function", function)
     return LiftedCorrector(function, codec, name)
 
 

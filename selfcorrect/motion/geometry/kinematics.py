@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ...core.checks import check_kind
 from ..motion import SLAB, Motion, MotionBatch
 from ..skeleton import Skeleton, compute_descendants, compute_generations
 from .compiled import KERNELS
@@ -148,6 +149,7 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
     Returns:
         (T, J, 3) positions in metres, (N, T, J, 3) of a batch.
     """
+    check_kind("motion", motion, Motion, MotionBatch)
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
         return poses[0] if joints is None else poses[0][..., list(joints), :]
     if KERNELS is not None and motion.rotations.dtype == np.float64:

@@ -5,6 +5,7 @@ same.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,14 @@ from .compiled import KERNELS
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
 """Indices of the remaining two of three components."""
+
+
+_Array = TypeVar("_Array", bound="np.ndarray | None")
+
+
+def align(array: _Array) -> _Array:
+    """Return an array, copied if it is not aligned in memory, as in packed records: kernels refuse that."""
+    return array if array is None or array.flags.aligned else array.copy()  # type: ignore[return-value]
 
 
 def norms(vectors: np.ndarray) -> np.ndarray:

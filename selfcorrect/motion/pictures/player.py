@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...core.checks import check_kind
 from ...core.errors import SettingError
 from ..body.foot_frames import level_feet
 from ..corrector_interface.results import CorrectedMotion
@@ -55,6 +56,8 @@ def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> Play
     """
     if not motions:
         raise SettingError("there is nothing to show: no motions were given")
+    for motion in motions:
+        check_kind("motion", motion, Motion, CorrectedMotion)
     panels = [_panel(motion) for motion in motions]
     titles = titles or [""] * len(motions)
     scene = encode_scene(panels, titles, together=True)

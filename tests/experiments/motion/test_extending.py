@@ -3,6 +3,8 @@
 Nor is generation 0 in a run folder beside it, as long as nothing changed that generation 0 depends on.
 """
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,12 +163,40 @@ def test_a_kept_generation_0_has_the_bytes_of_one_that_is_trained_again(runs: Ru
     assert runs.trained == 2
 
 
+def test_generation_0_is_taken_only_from_own_folders_without_links(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = runs.make("first")
+    runs.make("second")
+    assert f"is taken from {first}" in capsys.readouterr().err
+    assert runs.trained == 1
+    shutil.rmtree(runs.root / "second")
+    (runs.root / "first").rename(runs.root.parent / "elsewhere")
+    (runs.root / "first").symlink_to(runs.root.parent / "elsewhere")
+    runs.make("third")
+    assert runs.trained == 2
+    shutil.rmtree(runs.root / "third")
+    (runs.root / "first").unlink()
+    (runs.root.parent / "elsewhere").rename(runs.root / "first")
+    model = next((runs.root / "first").rglob("model.safetensors"))
+    model.rename(runs.root.parent / "model.safetensors")
+    model.symlink_to(runs.root.parent / "model.safetensors")
+    runs.make("fourth")
+    assert runs.trained == 3
+    user = os.getuid()
+    with monkeypatch.context() as patch:
+        patch.setattr(studies.os, "getuid", lambda: user + 1, raising=False)
+        runs.make("fifth")
+    assert runs.trained == 4
+    assert "is taken from" not in capsys.readouterr().err
+
+
 def test_generation_0_is_trained_again_if_its_code_changed_or_its_files_are_damaged(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = runs.make("first")
     with monkeypatch.context() as patch:
-        patch.setattr(first_generation, "digest_code", lambda folders: "other code")
+        patch.setattr(first_generation, "digest_software", lambda folders: "other code")
         runs.make("other code")
         assert runs.trained == 2
     model = next(first.rglob("model.safetensors"))
@@ -184,7 +214,7 @@ def test_a_key_never_outlives_the_generation_that_it_describes(runs: Runs, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(first_generation, "digest_code", lambda folders: "other code")
+        patch.setattr(first_generation, "digest_software", lambda folders: "other code")
         patch.setattr(studies, "write_with_digest", stop)
         with pytest.raises(KeyboardInterrupt), pytest.warns(UserWarning, match="is done again"):
             runs.make("first", repair=True)
