@@ -43,6 +43,7 @@ from selfcorrect.experiments.studies.report import Comparison as Comparison
 from selfcorrect.experiments.studies.summary import read_summary as read_summary
 from selfcorrect.experiments.toy import toys as toys
 from selfcorrect.loop.bias import best_of as best_of
+from selfcorrect.loop.calibration import calibrate_sampler as calibrate_sampler
 from selfcorrect.loop.policy import Accumulate as Accumulate
 from selfcorrect.loop.policy import AccumulateSubsample as AccumulateSubsample
 from selfcorrect.loop.policy import Augment as Augment

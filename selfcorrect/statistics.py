@@ -41,8 +41,8 @@ class Interval:
     count: int
     method: str
     """The method. "t" assumes roughly normal seeds, "t of logarithms" roughly log-normal seeds. "logit t" is between
-    two bounds, "Fieller" for a ratio of paired means. Further methods are "order statistics", "single seed" and "no
-    spread" (no interval)."""
+    two bounds, "Fieller" for a ratio of paired means, "jackknife" for a product of such ratios. Further methods
+    are "order statistics", "single seed" and "no spread" (no interval)."""
     confidence: float = 0.95
 
     @property
@@ -265,6 +265,36 @@ def _solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidenc
     with np.errstate(over="ignore"):
         low, high = np.exp([mean - half_width, mean + half_width])
     return Interval(math.exp(mean), float(low), float(high), count, "t of logarithms", confidence)
+
+
+def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[ArrayLike]) -> Interval:
+    """Return the product of some means over the product of other means, with a jackknife interval on a log scale.
+
+    A seed may be 0 in any of them, as long as no mean of all seeds but one is.
+
+    Args:
+        numerators: Values (S,) of each factor, paired by seed.
+        denominators: The same of each divisor.
+
+    Returns:
+        The ratio. The bounds are NaN for a single seed, and if a mean of all seeds but one is not positive.
+    """
+    above = np.array([_per_seed(values) for values in numerators])
+    below = np.array([_per_seed(values) for values in denominators])
+    count = above.shape[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        estimate = float(above.mean(1).prod() / below.mean(1).prod())
+        if count == 1:
+            return Interval(estimate, math.nan, math.nan, 1, "single seed")
+        logarithms = np.empty(count)
+        for seed in range(count):
+            without = [np.delete(values, seed, axis=1).mean(1) for values in (above, below)]
+            logarithms[seed] = np.log(without[0]).sum() - np.log(without[1]).sum()
+        if not np.isfinite(logarithms).all() or not estimate > 0:
+            return Interval(estimate, math.nan, math.nan, count, "jackknife")
+        variance = (count - 1) / count * np.square(logarithms - logarithms.mean()).sum()
+        factor = math.exp(float(scipy.special.stdtrit(count - 1, 0.975)) * math.sqrt(variance))
+    return Interval(estimate, estimate / factor, estimate * factor, count, "jackknife")
 
 
 def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

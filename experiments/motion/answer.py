@@ -8,6 +8,7 @@ import numpy as np
 
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 
+from ..remedies.table import REMEDIES
 from ..studies import verdict
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome, Pair
@@ -56,9 +57,9 @@ def format_question(arms: Iterable[ArmSettings]) -> str:
 def judge_outcome(outcome: Outcome) -> Outcome:
     """Pair all arms with the arms that they are compared with, for the measures that the answer rests on.
 
-    First come the pairs that the experiment asks about: what the loop with the largest synthetic share loses without
-    correction against training on real data only, what the correctors in question change, and what remedies change in
-    that loop. Their tests of realism and diversity are a family, and their tests of the feet another.
+    First come the pairs that the experiment asks about: what each loop loses without correction against training on
+    real data only, what the correctors in question change, and what remedies change in the loop with the largest
+    synthetic share. Their tests of realism and diversity are a family, and their tests of the feet another.
     """
     pairs = []
     for denoiser, arms in outcome.curves.items():
@@ -69,9 +70,10 @@ def judge_outcome(outcome: Outcome) -> Outcome:
     asked = list(loops)
     for corrector in select_asked_correctors(list_arms(outcome)):
         asked += _select_pairs(corrector, pairs)
-    for loop in loops:
+    for loop in {pair.task: pair for pair in reversed(loops)}.values():
         remedied = [pair for pair in pairs if pair.task == loop.task and pair.plain == loop.arm]
-        asked += [pair for pair in remedied if pair.arm == ArmSettings(loop.arm.policy, remedy=pair.arm.remedy)]
+        remedied = [pair for pair in remedied if pair.arm == ArmSettings(loop.arm.policy, remedy=pair.arm.remedy)]
+        asked += [pair for pair in remedied if not REMEDIES.row(pair.arm.remedy).control]
     others = [pair for pair in pairs if pair not in asked]
     return replace(outcome, pairs=[*asked, *others], questions=select_questions(outcome), asked_count=len(asked))
 
@@ -85,14 +87,13 @@ def select_questions(outcome: Outcome) -> list[list[Metric]]:
 
 
 def _pair_loops(outcome: Outcome) -> list[Pair]:
-    """Pair the uncorrected loop with the largest synthetic share of each denoiser with training on real data only."""
+    """Pair each uncorrected loop with training on real data only, the loop with the largest synthetic share first."""
     pairs = []
     for denoiser, arms in outcome.curves.items():
         loops = [
             arm for arm in arms if arm == ArmSettings(arm.policy) and not arm.is_baseline and arm.kind not in STATIC
         ]
-        if loops:
-            pairs.append(Pair(denoiser, max(loops, key=_share), BASELINE))
+        pairs += [Pair(denoiser, loop, BASELINE) for loop in sorted(loops, key=_share, reverse=True)]
     return pairs
 
 
@@ -127,14 +128,17 @@ def format_answer(outcome: Outcome) -> str:
 
 
 def _describe_loops(outcome: Outcome) -> str:
-    """Return a sentence on the recall of all uncorrected loops at the last generation."""
+    """Return a sentence on the coverage of all uncorrected loops at the last generation, tested against real data."""
     endings = []
-    for arms in outcome.curves.values():
-        for arm, curves in arms.items():
-            if arm == ArmSettings(arm.policy) and not arm.is_baseline:
-                endings.append(f"{curves.last('recall').mean():.2f} ({arm.group})")
-    real = np.mean([arms[BASELINE].last("recall").mean() for arms in outcome.curves.values()])
-    return f"Without correction, recall ends at {', '.join(endings)}; the real-data baseline keeps {real:.2f}."
+    for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
+        if pair.plain != BASELINE:
+            continue
+        for effect in effects:
+            if effect.metric.key == "coverage":
+                value = effect.arm.last("coverage").mean()
+                endings.append(f"{value:.2f} ({pair.arm.group}: {_format_interval(effect)}, {effect.word})")
+    real = np.mean([arms[BASELINE].last("coverage").mean() for arms in outcome.curves.values()])
+    return f"Without correction, coverage ends at {', '.join(endings)}; the real-data baseline keeps {real:.2f}."
 
 
 def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
@@ -162,9 +166,9 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
     reference = "in the real-data baseline" if pair.plain == BASELINE else "without"
     words = {effect.metric.key: effect.word for effect in effects}
     if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
-        lead += f", the loop collapses: after {len(effects[0].arm.values[effects[0].metric.key][0]) - 1} generations"
+        lead += f", the loop degrades: after {len(effects[0].arm.values[effects[0].metric.key][0]) - 1} generations"
     elif pair.plain != BASELINE and all(words[key] == "better" for key in ("recall", "coverage")):
-        lead += ", diversity stays:"
+        lead += ", less diversity is lost:"
     else:
         lead += ","
     listed = []

@@ -43,7 +43,7 @@ def _controls(policy: str = "replace") -> tuple[ArmSettings, ...]:
     return tuple(arms)
 
 
-_SHORT = (BASELINE, *_loop("replace", "physics", "low-pass"), ArmSettings("replace", remedy="lineages"), *_controls())
+_SHORT = (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="lineages"), *_controls())
 _DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"), *_controls())
 _DEMO_SMOOTH = (
     BASELINE,

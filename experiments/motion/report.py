@@ -43,6 +43,7 @@ from .measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL
 from .media import show_motions
 from .presets import PRESET_ROWS
 from .settings import DEFAULTS, MotionSettings, RunOptions
+from .split import describe_parts
 from .task import MotionData, motion_data
 
 OPENING = ("recall", "skate_m_s")
@@ -170,7 +171,7 @@ def show_experiment(
     drawn = [metric for metric in (*map(find_metric, DRAWN), FOUNDERS) if metric.key in measured]
     notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
     return [
-        *answer_sections(outcome, "\n".join(filter(None, (answer, closing)))),
+        *answer_sections(outcome, "\n".join(filter(None, (answer, *describe_parts(outcome), closing)))),
         picture_section(outcome),
         *([media.side_by_side_section] if media.scenes else []),
         difference_section(outcome, DIFFERENCE_TEXT),

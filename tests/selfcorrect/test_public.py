@@ -20,7 +20,8 @@ NAMES = """
     Freeze Fresh Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore
     MissingExtraError Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew Replace
     RunFolderError SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel
-    TrainingDivergedError Trial WorkerError assert_loop_stable assert_plausible best_of chain check claims
+    TrainingDivergedError Trial WorkerError assert_loop_stable assert_plausible best_of calibrate_sampler chain check
+    claims
     compare compare_runs correct correct_file correct_files correct_motions draw_motions each_motion filter_of
     frechet_distance joint_positions lift lift_motions load_motion load_motions measure_stability neighbour_metrics
     open_motion parse_policy perceptron random_perturbation read_summary run_loop save_motion show statistics

@@ -39,7 +39,7 @@ DENOISER_PRESETS = {
         steps=40,
     ),
     "small-dct-mlp": DenoiserPreset(
-        DiffusionConfig(denoiser="dct-mlp", width=256, depth=3, learning_rate=2e-3),
+        DiffusionConfig(denoiser="dct-mlp", width=256, depth=3, learning_rate=2e-3, sampling_steps=15),
         "smooth",
         initial_steps=500,
         steps=40,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -81,6 +82,32 @@ def test_a_perfect_denoiser_has_no_loss_and_draws_the_data(name: str) -> None:
     assert loss.item() < 1e-6
     drawn = model.sample(torch.zeros(3, dtype=torch.int64), streams(1))
     torch.testing.assert_close(drawn, POINT.expand(3, 4, 4), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_tells_what_it_keeps_of_a_gaussian(name: str) -> None:
+    """First-order schedulers by their own recursions; second order keeps nearly all, and few steps of DDPM shrink."""
+    model = perfect(name)
+    kept = model.variance_kept(1.0)
+    scheduler = copy.deepcopy(model.scheduler)
+    scheduler.set_timesteps(20)
+    factor = 1.0
+    if isinstance(scheduler, DDIMScheduler):
+        alpha_bars = [*(float(scheduler.alphas_cumprod[time]) for time in scheduler.timesteps), 1.0]
+        for alpha_bar, following in pairwise(alpha_bars):
+            factor *= (following * alpha_bar) ** 0.5 + ((1 - following) * (1 - alpha_bar)) ** 0.5
+    elif name in ("euler", "flow"):
+        sigmas = scheduler.sigmas.tolist()
+        factor = float(scheduler.init_noise_sigma) if name == "euler" else 1.0
+        for sigma, following in pairwise(sigmas):
+            rest = 0.0 if name == "euler" else 1 - sigma  # weight of the clean value is 1 or 1 - sigma
+            slope = sigma / (1 + sigma**2) if name == "euler" else (sigma - rest) / (rest**2 + sigma**2)
+            factor *= 1 + (following - sigma) * slope
+    if factor != 1.0:
+        assert kept == pytest.approx(factor**2, rel=0.03)
+    else:
+        low, high = {"ddpm": (0.5, 0.95), "solver": (0.9, 1.1)}[name]
+        assert low < kept < high
 
 
 def unet(**settings: Any) -> UNet2DModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,6 +20,8 @@ from selfcorrect.models.torch_model import Module, build_module, draw_in_batches
 
 Condition: TypeAlias = Callable[[Tensor], Mapping[str, Any]]
 """Labels (B,) on the network's device → further keyword arguments of the network, e.g. encoder_hidden_states."""
+Predict: TypeAlias = Callable[[Tensor, Tensor, float], Tensor]
+"""(scaled noisy values, time, σ of schedulers that have it) → prediction of the scheduler's type."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,16 +117,51 @@ class DiffusersModel(NetworkModel[nn.Module]):
         return draw_in_batches(labels, self.sampling_batch, lambda part: self._denoise(part.to(self.device), generator))
 
     def _denoise(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        start = torch.randn((len(labels), *self._channels_first), generator=generator).to(self.device)
+
+        def predict(scaled: Tensor, time: Tensor, sigma: float) -> Tensor:
+            return self._predict(self.trained, scaled, time.expand(len(labels)).to(self.device), labels)
+
+        return self._reverse(start, predict, generator).reshape(len(labels), *self.shape)
+
+    def _reverse(self, start: Tensor, predict: Predict, generator: torch.Generator) -> Tensor:
+        """Return samples (B, C, H, W) from unit noise by the steps of a copy of the scheduler."""
         scheduler = copy.deepcopy(self.scheduler)
         scheduler.set_timesteps(self.sampling_steps)
         draws = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        start = torch.randn((len(labels), *self._channels_first), generator=generator).to(self.device)
         values = start * getattr(scheduler, "init_noise_sigma", 1.0)
-        for time in scheduler.timesteps:
+        sigmas = getattr(scheduler, "sigmas", torch.full((len(scheduler.timesteps),), math.nan))
+        for step, time in enumerate(scheduler.timesteps):
             scaled = scheduler.scale_model_input(values, time) if hasattr(scheduler, "scale_model_input") else values
-            predicted = self._predict(self.trained, scaled, time.expand(len(labels)).to(self.device), labels)
+            predicted = predict(scaled, time, float(sigmas[step]))
             values = scheduler.step(predicted, time, values, **draws).prev_sample
-        return values.reshape(len(labels), *self.shape)
+        return values
+
+    @torch.no_grad()
+    def variance_kept(self, variance: float, count: int = 50_000) -> float:
+        """Return the share of the variance of N(0, `variance`) that the scheduler keeps with an exactly right network.
+
+        It is measured on `count` draws, because schedulers may clip: the standard error is 0.6 % for 50,000.
+        """
+        generator = torch.Generator().manual_seed(0)
+
+        def predict(scaled: Tensor, time: Tensor, sigma: float) -> Tensor:
+            if hasattr(self.scheduler, "scale_noise"):  # flow matching: noise − clean value at (1 − σ) x₀ + σ ε
+                total = variance * (1 - sigma) ** 2 + sigma**2
+                return (sigma - variance * (1 - sigma)) / total * scaled
+            alpha_bar = float(self.scheduler.alphas_cumprod[round(float(time))])
+            clean = variance * alpha_bar**0.5 / (variance * alpha_bar + 1 - alpha_bar) * scaled
+            noise = (scaled - alpha_bar**0.5 * clean) / (1 - alpha_bar) ** 0.5
+            match self._config("prediction_type", "epsilon"):
+                case "epsilon":
+                    return noise
+                case "sample":
+                    return clean
+                case _:
+                    return alpha_bar**0.5 * noise - (1 - alpha_bar) ** 0.5 * clean
+
+        start = torch.randn((count, 1, 1, 1), generator=generator)
+        return float(self._reverse(start, predict, generator).var()) / variance
 
     def _predict(self, network: Any, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
         output = network(noisy, timestep=times, **self._conditions(network, labels)).sample

@@ -1,0 +1,154 @@
+"""The parts of what a self-consuming loop loses: its sampler's, neutral drift's and the learner's.
+
+A loop of ancestral steps keeps a share K of what its real-data baseline has. A loop of the calibrated sampler keeps K′
+of its own baseline, and a loop that copies training samples keeps D: drift, without sampler and learner. So
+
+    K = (K / K′) · D · (K′ / D) = sampler · drift · learner.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
+from selfcorrect.motion.measures.metrics import Metric, find_metric
+from selfcorrect.statistics import Interval, jackknife_ratio
+
+from ..studies.arms import BASELINE, STATIC, ArmSettings
+from ..studies.outcome import Outcome
+from ..studies.results import ArmCurves
+
+SPLIT_KEYS = ("recall", "coverage", "within_label_ratio")
+"""Measures of diversity that are split."""
+ANCESTRAL = {"sampler": "ddim", "eta": 1.0, "sampling_steps": 20}
+"""Sampling of the control arms."""
+
+
+@dataclass(frozen=True)
+class LossSplit:
+    """What a loop keeps of a measure, as a product of three factors with 95 % intervals."""
+
+    metric: Metric
+    kept: Interval
+    """Share of the baseline that the loop of ancestral steps keeps."""
+    sampler: Interval
+    drift: Interval
+    learner: Interval
+
+    @property
+    def kept_by_default(self) -> float:
+        """Share of the baseline that the loop of the calibrated sampler keeps."""
+        return self.drift.estimate * self.learner.estimate
+
+
+def select_controls(policy: str = "replace") -> dict[str, tuple[ArmSettings, ArmSettings]]:
+    """Return the arms of a split: kind → (arm, its baseline)."""
+    arms = {}
+    for kind, changes in {"default": {}, "ancestral": ANCESTRAL, "copying": {"remedy": "copying"}}.items():
+        arms[kind] = (ArmSettings(policy, **changes), ArmSettings(BASELINE.policy, **changes))
+    return arms
+
+
+def split_losses(curves: Mapping[str, ArmCurves], policy: str = "replace", generation: int = -1) -> list[LossSplit]:
+    """Return the split of each measure at a generation, nothing if a control arm is missing.
+
+    Factors are ratios of means over seeds, with intervals by a jackknife over seeds, because a single seed may keep
+    nothing.
+
+    Args:
+        curves: Curves of the arms by their keys.
+    """
+    arms = select_controls(policy)
+    keys = {kind: [arm.key for arm in pair] for kind, pair in arms.items()}
+    if any(key not in curves for pair in keys.values() for key in pair):
+        return []
+    splits = []
+    for metric in map(find_metric, SPLIT_KEYS):
+        values = {}
+        for kind, pair in keys.items():
+            values[kind] = [curves[key].values[metric.key][:, generation] for key in pair]
+        (plain, plain_base), (ancestral, ancestral_base) = values["default"], values["ancestral"]
+        copies, copies_base = values["copying"]
+        if not all(np.isfinite(column).all() for pair in values.values() for column in pair):
+            continue
+        splits.append(
+            LossSplit(
+                metric,
+                kept=jackknife_ratio([ancestral], [ancestral_base]),
+                sampler=jackknife_ratio([ancestral, plain_base], [ancestral_base, plain]),
+                drift=jackknife_ratio([copies], [copies_base]),
+                learner=jackknife_ratio([plain, copies_base], [plain_base, copies]),
+            )
+        )
+    return splits
+
+
+def format_factor(interval: Interval) -> str:
+    """Return a factor with its interval, such as "0.73 [0.60, 0.89]"."""
+    if np.isnan(interval.low):
+        return f"{interval.estimate:.2f}"
+    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def describe_parts(outcome: Outcome) -> list[str]:
+    """Return sentences on the parts of the loss in the fully synthetic loop, and on what samplers keep."""
+    sentences = []
+    for arms in outcome.curves.values():
+        splits = split_losses({arm.key: curves for arm, curves in arms.items()})
+        sentences += describe_splits(splits)
+    return [*sentences, *describe_samplers(outcome)]
+
+
+def describe_splits(splits: Sequence[LossSplit]) -> list[str]:
+    """Return a sentence for each measure."""
+    sentences = []
+    for split in splits:
+        name = f"{split.metric.name[0].lower()}{split.metric.name[1:]}".removesuffix(", of real")
+        sentences.append(
+            f"With ancestral steps the loop keeps {split.kept.estimate:.2f} of the baseline's {name} = "
+            f"{format_factor(split.sampler)} (sampler) × {format_factor(split.drift)} (neutral drift) × "
+            f"{format_factor(split.learner)} (learner)."
+        )
+    return sentences
+
+
+def describe_samplers(outcome: Outcome) -> list[str]:
+    """Return a sentence on what each sampler keeps: of a Gaussian, of real variance, and of equal chances.
+
+    The variance kept is that of sampling with an exactly right network, which is known in closed form. Variance within
+    labels is that of training on real data only; the offspring variance is that of the samples of generation 0.
+    """
+    from selfcorrect.loop.calibration import VARIANCES  # which imports PyTorch
+    from selfcorrect.models.diffusion.model import MotionDiffusion
+
+    sentences = []
+    for task, arms in outcome.curves.items():
+        if task not in DENOISER_PRESETS:
+            continue
+        for sampling, arm in _find_loops(arms).items():
+            config = arm.change_config(preset(task).config)
+            model = MotionDiffusion(config, frames=1, features=1, classes=1)
+            kept = ", ".join(f"{model.variance_kept(variance):.2f} of variance {variance:g}" for variance in VARIANCES)
+            name = f"{outcome.titles.get(task, task)}: " if len(outcome.curves) > 1 else ""
+            steps = f"{config.sampler}, {config.sampling_steps} evaluations, η = {config.eta:g}"
+            words = [f"keeps {kept} with an exactly right network"]
+            baseline = arms.get(ArmSettings(BASELINE.policy, **dict(sampling)))
+            if baseline is not None:
+                within = baseline.values["within_label_ratio"][:, 1:].mean()
+                words.append(f"trained on real data only, samples have {within:.2f} of its variance within labels")
+            children = arms[arm].values["offspring_variance"][:, 1].mean()
+            words.append(f"offspring variance {children:.2f} (1 favours no training sample)")
+            sentences.append(f"{name}Sampler ({steps}): {'; '.join(words)}.")
+    return sentences
+
+
+def _find_loops(arms: Mapping[ArmSettings, ArmCurves]) -> dict[tuple[tuple[str, float | str], ...], ArmSettings]:
+    """Return the uncorrected loop of each way of sampling that draws as many samples as there are real samples."""
+    loops = {}
+    for arm, curves in arms.items():
+        is_plain = arm == ArmSettings(arm.policy, **arm.sampling) and arm.kind not in STATIC
+        if is_plain and arm.synthetic_ratio in (1, math.inf) and "offspring_variance" in curves.values:
+            loops.setdefault(tuple(arm.sampling.items()), arm)
+    return loops

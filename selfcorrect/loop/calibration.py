@@ -1,0 +1,80 @@
+"""Calibration of a sampler: what it takes from a model's samples before any loop does.
+
+A self-consuming loop repeats the sampler's errors in each generation. Two numbers show them at generation 0: the share
+of the variance that the sampler keeps, and how unequally it copies the training samples.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..metrics.spread import within_label_ratio
+from ..models.protocol import GenerativeModel
+from .ancestry import Space, nearest_of_label, offspring_variance
+
+VARIANCES = (1.0, 0.1)
+"""Variances of the Gaussians of which the share kept is reported, in units of the model's values."""
+
+
+@runtime_checkable
+class KeepsVariance(Protocol):
+    """A model whose sampler can be tried with an exactly right network."""
+
+    def variance_kept(self, variance: float) -> float:
+        """Return the share of the variance of N(0, `variance`) that sampling with a right network keeps."""
+        ...
+
+
+@dataclass(frozen=True)
+class SamplerCalibration:
+    """What a sampler keeps."""
+
+    offspring_variance: float
+    """Variance over mean of the number of samples that are nearest to each training sample: 1 if the sampler favours
+    none."""
+    within_labels: float
+    """Variance within labels of samples, as a share of the training samples'."""
+    variance_kept: Mapping[float, float] = field(default_factory=dict)
+    """Variance of a Gaussian → share that the sampler keeps with an exactly right network; empty for models that cannot
+    tell."""
+
+    def __str__(self) -> str:
+        kept = ", ".join(f"{share:.2f} of variance {variance:g}" for variance, share in self.variance_kept.items())
+        words = [f"the sampler keeps {kept} with an exactly right network"] if kept else []
+        words.append(f"samples have {self.within_labels:.2f} of the variance within labels")
+        words.append(f"offspring variance {self.offspring_variance:.2f} (1 favours no training sample)")
+        return "; ".join(words)
+
+
+def calibrate_sampler(
+    model: GenerativeModel, real: Samples, stream: Stream, *, space: Space | None = None, draws: int = 4
+) -> SamplerCalibration:
+    """Measure what a trained model's sampler keeps, in one call for any model.
+
+    Args:
+        model: A model that was trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` and the
+            adapter of diffusers have, its sampler is tried with an exactly right network, too.
+        real: Training data; a sample is drawn for each of its labels.
+        space: Values to vectors in which the nearest training sample is the parent; by default the values themselves.
+        draws: Number of sets of samples, over which figures are averaged.
+    """
+    to_vectors = space or (lambda values: values.flatten(1).double().cpu().numpy())
+    members = to_vectors(real.values)
+    labels = real.labels.cpu().numpy()
+    spreads = []
+    offspring = []
+    for draw in range(draws):
+        vectors = to_vectors(model.sample(real.labels, stream.child("calibration", draw)))
+        rows, _ = nearest_of_label(vectors, labels, members, labels)
+        offspring.append(offspring_variance(rows, len(members)))
+        has_spread = np.bincount(labels).max() > 1
+        spreads.append(within_label_ratio(members, labels, vectors, labels) if has_spread else math.nan)
+    kept = {}
+    if isinstance(model, KeepsVariance):
+        kept = {variance: model.variance_kept(variance) for variance in VARIANCES}
+    return SamplerCalibration(float(np.mean(offspring)), float(np.mean(spreads)), kept)

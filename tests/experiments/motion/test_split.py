@@ -1,0 +1,85 @@
+"""The parts of a loss, of loops whose parts are known."""
+
+import numpy as np
+import pytest
+
+from selfcorrect.experiments.motion.answer import judge_outcome
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, select_controls, split_losses
+from selfcorrect.experiments.studies.arms import ArmSettings
+from selfcorrect.experiments.studies.outcome import Outcome
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.motion.measures.metrics import MEASURED
+from selfcorrect.statistics import jackknife_ratio
+
+SAMPLER, DRIFT, LEARNER = 0.6, 0.8, 0.9
+KEPT = {"default": DRIFT * LEARNER, "ancestral": SAMPLER * DRIFT * LEARNER, "copying": DRIFT}
+BASES = {"default": 0.9, "ancestral": 0.8, "copying": 0.95}
+
+
+def known_curves(noise: float = 0.0) -> dict[ArmSettings, ArmCurves]:
+    """Six seeds in which each loop keeps what it is known to keep of its baseline."""
+    random = np.random.default_rng(0)
+    curves = {}
+    for kind, pair in select_controls().items():
+        for arm, share in zip(pair, (KEPT[kind], 1.0), strict=True):
+            last = BASES[kind] * share * np.exp(noise * random.standard_normal((6, 1)))
+            values = {metric.key: np.hstack([np.ones((6, 1)), last]) for metric in MEASURED}
+            values["offspring_variance"] = np.hstack([np.full((6, 1), np.nan), np.full((6, 1), 1.5)])
+            curves[arm] = ArmCurves(arm.key, arm.group, arm.treatment, values)
+    return curves
+
+
+def test_known_parts_are_found() -> None:
+    splits = split_losses({arm.key: curves for arm, curves in known_curves().items()})
+    assert [split.metric.key for split in splits] == list(SPLIT_KEYS)
+    for split in splits:
+        factors = (split.sampler.estimate, split.drift.estimate, split.learner.estimate)
+        assert factors == pytest.approx((SAMPLER, DRIFT, LEARNER))
+        assert split.kept.estimate == pytest.approx(np.prod(factors))
+        assert split.kept_by_default == pytest.approx(DRIFT * LEARNER)
+
+
+def test_noise_of_seeds_widens_the_intervals_and_a_missing_arm_gives_no_split() -> None:
+    curves = {arm.key: curves for arm, curves in known_curves(noise=0.1).items()}
+    for split in split_losses(curves):
+        assert split.sampler.low < SAMPLER < split.sampler.high
+        assert split.sampler.high - split.sampler.low > 0.05
+    for key in curves:
+        assert split_losses({name: value for name, value in curves.items() if name != key}) == []
+
+
+def test_a_report_tells_parts_and_samplers() -> None:
+    real = {metric.key: np.full(6, 0.1) for metric in MEASURED}
+    outcome = judge_outcome(Outcome({"small-dct-mlp": known_curves()}, floors={"real": real}))
+    sentences = describe_parts(outcome)
+    assert sum("0.60 (sampler)" in sentence.replace(" [0.60, 0.60]", "") for sentence in sentences) == len(SPLIT_KEYS)
+    samplers = [sentence for sentence in sentences if sentence.startswith("Sampler (")]
+    assert len(samplers) == 2
+    assert "offspring variance 1.50" in samplers[0]
+    assert "have 0.90 of its variance within labels" in samplers[0]
+    assert "keeps 0.80 of variance 1" in samplers[1]
+
+
+@pytest.mark.parametrize("name", ["short", "ratios-quick", "demo", "full", "ratios", "modes"])
+def test_presets_that_claim_a_loss_have_the_controls(name: str) -> None:
+    for arms in PRESETS[name].arms.values():
+        assert all(arm in arms for pair in select_controls().values() for arm in pair)
+
+
+def test_jackknife_covers_the_ratio_of_means() -> None:
+    random = np.random.default_rng(1)
+    hits = 0
+    for _ in range(400):
+        numerators = random.gamma(9.0, 1 / 9, (2, 6))
+        denominators = random.gamma(9.0, 1 / 9, (1, 6))
+        interval = jackknife_ratio([*numerators], [*denominators])
+        hits += interval.low < 1 < interval.high
+    assert 0.9 < hits / 400 < 0.99
+
+
+def test_a_seed_may_keep_nothing() -> None:
+    interval = jackknife_ratio([[0.0, 1.0, 1.0]], [[1.0, 1.0, 1.0]])
+    assert interval.estimate == pytest.approx(2 / 3)
+    assert interval.low < interval.estimate < interval.high
+    assert np.isnan(jackknife_ratio([[0.0, 0.0, 1.0]], [[1.0, 1.0, 1.0]]).low)
