@@ -182,6 +182,22 @@ def state_force_verdict(results: Sequence[Result]) -> str:
     )
 
 
+def state_baseline_forces(results: Sequence[Result]) -> str:
+    """Return sentences on the real-data baseline, which needs too little force itself (exploratory)."""
+    is_below = [result["force"][BASELINE] < result[REAL] for result in results]
+    sentences = [
+        "Exploratory: samples of the real-data baseline need less force than held-out real motion in "
+        f"{sum(is_below)} of {len(results)} splits, so lowering the force mostly leads away from real motion."
+    ]
+    for arm, words in ((PHYSICS, "Physics"), (LOW_PASS, "The low-pass filter")):
+        values = np.array([force_difference(result, arm, BASELINE) for result in results])
+        sentences.append(
+            f"{words} ends further from real motion than that baseline in {int((values > 0).sum())} of {len(values)} "
+            f"splits ({interval_cell(values)} of the baseline's force, exact test, p = {sign_flip_p(values):.3f})."
+        )
+    return "\n".join(sentences)
+
+
 def list_force_differences(result: Result) -> dict[str, float]:
     """Return the exploratory differences of a split by their words."""
     force = result["force"]
@@ -210,6 +226,7 @@ def list_force_parts() -> dict[str, str]:
         rows.append([words, interval_cell(values), f"{int((values < 0).sum())} of {len(values)}"])
     return {
         "verdict": state_force_verdict(results),
+        "baseline": state_baseline_forces(results),
         "splits": splits_table(
             results,
             [REAL, *FORCE_ARMS.values()],
