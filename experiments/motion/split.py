@@ -8,7 +8,7 @@ of its own baseline, and a loop that copies training samples keeps D: drift, wit
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def select_controls(policy: str = "replace") -> dict[str, tuple[ArmSettings, Arm
     """Return the arms of a split: kind → (arm, its baseline)."""
     arms = {}
     for kind, changes in {"default": {}, "ancestral": ANCESTRAL, "copying": {"remedy": "copying"}}.items():
-        arms[kind] = (ArmSettings(policy, **changes), ArmSettings(BASELINE.policy, **changes))
+        arms[kind] = (replace(ArmSettings(policy), **changes), replace(BASELINE, **changes))
     return arms
 
 
@@ -134,7 +134,7 @@ def describe_samplers(outcome: Outcome) -> list[str]:
             name = f"{outcome.titles.get(task, task)}: " if len(outcome.curves) > 1 else ""
             steps = f"{config.sampler}, {config.sampling_steps} evaluations, η = {config.eta:g}"
             words = [f"keeps {kept} with an exactly right network"]
-            baseline = arms.get(ArmSettings(BASELINE.policy, **dict(sampling)))
+            baseline = arms.get(replace(BASELINE, **dict(sampling)))
             if baseline is not None:
                 within = baseline.values["within_label_ratio"][:, 1:].mean()
                 words.append(f"trained on real data only, samples have {within:.2f} of its variance within labels")
@@ -148,7 +148,7 @@ def _find_loops(arms: Mapping[ArmSettings, ArmCurves]) -> dict[tuple[tuple[str, 
     """Return the uncorrected loop of each way of sampling that draws as many samples as there are real samples."""
     loops = {}
     for arm, curves in arms.items():
-        is_plain = arm == ArmSettings(arm.policy, **arm.sampling) and arm.kind not in STATIC
+        is_plain = arm == replace(ArmSettings(arm.policy), **arm.sampling) and arm.kind not in STATIC
         if is_plain and arm.synthetic_ratio in (1, math.inf) and "offspring_variance" in curves.values:
             loops.setdefault(tuple(arm.sampling.items()), arm)
     return loops
