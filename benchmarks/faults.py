@@ -249,6 +249,29 @@ def wander(motion: Motion, rng: np.random.Generator) -> Motion:
     return shift_root(motion, np.cumsum(steps_m, axis=0))
 
 
+def float_for_a_stride(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Raise the root smoothly by up to 12 cm and lower it again within 0.7 s."""
+    span = draw_span(motion, 0.7, rng)
+    phase = np.linspace(0.0, np.pi, span.stop - span.start)
+    rise_m = np.zeros(len(motion))
+    rise_m[span] = 0.12 * np.sin(phase) ** 2
+    return shift_root(motion, rise_m[:, None] * UP)
+
+
+def lose_way(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Freeze the root over the floor for 0.7 s; it goes on from there."""
+    span = draw_span(motion, 0.7, rng)
+    steps_m = np.diff(motion.root_m, axis=0, prepend=motion.root_m[:1])
+    steps_m[span] *= UP
+    return replace(motion, root_m=motion.root_m[0] + np.cumsum(steps_m, axis=0))
+
+
+def _travels(motion: Motion) -> bool:
+    """Return whether a long motion always travels at a walk's pace."""
+    steps_m = np.diff(motion.root_m[:, [0, 2]], axis=0)
+    return motion.seconds > LONG_S and float(np.percentile(np.linalg.norm(steps_m, axis=1), 10)) * motion.fps > 0.8
+
+
 def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
     """Let time run up to 30 % faster and slower within two seconds, by 0.1 s ahead and behind.
 
@@ -318,5 +341,7 @@ FAULTS = {
     "jumping root": Fault(jump_root, codes="S4"),
     "sliding slowly": Fault(slide_slowly, codes="F3 F8", is_visible=_stays_on_floor),
     "gliding": Fault(glide, codes="F7", is_visible=_is_long),
+    "floating for a stride": Fault(float_for_a_stride, codes="F10", is_visible=_stays_on_floor),
+    "way lost": Fault(lose_way, codes="F3 F11", is_visible=_travels),
     "tilted": Fault(tilt, codes="F6", is_visible=_shows_plane),
 }

@@ -1,9 +1,8 @@
-"""Bring bodies back to the floor that swing up and down above it without falling.
+"""Bring bodies back to the floor that float or sink for some strides, or whose hips lost their height.
 
-A body whose lowest point leaves the floor is in flight, on a support, or displaced. In flight its centre of mass falls
-with g. On a support a foot stays at one height for a while. Otherwise its root went up and down where its feet should
-have stood, as in walks of generators that bounce. Or its hips stay up although its legs bend, as in squats that were
-retargeted to another body. The root is lowered by the height of the lowest point then.
+A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. Its root is moved back
+by as much, stretch by stretch. Or the hips of a body stay up although its legs bend, as in squats that were retargeted
+to another body. The root is lowered by the height of the lowest point then.
 """
 
 from __future__ import annotations
@@ -12,16 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.body.surface import lowest_point_m
+from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.geometry.runs import holds_throughout, spans
+from selfcorrect.motion.editing.other_body import measure_leg_m
+from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import thresholds as limits
-from selfcorrect.motion.observation.observation import find_feet_m, observe
+from selfcorrect.motion.observation.observation import find_feet_m
 
 from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
@@ -29,23 +29,22 @@ from .cleaning import CleanupState
 
 @dataclass(frozen=True)
 class SettleBody:
-    """Lower bodies that leave the floor without falling, while nothing that stands still could carry them.
+    """Bring bodies back to the floor that leave it without falling, while nothing that stands still could carry them.
 
     Set by hand on CMU clips, which hardly change, and on walks that bounce.
     """
 
-    highest_m: float = 0.13
-    """A body that rises further may climb on something."""
     falling: float = 0.5
     """A body in flight falls at this share of g or more, on average and in most frames."""
-    often: float = 0.2
-    """Least share of the frames in which a body that swings up and down is off the floor: a hop that falls too slowly
-    is none."""
     hips_follow: float = 0.33
     """Hips that rise or sink by less than this share of a rise of the lowest point do not follow the rise."""
     over_feet_m: float = 0.15
     """Hips that sink have lost height, too, if the centre of mass is no further than this from above the feet: who sits
     has the feet ahead."""
+    tall: float = 0.85
+    """Least height of the hips over the ankles of a body that stands, as a share of the length of the legs."""
+    seated: float = 0.35
+    """Hips that have sunk by this share of the length of the legs may be on a seat."""
     lost_m: float = 0.1
     """Least height that hips have lost somewhere."""
     lost_s: float = 0.3
@@ -61,27 +60,18 @@ class SettleBody:
             return cleaning
         soles_m = posed.feet_m.reshape(*posed.feet_m.shape[:2], -1, 3)
         lowest_m = lowest_point_m(posed.motions.skeleton, soles_m, posed.positions_m, posed.orientations)
+        sole_heights_m = posed.feet_m[..., 1].min(axis=-1)
         shift_m = np.zeros_like(posed.motions.root_m)
         for index, heights_m in enumerate(lowest_m):
-            if (heights_m > limits.LEFT_FLOOR_M).any():
+            off_m = np.abs(sole_heights_m[index].min(axis=1))
+            if max(heights_m.max(), off_m.max()) > RISE_M:
                 motion = posed.motions[index]
                 lost_m = self.estimate_lost_height_m(motion, heights_m)
-                shift_m[index, :, 1] = -(lost_m if lost_m.any() else self.estimate_rise_m(motion, heights_m))
+                if not lost_m.any():
+                    rise_m = estimate_body_rise_m(MotionFeatures.of_joints(motion), sole_heights_m[index])
+                    lost_m = smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
+                shift_m[index, :, 1] = -lost_m
         return cleaning.with_posed_motions(posed.shift(shift_m))
-
-    def estimate_rise_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
-        """Return by how much (T,) a body is too high.
-
-        Args:
-            heights_m: (T,) height of its lowest point.
-        """
-        rise_m = np.zeros(len(heights_m))
-        for frames in self._find_unsupported_spans(motion, heights_m):
-            if heights_m[frames].max() < self.highest_m and not self._is_carried(motion, heights_m, frames):
-                rise_m[frames] = heights_m[frames]
-        if np.mean(rise_m > limits.LEFT_FLOOR_M) < self.often:
-            return np.zeros(len(heights_m))
-        return smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
 
     def estimate_lost_height_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
         """Return by how much (T,) hips are too high that stay at their height, or sink over the feet, while these rise.
@@ -117,9 +107,13 @@ class SettleBody:
             return lost_m, False
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
         hips_rise_m = pelvis_m - median(pelvis_m[is_low])
+        leg_m = measure_leg_m(motion.skeleton)
+        if not self._is_tall(features, is_low, leg_m):
+            return lost_m, False
         is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
         feet_m = find_feet_m(motion).mean(axis=(1, 2))
-        may_sit = (hips_rise_m < 0) & (norms((features.centre_m - feet_m)[:, [0, 2]]) > self.over_feet_m)
+        is_off_feet = norms((features.centre_m - feet_m)[:, [0, 2]]) > self.over_feet_m
+        may_sit = ((hips_rise_m < 0) & is_off_feet) | (hips_rise_m < -self.seated * leg_m)
         does_follow = (np.where(may_sit, -hips_rise_m, hips_rise_m) > self.hips_follow * rises_m) | is_on_hands
         is_everywhere = True
         for frames in self._find_unsupported_spans(motion, rises_m):
@@ -130,6 +124,15 @@ class SettleBody:
             else:
                 is_everywhere = False
         return lost_m, is_everywhere
+
+    def _is_tall(self, features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool:
+        """Return whether the hips are as high over the ankles as in standing while the feet are on the floor (T,)."""
+        places_m = features.places("left_hip", "left_ankle", "right_hip", "right_ankle")
+        if places_m is None:
+            return False
+        left_hip_m, left_m, right_hip_m, right_m = np.moveaxis(places_m[is_low, :, 1], 1, 0)
+        high_m = np.maximum(left_hip_m - left_m, right_hip_m - right_m)
+        return float(median(high_m)) > self.tall * leg_m
 
     def _find_unsupported_spans(self, motion: Motion, heights_m: np.ndarray) -> Iterator[slice]:
         """Yield the frames in which a body is off the floor without falling.
@@ -143,27 +146,3 @@ class SettleBody:
             up = falls_m_s2[frames][heights_m[frames] > limits.LEFT_FLOOR_M]
             if len(up) and min(up.mean(), median(up)) <= self.falling * GRAVITY_M_S2:
                 yield frames
-
-    def _is_carried(self, motion: Motion, heights_m: np.ndarray, frames: slice) -> bool:
-        """Return whether a foot, or a whole body, stays at one height for so long that something may carry the body.
-
-        Args:
-            heights_m: (T,) height of its lowest point above the floor.
-        """
-        observation = observe(motion)
-        window = round(limits.LEVEL_SUPPORT_S * motion.fps)
-        is_up = heights_m[frames] > limits.LEFT_FLOOR_M
-        if self._is_level(heights_m[frames], is_up, window):
-            return True
-        for foot in range(2):
-            stands = observation.stands[frames, foot]
-            if self._is_level(observation.feet_m[frames, foot, -1, 1], stands, window):
-                return True
-        return False
-
-    def _is_level(self, heights_m: np.ndarray, counts: np.ndarray, window: int) -> bool:
-        """Return whether heights (T,) differ little in a window of frames that all count (T,)."""
-        if len(heights_m) < window:
-            return False
-        spreads_m = np.ptp(sliding_window_view(heights_m, window), axis=1)
-        return bool(((spreads_m < limits.LEVEL_SUPPORT_M) & holds_throughout(counts, window)).any())

@@ -68,6 +68,8 @@ class RuleChoice:
 
 
 def _matches(word: str, rule: Rule) -> bool:
+    if any(word.upper() == other.code for other in RULES):
+        return word.upper() == rule.code
     return word == rule.name or (bool(word) and rule.code.startswith(word.upper()))
 
 
@@ -130,7 +132,7 @@ def check_with(
     return result + CheckResult(notes=(note,) if note else ())
 
 
-_OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5")
+_OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11", "B5")
 """Codes of rules that unknown steps, seats and treadmills break."""
 
 

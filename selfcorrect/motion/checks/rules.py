@@ -4,7 +4,7 @@
 """
 
 from ..measures.ground_plane import TILTED_DEG
-from . import body, floor, pace, smoothness, walking
+from . import bearing, body, floor, pace, smoothness, walking
 from .findings import Rule
 
 _CLEAN = "hardly any of CMU's clean clips breaks it"
@@ -112,6 +112,34 @@ RULES = (
         message="stands {value:.2f} m higher than before and after, on nothing",
         measure=floor.low_hover_m,
         least_s=0.2,
+        needs_feet=True,
+        least_frames=5,
+    ),
+    Rule(
+        code="F10",
+        name="rising-stance",
+        summary="Feet rise or sink with the body while they bear weight.",
+        threshold=0.055,
+        unit="m",
+        message="the feet rise or sink by {value:.2f} m while they bear weight",
+        source=_CLEAN,
+        measure=bearing.rise_in_stance_m,
+        least_s=0.1,
+        thing="feet",
+        needs_feet=True,
+        least_frames=5,
+    ),
+    Rule(
+        code="F11",
+        name="sliding-stance",
+        summary="Feet slide far while they bear weight.",
+        threshold=0.5,
+        unit="m",
+        message="the feet slide by {value:.2f} m while they bear weight",
+        source=_CLEAN,
+        measure=bearing.slide_in_stance_m,
+        least_s=0.3,
+        thing="feet",
         needs_feet=True,
         least_frames=5,
     ),

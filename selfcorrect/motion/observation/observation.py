@@ -245,6 +245,17 @@ class Observation:
         return estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
 
     @property
+    def along_m_s(self) -> np.ndarray:
+        """(T, 2) speed along the ground, seen from a belt, of the slower point of each foot."""
+        return self._perception.paths.speeds_m_s.reshape(self.standing.shape).min(-1)
+
+    @property
+    def stance_speed_m_s(self) -> float:
+        """Usual speed along the ground of points that stand, as the motion shows it."""
+        model = self._perception.model
+        return limits.STANDS_M_S if model is None else model.stands_m_s
+
+    @property
     def noise_m(self) -> np.ndarray:
         """(2, K) standard deviation of the noise of each point."""
         return self._perception.paths.noise_m.reshape(self.standing.shape[1:])

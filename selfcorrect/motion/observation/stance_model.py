@@ -24,9 +24,9 @@ class StanceModel:
         # One of the feet stands nearly always: the slower one shows how fast stances slide.
         toes_m_s = paths.speeds_m_s[:, self._toes]
         slower_m_s = median(toes_m_s.min(1)) / np.sqrt(2 * np.log(2))
-        self._stands_m_s = float(np.clip(slower_m_s, limits.STANDS_M_S, limits.SLIDES_M_S))
+        self.stands_m_s = float(np.clip(slower_m_s, limits.STANDS_M_S, limits.SLIDES_M_S))
         fast_m_s = float(percentile(toes_m_s, 90)) / 1.5
-        self._swings_m_s = max(fast_m_s, 4 * self._stands_m_s, limits.GLIDES_M_S)
+        self._swings_m_s = max(fast_m_s, 4 * self.stands_m_s, limits.GLIDES_M_S)
         self._rises_m_s = limits.RISES_M_S
         self._lifts_m_s = limits.LIFTS_M_S
         self._height_m = limits.HEIGHT_M
@@ -71,15 +71,15 @@ class StanceModel:
         up_m_s = self._paths.rises_m_s[:, self._toes]
         noise_m_s = float(median(self._paths.speed_noise_m_s))
         slides_m_s = min(self._scale(along_m_s, stands, limits.STANDS_M_S, 2), limits.SLIDES_M_S)
-        self._stands_m_s = max(slides_m_s, 0.8 * limits.STANDS_M_S, noise_m_s)
-        self._swings_m_s = max(self._scale(along_m_s, 1 - stands, limits.SWINGS_M_S, 2), 4 * self._stands_m_s)
+        self.stands_m_s = max(slides_m_s, 0.8 * limits.STANDS_M_S, noise_m_s)
+        self._swings_m_s = max(self._scale(along_m_s, 1 - stands, limits.SWINGS_M_S, 2), 4 * self.stands_m_s)
         rises_m_s = min(self._scale(up_m_s, stands, limits.RISES_M_S, 1), limits.SINKS_M_S)
         self._rises_m_s = max(rises_m_s, 0.8 * limits.RISES_M_S)
         self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, limits.LIFTS_M_S, 1), 2 * self._rises_m_s)
 
     def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
         """Return log ratios (T, P) of densities of the speeds in stance and in swing; rolls: in stances that roll."""
-        along_m_s = self._stands_m_s
+        along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
         if rolls:
             along_m_s = max(limits.ROLLS_FASTER * along_m_s, limits.ROLLS_SHARE * self._swings_m_s)

@@ -1,0 +1,142 @@
+"""Feet that bear weight neither rise nor slide: bodies that float, sink or lose their way for some strides.
+
+A foot that keeps its place over the floor and is the lowest part of the body bears weight, at whatever height it is. If
+such feet rise and sink with the root, the root went up and down. Feet on steps do not: each stands at one height. So
+every stretch is judged by its own stances, whatever the rest of the motion does.
+"""
+
+import numpy as np
+
+from ..geometry.filters import uniform_filter1d
+from ..geometry.runs import spans
+from ..geometry.vectors import median, norms
+from .floor import GRAVITY_M_S2
+from .motion_features import MotionFeatures
+
+_HOLDS_FASTER = 2.5
+"""A foot that is slower along the floor than this multiple of the motion's stances keeps its place."""
+_AS_LOW_M = 0.02
+"""A foot that bears weight is no higher than this above the lowest foot."""
+_LEVEL_M = 0.01
+"""Feet within this height of the floor are on it."""
+RISE_M = 0.04
+"""Least rise of feet that shows that the whole body rose."""
+_HIGHEST_M = 0.3
+"""A body that rises further may climb on something."""
+_BORNE_SHARE = 0.6
+"""Share of a rise and of its end that must happen while a foot bears weight; of steps hardly any does."""
+_FOLLOWED_SHARE = 0.4
+"""Share of a rise and of its end by which the root must move; the root of a body that sits stays where it is."""
+_FASTEST_M_S = 1.0
+"""A body that rises faster jumps to another place, as between takes."""
+_FALLING = 0.5
+"""A body in flight falls at this share of g or more, on average and in most frames."""
+
+_SLIDES_M_S = 0.2
+"""A foot that bears weight slides if all of its low points are faster than this."""
+_GAP_S = 0.1
+"""Longest pause that does not end a slide."""
+_AVERAGED_S = 0.1
+"""Time over which places are averaged before their speeds are taken."""
+
+
+def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
+    """Return by how much (T,) the whole body is too high, or too low if negative; 0 where no stance shows it.
+
+    Args:
+        heights_m: (T, 2) height of the lowest point of each sole above the floor.
+    """
+    rise_m = np.zeros(len(features))
+    holds = find_holding_feet(features, heights_m)
+    is_held = holds.any(axis=1)
+    if is_held.sum() < 2:
+        return rise_m
+    held_m = np.where(holds, heights_m, np.inf).min(axis=1)
+    frames = np.arange(len(features))
+    root_steps_m = np.diff(features.motion.root_m[:, 1])
+    off_m = np.interp(frames, frames[is_held], held_m[is_held])
+    steps_m = _measure_borne_steps_m(holds, heights_m, features.fps)
+    for first, last in spans(np.abs(off_m) > _LEVEL_M, 0):
+        stretch = slice(first, last + 1)
+        peak = first + int(np.abs(off_m[stretch]).argmax())
+        peak_m = off_m[peak]
+        if not RISE_M < abs(peak_m) < _HIGHEST_M or _may_fly(features, heights_m, stretch):
+            continue
+        flanks = []
+        if first > 0:
+            flanks.append(slice(max(first - 2, 0), peak))
+        if last < len(features) - 1:
+            flanks.append(slice(peak, last + 2))
+        borne_m = sum(abs(steps_m[flank].sum()) for flank in flanks)
+        followed_m = sum(abs(root_steps_m[flank].sum()) for flank in flanks)
+        needed_m = abs(peak_m) * max(len(flanks), 1)
+        if borne_m >= _BORNE_SHARE * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
+            rise_m[stretch] = off_m[stretch]
+    return rise_m
+
+
+def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
+    """Return in which frames (T, 2) each foot keeps its place over the floor as the lowest part of the body.
+
+    Hands above the neck may hold a body, whose feet then bear nothing.
+    """
+    lowest_m = heights_m.min(axis=1)
+    observation = features.observation
+    is_in_place = observation.along_m_s < _HOLDS_FASTER * observation.stance_speed_m_s
+    holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
+    places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
+    if places_m is not None:
+        pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
+        is_upright = (np.maximum(left_m, right_m) < neck_m) & (neck_m > pelvis_m)
+        holds &= is_upright[:, None]
+    return holds
+
+
+def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float) -> np.ndarray:
+    """Return by how much (T − 1,) feet that bear weight in two frames rise from one to the next; 0 without such."""
+    steps_m = np.diff(heights_m, axis=0)
+    is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _FASTEST_M_S / fps)
+    return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
+
+
+def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
+    """Return whether a body falls as in flight while its soles are above the floor."""
+    falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
+    return bool(len(falls_m_s2)) and min(falls_m_s2.mean(), median(falls_m_s2)) > _FALLING * GRAVITY_M_S2
+
+
+def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
+    """Height by which the whole body rises or sinks while its feet bear weight."""
+    heights_m = features.sole_heights_m
+    holds = find_holding_feet(features, heights_m)
+    if not holds.any():
+        return np.zeros(len(features))
+    floor_m = median(heights_m[holds])
+    return np.abs(estimate_body_rise_m(features, heights_m - floor_m))
+
+
+def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
+    """Way over which feet slide without a pause while they bear weight: no low point of a sole stands still."""
+    speeds_m_s = estimate_stance_speeds_m_s(features)
+    slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDES_M_S)
+    way_m = np.zeros(len(features))
+    for first, last in spans(slides, round(_GAP_S * features.fps)):
+        stretch = slice(first, last + 1)
+        way_m[stretch] = np.where(np.isfinite(speeds_m_s[stretch]), speeds_m_s[stretch], 0.0).sum() / features.fps
+    return way_m
+
+
+def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
+    """Return the speed (T,) along the floor of the slowest low point of feet that bear weight; infinite without such.
+
+    Stances are those of the observation that slides do not change. A body that rests on other parts has none.
+    """
+    points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
+    heights_m = features.sole_heights_m
+    is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M
+    bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > _AS_LOW_M)[:, None]
+    is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + _AS_LOW_M
+    window = max(1, round(_AVERAGED_S * features.fps))
+    smooth_m = uniform_filter1d(points_m[..., [0, 2]], window, axis=0, mode="nearest")
+    speeds_m_s = norms(np.gradient(smooth_m, 1 / features.fps, axis=0))
+    return np.where(bears[..., None] & is_low, speeds_m_s, np.inf).min(axis=(1, 2))
