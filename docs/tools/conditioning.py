@@ -208,7 +208,7 @@ def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tens
     total = np.zeros(len(values))
     errors, usual = physical_errors(codec.decode(values)), physical_errors(real)
     for name in ("penetration_m", "floating_m", "skate_m_s"):
-        total -= getattr(errors, name) / getattr(usual, name).mean()
+        total -= getattr(errors, name) / max(getattr(usual, name).mean(), 1e-9)
     return torch.from_numpy(total)
 
 
