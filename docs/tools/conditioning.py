@@ -20,7 +20,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +28,8 @@ import tyro
 from torch import Tensor
 
 from selfcorrect import MemoryStore
+from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
@@ -41,7 +41,7 @@ from selfcorrect.loop.ancestry import nearest_of_label, novelty
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Candidate, run_loop, train_first_generation
-from selfcorrect.models.resampling import RealDraws
+from selfcorrect.models.resampling import Copying
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.physical import physical_errors
@@ -169,28 +169,19 @@ def score_samples(
     training_vectors = evaluator.geometric(training)
     same = np.zeros(len(vectors), dtype=int), np.zeros(len(labels), dtype=int)
     rows, _ = nearest_of_label(vectors, same[0], training_vectors, same[1])
+    try:
+        scores = evaluator.evaluate(batch, labels[rows])
+    except InputError:  # no label of the reference has two samples: scored as if all samples had one label
+        reference = replace(evaluator.reference, labels=np.zeros_like(evaluator.reference.labels))
+        scores = replace(evaluator, reference=reference).evaluate(batch, same[0]) | {"within_label_ratio": 0.0}
     return {
-        **evaluator.evaluate(batch, labels[rows]),
+        **scores,
         "novelty": novelty(vectors, same[0], training_vectors, same[1]),
         "occupied": len(np.unique(rows)) / len(labels),
     }
 
 
 # --- loops ---
-
-
-@dataclass(frozen=True)
-class CopyingModel(RealDraws):
-    """A model that draws members of its training set: neutral drift."""
-
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        return replace(self, real=samples)
-
-    def state(self) -> dict[str, Tensor]:
-        return {"values": self.real.values, "labels": self.real.labels}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> Self:
-        return replace(self, real=Samples.real(state["values"], state["labels"]))
 
 
 def first_generation(folder: Path, task: MotionTask, name: str, stream: Stream) -> dict[str, Tensor]:
@@ -219,7 +210,7 @@ def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[st
     stream = streams(job.seed)
     training = task.codec.decode(task.real.values)
     if job.sampler == "copies":
-        task = replace(task, model=CopyingModel(task.real))
+        task = replace(task, model=Copying(task.real))
         state = task.model.state()
     else:
         config = replace(task.model.config, sampling_steps=EVALUATIONS, **SAMPLERS[job.sampler])  # type: ignore[attr-defined]
@@ -268,24 +259,25 @@ def run(
     end = time.monotonic() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
     done = {job for job, _ in read_rows(folder)}
-    firsts = [Job(data, seed, labels, "first") for data in DATA for seed in SEEDS for labels in LABELS]
     with ProcessPoolExecutor(workers) as pool:
         prepared = pool.submit(load_all, folder, cmu)
         for stage in (
-            [job for job in firsts if job.data != "cmu"],
-            [job for job in firsts if job.data == "cmu"],
+            [Job(data, seed, labels, "first") for data in DATA for seed in SEEDS for labels in LABELS],
             list_jobs(),
         ):
             waiting = [job for job in stage if job not in done]
-            if any(job.data == "cmu" for job in waiting):
-                prepared.result()
             running: dict[Future[list[dict[str, Any]]], Job] = {}
             while running or (waiting and time.monotonic() < end):
                 while waiting and len(running) < workers and time.monotonic() < end:
                     job = waiting.pop(0)
+                    if job.data == "cmu":
+                        prepared.result()
                     running[pool.submit(run_job, folder, cmu, job, generations)] = job
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     job = running.pop(future)
+                    if error := future.exception():
+                        print("failed:", *astuple(job), error, flush=True)
+                        continue
                     line = json.dumps({"job": asdict(job), "rows": [_round(row) for row in future.result()]})
                     with (folder / ROWS).open("a") as file:
                         file.write(line + "\n")

@@ -8,7 +8,7 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
-from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, Metric, find_metric
+from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, find_metric
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
@@ -55,11 +55,13 @@ DRAWN = (
     "fid_kinematic",
     "fid_geometric",
     "precision",
-    "recall",
     "coverage",
+    "within_label_ratio",
+    "recall",
     "penetration_mm",
     "skate_m_s",
     "jerk_m_s3",
+    "surviving_lineages",
     "training_loss",
     "r_precision_3",
     "r_precision_3_rare",
@@ -69,8 +71,6 @@ DRAWN = (
     "field_matching",
 )
 """Metrics whose curves are shown as far as they were measured; the table has all."""
-FOUNDERS = Metric("surviving_lineages", "Founders with a descendant", "diversity", "higher", bounds=(0.0, 1.0))
-"""An early sign of collapse, whose curves are shown, too."""
 
 NOTES = (
     "λ is the number of synthetic samples per real sample; fully synthetic means that no real sample trains the model "
@@ -168,7 +168,7 @@ def show_experiment(
     shown = select_shown_pairs(outcome)
     media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
     measured = _list_measured_keys(outcome)
-    drawn = [metric for metric in (*map(find_metric, DRAWN), FOUNDERS) if metric.key in measured]
+    drawn = [metric for metric in map(find_metric, DRAWN) if metric.key in measured]
     notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
     return [
         *answer_sections(outcome, "\n".join(filter(None, (answer, *describe_parts(outcome), closing)))),

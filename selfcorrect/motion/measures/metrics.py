@@ -21,6 +21,10 @@ from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErro
 
 NOVELTY = "novelty_of_samples"
 """Key of the distance of samples from the training data: see `selfcorrect.loop.ancestry.novelty`."""
+FOUNDERS = "surviving_lineages"
+"""Key of the share of founders with a descendant: see `selfcorrect.loop.ancestry`."""
+KEPT_DIVERSITY = ("coverage", "within_label_ratio")
+"""Keys of the measures that must both be kept if diversity is: docs/concepts/measures.md shows why one does not do."""
 CORRECTED = "corrected_"
 """Prefix of the keys of metrics after correction, with `evaluate_corrected`."""
 
@@ -119,13 +123,16 @@ METRICS = (
            measure=lambda sets: sets.candidate.physical.skate_m_s),
     Metric("jerk_m_s3", "Jerk", "realism", "real", 0, JERK,
            measure=lambda sets: sets.candidate.physical.jerk_m_s3),
-    Metric("recall", "Recall", "diversity", "higher", bounds=SHARE,
-           measure=lambda sets: sets.neighbours["recall"]),
     Metric("coverage", "Coverage", "diversity", "higher", bounds=SHARE,
            measure=lambda sets: sets.neighbours["coverage"]),
-    Metric("trace_ratio", "Variance, of real", "diversity", "real", measure=lambda sets: trace_ratio(*sets.poses)),
     Metric("within_label_ratio", "Variance within labels, of real", "diversity", "real",
            measure=lambda sets: sets.within_labels),
+    Metric("recall", "Recall", "diversity", "higher", bounds=SHARE,
+           measure=lambda sets: sets.neighbours["recall"]),
+    Metric("trace_ratio", "Variance, of real", "diversity", "neutral", measure=lambda sets: trace_ratio(*sets.poses)),
+    # of lines of descent
+    Metric(FOUNDERS, "Founders with a descendant", "diversity", "higher", bounds=SHARE),
+    Metric("offspring_variance", "Offspring variance", "diversity", "lower"),
     # of samples against the training data, and of the training itself
     Metric(NOVELTY, "Novelty", "diversity", "real"),
     Metric("training_loss", "Training loss", "realism", "neutral", 4),

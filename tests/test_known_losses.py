@@ -1,0 +1,70 @@
+"""Measures on real windows whose losses are known: what docs/concepts/measures.md says of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import pytest
+from test_docs import TOOLS, tool
+
+Scores = Mapping[str, Mapping[str, float]]
+
+
+@pytest.fixture(scope="module")
+def losses():
+    sys.path.insert(0, str(TOOLS))
+    yield tool("known_losses")
+    sys.path.remove(str(TOOLS))
+
+
+@pytest.fixture(scope="module")
+def shares(losses) -> Scores:
+    """Scores of the made sets of one seed, over the scores of the fresh windows."""
+    made, scores = losses.score_sets(seeds=1, draws=3)
+    ratios = scores / scores[0]
+    return {
+        candidate.name: dict(zip(losses.TITLES, row, strict=True)) for candidate, row in zip(made, ratios, strict=True)
+    }
+
+
+def test_each_known_loss_of_diversity_lowers_coverage_or_the_variance_within_labels(losses, shares):
+    made, _ = losses.score_sets(seeds=1, draws=1)
+    for candidate in made:
+        if candidate.loses_diversity:
+            row = shares[candidate.name]
+            assert min(row["coverage"], row["within_label_ratio"]) < 0.85, candidate.name
+
+
+def test_neither_alone_would_do(shares):
+    assert shares["variance within labels × 0.64"]["coverage"] > 0.9
+    assert shares["half of the labels dropped"]["within_label_ratio"] > 0.75
+    assert shares["half of the labels dropped"]["coverage"] < 0.65
+
+
+def test_without_a_loss_of_diversity_the_variance_stays_and_coverage_falls_only_with_precision(shares):
+    kept = shares["training windows"]
+    assert 0.85 < kept["within_label_ratio"] < 1.15
+    assert kept["coverage"] > 0.85
+    noisy = shares["noise of 25 % on top"]
+    assert noisy["within_label_ratio"] > 1
+    assert noisy["coverage"] < 0.5
+    assert noisy["precision"] < 0.5
+
+
+def test_recall_and_total_variance_are_fooled(shares):
+    assert shares["variance within labels × 0.64"]["recall"] > 0.9
+    assert shares["variance within labels × 0.25, noise to full variance"]["recall"] > 0.85
+    assert shares["a quarter, four copies each"]["trace_ratio"] > 0.85
+
+
+def test_only_novelty_sees_copies(shares):
+    for name in ("training windows", "the memoriser: training windows drawn with replacement"):
+        assert shares[name]["novelty"] == 0
+        assert shares[name]["precision"] > 0.9
+
+
+def test_shrunk_samples_of_a_gaussian_cover_more(losses):
+    coverage = losses.score_clouds(draws=2)
+    assert coverage[1.0] < min(coverage[0.64], coverage[0.25])
+    assert coverage[0.0] > 0.4
