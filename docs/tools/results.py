@@ -26,9 +26,11 @@ from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_se
 from claims import CLAIMS, claims_table
 from page_tables import TABLES, arms_of, page_table
 from shares import shares_table
+from split_tables import samplers_table, split_table, strengths_table
 from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
 
+from selfcorrect.experiments.motion.split import select_controls
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
@@ -39,9 +41,8 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-MARKED = re.compile(
-    r"<!-- (table|shares|claims|answer|collapse|own-corrector)(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL
-)
+KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths"
+MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("shares", "table", "claims", "answer")
 """Long tables, which only the site shows; the repository has their values as data."""
 
@@ -57,6 +58,9 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "answer": answer_tables,
         "collapse": collapse_sentences,
         "own-corrector": own_corrector_sentence,
+        "loss-parts": split_table,
+        "samplers": samplers_table,
+        "strengths": strengths_table,
     }
 
     def make_table(match: re.Match[str]) -> str:
@@ -74,8 +78,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
 
 
 COLLAPSE = {
-    "collapse": ("recall", "skate_m_s"),
-    "collapse-recall": ("recall",),
+    "collapse": ("coverage", "skate_m_s"),
+    "collapse-coverage": ("coverage",),
     "collapse-skating": ("skate_m_s",),
 }
 """Figures of the README and of the site's first page → metrics."""
@@ -88,6 +92,8 @@ def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
         ArmSettings("replace"): "uncorrected",
         ArmSettings("replace", "physics"): "physics",
         ArmSettings("replace", remedy="lineages"): "lineages",
+        ArmSettings("replace", remedy="copying"): "copies, no model",
+        select_controls()["ancestral"][0]: "uncorrected, ancestral steps",
     }
     lines = [replace(curves, title=names[arm]) for arm, curves, _ in arms_of(summary, MAIN_JOB) if arm in names]
     metrics = [find_metric(key) for key in keys]

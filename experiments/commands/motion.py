@@ -130,12 +130,13 @@ class MotionCommand:
         return 1 if result.gaps else 0
 
     def _check_engine(self, settings: MotionSettings) -> None:
-        """Raise MissingExtraError if correctors need an engine that is not installed; tell of MuJoCo in its place."""
+        """Print the engine of the correctors; raise MissingExtraError if it is not installed."""
         if not settings.has_correctors:
             return
         ENGINES.load(settings.engine)
-        if PRESETS[self.preset].engine != find_engine(PRESETS[self.preset].engine) == settings.engine:
-            print(f"selfcorrect: PyBullet is not installed; correctors simulate in {settings.engine}", file=sys.stderr)
+        is_stand_in = PRESETS[self.preset].engine != find_engine(PRESETS[self.preset].engine) == settings.engine
+        reason = "PyBullet is not installed; " if is_stand_in else ""
+        print(f"selfcorrect: {reason}correctors simulate in {settings.engine}", file=sys.stderr)
 
     def _default_folder(self) -> Path:
         """Return the run folder of the preset, or of the trial of a W&B sweep."""

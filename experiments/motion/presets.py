@@ -215,7 +215,7 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
 _FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
 PRESET_ROWS = {
     "short": PresetRow(
-        summary="a loop that collapses, and what correction and a remedy change",
+        summary="a loop that loses diversity: by its sampler, drift and learner; what correction and a remedy change",
         settings=MotionSettings(
             {"small-dct-mlp": _SHORT},
             generations=3,
@@ -227,7 +227,7 @@ PRESET_ROWS = {
         cost="3 minutes, 0.1 GB",
         keep="sampling",
         closing=(
-            "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop does not collapse within minutes: "
+            "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop loses little within minutes: "
             "selfcorrect motion --preset ratios-quick compares λ = 0.25, 0.5, 1 and 4 with the fully synthetic loop. "
             "Physics helps samples that jitter: selfcorrect motion --preset quick --generations 3 --seeds 5."
         ),

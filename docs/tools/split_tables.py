@@ -1,0 +1,122 @@
+"""Tables of docs/results/sampler.md: the parts of a loss, what each sampler keeps, and strengths of `lineages`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from answer import MAIN_JOB
+from evidence import arms_by_name
+from tables import SUMMARIES, table_lines
+
+from selfcorrect.experiments.motion.split import LossSplit, format_factor, split_losses
+from selfcorrect.experiments.studies.summary import Summary
+
+ROWS = SUMMARIES / "sampler.jsonl"
+
+
+@dataclass(frozen=True)
+class SplitRun:
+    """A generation of a run with the control arms."""
+
+    title: str
+    summary: str
+    generation: int
+
+
+SPLIT_RUNS = (
+    SplitRun("built-in, generation 3", "split-ten", 3),
+    SplitRun("built-in, generation 5", "split-ten", 5),
+    SplitRun("built-in, generation 10", "split-ten", 10),
+    SplitRun("CMU, generation 5", "split-cmu", 5),
+)
+
+
+def split_run(summaries: Mapping[str, Summary], name: str, generation: int) -> dict[str, LossSplit]:
+    """Return the split of each measure of a run, by the measure's key."""
+    curves = arms_by_name(summaries[name], MAIN_JOB)
+    return {split.metric.key: split for split in split_losses(curves, generation=generation)}
+
+
+def split_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of parts."""
+    rows = []
+    for run in SPLIT_RUNS:
+        for split in split_run(summaries, run.summary, run.generation).values():
+            factors = [format_factor(factor) for factor in (split.kept, split.sampler, split.drift, split.learner)]
+            rows.append([run.title, split.metric.name, *factors, f"{split.kept_by_default:.2f}"])
+    heads = ["", "share kept of", "ancestral steps", "= sampler", "× neutral drift", "× learner", "calibrated sampler"]
+    yield from table_lines(heads, rows)
+
+
+def read_rows(job: str) -> list[dict[str, Any]]:
+    """Return the kept rows of a job."""
+    rows = [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if row["job"] == job]
+
+
+SAMPLERS = (
+    "ddim 20 eta 1", "ddim 20 eta 0", "ddim 100 eta 1", "ddim 100 eta 0", "multistep 10", "multistep 15", "multistep 20",
+    "multistep 100", "multistep 20 eta 0.3", "multistep 20 eta 0.6", "multistep 20 eta 1.0",
+)  # fmt: skip
+NETWORKS = (
+    ("small DCT MLP, built-in", "deepmimic", "small-dct-mlp", SAMPLERS),
+    ("small DCT MLP, CMU", "cmu", "small-dct-mlp", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
+    ("DCT MLP, built-in", "deepmimic", "dct-mlp", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
+    ("patch mixer, built-in", "deepmimic", "patch-mixer", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
+    ("DCT mixer, built-in", "deepmimic", "dct-mixer", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
+)
+COLUMNS = {
+    "kept_1": ("keeps of N(0, 1)", 2),
+    "kept_0.1": ("of N(0, 0.1)", 2),
+    "within_train": ("variance within labels", 2),
+    "offspring_variance": ("offspring variance", 2),
+    "fid_kinematic": ("Fréchet distance", 1),
+    "precision": ("precision", 2),
+    "recall": ("recall", 2),
+    "coverage": ("coverage", 2),
+    "skate_m_s": ("skating (m/s)", 2),
+    "jerk_m_s3": ("jerk (m/s³)", 0),
+}
+
+
+def samplers_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of samplers on the weights of generation 0, means over seeds."""
+    kept = [row for row in read_rows("gen0") if row["guidance"] == 1]
+    rows = []
+    for title, data, denoiser, samplers in NETWORKS:
+        for sampler in samplers:
+            chosen = [
+                row for row in kept if (row["data"], row["denoiser"], row["sampler"]) == (data, denoiser, sampler)
+            ]
+            if chosen:
+                rows.append([title, sampler.replace("eta", "η ="), len(chosen), *_means(chosen, COLUMNS)])
+    yield from table_lines(["network", "sampler", "seeds", *(title for title, _ in COLUMNS.values())], rows)
+
+
+STRENGTH_COLUMNS = {
+    "coverage": ("coverage", 2),
+    "within_label_ratio": ("variance within labels", 2),
+    "recall": ("recall", 2),
+    "precision": ("precision", 2),
+    "fid_kinematic": ("Fréchet distance", 1),
+    "jerk_m_s3": ("jerk (m/s³)", 0),
+}
+
+
+def strengths_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of strengths of extrapolation at the last generation, means over seeds."""
+    kept = read_rows("strength")
+    last = max(row["t"] for row in kept)
+    rows = []
+    for strength in sorted({row["w"] for row in kept}):
+        chosen = [row for row in kept if (row["w"], row["t"]) == (strength, last)]
+        rows.append([f"{strength:g}", *_means(chosen, STRENGTH_COLUMNS)])
+    yield from table_lines(["w", *(title for title, _ in STRENGTH_COLUMNS.values())], rows)
+
+
+def _means(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, int]]) -> list[str]:
+    return [f"{np.mean([row[key] for row in rows]):.{digits}f}" for key, (_, digits) in columns.items()]
