@@ -92,19 +92,20 @@ def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
     splits = {split.metric.key: split for split in split_losses(arms)}
     cmu_splits = {split.metric.key: split for split in split_losses(cmu)}
+    short = summaries["short"]
     yield (
-        f"* **A loop that trains only on its own samples loses diversity.** After {summaries['short'].generations} "
-        f"generations, samples cover {last(loop, COVERAGE)} of real motions, with real data {last(REAL_ONLY, COVERAGE)}."
+        f"* **A loop that trains only on its own samples loses diversity.** After {short.generations} generations, "
+        f"samples cover {last(loop, COVERAGE)} of real motions, with real data {last(REAL_ONLY, COVERAGE)}."
     )
     yield (
-        "* **A part of the loss is the sampler's.** With 20 ancestral steps, the sampler of our earlier figures, the loop "
-        f"keeps {describe_split(splits[COVERAGE])}. On unseen CMU subjects, after {summaries['split-cmu'].generations} "
-        f"generations: {describe_split(cmu_splits[COVERAGE])}."
+        "* **A part of the loss is the sampler's.** With 20 ancestral steps, the sampler of our earlier figures, the "
+        f"loop keeps {describe_split(splits[COVERAGE])}. On unseen CMU subjects, after "
+        f"{summaries['split-cmu'].generations} generations: {describe_split(cmu_splits[COVERAGE])}."
     )
     yield (
-        f"* **The sampler alone takes the variance within labels.** Ancestral steps leave {last(ancestral, WITHIN)} of real "
-        f"variance, the calibrated sampler {last(loop, WITHIN)} (real-data baseline {last(REAL_ONLY, WITHIN)}). Precision "
-        f"falls in its place: {last(loop, PRECISION)} instead of {last(REAL_ONLY, PRECISION)}, after ten generations "
+        f"* **Ancestral steps take the variance within labels**: they leave {last(ancestral, WITHIN)} of real "
+        f"variance, the calibrated sampler {last(loop, WITHIN)} (real-data baseline {last(REAL_ONLY, WITHIN)}). Its price is "
+        f"precision: {last(loop, PRECISION)} instead of {last(REAL_ONLY, PRECISION)}, after ten generations "
         f"{last(loop, PRECISION, ten)}."
     )
     yield (
@@ -116,16 +117,17 @@ def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
     yield (
         f"* **A remedy slows the loss**: with `--remedy lineages`, coverage is {last(lineages, COVERAGE)}, after ten "
         f"generations {last(lineages, COVERAGE, ten)} (without {last(loop, COVERAGE, ten)}, baseline "
-        f"{last(REAL_ONLY, COVERAGE, ten)}). Feet slide at {last(lineages, 'skate_m_s')} m/s. On CMU, coverage changes by "
-        f"{format_interval(gain, 2)}."
+        f"{last(REAL_ONLY, COVERAGE, ten)}). Feet slide at {last(lineages, 'skate_m_s')} m/s. On CMU, coverage changes "
+        f"by {format_interval(gain, 2)}."
     )
 
 
 def describe_split(split: LossSplit) -> str:
     """Return a share of the baseline as a product, in words."""
+    sampler, drift, learner = map(format_factor, (split.sampler, split.drift, split.learner))
     return (
-        f"{split.kept.estimate:.2f} of the baseline's {split.metric.name.lower()} = {format_factor(split.sampler)} (sampler) "
-        f"× {format_factor(split.drift)} (neutral drift) × {format_factor(split.learner)} (learner)"
+        f"{split.kept.estimate:.2f} of the baseline's {split.metric.name.lower()} = {sampler} (sampler) × {drift} "
+        f"(neutral drift) × {learner} (learner)"
     )
 
 

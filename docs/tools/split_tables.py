@@ -59,8 +59,8 @@ def read_rows(job: str) -> list[dict[str, Any]]:
 
 
 SAMPLERS = (
-    "ddim 20 eta 1", "ddim 20 eta 0", "ddim 100 eta 1", "ddim 100 eta 0", "multistep 10", "multistep 15", "multistep 20",
-    "multistep 100", "multistep 20 eta 0.3", "multistep 20 eta 0.6", "multistep 20 eta 1.0",
+    "ddim 20 eta 1", "ddim 20 eta 0", "ddim 100 eta 1", "ddim 100 eta 0", "multistep 10", "multistep 15",
+    "multistep 20", "multistep 100", "multistep 20 eta 0.3", "multistep 20 eta 0.6", "multistep 20 eta 1.0",
 )  # fmt: skip
 NETWORKS = (
     ("small DCT MLP, built-in", "deepmimic", "small-dct-mlp", SAMPLERS),
