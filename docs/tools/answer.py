@@ -104,8 +104,8 @@ def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
     )
     yield (
         f"* **Ancestral steps take the variance within labels**: they leave {last(ancestral, WITHIN)} of real "
-        f"variance, the calibrated sampler {last(loop, WITHIN)} (real-data baseline {last(REAL_ONLY, WITHIN)}). Its price is "
-        f"precision: {last(loop, PRECISION)} instead of {last(REAL_ONLY, PRECISION)}, after ten generations "
+        f"variance, the calibrated sampler {last(loop, WITHIN)} (real-data baseline {last(REAL_ONLY, WITHIN)}). Its "
+        f"price is precision: {last(loop, PRECISION)} instead of {last(REAL_ONLY, PRECISION)}, after ten generations "
         f"{last(loop, PRECISION, ten)}."
     )
     yield (
