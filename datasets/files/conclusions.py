@@ -56,6 +56,7 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
         size,
         _conclude_up(file.up, _find_note(file.notes, "--up")),
         unit,
+        *([Conclusion("order", file.order[0], file.order[1:])] if file.order else []),
         _conclude_names(motion),
         Conclusion("rate", f"{motion.fps:g} frames per second", rate_evidence),
         floor,

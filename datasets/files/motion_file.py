@@ -69,6 +69,8 @@ class MotionFile:
     for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
     refusals: tuple[str, ...] = ()
     """Reason why each motion cannot be corrected although it can be read, "" if it can; () if all can."""
+    order: tuple[str, ...] = ()
+    """Order of the joints of a file that does not name them, and the evidence for that; () for other files."""
     up: UpAxis | None = None
     """Vertical axis of the world of the file's first motion, and the evidence for it; None if it is the format's."""
 

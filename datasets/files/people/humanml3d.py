@@ -38,7 +38,7 @@ from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import axis_of
 from . import motionstreamer, rows
-from .joint_sets import JOINT_SETS, find_joint_set, fit_notes, open_joints
+from .joint_sets import fit_notes, open_joints
 
 _LARGEST = 1e12
 """Beyond any place, and small enough that nothing that is worked out of it overflows."""
@@ -55,12 +55,10 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
         refuse_world(path, reading, "HumanML3D")
         _refuse_standardised(path, array)
     joints_m = _decode(path, array)
-    joint_set = find_joint_set(joints_m.shape[1])
-    if joint_set is None or (array.ndim == 2 and not joint_set.is_humanml3d):
-        others = ", ".join(joint_set.name for joint_set in JOINT_SETS if not joint_set.is_humanml3d)
-        raise InputError(f"{path}: expected 22 joints, or {others}, got {joints_m.shape[1]}")
     if array.ndim == 3:
-        return open_joints(path, array, joint_set, reading)
+        return open_joints(path, array, reading)
+    if joints_m.shape[1] != len(SMPL_BODY.names):
+        raise InputError(f"{path}: expected rows of 22 joints, got {joints_m.shape[1]}")
     fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
     row_contacts = decode_contacts(array.astype(float))
     contacts = np.concatenate([row_contacts, row_contacts[-1:]])  # T − 1 rows lead to T frames

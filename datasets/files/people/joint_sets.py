@@ -1,35 +1,52 @@
-"""Joint positions (T, J, 3) of joint sets that are recognised by their number, in and out.
+"""Joint positions (T, J, 3) of joint sets that are recognised by their number and their geometry, in and out.
 
-Files say neither unit nor axes. The unit is the power of ten of a metre by which the legs are as long as a person's.
-The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the body clearly shows otherwise.
+Files state neither order, unit nor axes. Sets of the same number are told apart by their bones: in the right order
+bones are short, keep their lengths, and are as long on the left as on the right. Joints in an unknown order get the
+tree of bones that is best by the same signs, if that is a body. The unit is the power of ten of a metre by which the
+legs are as long as a person's. The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the
+body clearly shows otherwise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.encodings.humanml3d import FPS as HUMANML3D_FPS
 from selfcorrect.motion.encodings.humanml3d import RAISED_M
-from selfcorrect.motion.geometry.inverse_kinematics import fit_body
+from selfcorrect.motion.geometry.inverse_kinematics import fit_body, fit_motion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, Skeleton, swap_sides
+from selfcorrect.motion.skeleton import SIDES, SMPL_22, Skeleton, swap_sides
 from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import BONES_MADE_CONSTANT, MotionFile, rate_of
+from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading, Up
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import AXES, TracedBody, UpAxis, axis_of, resolve_up_axis
 
+_MOST_OFF = 0.6
+"""Most by which bones of a known order are off; see `measure_bones`."""
+_TIE = 0.7
+"""Share of the next order's measure above which the best order is not clear."""
+_FRAMES_OF_ORDER = 64
+"""Number of frames in which orders are compared."""
+_LENGTH_WEIGHT = 0.02
+"""Weight of a distance between joints, beside its deviation, in the tree of joints in an unknown order."""
+_FEWEST_JOINTS = 13
+_MOST_JOINTS = 128
+"""Numbers of joints in unknown orders among which a body is sought."""
 _LEG_M = 0.8
 _LEAST_METRE = 0.05
 """HumanML3D's joints are in metres unless legs are a person's only in smaller units, or in units as many times as
@@ -51,6 +68,7 @@ _DIRECTIONS = {
     "hand": _DOWN,
     "tip": _DOWN,
     "thumb": _DOWN,
+    "heel": (0.0, -1.0, -0.5),
 }
 """Directions at rest of the bones that end in a joint of the left side; bones of the trunk point up."""
 
@@ -137,13 +155,45 @@ _KINECT = (
     ("left_tip", "left_hand"), ("left_thumb", "left_wrist"),
     ("right_tip", "right_hand"), ("right_thumb", "right_wrist"),
 )  # fmt: skip
+_LEGS = tuple(_limb(side, "pelvis", *_LEG, "foot") for side in SIDES)
+_SPINE = (("spine1", "pelvis"), ("spine2", "spine1"), ("spine3", "spine2"), ("neck", "spine3"), ("head", "neck"))
+_FINGERS = ("index", "middle", "pinky", "ring", "thumb")
+
+
+def _arm(side: str, *fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+    """Return the joints of an arm from the collar on, with three joints of each finger."""
+    joints = _limb(side, "spine3", "collar", *_ARM, *hand)
+    for finger in fingers:
+        joints += _limb(side, f"{side}_wrist", *(f"{finger}{number}" for number in (1, 2, 3)))
+    return joints
+
+
+def _by_limbs(*fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+    """Return the joints of both legs, the trunk and both arms."""
+    arms = [_arm(side, *fingers, hand=hand) for side in SIDES]
+    return (("pelvis", ""), *_LEGS[0], *_LEGS[1], *_SPINE, *arms[0], *arms[1])
+
+
+_HOLOSOMA_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+_HOLOSOMA = (
+    ("pelvis", ""), ("spine1", "pelvis"), ("spine3", "spine1"), ("neck", "spine3"), ("head", "neck"),
+    *_arm("left", *_HOLOSOMA_FINGERS), *_arm("right", *_HOLOSOMA_FINGERS), *_LEGS[0], *_LEGS[1],
+    ("left_heel", "left_ankle"), ("right_heel", "right_ankle"),
+)  # fmt: skip
+_SMPL_X = _joints_of_layout(SMPL_X)
+_EYES = ("left_eye", "right_eye")
 JOINT_SETS = (
     JointSet("Human3.6M's 17", 50.0, _HUMAN36M),
     JointSet("NTU RGB+D's 25, as of Kinect", 30.0, _KINECT),
     *map(_joints_of_layout, (SMPL, SMPL_H, SMPL_X)),
     replace(_joints_of_layout(SMPL_BODY), name="HumanML3D", fps=HUMANML3D_FPS, is_humanml3d=True),
+    JointSet("LAFAN1's 22", 30.0, _by_limbs()),
+    JointSet("the simulators' 24", 30.0, _by_limbs(hand=("hand",))),
+    JointSet("the simulators' 52", 30.0, _by_limbs(*_FINGERS)),
+    JointSet("holosoma's 53", 30.0, _HOLOSOMA),
+    JointSet("SMPL-X's 53 without eyes", 30.0, tuple(joint for joint in _SMPL_X.joints if joint[0] not in _EYES)),
 )
-"""The sets that their number of joints identifies."""
+"""The known orders of joints."""
 
 
 _KEYPOINTS = {
@@ -197,25 +247,114 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
     return float(changes.mean() + differences.mean())
 
 
-def find_joint_set(count: int) -> JointSet | None:
-    """Return the set of so many joints."""
-    return next((joints for joints in JOINT_SETS if len(joints) == count), None)
+def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
+    """Return how badly the bones of a joint set fit joints (T, J, 3), 0 for rigid and symmetric bones that are short.
+
+    The measure is the sum of three shares of the length of all bones: changes of lengths with time, differences from
+    left to right, and the length beyond the shortest tree.
+    """
+    names = [name for name, _ in joints.joints]
+    bones = [(names.index(name), names.index(parent)) for name, parent in joints.joints if parent]
+    lower, upper = np.array(bones).T
+    lengths = norms(positions[:, lower] - positions[:, upper])
+    means = lengths.mean(axis=0)
+    twins = [names.index(swap_sides(names[joint])) for joint in lower]
+    mean_of_joint = dict(zip(lower.tolist(), means.tolist(), strict=True))
+    differences = np.abs(means - [mean_of_joint[twin] for twin in twins])
+    distances = _measure_distances(positions)[0]
+    shortest = minimum_spanning_tree(distances).sum()
+    return float((lengths.std(axis=0).sum() + differences.sum() + means.sum()) / max(shortest, 1e-12) - 1)
 
 
-def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Reading) -> MotionFile:
+def _measure_distances(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and deviations (J, J) of the distances between joints (T, J, 3)."""
+    distances = norms(positions[:, :, None] - positions[:, None])
+    return distances.mean(axis=0), distances.std(axis=0)
+
+
+def select_joint_set(path: Path, array: np.ndarray) -> tuple[JointSet, tuple[str, ...]]:
+    """Return the order of joints (T, J, 3), and the evidence: how well the bones of each known order fit.
+
+    Raises:
+        InputError: No known order fits and no body is found, or two orders fit about as well.
+    """
+    frames = np.linspace(0, len(array) - 1, min(len(array), _FRAMES_OF_ORDER)).round().astype(int)
+    positions = array[frames].astype(float)
+    count = array.shape[1]
+    candidates = [joints for joints in JOINT_SETS if len(joints) == count]
+    if candidates and not np.ptp(positions, axis=(0, 1)).any():
+        return candidates[0], ()  # its reader explains what is wrong
+    measures = {joints.name: measure_bones(positions, joints) for joints in candidates}
+    candidates.sort(key=lambda joints: measures[joints.name])
+    evidence = tuple(f"bones of {joints.name} are off by {measures[joints.name]:.2f}" for joints in candidates)
+    if candidates:
+        _refuse_keypoints(path, array, candidates[0])
+    if candidates and measures[candidates[0].name] < _MOST_OFF:
+        if len(candidates) > 1 and measures[candidates[0].name] > _TIE * measures[candidates[1].name]:
+            names = f"{candidates[0].name} or {candidates[1].name}"
+            raise InputError(f"{path}: the order of its joints is not clear: {names} ({'; '.join(evidence)})")
+        return candidates[0], evidence
+    found = _find_body(positions) if _FEWEST_JOINTS <= count <= _MOST_JOINTS else None
+    if found is None:
+        known = ", ".join(joints.name for joints in JOINT_SETS)
+        reason = "; ".join(evidence) or f"{count} joints"
+        raise InputError(f"{path}: no known order of joints, and no body ({reason}); known orders are {known}")
+    return found, (*evidence, "no known order; bones are the pairs of joints that keep the shortest distances")
+
+
+def _find_body(positions: np.ndarray) -> JointSet | None:
+    """Return the set of joints (T, J, 3) in an unknown order, named by the body of their tree; None without a body."""
+    if not np.ptp(positions, axis=(0, 1)).any():
+        return None
+    means, deviations = _measure_distances(positions)
+    costs = np.maximum(deviations + _LENGTH_WEIGHT * means, 1e-9 * means.max())
+    tree = minimum_spanning_tree(costs)
+    is_hung_on_hips = None
+    root = 0
+    for _ in range(2):
+        order, parents = breadth_first_order(tree, root, directed=False)
+        order = order.tolist()
+        above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
+        ordered = positions[:, order]
+        offsets = np.concatenate([np.zeros((1, 3)), ordered[0, 1:] - ordered[0, above[1:]]])
+        names = tuple(f"joint {joint}" for joint in order)
+        skeleton = Skeleton(names, tuple(above), offsets, ("",) * len(names))
+        motion = recognize_parts(fit_motion(ordered, 30.0, skeleton))
+        pelvis = motion.skeleton.joint("pelvis")
+        if pelvis is None or is_hung_on_hips:
+            break
+        is_hung_on_hips = True
+        root = order[pelvis]
+    if not set(REQUIRED_PARTS) <= set(motion.skeleton.parts):
+        return None
+    new_names = [part or name for part, name in zip(motion.skeleton.parts, names, strict=True)]
+    named = [(new_names[joint], new_names[above[joint]] if joint else "") for joint in range(len(order))]
+    joints = [named[order.index(joint)] for joint in range(len(order))]
+    return JointSet("a body in an unknown order", 30.0, tuple(joints))
+
+
+def open_joints(
+    path: Path,
+    array: np.ndarray,
+    reading: Reading,
+    numbers: Mapping[str, float] | None = None,
+    write_array: Callable[[Path, np.ndarray], None] = write_npy,
+) -> MotionFile:
     """Open the motion of joints, which is written back in the file's unit, axes and type of number.
 
     Args:
         array: (T, J, 3) its numbers, in its order.
         reading: Options for unit, axis and frame rate.
+        numbers: The single numbers in the file, by name.
+        write_array: Writer of a file with another array in the place of these numbers.
 
     Raises:
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
     """
-    _refuse_keypoints(path, array, joints)
+    joints, evidence = select_joint_set(path, array)
     positions = array[:, joints.order].astype(float)
     unit_m, notes = _find_unit(path, joints, positions, reading)
-    fps, rate_notes = rate_of(path, {}, reading, joints.fps, joints.name)
+    fps, rate_notes = rate_of(path, numbers or {}, reading, joints.fps, joints.name)
     among = (Y_UP, Z_UP, Y_DOWN) if joints.is_humanml3d else range(len(AXES))
     usual_axis = Y_UP if joints.is_humanml3d else None
     try:
@@ -244,12 +383,12 @@ def open_joints(path: Path, array: np.ndarray, joints: JointSet, reading: Readin
     raised_m = RAISED_M if joints.is_humanml3d else np.zeros(3)
 
     def write(target: Path, changed: Motion) -> None:
-        written = np.empty(array.shape)
+        written = np.empty((len(changed), *array.shape[1:]))
         written[:, order] = rotate(invert(turn), joint_positions(changed) - raised_m) / unit_m
-        write_npy(target, written.astype(array.dtype))
+        write_array(target, written.astype(array.dtype))
 
     motion = replace(fitted, root_m=fitted.root_m + raised_m, source=str(path))
-    return MotionFile((motion,), notes, write, up=up)
+    return MotionFile((motion,), notes, write, up=up, order=(joints.name, *evidence))
 
 
 def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Reading) -> tuple[float, tuple[str, ...]]:
@@ -327,5 +466,7 @@ def up_of_joints(
     if up is not None:
         return UpAxis(axis_of(up), (f"--up {up}",))
     parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
+    if "neck" not in parts_m:
+        parts_m["neck"] = (parts_m["left_shoulder"] + parts_m["right_shoulder"]) / 2
     body = TracedBody.from_parts(parts_m, joints_m, joints_m.mean(axis=1), fps, format_axis)
     return resolve_up_axis(body, str(path), format_axis, among)

@@ -58,7 +58,7 @@ def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path)
     for name in ("b.glb", "b.bvh"):
         file.write(tmp_path / name, lifted)
         reread = open_motion(tmp_path / name).motion
-        assert set(reread.skeleton.names) == set(walker.skeleton.names)
+        assert set(reread.skeleton.names) >= set(walker.skeleton.names)  # BVH has end sites
         np.testing.assert_allclose(smpl_joints_m(reread), smpl_joints_m(walker) + np.array([0, 0.1, 0]), atol=5e-5)
 
 
