@@ -16,7 +16,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.kinematics import in_chunks
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import compute_file_digest
-from selfcorrect.storage.files.limits import check_workable, open_file
+from selfcorrect.storage.files.limits import check_unpacked, check_workable, open_file
 
 from .rigs.sampling import rate_of_period
 from .skeletons.reading import Reading
@@ -119,8 +119,11 @@ def check_size(
         more: Bytes of files beside it.
         bytes_per_joint: Memory of one joint in one frame.
     """
-    numbers = sum(max(bytes_per_joint * frames * joints, _LEAST_BYTES) for frames, joints in sizes)
-    check_workable(path, numbers, stored=path.stat().st_size + more)
+    numbers = [bytes_per_joint * frames * joints for frames, joints in sizes]
+    work = sum(max(count, _LEAST_BYTES) for count in numbers)
+    stored = path.stat().st_size + more
+    check_unpacked(path, 4 * work, stored=4 * stored)
+    check_workable(path, sum(numbers), stored=stored)
 
 
 def refuse_placeholder(path: Path) -> None:

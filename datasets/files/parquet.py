@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +19,12 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.storage.files.limits import Budget, open_file
+from selfcorrect.storage.files.limits import COPIES_IN_WORK, Budget, check_unpacked, open_file
 from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.files.writing import replacing
 
 from .motion_file import MotionFile
+from .parquet_pages import read_pages
 from .skeletons.reading import Reading
 
 VERSION = 1
@@ -59,6 +60,11 @@ _STORED: dict[str, Any] = {
     "write_statistics": ["skeleton", "frames", "fps"],
     "write_page_checksum": True,
 }
+_VALUE_BYTES = 8
+"""Memory of a number of 32 bits while it is decoded, with the two levels of its place in lists."""
+_TEXTS = ("name", "label", "caption", "source")
+_LONGEST_TEXT = 2**16
+"""Most characters of a name, label, caption or source."""
 _DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
 """Errors that readers raise for a damaged file."""
 
@@ -104,11 +110,16 @@ def read_named(path: Path) -> list[NamedMotion]:
     with open_file(path) as stream, _explain_damage(path):
         file = pq.ParquetFile(stream, page_checksum_verification=True)
         skeletons = _read_skeletons(file.schema_arrow, path)
-        budget = Budget(path, stored=path.stat().st_size)
+        stored = path.stat().st_size
+        budget = Budget(path, stored=COPIES_IN_WORK * stored)
+        text_budget = Budget(f"{path}: its texts", stored=stored)
         named: list[NamedMotion] = []
         for number in range(file.num_row_groups):
-            budget.take(4 * _decoded_bytes(file.metadata.row_group(number)))
+            number_bytes, text_bytes = _decoded_bytes(stream, file.metadata.row_group(number))
+            budget.take(COPIES_IN_WORK * 2 * number_bytes)
+            check_unpacked(f"{path}: its texts", text_bytes, stored=stored)
             table = file.read_row_group(number)
+            text_budget.take(sum(table[name].nbytes for name in _TEXTS))
             table.validate(full=True)
             missing = [column for column in table.column_names if table[column].null_count]
             if missing:
@@ -117,12 +128,26 @@ def read_named(path: Path) -> list[NamedMotion]:
         return named
 
 
-def _decoded_bytes(facts: Any) -> float:
-    """Return the most bytes that a row group may become: equal values are stored once, however many there are."""
-    columns = [facts.column(index) for index in range(facts.num_columns)]
-    texts = [column.total_uncompressed_size for column in columns if column.physical_type == "BYTE_ARRAY"]
-    numbers = sum(8 * column.num_values for column in columns if column.physical_type != "BYTE_ARRAY")
-    return max(facts.total_byte_size, numbers + facts.num_rows * sum(texts))
+def _decoded_bytes(stream: BinaryIO, facts: Any) -> tuple[float, float]:
+    """Return the most bytes that the numbers and the texts of a row group may become, by the headers of its pages.
+
+    Equal values are stored once, however many there are: each text may be as long as all texts of a dictionary.
+    """
+    numbers = texts = 0.0
+    for index in range(facts.num_columns):
+        column = facts.column(index)
+        offsets = [offset for offset in (column.dictionary_page_offset, column.data_page_offset) if offset]
+        if not offsets:
+            raise InputError("a column has no pages")
+        dictionary = 0
+        for page in read_pages(stream, min(offsets), column.total_compressed_size):
+            if page.kind == "dictionary":
+                dictionary = max(dictionary, page.size)
+            if column.physical_type == "BYTE_ARRAY":
+                texts += page.size + page.values * dictionary
+            else:
+                numbers += page.size + page.values * _VALUE_BYTES
+    return numbers, texts
 
 
 def _read_rows(table: pa.Table, skeletons: Sequence[Skeleton]) -> Iterator[NamedMotion]:
@@ -130,6 +155,8 @@ def _read_rows(table: pa.Table, skeletons: Sequence[Skeleton]) -> Iterator[Named
     rotations = table["rotations"].to_numpy()
     rows = table.drop_columns(["root_m", "rotations"]).to_pylist()
     for row, root_m, quaternions in zip(rows, roots_m, rotations, strict=True):
+        for name in _TEXTS:
+            _check_text(name, row[name])
         skeleton = skeletons[range(len(skeletons))[row["skeleton"]]]
         frames = row["frames"]
         motion = Motion(
@@ -142,6 +169,12 @@ def _read_rows(table: pa.Table, skeletons: Sequence[Skeleton]) -> Iterator[Named
             row["source"],
         )
         yield NamedMotion(row["name"], motion)
+
+
+def _check_text(name: str, text: str) -> None:
+    """Raise InputError for a text that is too long."""
+    if len(text) > _LONGEST_TEXT:
+        raise InputError(f"{name} of {len(text):,} characters, expected at most {_LONGEST_TEXT:,}")
 
 
 def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
@@ -222,6 +255,9 @@ def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema:
         "caption": [_escape(motion.text) for motion in motions],
         "source": [_escape(motion.source) for motion in motions],
     }
+    for name in _TEXTS:
+        for text in columns[name]:
+            _check_text(name, str(text))
     return pa.Table.from_pydict(columns, schema=schema)
 
 

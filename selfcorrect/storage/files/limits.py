@@ -21,8 +21,8 @@ LIMIT_VARIABLE = "SELFCORRECT_UNPACKED_LIMIT_MB"
 _DEFAULT_LIMIT_MB = 512.0
 _MAX_GROWTH = 8
 """Growth of numbers that are written in a character or two; compressed motion grows by 1.1 to 4."""
-_COPIES_IN_WORK = 4
-"""Number of copies of a motion in memory while it is checked, drawn or corrected."""
+COPIES_IN_WORK = 20
+"""Most copies of a motion's numbers in memory while it is corrected: 16 to 20 were measured."""
 
 
 def unpacked_limit_bytes() -> int:
@@ -73,7 +73,7 @@ def check_workable(what: object, size: float, *, stored: float) -> None:
     Args:
         size: Bytes of one copy in memory.
     """
-    check_unpacked(what, _COPIES_IN_WORK * size, stored=_COPIES_IN_WORK * stored)
+    check_unpacked(what, COPIES_IN_WORK * size, stored=COPIES_IN_WORK * stored)
 
 
 def _format_size(size: float) -> str:

@@ -375,7 +375,7 @@ def test_equal_frames_that_expand_are_refused_unless_allowed(tmp_path: Path, mon
     path = _equal_frames(tmp_path / "equal.npz", 4000)
     assert len(open_motion(path).motion) == 4000
     monkeypatch.setenv(LIMIT_VARIABLE, "20")
-    with pytest.raises(InputError, match=rf"equal\.npz: would take 25.* MB of memory, .* 20 MB.*{LIMIT_VARIABLE}"):
+    with pytest.raises(InputError, match=rf"equal\.npz: would take .* MB of memory, .* 20 MB.*{LIMIT_VARIABLE}"):
         open_motion(path)
     assert path.stat().st_size < 20_000
 

@@ -1,8 +1,10 @@
 """Parquet files of motions: what goes in comes out, and damage is reported."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from selfcorrect.datasets.files import parquet
 from selfcorrect.datasets.files.formats import is_motion_file
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.parquet import VERSION, NamedMotion, read_named, write_named
+from selfcorrect.datasets.files.parquet_pages import read_pages
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -144,3 +147,70 @@ def test_quaternions_without_a_direction_are_refused(tmp_path: Path) -> None:
     write_named(path, [NamedMotion("a", Motion(SMALL, np.zeros((3, 3)), np.zeros((3, len(SMALL), 4)), 30.0))])
     with pytest.raises(InputError, match="expected unit quaternions, the rotations of frame 0"):
         open_motion(path, any_body=True)
+
+
+def encode_integer(value: int) -> bytes:
+    """Return a number as Thrift's compact protocol has it."""
+    value = (value << 1) ^ (value >> 63)
+    content = b""
+    while value >= 0x80:
+        content += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return content + bytes([value])
+
+
+def write_page(size: int, stored: bytes, values: int) -> bytes:
+    """Return a data page whose header claims a size and a number of values."""
+    numbers = b"".join(b"\x15" + encode_integer(number) for number in (0, size, len(stored)))
+    return numbers + b"\x2c\x15" + encode_integer(values) + b"\x15\x00\x00\x00" + stored
+
+
+def test_pages_are_counted_by_their_headers() -> None:
+    pages = [(5, 100, b"x" * 10), (2**30, 7, b"y" * 300), (9, 2**29, b"")]
+    stream = io.BytesIO(b"PAR1" + b"".join(write_page(size, stored, values) for size, values, stored in pages))
+    length = len(stream.getvalue()) - 4
+    read = [(page.size, page.values) for page in read_pages(stream, 4, length)]
+    assert read == [(size, values) for size, values, _ in pages]
+    with pytest.raises(InputError, match="page"):
+        list(read_pages(stream, 5, length - 1))
+
+
+@pytest.mark.parametrize("frames", [20_000, 200_000])
+def test_what_the_footer_claims_does_not_count(frames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skeleton = SMPL_BODY.average()
+    motion = Motion(skeleton, np.zeros((frames, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1)), 30.0)
+    write_named(tmp_path / "a.parquet", [NamedMotion("a", motion)])
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    facts = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0)
+
+    class Lying:
+        """A footer that claims a byte and a value for each column, and the places where pages are."""
+
+        def __init__(self, column: object) -> None:
+            self._column = column
+
+        def __getattr__(self, name: str) -> object:
+            small = name in ("total_uncompressed_size", "num_values")
+            return 1 if small else getattr(self._column, name)
+
+    group = SimpleNamespace(num_columns=facts.num_columns, num_rows=1, total_byte_size=1)
+    group.column = lambda index: Lying(facts.column(index))
+    with (tmp_path / "a.parquet").open("rb") as stream:
+        numbers, texts = parquet._decoded_bytes(stream, group)
+    assert numbers >= 4 * frames * (3 + 4 * len(skeleton))
+    assert texts < 10_000
+    with pytest.raises(InputError, match=r"would take .* of memory"):
+        read_named(tmp_path / "a.parquet")
+
+
+def test_a_long_text_is_refused_at_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skeleton = SMPL_BODY.average()
+    turns = np.tile([0.0, 0.0, 0.0, 1.0], (2, len(skeleton), 1))
+    motion = Motion(skeleton, np.zeros((2, 3)), turns, 30.0, text="x" * 70_000)
+    with pytest.raises(InputError, match="caption of 70,000 characters"):
+        write_named(tmp_path / "a.parquet", [NamedMotion("a", motion)])
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "_LONGEST_TEXT", 10**6)
+        write_named(tmp_path / "a.parquet", [NamedMotion("a", motion)])
+    with pytest.raises(InputError, match="caption of 70,000 characters"):
+        read_named(tmp_path / "a.parquet")
