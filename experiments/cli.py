@@ -61,7 +61,8 @@ EXPERIMENTS = ("motion", "compare")
 
 ABOUT = """Self-correcting self-consuming loops for generative models.
 
-`selfcorrect COMMAND --help` explains a command. `selfcorrect --version` prints the version. `--debug` anywhere on the
+`selfcorrect COMMAND --help` explains a command. `selfcorrect --version` prints the version, and with `--verbose` the
+versions of packages, the kernels and the engines. `--debug` anywhere on the
 line shows the traceback of an error. `selfcorrect --tyro-print-completion bash` (or zsh, tcsh) prints a script with
 which the Tab key completes commands and options."""
 
@@ -114,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     if words[:1] == ["--version"]:
         print(f"selfcorrect {_version()}")
+        if "--verbose" in words:
+            print("\n".join(_describe_installation()))
         return 0
     if shutil.get_terminal_size().columns < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
@@ -281,6 +284,25 @@ def _format_bug_report(words: Sequence[str]) -> str:
         "This is a bug in selfcorrect. Please report it to the maintainers, with the lines above and these:\n"
         f"  selfcorrect {shlex.join(words)}\n  {versions}"
     )
+
+
+def _describe_installation() -> list[str]:
+    """Return a line for Python, each package with its version, the kernels, and each engine that can be imported."""
+    from selfcorrect.motion.geometry.compiled import KERNELS
+    from selfcorrect.simulators.settings.engine_table import ENGINES
+    from selfcorrect.storage.runs.run_folder import describe_software
+
+    software = describe_software()
+    lines = [f"Python {software['python']}, {software['platform']}"]
+    lines += [f"{name} {version or 'not installed'}" for name, version in software["packages"].items()]
+    lines.append(f"kernels: {'compiled' if KERNELS is not None else 'none, NumPy takes their place'}")
+    for name in ENGINES.names:
+        try:
+            ENGINES.load(name)
+            lines.append(f"engine {name}: works")
+        except SelfcorrectError as error:
+            lines.append(f"engine {name}: {error}")
+    return lines
 
 
 def _version() -> str:

@@ -21,7 +21,7 @@ _HEADS = {5: "data", 7: "dictionary", 8: "data"}
 
 
 @dataclass(frozen=True)
-class Page:
+class ParquetPage:
     """A page as its header describes it."""
 
     kind: str
@@ -85,7 +85,7 @@ class _Header:
         return fields
 
 
-def read_pages(stream: BinaryIO, start: int, length: int) -> Iterator[Page]:
+def read_pages(stream: BinaryIO, start: int, length: int) -> Iterator[ParquetPage]:
     """Yield the pages in a part of a file; InputError if anything else is there."""
     end = start + length
     while start < end:
@@ -98,5 +98,5 @@ def read_pages(stream: BinaryIO, start: int, length: int) -> Iterator[Page]:
         for number, kind in _HEADS.items():
             facts = fields.get(number)
             if isinstance(facts, dict) and isinstance(facts.get(1), int):
-                yield Page(kind, size, max(facts[1], 0))
+                yield ParquetPage(kind, size, max(facts[1], 0))
         start += header.at + stored

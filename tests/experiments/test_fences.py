@@ -185,3 +185,28 @@ def test_a_single_file_of_such_a_reader_is_one_sentence(folder: Path) -> None:
     (folder / "exit.zoo").write_text("exit a.bvh")
     with pytest.raises(InputError, match=r"format 'zoo' of zoo 1\.2 tried to end the program"):
         open_motion(folder / "exit.zoo")
+
+
+def test_the_verbose_version_names_engines_that_fail_and_those_of_other_packages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("selfcorrect.runtime.registry.import_object", fail_import)
+    assert main(["--version", "--verbose"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("numpy ") for line in lines)
+    assert any(line.startswith("kernels: ") for line in lines)
+    (line,) = [line for line in lines if line.startswith("engine mujoco: ")]
+    assert "pip install --force-reinstall --no-deps mujoco-core==" in line
+    assert any(line.startswith("engine leaving: ") for line in lines)
+
+
+def fail_import(reference: str) -> object:
+    raise ImportError(f"no {reference}")
+
+
+def test_the_kinematic_way_needs_no_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    monkeypatch.setitem(sys.modules, "pybullet", None)
+    out = folder.parent / "kinematic"
+    assert main(["correct", str(folder / "a.bvh"), "-o", str(out), "--kinematic", "--workers", "1"]) == 0
+    assert (out / "a.bvh").is_file()
