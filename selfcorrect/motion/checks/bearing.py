@@ -23,8 +23,10 @@ RISE_M = 0.04
 """Least rise of feet that shows that the whole body rose."""
 _HIGHEST_M = 0.3
 """A body that rises further may climb on something."""
-_BORNE_SHARE = 0.6
-"""Share of a rise and of its end that must happen while a foot bears weight; of steps hardly any does."""
+_GRIPS_M_S = 0.2
+"""A hand that holds the body is slower than this."""
+_BORNE_SHARES = (0.65, 0.5)
+"""Share of a rise, and of a rise with its end, that must happen while a foot bears weight; of steps hardly any does."""
 _FOLLOWED_SHARE = 0.4
 """Share of a rise and of its end by which the root must move; the root of a body that sits stays where it is."""
 _FASTEST_M_S = 1.0
@@ -70,7 +72,8 @@ def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.
         borne_m = sum(abs(steps_m[flank].sum()) for flank in flanks)
         followed_m = sum(abs(root_steps_m[flank].sum()) for flank in flanks)
         needed_m = abs(peak_m) * max(len(flanks), 1)
-        if borne_m >= _BORNE_SHARE * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
+        borne_share = _BORNE_SHARES[len(flanks) == 2]
+        if borne_m >= borne_share * needed_m and followed_m >= _FOLLOWED_SHARE * needed_m:
             rise_m[stretch] = off_m[stretch]
     return rise_m
 
@@ -78,7 +81,7 @@ def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.
 def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
     """Return in which frames (T, 2) each foot keeps its place over the floor as the lowest part of the body.
 
-    Hands above the neck may hold a body, whose feet then bear nothing.
+    A hand above the neck that does not move may hold a body, whose feet then bear nothing.
     """
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
@@ -86,9 +89,12 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
     holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
     if places_m is not None:
-        pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
-        is_upright = (np.maximum(left_m, right_m) < neck_m) & (neck_m > pelvis_m)
-        holds &= is_upright[:, None]
+        pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)
+        is_hanging = pelvis_m[:, 1] > neck_m[:, 1]
+        for hand_m in (left_m, right_m):
+            speed_m_s = norms(np.gradient(hand_m, 1 / features.fps, axis=0))
+            is_hanging |= (hand_m[:, 1] > neck_m[:, 1]) & (speed_m_s < _GRIPS_M_S)
+        holds &= ~is_hanging[:, None]
     return holds
 
 
