@@ -46,9 +46,9 @@ from .settings import DEFAULTS, MotionSettings, RunOptions
 from .split import describe_parts
 from .task import MotionData, motion_data
 
-OPENING = ("recall", "skate_m_s")
+OPENING = ("coverage", "skate_m_s")
 """Metrics of the large curves of the first picture: diversity and sliding."""
-PICTURED = ("fid_kinematic", "recall", "penetration_mm", "unsupported_percent")
+PICTURED = ("fid_kinematic", "coverage", "penetration_mm", "unsupported_percent")
 """Metrics of the picture by synthetic share: realism, diversity, artefacts and feasibility."""
 
 DRAWN = (
@@ -256,7 +256,7 @@ def picture_section(outcome: Outcome) -> Section:
 
 
 OPENING_CAPTION = (
-    "Diversity (recall) and sliding of the feet over generations. Lines are means over seeds, bands their 95 % "
+    "Diversity (coverage) and sliding of the feet over generations. Lines are means over seeds, bands their 95 % "
     "intervals; the dotted line is real motion on which no model is trained."
 )
 

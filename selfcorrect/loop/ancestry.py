@@ -171,7 +171,8 @@ def offspring_variance(parents: np.ndarray, count: int) -> float:
     """Return the variance over the mean of the number of children of `count` parents; parents (N,) of the children.
 
     1 for children drawn evenly at random (Wright–Fisher), 0 for a single child each. 1 + c if chances vary with a
-    squared coefficient of variation c (and children are as many as parents).
+    squared coefficient of variation c (and children are as many as parents). Children of parents that are copies of
+    each other count as those of the first copy, which raises the variance in loops that copy.
     """
     children = np.bincount(parents, minlength=count)
     return float(children.var() / children.mean())

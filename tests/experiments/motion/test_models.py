@@ -13,13 +13,13 @@ from selfcorrect.loop.run import train_first_generation
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.storage.runs.folder_store import FolderStore
 
-DETERMINISTIC = ArmSettings("replace", eta=0.0)
+ANCESTRAL = ArmSettings("replace", sampler="ddim", eta=1.0)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     """A task, and the folder of a generation 0 that is hardly trained."""
-    arms = {"dct-mlp": (BASELINE, DETERMINISTIC)}
+    arms = {"dct-mlp": (BASELINE, ANCESTRAL)}
     settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
     task = motion_task(settings, "dct-mlp", streams(0))
     folder = tmp_path_factory.mktemp("run") / "first"
@@ -30,9 +30,10 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
 
 def test_a_model_is_sampled_as_its_arm_says(first: tuple[MotionTask, Path]) -> None:
     usual = trained_model(first[0], BASELINE, first[1], 0)
-    deterministic = trained_model(first[0], DETERMINISTIC, first[1], 0)
+    ancestral = trained_model(first[0], ANCESTRAL, first[1], 0)
     assert isinstance(usual, MotionDiffusion)
-    assert isinstance(deterministic, MotionDiffusion)
-    assert (usual.config.eta, deterministic.config.eta) == (1.0, 0.0)
+    assert isinstance(ancestral, MotionDiffusion)
+    assert (usual.config.sampler, usual.config.eta) == ("multistep", 0.0)
+    assert (ancestral.config.sampler, ancestral.config.eta) == ("ddim", 1.0)
     labels = torch.zeros(3, dtype=torch.long)
-    assert not torch.equal(usual.sample(labels, streams(1)), deterministic.sample(labels, streams(1)))
+    assert not torch.equal(usual.sample(labels, streams(1)), ancestral.sample(labels, streams(1)))
