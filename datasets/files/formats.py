@@ -17,6 +17,7 @@ from selfcorrect.core.extras import requires_extra
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.registry import Registry, Row, describe_unknown
 from selfcorrect.runtime.supervision import fence
+from selfcorrect.storage.files.limits import open_file
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,13 @@ FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
            ".rigs.bvh_body:open_bvh", ".rigs.bvh:write_motion"),
     Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, ".people.amass:write_amass"),
+    Format("gmr", (".npz",), "poses of SMPL-X with the names that GMR reads, z up", DICTIONARY,
+           ".people.amass:write_gmr"),
+    Format("ai4animation", (".npz",), "named bones with places and rotations as of AI4AnimationPy", DICTIONARY,
+           ".people.named_bones:write_named_bones"),
+    Format("holosoma", (".npz",), "joint places as of holosoma and OmniRetarget", DICTIONARY, None),
+    Format("omomo", (".pt",), "rows (T, 591) as of OMOMO in InterMimic, z up, 30 fps", DICTIONARY, None),
+    Format("glamr", (".pkl",), "SMPL parameters as of GLAMR", DICTIONARY, None),
     Format("kimodo", (".npz",), "joints and rotations as of Kimodo, y up, 30 fps",
            DICTIONARY, ".people.kimodo:write_kimodo"),
     Format("hy-motion", (".npz",), "SMPL-H parameters as of HY-Motion, y up, 30 fps", DICTIONARY, None),
@@ -105,7 +113,7 @@ ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats
 _OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
 """Suffixes that models and data of any kind have too."""
 
-_ROBOT = "the motion of a robot; correct the human motion before it is retargeted"
+_ROBOT = 'the motion of a robot; correct the human motion before it is retargeted: see the page "Before retargeting"'
 _ADVICE = {
     ".c3d": "places of markers without a skeleton; solve them in the capture program, and export BVH or FBX",
     ".trc": "places of markers without a skeleton; solve them in the capture program, and export BVH or FBX",
@@ -113,6 +121,8 @@ _ADVICE = {
     ".vmd": "MikuMikuDance's motion without its skeleton; load both into Blender (mmd_tools) and export BVH or FBX",
     ".motion": f"ProtoMotions' format: {_ROBOT}",
     ".csv": f"a table; if this is Unitree's or BeyondMimic's, {_ROBOT}",
+    ".mot": "OpenSim's joint angles without their model; open both in OpenSim and export markers or BVH",
+    ".sto": "OpenSim's results without their model; open both in OpenSim and export markers or BVH",
 }
 """Advice about files of other kinds by their suffixes."""
 
@@ -163,6 +173,8 @@ def is_motion_file(path: Path) -> bool:
             return path.is_file() and _import(".parquet:holds_motions")(path)
         except MissingExtraError:  # its reader explains what is missing
             return True
+    if path.suffix.lower() == ".csv":
+        return path.is_file() and bool(_describe_table(path))
     readable = [kind for kind in formats_of(path.suffix) if kind.reader]
     if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False
@@ -172,6 +184,32 @@ def is_motion_file(path: Path) -> bool:
         except SelfcorrectError:
             return True
     return not holds_anything(path) or _import(".people.dictionaries:recognises")(path)
+
+
+_TABLE_START = 4096
+"""Bytes of a table that are looked at."""
+_MARKS_OF_ROBOTS = ("root_translatex", "root_rotatex", "_dof", "joint_pos", "dof_pos")
+_ROBOT_COLUMNS = range(7 + 12, 7 + 60)
+"""Numbers of columns of a robot: place and quaternion of its root, and 12 to 59 angles of joints."""
+
+
+def _describe_table(path: Path) -> str:
+    """Return what a table of a robot or of Motive is and what to do with it; "" for other tables."""
+    with open_file(path) as stream:
+        start = stream.read(_TABLE_START).decode("utf-8", errors="replace").lower()
+    if "format version" in start and ("take name" in start or "rigid body" in start or "bone" in start):
+        return "a table of Motive without rest pose; export BVH or FBX of the skeleton from Motive"
+    first, *rows = start.splitlines() or [""]
+    words = (rows or [first])[0].split(",")
+    try:
+        quaternion = [float(word) for word in words[3:7]]
+    except ValueError:
+        quaternion = []
+    has_root = len(words) in _ROBOT_COLUMNS and abs(sum(value**2 for value in quaternion) - 1) < _UNIT_OFF
+    return _ROBOT if has_root or any(mark in first for mark in _MARKS_OF_ROBOTS) else ""
+
+
+_UNIT_OFF = 0.01
 
 
 def holds_anything(path: Path) -> bool:
@@ -220,7 +258,8 @@ def format_that_reads(path: Path) -> Format:
     recognised = [kind for kind in fitting if kind.recognises and kind.call(kind.recognises, path)]
     general = [kind for kind in fitting if not kind.recognises]
     readers = [kind for kind in (*recognised, *general) if kind.reader]
-    if not readers and (advice := _ADVICE.get(path.suffix.lower())):
+    advice = _describe_table(path) if path.suffix.lower() == ".csv" else ""
+    if not readers and (advice := advice or _ADVICE.get(path.suffix.lower(), "")):
         raise InputError(f"{path}: {advice}")
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting and not fitting[0].reader else ""

@@ -30,13 +30,19 @@ PARTS_OF_POSES = {
 """Arrays of SMPL-X files that repeat columns of `poses`."""
 
 
-def write_amass(path: Path, motion: Motion) -> None:
+def write_gmr(path: Path, motion: Motion) -> None:
+    """Write a motion as SMPL-X parameters with all names that GMR, ProtoMotions and MimicKit read."""
+    write_amass(path, motion, SMPL_X)
+
+
+def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> None:
     """Write a motion as an AMASS file: 55 joints in the SMPL-X layout, others in SMPL+H's.
 
     Files hold no bone lengths: the motion is put on an average body, whose feet stand where they stood. On other
     skeletons than SMPL's, joint positions are what is kept. Raises InputError if parts are missing that every body has.
     """
-    layout = SMPL_X if set(SMPL_X.names) <= set(motion.skeleton.names) else SMPL_H
+    if layout is None:
+        layout = SMPL_X if set(SMPL_X.names) <= set(motion.skeleton.names) else SMPL_H
     motion = to_y_up(Z_UP).restore(put_on_average_body(to_smpl(motion, layout), layout))
     rotations = Rotation.from_quat(motion.rotations.reshape(-1, 4))
     poses = rotations.as_rotvec().reshape(len(motion), -1)
@@ -46,9 +52,8 @@ def write_amass(path: Path, motion: Motion) -> None:
         "gender": np.array("neutral"),
         "trans": motion.root_m - AVERAGE_PELVIS_M,
     }
-    if layout is SMPL_H:
-        fields["mocap_framerate"] = np.array(motion.fps)
-    else:
+    fields["mocap_framerate"] = np.array(motion.fps)
+    if layout is SMPL_X:
         fields |= {name: poses[:, columns] for name, columns in PARTS_OF_POSES.items()}
         fields["mocap_frame_rate"] = np.array(motion.fps)
         fields["mocap_time_length"] = np.array(len(poses) / motion.fps)

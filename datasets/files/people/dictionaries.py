@@ -7,16 +7,22 @@ from functools import partial
 from itertools import accumulate, product
 from pathlib import Path
 
+import numpy as np
+
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
 from selfcorrect.storage.files.limits import open_file
 from selfcorrect.storage.pickles.results import Results, open_results
 
-from ..motion_file import MotionFile
+from ..motion_file import MotionFile, check_size, check_within
 from ..skeletons.reading import Reading
-from . import humanml3d, kimodo, sam3d, smpl_tools
+from . import humanml3d, kimodo, named_bones, sam3d, smpl_tools
 from .frames import stack_frames
+from .joint_sets import open_joints
+from .omomo import open_omomo, recognises_omomo
 
+_FURTHEST = 1e12
+"""Beyond any place."""
 _LISTED = 12
 """Most arrays that a message names."""
 _NEAREST = 3
@@ -41,24 +47,26 @@ class NamedLayout:
 _LAYOUTS = (
     NamedLayout("Kimodo", ("posed_joints", "global_rot_mats"), kimodo.open_kimodo),
     NamedLayout("SAM 3D Body", (sam3d.JOINTS, sam3d.PLACE), sam3d.open_sam3d),
+    NamedLayout("AI4AnimationPy", named_bones.KEYS, named_bones.open_named_bones, ".npz"),
     NamedLayout(
         "MDM", ("motion", "lengths"), lambda results, reading: humanml3d.open_mdm(results.path, reading), ".npy"
     ),
 )
 """Layouts beside the layouts of `smpl_tools`."""
 
+_JOINT_PLACES = ("global_joint_positions", "human_joints", "joint_positions", "joints")
+"""Names of an array of joint places (T, J, 3), as of holosoma and OmniRetarget."""
+
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:
     """Open the motions of a file of named arrays; InputError, which lists them, if no known program writes such."""
     if path.suffix.lower() == ".npz":
-        read_npz(path, ())  # which says what else it may be
+        read_npz(path, (), skip_pickled=True)  # which says what else it may be
     results = _stack_frames_of_people(open_results(path))
-    words = {word for name in _collect_names(results) for word in name.split(".")}
-    character = next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
-    if character:
+    if character := _find_character(results):
         raise InputError(
             f"{path}: the motion of a robot or of a simulated character, as of {character}; correct the human motion "
-            "before it is retargeted"
+            'before it is retargeted: see the page "Before retargeting"'
         )
     reader = _find_reader(results)
     if reader is None:
@@ -90,11 +98,17 @@ CHARACTERS = {
 """Arrays by which files of robots and simulated characters are recognised, by program."""
 
 
+def _find_character(results: Results) -> str:
+    """Return the program whose robots or simulated characters a file holds, "" for none."""
+    words = {word for name in _collect_names(results) for word in name.split(".")}
+    return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
+
+
 def recognises(path: Path) -> bool:
-    """Return whether a file holds motions of a program that is known, or is damaged, so that its content is unknown."""
+    """Return whether a file holds motions of a program that is known, or what its reader explains: damage, robots."""
     try:
         results = _stack_frames_of_people(open_results(path))
-        return _find_reader(results) is not None
+        return bool(_find_character(results)) or _find_reader(results) is not None
     except (InputError, OSError):
         return True
 
@@ -120,11 +134,28 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
         if set(layout.keys) <= names.keys() and layout.suffix in ("", results.path.suffix.lower()):
             _check_arrays(results, layout.keys)
             return layout.reader
+    if recognises_omomo(results.shapes):
+        return open_omomo
     if (program := smpl_tools.detect_program(names)) is None:
-        return None
+        key = next((name for name in _JOINT_PLACES if len(results.shapes.get(name, ())) == 3), "")
+        return partial(_open_joint_places, key=key) if key else None
     tool, people = program
     _check_arrays(results, [f"{person}{key}" for person, key in product(people, tool.keys)])
     return partial(smpl_tools.open_parameters, tool=tool, people=people)
+
+
+def _open_joint_places(results: Results, reading: Reading, key: str) -> MotionFile:
+    """Open the motion of an array of joint places (T, J, 3)."""
+    places = results.array(key)
+    if places.shape[2] != 3 or not len(places) or places.dtype.kind != "f":
+        raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {places.dtype} {places.shape}")
+    check_within(f"{results.path}: {key} is", places, _FURTHEST)
+    check_size(results.path, [places.shape[:2]])
+
+    def write_places(target: Path, written: np.ndarray) -> None:
+        results.write(target, {key: written}, len(places))
+
+    return open_joints(results.path, places, reading, results.numbers, write_places)
 
 
 def _collect_names(results: Results) -> dict[str, None]:

@@ -52,6 +52,7 @@ def stack_frames(results: Results) -> Results:
     stacked = {}
     for name, frames in by_name.items():
         shapes = {results.shapes[frame_name] for frame_name in frames.values()}
-        if count > 1 and sorted(frames) == list(range(count)) and len(shapes) == 1:
-            stacked[name] = [frames[frame] for frame in range(count)]
+        first = min(frames)
+        if count > 1 and sorted(frames) == list(range(first, first + count)) and len(shapes) == 1:
+            stacked[name] = [frames[frame] for frame in sorted(frames)]
     return FramesOfPeople(results, stacked) if stacked else results

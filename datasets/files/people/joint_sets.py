@@ -338,7 +338,7 @@ def open_joints(
     array: np.ndarray,
     reading: Reading,
     numbers: Mapping[str, float] | None = None,
-    write_array: Callable[[Path, np.ndarray], None] = write_npy,
+    write_array: Callable[[Path, np.ndarray], None] | None = None,
 ) -> MotionFile:
     """Open the motion of joints, which is written back in the file's unit, axes and type of number.
 
@@ -346,12 +346,15 @@ def open_joints(
         array: (T, J, 3) its numbers, in its order.
         reading: Options for unit, axis and frame rate.
         numbers: The single numbers in the file, by name.
-        write_array: Writer of a file with another array in the place of these numbers.
+        write_array: Writer of a file with another array in the place of these numbers; None for a file of the array
+            alone, whose 22 joints are HumanML3D's if they are in its order.
 
     Raises:
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
     """
     joints, evidence = select_joint_set(path, array)
+    if joints.is_humanml3d and write_array is not None:
+        joints = replace(joints, name="SMPL's 22", fps=30.0, is_humanml3d=False)
     positions = array[:, joints.order].astype(float)
     unit_m, notes = _find_unit(path, joints, positions, reading)
     fps, rate_notes = rate_of(path, numbers or {}, reading, joints.fps, joints.name)
@@ -385,7 +388,7 @@ def open_joints(
     def write(target: Path, changed: Motion) -> None:
         written = np.empty((len(changed), *array.shape[1:]))
         written[:, order] = rotate(invert(turn), joint_positions(changed) - raised_m) / unit_m
-        write_array(target, written.astype(array.dtype))
+        (write_array or write_npy)(target, written.astype(array.dtype))
 
     motion = replace(fitted, root_m=fitted.root_m + raised_m, source=str(path))
     return MotionFile((motion,), notes, write, up=up, order=(joints.name, *evidence))

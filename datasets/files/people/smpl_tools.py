@@ -124,6 +124,8 @@ TOOLS = (
          derived=("pose_quat_global", "pose_quat")),
     Tool("PHC's heirs", ("pose_aa",), "root_trans_offset", "beta", up=Z_UP, is_root=True,
          derived=("pose_quat_global", "pose_quat", "smpl_joints", "contact_mask")),
+    Tool("GLAMR", ("smpl_orient_world", "smpl_pose"), "root_trans_world", "smpl_beta", is_root=True),
+    Tool("ROMP", ("smpl_thetas",), "cam_trans", "smpl_betas", up=Y_DOWN),
     Tool("AIST++", ("smpl_poses",), "smpl_trans", fps=60.0, scale="smpl_scaling"),
     Tool("EDGE", ("smpl_poses",), "smpl_trans", fps=30.0, derived=("full_pose",)),
     Tool("PromptHMR", ("smplx_world.pose",), "smplx_world.trans", "smplx_world.shape", up=Y_UP),

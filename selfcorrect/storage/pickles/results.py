@@ -76,7 +76,9 @@ def open_results(path: Path) -> Results:
             raise
         except Exception as error:  # a damaged archive makes its reader raise errors of any kind
             raise InputError(f"{path}: the file cannot be read ({shorten_message(error)})") from error
-        return _NpzResults(path) if entries is None else _PickledResults(path, entries=entries)
+        if entries is not None:
+            return _PickledResults(path, entries=entries)
+        return _open_pickled_member(path, content) or _NpzResults(path)
     if content[:6] == b"\x93NUMPY":
         with open_file(path) as file:
             skip_to_objects(path, file)
@@ -98,6 +100,29 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
             return None
         check_unpacked(path, _COPIES_IN_MEMORY * sum(info.file_size for info in infos), stored=len(content))
         return {info.filename: archive.read(info) for info in infos}
+
+
+def _open_pickled_member(path: Path, content: bytes) -> Results | None:
+    """Return the results in a .npz file whose only array is one of objects, as ROMP writes; None for other files."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        infos = archive.infolist()
+        if len(infos) != 1:
+            return None
+        check_unpacked(path, _COPIES_IN_MEMORY * infos[0].file_size, stored=len(content))
+        try:
+            member = archive.read(infos[0])
+            file = io.BytesIO(member)
+            skip_to_objects(path, file)
+        except (InputError, OSError, zipfile.BadZipFile, zlib.error):  # its reader explains what is wrong
+            return None
+
+    def pack(changed: bytes) -> bytes:
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+            new.writestr(infos[0].filename, changed)
+        return packed.getvalue()
+
+    return _PickledResults(path, member, file.tell(), pack)
 
 
 class _NpzResults(Results):

@@ -1,0 +1,123 @@
+"""Files of named bones with places and orientations in the world, AI4AnimationPy's .npz, in and out.
+
+Any skeleton, y up, in metres. Arrays are positions (T, J, 3), quaternions (T, J, 4) xyzw, bone_names, parent_indices,
+parent_names and framerate.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.geometry.rotations import turn_angles
+from selfcorrect.motion.geometry.views import Y_UP
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.files.arrays import read_npz, write_npz
+from selfcorrect.storage.pickles.results import Results
+
+from ..motion_file import MotionFile, check_size, check_within, rate_of
+from ..rigs.bvh_body import body_of, find_all_followers, with_body
+from ..rigs.rig import RiggedMotion, order_below
+from ..rigs.stretching import world_poses_of
+from ..skeletons.anatomy import recognize_parts
+from ..skeletons.reading import Reading
+from ..skeletons.vertical import turn_upright
+from .keeping import keep_places
+from .kimodo import motion_of_poses
+
+KEYS = ("positions", "quaternions", "parent_indices")
+_ARRAYS = KEYS[:2]
+_LARGEST = 1e6
+_LEAST_LENGTH = 0.5
+"""Length below which a quaternion is no rotation."""
+_SAME_RAD = 1e-7
+_SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
+
+
+def open_named_bones(results: Results, reading: Reading) -> MotionFile:
+    """Open the motion of a file, on the bones that it names."""
+    path = results.path
+    places = results.array("positions")
+    quaternions = results.array("quaternions")
+    if places.ndim != 3 or places.shape[2] != 3 or not len(places) or quaternions.shape != (*places.shape[:2], 4):
+        raise InputError(
+            f"{path}: expected positions (frames, bones, 3) and quaternions (frames, bones, 4), got {places.shape} and "
+            f"{quaternions.shape}"
+        )
+    for name, array in zip(_ARRAYS, (places, quaternions), strict=True):
+        check_within(f"{path}: {name} is", array, _LARGEST)
+    if np.linalg.norm(quaternions, axis=2).min() < _LEAST_LENGTH:
+        raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
+    check_size(path, [places.shape[:2]])
+    order, skeleton = _read_skeleton(results, places.shape[1])
+    fps, notes = rate_of(path, results.numbers, reading, None, "AI4AnimationPy")
+    unit_m = reading.metres_per_unit or 1.0
+    matrices = Rotation.from_quat(quaternions[:, order].reshape(-1, 4)).as_matrix().reshape(len(places), -1, 3, 3)
+    motion = motion_of_poses(str(path), skeleton, places[:, order] * unit_m, matrices, fps)
+    motion = recognize_parts(motion)
+    clip = RiggedMotion(
+        motion,
+        channels=(_SIX,) * len(order),
+        offsets=motion.skeleton.offsets_m,
+        end_sites=frozenset(),
+        metres_per_unit=unit_m,
+    )
+    before_m, before = world_poses_of(clip)
+    followers = find_all_followers(clip)
+    seen = turn_upright(body_of(clip), reading.up, Y_UP)
+
+    def write(target: Path, changed: Motion) -> None:
+        written_clip = with_body(clip, seen.view.restore(changed), followers)
+        after_m, after = world_poses_of(written_clip)
+        if len(after) == len(before):
+            after_m = keep_places(places[:, order] * unit_m, before_m, after_m)
+            old = quaternions[:, order]
+            after = after * np.where((after * old).sum(axis=2, keepdims=True) < 0, -1.0, 1.0)
+            after = np.where(turn_angles(before, after)[..., None] < _SAME_RAD, old, after)
+        arrays = {}
+        for name, array, old in zip(_ARRAYS, (after_m / unit_m, after), (places, quaternions), strict=True):
+            arrays[name] = np.empty(array.shape, old.dtype)
+            arrays[name][:, order] = array
+        results.write(target, arrays, len(places))
+
+    return MotionFile(
+        (seen.motion,), ("bones as of AI4AnimationPy", *notes, *seen.notes), write, flaw=seen.flaw, up=seen.up
+    )
+
+
+def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
+    """Return the file's bones, parents first, and their names and tree, without lengths."""
+    texts = read_npz(results.path, ("bone_names",)).get("bone_names", np.array([]))
+    names = [str(name) for name in texts.ravel()]
+    parents = results.array("parent_indices").ravel()
+    is_tree = parents.dtype.kind in "iu" and len(parents) == len(names) == count and (parents < 0).sum() == 1
+    if not is_tree or parents.max(initial=-1) >= count:
+        raise InputError(f"{results.path}: expected bone_names and parent_indices of {count} bones with one root")
+    children: dict[int, list[int]] = {bone: [] for bone in range(count)}
+    for bone, parent in enumerate(parents.tolist()):
+        if parent >= 0:
+            children[parent].append(bone)
+    order = order_below(int(np.flatnonzero(parents < 0)[0]), children)
+    if len(order) != count:
+        raise InputError(f"{results.path}: parent_indices go round in a circle")
+    tree = tuple(order.index(parents[bone]) if parents[bone] >= 0 else -1 for bone in order)
+    offsets_m = np.zeros((count, 3))
+    return order, Skeleton(tuple(names[bone] for bone in order), tree, offsets_m, ("",) * count)
+
+
+def write_named_bones(path: Path, motion: Motion) -> None:
+    """Write a motion as AI4AnimationPy does."""
+    joints_m, orientations = pose_joints(motion)
+    names = motion.skeleton.names
+    write_npz(path, {
+        "name": np.array(motion.label or path.stem),
+        "framerate": np.array(float(motion.fps)),
+        "positions": joints_m.astype(np.float32),
+        "quaternions": orientations.astype(np.float32),
+        "bone_names": np.array(names),
+        "parent_names": np.array(["", *(names[parent] for parent in motion.skeleton.parents[1:])]),
+        "parent_indices": np.array(motion.skeleton.parents, np.int32),
+    })  # fmt: skip

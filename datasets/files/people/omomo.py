@@ -1,0 +1,85 @@
+"""OMOMO's motions as simulators have them: rows of 591 numbers (T, 591) in PyTorch's files, z up, 30 fps, in and out.
+
+Li et al., "Object Motion Guided Human Motion Synthesis", 2023; in this layout Xu et al., "InterMimic", CVPR 2025. Of a
+frame: place and orientation of the root, 51 rotation vectors, 52 places, the object, contacts, and 52 orientations in
+the world. Places show the motion; orientations turn as the bones do.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.inverse_kinematics import fit_body
+from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.geometry.rotations import compose, invert
+from selfcorrect.storage.pickles.results import Results
+
+from ..motion_file import MotionFile, check_size, check_within
+from ..skeletons.reading import Reading
+from .joint_sets import JOINT_SETS, open_joints
+
+_COLUMNS = 591
+_ROOT = slice(0, 3)
+_ROOT_TURN = slice(3, 7)
+_VECTORS = slice(9, 162)
+_PLACES = slice(162, 318)
+_TURNS = slice(383, 591)
+_JOINTS = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
+_LARGEST = 1e6
+_SAME_RAD = 1e-3
+"""Angle up to which the rotation vectors of a file are those of its orientations."""
+
+
+def recognises_omomo(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Return whether arrays of these shapes are rows of 591 numbers alone."""
+    return len(shapes) == 1 and all(len(shape) == 2 and shape[1] == _COLUMNS for shape in shapes.values())
+
+
+def open_omomo(results: Results, reading: Reading) -> MotionFile:
+    """Open the motion of rows (T, 591)."""
+    path = results.path
+    (name,) = results.shapes
+    rows = results.array(name)
+    if rows.dtype.kind != "f" or not len(rows):
+        raise InputError(f"{path}: expected rows of {_COLUMNS} floating-point numbers, got {rows.dtype} {rows.shape}")
+    check_within(f"{path}:", rows, _LARGEST)
+    check_size(path, [(len(rows), len(_JOINTS))])
+    places = rows[:, _PLACES].reshape(len(rows), -1, 3)
+
+    def write_places(target: Path, written: np.ndarray) -> None:
+        if len(written) != len(rows):
+            raise InputError(f"{path}: expected {len(rows)} frames, got {len(written)}")
+        changed = rows.copy()
+        changed[:, _PLACES] = written.reshape(len(rows), -1)
+        changed[:, _ROOT] += written[:, 0] - places[:, 0]
+        turns = compose(_find_orientations(written), invert(_find_orientations(places)))
+        old = rows[:, _TURNS].reshape(len(rows), -1, 4).astype(float)
+        new = compose(turns, old)
+        changed[:, _TURNS] = new.reshape(len(rows), -1)
+        changed[:, _ROOT_TURN] = compose(turns[:, 0], rows[:, _ROOT_TURN].astype(float))
+        old_vectors = Rotation.from_rotvec(rows[:, _VECTORS].reshape(-1, 3))
+        is_same = (_find_local_rotations(old) * old_vectors.inv()).magnitude() < _SAME_RAD
+        if is_same.all():
+            changed[:, _VECTORS] = _find_local_rotations(new).as_rotvec().reshape(len(rows), -1)
+        results.write(target, {name: changed.astype(rows.dtype)}, len(rows))
+
+    return open_joints(path, places, reading, write_array=write_places)
+
+
+def _find_orientations(places: np.ndarray) -> np.ndarray:
+    """Return orientations (T, 52, 4) in the world of bones between places (T, 52, 3)."""
+    fitted = fit_body(places[:, _JOINTS.order].astype(float), _JOINTS.fps, _JOINTS.template)
+    orientations = np.empty((*places.shape[:2], 4))
+    orientations[:, _JOINTS.order] = pose_joints(fitted)[1]
+    return orientations
+
+
+def _find_local_rotations(orientations: np.ndarray) -> Rotation:
+    """Return rotations (51 T) of joints in their parents' frames, of orientations (T, 52, 4) in the world."""
+    names = [name for name, _ in _JOINTS.joints]
+    parents = [names.index(parent) for _, parent in _JOINTS.joints[1:]]
+    local = compose(invert(orientations[:, parents]), orientations[:, 1:])
+    return Rotation.from_quat(local.reshape(-1, 4))

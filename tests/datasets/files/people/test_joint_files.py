@@ -1,0 +1,189 @@
+"""Joint places, named bones and parameters as further programs store them: read, written back, named."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import smpl_joints_m
+from made_rigs import base_walk
+from posed_motions import cartwheeling, jumping, standing
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.formats import is_motion_file
+from selfcorrect.datasets.files.open import motion_files, open_motion, save_motion
+from selfcorrect.datasets.files.people import omomo
+from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS
+from selfcorrect.motion.body.smpl import SMPL_H, SMPL_X, body_joints, to_smpl
+from selfcorrect.motion.geometry.views import Z_UP, to_y_up
+
+LIFT_M = np.array([0.0, 0.1, 0.0])
+
+
+def lift(motion: sc.Motion) -> sc.Motion:
+    return replace(motion, root_m=motion.root_m + LIFT_M)
+
+
+@pytest.mark.parametrize("count", [22, 52])
+@pytest.mark.parametrize("key", ["global_joint_positions", "joints"])
+def test_archives_of_joint_places_are_read_and_written_back(tmp_path: Path, key: str, count: int) -> None:
+    joints = next(joints for joints in JOINT_SETS if len(joints) == count and "'" in joints.name)
+    motion = to_smpl(base_walk(), SMPL_H)
+    places_m = dict(zip(SMPL_H.names, np.moveaxis(sc.joint_positions(motion), 1, 0), strict=True))
+    z_up = np.stack([places_m[name] for name, _ in joints.joints], axis=1)[..., [2, 0, 1]].astype(np.float32)
+    np.savez(tmp_path / "a.npz", **{key: z_up}, height=1.7)
+    file = open_motion(tmp_path / "a.npz")
+    assert file.motion.fps == 30
+    np.testing.assert_allclose(smpl_joints_m(file.motion)[:, :, 1], body_joints(base_walk())[:, :, 1], atol=5e-3)
+    file.write(tmp_path / "b.npz", lift(file.motion))
+    written = np.load(tmp_path / "b.npz")
+    assert written[key].dtype == np.float32
+    assert written["height"] == 1.7
+    np.testing.assert_allclose(written[key] - z_up, np.tile([0, 0, 0.1], (*z_up.shape[:2], 1)), atol=6e-3)
+
+
+@pytest.mark.parametrize("pose", [base_walk, cartwheeling, jumping])
+def test_named_bones_come_back_bit_by_bit_or_moved(tmp_path: Path, pose) -> None:
+    motion = pose()
+    save_motion(tmp_path / "a.npz", motion, "ai4animation")
+    file = open_motion(tmp_path / "a.npz")
+    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(motion), atol=1e-5)
+    assert file.motion.fps == motion.fps
+    file.write(tmp_path / "b.npz", file.motion)
+    file.write(tmp_path / "c.npz", lift(file.motion))
+    old = np.load(tmp_path / "a.npz")
+    same = np.load(tmp_path / "b.npz")
+    moved = np.load(tmp_path / "c.npz")
+    assert all(np.array_equal(old[name], same[name]) for name in old)
+    np.testing.assert_allclose(
+        moved["positions"] - old["positions"], np.tile(LIFT_M, (*old["positions"].shape[:2], 1)), atol=1e-5
+    )
+    np.testing.assert_array_equal(moved["quaternions"], old["quaternions"])
+
+
+def test_named_bones_in_any_order_are_read(tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.npz", base_walk(), "ai4animation")
+    arrays = dict(np.load(tmp_path / "a.npz"))
+    order = np.random.default_rng(0).permutation(22)
+    rank = np.argsort(order)
+    parents = arrays["parent_indices"][order]
+    arrays["parent_indices"] = np.where(parents < 0, -1, rank[parents])
+    for name in ("positions", "quaternions"):
+        arrays[name] = arrays[name][:, order]
+    arrays["bone_names"] = arrays["bone_names"][order]
+    np.savez(tmp_path / "b.npz", **arrays)
+    motions = [sc.load_motion(tmp_path / name) for name in ("a.npz", "b.npz")]
+    np.testing.assert_allclose(smpl_joints_m(motions[1]), smpl_joints_m(motions[0]), atol=1e-9)
+    arrays["parent_indices"] = arrays["parent_indices"] * 0 + 1
+    np.savez(tmp_path / "c.npz", **arrays)
+    with pytest.raises(sc.InputError, match=r"c\.npz: expected bone_names and .* of 22 bones with one root"):
+        open_motion(tmp_path / "c.npz")
+
+
+def test_rows_of_591_numbers_are_read_and_all_their_parts_follow(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    motion = to_smpl(base_walk(), SMPL_H)
+    z_up = to_y_up(Z_UP).restore(motion)
+    places_m = dict(zip(SMPL_H.names, np.moveaxis(sc.joint_positions(z_up), 1, 0), strict=True))
+    joints = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
+    places = np.stack([places_m[name] for name, _ in joints.joints], axis=1)
+    turns = omomo._find_orientations(places)
+    rows = np.zeros((len(places), 591), np.float32)
+    rows[:, :3] = places[:, 0]
+    rows[:, 3:7] = turns[:, 0]
+    rows[:, 9:162] = omomo._find_local_rotations(turns).as_rotvec().reshape(len(rows), -1)
+    rows[:, 162:318] = places.reshape(len(rows), -1)
+    rows[:, 318:321] = 0.5
+    rows[:, 383:] = turns.reshape(len(rows), -1)
+    torch.save(torch.tensor(rows), tmp_path / "a.pt")
+    file = open_motion(tmp_path / "a.pt")
+    np.testing.assert_allclose(smpl_joints_m(file.motion)[..., 1], body_joints(motion)[..., 1], atol=5e-3)
+    bent = file.motion.rotations.copy()
+    knee = file.motion.skeleton.parts.index("left_knee")
+    bent[:, knee] = (Rotation.from_quat(bent[:, knee]) * Rotation.from_euler("x", 20, degrees=True)).as_quat()
+    file.write(tmp_path / "b.pt", replace(lift(file.motion), rotations=bent))
+    written = torch.load(tmp_path / "b.pt").numpy()
+    moved = written - rows
+    np.testing.assert_allclose(moved[:, :3], np.tile([0, 0, 0.1], (len(rows), 1)), atol=5e-3)
+    np.testing.assert_array_equal(moved[:, 318:383], 0)
+    index = [name for name, _ in joints.joints].index("left_knee")
+    before, after = (
+        Rotation.from_quat(array[:, 383:].reshape(len(rows), 52, 4)[:, index]) for array in (rows, written)
+    )
+    assert np.degrees((after * before.inv()).magnitude()) == pytest.approx(20, abs=2)
+    vectors = [array[:, 9:162].reshape(len(rows), 51, 3) for array in (rows, written)]
+    turned_deg = np.degrees(np.linalg.norm(vectors[1] - vectors[0], axis=2))
+    assert turned_deg[:, index - 1].min() > 10
+
+
+def parameters(frames: int = 40) -> dict[str, np.ndarray]:
+    motion = to_smpl(standing(), SMPL_H).frames(0, frames)
+    vectors = Rotation.from_quat(motion.rotations[:, :24].reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
+    return {"poses": vectors.astype(np.float32), "root_m": motion.root_m.astype(np.float32)}
+
+
+def test_glamr_and_romp_are_read_and_written_back(tmp_path: Path) -> None:
+    values = parameters()
+    person = {
+        "smpl_pose": values["poses"][:, 3:],
+        "smpl_orient_world": values["poses"][:, :3],
+        "root_trans_world": values["root_m"],
+    }
+    (tmp_path / "glamr.pkl").write_bytes(pickle.dumps({"person_data": {0: person}, "meta": {"algo": "glamr"}}))
+    frames = {}
+    for frame, (pose, place) in enumerate(zip(values["poses"], values["root_m"], strict=True), start=1):
+        frames[f"{frame:08d}.jpg"] = {"smpl_thetas": pose[None], "cam_trans": place[None] * [1, -1, -1]}
+    (tmp_path / "romp.pkl").write_bytes(pickle.dumps(frames))
+    np.savez(tmp_path / "romp.npz", results=np.array(frames, dtype=object))
+    for name in ("glamr.pkl", "romp.pkl", "romp.npz"):
+        file = open_motion(tmp_path / name, sc.Reading(fps=30))
+        assert len(file.motion) == len(values["poses"])
+        assert any(name.partition(".")[0] in note.lower() for note in file.notes)
+        file.write(tmp_path / f"again-{name}", file.motion)
+        again = open_motion(tmp_path / f"again-{name}", sc.Reading(fps=30)).motion
+        np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(file.motion), atol=1e-6)
+
+
+def test_gmr_gets_the_names_that_its_reader_asks_for(tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.npz", base_walk(), "gmr")
+    arrays = np.load(tmp_path / "a.npz")
+    assert {"pose_body", "root_orient", "trans", "betas", "gender", "mocap_frame_rate"} <= set(arrays)
+    assert arrays["pose_body"].shape[1] == 63
+    joints_m = smpl_joints_m(sc.load_motion(tmp_path / "a.npz"))
+    toes = [SMPL_X.names.index(f"{side}_foot") for side in ("left", "right")]
+    np.testing.assert_allclose(
+        joints_m[:, toes, 1].min(axis=0), body_joints(base_walk())[:, toes, 1].min(axis=0), atol=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        (
+            "lafan.csv",
+            ",".join(["0.1", "0.2", "0.8", "0", "0", "0", "1", *["0.1"] * 29]) + "\n",
+            "robot.*Before retargeting",
+        ),
+        ("seed.csv", "Frame,root_translateX,left_hip_dof\n0,1,2\n", "robot.*Before retargeting"),
+        ("take.csv", "Format Version,1.23,Take Name,walk\n\n,Type,Bone\n", "Motive.*export BVH or FBX"),
+        ("gait.mot", "Coordinates\nversion=1\n", "OpenSim.*export"),
+    ],
+)
+def test_tables_are_named_with_the_next_step(tmp_path: Path, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(sc.InputError, match=words):
+        open_motion(tmp_path / name)
+    if name.endswith(".csv"):
+        assert motion_files(tmp_path) == [tmp_path / name]
+        (tmp_path / "index.csv").write_text("name,frames\nwalk,3\n")
+        assert not is_motion_file(tmp_path / "index.csv")
+
+
+def test_robots_in_a_folder_are_named(tmp_path: Path) -> None:
+    robot = {"fps": 30, "root_pos": np.zeros((5, 3)), "root_rot": np.zeros((5, 4)), "dof_pos": np.zeros((5, 29))}
+    (tmp_path / "g1.pkl").write_bytes(pickle.dumps(robot))
+    assert motion_files(tmp_path) == [tmp_path / "g1.pkl"]
+    with pytest.raises(sc.InputError, match=r"motion of a robot.*Before retargeting"):
+        open_motion(tmp_path / "g1.pkl")
