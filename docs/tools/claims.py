@@ -158,8 +158,8 @@ def judge_claim(claim: Claim, summary: Summary) -> tuple[str, str]:
     bound = MARGIN * float(before.mean())
     not_worse = (-bound, np.inf) if metric.better == "higher" else (-np.inf, bound)
     low, high = {"falls": (-np.inf, 0.0), "rises": (0.0, np.inf), "stays": not_worse}[claim.way]
-    holds = low < change.low and change.high < high
-    fails = change.high < low or change.low > high
+    holds = change.is_within(low, high)
+    fails = change.is_below(low) or change.is_above(high)
     verdict = "reproduced" if holds else "**not reproduced**" if fails else "open"
     numbers = f"{before.mean():.{metric.digits}f} → {values.mean():.{metric.digits}f}"
     return f"{metric.title} {numbers} ({format_interval(change, metric.digits)})", verdict

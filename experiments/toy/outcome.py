@@ -75,7 +75,9 @@ def write_reading(checks: Sequence[Check]) -> str:
     sentences = [f"{sum(check.outcome == 'holds' for check in checks)} of {len(checks)} statements hold."]
     for outcome, word in (("fails", "Not borne out"), ("undecided", "Undecided")):
         statements = [check.statement for check in checks if check.outcome == outcome]
-        if statements:
+        if len(statements) == len(checks) > 1:
+            sentences.append(f"{word}: all.")
+        elif statements:
             sentences.append(f"{word}: {'; '.join(statements)}.")
     return " ".join(sentences)
 
