@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
+from math import ceil
 
 from selfcorrect.core.checks import check_count
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.views import CorrectionView, restore_views
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.runtime.processes import map_tasks
+from selfcorrect.runtime.processes import get_core_limit, map_tasks, stream_tasks
 from selfcorrect.runtime.progress import part_of_work
 
 from .batching import BATCH_SIZE, find_input_failure, make_batches
@@ -96,19 +97,25 @@ class PhysicsCorrector:
         return Pipeline(cleanup, adapt_settings(self.scene, self.tracker), self.scene, self.simulate, postprocess)
 
 
+_FEWEST_SAMPLES = 16
+"""Fewest samples per process: fewer take less time than starting another process."""
+
+
 def correct_samples(
     corrector: KinematicCorrector | PhysicsCorrector, motions: MotionBatch
 ) -> Iterator[list[CorrectedMotion]]:
     """Correct a model's samples, a batch of motions of one length, as they are; yields those simulated together.
 
     Soles are those of the skeleton; takes, loops and T-poses are not looked for. Samples that are not finite are
-    rejected.
+    rejected. The work takes as many processes as `get_core_limit` allows, and results are the same bytes for any
+    number.
     """
     pipeline = corrector.pipeline
-    bodies_together = pipeline.bodies_together
-    for start in range(0, len(motions), bodies_together):
-        together = [motions[index] for index in range(start, min(start + bodies_together, len(motions)))]
-        yield correct_through_views(together, pipeline, views=SAMPLE_VIEWS)
+    workers = max(1, min(get_core_limit(), len(motions) // _FEWEST_SAMPLES))
+    together = max(1, min(pipeline.bodies_together, ceil(len(motions) / workers)))
+    starts = range(0, len(motions), together)
+    tasks = [[motions[index] for index in range(start, min(start + together, len(motions)))] for start in starts]
+    yield from stream_tasks(partial(correct_through_views, pipeline=pipeline, views=SAMPLE_VIEWS), tasks, workers)
 
 
 def correct_through_views(

@@ -28,10 +28,11 @@ from selfcorrect.motion.support import Surroundings
 from .body.humanoid import Humanoid, build_humanoid
 from .cleanup.clean import CleanupSettings, clean_motions
 from .contacts.contact_plan import plan_contacts
+from .contacts.dynamics import demand
 from .settings.engine_table import ENGINES
 from .settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
 from .stages.values import MotionPlan
-from .tracking.tracker import track_motions
+from .tracking.simulate import simulate_plans
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
 """Upward residual force from which a frame counts as without support."""
@@ -84,7 +85,9 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
     """Return the root wrench with which simulated bodies follow motions of equal length.
 
-    If a body loses its motion all the same, the last residual counts for the remaining motion.
+    Light links of the simulated body have more inertia than the body, as engines need them. The moment that this
+    excess demands is no residual of the motion and is taken off. If a body loses its motion all the same, the last
+    residual counts for the remaining motion.
 
     Args:
         motions: The motions, which are not cleaned up.
@@ -93,11 +96,14 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
-    body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
+    simulated_body = body.with_minimum_inertia(tracker.body.minimum_inertia_kgm2)
     links = body.select_links(cleaned.on_floor.view(cleaned.original))
     friction = tracker.engine.friction
     contacts = plan_contacts(body, links, friction, cleaned.supports)
-    plan = MotionPlan(body, links, contacts, cleaned.supports, friction)
+    smoothing_s = tracker.plan.contacts.smoothing_s
+    excess = demand(simulated_body, links, smoothing_s).wrench - contacts.needs.wrench
+    excess = 0.5 * (excess[:, 1:] + excess[:, :-1])
+    plan = MotionPlan(simulated_body, links, contacts, cleaned.supports, friction)
     with ENGINES.fence(engine):
         world = ENGINES.load(engine)(tracker.engine)
     steps = tracker.engine.steps_per_frame(motions.fps)
@@ -106,11 +112,12 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
     for start in range(0, len(motions), bodies_together):
         stop = min(start + bodies_together, len(motions))
         with ENGINES.fence(engine):
-            (tracks,) = track_motions(world, [plan.select(range(start, stop))], tracker)
+            (tracks,) = simulate_plans(world, [plan.select(range(start, stop))], tracker)
         for track in tracks:
             by_frame = track.wrench.reshape(-1, steps, 6).mean(1)
             missing_frames = plan.frames - 1 - len(by_frame)
-            wrenches.append(np.pad(by_frame, ((0, missing_frames), (0, 0)), mode="edge"))
+            body_wrench = by_frame - excess[len(wrenches), : len(by_frame)]
+            wrenches.append(np.pad(body_wrench, ((0, missing_frames), (0, 0)), mode="edge"))
     return RootResidual.from_wrench(body, np.stack(wrenches))
 
 

@@ -111,13 +111,9 @@ def _simulate(pipeline: Pipeline, simulator: Simulator, plans: Sequence[MotionPl
     if not plans:
         return []
     settings = replace(simulator.tracker, drive=simulator.tracker.drive.for_support_mode(pipeline.cleanup.mode))
-    if settings.residual_free is None:
-        from .tracking.tracker import track_motions  # slow to import, too, and often not needed
+    from .tracking.simulate import simulate_plans  # often not needed
 
-        return track_motions(simulator.world, plans, settings, pipeline.scene)
-    from .tracking.sampling_search import track_residual_free  # slow to import, and rarely needed
-
-    return track_residual_free(simulator.world, plans, settings, pipeline.scene)
+    return simulate_plans(simulator.world, plans, settings, pipeline.scene)
 
 
 def _make_tracking_result(

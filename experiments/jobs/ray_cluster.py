@@ -29,6 +29,7 @@ from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from selfcorrect.core.errors import ClusterLostError, InUseError, SettingError, WorkerError, shorten_message
+from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.storage.files.writing import scratch_folder
 from selfcorrect.storage.runs.run_folder import config_differences, describe_environment
 
@@ -59,7 +60,11 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
         _check_nodes(conditions, cluster)
         near = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         events = Queue(actor_options={"num_cpus": 0, "max_restarts": -1, "scheduling_strategy": near}).actor
-        resources = {"num_gpus": cluster.gpus_per_job, "memory": 1e9 * (cluster.memory_per_job or 0)}
+        resources = {
+            "num_cpus": cluster.cpus_per_job,
+            "num_gpus": cluster.gpus_per_job,
+            "memory": 1e9 * (cluster.memory_per_job or 0),
+        }
         pending: set[Future[None]] = set()
 
         def submit(job: Job) -> Future[None]:
@@ -67,7 +72,9 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
             future: Future[None] = Future()
             pending.add(future)
             future.add_done_callback(pending.discard)
-            result = _run.options(name=job.name, **resources).remote(job, Path.cwd(), conditions, events).future()
+            result = _run.options(name=job.name, **resources).remote(
+                job, Path.cwd(), conditions, events, cluster.cpus_per_job
+            ).future()
             result.add_done_callback(lambda result: _end(future, result.exception()))
             return future
 
@@ -193,9 +200,9 @@ def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
         if objection:
             raise SettingError(f"{objection} (at {address})")
     memory_gb = cluster.memory_per_job or 0
-    needed = {"CPU": 1, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
+    needed = {"CPU": cluster.cpus_per_job, "GPU": cluster.gpus_per_job, "memory": memory_gb * 1e9}
     if not any(all(node["Resources"].get(name, 0) >= value for name, value in needed.items()) for node in nodes):
-        resources = f"a CPU, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
+        resources = f"{cluster.cpus_per_job} CPUs, {cluster.gpus_per_job:g} GPUs and {memory_gb:g} GB of memory"
         warnings.warn(f"no node of the cluster has {resources} for a job: waiting for such a node", stacklevel=2)
 
 
@@ -222,7 +229,7 @@ def _cause(error: BaseException) -> BaseException:
 
 
 @ray.remote(max_retries=0)
-def _run(job: Job, directory: Path, conditions: Conditions, events: Any) -> None:
+def _run(job: Job, directory: Path, conditions: Conditions, events: Any, cores: int) -> None:
     """Run a job on a node; a job on a lost node may have locked its folder for a while."""
     use_one_thread()
     if objection := find_objection(conditions):
@@ -232,7 +239,8 @@ def _run(job: Job, directory: Path, conditions: Conditions, events: Any) -> None
     deadline_s = time.monotonic() + IN_USE_S
     while True:
         try:
-            return job.function(*job.arguments, reporter(events.put_nowait.remote, job.name, _PACE_S))
+            with limit_threads(cores):
+                return job.function(*job.arguments, reporter(events.put_nowait.remote, job.name, _PACE_S))
         except InUseError:
             if time.monotonic() > deadline_s:
                 raise

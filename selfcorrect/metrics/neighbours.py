@@ -79,7 +79,7 @@ class _Balls:
     @classmethod
     def around(cls, vectors: np.ndarray, middle: np.ndarray, neighbours: int) -> Self:
         """Return balls around vectors that reach to the k-th nearest neighbour."""
-        is_finite = np.isfinite(vectors).all(axis=1)
+        is_finite = np.array(np.isfinite(vectors).all(axis=1))
         vectors = np.where(is_finite[:, None], vectors, middle)
         centred = vectors - middle
         squares = np.where(is_finite, np.einsum("nd,nd->n", centred, centred), np.inf)
@@ -88,7 +88,7 @@ class _Balls:
             rows = slice(start, start + _ROWS)
             distances = _square_distances(balls.select(rows), balls)
             nearly = np.partition(distances, neighbours, axis=1)[:, neighbours]
-            farthest = np.equal(distances, nearly[:, None]).argmax(axis=1)
+            farthest = (distances == nearly[:, None]).argmax(axis=1)
             differences = vectors[rows] - vectors[farthest]
             balls.radii[rows] = np.where(np.isfinite(nearly), (differences**2).sum(axis=1), np.inf)
         return balls

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
@@ -39,12 +40,17 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 @contextmanager
 def limit_threads(most: int) -> Iterator[None]:
-    """Let `run_in_threads` take up to `most` threads in a block; elsewhere it takes a single thread."""
+    """Let the work in a block take up to `most` cores, in threads or processes; elsewhere it takes a single core."""
     token = _thread_limit.set(most)
     try:
         yield
     finally:
         _thread_limit.reset(token)
+
+
+def get_core_limit() -> int:
+    """Return the number of cores that the work in this block may take: see `limit_threads`."""
+    return _thread_limit.get()
 
 
 def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
@@ -120,18 +126,22 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
         SettingError: There is less than one worker.
         WorkerError: A worker process died.
     """
+    return list(stream_tasks(function, tasks, workers))
+
+
+def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
+    """Yield the results of `map_tasks` in the order of the tasks, each as soon as earlier tasks are done."""
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
-        results = list[_Result]()
-        with limit_threads(workers) if workers > 1 else nullcontext():
-            for task, shares in zip(tasks, split_work([1] * len(tasks)), strict=True):
-                with part_of_work(*shares):
-                    results.append(function(task))
-        return results
+        for task, shares in zip(tasks, split_work([1] * len(tasks)), strict=True):
+            with limit_threads(workers) if workers > 1 else nullcontext(), part_of_work(*shares):
+                result = function(task)
+            yield result
+        return
     workers = min(workers, len(tasks))
     try:
-        return _run_concurrently(_executor(workers), function, tasks, workers)
+        yield from _run_concurrently(_executor(workers), function, tasks, workers)
     except BrokenExecutor as error:
         _drop_executors()
         raise WorkerError(
@@ -145,17 +155,20 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
 
 def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
-) -> list[_Result]:
-    """Call a function on every task, at most `most` at the same time."""
-    futures: list[Future[_Result]] = []
+) -> Iterator[_Result]:
+    """Call a function on every task, at most `most` at the same time, and yield the results in order."""
+    futures: deque[Future[_Result]] = deque()
     running: set[Future[_Result]] = set()
     try:
         for task in tasks:
-            if len(running) == most:
+            while len(running) == most:
                 running = wait(running, return_when=FIRST_COMPLETED).not_done
             futures.append(executor.submit(function, task))
             running.add(futures[-1])
-        return [future.result() for future in futures]
+            while futures and futures[0].done():
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
     finally:
         for future in futures:
             future.cancel()

@@ -303,8 +303,9 @@ class MuJoCoWorld:
 def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
     """Write a body over a floor as MuJoCo's XML. It touches the floor and the supports that carry it, nothing else.
 
-    Constraint Jacobians are dense: MuJoCo 4.0.0 computes a wrong Newton Hessian from sparse Jacobians, which it would
-    take from 60 degrees of freedom on (issue 3767 there; fixed in 4.0.1).
+    Constraint Jacobians are dense only because of MuJoCo's release notes: 4.0.1 mends the Newton Hessian of sparse
+    Jacobians, which MuJoCo takes from 60 degrees of freedom on (issue 3767 there). We found no body that shows the
+    fault: in chains and trees of 39 to 129 degrees of freedom on a floor, accelerations of 4.0.0 agree within 1e-11.
     """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (

@@ -53,8 +53,9 @@ class MuJoCoSettings(Positive):
     """Time in which the solver removes a penetration."""
     stiffening: float = 2.5
     """Factor on the table of the joints' stiffnesses."""
-    cone: Literal["pyramidal", "elliptic"] = "pyramidal"
-    """Shape of friction cones. Elliptic cones take a quarter longer."""
+    cone: Literal["pyramidal", "elliptic"] = "elliptic"
+    """Shape of friction cones. A pyramid holds 0.7 times as much between its axes as along them. Elliptic cones cost
+    nothing that we can measure: corrections of ten clips took 0.91 and 1.02 times as long, at the same force."""
     friction_hardness: float = 1.0
     """Hardness of friction against the hardness of contact. Feet creep under load if it is small."""
 

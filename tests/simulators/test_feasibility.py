@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.checks.check import RuleChoice
+from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.feasibility import (
@@ -64,6 +67,43 @@ def test_a_flight_with_another_gravity_needs_what_is_missing(stand: Motion, engi
     for needed in (residual(engine, flying), contacts):
         assert needed.mean_force_bodyweights == pytest.approx(abs(1 - share), abs=0.06)
         assert (needed.without_support > 0.9) == (share < 0.5)
+
+
+def turn_in_flight(motion: Motion, axis: int) -> Motion:
+    """Thrown up from 2 m with hanging arms, it turns about an axis through its centre at 6 rad/s²."""
+    body = build_humanoid(motion.skeleton)
+    times_s = np.arange(len(motion)) / motion.fps
+    rotations = motion.rotations.copy()
+    for side, angle_rad in (("left", -1.4), ("right", 1.4)):
+        arm = motion.skeleton.parts.index(f"{side}_shoulder")
+        rotations[:, arm] = Rotation.from_rotvec([0.0, 0.0, angle_rad]).as_quat()
+    rotations[:, 0] = Rotation.from_rotvec(3 * times_s[:, None] ** 2 * np.eye(3)[axis]).as_quat()
+    turning = replace(motion, root_m=np.zeros((len(motion), 3)), rotations=rotations)
+    centres_m, _ = pose_links(body, turning)
+    centre_m = np.tensordot(centres_m, body.mass_kg, axes=(1, 0)) / body.total_mass_kg
+    return flight(replace(turning, root_m=-centre_m), GRAVITY_M_S2)
+
+
+def pose_links(body: Humanoid, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Return centres of mass (T, L, 3) and orientations (T, L, 3, 3) of the links."""
+    positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+    matrices = Rotation.from_quat(orientations[:, body.joints].reshape(-1, 4)).as_matrix()
+    matrices = matrices.reshape(len(motion), len(body), 3, 3)
+    return positions_m[:, body.joints] + np.einsum("tlij,lj->tli", matrices, body.centre_m), matrices
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_moment_of_a_turn_in_the_air_is_that_of_the_true_inertia(stand: Motion, engine: str, axis: int) -> None:
+    """The engine's body would need 1.04 and 1.7 times as much about the two axes."""
+    flying = turn_in_flight(stand, axis)
+    body = build_humanoid(flying.skeleton)
+    centres_m, orientations = pose_links(body, flying)
+    arms_m = centres_m - np.tensordot(centres_m, body.mass_kg, axes=(1, 0))[:, None] / body.total_mass_kg
+    across_m2 = (arms_m**2).sum(axis=-1) - arms_m[..., axis] ** 2
+    about_links = np.sum(orientations[..., axis, :] ** 2 * body.inertia_kgm2, axis=-1)
+    expected_nm = 6.0 * np.sum(body.mass_kg * across_m2 + about_links, axis=-1)
+    moment_nm = residual(engine, flying).moment_nm[0, 8:-8]
+    assert moment_nm[:, axis].mean() == pytest.approx(expected_nm.mean(), rel=0.02)
 
 
 def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Motion, engine: str) -> None:

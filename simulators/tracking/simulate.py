@@ -1,0 +1,109 @@
+"""Simulation of plans, each in a world that is turned so that the body starts towards +z.
+
+Solvers stop before they converge, and their error depends on the axes of the world. A correction shall not depend on
+the heading with which somebody was captured: correct(turn(motion)) = turn(correct(motion)) for turns about the
+vertical. So plans are turned before the simulation, and states are turned back. In a scene, and on ground whose
+vertical is not y, directions of the world have a meaning, and nothing is turned.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate
+from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.support import Support
+
+from ..engines.world import World
+from ..settings.tracker import TrackerSettings
+from ..stages.scene import PLAIN, Scene
+from ..stages.values import MotionPlan, SimulatedMotion
+
+
+def simulate_plans(
+    world: World, plans: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
+) -> list[list[SimulatedMotion]]:
+    """Simulate bodies that follow their plans, with residual force or without."""
+    turns = [_turns_to_front(plan, scene) for plan in plans]
+    turned_plans = [_turn_plan(plan, turn) for plan, turn in zip(plans, turns, strict=True)]
+    if settings.residual_free is None:
+        from .tracker import track_motions  # slow to import, too, and often not needed
+
+        simulated = track_motions(world, turned_plans, settings, scene)
+    else:
+        from .sampling_search import track_residual_free  # slow to import, and rarely needed
+
+        simulated = track_residual_free(world, turned_plans, settings, scene)
+    results = []
+    for motions, turn in zip(simulated, turns, strict=True):
+        back = invert(turn)
+        results.append([_turn_simulated(motion, back[index]) for index, motion in enumerate(motions)])
+    return results
+
+
+def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
+    """Return the turns (N, 4) about y by which the hips of N bodies first lie along x."""
+    is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
+    if is_tilted or not scene.is_plain:
+        return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
+    left, right = (plan.body.tree.parts.index(f"{side}_hip") for side in ("left", "right"))
+    hips_m = plan.contacts.needs.positions_m[:, 0]
+    x_m, _, z_m = (hips_m[:, left] - hips_m[:, right]).T
+    half_rad = np.arctan2(z_m, x_m) / 2
+    nothing = np.zeros(len(plan))
+    return np.stack([nothing, np.sin(half_rad), nothing, np.cos(half_rad)], axis=-1)
+
+
+def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
+    """Return a plan with each of its N motions turned about the world's origin by (N, 4)."""
+    of_frames = turns[:, None]
+    of_points = turns[:, None, None]
+    motions = plan.motions
+    rotations = motions.rotations.copy()
+    rotations[:, :, 0] = compose(of_frames, rotations[:, :, 0])
+    contacts = plan.contacts
+    needs = contacts.needs
+    return replace(
+        plan,
+        motions=replace(motions, root_m=rotate(of_frames, motions.root_m), rotations=rotations),
+        contacts=replace(
+            contacts,
+            needs=replace(
+                needs,
+                positions_m=rotate(of_points, needs.positions_m),
+                orientations=compose(of_points, needs.orientations),
+                force_n=rotate(of_points, needs.force_n),
+                moment_nm=rotate(of_points, needs.moment_nm),
+                centre_m=rotate(of_frames, needs.centre_m),
+                wrench=_turn_wrenches(of_frames, needs.wrench),
+            ),
+            points_m=rotate(of_points, contacts.points_m),
+            force_n=rotate(of_points, contacts.force_n),
+            rest=_turn_wrenches(of_frames, contacts.rest),
+        ),
+        supports=[
+            [_turn_support(support, turn) for support in supports]
+            for supports, turn in zip(plan.supports, turns, strict=True)
+        ]
+        if plan.supports
+        else plan.supports,
+    )
+
+
+def _turn_wrenches(turns: np.ndarray, wrenches: np.ndarray) -> np.ndarray:
+    """Return wrenches (..., 6) turned by (..., 4)."""
+    return np.concatenate([rotate(turns, wrenches[..., :3]), rotate(turns, wrenches[..., 3:])], axis=-1)
+
+
+def _turn_support(support: Support, turn: np.ndarray) -> Support:
+    """Return a support turned about the world's vertical by (4,)."""
+    x, y, z = rotate(turn, np.array(support.top_m)).tolist()
+    turn_deg = float(np.rad2deg(2 * np.arctan2(turn[1], turn[3])))
+    return replace(support, top_m=(x, y, z), turn_deg=support.turn_deg + turn_deg)
+
+
+def _turn_simulated(simulated: SimulatedMotion, turn: np.ndarray) -> SimulatedMotion:
+    """Return a simulated motion turned about the world's origin by (4,)."""
+    motion = TurnedWorld(turn).view(simulated.motion)
+    return replace(simulated, motion=motion, wrench=_turn_wrenches(turn, simulated.wrench))
