@@ -72,9 +72,11 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
             future: Future[None] = Future()
             pending.add(future)
             future.add_done_callback(pending.discard)
-            result = _run.options(name=job.name, **resources).remote(
-                job, Path.cwd(), conditions, events, cluster.cpus_per_job
-            ).future()
+            result = (
+                _run.options(name=job.name, **resources)
+                .remote(job, Path.cwd(), conditions, events, cluster.cpus_per_job)
+                .future()
+            )
             result.add_done_callback(lambda result: _end(future, result.exception()))
             return future
 

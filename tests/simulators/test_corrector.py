@@ -16,7 +16,9 @@ from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.runtime.progress import report_progress, watch_progress
+from selfcorrect.simulators import corrector as corrector_module
 from selfcorrect.simulators.batching import SHORTEST_FRAMES, make_batches
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
 from selfcorrect.simulators.corrector import (
@@ -333,3 +335,24 @@ def test_a_take_of_a_few_frames_rejects_no_long_motion(walk):
     rotations = np.concatenate([walk.rotations, walk.rotations[:3]])
     (correction,) = KinematicCorrector()([replace(walk, root_m=root_m, rotations=rotations)])
     assert correction.accepted, correction.reason
+
+
+@pytest.mark.slow
+def test_samples_have_the_same_bytes_with_any_number_of_cores(walk: Motion, engine: str, monkeypatch):
+    """Also those beside a sample that is not finite."""
+    monkeypatch.setattr(corrector_module, "_FEWEST_SAMPLES", 1)
+    samples = [walk.frames(start, start + 12) for start in range(7)]
+    samples[2] = replace(samples[2], root_m=samples[2].root_m * np.nan)
+    batch = MotionBatch.stack(samples)
+    runs = []
+    for cores in (1, 2, 3):
+        with limit_threads(cores):
+            groups = list(correct_samples(find_preset("simulated").corrector(engine), batch))
+        assert len(groups) == cores
+        runs.append([correction for group in groups for correction in group])
+    for corrections in runs[1:]:
+        for expected, correction in zip(runs[0], corrections, strict=True):
+            assert correction.motion.root_m.tobytes() == expected.motion.root_m.tobytes()
+            assert correction.motion.rotations.tobytes() == expected.motion.rotations.tobytes()
+            assert correction.failure == expected.failure
+            assert correction.residual == expected.residual
