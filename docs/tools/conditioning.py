@@ -305,9 +305,12 @@ KEPT = (
 
 
 def collect(folder: Path, /) -> None:
-    """Write the scores of all finished jobs."""
+    """Write the scores of the loops that all seeds have finished."""
+    finished = dict(read_rows(folder))
     lines = []
-    for job, rows in read_rows(folder):
+    for job, rows in finished.items():
+        if any(replace(job, seed=seed) not in finished for seed in SEEDS):
+            continue
         for row in rows:
             identity = asdict(job) | {name: row[name] for name in ("treatment",) if name in row}
             lines.append([*identity.values(), row["generation"], *(row.get(key, "") for key in KEPT)])

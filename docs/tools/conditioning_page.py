@@ -1,0 +1,182 @@
+"""Fill docs/results/conditioning.md from docs/results/conditioning.csv, and draw its figure: `make results` does not.
+
+python docs/tools/conditioning_page.py
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from tables import fill_marked, make_table
+
+from selfcorrect.statistics import Interval, mean_interval, student_p
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+PAGE = RESULTS / "conditioning.md"
+PICTURE = RESULTS.parent / "pictures" / "results" / "conditioning.svg"
+DATA = {"built-in": "built-in", "cmu": "CMU, held-out subjects"}
+COUNT = 128
+SHARE = (0.0, np.inf)
+PLAIN = ("replace", "none", "calibrated")
+COPIES = ("replace", "none", "copies")
+ARMS = {
+    PLAIN: "fully synthetic",
+    COPIES: "copying loop",
+    ("replace", "none", "ancestral"): "ancestral sampler",
+    ("replace", "physics", "calibrated"): "physics",
+    ("replace", "best-of-4", "calibrated"): "best of four",
+    ("augment:1", "none", "calibrated"): "λ = 1",
+    ("real", "none", "calibrated"): "real data only",
+}
+Cell = tuple[str, int, str, str, str]
+Arm = tuple[str, str, str]
+
+
+class Scores:
+    """Scores of the finished loops: an array (seeds, generations) for each data set, number of labels, arm and key."""
+
+    def __init__(self, path: Path = RESULTS / "conditioning.csv") -> None:
+        self.cells: dict[Cell, dict[str, dict[int, dict[str, str]]]] = defaultdict(lambda: defaultdict(dict))
+        with path.open() as file:
+            for row in csv.DictReader(file):
+                cell = (row["data"], int(row["labels"]), row["policy"], row["treatment"], row["sampler"])
+                self.cells[cell][row["seed"]][int(row["generation"])] = row
+
+    def values(self, data: str, labels: int, arm: Arm, key: str) -> np.ndarray:
+        """Return a score (seeds, generations)."""
+        seeds = self.cells[data, labels, *arm]
+        return np.array([[float(rows[t][key] or np.nan) for t in sorted(rows)] for _, rows in sorted(seeds.items())])
+
+    def has(self, data: str, labels: int, arm: Arm) -> bool:
+        """Return whether a loop was run."""
+        return (data, labels, *arm) in self.cells
+
+    def labels(self, arm: Arm) -> list[int]:
+        """Return the numbers of labels with which a loop was run."""
+        return sorted({cell[1] for cell in self.cells if cell[2:] == arm})
+
+    def kept(self, data: str, labels: int, arm: Arm, key: str = "coverage") -> np.ndarray:
+        """Return the share (seeds,) of generation 0's score that generation 10 has."""
+        values = self.values(data, labels, arm, key)
+        return values[:, 10] / values[:, 0]
+
+
+def primary_differences(scores: Scores, arm: Arm = PLAIN) -> dict[str, np.ndarray]:
+    """Return coverage kept with 128 labels less coverage kept with 14, per seed, by data set and as their mean."""
+    differences = {data: scores.kept(data, COUNT, arm) - scores.kept(data, 14, arm) for data in DATA}
+    return {"both": np.mean(list(differences.values()), axis=0), **differences}
+
+
+def predict_founders(scores: Scores, data: str, labels: int) -> float:
+    """Return max(1/(1 + σ² t/2), labels/n) at t = 10, with the offspring variance of generation 1."""
+    variance = scores.values(data, labels, PLAIN, "offspring_variance")[:, 1].mean()
+    return max(1 / (1 + 5 * variance), labels / COUNT)
+
+
+def show(interval: Interval) -> str:
+    """Return an estimate with its interval, if seeds differ."""
+    if np.isnan(interval.low):
+        return f"{interval.estimate:.2f}"
+    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def make_loop_table(scores: Scores) -> str:
+    """Return what loops without treatment keep, by data set and number of labels."""
+    rows = []
+    for data, title in DATA.items():
+        for labels in scores.labels(PLAIN):
+            arms = (PLAIN, COPIES, ("augment:1", "none", "calibrated"), ("real", "none", "calibrated"))
+            kept = [show(mean_interval(scores.kept(data, labels, PLAIN), SHARE))]
+            kept += [f"{scores.kept(data, labels, arm).mean():.2f}" for arm in arms[1:]]
+            founders = scores.values(data, labels, PLAIN, "surviving_lineages")[:, 10].mean()
+            rows.append([title, labels, *kept, f"{predict_founders(scores, data, labels):.2f}", f"{founders:.2f}"])
+    heads = ["data", "C", "kept: fully synthetic", "copying", "λ = 1", "real only", "founders predicted", "seen"]
+    return make_table(heads, rows)
+
+
+def make_arm_table(scores: Scores) -> str:
+    """Return generation 10 of all fully synthetic arms, with few labels and with a label per window."""
+    rows = []
+    for data, title in DATA.items():
+        for labels in (1, 14, COUNT):
+            for arm, name in ARMS.items():
+                if arm[0] != "replace" or not scores.has(data, labels, arm):
+                    continue
+                kept = show(mean_interval(scores.kept(data, labels, arm), SHARE))
+                keys = ("within_label_ratio", "precision", "penetration_mm", "occupied")
+                last = [scores.values(data, labels, arm, key)[:, 10].mean() for key in keys]
+                cells = [
+                    f"{value:.0f}" if key.endswith("mm") else f"{value:.2f}"
+                    for key, value in zip(keys, last, strict=True)
+                ]
+                rows.append([title, labels, name, kept, *cells])
+    heads = ["data", "C", "arm", "coverage kept", "variance within labels", "precision", "penetration, mm", "occupied"]
+    return make_table(heads, rows)
+
+
+def make_price_table(scores: Scores) -> str:
+    """Return what generation 0 pays for labels."""
+    rows = []
+    for data, title in DATA.items():
+        for labels in scores.labels(PLAIN):
+            first = [scores.values(data, labels, PLAIN, key)[:, 0] for key in ("novelty", "coverage", "precision")]
+            rows.append([title, labels, *(show(mean_interval(values)) for values in first)])
+    return make_table(["data", "C", "novelty", "coverage", "precision"], rows)
+
+
+def make_primary_table(scores: Scores) -> str:
+    """Return the primary difference, and the same of each data set and of the ancestral sampler."""
+    rows = []
+    for arm, name in ((PLAIN, "calibrated"), (("replace", "none", "ancestral"), "ancestral")):
+        for data, differences in primary_differences(scores, arm).items():
+            interval = mean_interval(differences)
+            title = "mean of both" if data == "both" else DATA[data]
+            change = f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]".replace("-", "−")
+            rows.append([name, title, change, f"{student_p(differences):.2g}"])
+    return make_table(["sampler", "data", "coverage kept, C = 128 less C = 14", "p"], rows)
+
+
+def draw_figure(scores: Scores) -> None:
+    """Draw coverage kept against the number of labels."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "conditioning"
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+    for axis, (data, title) in zip(axes, DATA.items(), strict=True):
+        for arm, name in ARMS.items():
+            labels = [count for count in scores.labels(arm) if scores.has(data, count, arm)]
+            intervals = [mean_interval(scores.kept(data, count, arm), SHARE) for count in labels]
+            means = np.array([interval.estimate for interval in intervals])
+            bars = np.abs(np.array([[interval.low, interval.high] for interval in intervals]).T - means)
+            style = "--" if arm == COPIES else "-"
+            axis.errorbar(labels, means, bars, fmt=f"o{style}", label=name, capsize=2, markersize=3, linewidth=1.3)
+        axis.set(xscale="log", xlabel="labels", title=title, ylim=(0, 1.35))
+        axis.set_xticks([1, 4, 14, 57, 128], ["1", "4", "14", "57", "128 = n"])
+        axis.minorticks_off()
+    axes[0].set_ylabel("coverage kept after ten generations")
+    axes[1].legend(fontsize=7, ncols=2)
+    figure.tight_layout()
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def fill(page: str, scores: Scores) -> str:
+    """Return the page with its tables made anew."""
+    tables = {
+        "primary": make_primary_table(scores),
+        "loops": make_loop_table(scores),
+        "arms": make_arm_table(scores),
+        "price": make_price_table(scores),
+    }
+    return fill_marked(page, "conditioning", tables)
+
+
+if __name__ == "__main__":
+    kept_scores = Scores()
+    PAGE.write_text(fill(PAGE.read_text(), kept_scores))
+    draw_figure(kept_scores)
