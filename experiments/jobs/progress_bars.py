@@ -52,7 +52,9 @@ class Bars:
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
         live = sys.stderr.isatty() or os.environ.get(PROGRESS) == "always"
         pace = 0.2 if live else 30.0
-        self.overall = tqdm(total=total, desc=title, unit=unit, position=0, mininterval=pace, dynamic_ncols=True)
+        self.overall = tqdm(
+            total=total, desc=title, unit=unit, position=0, mininterval=pace, smoothing=0, dynamic_ncols=True
+        )
         free_rows = range(1, rows + 1 if live else 1)
         self.free = [tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True) for row in free_rows]
         self.by_job: dict[str, tqdm] = {}
@@ -72,7 +74,10 @@ class Bars:
         if event.phase == "generation":
             if event.done not in self._generations[event.job]:
                 self._generations[event.job].add(event.done)
-                self._advance(is_kept=event.done <= self._kept.get(event.job, -1))
+                if event.done == 0:
+                    self._count_first()
+                else:
+                    self._advance(is_kept=event.done <= self._kept.get(event.job, -1))
             return
         if event.phase == "start":
             self._kept[event.job] = event.done
@@ -95,6 +100,16 @@ class Bars:
         self.overall.initial += 1
         self.overall.n += 1
         self.overall.last_print_n += 1
+        self.overall.refresh()
+
+    def _count_first(self) -> None:
+        """Count a generation 0, which trains longer than later generations and says nothing about their speed."""
+        if self.overall.n > self.overall.initial:
+            self._advance(is_kept=True)
+            return
+        done_count = self.overall.n + 1
+        self.overall.reset(total=self.overall.total)
+        self.overall.n = self.overall.initial = self.overall.last_print_n = done_count
         self.overall.refresh()
 
     def count_generations(self, job: str) -> int:

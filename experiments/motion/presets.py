@@ -180,7 +180,7 @@ class PresetRow:
     settings: MotionSettings
     cost: str
     """Wall time with two processes on cores like an AMD EPYC's, and disk."""
-    keep: KeptModels = "all"
+    keep: KeptModels = "samples"
     """Models and samples that are kept."""
     closing: str = ""
     """Last sentences of the answer, such as commands that show more."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import JobsError, RunFolderError
 from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, claim_folder
 from selfcorrect.storage.runs.tracking import MetricRow, WandbLog
@@ -85,7 +86,8 @@ def run_study(
         seconds = time.monotonic() - started
         comparison = write_report(study, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
         if kept:
-            print("all generations are done; the report is written", file=sys.stderr)
+            done = f"{count_noun(len(failed), 'job')} failed" if failed else "all generations are done"
+            print(f"{done}; the report is written", file=sys.stderr)
         log.attempt(lambda: log.log(study_run(study, comparison.final, folder, command)))
     if words := log.words:
         print(f"{words}; --wandb off leaves it out" if command else words)

@@ -37,9 +37,10 @@ from .measured_store import MEASURED_FILE, MeasuredStore
 if TYPE_CHECKING:
     from .report import Page
 
-KeepLevel: TypeAlias = Literal["all", "needed", "sampling", "measured"]
-"""Models and samples of a finished arm to keep: all; needed, the last ones, from which the arm can be extended;
-sampling, the part of the last model that draws samples; measured, none of them, only what was measured."""
+KeepLevel: TypeAlias = Literal["all", "samples", "needed", "sampling", "measured"]
+"""What stays of a finished arm: all models and samples; samples, all samples and the last two models; needed, the last
+ones, from which the arm can be extended; sampling, the part of the last model that draws samples; measured, only what
+was measured."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Study:
     """Returns identities of the data of a seed, by a name for messages."""
     task_word: str = "task"
     """Word for tasks, a column of the rows."""
-    keep: KeepLevel = "all"
+    keep: KeepLevel = "samples"
     measures: Sequence[Measure] = ()
     repair: bool = False
     """True if damaged generations are done again."""
@@ -343,14 +344,16 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         measured.write()
         return
     config = study.describe(run, arm, task, loop_arm)
-    keep_samples = study.keep == "all" or reads_past(loop_arm.policy)
+    keeps_all_samples = study.keep in ("all", "samples")
+    keep_samples = keeps_all_samples or reads_past(loop_arm.policy)
+    keep_models = study.keep == "all"
     with FolderStore(
-        run.arm_folder(arm), config, keep_models=False, keep_samples=keep_samples, repair=study.repair
+        run.arm_folder(arm), config, keep_models=keep_models, keep_samples=keep_samples, repair=study.repair
     ) as store:
         _require_kept(store, loop_arm)
         _tell_done(progress, store.latest, length)
         model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
-        if study.keep != "all":
+        if not keeps_all_samples:
             keeps_sampling = study.keep == "sampling"
             store.finish(dict(cast(SamplingModel, model).for_sampling().state()) if keeps_sampling else None)
 

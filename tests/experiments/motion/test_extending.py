@@ -18,7 +18,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion import first_generation
 from selfcorrect.experiments.motion.first_generation import key_first_generation
-from selfcorrect.experiments.motion.settings import MotionSettings, RunOptions, extends
+from selfcorrect.experiments.motion.settings import KeptModels, MotionSettings, RunOptions, extends
 from selfcorrect.experiments.motion.study import data_identities, make_motion_study, make_motion_task
 from selfcorrect.experiments.studies import study as studies
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
@@ -114,6 +114,17 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
     run_settings(replace(TINY, arms=MORE.arms), folder, options)
     with pytest.raises(RunFolderError, match="was finished with --keep sampling, from which no model is trained on"):
         run_settings(replace(TINY, arms=MORE.arms, generations=2), folder, options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("keep", "kept"), [("all", {1, 2, 3}), ("samples", {2, 3})])
+def test_models_of_all_generations_are_kept_if_all_is_asked_for(
+    tmp_path: Path, keep: KeptModels, kept: set[int]
+) -> None:
+    settings = replace(TINY, arms={"dct-mlp": (BASELINE,)}, generations=3)
+    folder = run_settings(settings, tmp_path / "run", RunOptions(keep=keep, device="cpu"))
+    paths = [path for path in folder.rglob("model.safetensors") if "first-generation" not in path.parts]
+    assert {int(path.parent.name.removeprefix("generation-")) for path in paths} == kept
 
 
 @pytest.mark.slow
