@@ -55,7 +55,7 @@ GROWING = ("comparisons", "generations", "first_seed", "seeds")
 GENERATORS: Registry[Row] = Registry("generator", [], group="selfcorrect.generators")
 """Generators with data and evaluators of their own, each from a package of its own.
 
-Each leads to a function (settings, stream) → what the arms of a seed share, as `task.MotionParts`.
+Each leads to a function (settings, stream) → what the arms of a seed share, `task.SeedParts`.
 """
 
 

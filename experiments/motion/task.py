@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -164,6 +164,18 @@ def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> Mo
 # --- what the arms of a seed share ---
 
 
+@runtime_checkable
+class SeedParts(Protocol):
+    """What the arms of a seed share, as `MotionParts` and generators of other packages have it."""
+
+    @property
+    def data(self) -> MotionData: ...
+
+    def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
+        """Return the task that the arms of a denoiser share."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class MotionParts:
     """Real data and evaluator of a seed, and the task of each denoiser."""
@@ -206,10 +218,10 @@ class MotionParts:
 
 
 @lru_cache(maxsize=1)
-def load_parts(settings: MotionSettings, stream: Stream) -> MotionParts:
+def load_parts(settings: MotionSettings, stream: Stream) -> SeedParts:
     """Return what the arms of a seed share, by the generator of another package if the settings name one."""
     if settings.generator:
-        return GENERATORS.call(settings.generator[0], MotionParts, settings, stream)
+        return GENERATORS.call(settings.generator[0], SeedParts, settings, stream)
     needed = settings.real_count + 2 * settings.evaluated_count
     split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
     return MotionParts(settings, select_windows(settings, split, stream))
