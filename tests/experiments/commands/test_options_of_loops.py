@@ -22,7 +22,7 @@ Plan = Callable[[Any], object]
 FILE = Path("a.bvh")
 LOOPS = Path(__file__).resolve().parents[3] / "examples" / "loops"
 TRACKING = {"wandb": "offline", "wandb_project": "p", "wandb_entity": "e"}
-CLUSTER = {"cluster": "127.0.0.1:1", "gpus_per_job": 1.0, "memory_per_job": 2.0}
+CLUSTER = {"cluster": "127.0.0.1:1", "cpus_per_job": 2, "gpus_per_job": 1.0, "memory_per_job": 2.0}
 VALUES: dict[type, dict[str, object]] = {
     MotionCommand: TRACKING | CLUSTER | {
         "preset": "demo", "policy": ("augment",), "synthetic_ratio": ("0.3",), "corrector": ("kinematic",),
