@@ -135,19 +135,28 @@ def correct_through_views(
     levels = []
     parts = list(motions)
     for see in views:
-        seen = [CorrectionView.from_part(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
-        levels.append(seen)
-        parts = [part for view in seen for part in view.parts]
+        levels.append(
+            [CorrectionView.from_part(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
+        )
+        parts = [part for view in levels[-1] for part in view.parts]
     batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
     tasks = make_batches(parts, batch_size, pipeline.bodies_together, workers)
     with part_of_work(0.0, _FIRST_SHARE):
-        stacked = [[MotionBatch.stack([parts[index] for index in batch]) for batch in task] for task in tasks]
-        results = map_tasks(partial(correct_batches, pipeline), stacked, workers)
+
+        def stack(task: list[list[int]]) -> list[MotionBatch]:
+            return [MotionBatch.stack([parts[index] for index in batch]) for batch in task]
+
+        if workers == 1 or len(tasks) == 1:  # one task's copies are in memory at a time
+            results = map_tasks(lambda task: correct_batches(pipeline, stack(task)), tasks, workers)
+        else:
+            results = map_tasks(partial(correct_batches, pipeline), list(map(stack, tasks)), workers)
     corrections = _collect_corrections(parts, tasks, results)
+    parts.clear()
+    del results
     with part_of_work(_FIRST_SHARE, 1.0):
-        for level in reversed(range(len(views))):
-            below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[level + 1 :])
-            corrections = restore_views(levels[level], corrections, below)
+        while levels:
+            below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[len(levels) :])
+            corrections = restore_views(levels.pop(), corrections, below)
     return corrections
 
 

@@ -61,11 +61,10 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
         pipeline: Stages that they pass.
         batches: Motions of one frame rate, whose skeletons may differ in lengths and names, not in tree and parts.
     """
-    cleaned = []
-    for motions in batches:
-        cleaned.append(clean_motions(lean_bodies(pipeline.scene, motions), pipeline.cleanup))
+    cleaning = (clean_motions(lean_bodies(pipeline.scene, motions), pipeline.cleanup) for motions in batches)
     if pipeline.tracker is None:
-        return [_finish_cleaned(pipeline, motions) for motions in cleaned]
+        return [_finish_cleaned(pipeline, motions) for motions in cleaning]
+    cleaned = list(cleaning)
     simulator = _thread_simulator(pipeline.tracker, pipeline.scene)
     plans = []
     for motions in cleaned:

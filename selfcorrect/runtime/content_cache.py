@@ -11,8 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 _SHORT = 2000
-_SHORT_ARRAYS = 64
-"""Number of results that are kept for arrays of up to `_SHORT` rows: as many as files that are corrected together."""
+_SHORT_ARRAYS = 256
+"""Number of results that are kept for arrays of up to `_SHORT` rows: those of a folder that is corrected together.
+Each file has several."""
 _LONG_ARRAYS = 2
 
 _Object = TypeVar("_Object")

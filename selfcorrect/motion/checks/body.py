@@ -122,7 +122,7 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
     assert hip is not None
-    world_to_thigh = invert(features.orientations[:, hip])
+    world_to_thigh = invert(features.orientations(hip))
     bones_m = np.diff(leg_m, axis=1)
     thigh_m = rotate(world_to_thigh, bones_m[:, 0])
     shank_m = rotate(world_to_thigh, bones_m[:, 1])
@@ -167,7 +167,7 @@ def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
     head = features.skeleton.joint("head")
     if chest is None or head is None:
         return None
-    dots = dot(features.orientations[:, chest], features.orientations[:, head])
+    dots = dot(features.orientations(chest), features.orientations(head))
     half_turns_rad = np.arccos(np.abs(dots).clip(0, 1))
     return 2 * np.degrees(half_turns_rad)
 

@@ -18,6 +18,7 @@ from ..corrector_interface.grounding import find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
+from ..geometry.kinematics import in_chunks
 from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
@@ -106,7 +107,7 @@ class MotionComparison:
         depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
         heights_m = features.sole_heights_m[self.stands]
         speeds_m_s = sole_speeds_m_s(features)[self.stands[1:] & self.stands[:-1]]
-        jerks = [norms(np.diff(take_m, n=3, axis=0)) for take_m in np.split(features.positions_m, self.cuts)]
+        jerks = [_jerks(take_m) for take_m in np.split(features.positions_m, self.cuts)]
         return {
             "penetration_m": _mean(np.where(depths_m > TOLERANCE_M, depths_m, 0.0)),
             "floating_m": _mean(np.where(heights_m > TOLERANCE_M, heights_m, 0.0)),
@@ -117,7 +118,11 @@ class MotionComparison:
     @cached_property
     def distances(self) -> dict[str, float]:
         """Mean and largest distance by which joints were moved, and the height by which the root was raised."""
-        distances_m = norms(_joints_in_world_m(self.after) - _joints_in_world_m(self.before))
+        distances_m = in_chunks(
+            lambda after_m, before_m: norms(after_m - before_m),
+            _joints_in_world_m(self.after),
+            _joints_in_world_m(self.before),
+        )
         return {
             "moved_m": float(distances_m.mean()),
             "furthest_m": float(distances_m.max()),
@@ -222,6 +227,14 @@ def _joints_in_world_m(features: MotionFeatures) -> np.ndarray:
     """Return the positions (T, J, 3) of joints, also of a motion that is seen from a belt."""
     belt_m = features.around.belt_m
     return features.positions_m if belt_m is None else features.positions_m + belt_m[:, None]
+
+
+def _jerks(positions_m: np.ndarray) -> np.ndarray:
+    """Return the sizes (T − 3, J) of third differences of positions (T, J, 3)."""
+    first, second, third, fourth = (positions_m[start : len(positions_m) - 3 + start] for start in range(4))
+    if len(positions_m) <= 3:
+        return np.zeros((0, positions_m.shape[1]))
+    return in_chunks(lambda *rows: norms(np.diff(np.stack(rows), n=3, axis=0)[0]), first, second, third, fourth)
 
 
 def _travel_m_s(motion: Motion) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from copy import copy
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..body.surface import (
 )
 from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
 from ..geometry.filters import uniform_filter1d
-from ..geometry.kinematics import in_chunks, pose_joints
+from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from ..geometry.rotations import rotate
 from ..measures.ground_plane import GroundPlane, estimate_ground_plane
 from ..motion import Motion
@@ -87,18 +87,17 @@ class MotionFeatures:
         return estimate_ground_plane(self.given)
 
     @cached_property
-    def _poses(self) -> tuple[np.ndarray, np.ndarray]:
-        return pose_joints(self.motion)
-
-    @property
     def positions_m(self) -> np.ndarray:
         """(T, J, 3) world positions of all joints."""
-        return self._poses[0]
+        return joint_positions(self.motion)
 
-    @property
-    def orientations(self) -> np.ndarray:
-        """(T, J, 4) world orientations of all joints."""
-        return self._poses[1]
+    def orientations(self, joint: int) -> np.ndarray:
+        """Return the world orientations (T, 4) of a joint. Those of all joints would take most of the memory."""
+
+        def orient(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+            return forward_kinematics(self.skeleton, root_m, rotations, [joint])[1][:, 0]
+
+        return in_chunks(orient, self.motion.root_m, self.motion.rotations)
 
     @cached_property
     def body_m(self) -> np.ndarray:
@@ -163,7 +162,11 @@ class MotionFeatures:
     @cached_property
     def world_soles_m(self) -> np.ndarray:
         """(T, P, 3) world positions of the soles' corners."""
-        return in_chunks(partial(world_sole_points, self.skeleton), *self._poses)
+
+        def pose_soles(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+            return world_sole_points(self.skeleton, *forward_kinematics(self.skeleton, root_m, rotations))
+
+        return in_chunks(pose_soles, self.motion.root_m, self.motion.rotations)
 
     @cached_property
     def soles_m(self) -> np.ndarray:
@@ -217,7 +220,7 @@ class MotionFeatures:
         names = [self.skeleton.names[joint] for joint in joints]
         if (head := head_point(self.skeleton)) is not None:
             joint, centre_m = head
-            top_m = self.positions_m[:, joint] + rotate(self.orientations[:, joint], centre_m)
+            top_m = self.positions_m[:, joint] + rotate(self.orientations(joint), centre_m)
             heights = np.concatenate([heights, top_m[:, 1:2] - HEAD_RADIUS_M], axis=1)
             names.append(self.skeleton.names[joint])
             joints.append(joint)

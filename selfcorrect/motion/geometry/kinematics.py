@@ -190,5 +190,5 @@ def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
     moved = np.moveaxis(result, axis, 0)
     dots = np.einsum("...i,...i", moved[1:], moved[:-1])
     flips = np.where(dots < 0, -1.0, 1.0)
-    moved[1:] *= np.cumprod(flips, axis=0)[..., None]
+    moved[1:] *= np.cumprod(flips, axis=0, out=flips)[..., None]
     return result

@@ -20,9 +20,19 @@ JERK_PARTS = {
 """Parts of a body whose jerk is measured separately, with their joints; a name without a side stands for both."""
 
 
+_ROWS = 1024
+"""Frames of which speeds are computed together, so that long motions need little memory."""
+
+
 def angular_speeds_rad_s(moving: Motion | MotionBatch) -> np.ndarray:
     """Angular speeds (..., T − 1, J) from frame to frame of all joints in their parents' frames, rad/s."""
-    return turn_angles(moving.rotations[..., :-1, :, :], moving.rotations[..., 1:, :, :]) * moving.fps
+    return _angular_speeds_rad_s(moving, slice(None))
+
+
+def _angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice) -> np.ndarray:
+    """Return `angular_speeds_rad_s` between some frames."""
+    rotations = moving.rotations[..., frames, :, :]
+    return turn_angles(rotations[..., :-1, :, :], rotations[..., 1:, :, :]) * moving.fps
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
@@ -30,8 +40,12 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
 
     Both share skeleton, frame rate and frames.
     """
-    gained = angular_speeds_rad_s(after) - angular_speeds_rad_s(before)
-    return np.maximum(gained, 0.0).max(axis=-2, initial=0.0)
+    most_rad_s = np.zeros((*after.rotations.shape[:-3], after.rotations.shape[-2]))
+    for start in range(0, after.rotations.shape[-3] - 1, _ROWS):
+        rows = slice(start, start + _ROWS + 1)
+        gained = _angular_speeds_rad_s(after, rows) - _angular_speeds_rad_s(before, rows)
+        most_rad_s = np.maximum(most_rad_s, gained.max(axis=-2, initial=0.0))
+    return most_rad_s
 
 
 def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
