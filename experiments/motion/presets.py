@@ -253,7 +253,7 @@ PRESET_ROWS = {
     "quick": PresetRow(
         summary="a smoke test, which proves nothing",
         settings=MotionSettings(
-            {"patch-mixer": (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="copying"))},
+            {"patch-mixer": (BASELINE, *_loop("replace", "physics"))},
             generations=4,
             seeds=1,
             real_count=64,
