@@ -295,9 +295,11 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
     assert replace(current, arms={}, **steps) == replace(recorded, arms={})
-    current_arms, recorded_arms = named_arms(current), named_arms(recorded)
+    current_arms = named_arms(current)
+    recorded_arms = named_arms(recorded)
     if SAMPLER_KEY not in summary.settings:  # presets got control arms, and options of sampling cross, with the sampler
-        current_arms, recorded_arms = (set(filter(is_sampled_as_usual, arms)) for arms in (current_arms, recorded_arms))
+        current_arms = set(filter(is_sampled_as_usual, current_arms))
+        recorded_arms = set(filter(is_sampled_as_usual, recorded_arms))
     assert current_arms <= recorded_arms
     missing = recorded_arms - current_arms
     assert all(REMEDIES.is_added(arm.remedy) for _, arm in missing), "the preset has no remedies of example packages"
