@@ -10,7 +10,7 @@
 * Fixed and running cost: the corrector in this process, on beginnings of the longest clip. t = a + b s is fitted to the
   relative errors.
 * Samples: windows of 48 frames, as in a self-consuming loop.
-* Forward kinematics beside pymotion's.
+* Nearest-neighbour metrics beside prdc's, and forward kinematics beside pymotion's.
 
 Wall-clock times of a machine that others use mean little, so none are printed.
 """
@@ -24,17 +24,21 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 import tyro
+from prdc import compute_prdc
 from pymotion.ops.skeleton import fk
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
@@ -171,6 +175,7 @@ def main(arguments: Arguments) -> None:
     for mode in modes:
         _print_costs(mode, longest, arguments.repeats)
     _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
+    _print_neighbours(arguments.repeats)
     pose_s = time_fastest(
         {
             "own": lambda: forward_kinematics(longest.skeleton, longest.root_m, longest.rotations),
@@ -251,6 +256,18 @@ def _print_samples(modes: Sequence[str], windows: Sequence[Motion], repeats: int
     print(f"\n{'samples':<16}{'ms each':>12}{'x kinematics':>16}")
     for mode, seconds in spent_s.items():
         print(f"{mode:<16}{1e3 * seconds / len(windows):>12.1f}{seconds / spent_s[modes[0]]:>16.1f}")
+
+
+def _print_neighbours(repeats: int) -> None:
+    """Print the time of nearest-neighbour metrics of 2,000 × 2,000 embeddings of 263 numbers, whose spread varies."""
+    draws = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
+    programs: dict[str, Callable[[], object]] = {
+        "own": lambda: neighbour_metrics(*draws),
+        "prdc": lambda: compute_prdc(*draws, 5),
+    }
+    with redirect_stdout(StringIO()):  # prdc prints the shapes
+        spent_s = time_fastest(programs, repeats)
+    print(f"\nnearest-neighbour metrics take {spent_s['own'] / spent_s['prdc']:.2f} x prdc's time (goal 0.7)")
 
 
 _SHIFTS_M = count(0.0, 1e-4)
