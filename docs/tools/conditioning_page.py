@@ -160,8 +160,8 @@ def draw_figure(scores: Scores) -> None:
         axis.set_xticks([1, 4, 14, 57, 128], ["1", "4", "14", "57", "128 = n"])
         axis.minorticks_off()
     axes[0].set_ylabel("coverage kept after ten generations")
-    axes[1].legend(fontsize=7, ncols=2)
-    figure.tight_layout()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", fontsize=8, ncols=7, frameon=False)
+    figure.tight_layout(rect=(0, 0.07, 1, 1))
     figure.savefig(PICTURE, metadata={"Date": None})
 
 

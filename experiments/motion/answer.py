@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from selfcorrect.motion.measures.metrics import Metric, find_metric
+from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, Metric, find_metric
 
 from ..remedies.table import REMEDIES
 from ..studies import verdict
@@ -14,7 +14,7 @@ from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome, Pair
 from .correctors.table import corrector_row, is_own
 
-JUDGED = ("fid_kinematic", "recall", "coverage")
+JUDGED = ("fid_kinematic", *KEPT_DIVERSITY)
 """Realism and diversity: the first measures that the answer rests on."""
 FOOT_METRICS = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
 """Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
@@ -83,7 +83,8 @@ def select_questions(outcome: Outcome) -> list[list[Metric]]:
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
     measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
-    return [[find_metric(key) for key in JUDGED], measured]
+    diversity = [replace(find_metric(key), better="higher") for key in KEPT_DIVERSITY]  # only less is a loss
+    return [[find_metric(JUDGED[0]), *diversity], measured]
 
 
 def _pair_loops(outcome: Outcome) -> list[Pair]:
@@ -167,7 +168,7 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
     words = {effect.metric.key: effect.word for effect in effects}
     if pair.plain == BASELINE and all(words[key] == "worse" for key in JUDGED):
         lead += f", the loop degrades: after {len(effects[0].arm.values[effects[0].metric.key][0]) - 1} generations"
-    elif pair.plain != BASELINE and all(words[key] == "better" for key in ("recall", "coverage")):
+    elif pair.plain != BASELINE and all(words[key] == "better" for key in KEPT_DIVERSITY):
         lead += ", less diversity is lost:"
     else:
         lead += ","
@@ -187,7 +188,7 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
 
 
 def _describe_effect(effect: verdict.Effect, reference: str) -> str:
-    """Return words such as "recall is 0.37 instead of 0.87 (−0.50 [−0.61, −0.39])"."""
+    """Return words such as "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])"."""
     digits = effect.metric.digits
     value = f"{effect.arm.last(effect.metric.key).mean():.{digits}f}"
     reference_value = f"{effect.reference.last(effect.metric.key).mean():.{digits}f}"

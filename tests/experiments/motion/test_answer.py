@@ -29,7 +29,7 @@ BAD = 0.8
 
 
 def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> Outcome:
-    """Five seeds in which arms with a corrector in `good` keep a small distance and a large recall."""
+    """Five seeds in which arms with a corrector in `good` keep a small distance and a large coverage."""
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
     real = {key: np.full(5, 0.1) for key in KEYS}
     return Outcome({"patch-mixer": curves}, floors={"real": real})
@@ -41,7 +41,7 @@ KEYS = (*(metric.key for metric in MEASURED), *EXPLAINED)
 def curves_of(arm: ArmSettings, last: float) -> ArmCurves:
     shift = 2 if arm.corrector != "none" else arm != BASELINE  # equal means, and seeds that differ
     apart = np.roll([[0.98], [0.99], [1.0], [1.01], [1.02]], shift, axis=0)
-    ends = {key: 1 - last if key in ("recall", "coverage", "precision") else last for key in KEYS}
+    ends = {key: 1 - last if key in ("within_label_ratio", "recall", "coverage", "precision") else last for key in KEYS}
     return ArmCurves(arm.key, arm.group, arm.treatment, {key: apart * [0.5, end] for key, end in ends.items()})
 
 
@@ -72,7 +72,7 @@ def test_any_corrector_alone_gets_its_answer(corrector: str):
         sentences = format_answer(judged).splitlines()
         changed = [sentence for sentence in sentences if sentence.startswith(f"With {corrector},")]
         assert len(changed) == len(good)
-        assert ("recall" in sentences[-1].partition(f"with {corrector} in ")[2]) == (not good)
+        assert ("coverage" in sentences[-1].partition(f"with {corrector} in ")[2]) == (not good)
 
 
 def test_a_loop_degrades_only_if_it_is_worse_in_all_that_is_judged():
@@ -85,6 +85,17 @@ def test_a_loop_degrades_only_if_it_is_worse_in_all_that_is_judged():
         answer = format_answer(judge_outcome(replace(measured, curves={"patch-mixer": curves})))
         assert "degrades" not in answer
         assert "no difference" in answer
+
+
+def test_less_diversity_is_lost_only_if_coverage_and_variance_within_labels_rise():
+    arm = ArmSettings("replace", "kinematic")
+    measured = outcome(*arms("kinematic"), good=("kinematic",))
+    assert "less diversity is lost" in format_answer(judge_outcome(measured))
+    curves = measured.curves["patch-mixer"]
+    for key in JUDGED[1:]:
+        lost = {**curves[arm].values, key: curves_of(ArmSettings("replace"), BAD).values[key]}
+        changed = {**curves, arm: replace(curves[arm], values=lost)}
+        assert "less diversity is lost" not in format_answer(judge_outcome(replace(measured, curves={"patch-mixer": changed})))
 
 
 def test_a_sweep_tells_of_every_loop_and_counts_what_correction_changes():
