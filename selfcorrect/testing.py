@@ -32,6 +32,7 @@ from .loop.policy import Policy, RealOnly
 from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
 from .metrics.frechet import frechet_distance
 from .metrics.neighbours import neighbour_metrics
+from .metrics.spread import within_label_ratio
 from .models.protocol import GenerativeModel
 from .statistics import (
     MOST_SEEDS,
@@ -50,21 +51,28 @@ FEWEST = 4
 """Real samples of a trial, of which half are held out."""
 
 FeatureFunction = Callable[[Tensor], Tensor]
-"""Values (N, *event) to vectors (N, D) in which distance and recall are measured."""
+"""Values (N, *event) to vectors (N, D) in which samples are compared."""
 
 
 @dataclass(frozen=True)
 class Stability:
-    """The verdicts on Fréchet distance and recall, over the later half of the generations, against real data only."""
+    """The verdicts on Fréchet distance, coverage and variance within labels, over the later half of the generations,
+    against real data only."""
 
     realism: Verdict
-    diversity: Verdict
+    coverage: Verdict
+    variance: Verdict
     generations: int
     """Generations after generation 0."""
     seeds: int
     """Number of seeds that were run, perhaps fewer than the trial allows."""
     seeds_needed: int | None
     """Estimated number of seeds that would decide what is undecided; None for more than `statistics.MOST_SEEDS`."""
+
+    @property
+    def diversity(self) -> Verdict:
+        """Verdict on diversity, which is kept only if coverage and variance within labels are."""
+        return worst_verdict([self.coverage, self.variance])
 
     @property
     def label(self) -> Label:
@@ -76,7 +84,7 @@ class Stability:
         return (
             f"over generations {_first_evaluated(self.generations)} to {self.generations}, {self.seeds} seeds, "
             f"{confidence:.1%} intervals, against training on real data alone:\n"
-            f"  Fréchet distance {self.realism}\n  recall {self.diversity}"
+            f"  Fréchet distance {self.realism}\n  coverage {self.coverage}\n  variance within labels {self.variance}"
         )
 
 
@@ -93,7 +101,7 @@ class Trial:
     steps: int = 0
     """Optimiser steps of each later generation."""
     features: FeatureFunction = torch.Tensor.double
-    """The space in which distance and recall are measured, see `FeatureFunction`."""
+    """The space in which samples are compared, see `FeatureFunction`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
     """Factors by which a quality may worsen: see `Thresholds`."""
 
@@ -164,7 +172,7 @@ def measure_stability(
     correction = corrector if corrector is None or isinstance(corrector, Correction) else Correction(corrector)
     arm = Arm(policy, trial.generations, steps=trial.steps, correction=correction)
     baseline = replace(arm, policy=RealOnly(), correction=None)
-    resolutions = {"distance": 0.0, "recall": 1 / (len(real) - len(real) // 2)}
+    resolutions = {"realism": 0.0, "coverage": 1 / (len(real) - len(real) // 2), "variance": 0.0}
     scores: list[_SeedScores] = []
     verdicts: dict[str, Verdict] = {}
     confidence = 0.0
@@ -182,13 +190,13 @@ def measure_stability(
             inputs = _quality_inputs(scores, key, trial)
             needed.append(seeds_to_decide(*inputs, confidence, resolutions[key]))
     seeds_needed = None if None in needed else max([count for count in needed if count], default=len(scores))
-    return Stability(verdicts["distance"], verdicts["recall"], trial.generations, len(scores), seeds_needed)
+    return Stability(**verdicts, generations=trial.generations, seeds=len(scores), seeds_needed=seeds_needed)
 
 
 _SeedScores: TypeAlias = Sequence[Mapping[str, float]]
 """Mean scores of the later generations for a seed: scores of the loop, then scores of its baseline."""
 
-_BETTER: Mapping[str, Better] = {"distance": "lower", "recall": "higher"}
+_BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "variance": "higher"}
 
 
 def _quality_inputs(
@@ -227,7 +235,7 @@ def _run_seed(
 
 
 def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
-    """Return the evaluation of later generations: root of the Fréchet distance, and recall, to the held-out samples."""
+    """Return the evaluation of later generations against the held-out samples, by the fields of `Stability`."""
 
     def vectors(samples: Samples) -> np.ndarray:
         return trial.features(samples.values).flatten(1).double().numpy()
@@ -237,8 +245,11 @@ def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], d
     def evaluate(candidate: Candidate) -> dict[str, float]:
         if candidate.generation < _first_evaluated(trial.generations):
             return {}
-        drawn = vectors(candidate.samples(len(held_out)))
+        samples = candidate.samples(len(held_out))
+        drawn = vectors(samples)
         distance = math.sqrt(max(frechet_distance(reference, drawn), 0.0))
-        return {"distance": distance, "recall": neighbour_metrics(reference, drawn)["recall"]}
+        coverage = neighbour_metrics(reference, drawn)["coverage"]
+        variance = within_label_ratio(reference, held_out.labels.numpy(), drawn, samples.labels.numpy())
+        return {"realism": distance, "coverage": coverage, "variance": variance}
 
     return evaluate

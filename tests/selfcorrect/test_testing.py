@@ -41,7 +41,8 @@ def test_without_it_the_loop_fails_and_the_message_says_what_was_measured() -> N
     message = (
         r"^the loop is (degraded|collapsed), over generations 6 to 10, \d+ seeds, 9\d.\d% intervals, against training "
         rf"on real data alone:\n  Fréchet distance {measured} \(stable at most 1.25, collapsed from 2\): \w+"
-        rf"\n  recall {measured} \(stable at least 0.8, collapsed from 0.5\): \w+$"
+        rf"\n  coverage {measured} \(stable at least 0.8, collapsed from 0.5\): \w+"
+        rf"\n  variance within labels {measured} \(stable at least 0.8, collapsed from 0.5\): \w+$"
     )
     with pytest.raises(AssertionError, match=message):
         assert_loop_stable(Gaussian.standard(2), DATA, Replace())
@@ -53,6 +54,7 @@ def test_a_corrector_that_kills_diversity_is_caught() -> None:
 
     stability = measure_stability(Gaussian.standard(2), DATA, Replace(), to_the_middle)
     assert stability.diversity.label == "collapsed"
+    assert stability.diversity is stability.variance
     assert stability.diversity.ratio.high < 0.5
 
 
@@ -100,10 +102,10 @@ def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
     assert set(counts) == {1}
 
 
-def test_recall_in_a_handful_of_held_out_samples_is_undecided() -> None:
-    """Recall of 6 samples moves in steps of 1/6: the same value in all seeds is no certainty."""
+def test_coverage_of_a_handful_of_held_out_samples_is_undecided() -> None:
+    """Coverage of 6 samples moves in steps of 1/6: the same value in all seeds is no certainty."""
     stability = measure_stability(Gaussian.standard(2), DATA[:12], Augment(0.1), trial=Trial(2, 2))
-    assert stability.diversity.label == "undecided"
+    assert stability.coverage.label == "undecided"
 
 
 # --- the plugin of pytest --------------------------------------------------------------------------------------------

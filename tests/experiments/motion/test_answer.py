@@ -95,7 +95,9 @@ def test_less_diversity_is_lost_only_if_coverage_and_variance_within_labels_rise
     for key in JUDGED[1:]:
         lost = {**curves[arm].values, key: curves_of(ArmSettings("replace"), BAD).values[key]}
         changed = {**curves, arm: replace(curves[arm], values=lost)}
-        assert "less diversity is lost" not in format_answer(judge_outcome(replace(measured, curves={"patch-mixer": changed})))
+        assert "less diversity is lost" not in format_answer(
+            judge_outcome(replace(measured, curves={"patch-mixer": changed}))
+        )
 
 
 def test_a_sweep_tells_of_every_loop_and_counts_what_correction_changes():
