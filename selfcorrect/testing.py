@@ -57,7 +57,8 @@ FeatureFunction = Callable[[Tensor], Tensor]
 @dataclass(frozen=True)
 class Stability:
     """The verdicts on Fréchet distance, coverage and variance within labels, over the later half of the generations,
-    against real data only."""
+    against real data only.
+    """
 
     realism: Verdict
     coverage: Verdict

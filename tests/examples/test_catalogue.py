@@ -17,7 +17,7 @@ from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.experiments.toy.files import select_toys
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
-from selfcorrect.motion.measures.metrics import EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
+from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
 
 LOOP_FILES = (
     "biased_corrector cross_curation crossfeed curation density_ratio digits digits_as_published dilution "
@@ -27,7 +27,7 @@ LOOP_FILES = (
 )
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (
-    "none matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score annealed-truncation "
+    "none copying matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score annealed-truncation "
     "farthest-points self-verified likelihood-rank latent-filter truncated-loss ecosystem averaged-weights "
     "moment-matching oversampling more-steps inside-sampler inside-sampler-once preferred"
 )
@@ -57,7 +57,7 @@ CATALOGUE = {
 """Kind → name → command."""
 
 MEASURES = {
-    "motion --preset quick": {*(metric.key for metric in MEASURED), *TRAINED, *EXPLAINED},
+    "motion --preset quick": {*(metric.key for metric in MEASURED), *DESCENT, *TRAINED, *EXPLAINED},
     "motion --preset text": {metric.key for metric in RETRIEVED},
     PAPER: {metric.key for metric in FIELD},
 }

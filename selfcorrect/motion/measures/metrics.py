@@ -164,6 +164,8 @@ METRICS = (
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
 """Keys of the root residual that motions need, as they are, in an engine that did not make them."""
+DESCENT = (FOUNDERS, "offspring_variance")
+"""Keys of measures of lines of descent, in each generation of loops that trace ancestry."""
 TRAINED = (NOVELTY, "training_loss", "training_entropy")
 """Keys of metrics of each generation against the training data, and of the training itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
