@@ -56,6 +56,7 @@ TINY = {
     "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
     "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
     "dilution": {"seeds": 3, "generations": 4},
+    "counting": {"seeds": 3, "generations": 24},
     "crossfeed": {"seeds": 3, "generations": 8},
     "kazdan": {"seeds": 3, "generations": 8, "sizes": (10,)},
     "kazdan-density": {"seeds": 3, "generations": 4, "sizes": (10,)},
