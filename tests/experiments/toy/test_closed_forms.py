@@ -375,3 +375,66 @@ def test_near_by_label_counts_what_coverage_asks_for():
     assert counts.shape == (60, len(np.unique(labels)))
     assert (counts.sum(axis=1) > 0).mean() == neighbour_metrics(reference, candidate)["coverage"]
     assert counts.sum() / 30 / 5 == pytest.approx(neighbour_metrics(reference, candidate)["density"])
+
+
+# --- counts, coins, and what means hide ----------------------------------------------------------------------------
+
+
+def test_counts_and_coins_survive_as_their_laws_say():
+    counting = load_loop("counting")
+    draw = np.random.default_rng(0)
+    counts = draw.poisson(20 * 1.0, 20_000)
+    heads = draw.binomial(20, 0.5, 20_000)
+    for _ in range(30):
+        counts = draw.poisson(counts)
+        heads = draw.binomial(20, heads / 20)
+    assert counting.poisson_survival(20, 1.0, 30)[-1] == pytest.approx((counts > 0).mean(), abs=0.015)
+    assert counting.coin_survival(20, 0.5, 30)[-1] == pytest.approx(((heads > 0) & (heads < 20)).mean(), abs=0.015)
+    # a critical branching process: many founders die out like 1 − exp(−2 S / t)
+    assert counting.poisson_survival(20, 10.0, 500)[-1] == pytest.approx(1 - np.exp(-2 * 200 / 502), abs=0.01)
+
+
+def test_a_corrector_that_shrinks_settles_where_its_law_says():
+    counting = load_loop("counting")
+    settled = counting.mixed_variance(10**6, 0.9, 200, synthetic_ratio=2.0)[-1]
+    assert settled == pytest.approx(1 / (1 + 2 * (1 - 0.81)), rel=1e-5)
+    plain, shrunk = (counting.shrunk_variance(128, factor, 1) for factor in (1.0, 0.996))
+    assert (1 - shrunk[1] / shrunk[0]) / (1 - plain[1] / plain[0]) == pytest.approx(2, abs=0.05)
+
+
+def test_a_label_keeps_one_founder_and_the_rule_ends_below_n_generations():
+    assert surviving_lineages([9] * 12 + [10] * 2, 3000)[-1] == pytest.approx(14 / 128, abs=1e-3)
+    assert 100 * surviving_lineages([100], 300)[-1] == pytest.approx(1.14, abs=0.02)
+
+
+def test_the_median_seed_halves_long_before_the_mean():
+    draw = np.random.default_rng(0)
+    factors = draw.chisquare(99, (4000, 200)) / 100
+    below = np.cumprod(factors, axis=1) <= 0.5
+    first = np.where(below.any(1), below.argmax(1) + 1, np.inf)
+    assert np.median(first) in (24, 25)
+    assert math.log(0.5) / math.log(0.99) == pytest.approx(69, abs=0.1)
+
+
+def test_an_average_of_many_seeds_does_not_show_that_an_unbiased_loop_keeps_its_variance():
+    draw = np.random.default_rng(0)
+    logarithms = np.zeros(10_000)
+    for _ in range(1000):
+        logarithms += np.log(draw.chisquare(99, 10_000) / 99)  # expectation 1 in each generation
+    assert np.exp(logarithms).mean() < 0.7
+
+
+def test_dimensions_are_lost_while_the_total_variance_stands():
+    draw = np.random.default_rng(0)
+    ranks = []
+    totals = []
+    for _ in range(200):
+        root = np.eye(15)
+        for _ in range(10):
+            samples = draw.normal(size=(20, 15)) @ root.T
+            root = np.linalg.cholesky(np.cov(samples, rowvar=False) + 1e-12 * np.eye(15))
+        spectrum = np.linalg.eigvalsh(root @ root.T)
+        ranks.append(spectrum.sum() ** 2 / np.square(spectrum).sum())
+        totals.append(spectrum.sum() / 15)
+    assert np.mean(ranks) == pytest.approx(2.1, abs=0.15)
+    assert np.mean(totals) == pytest.approx(1, abs=0.25)
