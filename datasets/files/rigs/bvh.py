@@ -33,7 +33,7 @@ from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.motion.skeleton import Skeleton, strip_side
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton, strip_side
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 
@@ -242,7 +242,9 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
     for joint in order_below(0, clip.motion.skeleton.children):
         columns += range(ends[joint] - len(clip.channels[joint]), ends[joint])
     names = written_names(clip.motion.skeleton.names)
-    head = ["HIERARCHY", *_format_joint(clip, names, 0, 0), "MOTION", f"Frames: {len(values)}"]
+    leaves = [joint for joint, children in enumerate(clip.motion.skeleton.children) if not children]
+    can_end = len(names) + len(set(leaves) - clip.end_sites) <= MOST_JOINTS
+    head = ["HIERARCHY", *_format_joint(clip, names, 0, 0, can_end), "MOTION", f"Frames: {len(values)}"]
     return chain(head, [f"Frame Time: {1 / clip.motion.fps:.7f}"], format_channels(values, columns))
 
 
@@ -294,8 +296,8 @@ def written_names(names: Sequence[str]) -> tuple[str, ...]:
     return unique(written)
 
 
-def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int) -> list[str]:
-    """Return the lines of a joint and all below it."""
+def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int, can_end: bool) -> list[str]:
+    """Return the lines of a joint and all below it; can_end: whether end sites may be added."""
     skeleton = clip.motion.skeleton
     if joint in clip.end_sites:
         return _format_braces("End Site", clip.offsets[joint], [], depth)
@@ -303,8 +305,8 @@ def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: i
     words = ("CHANNELS", str(len(channels)), *channels)
     content = ["\t" * (depth + 1) + " ".join(words)]
     for child in skeleton.children[joint]:
-        content += _format_joint(clip, names, child, depth + 1)
-    if not skeleton.children[joint]:
+        content += _format_joint(clip, names, child, depth + 1, can_end)
+    if not skeleton.children[joint] and can_end and depth + 2 <= MOST_LEVELS:
         end = find_leaf_end_m(skeleton, joint) / clip.metres_per_unit
         content += _format_braces("End Site", end, [], depth + 1)
     return _format_braces(f"{'JOINT' if depth else 'ROOT'} {names[joint]}", clip.offsets[joint], content, depth)
