@@ -3,6 +3,9 @@
 No body moves most of its joints by so much more in one frame than in the frames around it. If takes are joined,
 the frames after a splice are moved and turned to where the motion was going. The remaining change of pose is spread
 over the frames around. Otherwise only splices that hardly move the body are repaired; at others takes begin.
+
+No body turns over and back within some frames either: a root that does so for a moment, by whatever angle, is turned as
+in the frames before and after.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from selfcorrect.motion.geometry.rotations import (
     quaternions,
     rotate,
     rotation_vectors,
+    slerp,
     steps_between,
     turn_angles,
 )
@@ -49,6 +53,10 @@ class JoinSplices:
     """Smaller turns of a body at a splice belong to its motion."""
     spread_s: float = 0.25
     """Time on either side of a splice over which the change of pose is spread."""
+    spike_rad: float = float(np.radians(30.0))
+    """Least turn of the root away from the frames before and after for a spike."""
+    spike_s: float = 0.1
+    """Longest duration of a spike; three frames may be one at any rate."""
     within_m: float = 0.1
     """Splices that move a motion's end by no more than this are errors; others may be cuts between takes."""
     within_rad: float = float(np.radians(5.0))
@@ -57,8 +65,68 @@ class JoinSplices:
     """Also remove splices that change the path over the floor: cuts between takes."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        joined = cleaning.with_repaired_motions(remove_splices(cleaning.motions, self))
+        calm = repair_each(cleaning.motions, range(len(cleaning.motions)), partial(remove_root_spikes, settings=self))
+        joined = cleaning.with_repaired_motions(remove_splices(calm, self))
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, cleaning.motions))
+
+
+def remove_root_spikes(motion: Motion, settings: JoinSplices) -> Motion:
+    """Return the motion with the root turned as before and after each spike; unchanged without any."""
+    spikes = find_root_spikes(motion, settings)
+    if not spikes:
+        return motion
+    rotations = motion.rotations.copy()
+    for before, after in spikes:
+        count = after - before
+        shares = np.arange(1, count)[:, None] / count
+        start = np.tile(rotations[before, 0], (count - 1, 1))
+        end = np.tile(rotations[after, 0], (count - 1, 1))
+        rotations[before + 1 : after, 0] = slerp(start, end, shares)
+    return replace(motion, rotations=rotations)
+
+
+def find_root_spikes(motion: Motion, settings: JoinSplices) -> list[tuple[int, int]]:
+    """Return the frames before and after each spike of the root's rotation.
+
+    In a spike the root turns away suddenly and back suddenly: by more than in all of the steps around, and further from
+    the frames before and after than these are from each other.
+    """
+    orientations = motion.rotations[:, 0]
+    if len(motion) < 2 * settings.around:
+        return []
+    steps_rad = turn_angles(orientations[:-1], orientations[1:])
+    longest = max(3, round(settings.spike_s * motion.fps))
+    spikes: list[tuple[int, int]] = []
+    frame = 0
+    while frame < len(steps_rad) - 1:
+        after = _find_end_of_spike(orientations, steps_rad, frame, longest, settings)
+        if after:
+            spikes.append((frame, after))
+        frame = after or frame + 1
+    return spikes
+
+
+def _find_end_of_spike(
+    orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int, settings: JoinSplices
+) -> int:
+    """Return the first frame after a spike that follows a frame; 0 if none follows."""
+    if steps_rad[before] < settings.spike_rad:
+        return 0
+    for after in range(before + 2, min(before + longest + 2, len(orientations))):
+        if steps_rad[after - 1] < settings.spike_rad:
+            continue
+        inside = orientations[before + 1 : after]
+        away_rad = np.minimum(turn_angles(inside, orientations[before]), turn_angles(inside, orientations[after]))
+        around_rad = np.concatenate([
+            steps_rad[max(before - settings.around, 0) : before],
+            steps_rad[before + 1 : after - 1],
+            steps_rad[after : after + settings.around],
+        ])  # fmt: skip
+        through_rad = float(turn_angles(orientations[before], orientations[after]))
+        is_back = through_rad < away_rad.min() / settings.suddenly
+        if is_back and steps_rad[before] > settings.suddenly * around_rad.max(initial=0.0):
+            return after
+    return 0
 
 
 def remove_splices(motions: MotionBatch, settings: JoinSplices) -> MotionBatch:

@@ -1,0 +1,44 @@
+"""Bodies that are turned over for some frames are turned as before and after; motion is left alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_rigs import base_walk
+from posed_motions import cartwheeling, crawling, jumping, lying
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes, remove_root_spikes
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+@pytest.mark.parametrize("angle_deg", [35, 90, 180])
+def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle_deg: float) -> None:
+    walk = base_walk()
+    rotations = walk.rotations.copy()
+    turn = Rotation.from_euler(axis, angle_deg, degrees=True)
+    turned = slice(40, 40 + frames)
+    rotations[turned, 0] = (turn * Rotation.from_quat(rotations[turned, 0])).as_quat()
+    repaired = remove_root_spikes(replace(walk, rotations=rotations), JoinSplices())
+    distances_m = np.linalg.norm(sc.joint_positions(repaired) - sc.joint_positions(walk), axis=-1)
+    assert distances_m.max() < 0.05
+    assert not distances_m[:40].any()
+    assert not distances_m[40 + frames :].any()
+
+
+@pytest.mark.parametrize("pose", [base_walk, cartwheeling, crawling, jumping, lying])
+def test_motion_has_no_spikes(pose) -> None:
+    assert find_root_spikes(pose(), JoinSplices()) == []
+
+
+@pytest.mark.parametrize("speed_deg_s", [360, 1500])
+def test_a_spin_and_a_turn_that_stays_are_motion(speed_deg_s: float) -> None:
+    walk = base_walk()
+    angles = np.arange(len(walk)) * speed_deg_s / walk.fps
+    for degrees in (angles, np.where(np.arange(len(walk)) > 40, 140.0, 0.0)):
+        turns = Rotation.from_euler("y", degrees[:, None], degrees=True)
+        rotations = walk.rotations.copy()
+        rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
+        assert find_root_spikes(replace(walk, rotations=rotations), JoinSplices()) == []
