@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from selfcorrect.runtime import processes
-from selfcorrect.runtime.processes import WORKER_BYTES, default_workers, limit_threads, map_tasks, run_in_threads
+from selfcorrect.runtime.processes import (
+    WORKER_BYTES,
+    default_workers,
+    limit_threads,
+    map_tasks,
+    run_in_threads,
+    stream_tasks,
+)
 from selfcorrect.runtime.supervision import forbid_exit
 
 
@@ -207,3 +214,40 @@ def test_numerical_warnings_of_workers_reach_no_console(is_console: bool) -> Non
     )
     ended = subprocess.run([sys.executable, "-W", "default", "-c", program], capture_output=True, text=True, check=True)
     assert ("divide by zero" in ended.stderr) is not is_console
+
+
+NESTED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from selfcorrect.runtime.processes import start_processes
+from test_processes import run_nested
+
+def die_once_all_wait(folder):
+    while len(list(folder.iterdir())) < 4:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+folder = Path(sys.argv[1])
+threading.Thread(target=die_once_all_wait, args=(folder,), daemon=True).start()
+pool = start_processes(2)
+list(pool.map(run_nested, [folder / "a", folder / "b"]))
+"""
+
+
+def run_nested(begun: Path) -> None:
+    """As a job does that corrects its samples on two cores."""
+    map_tasks(wait_in_foreign_code, [begun.with_suffix(".1"), begun.with_suffix(".2")], 2)
+
+
+@pytest.mark.slow
+def test_workers_of_jobs_end_with_a_killed_program(tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", NESTED, str(tmp_path)]
+    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=200, check=False)
+    assert process.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
+
+
+def test_results_stream_in_order_before_the_last_task_is_done():
+    results = stream_tasks(math.factorial, range(5), workers=2)
+    assert next(results) == 1
+    assert list(results) == [1, 2, 6, 24]
