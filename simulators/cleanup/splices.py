@@ -57,6 +57,8 @@ class JoinSplices:
     """Least turn of the root away from the frames before and after for a spike."""
     spike_s: float = 0.1
     """Longest duration of a spike; three frames may be one at any rate."""
+    cut_rad: float = float(np.radians(60.0))
+    """Least sudden turn of the root, to stay, at which a take begins."""
     within_m: float = 0.1
     """Splices that move a motion's end by no more than this are errors; others may be cuts between takes."""
     within_rad: float = float(np.radians(5.0))
@@ -152,10 +154,27 @@ def find_splices(motion: Motion, settings: JoinSplices) -> list[int]:
 
 def find_takes(motion: Motion, settings: JoinSplices) -> list[int]:
     """Return the first frames of the takes that are joined in a motion, frame 0 first."""
+    turns = _find_cuts_by_turn(motion, settings)
     steps = find_splices(motion, settings)
     if not steps or _ends_near(motion, _remove_steps(motion, steps, settings), settings):
-        return [0]
-    return [0, *(step + 1 for step in steps)]
+        steps = []
+    return [0, *(step + 1 for step in sorted({*steps, *turns}))]
+
+
+def _find_cuts_by_turn(motion: Motion, settings: JoinSplices) -> list[int]:
+    """Return the frames after which the root faces elsewhere for good: clips with other headings were joined there."""
+    if len(motion) < 2 * settings.around:
+        return []
+    steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
+    spikes = find_root_spikes(motion, settings)
+    cuts = []
+    for step in np.flatnonzero(steps_rad > settings.cut_rad).tolist():
+        before = steps_rad[max(step - settings.around, 0) : step]
+        after = steps_rad[step + 1 : step + 1 + settings.around]
+        is_sudden = steps_rad[step] > settings.suddenly * np.concatenate([before, after]).max(initial=0.0)
+        if is_sudden and not any(first <= step < last for first, last in spikes):
+            cuts.append(step)
+    return cuts
 
 
 def _remove_steps(motion: Motion, steps: Sequence[int], settings: JoinSplices) -> Motion:

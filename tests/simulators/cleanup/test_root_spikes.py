@@ -9,7 +9,7 @@ from posed_motions import cartwheeling, crawling, jumping, lying
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes, remove_root_spikes
+from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes, find_takes, remove_root_spikes
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
@@ -31,6 +31,19 @@ def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle
 @pytest.mark.parametrize("pose", [base_walk, cartwheeling, crawling, jumping, lying])
 def test_motion_has_no_spikes(pose) -> None:
     assert find_root_spikes(pose(), JoinSplices()) == []
+
+
+@pytest.mark.parametrize("angle_deg", [70, 140, -170])
+def test_a_heading_that_jumps_for_good_begins_a_take(angle_deg: float) -> None:
+    walk = base_walk()
+    rotations = walk.rotations.copy()
+    turn = Rotation.from_euler("y", angle_deg, degrees=True)
+    rotations[60:, 0] = (turn * Rotation.from_quat(rotations[60:, 0])).as_quat()
+    root_m = walk.root_m.copy()
+    root_m[60:] = root_m[60] + turn.apply(root_m[60:] - root_m[60])
+    cut = replace(walk, rotations=rotations, root_m=root_m)
+    assert find_takes(cut, JoinSplices()) == [0, 60]
+    assert find_takes(walk, JoinSplices()) == [0]
 
 
 @pytest.mark.parametrize("speed_deg_s", [360, 1500])
