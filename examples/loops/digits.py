@@ -125,7 +125,10 @@ def set_up(settings: Digits, images: Tensor, labels: Tensor, stream: Stream) -> 
         }
 
     size = images.shape[1]
-    config = DiffusionConfig(denoiser="dct-mlp", width=256, depth=2, snr_factor=1.0, learning_rate=2e-3)
+    config = DiffusionConfig(
+        denoiser="dct-mlp", width=256, depth=2, snr_factor=1.0, learning_rate=2e-3,
+        sampler="ddim", eta=1.0,  # of the figures that the theory gallery keeps
+    )  # fmt: skip
     model = MotionDiffusion(config, size, size, DIGIT_COUNT, device=torch.device("cpu"))
     images_per_cluster = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
     anchors = fit_anchors(real, images_per_cluster, stream.child("clusters"))

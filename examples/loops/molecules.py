@@ -193,7 +193,10 @@ def set_up(settings: Molecules, stream: sc.Stream) -> toys.Setup:
     for molecule, *conformers in zip(molecules, training, reference, strict=True):
         lowest.append(find_lowest_energy(molecule, np.concatenate(conformers)))
     judge = Judge(codec, reference, lowest)
-    config = DiffusionConfig("dct-mlp", width=256, depth=2, learning_rate=5e-3, fine_tune_learning_rate=2e-3)
+    config = DiffusionConfig(
+        "dct-mlp", width=256, depth=2, learning_rate=5e-3, fine_tune_learning_rate=2e-3,
+        sampler="ddim", eta=1.0,  # of the figures that the theory gallery keeps
+    )  # fmt: skip
     # Over three axes a cosine transform is a rotation: the network sees all coordinates of all atoms.
     model = MotionDiffusion(config, 3, codec.size, len(molecules), device=torch.device("cpu"))
     task = sc.Task(model, codec.make_samples(training), judge, settings.initial_steps)

@@ -101,8 +101,9 @@ REACH = 4.0
 def make_circle_task(real_count: int, initial_steps: int, judged: int, stream: sc.Stream) -> sc.Task:
     """Return a small diffusion model on points (N, 1, 2), the points, and their judge."""
     config = DiffusionConfig(
-        width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95
-    )
+        width=128, depth=2, diffusion_steps=50, sampling_steps=20, learning_rate=2e-3, ema_decay=0.95,
+        sampler="ddim", eta=1.0,  # of the figures that the theory gallery keeps
+    )  # fmt: skip
     model = MotionDiffusion(config, frames=1, features=2, classes=1, device=torch.device("cpu"))
     real = draw_circle(real_count, stream.child("real"))
 
