@@ -51,7 +51,7 @@ class SoftLegSettings:
     """Weight of the pelvis' height."""
     pelvis_s: float = 0.12
     """Time over which the pelvis rises and sinks."""
-    fastest_rad_s: float = 2.0
+    fastest_rad_s: float = 0.8
     """Angular speed that a knee may gain; if it gains more, its changes are spread further."""
     rougher: float = 1.05
     """Factor by which knees may have more jerk than before around each frame."""

@@ -31,10 +31,6 @@ LETTING_GO_S = 0.2
 """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
 HARD_DRAG_LIMIT_M = 0.15
 """Furthest that a hard lock drags a foot: that of samples of a model."""
-FIRMNESS = 3000.0
-"""Weight of keeping still feet still, against that of the other targets."""
-_FADING_S = 0.1
-"""Time within which feet return from there to their other targets."""
 CLEAR_M = 0.006
 """Height above the floor that slow swinging feet keep so as not to drag."""
 CLEARANCE_M = 0.025
@@ -184,53 +180,6 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
     return still_m * np.minimum(1.0, HARD_DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
 
 
-def stationarity(speeds: np.ndarray, stands: np.ndarray, bounds: tuple[float, float]) -> np.ndarray:
-    """Return how surely standing feet are still between frames.
-
-    Args:
-        speeds: (N, T − 1, 2) of the feet.
-        stands: (N, T, 2) stances.
-        bounds: Speed up to which feet surely are still, and speed from which on they are not.
-
-    Returns:
-        (N, T − 1, 2) in [0, 1].
-    """
-    slow, fast = bounds
-    stands_at_both_ends = stands[:, 1:] & stands[:, :-1]
-    return smoothstep((fast - speeds) / (fast - slow)) * stands_at_both_ends
-
-
-def damp_while_still(changes: np.ndarray, still: np.ndarray, fps: float) -> np.ndarray:
-    """Return changes of feet that are constant while the feet are still, so that still feet stay still.
-
-    Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(c + e)|² over the addition e to the changes c, with weights w from
-    `still`; away from stillness e decays within about τ.
-
-    Args:
-        changes: (N, T, 2, K) c.
-        still: (N, T − 1, 2) w, in [0, 1].
-
-    Returns:
-        (N, T, 2, K) c + e.
-    """
-    added = np.zeros_like(changes)
-    for motion, foot in np.argwhere(still.any(axis=1)):
-        foot_changes = changes[motion, :, foot]
-        weights = FIRMNESS * still[motion, :, foot]
-        stiffness = weights + (_FADING_S * fps) ** 2
-        bands = np.zeros((2, len(stiffness) + 1))
-        bands[0, 1:] = -stiffness
-        bands[1] = 1.0
-        bands[1, 1:] += stiffness
-        bands[1, :-1] += stiffness
-        weighted_steps = weights[:, None] * np.diff(foot_changes, axis=0)
-        right_side = np.zeros_like(foot_changes)
-        right_side[:-1] += weighted_steps
-        right_side[1:] -= weighted_steps
-        added[motion, :, foot] = solve_banded(bands, right_side)
-    return changes + added
-
-
 def label_stances(stands: np.ndarray) -> np.ndarray:
     """Return a number (N, T, 2) for each stance of each foot of each motion, 0 in the swings between."""
     stands_before = np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
@@ -290,9 +239,9 @@ def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, frames[..., None], axis=1)
 
 
-ONSET_S = 0.018
+ONSET_S = 0.015
 """Time in which a lock closes and opens."""
-RETURN_S = 0.12
+RETURN_S = 0.08
 """Time constant with which a foot returns to its own path after a stance."""
 SOFT_DRAG_LIMIT_M = 0.3
 """Furthest that a soft lock drags a foot, approached smoothly: that of motions of files."""
@@ -310,7 +259,7 @@ SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
 """The same bounds for turns of feet and toes."""
 _AROUND_S = 0.25
 """Time before and after a frame in which the largest change decides this."""
-_LEAST_RETURN = 0.2
+_LEAST_RETURN = 0.15
 """Share of the weight with which swinging feet return to their path that standing feet have too, over seconds."""
 
 
@@ -368,6 +317,7 @@ def lock_feet_softly(
     heights_m: np.ndarray,
     velocity_m_s: np.ndarray,
     stands: np.ndarray,
+    stays: np.ndarray,
     fps: float,
 ) -> np.ndarray:
     """Return displacements that keep standing feet still on the ground and swinging feet above it, however far.
@@ -375,17 +325,19 @@ def lock_feet_softly(
     Args:
         heights_m: (N, T, 2) of each foot's lowest corner.
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
-        stands: (N, T, 2) stances.
+        stands: (N, T, 2) whether a foot stands on the ground.
+        stays: (N, T, 2) whether a foot stays in its place, on the ground or on something else.
 
     Returns:
         (N, T, 2, 3) in m.
     """
     firmness = stands * blur(stands, 1.0, fps)
+    horizontal_firmness = stays * blur(stays, 1.0, fps)
     moves_m = np.zeros((*stands.shape, 3))
     for motion, foot in np.ndindex(stands.shape[0], 2):
         index = (motion, slice(None), foot)
-        if stands[index].any():
-            horizontal_m = _solve_horizontal_lock(velocity_m_s[index] / fps, firmness[index], fps)
+        if stays[index].any():
+            horizontal_m = _solve_horizontal_lock(velocity_m_s[index] / fps, horizontal_firmness[index], fps)
             moves_m[(*index, [0, 2])] = horizontal_m.T
         moves_m[(*index, 1)] = _solve_vertical_lock(heights_m[index], firmness[index], stands[index], fps)
     return moves_m

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, heel_relief_m, sole_points
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
-from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import median, norms, sum_points
 from selfcorrect.motion.ground import Ground
@@ -40,8 +40,6 @@ from .stance import PosedMotions, find_boxes_under_feet, has_boxes
 
 _TIPS_BELOW_BALL_M = 0.02
 """Depth of toe tips below the ball from which on they do not lift the foot."""
-_FIRM = 12.0
-"""Legs reach for feet that were still with this much more weight than for others that stand."""
 _LEAST_GAIN = 0.2
 """Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
 _LEAST_JOINT_GAIN = 0.12
@@ -70,62 +68,28 @@ _TOE_S = 0.08
 """Standard deviation of the Gaussian that spreads the turn of toes over time."""
 _TOE_BENDS = 3
 """Number of rounds in which toes are bent: a short bend that is spread over time falls short at first."""
-_PLANTINGS = 2
-"""Number of rounds of planting; each corrects the distance by which legs missed their targets."""
-_FASTER_M_S = 0.002
-"""Feet that were planted again may stand faster than before by this."""
 _SMALL_M = (0.009, 0.015)
 """Feet are not moved by less than the first distance, and fully by more than the second."""
 
 
-@dataclass(frozen=True, eq=False)
-class _FootTargets:
-    """Targets of the legs' inverse kinematics, for feet (N, T, 2)."""
-
-    ankles_m: np.ndarray
-    """(N, T, 2, 3) positions of the ankles, world."""
-    orientations: np.ndarray
-    """(N, T, 2, 4) of the ankles, world."""
-    firmness: np.ndarray
-    """(N, T, 2) weight with which legs reach for them."""
-    share: np.ndarray
-    """(N, T, 2) in [0, 1] by how much feet are planted: less where their errors are small."""
-
-
+_NEVER = 1e-3
+"""Probability of standing that both parts of a foot have at least."""
 _REPEATS_M = 1e-5
 """A frame repeats the frame before if no joint moves further."""
 
 
-def plant_feet(
-    posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool, is_floor_known: bool = False
-) -> MotionBatch:
+def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
     """Lay standing feet flat and hold them in place on the ground beneath them; the legs follow.
-
-    Further rounds ask again for what legs missed and for stances that appear only once feet are held, always of the
-    original legs. So planted feet have errors much smaller than the deadband, and another planting changes nothing.
 
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
-        is_floor_known: Whether the ground is exactly at these heights, as known boxes are anyway.
 
     Returns:
         The motions with planted feet.
     """
-    given = posed
-    posed = _bend_toes(posed, ground_m, is_soft=is_soft)
-    if not is_soft:
-        return _plant_feet_per_frame(posed, ground_m)
-    no_share = np.zeros(ground_m.shape)
-    targets = _compute_foot_targets(posed, posed, ground_m, no_share)
-    planted = _reach_foot_targets(posed, targets)
-    for _ in range(_PLANTINGS - 1):
-        posed_again = PosedMotions.from_motions(planted, posed.soles)
-        targets = _compute_foot_targets(posed, posed_again, ground_m, targets.share)
-        replanted = _reach_foot_targets(posed, targets)
-        planted = _revert_where_faster(posed.motions, planted, replanted)
-    is_known = is_floor_known or given.motions.ground is not None
-    return _revert_where_gainless(given, planted, ground_m, is_floor_known=is_known)
+    bent = _bend_toes(posed, ground_m, is_soft=is_soft)
+    return _plant_feet_softly(bent, ground_m) if is_soft else _plant_feet_per_frame(bent, ground_m)
 
 
 def _revert_where_gainless(
@@ -236,30 +200,32 @@ def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int
     return float(np.max(means[holds_throughout(is_valid, window)], initial=0.0))
 
 
-def _revert_where_faster(motions: MotionBatch, planted: MotionBatch, replanted: MotionBatch) -> MotionBatch:
-    """Return replanted motions, but those planted before if standing joints would get faster, as of feet on tiptoe."""
-    is_replanted = []
-    for index in range(len(motions)):
-        observation = observe(motions[index])
-        planted_m_s = observation.standing_speed_m_s(planted[index])
-        is_replanted.append(observation.standing_speed_m_s(replanted[index]) <= planted_m_s + _FASTER_M_S)
-    return choose_motions(np.array(is_replanted), replanted, planted)
+def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
+    """Return motions whose standing feet are held in place, as softly as legs follow.
 
-
-def _reach_foot_targets(posed: PosedMotions, targets: _FootTargets) -> MotionBatch:
-    """Return motions whose legs reach for targets."""
+    A foot that stands is held in its place along the ground wherever it is, and put down if the ground is near.
+    """
     motions = posed.motions
+    fps = motions.fps
     ankles = Legs.from_skeleton(motions.skeleton).ankles
-    from_original = invert(posed.orientations[:, :, ankles])
-    turns = compose(targets.orientations, from_original)
+    ankles_m = posed.positions_m[:, :, ankles]
+    stands = posed.stands_on(ground_m)
+    flattening = foot_lock.flattening_rotations(posed.normals, _flat_share(posed, ground_m, stands))
+    turns = limit_turns(flattening, _TURN_RAD, _TURN_S, fps)
+    turned_feet_m = _rotate_feet(_solid_foot_points_m(posed), ankles_m, turns)
+    heights_m = _heights_of_solid_feet_m(posed, turned_feet_m, ground_m)
+    lock_m = foot_lock.limit_drag(
+        lock_feet_softly(heights_m, _held_velocities(posed, turns), stands, posed.stands, fps)
+    )
+    share = foot_lock.deadband(norms(lock_m), _SMALL_M, fps)
     rises_m, rotations = solve_soft_legs(
         motions.skeleton,
         posed.positions_m,
         posed.orientations,
-        targets.ankles_m,
+        ankles_m + share[..., None] * lock_m,
         turns,
-        targets.firmness,
-        motions.fps,
+        blur(posed.stands, 1.0, fps),
+        fps,
     )
     return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
 
@@ -286,80 +252,28 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBa
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
 
-def _compute_foot_targets(
-    posed: PosedMotions,
-    planted: PosedMotions,
-    ground_m: np.ndarray,
-    share: np.ndarray,
-) -> _FootTargets:
-    """Return targets of the feet that correct what the planting so far has left; feet that stood still stay so.
+def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
+    """Return horizontal velocities (N, T − 1, 2 feet, 2) of the part of each foot that is held.
 
-    Args:
-        posed: Motions before planting.
-        planted: The same motions as planted so far.
-        ground_m: (N, T, 2) height of the ground beneath each foot.
-        share: (N, T, 2) least share by which feet are planted.
+    That is the toe joint while it stands, and the heel while only the heel stands. Feet without toe joints are held by
+    the slowest of their lower corners.
+
+    turns: (N, T, 2, 4) turns about the ankles that are still to come.
     """
     fps = posed.motions.fps
-    ankles = Legs.from_skeleton(posed.motions.skeleton).ankles
+    ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
+    soles_m = _rotate_feet(posed.feet_m, ankles_m, turns)
     toes = _find_toes(posed.motions.skeleton)
-    original_m = posed.positions_m[:, :, ankles]
-    original = posed.orientations[:, :, ankles]
-    ankles_m = planted.positions_m[:, :, ankles]
-    orientations = planted.orientations[:, :, ankles]
-    stands = posed.stands_on(ground_m)
-
-    turns = _compute_foot_turns(planted, ground_m, stands, orientations, original)
-    turned_back = compose(original, invert(orientations))
-    remaining_turns = compose(turns, turned_back)
-    turned_soles_m = _rotate_feet(planted.feet_m, ankles_m, remaining_turns)
-    velocity_m_s = stance_velocities(turned_soles_m, fps)
-    solid_feet_m = _solid_foot_points_m(planted)
-    turned_feet_m = _rotate_feet(solid_feet_m, ankles_m, remaining_turns)
-    heights_m = _heights_of_solid_feet_m(planted, turned_feet_m, ground_m)
-
-    toes_are_still = _toe_stationarity(posed, stands, limits.UNMOVED_M_S)
-
-    so_far_m = ankles_m - original_m
-    lock_m = lock_feet_softly(heights_m, velocity_m_s, stands, fps)
-    moves_m = foot_lock.limit_drag(so_far_m + lock_m) - so_far_m
-    large_share = foot_lock.deadband(norms(moves_m), _SMALL_M, fps)
-    share = np.maximum(share, large_share)
-    moves_m = so_far_m + share[..., None] * moves_m
-
-    # If sole and ankle move apart, as when a foot is turned, holding the sole would drag the ankle.
-    speeds_m_s = norms(np.diff(original_m, axis=1)) * fps
-    still = foot_lock.stationarity(speeds_m_s, stands, limits.UNMOVED_M_S)
-    damped_m = foot_lock.damp_while_still(moves_m, still, fps)
-    if toes_are_still.any():
-        arms_m = posed.positions_m[:, :, toes] - original_m
-        toe_moves_m = rotate(turns, arms_m) - arms_m
-        damped_toes_m = foot_lock.damp_while_still(damped_m + toe_moves_m, toes_are_still, fps)
-        damped_m = damped_toes_m - toe_moves_m
-        still = np.maximum(still, toes_are_still)
-    firmness = blur(stands, 1.0, fps) * (1 + _FIRM * _steps_to_frames(still))
-    return _FootTargets(
-        ankles_m=original_m + damped_m,
-        orientations=compose(turns, original),
-        firmness=firmness,
-        share=share,
-    )
-
-
-def _compute_foot_turns(
-    planted: PosedMotions,
-    ground_m: np.ndarray,
-    stands: np.ndarray,
-    orientations: np.ndarray,
-    original: np.ndarray,
-) -> np.ndarray:
-    """Return turns (N, T, 2, 4) of the original feet, at (N, T, 2, 4), that lay planted ones, at (N, T, 2, 4), flat."""
-    fps = planted.motions.fps
-    flat_share = _flat_share(planted, ground_m, stands)
-    flattening = foot_lock.flattening_rotations(planted.normals, flat_share)
-    flattening = limit_turns(flattening, _TURN_RAD, _TURN_S, fps)
-    turns_so_far = compose(orientations, invert(original))
-    return compose(flattening, turns_so_far)
+    if len(toes) < 2:
+        return stance_velocities(soles_m, fps)
+    toes_m = _rotate_feet(posed.positions_m[:, :, toes][..., None, :], ankles_m, turns)[..., 0, :]
+    heels_m = sum_points(soles_m[..., _CORNERS_OF_HEEL, :]) / 2
+    heel, toe = np.moveaxis(posed.standing, -1, 0)
+    toe_share = (toe + _NEVER) / (toe + heel * (1 - toe) + 2 * _NEVER)
+    toe_share = 0.5 * (toe_share[:, 1:] + toe_share[:, :-1])[..., None]
+    heel_steps_m = np.diff(heels_m[..., [0, 2]], axis=1)
+    toe_steps_m = np.diff(toes_m[..., [0, 2]], axis=1)
+    return fps * (heel_steps_m + toe_share * (toe_steps_m - heel_steps_m))
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
@@ -403,21 +317,6 @@ def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> P
         feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
         posed = replace(posed, orientations=orientations, feet_m=feet_m)
     return posed
-
-
-def _toe_stationarity(posed: PosedMotions, stands: np.ndarray, bounds_m_s: tuple[float, float]) -> np.ndarray:
-    """Return how surely, (N, T − 1, 2) in [0, 1], toe joints of standing feet are still from frame to frame."""
-    toes = _find_toes(posed.motions.skeleton)
-    if len(toes) < 2:
-        return np.zeros_like(stands[:, 1:], dtype=float)
-    steps_m = norms(np.diff(posed.positions_m[:, :, toes], axis=1))
-    return foot_lock.stationarity(steps_m * posed.motions.fps, stands, bounds_m_s)
-
-
-def _steps_to_frames(still: np.ndarray) -> np.ndarray:
-    """Return the stationarity of frames (N, T, 2) from that of the steps between them (N, T − 1, 2)."""
-    inner_frames = np.minimum(still[:, 1:], still[:, :-1])
-    return np.pad(inner_frames, ((0, 0), (1, 1), (0, 0)))
 
 
 def _find_toes(skeleton: Skeleton) -> list[int]:
@@ -655,8 +554,11 @@ class PlantFeet:
         # If heights are left alone, a foot that hovers a little may stand on whatever is there.
         highest_m = 0.0 if is_ground_level else limits.SOLE_NEAR_M
         ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
-        is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
-        planted_motions = plant_feet(level, ground_m, is_soft=self.is_soft, is_floor_known=is_floor_known)
+        planted_motions = plant_feet(level, ground_m, is_soft=self.is_soft)
+        if self.is_soft:
+            is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
+            is_floor_known = is_floor_known or level.motions.ground is not None
+            planted_motions = _revert_where_gainless(level, planted_motions, ground_m, is_floor_known=is_floor_known)
         planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted

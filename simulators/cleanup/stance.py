@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import attrgetter
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
-from selfcorrect.motion.observation.observation import observe_feet
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.support import Support
 
 from ..body.leg_ik import Legs
@@ -29,7 +28,7 @@ from ..body.soles import (
     split_by_foot,
 )
 
-_OF_VELOCITIES = ("speeds_m_s", "normals", "stands")
+_OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
 """Cached properties of posed motions that do not depend on where these are."""
 
 
@@ -80,7 +79,17 @@ class PosedMotions:
     @cached_property
     def stands(self) -> np.ndarray:
         """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
-        return observe_feet(self.motions, attrgetter("stands_firmly"))
+        return self.standing.max(-1) > limits.LIKELY
+
+    @cached_property
+    def standing(self) -> np.ndarray:
+        """(N, T, 2, K) probability that each point of the feet stands in its place, wherever the ground is."""
+        standing = []
+        for index in range(len(self.motions)):
+            observed = observe(self.motions[index]).plantable
+            missing = self.motions.root_m.shape[1] - len(observed)
+            standing.append(np.pad(observed, ((0, missing), (0, 0), (0, 0)), mode="edge"))
+        return np.array(standing)
 
     def is_flat(self, tilt_rad: float) -> np.ndarray:
         """Return whether each foot (N, T, 2) is tilted by less than an angle."""

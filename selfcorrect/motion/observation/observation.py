@@ -102,13 +102,17 @@ class Observation:
         return self.standing.max(-1) > limits.LIKELY
 
     @cached_property
-    def stands_firmly(self) -> np.ndarray:
-        """(T, 2) whether each foot more likely stands with heel and toe than not, on ground that does not glide.
+    def plantable(self) -> np.ndarray:
+        """(T, 2, K) probability that each point stands in its place on ground that does not glide.
 
-        Labels of the motion's file are evidence, too; infinite labels decide.
+        Labels of the motion's file are evidence, too; infinite labels decide about a foot: its likelier point stands.
         """
-        stands = (self._labelled_standing.mean(-1) > limits.LIKELY) & (not self.glide_m_s.any())
-        return stands if self._labels is None else np.where(np.isinf(self._labels), self._labels > 0, stands)
+        standing = self._labelled_standing * (not self.glide_m_s.any())
+        if self._labels is None or not np.isinf(self._labels).any():
+            return standing
+        relative = (standing + 1e-3) / (standing + 1e-3).max(-1, keepdims=True)
+        decided = np.where(self._labels[..., None] > 0, relative, 0.0)
+        return np.where(np.isinf(self._labels)[..., None], decided, standing)
 
     @property
     def _labelled_standing(self) -> np.ndarray:

@@ -134,8 +134,6 @@ HELD_M = 0.015
 holds the other foot near the floor."""
 HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
 """Angles between which such a sole becomes tilted."""
-UNMOVED_M_S = (0.012, 0.03)
-"""Ankles of standing feet are still if slower than the first speed, and move if faster than the second."""
 SLOW_SWING_M_S = 0.36
 """Swinging feet are slow up to this speed."""
 FASTER_SWING_M_S = 1.8

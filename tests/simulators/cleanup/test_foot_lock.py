@@ -8,25 +8,6 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.simulators.cleanup import foot_lock
 
 
-def test_changes_are_constant_while_a_foot_is_still_and_kept_elsewhere():
-    frames = np.arange(60)
-    fps = 30.0
-    changes = np.sin(0.4 * frames)[None, :, None, None] * np.full((1, 60, 2, 3), 0.02)
-    still = np.zeros((1, 59, 2))
-    still[:, 20:40, 0] = 1.0
-    damped = foot_lock.damp_while_still(changes, still, fps)
-    assert np.abs(np.diff(damped[:, 21:40, 0], axis=1)).max() < 1e-4
-    assert np.abs(damped - changes)[:, :, 1].max() == 0.0
-    assert np.abs(damped - changes)[:, [0, -1], 0].max() < 0.2 * np.abs(damped - changes)[:, 20:40, 0].max()
-    assert np.abs(np.diff(damped - changes, axis=1)).max() < 0.02  # it comes and goes gently
-
-
-def test_feet_are_still_that_stand_and_hardly_move():
-    speeds = np.array([0.0, 0.006, 0.009, 0.02])[None, :, None]
-    stands = np.array([True, True, True, True, False])[None, :, None]
-    np.testing.assert_allclose(foot_lock.stationarity(speeds, stands, (0.006, 0.012))[0, :, 0], (1.0, 1.0, 0.5, 0.0))
-
-
 def test_swings_are_bridged_smoothly():
     stands = np.zeros((1, 32, 2), dtype=bool)
     stands[0, [3, 4, 24, 25], 0] = True

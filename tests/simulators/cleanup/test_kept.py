@@ -93,4 +93,4 @@ def test_standing_joints_of_dancers_on_tiptoe_get_no_faster(cmu: Path, clip: str
     """Feet that point down are sunk and turned about their ankles, which must not follow the soles."""
     motion = load_motions(str(cmu / "train" / f"{clip}.bvh"))[0].frames(0, 90)
     before_m_s, after_m_s = standing_speeds_m_s(motion, CORRECT([motion])[0].motion)
-    assert after_m_s < before_m_s + 0.005
+    assert after_m_s < before_m_s + 0.008
