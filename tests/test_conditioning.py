@@ -27,19 +27,19 @@ def test_the_page_has_the_tables_of_its_data(tools):
 def test_labels_are_nested_and_as_many_as_asked(tools):
     draw = np.random.default_rng(0)
     vectors = draw.normal(size=(60, 3))
-    given = np.repeat([0, 1, 2, 3, 4], [30, 15, 8, 5, 2])
-    finest = tools["conditioning"].relabel(given, vectors, 60)
+    coarsest = np.repeat([0, 1, 2, 3, 4], [30, 15, 8, 5, 2])
+    finest = tools["conditioning"].relabel(coarsest, vectors, 60)
     assert sorted(finest) == list(range(60))
     for count in (1, 3, 5, 17):
-        labels = tools["conditioning"].relabel(given, vectors, count)
+        labels = tools["conditioning"].relabel(coarsest, vectors, count)
         assert len(np.unique(labels)) == count
-        coarse, fine = (labels, given) if count < 5 else (given, labels)
+        coarse, fine = (labels, coarsest) if count < 5 else (coarsest, labels)
         assert all(len(np.unique(coarse[fine == label])) == 1 for label in np.unique(fine))
 
 
 def test_a_line_that_a_kill_cut_off_is_removed(tools, tmp_path):
     conditioning = tools["conditioning"]
-    whole = '{"job": {"data": "cmu", "seed": 60, "labels": 14, "policy": "real"}, "rows": []}\n'
-    (tmp_path / conditioning.ROWS).write_text(whole + '{"job": {"da')
+    first_row = '{"job": {"data": "cmu", "seed": 60, "labels": 14, "policy": "real"}, "rows": []}\n'
+    (tmp_path / conditioning.ROWS).write_text(first_row + '{"job": {"da')
     assert list(conditioning.read_rows(tmp_path)) == [(conditioning.Job("cmu", 60, 14, "real"), [])]
-    assert (tmp_path / conditioning.ROWS).read_text() == whole
+    assert (tmp_path / conditioning.ROWS).read_text() == first_row

@@ -32,11 +32,11 @@ def scaled(motion: Motion, factor: float) -> Motion:
 def shuffled(motion: Motion) -> Motion:
     """The same motion with the two legs in the other order, as another program may have them."""
     names = motion.skeleton.names
-    left, right = (names.index(name) for name in ("left_hip", "right_hip"))
+    left, right = names.index("left_hip"), names.index("right_hip")
     order = [*range(len(names))]
     chains = {joint: sorted(np.flatnonzero(motion.skeleton.descendants[joint])) for joint in (left, right)}
-    rest = [joint for joint in order if joint not in chains[left] and joint not in chains[right]]
-    order = [rest[0], *chains[right], *chains[left], *rest[1:]]
+    middle = [joint for joint in order if joint not in chains[left] and joint not in chains[right]]
+    order = [middle[0], *chains[right], *chains[left], *middle[1:]]
     index = {joint: place for place, joint in enumerate(order)}
     parents = tuple(-1 if joint == 0 else index[motion.skeleton.parents[joint]] for joint in order)
     skeleton = Skeleton(

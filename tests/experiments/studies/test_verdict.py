@@ -169,11 +169,11 @@ def test_a_verdict_knows_no_unit_and_is_mirrored_if_arms_are_swapped(
     values: np.ndarray, better: str, scale: float
 ) -> None:
     metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
-    first, second = (arm("arm", jerk=list(ends)) for ends in values)
+    first, second = [arm("arm", jerk=list(ends)) for ends in values]
     (effect,) = effects([(first, second)], [metric], {"jerk": 0.3})
     assume(abs(effect.p_value - 0.05) > 1e-6)
     (swapped,) = effects([(second, first)], [metric], {"jerk": 0.3})
-    first, second = (arm("arm", jerk=list(ends * scale)) for ends in values)
+    first, second = [arm("arm", jerk=list(ends * scale)) for ends in values]
     (scaled,) = effects([(first, second)], [metric], {"jerk": 0.3 * scale})
     mirrored = {"better": "worse", "worse": "better", "lower": "higher", "higher": "lower"}
     assert scaled.word == effect.word

@@ -398,7 +398,8 @@ def test_a_corrector_that_shrinks_settles_where_its_law_says():
     counting = load_loop("counting")
     settled = counting.mixed_variance(10**6, 0.9, 200, synthetic_ratio=2.0)[-1]
     assert settled == pytest.approx(1 / (1 + 2 * (1 - 0.81)), rel=1e-5)
-    plain, shrunk = (counting.shrunk_variance(128, factor, 1) for factor in (1.0, 0.996))
+    plain = counting.shrunk_variance(128, 1.0, 1)
+    shrunk = counting.shrunk_variance(128, 0.996, 1)
     assert (1 - shrunk[1] / shrunk[0]) / (1 - plain[1] / plain[0]) == pytest.approx(2, abs=0.05)
 
 

@@ -282,9 +282,9 @@ def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
     first_m = noisy.root_m[starts]
     largest_share = 1 - 0.2 * (1 - real / stored)
     assert np.abs(samples.root_m - true_m).mean() <= largest_share * np.abs(first_m - true_m).mean()
-    kept = repeats.restore(noisy, CorrectedMotion(samples), "keep").motion
-    np.testing.assert_array_equal(kept.root_m, samples.root_m[repeats.sources])
-    assert np.abs(kept.root_m - noisy.root_m).max() < 0.01 * noise + 1e-9
+    restored = repeats.restore(noisy, CorrectedMotion(samples), "keep").motion
+    np.testing.assert_array_equal(restored.root_m, samples.root_m[repeats.sources])
+    assert np.abs(restored.root_m - noisy.root_m).max() < 0.01 * noise + 1e-9
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0])
@@ -301,18 +301,18 @@ def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> No
     is_copy = np.random.default_rng(seed).random(len(motion)) < 0.15
     is_copy[[0, 1, 2, 3, -4, -3, -2, -1]] = False
     sources = np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(motion))))
-    held = motion.select_frames(sources)
-    repeats = FrameRepeats.from_motion(held)
-    filled = repeats.fill(held)
+    repeated = motion.select_frames(sources)
+    repeats = FrameRepeats.from_motion(repeated)
+    filled = repeats.fill(repeated)
     is_sample = sources == np.arange(len(motion))
     np.testing.assert_array_equal(filled.root_m[is_sample], motion.root_m[is_sample])
     np.testing.assert_array_equal(filled.rotations[is_sample], motion.rotations[is_sample])
-    held_m = joint_positions(held)
+    held_m = joint_positions(repeated)
     filled_m = joint_positions(filled)
     true_m = joint_positions(motion)
     assert np.abs(filled_m - true_m).mean() < 0.7 * np.abs(held_m - true_m).mean()
-    kept = repeats.restore(held, CorrectedMotion(filled), "keep").motion
-    np.testing.assert_array_equal(kept.root_m, held.root_m)
+    restored = repeats.restore(repeated, CorrectedMotion(filled), "keep").motion
+    np.testing.assert_array_equal(restored.root_m, repeated.root_m)
 
 
 @pytest.mark.parametrize("period", [5, 6, 7])
@@ -337,12 +337,12 @@ def test_findings_are_those_of_the_recording(tmp_path: Path) -> None:
 
 def test_a_motion_whose_copies_are_replaced_is_not_unchanged() -> None:
     """Unchanged samples whose copies are put back are the motion again."""
-    held = made_motion("walk", frames=120).select_frames(np.arange(120) * 5 // 6)
+    repeated = made_motion("walk", frames=120).select_frames(np.arange(120) * 5 // 6)
     for frame_times, is_unchanged in (("even", False), ("keep", True)):
-        repeats = FrameRepeats.from_motion(held)
-        samples = repeats.prepare(held, frame_times)
+        repeats = FrameRepeats.from_motion(repeated)
+        samples = repeats.prepare(repeated, frame_times)
         correction = CorrectedMotion(samples, figures={"furthest_m": 0.0})
-        assert repeats.restore(held, correction, frame_times).is_unchanged == is_unchanged
+        assert repeats.restore(repeated, correction, frame_times).is_unchanged == is_unchanged
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

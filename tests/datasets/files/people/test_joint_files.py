@@ -109,9 +109,8 @@ def test_rows_of_591_numbers_are_read_and_all_their_parts_follow(tmp_path: Path)
     np.testing.assert_allclose(moved[:, :3], np.tile([0, 0, 0.1], (len(rows), 1)), atol=5e-3)
     np.testing.assert_array_equal(moved[:, 318:383], 0)
     index = [name for name, _ in joints.joints].index("left_knee")
-    before, after = (
-        Rotation.from_quat(array[:, 383:].reshape(len(rows), 52, 4)[:, index]) for array in (rows, written)
-    )
+    before = Rotation.from_quat(rows[:, 383:].reshape(len(rows), 52, 4)[:, index])
+    after = Rotation.from_quat(written[:, 383:].reshape(len(rows), 52, 4)[:, index])
     assert np.degrees((after * before.inv()).magnitude()) == pytest.approx(20, abs=2)
     vectors = [array[:, 9:162].reshape(len(rows), 51, 3) for array in (rows, written)]
     turned_deg = np.degrees(np.linalg.norm(vectors[1] - vectors[0], axis=2))

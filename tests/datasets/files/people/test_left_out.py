@@ -127,10 +127,10 @@ def test_what_is_not_read_is_named(name: str, shape: tuple[int, ...], tmp_path: 
 def test_each_array_that_is_missing_changes_nothing_or_is_spoken_of(kind: str, joints: int, tmp_path: Path) -> None:
     vectors = random_vectors(joints)
     poses = {"poses": vectors.reshape(FRAMES, -1), "trans": np.tile([0.0, 0.0, 1.0], (FRAMES, 1))}
-    save_motion(tmp_path / "whole.npz", read(save(tmp_path / "a.npz", poses)).motion, kind)
-    whole = read(tmp_path / "whole.npz")
-    arrays = dict(np.load(tmp_path / "whole.npz"))
-    for joint, values in enumerate(local_vectors(whole.motion).values(), 1):
+    save_motion(tmp_path / "complete.npz", read(save(tmp_path / "a.npz", poses)).motion, kind)
+    complete = read(tmp_path / "complete.npz")
+    arrays = dict(np.load(tmp_path / "complete.npz"))
+    for joint, values in enumerate(local_vectors(complete.motion).values(), 1):
         np.testing.assert_allclose(values, vectors[:, joint], atol=1e-4)
     for name in arrays:
         others = {key: array for key, array in arrays.items() if key != name}
@@ -138,8 +138,8 @@ def test_each_array_that_is_missing_changes_nothing_or_is_spoken_of(kind: str, j
             file = read(save(tmp_path / "partial.npz", others))
         except InputError:
             continue
-        is_same = file.motion.skeleton.names == whole.motion.skeleton.names
+        is_same = file.motion.skeleton.names == complete.motion.skeleton.names
         if is_same:
-            angles_rad = turn_angles(file.motion.rotations, whole.motion.rotations)
-            is_same = angles_rad.max() < 1e-4 and np.allclose(file.motion.root_m, whole.motion.root_m, atol=1e-4)
-        assert is_same or {*file.notes} - {*whole.notes}, f"{name} is missing, and nothing says so"
+            angles_rad = turn_angles(file.motion.rotations, complete.motion.rotations)
+            is_same = angles_rad.max() < 1e-4 and np.allclose(file.motion.root_m, complete.motion.root_m, atol=1e-4)
+        assert is_same or {*file.notes} - {*complete.notes}, f"{name} is missing, and nothing says so"

@@ -35,7 +35,7 @@ def slide_body(motion: Motion, speed_m_s: float) -> Motion:
 def bend_left_leg(motion: Motion, height_m: float, first: int) -> Motion:
     """The motion with its left foot raised from frame `first` on, as flat as it was."""
     skeleton = motion.skeleton
-    hip, knee, ankle = (skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle"))
+    hip, knee, ankle = [skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle")]
     leg_m = float(np.linalg.norm(skeleton.offsets_m[[knee, ankle]], axis=1).sum())
     bend_rad = np.arccos(1 - height_m / leg_m)
     rotations = motion.rotations.copy()
