@@ -104,7 +104,7 @@ FORMATS = (
     Format("parquet", (".parquet",), "any number of motions on any skeletons, a row each, as of `data shard`",
            ".parquet:open_parquet", ".parquet:write_parquet", extra="loops"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
-           None, ".rigs.usd:write_usd", extra="usd"),
+           ".rigs.usd:open_usd", ".rigs.usd:write_usd", extra="usd"),
 )  # fmt: skip
 
 ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats")

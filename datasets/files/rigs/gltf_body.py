@@ -14,7 +14,6 @@ from scipy.interpolate import PPoly
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import norms
@@ -36,9 +35,8 @@ from .gltf_document import (
     write_document,
 )
 from .rig import LARGEST, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
-from .sampling import SAMPLED_FPS, round_rate, sampling_rate
+from .sampling import Clock, make_clock
 
-_UNIFORM = 1e-3
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6
 _REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scale": (1.0, 1.0, 1.0)}
@@ -85,7 +83,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
             tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
             key_count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
         check_unpacked("its key frames", 8 * key_count, stored=beside)  # times in a shared table may be many
-        clocks = [_make_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
+        clocks = [make_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
         sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
         check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
         clips = []
@@ -214,21 +212,6 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
     return rest
 
 
-@dataclass(frozen=True)
-class _Clock:
-    """Steady times at which an animation is read."""
-
-    fps: float
-    start_s: float
-    frames: int
-    note: str
-    """Reason why these are not the times of the file's keys, "" if they are."""
-
-    @property
-    def times_s(self) -> np.ndarray:
-        return self.start_s + np.arange(self.frames) / self.fps
-
-
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return the channels of an animation that move the rig, the last for each property, and their samplers."""
     content = document.items("animations")[animation]
@@ -248,7 +231,7 @@ def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
     return [times_s[accessor] for accessor in accessors]
 
 
-def _read_clip(document: Document, body: _Body, index: int, clock: _Clock, path: Path, reading: Reading) -> _Clip:
+def _read_clip(document: Document, body: _Body, index: int, clock: Clock, path: Path, reading: Reading) -> _Clip:
     """Return an animation of a body, read at the times of a clock."""
     rig = body.rig
     tracks: dict[tuple[int, str], np.ndarray] = {}
@@ -270,29 +253,6 @@ def _read_clip(document: Document, body: _Body, index: int, clock: _Clock, path:
         unit_m = 1.0  # glTF's unit is the metre, but files of other programs do not always keep to it
     animation = read_animation(rig, motion, tracks, reading, unit_m)
     return _Clip(body, rig, index, clock.start_s, animation)
-
-
-def _make_clock(keys_s: Sequence[np.ndarray]) -> _Clock:
-    """Return the clock of tracks with keys at these times: the clock of the longest track, if its keys are dense and
-    even.
-
-    Between sparser keys curves are continuous, so that they are sampled.
-    """
-    longest = max(keys_s, key=len)
-    if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):
-        raise ValueError("the times of its key frames do not grow")
-    start_s = float(min(times[0] for times in keys_s))
-    stop_s = float(max(times[-1] for times in keys_s))
-    steps_s = np.diff(longest)
-    if not len(steps_s) or stop_s <= start_s:
-        return _Clock(SAMPLED_FPS, start_s, 1, note="")
-    fps = SAMPLED_FPS
-    note = f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
-    step_s = float(np.median(steps_s))
-    if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
-        keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
-        fps, note = sampling_rate(keys_fps)
-    return _Clock(fps, start_s, frame_count(stop_s - start_s, fps), note)
 
 
 def _sample_channel(

@@ -4,7 +4,13 @@ Keys of recordings are dense, a key per frame. Keys that animators set are spars
 motion: read at the rate of its keys, a gesture of a second would be a spike of a frame.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
+
+import numpy as np
+
+from selfcorrect.motion.editing.transforms import frame_count
 
 SAMPLED_FPS = 30.0
 """Rate at which curves with sparse or uneven keys are sampled."""
@@ -17,6 +23,8 @@ KEY_POSES_FPS = 5.0
 
 USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 """Frame rates that many programs have."""
+_UNIFORM = 1e-3
+"""Relative distance from a whole number within which the rate of keys is that number."""
 _FPS_ROUNDING = 1e-4
 """Relative distance from a whole number within which a rate is that number."""
 
@@ -60,3 +68,42 @@ def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
     """Return frames per second as a whole number, if they are whole within a relative tolerance."""
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Steady times at which an animation is read."""
+
+    fps: float
+    start_s: float
+    frames: int
+    note: str
+    """Reason why these are not the times of the file's keys, "" if they are."""
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Times (T,) of the frames."""
+        return self.start_s + np.arange(self.frames) / self.fps
+
+
+def make_clock(keys_s: Sequence[np.ndarray]) -> Clock:
+    """Return the clock of tracks with keys at these times: the clock of the longest track, if its keys are dense and
+    even.
+
+    Between sparser keys curves are continuous, so that they are sampled.
+    """
+    longest = max(keys_s, key=len)
+    if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):
+        raise ValueError("the times of its key frames do not grow")
+    start_s = float(min(times[0] for times in keys_s))
+    stop_s = float(max(times[-1] for times in keys_s))
+    steps_s = np.diff(longest)
+    if not len(steps_s) or stop_s <= start_s:
+        return Clock(SAMPLED_FPS, start_s, 1, note="")
+    fps = SAMPLED_FPS
+    note = f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
+    step_s = float(np.median(steps_s))
+    if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
+        keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
+        fps, note = sampling_rate(keys_fps)
+    return Clock(fps, start_s, frame_count(stop_s - start_s, fps), note)

@@ -1,57 +1,172 @@
-"""Motions as USD animations (UsdSkel), for Omniverse, Houdini, Maya and Blender.
+"""USD animations (UsdSkel) of Omniverse, Houdini, Maya and Blender in and out.
 
-Needs the extra `usd`: Pixar's usd-core, imported when a file is written. y up, metres, a time code per frame.
+Needs the extra `usd`: Pixar's usd-core, which reads in a child process. Files are written y up, in metres, with a time
+code per frame.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.writing import replacing
 
-from .rig import unique, warn_of_changed_names
+from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
+from ..native.child_process import ask_reader
+from ..skeletons.reading import Reading
+from .animations import collect_animations, read_animation
+from .bvh import write_motion
+from .rig import LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
+from .sampling import make_clock
 
 SUFFIXES = (".usda", ".usdc", ".usd")
+_GENERATOR = "selfcorrect"
+_PROPERTIES = {"translation": slice(0, 3), "rotation": slice(3, 7), "scale": slice(7, 10)}
+_READER = Path(__file__).parents[1] / "native" / "usd_child.py"
+_OPENING_S = 60.0
+_OPENING_S_PER_BYTE = 1e-6
+_SAMPLING_S_PER_VALUE = 1e-3
+"""Longest times for which a file may be worked on: to open it, and to sample a joint in a frame."""
 
 
-def write_usd(path: Path, motion: Motion) -> None:
-    """Write a skeleton and its animation as .usda (text), .usdc or .usd (binary)."""
-    if path.suffix not in SUFFIXES:
+def open_usd(path: Path, reading: Reading) -> MotionFile:
+    """Read the animations of a file's skeletons, y up, metres, at the rate of their keys.
+
+    Times are time codes over `timeCodesPerSecond`; `framesPerSecond` changes no time. Attributes are read as they are,
+    because UsdSkel's own queries ignore animations without scales. Written anew, without meshes.
+    """
+    with requires_extra("USD"):
+        if find_spec("pxr") is None:
+            raise ModuleNotFoundError("there is no module pxr", name="pxr")
+    opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
+    facts, _ = ask_reader(_READER, "USD", path, {}, opening_s)
+    clips = [clip for clip in facts["clips"] if clip["times_s"]]
+    if not clips:
+        raise InputError(f"{path}: holds no animation of a skeleton")
+    beside = int(facts["bytes"])
+    check_size(path, [(0, 0)] * len(clips), beside)
+    try:
+        trees = {name: _find_tree(joints) for name, joints in facts["skeletons"].items()}
+        clocks = [make_clock([np.array(clip["times_s"])]) for clip in clips]
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    sizes = [(clock.frames, len(trees[clip["skeleton"]][0])) for clip, clock in zip(clips, clocks, strict=True)]
+    check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
+    requests = []
+    for clip, clock in zip(clips, clocks, strict=True):
+        parents = trees[clip["skeleton"]][0]
+        names = {"skeleton": clip["skeleton"], "animation": clip["animation"]}
+        steps = {"start_s": clock.start_s, "frames": clock.frames, "fps": clock.fps}
+        requests.append({**names, **steps, "parents": parents})
+    sampling_s = opening_s + _SAMPLING_S_PER_VALUE * sum(frames * joints for frames, joints in sizes)
+    _, values = ask_reader(_READER, "USD", path, {"clips": requests}, sampling_s)
+    ends = np.cumsum([10 * frames * joints for frames, joints in sizes])
+    unit_m = reading.metres_per_unit
+    if unit_m is None and facts["generator"] == _GENERATOR:
+        unit_m = 1.0
+    animations = []
+    for clip, clock, size, numbers in zip(clips, clocks, sizes, np.split(values, ends[:-1]), strict=True):
+        parents, tree = trees[clip["skeleton"]]
+        poses = numbers.reshape(*size, 10)
+        check_within(f"{path}: a joint is", poses, LARGEST)
+        names = [facts["skeletons"][clip["skeleton"]][joint].rsplit("/", 1)[-1] for joint in tree]
+        try:
+            rest = [
+                {kind: np.median(poses[:, joint, own], axis=0) for kind, own in _PROPERTIES.items()} for joint in tree
+            ]
+            rig = Rig.from_tree(tree, parents, names, rest)
+            tracks = {}
+            for index, joint in enumerate(tree):
+                for kind, own in _PROPERTIES.items():
+                    if kind == "rotation" or np.ptp(poses[:, joint, own], axis=0).max() > _MOVES:
+                        tracks[index, kind] = poses[:, joint, own]
+            motion = motion_of(rig, tracks, clock.frames, clock.fps)
+            label = clip["animation"].rsplit("/", 1)[-1]
+            motion = replace(motion, label=label, source=str(path))
+            animations.append(read_animation(rig, motion, tracks, reading, unit_m))
+        except InputError as error:
+            raise InputError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+    notes = [clock.note for clock in clocks if clock.note]
+    if facts["meshes"]:
+        notes.append("meshes of USD files are not written")
+
+    def write(target: Path, *changed: Motion | None) -> None:
+        pairs = zip(changed, animations, strict=True)
+        motions = [animation.motion if motion is None else motion for motion, animation in pairs]
+        if target.suffix.lower() == ".bvh" and len(motions) == 1:
+            write_motion(target, motions[0])
+        else:
+            write_usd(target, *motions)
+
+    return collect_animations(animations, write, [*dict.fromkeys(notes)])
+
+
+_MOVES = 1e-6
+"""Least change of a number that is a motion: rounding of 32-bit numbers is less at a metre."""
+
+
+def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Return the parent of each joint by the joints' paths, −1 for a root, and the largest tree of joints."""
+    place = {path: joint for joint, path in enumerate(joints)}
+    if len(place) < len(joints):
+        raise InputError("a skeleton has a joint twice")
+    parents = []
+    for path in joints:
+        above = path.rpartition("/")[0]
+        while above and above not in place:  # UsdSkel allows gaps between a joint and the next joint above it
+            above = above.rpartition("/")[0]
+        parents.append(place.get(above, -1))
+    return parents, tree_of(range(len(joints)), parents)
+
+
+def write_usd(path: Path, *motions: Motion) -> None:
+    """Write a skeleton and its animation for each motion as .usda (text), .usdc or .usd (binary)."""
+    if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
     with requires_extra("USD"):
         import pxr
         from pxr import Gf, Tf, Usd, UsdGeom, UsdSkel, Vt  # noqa: F401  (makes them attributes of pxr)
     usd: Any = pxr
+    fps = motions[0].fps
     with replacing(path) as temporary:
         stage = usd.Usd.Stage.CreateNew(str(temporary))
         usd.UsdGeom.SetStageUpAxis(stage, usd.UsdGeom.Tokens.y)
         usd.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
-        stage.SetTimeCodesPerSecond(motion.fps)
+        stage.GetRootLayer().customLayerData = {"generator": _GENERATOR}
+        stage.SetTimeCodesPerSecond(fps)
+        stage.SetFramesPerSecond(fps)
         stage.SetStartTimeCode(0)
-        stage.SetEndTimeCode(len(motion) - 1)
-        root = usd.UsdSkel.Root.Define(stage, "/motion")
-        stage.SetDefaultPrim(root.GetPrim())
-        identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
-        paths: list[str] = []  # UsdSkel's names of joints: the path from the root
-        for identifier, parent in zip(identifiers, motion.skeleton.parents, strict=True):
-            paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
-        joints = usd.Vt.TokenArray(paths)
-        # At rest all rotations are at identity, and the root is at the origin.
-        skeleton = usd.UsdSkel.Skeleton.Define(stage, "/motion/skeleton")
-        skeleton.CreateJointsAttr(joints)
-        skeleton.CreateRestTransformsAttr(_translations(usd, motion.skeleton.offsets_m))
-        skeleton.CreateBindTransformsAttr(_translations(usd, motion.skeleton.rest_positions_m))
-        binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
-        binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path("/motion/animation")])
-        _define_animation(stage, usd, joints, motion)
+        stage.SetEndTimeCode(max((len(motion) - 1) * fps / motion.fps for motion in motions))
+        for number, motion in enumerate(motions, start=1):
+            _define_body(stage, usd, "/motion" if number == 1 else f"/motion_{number}", motion, fps)
+        stage.SetDefaultPrim(stage.GetPrimAtPath("/motion"))
         stage.GetRootLayer().Save()
+
+
+def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: float) -> None:
+    """Define a root, a skeleton and its animation below a path."""
+    usd.UsdSkel.Root.Define(stage, top)
+    identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
+    paths: list[str] = []  # UsdSkel's names of joints: the path from the root
+    for identifier, parent in zip(identifiers, motion.skeleton.parents, strict=True):
+        paths.append(identifier if parent < 0 else f"{paths[parent]}/{identifier}")
+    joints = usd.Vt.TokenArray(paths)
+    # At rest all rotations are at identity, and the root is at the origin.
+    skeleton = usd.UsdSkel.Skeleton.Define(stage, f"{top}/skeleton")
+    skeleton.CreateJointsAttr(joints)
+    skeleton.CreateRestTransformsAttr(_translations(usd, motion.skeleton.offsets_m))
+    skeleton.CreateBindTransformsAttr(_translations(usd, motion.skeleton.rest_positions_m))
+    binding = usd.UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
+    binding.CreateAnimationSourceRel().SetTargets([usd.Sdf.Path(f"{top}/animation")])
+    _define_animation(stage, usd, f"{top}/animation", joints, motion, codes_per_s)
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
@@ -69,8 +184,8 @@ def _translations(usd: Any, offsets_m: np.ndarray) -> Any:
     return usd.Vt.Matrix4dArray.FromNumpy(matrices)
 
 
-def _define_animation(stage: Any, usd: Any, joints: Any, motion: Motion) -> None:
-    animation = usd.UsdSkel.Animation.Define(stage, "/motion/animation")
+def _define_animation(stage: Any, usd: Any, path: str, joints: Any, motion: Motion, codes_per_s: float) -> None:
+    animation = usd.UsdSkel.Animation.Define(stage, path)
     animation.CreateJointsAttr(joints)
     translations = animation.CreateTranslationsAttr()
     rotations = animation.CreateRotationsAttr()
@@ -78,7 +193,8 @@ def _define_animation(stage: Any, usd: Any, joints: Any, motion: Motion) -> None
     offsets_m = motion.skeleton.offsets_m.astype(np.float32)
     turns = Rotation.from_quat(make_continuous(motion.rotations)).as_quat(scalar_first=True)
     for frame, root_m in enumerate(motion.root_m):
+        code = frame * codes_per_s / motion.fps
         offsets_m[0] = root_m
-        translations.Set(usd.Vt.Vec3fArray.FromNumpy(offsets_m), frame)
+        translations.Set(usd.Vt.Vec3fArray.FromNumpy(offsets_m), code)
         quaternions = [usd.Gf.Quatf(*quaternion) for quaternion in turns[frame].tolist()]
-        rotations.Set(usd.Vt.QuatfArray(quaternions), frame)
+        rotations.Set(usd.Vt.QuatfArray(quaternions), code)

@@ -86,11 +86,6 @@ def test_other_frame_rates_are_resampled(tmp_path: Path, motion: Motion) -> None
     assert np.load(tmp_path / "a.npy").shape == (14, 22, 3)
 
 
-def test_usd_is_written_and_not_read(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="usd files are written, not read"):
-        read(tmp_path / "a.usda")
-
-
 @pytest.mark.parametrize(("path", "name"), [("a.fbx", None), ("a.bvh", "amass"), ("a.npy", "nothing")])
 def test_an_unknown_format_names_those_there_are(path: str, name: str | None) -> None:
     with pytest.raises(ValueError, match=r"no format.* with this suffix; there are bvh \(\.bvh\), amass \(\.npz\)"):

@@ -1,11 +1,14 @@
 """USD animations, evaluated by USD itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import usd
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -40,3 +43,112 @@ def test_joints_are_where_usd_finds_them(tmp_path: Path, motion: Motion, suffix:
 def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
     with pytest.raises(ValueError, match=r"a\.fbx: USD files end in \.usda"):
         usd.write_usd(tmp_path / "a.fbx", motion)
+
+
+def walk() -> Motion:
+    """A person who turns in all joints, on a skeleton whose joints stand in the order in which files list them."""
+    random = np.random.default_rng(3)
+    rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.02, (40, 52, 3)), axis=0)).as_quat()
+    root_m = np.cumsum(random.normal(0, 0.01, (40, 3)), axis=0) + np.array([0, 0.95, 0])
+    return Motion(SMPL_H.average(), root_m, rotations, 30.0)
+
+
+def off_m(path: Path, expected: Motion) -> float:
+    """Largest distance of the joints in a file from the joints of a motion, by their names."""
+    read = open_motion(path, any_body=True).motions[0]
+    assert (read.fps, len(read)) == (expected.fps, len(expected))
+    order = [read.skeleton.names.index(name) for name in expected.skeleton.names]
+    return float(np.abs(joint_positions(read)[:, order] - joint_positions(expected)).max())
+
+
+@pytest.mark.parametrize("suffix", usd.SUFFIXES)
+def test_what_is_written_is_read_again_and_written_by_the_file(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    usd.write_usd(path, walk())
+    assert off_m(path, walk()) < 2e-6
+    file = open_motion(path, any_body=True)
+    copy = tmp_path / f"b{suffix}"
+    file.write(copy, replace(file.motions[0], root_m=file.motions[0].root_m + 0.5))
+    assert off_m(copy, replace(walk(), root_m=walk().root_m + 0.5)) < 2e-6
+
+
+def author(path: Path, motion: Motion, *, codes_per_s: float = 24.0, sublayer: bool = False) -> None:
+    """Write a motion as other programs do: cm, z up, below a moved prim, without scales, bound in another pose."""
+    from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
+
+    stage = Usd.Stage.CreateNew(str(path.with_name("base.usda") if sublayer else path))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    stage.SetTimeCodesPerSecond(codes_per_s)
+    stage.SetFramesPerSecond(30)
+    UsdGeom.Xform.Define(stage, "/world").AddTranslateOp().Set(Gf.Vec3d(100, 0, 0))
+    UsdSkel.Root.Define(stage, "/world/body")
+    skeleton = UsdSkel.Skeleton.Define(stage, "/world/body/skeleton")
+    names = motion.skeleton.names
+    joints: list[str] = []
+    for name, parent in zip(names, motion.skeleton.parents, strict=True):
+        joints.append(name if parent < 0 else f"{joints[parent]}/{name}")
+    skeleton.CreateJointsAttr(joints)
+    skeleton.CreateRestTransformsAttr([Gf.Matrix4d(1.0)] * len(joints))
+    skeleton.CreateBindTransformsAttr([Gf.Matrix4d(2.0)] * len(joints))
+    binding = UsdSkel.BindingAPI.Apply(skeleton.GetPrim())
+    binding.CreateAnimationSourceRel().SetTargets([Sdf.Path("/world/body/animation")])
+    animation = UsdSkel.Animation.Define(stage, "/world/body/animation")
+    animation.CreateJointsAttr(joints)
+    translations, rotations = animation.CreateTranslationsAttr(), animation.CreateRotationsAttr()
+    to_z_up = Rotation.from_euler("x", 90, degrees=True)
+    for frame in range(len(motion)):
+        code = frame / motion.fps * codes_per_s
+        places = motion.skeleton.offsets_m * 100
+        places[0] = to_z_up.apply(motion.root_m[frame]) * 100 - [100, 0, 0]
+        turns = Rotation.from_quat(motion.rotations[frame])
+        quaternions = turns.as_quat(scalar_first=True)
+        quaternions[0] = (to_z_up * turns[0]).as_quat(scalar_first=True)
+        translations.Set(Vt.Vec3fArray.FromNumpy(places.astype(np.float32)), code)
+        rotations.Set(Vt.QuatfArray([Gf.Quatf(*quaternion) for quaternion in quaternions.tolist()]), code)
+    stage.GetRootLayer().Save()
+    if sublayer:
+        layer = Sdf.Layer.CreateNew(str(path))
+        layer.subLayerPaths.append("./base.usda")
+        top = Usd.Stage.Open(layer)
+        UsdGeom.SetStageUpAxis(top, UsdGeom.Tokens.z)
+        UsdGeom.SetStageMetersPerUnit(top, 0.01)
+        top.SetTimeCodesPerSecond(codes_per_s)
+        layer.Save()
+
+
+@pytest.mark.parametrize("codes_per_s", [24.0, 30.0, 1.0])
+@pytest.mark.parametrize("sublayer", [False, True])
+def test_units_axes_time_codes_and_layers_of_others_change_nothing(
+    tmp_path: Path, codes_per_s: float, sublayer: bool
+) -> None:
+    author(tmp_path / "a.usda", walk(), codes_per_s=codes_per_s, sublayer=sublayer)
+    assert off_m(tmp_path / "a.usda", walk()) < 1e-5
+
+
+def test_two_bodies_are_two_motions(tmp_path: Path) -> None:
+    slower = replace(walk(), fps=20.0)
+    usd.write_usd(tmp_path / "a.usda", walk(), slower)
+    file = open_motion(tmp_path / "a.usda", any_body=True)
+    assert [motion.fps for motion in file.motions] == [30, 20]
+    file.write(tmp_path / "b.usda", None, file.motions[1])
+    assert [motion.fps for motion in open_motion(tmp_path / "b.usda", any_body=True).motions] == [30, 20]
+
+
+@pytest.mark.parametrize("content", ["#usda 1.0\n", "#usda 1.0\n(", "nothing", '#usda 1.0\ndef Skeleton "a" {}\n'])
+def test_what_is_no_animation_gets_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.usda").write_text(content)
+    with pytest.raises(InputError, match=r"a\.usda: (not a readable USD file|holds no animation of a skeleton)"):
+        open_motion(tmp_path / "a.usda")
+
+
+def test_a_clip_of_endless_frames_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    from pxr import Usd
+
+    usd.write_usd(tmp_path / "a.usda", walk())
+    stage = Usd.Stage.Open(str(tmp_path / "a.usda"))
+    rotations = stage.GetPrimAtPath("/motion/animation").GetAttribute("rotations")
+    rotations.Set(rotations.Get(0), 1e10)
+    stage.GetRootLayer().Save()
+    with pytest.raises(InputError, match=r"a\.usda"):
+        open_motion(tmp_path / "a.usda", any_body=True)
