@@ -35,7 +35,7 @@ from .gltf_document import (
     write_document,
 )
 from .rig import LARGEST, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
-from .sampling import Clock, make_clock
+from .sampling import KeyClock, make_key_clock
 
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6
@@ -83,7 +83,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
             tables = {sampler["input"] for _, sampler in _channels(document, body.rig, index)}
             key_count += sum(int(document.items("accessors")[table]["count"]) for table in tables)
         check_unpacked("its key frames", 8 * key_count, stored=beside)  # times in a shared table may be many
-        clocks = [make_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
+        clocks = [make_key_clock(_keys_s(document, body.rig, index)) for body, index in jobs]
         sizes = [(clock.frames, len(body.rig.nodes)) for (body, _), clock in zip(jobs, clocks, strict=True)]
         check_size(path, sizes, beside, BYTES_PER_SAMPLED_JOINT)
         clips = []
@@ -231,7 +231,7 @@ def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
     return [times_s[accessor] for accessor in accessors]
 
 
-def _read_clip(document: Document, body: _Body, index: int, clock: Clock, path: Path, reading: Reading) -> _Clip:
+def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, path: Path, reading: Reading) -> _Clip:
     """Return an animation of a body, read at the times of a clock."""
     rig = body.rig
     tracks: dict[tuple[int, str], np.ndarray] = {}

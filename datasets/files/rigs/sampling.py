@@ -71,7 +71,7 @@ def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
 
 
 @dataclass(frozen=True)
-class Clock:
+class KeyClock:
     """Steady times at which an animation is read."""
 
     fps: float
@@ -86,7 +86,7 @@ class Clock:
         return self.start_s + np.arange(self.frames) / self.fps
 
 
-def make_clock(keys_s: Sequence[np.ndarray]) -> Clock:
+def make_key_clock(keys_s: Sequence[np.ndarray]) -> KeyClock:
     """Return the clock of tracks with keys at these times: the clock of the longest track, if its keys are dense and
     even.
 
@@ -99,11 +99,11 @@ def make_clock(keys_s: Sequence[np.ndarray]) -> Clock:
     stop_s = float(max(times[-1] for times in keys_s))
     steps_s = np.diff(longest)
     if not len(steps_s) or stop_s <= start_s:
-        return Clock(SAMPLED_FPS, start_s, 1, note="")
+        return KeyClock(SAMPLED_FPS, start_s, 1, note="")
     fps = SAMPLED_FPS
     note = f"key frames are uneven; read at {SAMPLED_FPS:g} frames per second"
     step_s = float(np.median(steps_s))
     if step_s > 0 and np.abs(steps_s - step_s).max() < 0.1 * step_s:
         keys_fps = round_rate(len(steps_s) / float(longest[-1] - longest[0]), _UNIFORM)
         fps, note = sampling_rate(keys_fps)
-    return Clock(fps, start_s, frame_count(stop_s - start_s, fps), note)
+    return KeyClock(fps, start_s, frame_count(stop_s - start_s, fps), note)

@@ -25,7 +25,7 @@ from ..skeletons.reading import Reading
 from .animations import collect_animations, read_animation
 from .bvh import write_motion
 from .rig import LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
-from .sampling import make_clock
+from .sampling import make_key_clock
 
 SUFFIXES = (".usda", ".usdc", ".usd")
 _GENERATOR = "selfcorrect"
@@ -55,7 +55,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
     check_size(path, [(0, 0)] * len(clips), beside)
     try:
         trees = {name: _find_tree(joints) for name, joints in facts["skeletons"].items()}
-        clocks = [make_clock([np.array(clip["times_s"])]) for clip in clips]
+        clocks = [make_key_clock([np.array(clip["times_s"])]) for clip in clips]
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
     sizes = [(clock.frames, len(trees[clip["skeleton"]][0])) for clip, clock in zip(clips, clocks, strict=True)]
