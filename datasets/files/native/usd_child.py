@@ -25,7 +25,7 @@ _MOST_PRIMS = 200_000
 """Prims of a stage that are visited, at most."""
 
 
-def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
+def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
     """Return JSON and numbers about a file: its skeletons and clips, or where the joints are in the clips."""
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
@@ -185,7 +185,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides when it ends
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what native code prints is no answer
-    facts, values = answer(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
+    facts, values = answer_usd_request(json.load(sys.stdin.buffer))  # noqa: TID251 - of the parent
     text = json.dumps(facts).encode()
     answers.write(struct.pack("<Q", len(text)) + text + values.tobytes())
     answers.flush()
