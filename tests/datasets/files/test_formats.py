@@ -7,7 +7,7 @@ import pytest
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, reader_of, writer_of
+from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, format_that_reads
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import resample
@@ -103,9 +103,9 @@ def test_every_row_of_the_table_names_functions_that_exist(kind: Format) -> None
     assert kind.holds
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in kind.suffixes)
     if kind.reader:
-        assert callable(reader_of(Path(f"a{kind.suffixes[0]}")))
+        assert format_that_reads(Path(f"a{kind.suffixes[0]}")).reader
     if kind.writer:
-        assert callable(writer_of(kind))
+        assert kind.writer
 
 
 def test_the_page_on_motion_data_names_every_format() -> None:

@@ -152,3 +152,24 @@ def test_a_clip_of_endless_frames_is_refused_before_it_takes_memory(tmp_path: Pa
     stage.GetRootLayer().Save()
     with pytest.raises(InputError, match=r"a\.usda"):
         open_motion(tmp_path / "a.usda", any_body=True)
+
+
+def test_usd_core_shows_no_pose_without_scales_and_ignores_frames_per_second(tmp_path: Path) -> None:
+    """The rows of the page on other programs."""
+    from pxr import Usd, UsdSkel
+
+    author(tmp_path / "a.usda", walk())
+    stage = Usd.Stage.Open(str(tmp_path / "a.usda"))
+    cache = UsdSkel.Cache()
+    cache.Populate(UsdSkel.Root(stage.GetPrimAtPath("/world/body")), Usd.PrimDefaultPredicate)
+    query = cache.GetSkelQuery(UsdSkel.Skeleton(stage.GetPrimAtPath("/world/body/skeleton")))
+    np.testing.assert_array_equal(query.ComputeJointLocalTransforms(9), query.ComputeJointLocalTransforms(0))
+    animation = UsdSkel.Animation(stage.GetPrimAtPath("/world/body/animation"))
+    codes = animation.GetRotationsAttr().GetTimeSamples()
+    assert codes[30] == pytest.approx(24.0)  # a second
+    assert (stage.GetTimeCodesPerSecond(), stage.GetFramesPerSecond()) == (24, 30)
+    animation.CreateScalesAttr([(1, 1, 1)] * 52)
+    cache.Clear()
+    cache.Populate(UsdSkel.Root(stage.GetPrimAtPath("/world/body")), Usd.PrimDefaultPredicate)
+    query = cache.GetSkelQuery(UsdSkel.Skeleton(stage.GetPrimAtPath("/world/body/skeleton")))
+    assert np.any(np.array(query.ComputeJointLocalTransforms(9)) != np.array(query.ComputeJointLocalTransforms(0)))
