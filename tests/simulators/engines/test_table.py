@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 
-from selfcorrect.core.errors import MissingExtraError
+from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import settings_from_config
@@ -20,10 +21,22 @@ LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
 
 
 @pytest.fixture
-def no_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
+def broken_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyBullet is installed and cannot be imported."""
     for name in LOADED:
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pybullet", None)
+    monkeypatch.setattr(metadata, "version", lambda package: "3.2.7")
+
+
+@pytest.fixture
+def no_pybullet(monkeypatch: pytest.MonkeyPatch, broken_pybullet: None) -> None:
+    """PyBullet can neither be imported nor is it among the installed packages."""
+
+    def find_version(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", find_version)
 
 
 def test_pybullet_is_taken_where_it_is_installed() -> None:
@@ -57,6 +70,12 @@ def test_what_to_do_without_pybullet_is_one_sentence() -> None:
     with pytest.raises(
         MissingExtraError, match=r"pip install 'selfcorrect\[pybullet\]'; .*elsewhere choose the engine"
     ):
+        ENGINES.load("pybullet")
+
+
+@pytest.mark.usefixtures("broken_pybullet")
+def test_a_pybullet_that_cannot_be_imported_is_to_be_installed_again() -> None:
+    with pytest.raises(SettingError, match=r"is installed and cannot .*--force-reinstall --no-deps pybullet==3\.2\.7"):
         ENGINES.load("pybullet")
 
 
