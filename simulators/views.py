@@ -1,7 +1,7 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
-Each shows less of what a clean-up should not have to know: no copies of frames, no lift, no tilt, no T-poses, no cuts,
-no ends of loops, no order of joints.
+Each shows less of what a clean-up should not have to know: no unrelated poses, no copies of frames, no lift, no tilt,
+no T-poses, no cuts, no ends of loops, no order of joints.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from .kept_stretches import fade_where_feet_slide, keep_failed_stretch
 from .pipeline import Pipeline
 from .segments import TPoseEnds, see_takes
 from .stages.staging import place_on_slope
+from .unrelated_poses import see_beside_unrelated_poses
 
 _SLIDES_MORE_M_S = 0.002
 """Feet on an estimated plane that slide faster by less have not got worse."""
@@ -56,6 +57,11 @@ def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     if not pipeline.scene.is_plain and motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
     return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
+
+
+def _see_beside_unrelated_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return what of a motion lies beside unrelated poses, which are no motion."""
+    return see_beside_unrelated_poses(motion)
 
 
 def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -235,6 +241,7 @@ SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
 
 VIEWS: tuple[SeeMotion, ...] = (
     _see_off_slope,
+    _see_beside_unrelated_poses,
     _see_samples,
     _see_from_ride,
     _see_on_floor,

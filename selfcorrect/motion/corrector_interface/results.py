@@ -179,6 +179,8 @@ class NoteKind(StrEnum):
     STRETCH_KEPT = "stretch kept"
     """The stretches `frames` were kept: nothing that can be inferred explains how the body moves there, or feet that
     stand would slide faster."""
+    UNRELATED_POSES = "unrelated poses"
+    """The stretches `frames` hold unrelated poses, as of a pose library; they were kept."""
     NOT_FOLLOWED = "not followed"
     """A simulated body could not follow the motion; the plan came out."""
     TAKES = "takes"
@@ -220,6 +222,7 @@ _NOTES = {
     NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat other frames: corrected without them, then repeated",
     NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
     NoteKind.STRETCH_KEPT: "frames {frames} are kept: they cannot be explained, or corrected feet would slide more",
+    NoteKind.UNRELATED_POSES: "frames {frames}: poses without a motion between them; kept as they are",
     NoteKind.NOT_FOLLOWED: "a simulated body could not follow it: planned, not simulated",
     NoteKind.TAKES: "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them",
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected",
@@ -248,7 +251,7 @@ class Note:
     def __str__(self) -> str:
         words = self.words if self.repair is None else _REPAIRS[self.repair]
         frames = ", ".join(map(str, self.frames))
-        if self.kind is NoteKind.STRETCH_KEPT:
+        if self.kind in (NoteKind.STRETCH_KEPT, NoteKind.UNRELATED_POSES):
             frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)
         return _NOTES[self.kind].format(value=self.value, words=words, frames=frames)
 
