@@ -12,6 +12,7 @@ import numpy as np
 
 from selfcorrect.motion.body.foot_frames import sole_depths_m
 from selfcorrect.motion.corrector_interface.grounding import find_feet_on_any_floor
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import find_distinct, median
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation import thresholds as limits
@@ -27,8 +28,8 @@ from .stance import PosedMotions, has_boxes
 class LevelFloor:
     """Put the ground on which motions stand at y = 0: of several grounds the lowest, if supports are looked for."""
 
-    keeps_height: bool = False
-    """Leave the ground at its height in the end."""
+    farthest_move_m: float = float("inf")
+    """A floor further from y = 0 than this stays at its height."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -100,45 +101,63 @@ def _measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 
 
 def find_origins_m(cleaning: CleanupState, settings: LevelFloor) -> np.ndarray:
-    """Return the heights (N,) that become y = 0.
+    """Return the heights (N,) that become y = 0: those of the ground nearest to it in the original motions.
 
-    The ground that the corrected feet show comes to y = 0: of several grounds, the one nearest to it in the original
-    motion. Planted feet show a slightly different ground than given feet, so a second correction would move the body
-    again if the given feet decided.
+    Bodies whose ground is at y = 0 within the thickness of soles keep their heights. Planted feet show the ground and
+    soles a little differently, as a second correction sees them. So they decide near the bounds.
     """
     if has_boxes(cleaning.motions):
         return np.zeros(len(cleaning.motions))
-    if settings.keeps_height:
-        return cleaning.raised_m
-    frames = cleaning.motions.root_m.shape[1]
     origins_m = []
-    for index, raised_m in enumerate(cleaning.raised_m.tolist()):
-        supports = cleaning.supports[index]
-        nearest_m = _find_nearest_ground_m(supports, frames, raised_m)
-        if nearest_m != raised_m and settings in cleaning.steps:
-            nearest_m += _measure_planted_height_m(cleaning, index)
-        origins_m.append(nearest_m)
+    beyond_m, within_m = limits.DOUBTED_M
+    heights_m = _measure_heights_m(cleaning, settings)
+    for index, (height_m, raised_m) in enumerate(zip(heights_m, cleaning.raised_m.tolist(), strict=True)):
+        if _is_kept(height_m, -beyond_m) and not _is_kept(height_m, within_m):
+            height_m = _measure_planted_height_m(cleaning, index, settings)
+        origins_m.append(raised_m if _is_kept(height_m) else raised_m + height_m)
     return np.array(origins_m)
 
 
-def _measure_planted_height_m(cleaning: CleanupState, index: int) -> float:
-    """Return the height of the lowest ground that a second correction would measure in a corrected motion."""
-    motion = cleaning.motions[index]
+def _is_kept(height_m: float, margin_m: float = 0.0) -> bool:
+    """Return whether the thickness of soles explains ground at a height, and at all heights within a margin."""
+    return margin_m - limits.KEPT_BELOW_M < height_m < limits.KEPT_ABOVE_M - margin_m
+
+
+def _measure_planted_height_m(cleaning: CleanupState, index: int, settings: LevelFloor) -> float:
+    """Return the height of a motion's ground that a second correction would measure if it kept its height."""
+    motion = raise_motion(cleaning.motions[index], -float(cleaning.raised_m[index]))
     feet = find_feet_on_any_floor(motion)
     motion = replace(motion, skeleton=replace(motion.skeleton, soles_m=feet.soles_m), feet=feet)
     planted = CleanupState.from_motions(MotionBatch.stack([motion]), cleaning.steps, cleaning.mode)
     for step in cleaning.steps:
         if isinstance(step, (FitSoles, LevelFloor)):
             planted = step(planted)
-    return -float(planted.raised_m[0])
+    (height_m,) = _measure_heights_m(replace(planted, supports=[cleaning.supports[index]]), settings)
+    return height_m
 
 
-def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: float) -> float:
+def _measure_heights_m(cleaning: CleanupState, settings: LevelFloor) -> list[float]:
+    """Return the heights above y = 0, in N original motions, of the ground nearest to it.
+
+    Of the observed floor and the ground beneath modelled soles, the nearer one counts, and 0 between them.
+    """
+    frames = cleaning.motions.root_m.shape[1]
+    unraised = PosedMotions.from_motions(cleaning.unraised, cleaning.soles)
+    heights_m = []
+    for index, (supports, raised_m) in enumerate(zip(cleaning.supports, cleaning.raised_m, strict=True)):
+        soles_m = _find_nearest_ground_m(supports, frames, raised_m, settings) - raised_m
+        floor_m = soles_m - _measure_gap_m(unraised.motions[index], unraised.feet_m[index])
+        heights_m.append(float(median([0.0, soles_m, floor_m])))
+    return heights_m
+
+
+def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: float, settings: LevelFloor) -> float:
     """Return the height of the ground nearest to y = 0 in a motion that was raised so that its lowest ground is there.
 
     Of all grounds it is the one near y = 0 in the original motion on which it stands for long. A body on any step of a
     staircase stays there. One that floats or is sunk comes to the nearest ground. One that climbs far from all of them
-    stays there: the file may just not show what leads there.
+    stays there: the file may just not show what leads there. So does one that would move by more than
+    `farthest_move_m`.
     """
     ground_m = ground_of_feet_m(supports, frames).max(1)
     levels_m = find_distinct(ground_m)
@@ -147,5 +166,6 @@ def _find_nearest_ground_m(supports: Sequence[Support], frames: int, raised_m: f
     costs_m = np.abs(levels_m - raised_m) - limits.OFTEN_STANDS_M * share
     nearest_m = float(levels_m[np.argmin(costs_m)])
     above_m = nearest_m - raised_m
-    farthest_m = limits.FAR_ABOVE_M if above_m > 0 else limits.FAR_BELOW_M
-    return raised_m if supports and abs(above_m) > farthest_m else nearest_m
+    far_m = limits.FAR_ABOVE_M if above_m > 0 else limits.FAR_BELOW_M
+    farthest_m = min(far_m, settings.farthest_move_m) if supports else settings.farthest_move_m
+    return raised_m if abs(above_m) > farthest_m else nearest_m

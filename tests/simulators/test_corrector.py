@@ -16,6 +16,7 @@ from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.runtime.progress import report_progress, watch_progress
 from selfcorrect.simulators import corrector as corrector_module
@@ -108,7 +109,7 @@ def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
     clean = PhysicsCorrector()([walk])[0].motion
     for shift_m in (-0.05, 0.08):
         moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
-        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < 0.001
+        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < limits.KEPT_BELOW_M
 
 
 def test_mirrored_motions_are_mended_alike(walk):
