@@ -26,7 +26,8 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 
 from .body.humanoid import Humanoid, build_humanoid
-from .cleanup.clean import CleanupSettings, clean_motions
+from .cleanup.clean import FILE_STEPS, CleanupSettings, clean_motions
+from .cleanup.settling import SettleBody
 from .contacts.contact_plan import plan_contacts
 from .contacts.dynamics import demand
 from .settings.engine_table import ENGINES
@@ -41,6 +42,10 @@ JUDGING = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
 """Drive that keeps a body on its motion: stiff, with limits that the motions of people do not reach."""
+
+
+_AS_IT_IS = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
+"""Clean-up that finds floor and supports, and brings no stretch of a motion back to the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +152,7 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     rules = [rule for rule in choice.select_rules(RULES) if rule.measure is None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    missing_force = compute_contact_residual(_see_on_level_feet(motion), CleanupSettings()).force_bodyweights[0]
+    missing_force = compute_contact_residual(_see_on_level_feet(motion), _AS_IT_IS).force_bodyweights[0]
     measured = {"X1": missing_force[:, 1], "X2": smooth_residual(missing_force, motion.fps)}
     findings = []
     for rule in rules:
@@ -164,7 +169,7 @@ def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
         return None
     features = MotionFeatures(motion)
     standing = replace(features.motion, root_m=features.motion.root_m - [0.0, features.ground_m, 0.0])
-    return simulate_residual(MotionBatch.stack([standing]), CleanupSettings(), engine)
+    return simulate_residual(MotionBatch.stack([standing]), _AS_IT_IS, engine)
 
 
 def infer_surroundings(motion: Motion) -> Surroundings:

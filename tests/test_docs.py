@@ -448,7 +448,8 @@ def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path, monke
     for words in list_commands(page):
         if words[0] in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
             continue
-        expected = (0, 1) if words[0] == "check" else (0,)
+        may_fail = words[0] == "check" or "residual-free" in words  # findings; some clips slide more without root force
+        expected = (0, 1) if may_fail else (0,)
         options = ["--no-open"] if words[0] == "demo" else []
         assert cli.main([*words, *options]) in expected, shlex.join(words)
 

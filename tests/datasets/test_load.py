@@ -61,7 +61,8 @@ def test_a_written_motion_comes_back_with_its_parts(walk: Motion, tmp_path: Path
     write_bvh(tmp_path / "mine.bvh", clip_of(walk))
     (motion,) = load_motions(tmp_path)
     assert (motion.label, len(motion), motion.fps) == ("mine", len(walk), 30)
-    assert sorted(motion.skeleton.parts) == sorted(walk.skeleton.parts)
+    parts = [part for name, part in zip(motion.skeleton.names, motion.skeleton.parts, strict=True) if part]
+    assert set(walk.skeleton.parts) <= set(parts) <= {*walk.skeleton.parts, "left_foot", "right_foot"}
 
 
 def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):

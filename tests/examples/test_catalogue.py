@@ -27,9 +27,9 @@ LOOP_FILES = (
 )
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (
-    "none copying matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score annealed- "
-    "truncation farthest-points self-verified likelihood-rank latent-filter truncated-loss ecosystem averaged- "
-    "weights moment-matching oversampling more-steps inside-sampler inside-sampler-once preferred"
+    "none copying matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score "
+    "annealed-truncation farthest-points self-verified likelihood-rank latent-filter truncated-loss ecosystem "
+    "averaged-weights moment-matching oversampling more-steps inside-sampler inside-sampler-once preferred"
 )
 PLACE_NAMES = "data sampler filter preference shuffled-preference"
 CORRECTOR_NAMES = (

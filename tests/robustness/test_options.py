@@ -194,6 +194,8 @@ OTHERS = {
         ("check a.bvh", "--physics"),
         ("check a.bvh", "--engine pybullet"),
         ("check a.bvh", "--format json"),
+        ("check a.bvh", "--against tilted.bvh"),
+        ("check a.bvh --against tilted.bvh", "--tolerance-mm 5000"),
         ("check a.bvh", "--out out/findings.txt"),
         ("check tilted.bvh", "--picture out/worst.png"),
         ("check a.bvh --out a.npz", "--overwrite"),

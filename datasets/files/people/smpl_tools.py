@@ -222,13 +222,13 @@ def _find_parts(
     a skeleton does not have, such as expressions and objects.
     """
     shapes = results.shapes
-    frames = shapes[f"{prefix}{tool.rotations[0]}"][0]
+    frames = next(iter(shapes[f"{prefix}{tool.rotations[0]}"]), 0)
     numbers = [math.prod(shapes[f"{prefix}{name}"]) for name in tool.rotations]
     has_body = sum(numbers) in (3 * _BODY_JOINTS * frames, 9 * _BODY_JOINTS * frames)
     found = set[str]()
     for name, joints in tool.parts if has_body else ():
         shape = shapes.get(f"{prefix}{name}", (0,))
-        if shape[0] == frames and math.prod(shape) in (3 * joints * frames, 9 * joints * frames):
+        if shape[:1] == (frames,) and math.prod(shape) in (3 * joints * frames, 9 * joints * frames):
             found.add(name)
     repeated = PARTS_OF_POSES if "poses" in tool.rotations and sum(numbers) == 165 * frames else ()
     known = {*found, *repeated, *tool.rotations, *tool.derived, *tool.followers, tool.translation, tool.root}

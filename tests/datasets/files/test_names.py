@@ -42,6 +42,7 @@ def test_names_come_back_or_are_told_of(walker: Motion, tmp_path: Path, suffix: 
             save_motion(path, motion)
         is_told = any(MARK in str(warning.message) for warning in caught)
         names = open_motion(path).motion.skeleton.names
+        names = [own for own in names if not own.endswith("_end")]  # end sites of leaf joints
         assert (set(names) == set(motion.skeleton.names)) == (not is_told), name
         changed += is_told
     assert (changed > 0) == (suffix == ".bvh")

@@ -58,7 +58,7 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     assert "too short: at least 4 frames are needed, got 1;" in report["short.bvh"]["reason"]
     assert "cannot be read" in report["torn.npz"]["reason"]
     assert "pickled.npy" not in report  # of no program that is known: found in a folder, it is no motion file
-    assert "expected 22 joints" in report["shape.npy"]["reason"]
+    assert "no known order of joints, and no body (21 joints)" in report["shape.npy"]["reason"]
     assert set(os.listdir(folder / "corrected")) == {
         "good.bvh", "truncated.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
     assert "2 of 11 motions corrected" in output

@@ -354,7 +354,8 @@ def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[s
     assert files == packed.keys()
     for name in files - {"short.bvh"}:
         reread = open_motion(Path("files") / name, any_body=True).motion
-        np.testing.assert_allclose(joint_positions(reread), joint_positions(packed[name]), atol=1e-5)
+        joints = [reread.skeleton.names.index(joint) for joint in packed[name].skeleton.names]  # beside end sites
+        np.testing.assert_allclose(joint_positions(reread)[:, joints], joint_positions(packed[name]), atol=1e-5)
     capsys.readouterr()
     assert main(["data", "convert", "shards", "--out", "files"]) == 2
     assert "exists; choose another place with --out, or give --overwrite" in capsys.readouterr().err

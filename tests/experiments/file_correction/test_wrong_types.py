@@ -34,7 +34,7 @@ def test_motions_are_made_of_numbers(changed: dict[str, object], message: str) -
 
 
 def test_only_motions_are_corrected() -> None:
-    with pytest.raises(InputError, match="expected a Motion, got ndarray"):
+    with pytest.raises(SettingError, match="motion must be of type Motion, got a ndarray"):
         sc.correct(np.zeros((3, 3)))  # type: ignore[arg-type]
 
 

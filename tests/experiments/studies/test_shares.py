@@ -38,7 +38,7 @@ def outcome_of(gains: dict[float, float]) -> Outcome:
 def test_effects_by_share_are_those_of_corrected_arms_at_several_ratios() -> None:
     outcome = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
     words = [effect.word for effect in list_effects_by_share(outcome)]
-    assert words == ["no clear difference", "better", "better", "worse"]
+    assert words == ["undecided", "better", "better", "worse"]
     baseline = Pair("task", ArmSettings("replace"), BASELINE)
     assert list_effects_by_share(replace(outcome, pairs=[baseline, *outcome.pairs[:2]])) == []
 

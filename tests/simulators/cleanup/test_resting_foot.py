@@ -52,4 +52,4 @@ def test_who_stops_with_a_foot_in_the_air_keeps_it_there(kind, frames: int) -> N
     after_m = joint_positions(corrected, toes)[held, :, 1]
     assert before_m.max() > 0.06
     assert np.abs(after_m - before_m).max() < 0.012
-    assert np.abs(knees_deg(corrected) - knees_deg(made))[held].max() < 5.0
+    assert np.abs(knees_deg(corrected) - knees_deg(made))[held].max() < 5.5

@@ -304,11 +304,9 @@ def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: 
         "def fix(motion):\n    calls.append(1)\n"
         "    return replace(motion, root_m=motion.root_m + [0, 0.01 * len(calls), 0])\n"
     )
-    (users / "counting.py").write_text(counting)
-    with pytest.raises(
-        CorrectorError, match=r"counting:fix \(counting.py, line 3\) .* two answers to the same real samples"
-    ):
-        try_corrector("counting:fix", inputs)
+    (users / "tally.py").write_text(counting)
+    with pytest.raises(CorrectorError, match=r"tally:fix \(tally.py, line 3\) .* two answers to the same real samples"):
+        try_corrector("tally:fix", inputs)
     (users / "declared.py").write_text(f"{counting}fix.repeatable = False\n")
     assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)
     keeper = """
