@@ -263,7 +263,7 @@ def _print_neighbours(repeats: int) -> None:
     draws = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
     programs: dict[str, Callable[[], object]] = {
         "own": lambda: neighbour_metrics(*draws),
-        "prdc": lambda: compute_prdc(*draws, 5),
+        "prdc": lambda: compute_prdc(*draws, 5),  # pyright: ignore
     }
     with redirect_stdout(StringIO()):  # prdc prints the shapes
         spent_s = time_fastest(programs, repeats)

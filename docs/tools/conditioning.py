@@ -231,7 +231,7 @@ def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[st
     correction = None
     if job.treatment == "physics":
         inputs = CorrectorInputs(task.codec, task.real, first_model, stream.child("corrector"), silent, engine="mujoco")
-        correction = Correction(build_corrector("physics", inputs), math.inf)
+        correction = Correction(build_corrector("physics", inputs), math.inf)  # pyright: ignore
     rater = partial(rate_physics, task.codec, training)
     bias = best_of(4, rater) if job.treatment == "best-of-4" else sample_plainly
     arm = Arm(parse_policy(job.policy), generations, task_steps(), correction=correction, bias=bias)
@@ -318,7 +318,7 @@ def collect(folder: Path, /) -> None:
     with RESULTS.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*names, "generation", *KEPT])
-        writer.writerows(sorted(lines, key=lambda line: [str(cell).zfill(4) for cell in line[: len(names) + 1]]))
+        writer.writerows(sorted(lines, key=lambda line: [str(cell).zfill(4) for cell in line[: len(names) + 1]]))  # pyright: ignore
 
 
 def _round(row: Mapping[str, Any]) -> dict[str, Any]:

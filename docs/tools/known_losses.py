@@ -107,7 +107,7 @@ def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], n
     for seed in range(seeds):
         parts = load_parts(PRESETS["short"], streams(seed))
         data = parts.data
-        evaluator = parts.evaluator
+        evaluator = parts.evaluator  # pyright: ignore
         reference = evaluator.reference
         fresh = evaluator.geometric(data.fresh.batch)
         training = evaluator.geometric(data.training.batch)

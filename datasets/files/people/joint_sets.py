@@ -325,11 +325,11 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
             break
         is_hung_on_hips = True
         root = order[pelvis]
-    if not set(REQUIRED_PARTS) <= set(motion.skeleton.parts):
+    if not set(REQUIRED_PARTS) <= set(motion.skeleton.parts):  # pyright: ignore
         return None
-    new_names = [part or name for part, name in zip(motion.skeleton.parts, names, strict=True)]
-    named = [(new_names[joint], new_names[above[joint]] if joint else "") for joint in range(len(order))]
-    joints = [named[order.index(joint)] for joint in range(len(order))]
+    new_names = [part or name for part, name in zip(motion.skeleton.parts, names, strict=True)]  # pyright: ignore
+    named = [(new_names[joint], new_names[above[joint]] if joint else "") for joint in range(len(order))]  # pyright: ignore
+    joints = [named[order.index(joint)] for joint in range(len(order))]  # pyright: ignore
     return JointSet("a body in an unknown order", 30.0, tuple(joints))
 
 
