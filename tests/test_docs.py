@@ -176,9 +176,6 @@ def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path, monk
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="a second call takes the unchanged task for another version; accept_changed resumes", strict=False
-)
 def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

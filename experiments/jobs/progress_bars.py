@@ -108,6 +108,7 @@ class Bars:
             self._advance(is_kept=True)
             return
         done_count = self.overall.n + 1
+        self.overall.initial = 0  # the bar that `reset` shows has no negative speed
         self.overall.reset(total=self.overall.total)
         self.overall.n = self.overall.initial = self.overall.last_print_n = done_count
         self.overall.refresh()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import dis
 import functools
 import importlib.machinery
 import inspect
@@ -353,7 +354,12 @@ def _list_script_globals(function: Any) -> list[Any]:
     codes = [function.__code__] if function.__module__ in _SCRIPTS else []
     for code in codes:
         codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
-    names = {name for code in codes for name in code.co_names}
+    names = {
+        instruction.argval
+        for code in codes
+        for instruction in dis.get_instructions(code)
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")  # names of attributes are no variables
+    }
     return [function.__globals__[name] for name in sorted(names & function.__globals__.keys())]
 
 

@@ -190,3 +190,13 @@ def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
     exec(compile("\ndef moved(motion):\n    return motion\n", str(tmp_path / "page.md"), "exec"), names)
     assert locate_code(names["moved"]) == ""
     assert identity_of(names["moved"]) == identity_of(names["moved"])
+
+
+def test_a_variable_of_a_script_that_is_called_like_an_attribute_does_not_count() -> None:
+    names: dict = {"__name__": "__main__"}
+    exec("def score(run): return run.task + offset\noffset = 1", names)
+    before = identity_of(names["score"])
+    names["task"] = 5
+    assert identity_of(names["score"]).values == before.values
+    names["offset"] = 2
+    assert identity_of(names["score"]).values != before.values
