@@ -29,6 +29,7 @@ from typing import Any
 
 from ..storage.files.digests import compute_digest, compute_file_digest
 from ..storage.files.limits import read_bytes
+from ..storage.files.locks import LOCK
 
 _SCRIPTS = ("__main__", "__mp_main__")
 """Names of the script that is run, or of a notebook's cells."""
@@ -313,10 +314,14 @@ def _describe_value(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def digest_path(path: Path) -> str:
-    """Return a digest of the content of a file, or of all files in a folder with their names; "" without either."""
+    """Return a digest of the content of a file, or of all files in a folder with their names; "" without either.
+
+    Folders that this project writes into do not count: a run may lie beside its data.
+    """
     if not path.is_dir():
         return compute_file_digest(path)
-    files = sorted(file for file in path.rglob("*") if file.is_file())
+    outputs = {lock.parent for lock in path.rglob(LOCK)}
+    files = sorted(file for file in path.rglob("*") if file.is_file() and outputs.isdisjoint(file.parents))
     lines = [f"{file.relative_to(path).as_posix()} {compute_file_digest(file)}" for file in files]
     return compute_digest("\n".join(lines).encode())
 

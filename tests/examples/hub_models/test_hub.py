@@ -72,9 +72,6 @@ def run(name: str, folder: Path, *options: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.xfail(
-    reason="a second call takes the unchanged task for another version; accept_changed resumes", strict=False
-)
 def test_cifar10_runs_from_end_to_end_and_resumes(images: Path, tmp_path: Path) -> None:
     options = ["--data", str(images), "--judged", "20", "--widths", "8", "8", "--sampling-steps", "3"]
     rows = run("cifar10", tmp_path, *options)

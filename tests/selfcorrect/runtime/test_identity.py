@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from selfcorrect.runtime.identity import Identity, identity_of, locate_code
+from selfcorrect.runtime.identity import Identity, digest_path, identity_of, locate_code
+from selfcorrect.storage.files.locks import LOCK
 
 
 def scale_values(values, factor=1.0):
@@ -200,3 +201,14 @@ def test_a_variable_of_a_script_that_is_called_like_an_attribute_does_not_count(
     assert identity_of(names["score"]).values == before.values
     names["offset"] = 2
     assert identity_of(names["score"]).values != before.values
+
+
+def test_a_run_beside_its_data_is_no_part_of_the_data(tmp_path: Path) -> None:
+    (tmp_path / "data.bin").write_bytes(b"1")
+    before = digest_path(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / LOCK).touch()
+    (tmp_path / "run" / "model.bin").write_bytes(b"2")
+    assert digest_path(tmp_path) == before
+    (tmp_path / "data.bin").write_bytes(b"3")
+    assert digest_path(tmp_path) != before
