@@ -323,7 +323,7 @@ def digest_path(path: Path) -> str:
     outputs = {lock.parent for lock in path.rglob(LOCK)}
     files = sorted(file for file in path.rglob("*") if file.is_file() and outputs.isdisjoint(file.parents))
     lines = [f"{file.relative_to(path).as_posix()} {compute_file_digest(file)}" for file in files]
-    return compute_digest("\n".join(lines).encode())
+    return compute_digest("\n".join(lines).encode()) if lines else ""
 
 
 def _list_held_values(code: Any) -> list[Any]:

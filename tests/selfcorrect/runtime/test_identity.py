@@ -210,5 +210,6 @@ def test_a_run_beside_its_data_is_no_part_of_the_data(tmp_path: Path) -> None:
     (tmp_path / "run" / LOCK).touch()
     (tmp_path / "run" / "model.bin").write_bytes(b"2")
     assert digest_path(tmp_path) == before
+    assert digest_path(tmp_path / "run") == digest_path(tmp_path / "of tomorrow") == ""
     (tmp_path / "data.bin").write_bytes(b"3")
     assert digest_path(tmp_path) != before
