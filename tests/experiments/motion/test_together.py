@@ -103,12 +103,14 @@ def test_two_denoisers_of_the_same_character_run_together(tmp_path: Path) -> Non
     [
         ("--denoiser", *CPU_DENOISERS, *PLAIN),
         ("--policy", *POLICY_FORMS[1:], "--corrector", "none"),
-        ("--corrector", *(row.name for row in CORRECTORS if not row.rated), "--engine", "mujoco"),
+        pytest.param(
+            ("--corrector", *(row.name for row in CORRECTORS if not row.rated), "--engine", "mujoco"),
+            marks=pytest.mark.xfail(reason="of a barely trained network, anchored physics rejects 95 % of the draws"),
+        ),
         ("--remedy", *(row.name for row in REMEDIES if not row.rated), *PLAIN),
     ],
     ids=lambda words: words[0],
 )
-@pytest.mark.xfail(reason="under investigation: rows with correctors of users", strict=False)
 def test_all_rows_run_together(words: tuple[str, ...], tmp_path: Path) -> None:
     assert main([*SMALL, *words, "--out", str(tmp_path)]) == 0
     assert (tmp_path / "report.html").is_file()
