@@ -82,7 +82,7 @@ def draw_damaged(path: Path) -> st.SearchStrategy[bytes]:
 
 def _damage(suffix: str, content: bytes, random: Random) -> bytes:
     choices: list[Callable[[bytes, Random], bytes]] = [flip_bits, cut_end, move_block]
-    if suffix in (".bvh", ".fbx", ".gltf", ".json", ".csv", ".txt"):
+    if suffix in (".bvh", ".fbx", ".gltf", ".json", ".csv", ".txt", ".usda"):
         choices += [reword] * 6
     if suffix in (".glb", ".vrma"):
         choices += [_reworded_head] * 6

@@ -83,7 +83,9 @@ def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, 
         assert len(read) == len(motion) or motion.fps < 20
 
 
-@pytest.mark.parametrize("kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", "usd"])
+@pytest.mark.parametrize(
+    "kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", pytest.param("usd", marks=pytest.mark.slow)]
+)
 @given(motion=motions(ANY_NAMES))
 @FEW
 def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motion: Motion, tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import save_motion
-from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.checking.against import compare_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.editing.transforms import resample, turn
@@ -59,8 +58,10 @@ def test_a_motion_does_not_differ_from_itself_whatever_the_order_and_names_of_it
 
 
 @given(angle=st.floats(0.05, 3.1), scale=st.floats(0.01, 100.0), stretch=st.sampled_from([0.5, 0.8, 1.25, 2.0]))
-def test_size_world_and_duration_are_told_apart_from_joints(angle: float, scale: float, stretch: float) -> None:
-    motion = next(motion for motion in load_motions("deepmimic") if motion.label == "run")
+def test_size_world_and_duration_are_told_apart_from_joints(
+    clips: dict[str, Motion], angle: float, scale: float, stretch: float
+) -> None:
+    motion = clips["run"]
     changed = turn(replace(scaled(motion, scale), fps=motion.fps / stretch), angle)
     difference = compare_motions(changed, motion)
     assert difference.scale == pytest.approx(scale if abs(scale - 1) > 0.005 else 1)
