@@ -28,6 +28,10 @@ def __getattr__(name: str) -> Any:
             module = importlib.import_module(_MODULES[name])
             is_submodule = name not in vars(module)
             value = importlib.import_module(f"{module.__name__}.{name}") if is_submodule else vars(module)[name]
+        if isinstance(value, type):
+            from .core.field_docs import add_field_docs
+
+            add_field_docs(value)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

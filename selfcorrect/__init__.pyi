@@ -21,8 +21,11 @@ from selfcorrect.correctors.contract import lift as lift
 from selfcorrect.correctors.contract import random_perturbation as random_perturbation
 from selfcorrect.correctors.contract import verifier as verifier
 from selfcorrect.correctors.loop_correction import Correction as Correction
+from selfcorrect.datasets.arrays import motion_from_joints as motion_from_joints
+from selfcorrect.datasets.arrays import motion_from_smpl as motion_from_smpl
 from selfcorrect.datasets.collections.dataset import Clip as Clip
 from selfcorrect.datasets.collections.dataset import Dataset as Dataset
+from selfcorrect.datasets.files.formats import Format as Format
 from selfcorrect.datasets.files.motion_file import MotionFile as MotionFile
 from selfcorrect.datasets.files.open import open_motion as open_motion
 from selfcorrect.datasets.files.open import save_motion as save_motion

@@ -1,9 +1,10 @@
 """`selfcorrect correct`: motion files in, physically plausible motion files of the same kind out."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -18,6 +19,9 @@ from ..file_correction.options import CorrectionOptions
 from ..jobs.targets import check_replaceable, check_separate
 from ..jobs.where import Cluster, Where
 from .inputs import must_be_readable, must_exist
+
+if TYPE_CHECKING:
+    from ..file_correction.file_result import FileResult
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class CorrectCommand:
     where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary, and a line for each motion that was not corrected."""
+    json: bool = False
+    """Print the report as JSON instead of the table and the summary."""
     contacts_out: Path | None = None
     """Write the contacts of a single corrected motion to this JSON file. You can edit it and pass it to --contacts."""
     delta: Path | None = None
@@ -55,7 +61,6 @@ class CorrectCommand:
         os.environ.setdefault("MUJOCO_GL", "disable")  # nothing is drawn; to look for a display takes 0.1 s
         self._check()
         from ..file_correction.batch import correct_into
-        from ..file_correction.report import print_results
 
         options = self.options.resolve_engine()
         if is_address(self.out) or any(map(is_address, self.inputs)):
@@ -63,7 +68,7 @@ class CorrectCommand:
         out = Path(self.out)
         self._check_outputs(out)
         results = correct_into(list(map(Path, self.inputs)), out, options, self.workers, self.where)
-        exit_code = print_results(results, out, options, quiet=self.quiet)
+        exit_code = self._print(results, out, options)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
         return exit_code
@@ -74,11 +79,19 @@ class CorrectCommand:
             raise SettingError(f"one set of motions must be named to correct it at an address, got {len(self.inputs)}")
         (source,) = self.inputs
         from ..file_correction.correct_remote import correct_remote_set
-        from ..file_correction.report import print_results
 
         where = Where(default_workers() if self.workers is None else self.workers, cluster=self.where)
         results = correct_remote_set(Place(source), Place(self.out), options, where)
-        return print_results(results, self.out, options, quiet=self.quiet)
+        return self._print(results, self.out, options)
+
+    def _print(self, results: "Sequence[FileResult]", out: Path | str, options: CorrectionOptions) -> int:
+        """Print the results, and return the exit code."""
+        from ..file_correction.report import REPORT, find_exit_code, print_results
+
+        if not self.json:
+            return print_results(results, out, options, quiet=self.quiet)
+        print(Path(out, REPORT).read_text(encoding="utf-8"), end="")
+        return find_exit_code(results)
 
     def _check_outputs(self, out: Path) -> None:
         """Raise SettingError if contacts or delta would overwrite each other, an input, or another file."""
@@ -123,6 +136,8 @@ class CorrectCommand:
 
     def _check(self) -> None:
         """Refuse missing inputs and engines before the work begins."""
+        if self.json and is_address(self.out):
+            raise SettingError(f"json prints the report of a folder, and {self.out} is an address")
         files = [Path(name) for name in self.inputs if not is_address(name)]
         must_exist((*files, *self.options.reading.files, self.options.contacts))
         if len(self.inputs) == 1:  # among several, all others go on

@@ -119,6 +119,15 @@ def print_results(results: Sequence[FileResult], out: Path | str, options: Corre
     if not options.kinematic:
         lines.append(f"engine: {options.engine}")
     print(*lines, f"report: {out}/{REPORT}", sep="\n")
+    return find_exit_code(results)
+
+
+def find_exit_code(results: Sequence[FileResult]) -> int:
+    """Return 0 if all files were corrected or needed no correction, 1 if some were not or became worse.
+
+    Raises:
+        InputError: None of the files could be read.
+    """
     if all(result.verdict == "failed" for result in results):
         raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
     is_done = [result.verdict in ("accepted", "unchanged") for result in results]

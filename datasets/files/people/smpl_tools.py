@@ -186,7 +186,8 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
         if not frames:
             raise InputError(f"{path}: has no frames")
         sizes.append((frames, math.prod(sides) // 3))
-    check_size(path, sizes)
+    if path.exists():  # arrays in memory are no file
+        check_size(path, sizes)
     fps, assumed = rate_of(path, _find_numbers(results), reading, tool.fps, tool.name, results.others)
     notes: dict[str, None] = {}
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]

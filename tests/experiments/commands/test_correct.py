@@ -39,6 +39,11 @@ def test_scenes_are_told_on_the_command_line(folder):
     assert json.loads((folder / "laden" / "report.json").read_text())["settings"]["scene"]["load_kg"] == 30.0
 
 
+def test_the_report_is_printed_as_json(folder, capsys):
+    assert main(["correct", "clips/steps.bvh", "-o", "printed", *KINEMATIC, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((folder / "printed" / "report.json").read_text())
+
+
 def _loads(out: Path) -> list[float]:
     """What each contact of the one motion bore on average, by how long it lasted."""
     motion = report_of(out)["steps.bvh"]

@@ -1,0 +1,32 @@
+"""Meanings of fields in the docstrings of dataclasses, so that `help` shows what the source says below each field."""
+
+import ast
+import inspect
+import textwrap
+from contextlib import suppress
+from dataclasses import is_dataclass
+
+
+def add_field_docs(kind: type) -> None:
+    """Append a section "Attributes" to the docstring of a dataclass, from the texts below its fields.
+
+    Classes without such texts, without source, or with the section already, stay as they are.
+    """
+    if not is_dataclass(kind) or "Attributes:" in (kind.__doc__ or ""):
+        return
+    with suppress(OSError, TypeError):
+        if texts := _read_field_docs(inspect.getsource(kind)):
+            lines = [f"    {name}: {textwrap.indent(text, ' ' * 8).lstrip()}" for name, text in texts.items()]
+            kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__ or ""), "", "Attributes:", *lines])
+
+
+def _read_field_docs(source: str) -> dict[str, str]:
+    """Return the texts below the fields of a class by the name of the field."""
+    (definition,) = ast.parse(textwrap.dedent(source)).body
+    assert isinstance(definition, ast.ClassDef)
+    texts = {}
+    for field, below in zip(definition.body, definition.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[name] = inspect.cleandoc(text)
+    return texts
