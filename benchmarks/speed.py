@@ -260,10 +260,10 @@ def _print_samples(modes: Sequence[str], windows: Sequence[Motion], repeats: int
 
 def _print_neighbours(repeats: int) -> None:
     """Print the time of nearest-neighbour metrics of 2,000 × 2,000 embeddings of 263 numbers, whose spread varies."""
-    draws = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
+    real, generated = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
     programs: dict[str, Callable[[], object]] = {
-        "own": lambda: neighbour_metrics(*draws),
-        "prdc": lambda: compute_prdc(*draws, 5),  # pyright: ignore
+        "own": lambda: neighbour_metrics(real, generated),
+        "prdc": lambda: compute_prdc(real, generated, 5),
     }
     with redirect_stdout(StringIO()):  # prdc prints the shapes
         spent_s = time_fastest(programs, repeats)

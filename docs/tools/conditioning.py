@@ -231,7 +231,9 @@ def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[st
     correction = None
     if job.treatment == "physics":
         inputs = CorrectorInputs(task.codec, task.real, first_model, stream.child("corrector"), silent, engine="mujoco")
-        correction = Correction(build_corrector("physics", inputs), math.inf)  # pyright: ignore
+        corrector = build_corrector("physics", inputs)
+        assert corrector, "only `none` has no corrector"
+        correction = Correction(corrector, math.inf)
     rater = partial(rate_physics, task.codec, training)
     bias = best_of(4, rater) if job.treatment == "best-of-4" else sample_plainly
     arm = Arm(parse_policy(job.policy), generations, task_steps(), correction=correction, bias=bias)
@@ -307,7 +309,7 @@ KEPT = (
 def collect(folder: Path, /) -> None:
     """Write the scores of the loops that all seeds have finished."""
     finished = dict(read_rows(folder))
-    lines = []
+    lines: list[list[Any]] = []
     for job, rows in finished.items():
         if any(replace(job, seed=seed) not in finished for seed in SEEDS):
             continue
@@ -315,10 +317,11 @@ def collect(folder: Path, /) -> None:
             identity = asdict(job) | {name: row[name] for name in ("treatment",) if name in row}
             lines.append([*identity.values(), row["generation"], *(row.get(key, "") for key in KEPT)])
     names = [field.name for field in fields(Job)]
+    lines.sort(key=lambda line: [str(cell).zfill(4) for cell in line[: len(names) + 1]])
     with RESULTS.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*names, "generation", *KEPT])
-        writer.writerows(sorted(lines, key=lambda line: [str(cell).zfill(4) for cell in line[: len(names) + 1]]))  # pyright: ignore
+        writer.writerows(lines)
 
 
 def _round(row: Mapping[str, Any]) -> dict[str, Any]:

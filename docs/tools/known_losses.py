@@ -15,11 +15,12 @@ from tables import fill_marked, make_table
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.task import load_parts
+from selfcorrect.experiments.motion.task import motion_data
 from selfcorrect.loop.ancestry import novelty
 from selfcorrect.metrics.frechet import frechet_distance
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
 
 PAGE = Path(__file__).resolve().parents[1] / "concepts" / "measures.md"
 SEEDS = 5
@@ -105,9 +106,8 @@ def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], n
     all_scores = []
     made: list[MadeSet] = []
     for seed in range(seeds):
-        parts = load_parts(PRESETS["short"], streams(seed))
-        data = parts.data
-        evaluator = parts.evaluator  # pyright: ignore
+        data = motion_data(PRESETS["short"], streams(seed))
+        evaluator = MotionEvaluator.fit(data.reference.batch, data.reference.labels)
         reference = evaluator.reference
         fresh = evaluator.geometric(data.fresh.batch)
         training = evaluator.geometric(data.training.batch)

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 
 from selfcorrect.core.errors import InputError
@@ -309,28 +310,29 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
     means, deviations = _measure_distances(positions)
     costs = np.maximum(deviations + _LENGTH_WEIGHT * means, 1e-9 * means.max())
     tree = minimum_spanning_tree(costs)
-    is_hung_on_hips = None
-    root = 0
-    for _ in range(2):
-        order, parents = breadth_first_order(tree, root, directed=False)
-        order = order.tolist()
-        above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
-        ordered = positions[:, order]
-        offsets = np.concatenate([np.zeros((1, 3)), ordered[0, 1:] - ordered[0, above[1:]]])
-        names = tuple(f"joint {joint}" for joint in order)
-        skeleton = Skeleton(names, tuple(above), offsets, ("",) * len(names))
-        motion = recognize_parts(fit_motion(ordered, 30.0, skeleton))
-        pelvis = motion.skeleton.joint("pelvis")
-        if pelvis is None or is_hung_on_hips:
-            break
-        is_hung_on_hips = True
-        root = order[pelvis]
-    if not set(REQUIRED_PARTS) <= set(motion.skeleton.parts):  # pyright: ignore
+    order, motion = _hang_body(positions, tree, 0)
+    pelvis = motion.skeleton.joint("pelvis")
+    if pelvis is not None:
+        order, motion = _hang_body(positions, tree, order[pelvis])
+    if not set(REQUIRED_PARTS) <= set(motion.skeleton.parts):
         return None
-    new_names = [part or name for part, name in zip(motion.skeleton.parts, names, strict=True)]  # pyright: ignore
-    named = [(new_names[joint], new_names[above[joint]] if joint else "") for joint in range(len(order))]  # pyright: ignore
-    joints = [named[order.index(joint)] for joint in range(len(order))]  # pyright: ignore
+    skeleton = motion.skeleton
+    new_names = [part or name for part, name in zip(skeleton.parts, skeleton.names, strict=True)]
+    above = ["", *(new_names[parent] for parent in skeleton.parents[1:])]
+    joints = [(new_names[place], above[place]) for place in np.argsort(order)]
     return JointSet("a body in an unknown order", 30.0, tuple(joints))
+
+
+def _hang_body(positions: np.ndarray, tree: csr_array, root: int) -> tuple[list[int], Motion]:
+    """Return the order of the joints (T, J, 3) from the root of a tree outwards, and their motion with its parts."""
+    order, parents = breadth_first_order(tree, root, directed=False)
+    order = order.tolist()
+    above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
+    ordered = positions[:, order]
+    offsets = np.concatenate([np.zeros((1, 3)), ordered[0, 1:] - ordered[0, above[1:]]])
+    names = tuple(f"joint {joint}" for joint in order)
+    skeleton = Skeleton(names, tuple(above), offsets, ("",) * len(names))
+    return order, recognize_parts(fit_motion(ordered, 30.0, skeleton))
 
 
 def open_joints(

@@ -247,7 +247,7 @@ import sys
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.jobs import ray_cluster
 
-ray_cluster.PACE_S, ray_cluster.HEAD_GONE_S, ray_cluster.LEAVE_S = 0.5, 3.0, 1.0
+ray_cluster._PACE_S, ray_cluster.HEAD_GONE_S, ray_cluster.LEAVE_S = 0.5, 3.0, 1.0
 sys.exit(main(sys.argv[1:]))
 """
 """The command, which gives a head up sooner."""
