@@ -5,7 +5,7 @@ comparison share their seeds (common random numbers), so differences between arm
 
 One rule decides differences, claims, profiles of collapse and comparisons of runs: an interval decides if it has
 bounds, at least `FEWEST_SEEDS` seeds, and lies as a whole on one side of the threshold (`Interval.is_above`,
-`is_below`, `is_within`). `evaluate_quality` has no such number, because a trial states the confidence of each look.
+`is_below`, `is_within`). So do verdicts on a quality (`evaluate_quality`).
 
 A few seeds with equal scores show no spread, which does not mean that there is none: there are no bounds, and p = 1.
 Differences that vary by less than the rounding of the values that they are taken of are equal. Scores that are counts,
@@ -435,7 +435,8 @@ def evaluate_quality(
         resolution: Smallest step of a score that is a count, e.g. 1 / n for a share of n samples; 0 for none.
 
     Returns:
-        The verdict; "undecided" if the ratio does not vary and no resolution is given.
+        The verdict; "undecided" with fewer than `FEWEST_SEEDS` seeds, and if the ratio does not vary and no resolution
+            is given.
 
     Raises:
         InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
@@ -466,7 +467,9 @@ def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Ve
     best = ratio.low if better == "lower" else _invert_quality(ratio.high)
     worst = ratio.high if better == "lower" else _invert_quality(ratio.low)
     label: Label = "undecided"
-    if best >= thresholds.collapsed:
+    if not ratio.can_decide:
+        pass
+    elif best >= thresholds.collapsed:
         label = "collapsed"
     elif best > thresholds.stable:
         label = "degraded"
@@ -520,11 +523,11 @@ def seeds_to_decide(
 def plan_looks(seeds: int) -> dict[int, float]:
     """Return the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence.
 
-    Looks are after 3, 5, 10, 20, … seeds and after all. Their error levels add up to 5 % and are in proportion to the
-    number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look is wrong about a
-    quality is at most 5 %, however their results depend on each other.
+    Looks are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. Their error levels add up to 5 % and are in
+    proportion to the number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look
+    is wrong about a quality is at most 5 %, however their results depend on each other.
     """
-    early = [count for count in (3, *(5 * 2**power for power in range(16))) if count < seeds]
+    early = [count for count in (FEWEST_SEEDS * 2**power for power in range(16)) if count < seeds]
     counts = [*early, seeds]
     return {count: 1 - 0.05 * count / sum(counts) for count in counts}
 

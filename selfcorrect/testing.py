@@ -35,6 +35,7 @@ from .metrics.neighbours import neighbour_metrics
 from .metrics.spread import within_label_ratio
 from .models.protocol import GenerativeModel
 from .statistics import (
+    FEWEST_SEEDS,
     MOST_SEEDS,
     Better,
     Label,
@@ -96,7 +97,7 @@ class Trial:
     generations: int = 10
     """Generations after generation 0."""
     seeds: int = 20
-    """Most runs of the loop, at least 2. A trial ends sooner if fewer decide it (`statistics.plan_looks`)."""
+    """Most runs of the loop, at least 5 (`FEWEST_SEEDS`). A trial ends sooner if fewer decide it (`plan_looks`)."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     steps: int = 0
@@ -109,7 +110,7 @@ class Trial:
     def __post_init__(self) -> None:
         for name, least in {"generations": 1, "initial_steps": 0, "steps": 0}.items():
             check_count(name, getattr(self, name), least)
-        check_count("seeds (for a verdict on stability)", self.seeds, 2)
+        check_count("seeds (for a verdict on stability)", self.seeds, FEWEST_SEEDS)
 
 
 def assert_loop_stable(

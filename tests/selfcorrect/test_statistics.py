@@ -184,7 +184,8 @@ def test_looks_keep_the_error_of_a_trial_that_stops_early(generator: np.random.G
         alarms += set(labels) != {"undecided"}
     assert alarms / 400 <= 0.05 + 0.03
     assert sum(1 - confidence for confidence in plan_looks(20).values()) == pytest.approx(0.05)
-    assert plan_looks(2) == {2: 0.95}
+    assert plan_looks(FEWEST_SEEDS) == {FEWEST_SEEDS: 0.95}
+    assert min(plan_looks(20)) == FEWEST_SEEDS
 
 
 def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_threshold() -> None:
@@ -203,23 +204,25 @@ def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_thresho
 @pytest.mark.parametrize(
     ("values", "label"),
     [
-        ([1.01, 0.99, 1.02, 1.0], "stable"),
-        ([1.50, 1.55, 1.52, 1.48], "degraded"),
-        ([3.0, 3.2, 2.9, 3.1], "collapsed"),
-        ([0.5, 2.5, 1.0, 3.0], "undecided"),
-        ([1.0, 1.0, 1.0, 5.0], "undecided"),
-        ([1.6, 2.4, 1.9, 2.2], "degraded"),
+        ([1.01, 0.99, 1.02, 1.0, 0.98], "stable"),
+        ([1.50, 1.55, 1.52, 1.48, 1.51], "degraded"),
+        ([3.0, 3.2, 2.9, 3.1, 3.0], "collapsed"),
+        ([0.5, 2.5, 1.0, 3.0, 0.7], "undecided"),
+        ([1.0, 1.0, 1.0, 5.0, 1.0], "undecided"),
+        ([1.6, 2.4, 1.9, 2.2, 1.8], "degraded"),
     ],
 )
 def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: str) -> None:
-    baseline = [1.0, 1.01, 0.99, 1.0]
+    baseline = [1.0, 1.01, 0.99, 1.0, 1.02]
     assert evaluate_quality(values, baseline, "lower").label == label
     assert evaluate_quality(np.divide(1.0, values), baseline, "higher").label == label
+    for count in range(1, FEWEST_SEEDS):
+        assert evaluate_quality(values[:count], baseline[:count], "lower").label == "undecided"
+        assert evaluate_quality(values[:count], baseline[:count], "lower", resolution=1e-6).label == "undecided"
 
 
-def test_lost_recall_is_collapsed_and_one_seed_decides_nothing() -> None:
-    assert evaluate_quality([0.0, 0.01, 0.0], [0.8, 0.82, 0.79], "higher").label == "collapsed"
-    assert evaluate_quality([9.0], [1.0], "lower").label == "undecided"
+def test_lost_recall_is_collapsed() -> None:
+    assert evaluate_quality([0.0, 0.01, 0.0, 0.0, 0.02], [0.8, 0.82, 0.79, 0.8, 0.81], "higher").label == "collapsed"
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
@@ -250,8 +253,9 @@ def test_a_verdict_on_a_quality_knows_no_unit_and_the_inverse_has_the_same(
 
 
 def test_the_weaker_side_decides() -> None:
-    realism = evaluate_quality([1.0, 1.01], [1.0, 1.0], "lower")
-    diversity = evaluate_quality([0.1, 0.11], [1.0, 1.0], "higher")
+    realism = evaluate_quality([1.0, 1.01, 1.0, 0.99, 1.0], [1.0] * 5, "lower")
+    diversity = evaluate_quality([0.1, 0.11, 0.1, 0.09, 0.1], [1.0] * 5, "higher")
+    assert (realism.label, diversity.label) == ("stable", "collapsed")
     assert worst_verdict([realism, diversity]) is diversity
 
 
@@ -456,7 +460,7 @@ def test_a_floor_of_the_spread_keeps_false_alarms_of_shares_near_one_rare(genera
 
 
 def test_a_quality_without_spread_is_undecided_unless_its_resolution_is_known() -> None:
-    assert evaluate_quality([1.0, 1.0], [1.0, 1.0], "higher").label == "undecided"
-    assert evaluate_quality([1.0] * 3, [1.0] * 3, "higher", resolution=0.01).label == "stable"
-    assert evaluate_quality([0.5] * 3, [1.0] * 3, "higher", resolution=0.3).label == "undecided"
+    assert evaluate_quality([1.0] * 5, [1.0] * 5, "higher").label == "undecided"
+    assert evaluate_quality([1.0] * 5, [1.0] * 5, "higher", resolution=0.01).label == "stable"
+    assert evaluate_quality([0.5] * 5, [1.0] * 5, "higher", resolution=0.5).label == "undecided"
     assert seeds_to_decide([1.0, 1.0], [1.0, 1.0], "higher") is None

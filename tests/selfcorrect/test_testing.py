@@ -13,6 +13,7 @@ import torch
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.statistics import FEWEST_SEEDS, Thresholds
 from selfcorrect.testing import Trial, assert_loop_stable, measure_stability
 
 DATA = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -54,13 +55,13 @@ def test_a_corrector_that_kills_diversity_is_caught() -> None:
 
     stability = measure_stability(Gaussian.standard(2), DATA, Replace(), to_the_middle)
     assert stability.diversity.label == "collapsed"
-    assert stability.diversity is stability.variance
-    assert stability.diversity.ratio.high < 0.5
+    assert stability.variance.label == "collapsed"
+    assert stability.variance.ratio.high < 0.5
 
 
 def test_an_undecided_loop_fails_with_the_seeds_that_would_decide_it_unless_that_passes() -> None:
-    loop = Gaussian.standard(2), DATA, Augment(0.7)
-    short = Trial(seeds=3)
+    loop = Gaussian.standard(2), DATA, Augment(0.6)
+    short = Trial(seeds=FEWEST_SEEDS, thresholds=Thresholds(stable=1.15))
     with pytest.raises(
         AssertionError, match=r"the loop is undecided[\s\S]*\nabout \d+ seeds would decide it"
     ) as failure:
@@ -77,9 +78,9 @@ def test_a_collapsed_loop_fails_whatever_undecided_says() -> None:
         assert_loop_stable(Gaussian.standard(2), DATA, Replace(), undecided="pass")
 
 
-def test_one_seed_decides_nothing() -> None:
-    with pytest.raises(ValueError, match="must be at least 2, got 1"):
-        assert_loop_stable(Gaussian.standard(2), DATA, Replace(), trial=Trial(seeds=1))
+def test_a_trial_of_too_few_seeds_is_refused() -> None:
+    with pytest.raises(ValueError, match=f"must be at least {FEWEST_SEEDS}, got {FEWEST_SEEDS - 1}"):
+        Trial(seeds=FEWEST_SEEDS - 1)
 
 
 def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
@@ -90,12 +91,13 @@ def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
         return values
 
     before = torch.get_num_threads()
+    trial = Trial(2, FEWEST_SEEDS, features=count_threads)
     torch.set_num_threads(3)
     try:
-        measure_stability(Gaussian.standard(2), DATA[:20], Augment(1.0), trial=Trial(2, 2, features=count_threads))
+        measure_stability(Gaussian.standard(2), DATA[:20], Augment(1.0), trial=trial)
         assert torch.get_num_threads() == 3
         with pytest.raises(AssertionError):
-            assert_loop_stable(Gaussian.standard(2), DATA[:20], Replace(), trial=Trial(2, 2, features=count_threads))
+            assert_loop_stable(Gaussian.standard(2), DATA[:20], Replace(), trial=trial)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
@@ -104,7 +106,7 @@ def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
 
 def test_coverage_of_a_handful_of_held_out_samples_is_undecided() -> None:
     """Coverage of 6 samples moves in steps of 1/6: the same value in all seeds is no certainty."""
-    stability = measure_stability(Gaussian.standard(2), DATA[:12], Augment(0.1), trial=Trial(2, 2))
+    stability = measure_stability(Gaussian.standard(2), DATA[:12], Augment(0.1), trial=Trial(2, FEWEST_SEEDS))
     assert stability.coverage.label == "undecided"
 
 

@@ -88,12 +88,12 @@ def parse_json(content: bytes | str, where: object, *, has_unique_keys: bool = F
 
 
 def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of its keys and values; InputError if a key stands twice."""
+    """Return an object of its keys and values; ValueError if a key stands twice."""
     result = dict(pairs)
     if len(result) < len(pairs):
         keys = [key for key, _ in pairs]
         doubled = next(key for key in keys if keys.count(key) > 1)
-        raise InputError(f"{doubled[:40]!r} is given twice in an object")
+        raise ValueError(f"{doubled[:40]!r} is given twice in an object")
     return result
 
 

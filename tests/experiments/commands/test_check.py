@@ -182,6 +182,13 @@ def test_rules_are_listed(run: Run) -> None:
     assert code == 0
     assert printed.splitlines()[0].startswith("F1  under-floor")
     assert "X2  residual-needed" in printed
+    assert run("--rules", "--select", "F1") == (0, printed.splitlines()[0] + "\n")
+    assert run("--rules", "--ignore", "F", "X")[1].splitlines()[0].startswith("S1  ")
+
+
+def test_options_without_a_meaning_together_are_refused(run: Run) -> None:
+    code, _ = run("good.bvh", "--references", "--physics")
+    assert code == 2
 
 
 @pytest.mark.xfail(reason="the true inertia needs less than the rule allows at this shake", strict=False)

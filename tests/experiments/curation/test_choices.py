@@ -48,6 +48,13 @@ def test_the_last_answer_of_a_rater_about_a_pair_counts(tmp_path: Path) -> None:
          "line 2: a choice between two samples of the lines above"),
         ('{"choice": {"rater": "ada", "left": "a", "right": "b", "answer": "yes", "seconds": 1, "common": false}}',
          "line 2: choice: answer"),
+        *(
+            ('{"choice": {"rater": "ada", "left": "a", "right": "b", "answer": "tie", "seconds": ' + seconds
+             + ', "common": false}}', "line 2: expected the seconds of a choice, got")
+            for seconds in ("NaN", "1e999", "Infinity", "-1")
+        ),
+        ('{"choice": {"rater": "ada", "left": "a", "right": "b", "answer": "tie", "seconds": 1, "common": false, '
+         '"rater": "bob"}}', "line 2: .*rater.* given twice"),
         ('{"study": {"question": "?", "features": [], "items": [{"id": "d", "name": "", "source": "", "label": "", '
          '"features": [NaN]}]}}', "not finite"),
         ('{"study": {"question": "?", "features": [], "items": []}}', "choices of one study are expected"),
