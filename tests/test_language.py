@@ -1,7 +1,7 @@
 """Language of the code, as rates that may fall and must not rise: names, density, assignments, docstrings.
 
 Each limit is a little above what is reached. When a rate has fallen, lower its limit. The words are those of
-docs/code-glossary.md and of the style that CONTRIBUTING.md describes.
+CONTRIBUTING.md and of the style that CONTRIBUTING.md describes.
 """
 
 from __future__ import annotations
@@ -192,4 +192,4 @@ def test_the_code_reads_no_worse_than_before(folders: tuple[str, ...], limits: d
         pytest.skip("needs a checkout")
     rates = measure(path.read_text(encoding="utf-8") for place in places for path in sorted(place.rglob("*.py")))
     above = {name: round(rates[name], 2) for name, limit in limits.items() if rates[name] > limit}
-    assert not above, f"above the limits {limits}; say it plainer, or name it as docs/code-glossary.md does"
+    assert not above, f"above the limits {limits}; say it plainer, or name it as CONTRIBUTING.md does"

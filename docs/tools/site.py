@@ -265,7 +265,7 @@ API_PAGES = {
     "Correctors": r"correctors\.",
     "Loops": r"loop\.(run|bias)|core\.(randomness|samples)|storage\.",
     "Policies": r"loop\.policy",
-    "Models": r"models\.",
+    "Models": r"models\.|loop\.calibration",
     "Experiments": r"experiments\.(studies|remedies|toy)",
     "Metrics, statistics and tests": r"metrics\.|statistics|testing",
     "Errors": r"core\.errors",
