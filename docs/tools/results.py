@@ -30,7 +30,7 @@ from split_tables import samplers_table, split_table, strengths_table
 from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
 
-from selfcorrect.experiments.motion.split import select_controls
+from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary

@@ -24,7 +24,7 @@ from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
 from ..jobs.where import Cluster, Where
 from ..motion.axes import Axes
-from ..motion.presets import PRESET_ROWS, PRESETS, select_settings
+from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine
 from .inputs import must_exist, sources_must_exist
 
@@ -82,7 +82,8 @@ class MotionCommand:
 
     def complete(self) -> MotionSettings:
         """Return the settings with all axes; SettingError for options that exclude each other or do nothing."""
-        settings = self.axes.refine(self.settings)
+        has_other_model = self.settings.generator != PRESETS[self.preset].generator
+        settings = self.axes.refine(drop_controls(self.settings) if has_other_model else self.settings)
         if not settings.own_correctors:
             for name, value in (
                 ("corrector-timeout", self.options.corrector_timeout_s),

@@ -4,8 +4,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..studies.arms import BASELINE, ArmSettings
+from selfcorrect.models.diffusion.presets import preset
+
+from ..studies.arms import BASELINE, STATIC, ArmSettings
 from .settings import KeptModels, MotionSettings, find_engine
+
+ANCESTRAL_STEPS = 20
+"""Fewest ancestral steps of the control arms: the sampler of this package's earlier figures."""
 
 
 def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
@@ -31,34 +36,59 @@ def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages
     return ArmSettings(policy, corrector, 1.0, operator="interpolation", remedy=remedy)
 
 
-def _controls(policy: str = "replace") -> tuple[ArmSettings, ...]:
-    """Return a loop and its baseline with ancestral steps of DDIM, and with copies in place of a model.
+def select_controls(
+    policy: str = "replace", steps: int = ANCESTRAL_STEPS
+) -> dict[str, tuple[ArmSettings, ArmSettings]]:
+    """Return the arms that split what a loop loses: kind → (arm, its baseline).
 
-    They split what a loop loses into the parts of the sampler, of neutral drift and of the learner.
+    default is the loop itself. ancestral draws samples in ancestral steps of DDIM. copying draws training samples in
+    place of a model.
     """
-    arms: list[ArmSettings] = []
-    for trained_on in ("real", policy):
-        arms += [ArmSettings(trained_on, sampler="ddim", eta=1.0, sampling_steps=20)]
-        arms += [ArmSettings(trained_on, remedy="copying")]
-    return tuple(arms)
+    changes = {
+        "default": {},
+        "ancestral": {"sampler": "ddim", "eta": 1.0, "sampling_steps": steps},
+        "copying": {"remedy": "copying"},
+    }
+    loop = ArmSettings(policy)
+    return {kind: (replace(loop, **change), replace(BASELINE, **change)) for kind, change in changes.items()}
 
 
-_SHORT = (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="lineages"), *_controls())
-_DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"), *_controls())
+def count_ancestral_steps(denoiser: str) -> int:
+    """Return the number of ancestral steps of a network's control arms."""
+    return max(ANCESTRAL_STEPS, preset(denoiser).config.sampling_steps)
+
+
+def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
+    """Return arms, and controls of the uncorrected loop with the largest synthetic share and of its baseline."""
+    loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and arm.kind not in STATIC]
+    loop = max(loops, key=lambda arm: arm.synthetic_share)
+    controls = select_controls(loop.policy, count_ancestral_steps(denoiser))
+    ancestral, copying = controls["ancestral"], controls["copying"]
+    return (*arms, ancestral[1], copying[1], ancestral[0], copying[0])
+
+
+def drop_controls(settings: MotionSettings) -> MotionSettings:
+    """Return settings without arms that are sampled otherwise or have no model."""
+    arms = {}
+    for denoiser, own_arms in settings.arms.items():
+        arms[denoiser] = tuple(arm for arm in own_arms if not arm.sampling and arm.remedy != "copying")
+    return replace(settings, arms=arms)
+
+
+_SHORT = (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="lineages"))
+_DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"))
 _DEMO_SMOOTH = (
     BASELINE,
     *_loop("replace", "physics"),
     ArmSettings("replace", remedy="lineages"),
     _half_way("replace"),
     ArmSettings("freeze"),
-    *_controls(),
 )
 
 _RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "augment:2", "augment:4")
 _RATIOS_QUICK = (
     BASELINE,
     *_loops(("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace"), "physics"),
-    *_controls(),
 )
 _CONTROLS = (
     "kinematic",
@@ -81,7 +111,6 @@ _FULL = (
     *_loop("accumulate:1", "physics"),
     ArmSettings("replace", sampling_steps=40),
     ArmSettings("replace", remedy="more-steps"),
-    *_controls(),
 )
 _MODES = (
     BASELINE,
@@ -92,7 +121,6 @@ _MODES = (
     _half_way("replace", "physics"),
     ArmSettings("freeze"),
     *_with_remedies("freeze", "matched", "lineages"),
-    *_controls(),
 )
 _RENEWED = (
     BASELINE,
@@ -100,7 +128,6 @@ _RENEWED = (
     ArmSettings("renew:0.25", remedy="lineages"),
     _half_way("renew:0.25"),
     _half_way("renew:0.25", "physics"),
-    *_controls("renew:0.25"),
 )
 _TEXT = (
     BASELINE,
@@ -119,7 +146,7 @@ def _sweep() -> tuple[ArmSettings, ...]:
     for policy in (*_RATIOS, "replace"):
         arms += _loop(policy, "kinematic", "low-pass", "physics")
         arms.append(_half_way(policy))
-    return (*arms, *_controls())
+    return tuple(arms)
 
 
 def _dilution() -> tuple[ArmSettings, ...]:
@@ -184,6 +211,13 @@ class PresetRow:
     """Models and samples that are kept."""
     closing: str = ""
     """Last sentences of the answer, such as commands that show more."""
+    has_controls: bool = True
+    """True if each network gets the controls that split the loss of a loop."""
+
+    def __post_init__(self) -> None:
+        if self.has_controls:
+            arms = {denoiser: _add_controls(denoiser, arms) for denoiser, arms in self.settings.arms.items()}
+            object.__setattr__(self, "settings", replace(self.settings, arms=arms))
 
     @property
     def words(self) -> str:
@@ -260,6 +294,7 @@ PRESET_ROWS = {
             evaluated_count=128,
         ),
         cost="1 minute, 0.1 GB",
+        has_controls=False,
     ),
     "full": PresetRow(
         summary="every arm and control",
@@ -284,7 +319,7 @@ PRESET_ROWS = {
             engine="mujoco",
             first_seed=5,
         ),
-        cost="4 hours, 4.3 GB",
+        cost="4 hours, 4.7 GB",
         keep="sampling",
     ),
     "modes": PresetRow(
@@ -300,27 +335,27 @@ PRESET_ROWS = {
     "recipe": _recipe_row(
         "what keeps realism and diversity at λ = 1",
         _recipe("augment:1", "augment_once:1"),
-        cost="70 minutes, 0.4 GB",
+        cost="80 minutes, 0.5 GB",
     ),
     "recipe-synthetic": _recipe_row(
         "the same, fully synthetic",
         _recipe("replace", "freeze"),
-        cost="70 minutes, 0.4 GB",
+        cost="80 minutes, 0.5 GB",
     ),
     "recipe-4": _recipe_row(
         "the same at λ = 4",
         _recipe("augment:4", "augment_once:4"),
-        cost="2 hours, 0.4 GB",
+        cost="2 hours, 0.5 GB",
     ),
     "recipe-forms": _recipe_row(
         "forms of lineages at λ = 1",
         _RECIPE_FORMS,
-        cost="2 hours, 0.4 GB",
+        cost="2 hours, 0.5 GB",
     ),
     "places": PresetRow(
         summary="physics as training data and as a preference",
         settings=MotionSettings({"dct-mlp": _PLACES}, generations=3, seeds=5),
-        cost="20 minutes, 0.1 GB",
+        cost="24 minutes, 0.1 GB",
         keep="sampling",
     ),
     "text": PresetRow(
@@ -328,7 +363,7 @@ PRESET_ROWS = {
         settings=MotionSettings(
             {"dct-mlp": _TEXT}, generations=5, seeds=3, real_count=256, evaluated_count=192, generator=("captions",)
         ),
-        cost="16 minutes, 2.0 GB",
+        cost="20 minutes, 2.6 GB",
     ),
     "strictness": PresetRow(
         summary="correctors that reject what falls without root force",
@@ -342,7 +377,7 @@ PRESET_ROWS = {
             engine="mujoco",
             initial_steps=_FEW_STEPS,
         ),
-        cost="17 minutes, 2.2 GB",
+        cost="20 minutes, 2.6 GB",
     ),
     "paper": PresetRow(
         summary="the settings of Gillman et al. 2024",
@@ -357,7 +392,7 @@ PRESET_ROWS = {
             initial_steps={"paper": 3125},
             steps={"paper": 625},
         ),
-        cost="needs a GPU, 57.1 GB",
+        cost="needs a GPU, 70 GB",
     ),
 }
 PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}

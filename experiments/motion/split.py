@@ -19,11 +19,10 @@ from selfcorrect.statistics import Interval, jackknife_ratio
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome
 from ..studies.results import ArmCurves
+from .presets import ANCESTRAL_STEPS, count_ancestral_steps, select_controls
 
 SPLIT_KEYS = ("recall", "coverage", "within_label_ratio")
 """Measures of diversity that are split."""
-ANCESTRAL = {"sampler": "ddim", "eta": 1.0, "sampling_steps": 20}
-"""Sampling of the control arms."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,9 @@ class LossSplit:
         return self.drift.estimate * self.learner.estimate
 
 
-def select_controls(policy: str = "replace") -> dict[str, tuple[ArmSettings, ArmSettings]]:
-    """Return the arms of a split: kind → (arm, its baseline)."""
-    arms = {}
-    for kind, changes in {"default": {}, "ancestral": ANCESTRAL, "copying": {"remedy": "copying"}}.items():
-        arms[kind] = (replace(ArmSettings(policy), **changes), replace(BASELINE, **changes))
-    return arms
-
-
-def split_losses(curves: Mapping[str, ArmCurves], policy: str = "replace", generation: int = -1) -> list[LossSplit]:
+def split_losses(
+    curves: Mapping[str, ArmCurves], policy: str = "replace", generation: int = -1, steps: int = ANCESTRAL_STEPS
+) -> list[LossSplit]:
     """Return the split of each measure at a generation, nothing if a control arm is missing.
 
     Factors are ratios of means over seeds, with intervals by a jackknife over seeds, because a single seed may keep
@@ -59,8 +52,9 @@ def split_losses(curves: Mapping[str, ArmCurves], policy: str = "replace", gener
 
     Args:
         curves: Curves of the arms by their keys.
+        steps: Number of ancestral steps of the control arms.
     """
-    arms = select_controls(policy)
+    arms = select_controls(policy, steps)
     keys = {kind: [arm.key for arm in pair] for kind, pair in arms.items()}
     if any(key not in curves for pair in keys.values() for key in pair):
         return []
@@ -93,21 +87,25 @@ def format_factor(interval: Interval) -> str:
 
 
 def describe_parts(outcome: Outcome) -> list[str]:
-    """Return sentences on the parts of the loss in the fully synthetic loop, and on what samplers keep."""
+    """Return sentences on the parts of the loss in each loop with control arms, and on what samplers keep."""
     sentences = []
-    for arms in outcome.curves.values():
-        splits = split_losses({arm.key: curves for arm, curves in arms.items()})
-        sentences += describe_splits(splits)
+    for task, arms in outcome.curves.items():
+        for policy in dict.fromkeys(arm.policy for arm in arms if arm.policy != BASELINE.policy):
+            curves_by_key = {arm.key: curves for arm, curves in arms.items()}
+            splits = split_losses(curves_by_key, policy, steps=count_ancestral_steps(task))
+            sentences += describe_splits(splits, ArmSettings(policy).group)
     return [*sentences, *describe_samplers(outcome)]
 
 
-def describe_splits(splits: Sequence[LossSplit]) -> list[str]:
+def describe_splits(splits: Sequence[LossSplit], loop: str) -> list[str]:
     """Return a sentence for each measure."""
     sentences = []
     for split in splits:
+        if math.isnan(split.kept.estimate):  # a baseline of 0
+            continue
         name = f"{split.metric.name[0].lower()}{split.metric.name[1:]}".removesuffix(", of real")
         sentences.append(
-            f"With ancestral steps the loop keeps {split.kept.estimate:.2f} of the baseline's {name} = "
+            f"With ancestral steps the loop ({loop}) keeps {split.kept.estimate:.2f} of the baseline's {name} = "
             f"{format_factor(split.sampler)} (sampler) × {format_factor(split.drift)} (neutral drift) × "
             f"{format_factor(split.learner)} (learner)."
         )
@@ -138,17 +136,18 @@ def describe_samplers(outcome: Outcome) -> list[str]:
             if baseline is not None:
                 within = baseline.values["within_label_ratio"][:, 1:].mean()
                 words.append(f"trained on real data only, samples have {within:.2f} of its variance within labels")
-            children = arms[arm].values["offspring_variance"][:, 1].mean()
+            per_parent = arm.synthetic_ratio if math.isfinite(arm.synthetic_ratio) else 1.0
+            children = 1 + (arms[arm].values["offspring_variance"][:, 1].mean() - 1) / per_parent
             words.append(f"offspring variance {children:.2f} (1 favours no training sample)")
             sentences.append(f"{name}Sampler ({steps}): {'; '.join(words)}.")
     return sentences
 
 
 def _find_loops(arms: Mapping[ArmSettings, ArmCurves]) -> dict[tuple[tuple[str, float | str], ...], ArmSettings]:
-    """Return the uncorrected loop of each way of sampling that draws as many samples as there are real samples."""
+    """Return the uncorrected loop of each way of sampling that draws a sample per real sample, or more."""
     loops = {}
     for arm, curves in arms.items():
         is_plain = arm == replace(ArmSettings(arm.policy), **arm.sampling) and arm.kind not in STATIC
-        if is_plain and arm.synthetic_ratio in (1, math.inf) and "offspring_variance" in curves.values:
+        if is_plain and arm.synthetic_ratio >= 1 and "offspring_variance" in curves.values:
             loops.setdefault(tuple(arm.sampling.items()), arm)
     return loops

@@ -1,11 +1,14 @@
 """The parts of a loss, of loops whose parts are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.answer import judge_outcome
-from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, select_controls, split_losses
+from selfcorrect.experiments.motion.presets import PRESETS, count_ancestral_steps, select_controls
+from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, split_losses
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -17,11 +20,11 @@ KEPT = {"default": DRIFT * LEARNER, "ancestral": SAMPLER * DRIFT * LEARNER, "cop
 BASES = {"default": 0.9, "ancestral": 0.8, "copying": 0.95}
 
 
-def known_curves(noise: float = 0.0) -> dict[ArmSettings, ArmCurves]:
+def known_curves(noise: float = 0.0, policy: str = "replace") -> dict[ArmSettings, ArmCurves]:
     """Six seeds in which each loop keeps what it is known to keep of its baseline."""
     random = np.random.default_rng(0)
     curves = {}
-    for kind, pair in select_controls().items():
+    for kind, pair in select_controls(policy).items():
         for arm, share in zip(pair, (KEPT[kind], 1.0), strict=True):
             last = BASES[kind] * share * np.exp(noise * random.standard_normal((6, 1)))
             values = {metric.key: np.hstack([np.ones((6, 1)), last]) for metric in MEASURED}
@@ -49,22 +52,37 @@ def test_noise_of_seeds_widens_the_intervals_and_a_missing_arm_gives_no_split() 
         assert split_losses({name: value for name, value in curves.items() if name != key}) == []
 
 
-def test_a_report_tells_parts_and_samplers() -> None:
+@pytest.mark.parametrize(("policy", "words"), [("replace", "fully synthetic"), ("augment:4", "λ = 4")])
+def test_a_report_tells_parts_and_samplers(policy: str, words: str) -> None:
     real = {metric.key: np.full(6, 0.1) for metric in MEASURED}
-    outcome = judge_outcome(Outcome({"small-dct-mlp": known_curves()}, floors={"real": real}))
+    outcome = judge_outcome(Outcome({"small-dct-mlp": known_curves(policy=policy)}, floors={"real": real}))
     sentences = describe_parts(outcome)
     assert sum("0.60 (sampler)" in sentence.replace(" [0.60, 0.60]", "") for sentence in sentences) == len(SPLIT_KEYS)
+    assert sum(f"the loop ({words}) keeps" in sentence for sentence in sentences) == len(SPLIT_KEYS)
     samplers = [sentence for sentence in sentences if sentence.startswith("Sampler (")]
     assert len(samplers) == 2
-    assert "offspring variance 1.50" in samplers[0]
+    assert f"offspring variance {'1.50' if policy == 'replace' else '1.12'}" in samplers[0]  # of four children
     assert "have 0.90 of its variance within labels" in samplers[0]
     assert "keeps 0.80 of variance 1" in samplers[1]
 
 
-@pytest.mark.parametrize("name", ["short", "ratios-quick", "demo", "full", "ratios", "modes"])
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "quick"])
 def test_presets_that_claim_a_loss_have_the_controls(name: str) -> None:
-    for arms in PRESETS[name].arms.values():
-        assert all(arm in arms for pair in select_controls().values() for arm in pair)
+    for denoiser, arms in PRESETS[name].arms.items():
+        loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and not arm.is_baseline]
+        most = max(loops, key=lambda arm: arm.synthetic_share)
+        controls = select_controls(most.policy, count_ancestral_steps(denoiser))
+        assert all(arm in arms for pair in controls.values() for arm in pair)
+
+
+def test_controls_of_a_network_are_left_out_of_runs_of_a_published_generator() -> None:
+    words = ["--preset", "paper"]
+    command = MotionCommand.from_words(words)
+    generator = ("mdm", "checkpoint=args.json", "evaluator=t2m")
+    published = replace(command, settings=replace(command.settings, generator=generator)).complete()
+    left_out = {*command.complete().all_arms} - {*published.all_arms}
+    assert {arm for arm in left_out if not arm.sampling and arm.remedy != "copying"} == set()
+    assert len(left_out) == 4
 
 
 def test_jackknife_covers_the_ratio_of_means() -> None:
