@@ -106,8 +106,8 @@ blender:
 	rm -rf build/lib
 	$(PYTHON) -m zipfile -c build/selfcorrect-blender.zip build/blender/*.py build/blender/*.toml build/blender/program
 
-# The same for Blender's platform of extensions: the wheels of all dependencies are in it, for Linux, so that nothing is
-# installed later. Looks up the wheels of the other systems.
+# The same for Blender's platform of extensions, for 4.5 to 5.0 and for 5.1 on: the wheels of all dependencies are in it,
+# for Linux, so that nothing is installed later. Looks up the wheels of the other systems.
 blender-platform: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python tools/blender_platform.py
 

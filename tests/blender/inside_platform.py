@@ -5,6 +5,7 @@ usage: python inside_platform.py ZIP CLIP RESULT
 
 import os
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import bpy
@@ -13,9 +14,14 @@ ZIP, CLIP, RESULT = map(Path, sys.argv[1:])
 NAME = "bl_ext.user_default.selfcorrect"
 
 
+def find_numpy() -> str:
+    """The file of the NumPy that Blender would import."""
+    return PathFinder.find_spec("numpy").origin
+
+
 def main() -> None:
     """Install, correct, and write what a user would see."""
-    numpy_before = __import__("numpy").__version__
+    numpy_before = find_numpy()
     bpy.ops.extensions.package_install_files(filepath=str(ZIP), repo="user_default", enable_on_install=True)
     os.environ["PATH"] = ""
     bpy.ops.import_anim.bvh(filepath=str(CLIP), global_scale=0.01, update_scene_fps=True)
@@ -23,9 +29,7 @@ def main() -> None:
     version = bpy.context.preferences.addons[NAME].preferences.version
     assert bpy.ops.selfcorrect.correct() == {"FINISHED"}
     action = bpy.context.object.animation_data.action.name
-    for module in [name for name in sys.modules if name.partition(".")[0] == "numpy"]:
-        del sys.modules[module]
-    RESULT.write_text("\n".join([version, action, numpy_before, __import__("numpy").__version__]))
+    RESULT.write_text("\n".join([version, action, numpy_before, find_numpy()]))
     sys.stdout.flush()
     os._exit(0)  # the module may hang when Python ends
 

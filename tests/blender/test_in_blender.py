@@ -27,8 +27,6 @@ CASES = [
     if isinstance(node, ast.FunctionDef) and node.name.startswith("case_")
 ]
 WHEEL = "selfcorrect-9.9.9-py3-none-any.whl"
-ENDS_CM = ((0, 0, 8), (0, 0, 8), (0, 15, 0), (9, 0, 0), (-9, 0, 0))
-"""Ends of toes, head and hands. Blender gives bones an end where a file has none."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,10 +48,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     selfcorrect = [sys.executable, "-m", "selfcorrect.experiments.cli"]
     for name in ("walk", "spoiled-walk", "jump"):
         subprocess.run([*selfcorrect, "data", "samples", "--clip", name, "--out", name], cwd=folder, check=True)
-    clip.write_text(with_ends((folder / "walk" / "bvh.bvh").read_text()))
-    walk = load_motion(folder / "walk" / "bvh.bvh")
-    save_motion(folder / "stroll.bvh", repeat_walk(walk, 3))
-    (folder / "stroll.bvh").write_text(with_ends((folder / "stroll.bvh").read_text()))
+    (folder / "walk" / "bvh.bvh").rename(clip)
+    without_ends = re.sub(r"\s*End Site\s*\{[^}]*\}", "", clip.read_text())
+    (folder / "without-ends.bvh").write_text(without_ends)
+    save_motion(folder / "stroll.bvh", repeat_walk(load_motion(clip), 3))
     (folder / "spoiled-walk" / "bvh.bvh").rename(folder / "spoiled.bvh")
     (folder / "jump" / "bvh.bvh").rename(folder / "leap.bvh")
     subprocess.run([*selfcorrect, "correct", "clip.bvh", "-o", "corrected", *read], cwd=folder, check=True)
@@ -86,13 +84,6 @@ def make_wheel() -> bytes:
         for name, text in files.items():
             packed.writestr(name, text)
     return content.getvalue()
-
-
-def with_ends(text: str) -> str:
-    """A BVH file's text with an end of each last joint."""
-    ends = iter(ENDS_CM)
-    end = "End Site\n{{\nOFFSET {} {} {}\n}}\n".format
-    return re.sub(r"(rotation\n)(\t*\})", lambda match: f"{match[1]}{end(*next(ends))}{match[2]}", text)
 
 
 def script(path: Path, words: list[str]) -> Path:
