@@ -35,6 +35,8 @@ _DEFAULTS = {
     "rotation_quaternion": (1.0, 0.0, 0.0, 0.0),
     "rotation_axis_angle": (0.0, 0.0, 1.0, 0.0),
 }
+_SAME_TIME = 0.01
+"""Frames by which a key may lie beside the time that it stands for."""
 _SAME_VALUE = 1e-7
 """Values of a layer that count as 0."""
 SOURCE_RIG = "selfcorrect rig"
@@ -139,7 +141,7 @@ def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.nd
 
 
 def write_keys(
-    bag: bpy.types.ActionChannelbag, pose_bone: bpy.types.PoseBone, keys: BoneKeys, frames: range
+    bag: bpy.types.ActionChannelbag, pose_bone: bpy.types.PoseBone, keys: BoneKeys, times: np.ndarray
 ) -> set[str]:
     """Replace a bone's keys within these frames; keys outside them stay.
 
@@ -147,7 +149,7 @@ def write_keys(
         bag: The curves of an action.
         pose_bone: The bone.
         keys: Its keys.
-        frames: The frames, T of them.
+        times: (T,) in frames of the action.
 
     Returns:
         The types of modifiers that the values now hold, and that were therefore removed.
@@ -157,7 +159,7 @@ def write_keys(
     baked: set[str] = set()
     for name, values in tracks.items():
         for index, column in enumerate(values.T):
-            baked |= _write_curve(bag, f"{path}.{name}", index, column, frames, pose_bone.name)
+            baked |= _write_curve(bag, f"{path}.{name}", index, column, times, pose_bone.name)
     return baked
 
 
@@ -166,7 +168,7 @@ def _write_curve(
     path: str,
     index: int,
     values: np.ndarray,
-    frames: range,
+    times: np.ndarray,
     group: str,
     patterns: Sequence[bpy.types.FCurve] = (),
 ) -> set[str]:
@@ -177,7 +179,7 @@ def _write_curve(
         path: Path of the property.
         index: Its index.
         values: (T,)
-        frames: The frames, T of them.
+        times: (T,) in frames of the action.
         group: Group of a new curve.
         patterns: Curves beside those of the bag whose cycles a new curve may follow.
 
@@ -195,9 +197,9 @@ def _write_curve(
         if modifier.type != "CYCLES" and not modifier.mute:
             baked.add(modifier.type)
             curve.modifiers.remove(modifier)
-    points = np.stack([np.array(frames, dtype=float), values], axis=1)
-    columns = _read_keys(curve, frames)
-    step = np.array([1 / 3, 0.0])
+    points = np.stack([times, values], axis=1)
+    columns = _read_keys(curve, times)
+    step = np.array([np.diff(times[:2], append=times[-1] + 1)[0] / 3, 0.0])
     new_columns = {"co": points, "handle_left": points - step, "handle_right": points + step}
     count = len(points)
     for name in _KEY_ENUMS:
@@ -213,8 +215,8 @@ def _write_curve(
     return baked
 
 
-def _read_keys(curve: bpy.types.FCurve, frames: range) -> dict[str, np.ndarray]:
-    """Return the keys of a curve outside these frames."""
+def _read_keys(curve: bpy.types.FCurve, times: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the keys of a curve outside these times."""
     count = len(curve.keyframe_points)
     columns = {}
     for name in _KEYS:
@@ -225,8 +227,8 @@ def _read_keys(curve: bpy.types.FCurve, frames: range) -> dict[str, np.ndarray]:
         column = np.empty(count, dtype=np.int32)
         curve.keyframe_points.foreach_get(name, column)
         columns[name] = column
-    times = columns["co"][:, 0]
-    is_outside = (times < frames[0]) | (times > frames[-1])
+    places = columns["co"][:, 0]
+    is_outside = (places < times[0] - _SAME_TIME) | (places > times[-1] + _SAME_TIME)
     return {name: column[is_outside] for name, column in columns.items()}
 
 
@@ -261,7 +263,7 @@ def write_layer_keys(
     pose_bone: bpy.types.PoseBone,
     keys: BoneKeys,
     channels: Channels,
-    frames: range,
+    times: np.ndarray,
     patterns: Sequence[bpy.types.FCurve],
 ) -> dict[str, np.ndarray]:
     """Write what must be added to a bone's channels to get its keys.
@@ -271,7 +273,7 @@ def write_layer_keys(
         pose_bone: The bone.
         keys: Its corrected transforms.
         channels: Its channels without the layer.
-        frames: The frames, T of them.
+        times: (T,) in frames of the action.
         patterns: Curves below the layer; if they repeat, the layer does.
 
     Returns:
@@ -285,11 +287,11 @@ def write_layer_keys(
         bases[f"{path}.{name}"] = base
         for index, column in enumerate((values - base).T):
             if np.abs(column).max() > _SAME_VALUE:
-                _write_curve(bag, f"{path}.{name}", index, column, frames, pose_bone.name, patterns)
+                _write_curve(bag, f"{path}.{name}", index, column, times, pose_bone.name, patterns)
     return bases
 
 
-def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: int) -> None:
+def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float) -> None:
     """Hold channels that nothing animates in a strip of their own; a layer would add to their defaults instead.
 
     Args:
@@ -342,7 +344,7 @@ def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
     if action is None:
         return
     blend_type, influence = data.action_blend_type, data.action_influence
-    first, last = action.frame_range
+    first, last = action.curve_frame_range
     data.action = None
     track = data.nla_tracks.new()
     track.name = action.name
@@ -352,8 +354,9 @@ def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
     # Beyond its ends a strip holds its first and last pose; a longer one shows cycles there.
     modifiers = [modifier for curve in get_curves(action, slot) for modifier in curve.modifiers]
     repeated = _REPEATED * (last - first) if any(modifier.type == "CYCLES" for modifier in modifiers) else 0
-    strip.action_frame_start = min(first - repeated, scene.frame_start)
-    strip.action_frame_end = max(last + repeated, scene.frame_end, first + 1)
+    stretch = scene.render.frame_map_old / scene.render.frame_map_new
+    strip.action_frame_start = min(first - repeated, scene.frame_start * stretch)
+    strip.action_frame_end = max(last + repeated, scene.frame_end * stretch, first + 1)
     strip.frame_start = strip.action_frame_start
     strip.frame_end = strip.action_frame_end
     strip.blend_type = blend_type
@@ -557,14 +560,16 @@ def _name_properties(part: str) -> tuple[str, str]:
     return f"{part} stands", f"{part} place"
 
 
-def write_contacts(bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, contacts: Contacts, frames: range) -> None:
+def write_contacts(
+    bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, contacts: Contacts, times: np.ndarray
+) -> None:
     """Write when each foot stands as a curve that is 1 then, and where as two more, keyed if they change.
 
     Args:
         bag: The curves of the rig's action.
         rig: The armature object, whose properties they animate.
         contacts: The contacts, of T frames.
-        frames: The frames.
+        times: (T,) in frames of the action.
     """
     for foot, part in enumerate(FEET):
         stands_name, place_name = _name_properties(part)
@@ -572,12 +577,12 @@ def write_contacts(bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, conta
         places = contacts.places[:, foot]
         rig[stands_name] = int(is_standing[0])
         rig[place_name] = np.nan_to_num(places[0]).tolist()
-        _write_steps(bag, f'["{stands_name}"]', 0, is_standing.astype(float), frames)
+        _write_steps(bag, f'["{stands_name}"]', 0, is_standing.astype(float), times)
         for index, column in enumerate(places.T):
-            _write_steps(bag, f'["{place_name}"]', index, column, frames)
+            _write_steps(bag, f'["{place_name}"]', index, column, times)
 
 
-def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values: np.ndarray, frames: range) -> None:
+def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values: np.ndarray, times: np.ndarray) -> None:
     """Write keys of values (T,) that hold until the next change; none if they are not numbers."""
     curve = bag.fcurves.find(path, index=index)
     if curve is not None:
@@ -586,7 +591,7 @@ def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values:
     curve.group = bag.groups.get("Contacts") or bag.groups.new("Contacts")
     for step in (0, *(np.flatnonzero(np.diff(values)) + 1)):
         if not np.isnan(values[step]):
-            point = curve.keyframe_points.insert(frames[step], float(values[step]))
+            point = curve.keyframe_points.insert(times[step], float(values[step]))
             point.interpolation = "CONSTANT"
 
 
@@ -603,22 +608,25 @@ def find_contact_curves(
     return found
 
 
-def read_contacts(action: bpy.types.Action, frames: range) -> Contacts:
+def read_contacts(action: bpy.types.Action, times: np.ndarray) -> Contacts:
     """Return the contacts in the curves of an action, which people may have edited.
 
     A place counts for the contact in whose time it is keyed.
     """
-    is_standing = np.zeros((len(frames), len(FEET)), dtype=bool)
-    places = np.full((len(frames), len(FEET), 2), np.nan)
+    is_standing = np.zeros((len(times), len(FEET)), dtype=bool)
+    places = np.full((len(times), len(FEET), 2), np.nan)
     for foot, (stands, x, y) in enumerate(find_contact_curves(action, None)):
         if stands is None:
-            raise Failure(f"{action.name} has no contacts; correct the motion first, then edit those of the new action")
-        is_standing[:, foot] = [stands.evaluate(frame) >= 0.5 for frame in frames]
+            names = [_name_properties(part)[0] for part in FEET]
+            if not any(curve for curve, _, _ in find_contact_curves(action, None)):
+                raise Failure(f"{action.name} has no contacts; correct the motion first, then edit its new action")
+            raise Failure(f"{action.name} has no curve {names[foot]!r}; a foot that never stands has a key of 0 there")
+        is_standing[:, foot] = [stands.evaluate(time) >= 0.5 for time in times]
         if x is None or y is None:
             continue
         keyed = sorted(point.co[0] for curve in (x, y) for point in curve.keyframe_points)
         for first, last in find_spans(is_standing[:, foot]):
-            inside = [frame for frame in keyed if frames[first] <= frame <= frames[last]]
+            inside = [time for time in keyed if times[first] - _SAME_TIME <= time <= times[last] + _SAME_TIME]
             if inside:
                 places[first : last + 1, foot] = x.evaluate(inside[-1]), y.evaluate(inside[-1])
     return Contacts(is_standing, places)

@@ -18,9 +18,10 @@ import numpy as np
 from mathutils import Matrix, Vector
 
 from .actions import BoneKeys
+from .clock import Clock
 from .copies import find_chain
 from .program import Failure, Steps
-from .rig import find_rig, get_active_constraints, get_curves
+from .rig import find_rig, get_active_constraints, get_curves, show_time
 
 _PROBE_RAD = 0.1
 _SWING, _TWIST = ("X", "Z"), ("Y",)
@@ -351,7 +352,7 @@ def _list_chain(rig: bpy.types.Object, target: IkTarget) -> list[str]:
 
 
 def solve_controls(
-    uid: int, control_map: ControlMap, targets: dict[str, np.ndarray], worlds: np.ndarray, frames: range
+    uid: int, control_map: ControlMap, targets: dict[str, np.ndarray], worlds: np.ndarray, clock: Clock
 ) -> Steps:
     """Yield steps that end with the keys of all controls (`SolvedControls`).
 
@@ -362,18 +363,18 @@ def solve_controls(
         control_map: Its controls.
         targets: By bone of the body, where it should be: (T, 4, 4) in the world.
         worlds: (T, 4, 4) of the armature object.
-        frames: The frames, T of them.
+        clock: Times of the T steps.
     """
     scene = bpy.context.scene
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     switched = {name: find_rig(uid).pose.bones[name][_FK_SWITCH] for name in control_map.switches}
     ik_names = [name for limb in control_map.limbs for name in limb.names]
-    bases = {name: np.empty((len(frames), 4, 4)) for name in (*control_map.names, *ik_names)}
+    bases = {name: np.empty((clock.count, 4, 4)) for name in (*control_map.names, *ik_names)}
     held: set[IkLimb] = set()
     failed: set[IkLimb] = set()
     try:
-        for step, frame in enumerate(frames):
-            bpy.context.scene.frame_set(frame)
+        for step in range(clock.count):
+            show_time(clock, step)
             for name, value in switched.items():  # a switch that nothing animates keeps what was set
                 if not _has_curve(find_rig(uid), name):
                     find_rig(uid).pose.bones[name][_FK_SWITCH] = value
@@ -388,7 +389,7 @@ def solve_controls(
             failed.update(_solve_limbs(find_rig(uid), limbs, goal_poses))
             for name in ik_names:
                 bases[name][step] = find_rig(uid).pose.bones[name].matrix_basis
-            yield step / len(frames), "moving the controls"
+            yield step / clock.count, "moving the controls"
     finally:
         for name, value in switched.items():
             find_rig(uid).pose.bones[name][_FK_SWITCH] = value
@@ -575,7 +576,7 @@ def _move_targets(
     return largest
 
 
-def key_switches(bag: bpy.types.ActionChannelbag, switches: tuple[str, ...], first_frame: int) -> None:
+def key_switches(bag: bpy.types.ActionChannelbag, switches: tuple[str, ...], first_frame: float) -> None:
     """Key switches to FK once; the keys that they had are replaced.
 
     Args:

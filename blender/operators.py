@@ -13,6 +13,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
 from . import actions, contacts, controls, copies, program, report, rig
 from .actions import SOURCE_ACTION, SOURCE_RIG
+from .clock import Clock
 from .exchange import Clip, ExchangeError, compute_changes, read_bvh, write_bvh
 from .ground import write_ground
 from .placement import Placement
@@ -99,6 +100,18 @@ class ClipFiles:
         return self.folder / "ground.json"
 
 
+def _sample(options: bpy.types.Operator, source: bpy.types.Object, clock: Clock) -> Steps:
+    """Return the steps that end with the motion of a rig, and of the ground if there is one."""
+    ground = [mesh.name for mesh in rig.find_ground(options.ground)] if options.ground else []
+    return rig.sample(source.session_uid, clock, ground)
+
+
+def _describe_ride(sampled: rig.Sampled) -> list[str]:
+    """Return a note if the ground moves."""
+    is_moving = np.ptp(sampled.ride, axis=0).any()
+    return ["the ground moves, and the motion is corrected as seen from the ground"] if is_moving else []
+
+
 def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str) -> Steps:
     """Yield steps in which the motion is written, and the ground if there is one; a floor at a height comes to 0.
 
@@ -113,7 +126,7 @@ def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str)
     clip = yield from rig.make_clip(sampled, scene, placement)
     files = ClipFiles(clip, placement, Path(folder), warnings)
     if options.ground:
-        write_ground(files.ground, rig.collect_blocks(options.ground), floor_m, placement)
+        write_ground(files.ground, rig.collect_blocks(sampled.ground), floor_m, placement)
     yield from write_bvh(files.motion, files.clip)
     return files
 
@@ -239,27 +252,25 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         """Correct the motion that a rig plays, with the contacts of an edited action if there is one."""
         tool = choose_program()
         rig.check_rig(source)
-        choice = rig.choose_frames(source, context.scene, self.extent)
-        frames = choice.read
+        clock = rig.choose_clock(source, context.scene, self.extent)
         selected = self._list_selected_bones(source)
-        edited_contacts = actions.read_contacts(edited, frames) if edited else None
-        sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
+        edited_contacts = actions.read_contacts(edited, clock.times) if edited else None
+        sampled = yield from _scale_steps(_sample(self, source, clock), 0.0, _READING)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             files = yield from _scale_steps(_write_files(self, sampled, folder), _READING, _HANDING)
             shown = Path(folder, "shown.json")
-            options = [*self._list_words(choice, files), "--contacts-out", str(shown)]
+            options = [*self._list_words(clock, files), "--contacts-out", str(shown)]
             if edited_contacts is not None:
                 edited_file = Path(folder, "contacts.json")
-                fps = context.scene.render.fps / context.scene.render.fps_base
-                contacts.write_contacts(edited_file, edited_contacts, fps, files.placement)
+                contacts.write_contacts(edited_file, edited_contacts, files.clip.fps, files.placement)
                 options += ["--contacts", str(edited_file)]
             out = Path(folder, "corrected")
             command = program.make_correct_command(tool, files.motion, out, options)
             running = program.run(command, get_log_file(), good=(0, 1))
-            with report.translating_failures(frames[0]):
+            with report.translating_failures(clock):
                 yield from _scale_steps(running, _BEFORE_COMPUTING, _COMPUTING)
             ignored_rules = (_LEVEL_RULE,) if self._keeps_level() else ()
-            correction = report.read_report(out / "report.json", frames[0], ignored_rules)
+            correction = report.read_report(out / "report.json", clock, ignored_rules)
             before = yield from _scale_steps(read_bvh(files.motion), _AFTER_COMPUTING, 0.0)
             after = yield from _scale_steps(read_bvh(out / files.motion.name), _AFTER_COMPUTING, 0.0)
             changes, positions_m = compute_changes(files.clip, before, after, correction.parts)
@@ -272,7 +283,8 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             steps = writer.write(sampled, targets, context.scene)
             written = yield from _scale_steps(steps, _AFTER_COMPUTING, _WRITING)
         warnings = [*files.warnings, *written.warnings, *correction.warnings]
-        return f"{written.action.name}: {correction.summary}{written.remark}", warnings, list(correction.notes)
+        notes = [*_describe_ride(sampled), *correction.notes]
+        return f"{written.action.name}: {correction.summary}{written.remark}", warnings, notes
 
     def _list_selected_bones(self, source: bpy.types.Object) -> set[str] | None:
         """Return the selected bones, None if all may change."""
@@ -287,7 +299,7 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         """Return whether the character stays on the level where it stands."""
         return self.floor_mode == "LEVEL" and not self.ground
 
-    def _list_words(self, choice: rig.FrameChoice, files: ClipFiles) -> list[str]:
+    def _list_words(self, clock: Clock, files: ClipFiles) -> list[str]:
         """Return the program's options, in words."""
         words = ["--kinematic"] if self.kinematic else ["--strength", self.strength]
         words += ["--support", self.support]
@@ -297,8 +309,8 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
             words.append("--level")
         if self._keeps_level():
             words.append("--keep-level")
-        if choice.is_part:
-            words += ["--frames", "{}:{}".format(*choice.part)]
+        if clock.part is not None:
+            words += ["--frames", "{}:{}".format(*clock.part)]
         if self.keep_hands:
             words += ["--keep", "hands"]
         return words + _list_floor_words(self, files)
@@ -349,6 +361,8 @@ class Written:
     warnings: list[str]
     uid: int
     """The armature object that plays the action."""
+    has_ik_limbs: bool = False
+    """Whether inverse kinematics holds limbs of the rig."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -388,11 +402,26 @@ class Writer:
             written = yield from self._write_copy(sampled, targets, scene, is_held)
         else:
             written = yield from self._write_action(source, sampled, keys, scene)
-        off_m = self.unit_m * (yield from _measure_error(written.uid, sampled, targets, scene))
-        if off_m > VISIBLE_ERROR_M:
-            warning = f"a bone lies up to {1000 * off_m:.0f} mm off, because something else moves it"
+        off, bone = yield from _measure_error(written.uid, sampled, targets, scene)
+        if self.unit_m * off > VISIBLE_ERROR_M:
+            cause = self._explain_error(rig.find_rig(written.uid), bone, written)
+            warning = f"{bone} lies up to {1000 * self.unit_m * off:.0f} mm off, because {cause}"
             return replace(written, warnings=[*written.warnings, warning])
         return written
+
+    def _explain_error(self, target: bpy.types.Object, bone: str, written: Written) -> str:
+        """Return why a bone is not where it should be, in words."""
+        above = [ancestor.name for ancestor in target.data.bones[bone].parent_recursive]
+        if self.selected is not None and not set(above) <= self.selected:
+            return "bones above it are not selected, and stay"
+        for driver in actions.find_drivers(target, {bone, *above}):
+            driven = next(name for name in (bone, *above) if f'"{name}"' in driver.data_path)
+            return f"a driver moves {driven}"
+        if written.has_ik_limbs:
+            return "inverse kinematics stretches its limb; limbs in FK do not stretch"
+        for constraint in copies.find_holding_constraints(target, {bone, *above}):
+            return f"the constraint {constraint.name} moves it"
+        return "its curves do not move it as they should; look for locked or muted ones"
 
     def _write_action(
         self,
@@ -421,15 +450,15 @@ class Writer:
             pose_bone = target.pose.bones[name]
             if is_layer and is_on_top:
                 channels = sampled.channels[name]
-                bases |= actions.write_layer_keys(bag, pose_bone, bone_keys, channels, sampled.frames, patterns)
+                bases |= actions.write_layer_keys(bag, pose_bone, bone_keys, channels, sampled.clock.times, patterns)
             else:
-                baked |= actions.write_keys(bag, pose_bone, bone_keys, sampled.frames)
+                baked |= actions.write_keys(bag, pose_bone, bone_keys, sampled.clock.times)
             yield 0.3 + 0.5 * count / len(keys), "writing the action"
         if bases:
-            actions.hold_pose(target, bases, sampled.frames[0])
-        controls.key_switches(bag, fk_switches, sampled.frames[0])
+            actions.hold_pose(target, bases, sampled.clock.first)
+        controls.key_switches(bag, fk_switches, sampled.clock.first)
         if self.contacts is not None:
-            actions.write_contacts(bag, target, self.contacts, sampled.frames)
+            actions.write_contacts(bag, target, self.contacts, sampled.clock.times)
         action[SOURCE_RIG] = source
         if old is not None:
             action[SOURCE_ACTION] = old
@@ -446,7 +475,7 @@ class Writer:
         """Write keys on the rig's own controls."""
         steps = controls.map_controls(sampled.uid, list(targets))
         control_map = yield from _scale_steps(steps, 0.3, 0.1)
-        steps = controls.solve_controls(sampled.uid, control_map, targets, sampled.world, sampled.frames)
+        steps = controls.solve_controls(sampled.uid, control_map, targets, sampled.world, sampled.clock)
         solved = yield from _scale_steps(steps, 0.4, 0.3)
         source = rig.find_rig(sampled.uid)
         written = yield from self._write_action(source, sampled, solved.keys, scene, solved.fk_switches)
@@ -455,7 +484,7 @@ class Writer:
             remark += f", with those of IK: {', '.join(solved.ik_controls)}"
         if solved.fk_switches:
             remark += f"; {', '.join(solved.fk_switches)} are switched to FK"
-        return replace(written, remark=remark)
+        return replace(written, remark=remark, has_ik_limbs=bool(solved.ik_controls))
 
     def _write_copy(
         self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, is_held: bool
@@ -476,18 +505,18 @@ class Writer:
 
 
 def _measure_error(uid: int, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
-    """Yield steps that end with the largest distance of a bone's head from where it should be, in some frames."""
+    """Yield steps that end with the largest distance of a bone's head from where it should be, and with the bone."""
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
-    largest = 0.0
-    steps = np.unique(np.linspace(0, len(sampled.frames) - 1, _VERIFIED_FRAMES).astype(int))
+    largest = (0.0, "")
+    steps = np.unique(np.linspace(0, sampled.clock.count - 1, _VERIFIED_FRAMES).astype(int))
     try:
         with rig.shown_in_viewports(uid):
             for step in steps:
-                bpy.context.scene.frame_set(sampled.frames[step])
+                rig.show_time(sampled.clock, step)
                 evaluated = rig.find_rig(uid).evaluated_get(bpy.context.evaluated_depsgraph_get())
                 for name, target in targets.items():
                     head = np.array(evaluated.matrix_world @ evaluated.pose.bones[name].head)
-                    largest = max(largest, float(np.linalg.norm(head - target[step, :3, 3])))
+                    largest = max(largest, (float(np.linalg.norm(head - target[step, :3, 3])), name))
                 yield 0.9, "comparing the result"
     finally:
         bpy.context.scene.frame_set(frame_before, subframe=subframe_before)
@@ -523,15 +552,15 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
         tool = choose_program()
         source = context.object
         rig.check_rig(source)
-        frames = rig.choose_frames(source, context.scene, self.extent).read
-        sampled = yield from _scale_steps(rig.sample(source.session_uid, frames), 0.0, _READING)
+        clock = rig.choose_clock(source, context.scene, self.extent)
+        sampled = yield from _scale_steps(_sample(self, source, clock), 0.0, _READING)
         with tempfile.TemporaryDirectory(dir=bpy.app.tempdir or None) as folder:
             files = yield from _scale_steps(_write_files(self, sampled, folder), _READING, _HANDING)
             out = Path(folder, "findings.json")
             command = program.make_check_command(tool, files.motion, out, _list_floor_words(self, files))
             log_start = program.get_log_size(get_log_file())
             running = program.run(command, get_log_file(), good=(0, 1, 2))
-            with report.translating_failures(frames[0]):
+            with report.translating_failures(clock):
                 yield from _scale_steps(running, _BEFORE_COMPUTING, _COMPUTING)
                 if not out.is_file():
                     sentence = program.find_last_sentence(program.read_log(get_log_file(), log_start))
@@ -539,18 +568,18 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
                 findings = report.read_findings(out)
         if self.floor_mode == "LEVEL":
             findings = [finding for finding in findings if finding.rule != _LEVEL_RULE]
-        show_findings(context.scene, findings, sampled.frames)
+        show_findings(context.scene, findings, clock)
         name = rig.find_rig(sampled.uid).name
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"
 
 
-def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], frames: range) -> None:
+def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], clock: Clock) -> None:
     """Replace the list of findings and their markers, and suggest a frame rate if the pace is wrong.
 
     Args:
         scene: The scene that gets them.
         findings: Findings whose frames count from 0.
-        frames: Frames of the scene.
+        clock: Times of the motion.
     """
     for marker in list(scene.timeline_markers):
         if marker.name.startswith(MARKER_PREFIX):
@@ -563,10 +592,10 @@ def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], frames
         row.rule = finding.rule
         row.joints = ", ".join(finding.joints)
         row.amount = finding.amount
-        row.sentence = report.shift_frames(finding.sentence, frames[0])
-        row.first_frame = frames[0] + finding.first_frame
-        row.last_frame = frames[0] + finding.last_frame
-        row.worst_frame = frames[0] + finding.worst_frame
+        row.sentence = report.shift_frames(finding.sentence, clock)
+        row.first_frame = clock.name_frame(finding.first_frame)
+        row.last_frame = clock.name_frame(finding.last_frame)
+        row.worst_frame = clock.name_frame(finding.worst_frame)
         scene.timeline_markers.new(f"{MARKER_PREFIX}{finding.rule} {row.joints}", frame=row.worst_frame)
         pace = report.get_pace(finding)
         if pace is not None:

@@ -36,7 +36,8 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
     unit_m = scene.unit_settings.scale_length
     frame = scene.frame_current
     rings = []
-    for place in find_places(rig, frame):
+    stretch = scene.render.frame_map_old / scene.render.frame_map_new
+    for place in find_places(rig, frame * stretch):
         rings.append(Ring(place, _CONTACT_RADIUS_M / unit_m, CONTACT_COLOUR))
     for finding in scene.selfcorrect_findings:
         if finding.first_frame <= frame <= finding.last_frame:
@@ -45,8 +46,8 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
     return rings
 
 
-def find_places(rig: bpy.types.Object, frame: int) -> list[Vector]:
-    """Return where the feet that stand are planted, at the height of their lowest bone."""
+def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
+    """Return where the feet that stand at a frame of the action are planted, at the height of the lowest bone."""
     data = rig.animation_data
     if data is None or data.action is None:
         return []

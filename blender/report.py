@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .clock import Clock
 from .program import Failure, remove_file_name
 
 _DONE = ("accepted", "unchanged")
@@ -20,11 +21,17 @@ _OPTIONS = {
     r"'floor' (-?[\d.]+)": r"Floor: At Height \1",
     r"support 'off'": "Support: Unknown",
     r"(?:strength|fallback) '(\w)(\w+)'": lambda match: f"Strength: {match[1].upper()}{match[2]}",
-    r"'kinematic'": "Kinematic Only",
+    r"'kinematic'|--kinematic": "Kinematic Only",
+    "--remove-drift": "Remove Drift",
+    "--level": "Level Floor",
+    "--floor": "Floor: At Height",
+    r"(?:[;,] [^;,()`]*| ?\([^()`]*)--[a-z-]+[^;,()`]*\)?": "",  # Blender has no such option
 }
 """Options as the program's sentences name them, and as the user sees them."""
 _ERRORS = (("penetration_m", "penetration", "mm"), ("skate_m_s", "skating", "mm/s"))
 """Errors that the user sees before and after: key, title, unit."""
+_GROUND = "on ground.json"
+"""Beginning of the assumption that a ground is given, which Blender's users know."""
 _UNREADABLE = "The program's answer is cut or of another version; run the command again, or install a newer program"
 _PACE_RULE = "P1"
 """The rule that a motion runs faster or slower than gravity lets it."""
@@ -67,29 +74,29 @@ class Correction:
     """Further remarks of the program on the motion."""
 
 
-def shift_frames(sentence: str, first_frame: int) -> str:
-    """Count the frames that a sentence names from the first frame of the scene instead of from 0."""
+def shift_frames(sentence: str, clock: Clock) -> str:
+    """Name frames of the scene in a sentence that counts frames from 0."""
 
     def shift(match: re.Match[str]) -> str:
-        return match[1] + re.sub(r"\d+", lambda number: str(int(number[0]) + first_frame), match[2])
+        return match[1] + re.sub(r"\d+", lambda number: str(clock.name_frame(int(number[0]))), match[2])
 
     return _FRAMES.sub(shift, sentence)
 
 
-def translate(sentence: str, first_frame: int) -> str:
+def translate(sentence: str, clock: Clock) -> str:
     """Return a sentence of the program with the frames of the scene and the options of the extension."""
     for pattern, words in _OPTIONS.items():
         sentence = re.sub(pattern, words, sentence)
-    return shift_frames(remove_file_name(sentence), first_frame)
+    return shift_frames(remove_file_name(sentence), clock)
 
 
 @contextmanager
-def translating_failures(first_frame: int) -> Iterator[None]:
+def translating_failures(clock: Clock) -> Iterator[None]:
     """Translate the sentence of a failure of the program."""
     try:
         yield
     except Failure as error:
-        raise Failure(translate(str(error), first_frame)) from error
+        raise Failure(translate(str(error), clock)) from error
 
 
 def _load_json(path: Path) -> Any:
@@ -134,12 +141,12 @@ def get_pace(finding: Finding) -> float | None:
     return factor if "too fast" in finding.joints else 1 / factor
 
 
-def read_report(path: Path, first_frame: int = 0, ignored_rules: tuple[str, ...] = ()) -> Correction:
+def read_report(path: Path, clock: Clock, ignored_rules: tuple[str, ...] = ()) -> Correction:
     """Return the correction of one motion from its report.
 
     Args:
         path: The report.
-        first_frame: Frame of the scene in which the motion begins.
+        clock: Times of the motion.
         ignored_rules: Rules of `check` that count for nothing here.
 
     Raises:
@@ -150,25 +157,25 @@ def read_report(path: Path, first_frame: int = 0, ignored_rules: tuple[str, ...]
     content = _load_json(path)
     try:
         (motion,) = content["motions"]
-        return _read_correction(motion, first_frame, ignored_rules)
+        return _read_correction(motion, clock, ignored_rules)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Failure(_UNREADABLE) from error
 
 
-def _read_correction(motion: Mapping[str, Any], first_frame: int, ignored_rules: tuple[str, ...]) -> Correction:
+def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tuple[str, ...]) -> Correction:
     if motion["verdict"] not in _DONE:
-        reason = translate(motion["reason"] or motion["verdict"], first_frame)
+        reason = translate(motion["reason"] or motion["verdict"], clock)
         frame = motion.get("frame")
-        place = "" if frame is None else f" at frame {frame + first_frame}"
+        place = "" if frame is None else f" at frame {clock.name_frame(frame)}"
         raise Failure(f"Not corrected: {reason}{place}")
     changes = []
     for key, title, unit in _ERRORS:
         if key in motion["before"] and key in motion["after"]:
             changes.append(f"{title} {1000 * motion['before'][key]:.0f} → {1000 * motion['after'][key]:.0f} {unit}")
     moved = f"joints moved by {1000 * motion['moved_m']:.0f} mm on average"
-    all_notes = [translate(note, first_frame) for note in motion.get("notes", ())]
+    all_notes = [translate(note, clock) for note in motion.get("notes", ())]
     all_notes = [note for note in all_notes if not ignored_rules or not note.startswith(ignored_rules)]
-    warnings = [translate(warning, first_frame) for warning in _collect_warnings(motion)]
+    warnings = [translate(warning, clock) for warning in _collect_warnings(motion)]
     failed_checks = tuple(motion.get("failed_checks", ()))
     if failed_checks:
         warnings[1:1] = [note for note in all_notes if note.startswith(failed_checks)]
@@ -184,5 +191,7 @@ def _read_correction(motion: Mapping[str, Any], first_frame: int, ignored_rules:
 def _collect_warnings(motion: Mapping[str, Any]) -> list[str]:
     """Return the sentences to show as warnings, beside those of failed checks; the reason for a large move is first."""
     warnings = [motion.get("large_move_reason", ""), *motion.get("not_corrected", "").split("; ")]
-    warnings += [f"assumed: {assumption}" for assumption in motion.get("assumed", ())]
+    warnings += [
+        f"assumed: {assumption}" for assumption in motion.get("assumed", ()) if not assumption.startswith(_GROUND)
+    ]
     return warnings

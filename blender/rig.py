@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import bpy
 import numpy as np
 from mathutils import Matrix
 
+from .clock import Clock, cover, find_even_step, make_clock
 from .exchange import Clip
 from .ground import Block, split_mesh
 from .placement import Y_UP, Placement, nearest_rotations
@@ -20,6 +22,8 @@ from .program import Failure
 ROTATION_PROPERTIES = ("rotation_quaternion", "rotation_axis_angle", "rotation_euler")
 _MARGIN_S = 3.0
 """Time beside a part of an action that is read with it, so that the program sees what comes before and after."""
+_FEWEST_FPS, _MOST_FPS = 15, 2000
+"""Frame rates from which and up to which keys are those of a capture."""
 _SHORTEST_TIP_M = 0.002
 """Length of the shortest bone without children that a file can have meant."""
 _SAME_TAIL = 0.005
@@ -28,6 +32,10 @@ _SMALLEST_M, _USUAL_M, _LARGEST_M = 0.4, 1.6, 3.5
 """Longest sides of the boxes of bodies at rest: no person is beyond the first and the last."""
 _FACTORS = (1e-4, 1e-3, 0.01, 0.0254, 0.1, 0.3048, 3.28084, 10.0, 39.3701, 100.0, 1e3, 1e4)
 """Usual mistakes of units."""
+_SAME_RIDE = 1e-4
+"""Way, in units of the scene, or turn of a ground up to which it stands still."""
+_LOW = 0.1
+"""Share of the body's height above its lowest joint up to which joints may stand."""
 _SAME_HEAD = 1e-4
 """Share of a bone's length up to which two heads count as one place."""
 
@@ -57,62 +65,48 @@ def check_rig(rig: bpy.types.Object) -> None:
 # --- frames ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class FrameChoice:
-    """Frames of the scene to read and to correct."""
+def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> Clock:
+    """Return the times of a rig's action, or of the scene's (preview) range, at which its motion is read and written.
 
-    read: range
-    """Frames that the program sees."""
-    corrected: range
-    """Frames in which the motion may change; the correction blends in and out inside them."""
-
-    @property
-    def is_part(self) -> bool:
-        """True if only a part of the motion is corrected."""
-        return self.corrected != self.read
-
-    @property
-    def part(self) -> tuple[int, int]:
-        """The first and the last frame to correct, counted from 0."""
-        first, last = self.read[0], self.read[-1]
-        return max(self.corrected[0] - first, 0), min(self.corrected[-1], last) - first
-
-
-def choose_frames(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> FrameChoice:
-    """Return the frames of a rig's action, or of the scene's (preview) range.
-
-    A range that cuts an action is a part of it: the correction blends in and out, so that nothing pops at its ends.
+    These are the times of the action's own keys if they lie evenly, else whole frames. A range that cuts an action is a
+    part of it: the correction blends in and out, so that nothing pops at its ends.
 
     Args:
         rig: The armature object.
         scene: Its scene.
         extent: "ACTION" or "SCENE". Without an action, both are the scene's range.
     """
+    stretch = scene.render.frame_map_old / scene.render.frame_map_new
+    fps = stretch * scene.render.fps / scene.render.fps_base
     first, last = scene.frame_start, scene.frame_end
     if scene.use_preview_range:
         first, last = scene.frame_preview_start, scene.frame_preview_end
-    scene_frames = range(first, last + 1)
-    action_frames = find_action_frames(rig)
-    if action_frames is None:
-        return FrameChoice(scene_frames, scene_frames)
+    corrected = (first * stretch, last * stretch)
+    ends = find_action_ends(rig)
+    if ends is None:
+        return make_clock(corrected[0], stretch, corrected, corrected, stretch)
+    start, step = find_key_times(rig, fps) or cover(*ends)
     if extent == "ACTION":
-        return FrameChoice(action_frames, action_frames)
-    margin = round(_MARGIN_S * scene.render.fps / scene.render.fps_base)
-    read_first, read_last = first, last
-    if action_frames[0] < first <= action_frames[-1]:
-        read_first = max(action_frames[0], first - margin)
-    if action_frames[0] <= last < action_frames[-1]:
-        read_last = min(action_frames[-1], last + margin)
-    return FrameChoice(range(read_first, read_last + 1), scene_frames)
+        action = rig.animation_data.action
+        corrected = tuple(action.frame_range) if action and action.use_frame_range else ends
+    margin = _MARGIN_S * fps
+    read_first, read_last = corrected
+    if ends[0] < corrected[0] <= ends[1]:
+        read_first = max(ends[0], corrected[0] - margin)
+    if ends[0] <= corrected[1] < ends[1]:
+        read_last = min(ends[1], corrected[1] + margin)
+    clock = make_clock(start, step, (read_first, read_last), corrected, stretch)
+    if not 1 <= fps / step <= _MOST_FPS:
+        rate = f"{fps / step:.3g} frames per second"
+        raise Failure(f"The motion of {rig.name} has {rate}; check the frame rate and Time Stretching of the scene")
+    return clock
 
 
-def find_action_frames(rig: bpy.types.Object) -> range | None:
-    """Return the frames of a rig's slot in its action, else of its NLA strips. None if it has neither."""
+def find_action_ends(rig: bpy.types.Object) -> tuple[float, float] | None:
+    """Return the ends of a rig's slot in its action, else of its NLA strips. None if it has neither."""
     data = rig.animation_data
     ends: list[float] = []
-    if data and data.action and data.action.use_frame_range:
-        ends = list(data.action.frame_range)
-    elif data and data.action:
+    if data and data.action:
         for curve in get_curves(data.action, data.action_slot):
             ends += list(curve.range())
     if not ends and data:
@@ -120,9 +114,42 @@ def find_action_frames(rig: bpy.types.Object) -> range | None:
             for strip in track.strips:
                 if not track.mute and not strip.mute:
                     ends += [strip.frame_start, strip.frame_end]
-    if not ends or max(ends) <= min(ends):
+    return (min(ends), max(ends)) if ends and max(ends) > min(ends) else None
+
+
+def find_key_times(rig: bpy.types.Object, fps: float) -> tuple[float, float] | None:
+    """Return the first key and the distance of the keys of the curve with most keys, None if they are not its clock.
+
+    A hand puts keys onto some frames and lets curves fill the others; a capture has keys at all its times.
+
+    Args:
+        rig: The armature object.
+        fps: Frames of an action per second.
+    """
+    data = rig.animation_data
+    curves = get_curves(data.action, data.action_slot) if data.action else []
+    points = max((curve.keyframe_points for curve in curves), key=len, default=())
+    if len(points) < 2:
         return None
-    return range(math.floor(min(ends)), math.ceil(max(ends)) + 1)
+    places = np.empty(2 * len(points), dtype=np.float32)
+    points.foreach_get("co", places)
+    kinds = np.empty(len(points), dtype=np.int32)
+    points.foreach_get("interpolation", kinds)
+    times = places[::2].astype(float)
+    step = find_even_step(times)
+    linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
+    if step is None or (step > 1.01 and (fps / step < _FEWEST_FPS or (kinds != linear).any())):
+        return None
+    if max(abs(step - 1), abs(times[0] - round(times[0]))) * len(times) < 0.01:
+        return round(times[0]), 1.0
+    return times[0], step
+
+
+def show_time(clock: Clock, step: int) -> None:
+    """Let the scene show a step of a motion."""
+    frame = clock.to_scene(step)
+    whole = math.floor(frame + 1e-6)
+    bpy.context.scene.frame_set(whole, subframe=max(frame - whole, 0.0))
 
 
 def get_curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> list[bpy.types.FCurve]:
@@ -228,7 +255,7 @@ class Sampled:
     """The motion of a rig as Blender shows it."""
 
     uid: int
-    frames: range
+    clock: Clock
     names: list[str]
     """J bones of the body, depth first."""
     parents: list[int]
@@ -236,29 +263,85 @@ class Sampled:
     """By bone, (T, 4, 4) in the armature, of the body's bones and all above them."""
     world: np.ndarray
     """(T, 4, 4) of the armature object."""
-    channels: dict[str, Channels] = field(default_factory=dict)
+    channels: dict[str, Channels]
     """By bone, its animated properties."""
+    carrier: np.ndarray
+    """(T, 4, 4) of what carries the armature object beside its own keys: parents and constraints."""
+    ground: dict[str, np.ndarray]
+    """By object of the ground that the user names, (T, 4, 4)."""
+
+    @cached_property
+    def ride(self) -> np.ndarray:
+        """Motion (T, 4, 4) of the ground since the first frame; the identity if the ground stands still.
+
+        The ground that the user names moves as it does. What carries the rig is the ground if feet slide less on it.
+
+        Raises Failure if objects of the ground move differently.
+        """
+        rides = {name: measure_ride(worlds) for name, worlds in self.ground.items()}
+        for name, ride in rides.items():
+            first = next(iter(rides))
+            if np.abs(ride - rides[first]).max() > _SAME_RIDE:
+                raise Failure(f"{name} and {first} of the ground move differently; name the mesh under the feet")
+        if rides:
+            return next(iter(rides.values()))
+        ride = measure_ride(self.carrier)
+        heads = np.stack([(self.world @ self.pose[name])[:, :3, 3] for name in self.names], axis=1)
+        on_carrier = np.einsum("tij,tkj->tki", np.linalg.inv(ride)[:, :3], np.insert(heads, 3, 1.0, axis=-1))
+        return ride if measure_slip(on_carrier) < measure_slip(heads) else np.broadcast_to(np.eye(4), ride.shape)
+
+    @property
+    def steady_world(self) -> np.ndarray:
+        """Matrices (T, 4, 4) of the armature object as seen from the ground, which stands as in the first frame."""
+        return np.linalg.inv(self.ride) @ self.world
 
 
-def sample(uid: int, frames: range) -> Iterator[tuple[float, str]]:
-    """Yield steps that end with the motion (`Sampled`) of a rig. Restores the scene's frame."""
+def measure_ride(worlds: np.ndarray) -> np.ndarray:
+    """Return the rigid motions (T, 4, 4) since the first frame of an object with these matrices (T, 4, 4)."""
+    rigid = worlds.copy()
+    rigid[:, :3, :3] = nearest_rotations(worlds[:, :3, :3])
+    ride = rigid @ np.linalg.inv(rigid[0])
+    return np.broadcast_to(np.eye(4), ride.shape) if np.abs(ride - np.eye(4)).max() < _SAME_RIDE else ride
+
+
+def measure_slip(heads: np.ndarray) -> float:
+    """Return the median way, from frame to frame, of the stillest of the low joints; heads are (T, J, 3)."""
+    heights = heads[..., 2]
+    is_low = heights < heights.min(axis=1, keepdims=True) + _LOW * np.ptp(heads[0], axis=0).max()
+    ways = np.linalg.norm(np.diff(heads, axis=0), axis=-1)
+    return float(np.median(np.where(is_low[1:], ways, np.inf).min(axis=1))) if len(ways) else 0.0
+
+
+def sample(uid: int, clock: Clock, ground: Sequence[str] = ()) -> Iterator[tuple[float, str]]:
+    """Yield steps that end with the motion (`Sampled`) of a rig. Restores the scene's frame.
+
+    Args:
+        uid: The rig.
+        clock: Times at which its motion is read.
+        ground: Names of the objects of the ground.
+    """
     frame_before = bpy.context.scene.frame_current
     subframe_before = bpy.context.scene.frame_subframe
     names, parents = select_bones(find_rig(uid))
     bones = find_rig(uid).data.bones
     needed = {ancestor.name for name in names for ancestor in (bones[name], *bones[name].parent_recursive)}
-    pose = {name: np.empty((len(frames), 4, 4)) for name in needed}
+    pose = {name: np.empty((clock.count, 4, 4)) for name in needed}
     keyable = set(bones.keys()) if has_constraints(find_rig(uid)) else needed
-    channels = {name: _make_channels(find_rig(uid).pose.bones[name], len(frames)) for name in keyable}
-    world = np.empty((len(frames), 4, 4))
+    channels = {name: _make_channels(find_rig(uid).pose.bones[name], clock.count) for name in keyable}
+    world, carrier = np.empty((2, clock.count, 4, 4))
+    grounds = {name: np.empty((clock.count, 4, 4)) for name in ground}
     try:
         with shown_in_viewports(uid):
-            for step, frame in enumerate(frames):
-                bpy.context.scene.frame_set(frame)  # looked up anew, as undo may move it in memory
-                evaluated = find_rig(uid).evaluated_get(bpy.context.evaluated_depsgraph_get())
+            for step in range(clock.count):
+                show_time(clock, step)
+                depsgraph = bpy.context.evaluated_depsgraph_get()
+                evaluated = find_rig(uid).evaluated_get(depsgraph)  # looked up anew, as undo may move it in memory
                 if not evaluated.is_evaluated:
                     raise Failure(f"{evaluated.name} is not in the view layer; enable its collection first")
                 world[step] = evaluated.matrix_world
+                carrier[step] = evaluated.matrix_world @ evaluated.matrix_basis.inverted_safe()
+                for name, worlds in grounds.items():
+                    worlds[step] = bpy.data.objects[name].evaluated_get(depsgraph).matrix_world
                 for name in needed:
                     pose[name][step] = evaluated.pose.bones[name].matrix
                 for name in keyable:
@@ -266,10 +349,10 @@ def sample(uid: int, frames: range) -> Iterator[tuple[float, str]]:
                     channels[name].location[step] = pose_bone.location
                     channels[name].rotation[step] = getattr(pose_bone, get_rotation_property(pose_bone))
                     channels[name].scale[step] = pose_bone.scale
-                yield step / len(frames), "reading the motion"
+                yield step / clock.count, "reading the motion"
     finally:
         bpy.context.scene.frame_set(frame_before, subframe=subframe_before)
-    return Sampled(uid, frames, names, parents, pose, world, channels)
+    return Sampled(uid, clock, names, parents, pose, world, channels, carrier, grounds)
 
 
 def _make_channels(pose_bone: bpy.types.PoseBone, frames: int) -> Channels:
@@ -338,11 +421,12 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
     names = list(sampled.names)
     parents = list(sampled.parents)
     to_file = placement.rotation
+    steady_world = sampled.steady_world
     start = Y_UP.T @ to_file @ sampled.world[0][:3, :3]
     heads = []
     orientations = []
     for name in names:
-        worlds = sampled.world @ sampled.pose[name]
+        worlds = steady_world @ sampled.pose[name]
         rest = nearest_rotations(start @ np.array(rig.data.bones[name].matrix_local)[:3, :3])
         heads.append(placement.to_file_m(worlds[:, :3, 3]))
         orientations.append(to_file @ nearest_rotations(worlds[:, :3, :3]) @ rest.T @ Y_UP.T)
@@ -362,7 +446,7 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
         roots = np.tile(np.eye(3), (len(rotations), 1, 1, 1))
         rotations = np.concatenate([roots, rotations], axis=1)
         tips_m = {joint + 1: tip_m for joint, tip_m in tips_m.items()}
-    fps = scene.render.fps / scene.render.fps_base
+    fps = sampled.clock.get_fps(scene.render.fps / scene.render.fps_base)
     return Clip(tuple(names), tuple(parents), positions_m, rotations, fps, tips_m)
 
 
@@ -394,25 +478,37 @@ def compute_targets(
     """
     skipped = changes.shape[1] - len(sampled.names)
     to_file = placement.rotation
+    steady_world = sampled.steady_world
     targets = {}
     for joint, name in enumerate(sampled.names, start=skipped):
-        world = sampled.world @ sampled.pose[name]
+        world = steady_world @ sampled.pose[name]
         world[:, :3, :3] = to_file.T @ changes[:, joint] @ to_file @ world[:, :3, :3]
         world[:, :3, 3] = placement.to_scene(positions_m[:, joint])
-        targets[name] = world
+        targets[name] = sampled.ride @ world
     return targets
 
 
 # --- the ground ------------------------------------------------------------------------------------------------------
 
 
-def collect_blocks(name: str) -> list[Block]:
-    """Return the boxes of a mesh, or of all meshes in a collection. Raises Failure if there are none."""
+def find_ground(name: str) -> list[bpy.types.Object]:
+    """Return a mesh, or all meshes in a collection. Raises Failure if there are none."""
     collection = bpy.data.collections.get(name)
     candidates = list(collection.all_objects) if collection else [bpy.data.objects.get(name)]
     meshes = [candidate for candidate in candidates if candidate and candidate.type == "MESH"]
+    if not meshes:
+        raise Failure(f"There is no mesh and no collection {name!r} with meshes that could be the ground")
+    return meshes
+
+
+def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
+    """Return the boxes of meshes (name → matrices (T, 4, 4)) as they stand in the first frame.
+
+    Raises Failure if the meshes have no vertices.
+    """
     blocks: list[Block] = []
-    for mesh_object in meshes:
+    for name, worlds in ground.items():
+        mesh_object = bpy.data.objects[name]
         evaluated = mesh_object.evaluated_get(bpy.context.evaluated_depsgraph_get())
         mesh = evaluated.to_mesh()
         mesh.calc_loop_triangles()
@@ -422,12 +518,9 @@ def collect_blocks(name: str) -> list[Block]:
         mesh.loop_triangles.foreach_get("vertices", triangles)
         evaluated.to_mesh_clear()
         if len(vertices):
-            world = np.array(mesh_object.matrix_world)
-            blocks += split_mesh(
-                mesh_object.name, world, vertices.reshape(-1, 3).astype(float), triangles.reshape(-1, 3)
-            )
+            blocks += split_mesh(name, worlds[0], vertices.reshape(-1, 3).astype(float), triangles.reshape(-1, 3))
     if not blocks:
-        raise Failure(f"There is no mesh and no collection {name!r} with meshes that could be the ground")
+        raise Failure("The meshes of the ground have no vertices")
     return blocks
 
 

@@ -579,6 +579,125 @@ def case_a_collection_of_meshes_is_the_ground():
     assert "is not tilted as" in error_of(bpy.ops.selfcorrect.correct, ground="blocks")
 
 
+def make_platform(rig: bpy.types.Object, **ends) -> bpy.types.Object:
+    """A mesh that carries the rig and glides, with Blender's own keys, from where it is to its ends."""
+    bpy.ops.mesh.primitive_cube_add(size=2, location=(0.3, 0.2, 1))
+    platform = bpy.context.object
+    platform.scale = (20, 20, 1)
+    bpy.context.view_layer.update()
+    rig.parent = platform
+    rig.matrix_parent_inverse = platform.matrix_world.inverted()
+    rig.location = (0, 0, 2)
+    for name, values in ends.items():
+        platform.keyframe_insert(name, frame=1)
+        setattr(platform, name, values)
+        platform.keyframe_insert(name, frame=39)
+    bpy.context.scene.frame_set(1)
+    return platform
+
+
+def read_on(platform: bpy.types.Object, rig: bpy.types.Object, frames) -> dict:
+    """World matrices of bones as seen from a platform."""
+    worlds = read_worlds(rig, frames)
+    for step, frame in enumerate(frames):
+        bpy.context.scene.frame_set(frame)
+        place, turn, _ = platform.matrix_world.decompose()
+        to_platform = np.linalg.inv(np.array(Matrix.LocRotScale(place, turn, None)))
+        for world in worlds.values():
+            world[step] = to_platform @ world[step]
+    return worlds
+
+
+def case_characters_on_a_moving_platform_are_corrected_as_on_a_still_one():
+    frames = range(1, 40, 2)
+    ways = ({}, {"location": (0.3, 0.2, 3)}, {"location": (2.3, 1.2, 1)}, {"rotation_euler": (0, 0, 1.5)})
+    for options in ({}, {"ground": "Cube"}):
+        expected = None
+        for way in ways:
+            rig = fresh("")
+            platform = make_platform(rig, **way)
+            correct(rig, kinematic=True, **options)
+            is_told = any("the ground moves" in note.name for note in bpy.context.scene.selfcorrect_notes)
+            assert is_told == bool(way), way
+            assert not warnings(), warnings()
+            worlds = read_on(platform, rig, frames)
+            expected = expected or worlds
+            assert_same(expected, worlds, apart_m=5e-4, degrees=0.1)
+    rig = fresh("")
+    make_platform(rig, location=(0.3, 0.2, 3))
+    bpy.ops.mesh.primitive_plane_add(size=9)
+    bpy.context.collection.objects.unlink(plane := bpy.context.object)
+    both = bpy.data.collections.new("both")
+    bpy.context.scene.collection.children.link(both)
+    both.objects.link(plane)
+    both.objects.link(bpy.data.objects["Cube"])
+    bpy.context.view_layer.objects.active = rig
+    assert "of the ground move differently" in error_of(bpy.ops.selfcorrect.correct, ground="both")
+
+
+def case_an_object_that_leads_a_walk_in_place_is_no_ground():
+    """The parent has the way over the floor, the bones have the steps."""
+    frames = range(1, 40, 2)
+    rig = fresh("")
+    correct(rig, kinematic=True)
+    expected = read_worlds(rig, frames)
+    rig = fresh("")
+    path = read_worlds(rig, range(1, 40))["pelvis"][:, :3, 3]
+    lead = bpy.data.objects.new("lead", None)
+    bpy.context.collection.objects.link(lead)
+    rig.parent = lead
+    to_bone = np.array(rig.data.bones["pelvis"].matrix_local)[:3, :3].T @ np.array(rig.matrix_world)[:3, :3].T
+    shifts = np.where([True, True, False], path - path[0], 0.0)
+    for curve in all_curves(rig.animation_data.action):
+        if curve.data_path == 'pose.bones["pelvis"].location':
+            for point, shift in zip(curve.keyframe_points, shifts @ to_bone.T, strict=True):
+                point.co[1] -= shift[curve.array_index]
+            curve.update()
+    for frame, shift in enumerate(shifts, start=1):
+        lead.location = shift
+        lead.keyframe_insert("location", frame=frame)
+    correct(rig, kinematic=True)
+    assert_same(expected, read_worlds(rig, frames), apart_m=1e-3, degrees=0.1)
+
+
+def case_a_motion_is_read_and_written_at_the_times_of_its_own_keys():
+    """Importers put keys of 30 fps onto 0.8 frames of 24 fps, and Time Stretching shows them in other frames."""
+    rig = fresh("")
+    correct(rig, kinematic=True)
+    expected = curves(rig.animation_data.action)
+    for fps, old, new in ((24, 100, 100), (60, 100, 100), (60, 30, 60), (20, 30, 20)):
+        rig = fresh("")
+        scene = bpy.context.scene
+        scene.render.fps = fps
+        scene.render.frame_map_old, scene.render.frame_map_new = old, new
+        step = fps * old / new / 30
+        for curve in all_curves(rig.animation_data.action):
+            for place, point in enumerate(curve.keyframe_points):
+                point.co[0] = step * place + 7e-5 * (place % 2)
+            curve.update()
+        correct(rig, kinematic=True)
+        keys = curves(rig.animation_data.action)
+        for path, points in expected.items():
+            if path[0].startswith("pose"):
+                assert len(keys[path]) == len(points), (fps, path)
+                assert np.allclose([point[0] for point in keys[path]], step * np.arange(39), atol=1e-3)
+                assert np.allclose([point[1] for point in keys[path]], [point[1] for point in points], atol=2e-3), path
+    scene.render.frame_map_old, scene.render.frame_map_new = 900, 1
+    assert "check the frame rate and Time Stretching" in error_of(bpy.ops.selfcorrect.correct)
+
+
+def case_a_manual_range_of_an_action_blends_in_and_out():
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    action = rig.animation_data.action
+    action.use_frame_range, action.frame_start, action.frame_end = True, 40, 80
+    before = read_worlds(rig, range(20, 101))
+    correct(rig, kinematic=True)
+    after = read_worlds(rig, range(20, 101))
+    moved = np.max([np.linalg.norm(after[name][:, :3, 3] - before[name][:, :3, 3], axis=-1) for name in before], axis=0)
+    assert moved[[*range(21), *range(60, 81)]].max() < 1e-3, moved
+    assert moved[[21, 59]].max() < 0.01 < moved.max()
+
+
 def case_contacts_are_curves_that_are_edited_and_fed_back():
     rig = fresh("contacts")
     before = read_worlds(rig)
@@ -691,7 +810,7 @@ def case_errors_are_one_sentence_and_the_log_is_there():
 
 
 def case_tails_that_an_importer_made_up_are_no_feet():
-    for clip, expected in ((CLIP, 5), (CLIP.with_name("spoiled.bvh"), 0)):
+    for clip, expected in ((CLIP, 5), (CLIP.with_name("without-ends.bvh"), 0)):
         rig = fresh("", clip)
         leaves = [bone for bone in rig.data.bones if not bone.children]
         assert len(leaves) == 5

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,10 @@ from selfcorrect.experiments.commands.correct import CorrectCommand
 
 from .loading import EXTENSION, load
 
+clock = load("clock")
 program = load("program")
 report = load("report")
+FROM_101 = clock.Clock(first=101, step=1, count=99)
 TOOL = program.Program(("selfcorrect",), "search path")
 
 
@@ -142,7 +145,7 @@ def test_reports_are_understood(tmp_path: Path) -> None:
     found = {"failed_checks": ["F5"], "large_move_reason": "moved by up to 1.13 m: floor", "not_corrected": "it drifts"}
     motion = {**MOTION, **found}
     path.write_text(json.dumps({"motions": [motion]}))
-    correction = report.read_report(path, first_frame=101)
+    correction = report.read_report(path, FROM_101)
     assert correction.parts == {"LeftLeg"}
     assert correction.summary.startswith("penetration 29 → 0 mm, skating 2100 → 200 mm/s; joints moved by 30 mm")
     assert correction.warnings == (
@@ -152,11 +155,11 @@ def test_reports_are_understood(tmp_path: Path) -> None:
         "assumed: 30 fps",
     )
     assert correction.notes == ("a loop of 1 s, which closes",)
-    level = report.read_report(path, first_frame=101, ignored_rules=("F5",))
+    level = report.read_report(path, FROM_101, ignored_rules=("F5",))
     assert not any(warning.startswith("F5") for warning in (*level.warnings, *level.notes))
     path.write_text(json.dumps({"motions": [{"verdict": "rejected", "reason": "fell", "frame": 7}]}))
     with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 8$"):
-        report.read_report(path, first_frame=1)
+        report.read_report(path, clock.Clock(1, 1, 9))
 
 
 def _make_answers(text: str) -> list[str]:
@@ -173,6 +176,6 @@ def test_odd_answers_are_one_sentence(tmp_path: Path) -> None:
         texts.append(json.dumps({"motions": [{key: value for key, value in MOTION.items() if key != missing}]}))
     for text in texts:
         path.write_text(text)
-        for read in (report.read_report, report.read_findings):
+        for read in (partial(report.read_report, clock=FROM_101), report.read_findings):
             with pytest.raises(program.Failure, match=r"^The program('s answer)? is [^\n]+$"):
                 read(path)

@@ -206,7 +206,7 @@ _NOTES = {
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
     NoteKind.RIDE: "rides on ground that moves by {value:+.2f} m, as on a lift; it is corrected on that ground",
-    NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.1f} m/s; its way stays, --remove-drift changes it",
+    NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.2g} m/s; its way stays, --remove-drift changes it",
     NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it",
     NoteKind.LEVELLED: "its floor was tilted by {value:.1f} degrees; it is level now",
     NoteKind.NOT_LEVELLED: "its floor was not levelled: {words}",
