@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.locks import LOCK
@@ -66,6 +67,8 @@ class CorrectCommand:
         if is_address(self.out) or any(map(is_address, self.inputs)):
             return self._correct_remote(options)
         out = Path(self.out)
+        if out.suffix.lower() in readable_suffixes() and not out.exists():
+            raise SettingError(f"{out}: expected a folder for -o; a motion in it has the name of its input")
         self._check_outputs(out)
         results = correct_into(list(map(Path, self.inputs)), out, options, self.workers, self.where)
         exit_code = self._print(results, out, options)

@@ -84,6 +84,8 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
     for path, source in bound:
         times = [code / stage.GetTimeCodesPerSecond() for code in _key_codes(stage, path, source)]
         clips.append({"skeleton": path, "animation": str(source.GetPath()), "times_s": times})
+    if not clips:
+        _check_layers(stage)
     layers = [layer.realPath for layer in stage.GetUsedLayers() if os.path.isfile(layer.realPath)]
     facts = {
         "generator": str(stage.GetRootLayer().customLayerData.get("generator", "")),
@@ -93,6 +95,13 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
         "bytes": sum(map(os.path.getsize, layers)),
     }
     return facts, array("d")
+
+
+def _check_layers(stage: Any) -> None:
+    """Raise an error that names a layer or asset that a stage refers to and that is not there."""
+    _, _, missing = import_module("pxr.UsdUtils").ComputeAllDependencies(stage.GetRootLayer().identifier)
+    if missing:
+        raise ValueError(f"it refers to {missing[0]}, which is not there")
 
 
 def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
@@ -141,6 +150,8 @@ def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
                 raise ValueError(f"{attribute.GetPath()} has {len(numbers)} values for {len(animated)} joints")
             poses[frame, columns, place] = numbers[rows]
         world = UsdGeom.Xformable(prim).ComputeLocalToWorldTransform(code) * to_metres
+        if world.GetDeterminant() <= 0:
+            raise ValueError(f"the prims above {clip['skeleton']} mirror or flatten it")
         above = _decompose(world)
         for root in roots:
             poses[frame, root] = _place_below(above, world, poses[frame, root])

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import usd
+from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -72,16 +73,26 @@ def test_what_is_written_is_read_again_and_written_by_the_file(tmp_path: Path, s
     assert off_m(copy, replace(walk(), root_m=walk().root_m + 0.5)) < 2e-6
 
 
-def author(path: Path, motion: Motion, *, codes_per_s: float = 24.0, sublayer: bool = False) -> None:
-    """Write a motion as other programs do: cm, z up, below a moved prim, without scales, bound in another pose."""
+def author(
+    path: Path,
+    motion: Motion,
+    *,
+    codes_per_s: float = 24.0,
+    sublayer: bool = False,
+    unit_m: float = 0.01,
+    stated_unit_m: float | None = 0.01,
+    up: str = "Z",
+) -> None:
+    """Write a motion as other programs do: below a moved prim, without scales, bound in another pose."""
     from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 
     stage = Usd.Stage.CreateNew(str(path.with_name("base.usda") if sublayer else path))
-    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
-    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    UsdGeom.SetStageUpAxis(stage, up)
+    if stated_unit_m is not None:
+        UsdGeom.SetStageMetersPerUnit(stage, stated_unit_m)
     stage.SetTimeCodesPerSecond(codes_per_s)
     stage.SetFramesPerSecond(30)
-    UsdGeom.Xform.Define(stage, "/world").AddTranslateOp().Set(Gf.Vec3d(100, 0, 0))
+    UsdGeom.Xform.Define(stage, "/world").AddTranslateOp().Set(Gf.Vec3d(1 / unit_m, 0, 0))
     UsdSkel.Root.Define(stage, "/world/body")
     skeleton = UsdSkel.Skeleton.Define(stage, "/world/body/skeleton")
     names = motion.skeleton.names
@@ -96,11 +107,11 @@ def author(path: Path, motion: Motion, *, codes_per_s: float = 24.0, sublayer: b
     animation = UsdSkel.Animation.Define(stage, "/world/body/animation")
     animation.CreateJointsAttr(joints)
     translations, rotations = animation.CreateTranslationsAttr(), animation.CreateRotationsAttr()
-    to_z_up = Rotation.from_euler("x", 90, degrees=True)
+    to_z_up = Rotation.from_euler("x", 90 if up == "Z" else 0, degrees=True)
     for frame in range(len(motion)):
         code = frame / motion.fps * codes_per_s
-        places = motion.skeleton.offsets_m * 100
-        places[0] = to_z_up.apply(motion.root_m[frame]) * 100 - [100, 0, 0]
+        places = motion.skeleton.offsets_m / unit_m
+        places[0] = (to_z_up.apply(motion.root_m[frame]) - [1, 0, 0]) / unit_m
         turns = Rotation.from_quat(motion.rotations[frame])
         quaternions = turns.as_quat(scalar_first=True)
         quaternions[0] = (to_z_up * turns[0]).as_quat(scalar_first=True)
@@ -124,6 +135,75 @@ def test_units_axes_time_codes_and_layers_of_others_change_nothing(
 ) -> None:
     author(tmp_path / "a.usda", walk(), codes_per_s=codes_per_s, sublayer=sublayer)
     assert off_m(tmp_path / "a.usda", walk()) < 1e-5
+
+
+@pytest.mark.parametrize("up", ["Y", "Z"])
+@pytest.mark.parametrize(
+    ("unit_m", "stated_unit_m", "limit_m"),
+    [(1.0, 1.0, 1e-5), (0.0254, 0.0254, 1e-5), (0.01, None, 1e-5), (1.0, 0.01, 0.01)],
+)
+def test_any_unit_and_axis_is_read_and_a_wrong_unit_is_seen(
+    tmp_path: Path, unit_m: float, stated_unit_m: float | None, limit_m: float, up: str
+) -> None:
+    author(tmp_path / "a.usda", walk(), unit_m=unit_m, stated_unit_m=stated_unit_m, up=up)
+    assert off_m(tmp_path / "a.usda", walk()) < limit_m
+
+
+def refer(path: Path, scale: tuple[float, float, float] = (1, 1, 1), *, kind: str = "References") -> None:
+    """Write a stage of 60 codes per second that refers to a person in another file, who begins ten codes later."""
+    from pxr import Gf, Sdf, Usd, UsdGeom
+
+    author(path.with_name("person.usda"), walk())
+    stage = Usd.Stage.CreateNew(str(path))
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 0.01)
+    stage.SetTimeCodesPerSecond(60)
+    UsdGeom.Xform.Define(stage, "/scene").AddScaleOp().Set(Gf.Vec3f(*scale))
+    arcs = getattr(stage.DefinePrim("/scene/person"), f"Get{kind}")()
+    getattr(arcs, f"Add{kind[:-1]}")("./person.usda", "/world", Sdf.LayerOffset(10, 1))
+    stage.GetRootLayer().Save()
+
+
+@pytest.mark.parametrize("kind", ["References", "Payloads"])
+def test_people_of_other_files_are_read_as_they_are(tmp_path: Path, kind: str) -> None:
+    refer(tmp_path / "a.usda", kind=kind)
+    assert off_m(tmp_path / "a.usda", walk()) < 1e-5
+
+
+def test_a_scaled_prim_makes_a_body_larger(tmp_path: Path) -> None:
+    refer(tmp_path / "a.usda", (1.1, 1.1, 1.1))
+    skeleton = replace(walk().skeleton, offsets_m=walk().skeleton.offsets_m * 1.1)
+    assert off_m(tmp_path / "a.usda", replace(walk(), skeleton=skeleton, root_m=walk().root_m * 1.1)) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [((1, 1, 2), "is stretched"), ((-1, 1, 1), "mirror or flatten it"), ((1, 0, 1), "mirror or flatten it")],
+)
+def test_prims_that_no_body_stands_below_are_named(
+    tmp_path: Path, scale: tuple[float, float, float], message: str
+) -> None:
+    refer(tmp_path / "a.usda", scale)
+    with pytest.raises(InputError, match=rf"a\.usda.*{message}"):
+        open_motion(tmp_path / "a.usda", any_body=True)
+
+
+def test_a_file_that_is_referred_to_and_not_there_is_named(tmp_path: Path) -> None:
+    refer(tmp_path / "a.usda")
+    (tmp_path / "person.usda").unlink()
+    with pytest.raises(InputError, match=r"a\.usda: .*refers to .*person\.usda, which is not there"):
+        open_motion(tmp_path / "a.usda", any_body=True)
+
+
+@pytest.mark.slow
+def test_the_command_corrects_files_of_others(tmp_path: Path, stepping: Motion) -> None:
+    author(tmp_path / "a.usda", stepping)
+    assert main(["correct", str(tmp_path / "a.usda"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
+    corrected = open_motion(tmp_path / "out" / "a.usda").motion
+    assert (corrected.fps, len(corrected)) == (30, len(stepping))
+    assert set(corrected.skeleton.names) == set(stepping.skeleton.names)
+    lowest_m = joint_positions(corrected)[..., 1].min()
+    assert lowest_m - joint_positions(stepping)[..., 1].min() == pytest.approx(0.06, abs=0.02)
 
 
 def test_two_bodies_are_two_motions(tmp_path: Path) -> None:
