@@ -70,6 +70,8 @@ DICTIONARY = ".people.dictionaries:open_dictionary"
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
            ".rigs.bvh_body:open_bvh", ".rigs.bvh:write_motion"),
+    Format("amc", (".amc",), "a motion of CMU and Acclaim; its skeleton is the .asf file in the same folder",
+           ".rigs.acclaim:open_acclaim", None, written_as=".bvh"),
     Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, ".people.amass:write_amass"),
     Format("gmr", (".npz",), "poses of SMPL-X with the names that GMR reads, z up", DICTIONARY,
            ".people.amass:write_gmr"),
@@ -101,6 +103,7 @@ FORMATS = (
     Format("vrma", (".vrma",), "an animation for VRM avatars", ".rigs.gltf_body:open_gltf", ".rigs.gltf:write_vrma"),
     Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko",
            ".rigs.fbx:open_fbx", None, written_as=".glb", extra="fbx"),
+    Format("mvnx", (".mvnx",), "segments of Xsens' suits, z up", ".people.mvnx:open_mvnx", None, written_as=".bvh"),
     Format("parquet", (".parquet",), "any number of motions on any skeletons, a row each, as of `data shard`",
            ".parquet:open_parquet", ".parquet:write_parquet", extra="loops"),
     Format("usd", (".usda", ".usdc", ".usd"), "an animation for Omniverse, Houdini, Maya and Blender",
@@ -117,7 +120,8 @@ _ROBOT = 'the motion of a robot; correct the human motion before it is retargete
 _ADVICE = {
     ".c3d": "places of markers without a skeleton; solve them in the capture program, and export BVH or FBX",
     ".trc": "places of markers without a skeleton; solve them in the capture program, and export BVH or FBX",
-    ".mvnx": "Xsens' own format; export BVH or FBX from MVN",
+    ".asf": "a skeleton without motion; pass the .amc file beside it",
+    ".mvn": "Xsens' own format; export MVNX, BVH or FBX from MVN",
     ".vmd": "MikuMikuDance's motion without its skeleton; load both into Blender (mmd_tools) and export BVH or FBX",
     ".motion": f"ProtoMotions' format: {_ROBOT}",
     ".csv": f"a table; if this is Unitree's or BeyondMimic's, {_ROBOT}",

@@ -15,11 +15,13 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from acclaim_files import write_acclaim
 from fbx_text import write_fbx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from posed_motions import walking
 from program_files import PROGRAMS
+from xsens_files import write_mvnx
 
 from selfcorrect.datasets.files.formats import FORMATS
 from selfcorrect.datasets.files.open import save_motion
@@ -57,6 +59,8 @@ FILES: dict[str, tuple[str, Callable[[Path], None]]] = {
         for form in FORMATS if form.reader and form.writer for suffix in form.suffixes if suffix != ".pth"
     },
     "fbx": ("a.fbx", _save_fbx),
+    "mvnx": ("a.mvnx", lambda path: write_mvnx(path, short_walk())),
+    "amc": ("a.amc", lambda path: write_acclaim(path, short_walk())),
     **{
         name: (program.file, lambda path, program=program: program.save(path, short_walk()))
         for name, program in PROGRAMS.items()
@@ -82,7 +86,7 @@ def draw_damaged(path: Path) -> st.SearchStrategy[bytes]:
 
 def _damage(suffix: str, content: bytes, random: Random) -> bytes:
     choices: list[Callable[[bytes, Random], bytes]] = [flip_bits, cut_end, move_block]
-    if suffix in (".bvh", ".fbx", ".gltf", ".json", ".csv", ".txt", ".usda"):
+    if suffix in (".bvh", ".amc", ".mvnx", ".fbx", ".gltf", ".json", ".csv", ".txt", ".usda"):
         choices += [reword] * 6
     if suffix in (".glb", ".vrma"):
         choices += [_reworded_head] * 6

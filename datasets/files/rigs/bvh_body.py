@@ -43,8 +43,17 @@ _GOES_ON = 0.5
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:
-    """Return the body of a BVH file; writing refuses a motion that the file's channels cannot hold."""
-    recorded = _believe_frame_time(read_bvh(path, reading.metres_per_unit, reading.fps))
+    """Return the body of a BVH file."""
+    return open_rigged(path, _believe_frame_time(read_bvh(path, reading.metres_per_unit, reading.fps)), reading)
+
+
+def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axis: int | None = None) -> MotionFile:
+    """Return the body of a recorded clip, written as BVH; writing refuses a motion that its channels cannot hold.
+
+    Args:
+        path: File of the clip.
+        format_axis: Vertical axis that its format has, None if it has none.
+    """
     clip = _sample_key_poses(recorded, path)
     refusal = (
         f"{path}: {recorded.motion.fps:.3g} frames per second do not show when feet stand; export at least "
@@ -52,7 +61,7 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
     )
     notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)
-    seen = turn_upright(body, reading.up)
+    seen = turn_upright(body, reading.up, format_axis)
     check_units_agree(seen.motion, clip.metres_per_unit, reading)
     followers = find_all_followers(clip)
     notes = (*notes, *note_lone_helpers(clip, followers))

@@ -432,7 +432,7 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
         scanner.notes[_TOUCHING_NOTE] = None
     if values is None:
         values = _load_uneven_rows(scanner, lines, frames, channels)
-    if not has_end and len(values) > 1 and not _is_end_sound([line for _, line in lines], channels):
+    if not has_end and len(values) > 1 and not is_end_sound([line for _, line in lines], channels):
         values = values[:-1]
         scanner.note_damage(
             f"the last number, in line {lines[-1][0]}, may be cut off, as no line end follows; its row is left out"
@@ -442,7 +442,7 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     return values
 
 
-def _is_end_sound(lines: Sequence[str], channels: int) -> bool:
+def is_end_sound(lines: Sequence[str], channels: int) -> bool:
     """Return whether the number at the end of a file, after which no line end follows, can be no longer number.
 
     It has as many decimals as all numbers in the last rows, or at least as many digits as any of them, or is the same

@@ -22,7 +22,7 @@ from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.units import infer_unit, measure_stature
 
-_BODY_M = (0.5, 2.6)
+BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats have it."""
 
 _STRETCHED = 0.05
@@ -275,7 +275,7 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
     size = measure_stature(read)
     unit_m = metres_per_unit or 1.0
     notes: tuple[str, ...] = ()
-    if metres_per_unit is None and not _BODY_M[0] < size < _BODY_M[1]:
+    if metres_per_unit is None and not BODY_M[0] < size < BODY_M[1]:
         unit_m, note = infer_unit(read)
         notes = (note,)
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)

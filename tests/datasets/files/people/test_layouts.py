@@ -197,10 +197,10 @@ def test_robots_and_characters_are_named(tmp_path: Path, program: str) -> None:
         open_motion(path)
 
 
-@pytest.mark.parametrize("name", ["a.c3d", "a.trc", "a.vmd", "a.mvnx", "a.motion", "a.csv"])
+@pytest.mark.parametrize("name", ["a.c3d", "a.trc", "a.vmd", "a.mvn", "a.motion", "a.csv"])
 def test_other_kinds_are_named_with_the_way_to_convert_them(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"anything")
-    with pytest.raises(InputError, match=r"export BVH or FBX|before it is retargeted"):
+    with pytest.raises(InputError, match=r"export .*BVH or FBX|before it is retargeted"):
         open_motion(tmp_path / name)
 
 

@@ -1,0 +1,186 @@
+"""MVNX, Xsens' XML export of inertial motion capture; read only, written as BVH.
+
+Each frame has origins and orientations (quaternions wxyz) of rigid segments in the world, z up, metres.
+"""
+
+from array import array
+from dataclasses import replace
+from pathlib import Path
+from xml.etree.ElementTree import ParseError, XMLParser
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.views import Z_UP
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.storage.files.limits import open_file
+
+from ..motion_file import DAMAGED_FILE, OTHER_SKELETONS, MotionFile, check_size, check_within, rate_of
+from ..rigs.bvh import clip_of
+from ..rigs.bvh_body import open_rigged
+from ..rigs.rig import RiggedMotion, tree_of, unique
+from ..skeletons.anatomy import recognize_parts
+from ..skeletons.reading import Reading
+from .kimodo import motion_of_poses
+
+_CHUNK_BYTES = 2**20
+_LARGEST = 1e6
+_LEAST_LENGTH = 0.5
+"""Length below which a quaternion is no rotation."""
+_SIZES = {"position": 3, "orientation": 4}
+"""Numbers of each segment in an element of a frame."""
+_READ = {*_SIZES, "connector1", "connector2"}
+"""Elements whose text is read."""
+
+
+class _Document:
+    """What is read of a file while its elements pass by: the segments and the frames of the first subject."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rate = ""
+        self.subjects = 0
+        self.segments: list[str] = []
+        self.joints: list[list[str]] = []
+        """Names of both segments of each joint, the parent first."""
+        self.frames = 0
+        """Number of frames that are complete."""
+        self.values = {name: array("d") for name in _SIZES}
+        self._elements = 0
+        self._is_in_frame = False
+        self._text: list[str] | None = None
+
+    def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
+        """Refuse declarations, which MVNX has none of: entities could grow without limit or name other files."""
+        raise InputError(f"{self.path}: declares a document type ({name[:30]}); expected MVNX, which has none")
+
+    def start(self, tag: str, attributes: dict[str, str]) -> None:
+        """Begin an element."""
+        name = tag.rpartition("}")[2]
+        self._elements += 1
+        if self._elements == 1 and name != "mvnx":
+            raise InputError(f"{self.path}: expected the XML of Xsens, which begins with mvnx, got {name[:30]!r}")
+        self.subjects += name == "subject"
+        if self.subjects != 1:
+            return
+        if name == "subject":
+            self.rate = attributes.get("frameRate", "")
+        elif name == "segment":
+            self.segments.append(attributes.get("label", ""))
+        elif name == "joint":
+            self.joints.append([])
+        elif name == "frame":
+            self._is_in_frame = attributes.get("type", "normal") == "normal"
+        if name in _READ and (self._is_in_frame or name not in _SIZES):
+            self._text = []
+
+    def data(self, text: str) -> None:
+        """Take a piece of an element's text."""
+        if self._text is not None:
+            self._text.append(text)
+
+    def end(self, tag: str) -> None:
+        """End an element."""
+        name = tag.rpartition("}")[2]
+        if name == "frame" and self._is_in_frame and self.subjects == 1:
+            self._end_frame()
+        if self._text is None or name not in _READ:
+            return
+        text = "".join(self._text)
+        self._text = None
+        if name in _SIZES:
+            self._take_numbers(name, text)
+        elif self.joints:
+            self.joints[-1].append(text.strip().partition("/")[0])
+
+    def close(self) -> None:
+        """End the document."""
+
+    def _take_numbers(self, name: str, text: str) -> None:
+        count = _SIZES[name] * len(self.segments)
+        words = text.split()
+        try:
+            self.values[name].extend(map(float, words))
+        except ValueError:
+            words = []
+        if len(words) != count or len(self.values[name]) != (self.frames + 1) * count:
+            where = f"{self.path}: frame {self.frames + 1}"
+            raise InputError(f"{where}: expected {count} numbers in {name}, {_SIZES[name]} for each segment")
+
+    def _end_frame(self) -> None:
+        self._is_in_frame = False
+        for name, size in _SIZES.items():
+            if len(self.values[name]) != (self.frames + 1) * size * len(self.segments):
+                raise InputError(
+                    f"{self.path}: frame {self.frames + 1} has no {name} of segments; export both position and "
+                    "orientation from MVN"
+                )
+        self.frames += 1
+
+
+def open_mvnx(path: Path, reading: Reading) -> MotionFile:
+    """Read the first subject of an MVNX file, on the segments of its suit."""
+    document, notes = _read_document(path)
+    count = len(document.segments)
+    if not document.frames or not count:
+        raise InputError(f"{path}: expected segments and frames of type normal, found none")
+    check_size(path, [(document.frames, count)])
+    arrays = {}
+    for name, size in _SIZES.items():
+        values = np.array(document.values[name])[: document.frames * size * count]
+        arrays[name] = values.reshape(document.frames, count, size)
+        check_within(f"{path}: {name} is", arrays[name], _LARGEST)
+    if norms(arrays["orientation"]).min() < _LEAST_LENGTH:
+        raise InputError(f"{path}: expected quaternions of length 1, got one of length 0")
+    try:
+        rate = {"fps": float(document.rate)} if document.rate else {}
+    except ValueError:
+        raise InputError(f"{path}: expected a number as frameRate, got {document.rate[:30]!r}") from None
+    fps, rate_notes = rate_of(path, rate, reading, None, "Xsens")
+    if document.subjects > 1:
+        notes.append(f"{OTHER_SKELETONS} are left out ({document.subjects - 1} subjects); the first subject is read")
+    clip = replace(_make_clip(path, document, arrays, fps, reading.metres_per_unit or 1.0), notes=(*rate_notes, *notes))
+    return open_rigged(path, clip, reading, Z_UP)
+
+
+def _read_document(path: Path) -> tuple[_Document, list[str]]:
+    """Return what a file holds, and a note if its end is missing."""
+    document = _Document(path)
+    parser = XMLParser(target=document)
+    try:
+        with open_file(path) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                parser.feed(chunk)
+        parser.close()
+    except (ParseError, LookupError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        if document.frames < 2:
+            raise InputError(f"{path}: not readable XML ({error})") from error
+        return document, [f"{DAMAGED_FILE}: {document.frames} frames are read, what follows is left out ({error})"]
+    return document, []
+
+
+def _make_clip(
+    path: Path, document: _Document, arrays: dict[str, np.ndarray], fps: float, unit_m: float
+) -> RiggedMotion:
+    """Return the segments' motion, z up."""
+    places = {name: place for place, name in enumerate(document.segments)}
+    parents = [-1] * len(document.segments)
+    for joint in document.joints:
+        if len(joint) != 2 or not {*joint} <= places.keys() or parents[places[joint[1]]] >= 0:
+            raise InputError(f"{path}: expected joints between two segments each, got {joint}")
+        parents[places[joint[1]]] = places[joint[0]]
+    try:
+        order = tree_of(range(len(parents)), parents)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    tree = tuple(order.index(parents[segment]) if parents[segment] >= 0 else -1 for segment in order)
+    names = unique([document.segments[segment] or "segment" for segment in order])
+    skeleton = Skeleton(names, tree, np.zeros((len(order), 3)), ("",) * len(order))
+    quaternions = arrays["orientation"][:, order][..., [1, 2, 3, 0]]
+    matrices = Rotation.from_quat(quaternions.reshape(-1, 4)).as_matrix().reshape(*quaternions.shape[:2], 3, 3)
+    motion = motion_of_poses(str(path), skeleton, arrays["position"][:, order] * unit_m, matrices, fps)
+    return clip_of(recognize_parts(motion))
