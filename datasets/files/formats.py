@@ -70,8 +70,6 @@ DICTIONARY = ".people.dictionaries:open_dictionary"
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
            ".rigs.bvh_body:open_bvh", ".rigs.bvh:write_motion"),
-    Format("amc", (".amc",), "a motion of CMU and Acclaim; its skeleton is the .asf file in the same folder",
-           ".rigs.acclaim:open_acclaim", None, written_as=".bvh"),
     Format("amass", (".npz",), "poses of SMPL+H or SMPL-X, z up", DICTIONARY, ".people.amass:write_amass"),
     Format("gmr", (".npz",), "poses of SMPL-X with the names that GMR reads, z up", DICTIONARY,
            ".people.amass:write_gmr"),
@@ -103,6 +101,8 @@ FORMATS = (
     Format("vrma", (".vrma",), "an animation for VRM avatars", ".rigs.gltf_body:open_gltf", ".rigs.gltf:write_vrma"),
     Format("fbx", (".fbx",), "animations of Maya, 3ds Max, MotionBuilder, Mixamo and Rokoko",
            ".rigs.fbx:open_fbx", None, written_as=".glb", extra="fbx"),
+    Format("amc", (".amc",), "a motion of CMU and Acclaim; its skeleton is the .asf file in the same folder",
+           ".rigs.acclaim:open_acclaim", None, written_as=".bvh"),
     Format("mvnx", (".mvnx",), "segments of Xsens' suits, z up", ".people.mvnx:open_mvnx", None, written_as=".bvh"),
     Format("parquet", (".parquet",), "any number of motions on any skeletons, a row each, as of `data shard`",
            ".parquet:open_parquet", ".parquet:write_parquet", extra="loops"),
@@ -262,13 +262,18 @@ def format_that_reads(path: Path) -> Format:
     recognised = [kind for kind in fitting if kind.recognises and kind.call(kind.recognises, path)]
     general = [kind for kind in fitting if not kind.recognises]
     readers = [kind for kind in (*recognised, *general) if kind.reader]
-    advice = _describe_table(path) if path.suffix.lower() == ".csv" else ""
-    if not readers and (advice := advice or _ADVICE.get(path.suffix.lower(), "")):
+    if not readers and (advice := advise(path)):
         raise InputError(f"{path}: {advice}")
     if not readers:
         written = f"; {fitting[0].name} files are written, not read" if fitting and not fitting[0].reader else ""
         raise InputError(f"{path}: motions are read from {', '.join(readable_suffixes())} files{written}")
     return readers[0]
+
+
+def advise(path: Path) -> str:
+    """Return what a file of another kind is and what to do with it; "" if that is unknown."""
+    suffix = path.suffix.lower()
+    return (_describe_table(path) if suffix == ".csv" else "") or _ADVICE.get(suffix, "")
 
 
 def _import(place: str) -> Any:

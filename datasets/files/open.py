@@ -1,6 +1,7 @@
 """The only door to motion files: whatever their format, axes, unit, rest pose and height, motions come out alike."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,15 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
-from .formats import Format, format_of, format_that_reads, holds_anything, is_motion_file
+from .formats import (
+    Format,
+    advise,
+    format_of,
+    format_that_reads,
+    holds_anything,
+    is_motion_file,
+    readable_suffixes,
+)
 from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
 from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
@@ -157,6 +166,14 @@ def motion_files(path: Path) -> list[Path]:
         more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
         warnings.warn(f"{path}: unknown layout, left out: {names}{more}", stacklevel=2)
     return list(motions)
+
+
+def explain_no_motions(places: Sequence[Path]) -> InputError:
+    """Return the error of places without motion files, with advice about the first file there of another kind."""
+    files = [file for place in places for file in sorted(place.rglob("*")) if file.is_file()]
+    advice = next((f"; {file}: {text}" for file in files if (text := advise(file))), "")
+    names = ", ".join(map(str, places)) or "no inputs"
+    return InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found{advice}")
 
 
 def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, overwrite: bool = False) -> None:

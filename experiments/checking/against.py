@@ -19,7 +19,7 @@ from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.open import motion_files, open_motion
+from selfcorrect.datasets.files.open import explain_no_motions, motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
@@ -295,7 +295,7 @@ def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]
     """
     paths = [path for place in inputs for path in motion_files(place)]
     if not paths:
-        raise InputError(f"{', '.join(map(str, inputs)) or 'no files given'}: no motion files found")
+        raise explain_no_motions(inputs)
     if not against.is_dir():
         if len(paths) > 1:
             raise InputError(f"{len(paths)} files against one: expected a folder of originals, got {against}")

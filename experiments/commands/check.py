@@ -106,7 +106,7 @@ class CheckCommand:
         check_separate(outputs, ())
         from tqdm import tqdm
 
-        from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 
         from ..checking import reports
         from ..checking.check_files import check_files, read_project_choice
@@ -115,7 +115,7 @@ class CheckCommand:
         choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
         if not paths:
-            raise InputError(f"{', '.join(map(str, self.inputs)) or 'no files given'}: no motion files found")
+            raise explain_no_motions(self.inputs)
         for table in (self.out, self.csv, self.leave_out):
             check_output(table, self.overwrite, [*self.inputs, *paths], is_stream_allowed=True)
         check_output(self.picture, self.overwrite, [*self.inputs, *paths])

@@ -165,11 +165,11 @@ class Convert:
         must_exist(self.sources)
         must_be_usable(self.reading, without=("profile", "ground"))
         kind = formats.find_format(self.to)
-        from selfcorrect.datasets.files.open import motion_files
+        from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 
         places = [(file, self._target(root, file, kind)) for root in self.sources for file in motion_files(root)]
         if not places:
-            raise InputError(f"{', '.join(map(str, self.sources))}: no motion files found")
+            raise explain_no_motions(self.sources)
         check_targets(places, lambda _: self.overwrite, ANOTHER)
         pairs = {file: [(file, target)] for file, target in places}
         failed = sum(not self._convert(file, target, kind, pairs) for file, target in places)

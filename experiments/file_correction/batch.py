@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path, PurePath
 
-from selfcorrect.core.errors import ClusterLostError, InputError, JobsError, RunFolderError, SettingError, WorkerError
-from selfcorrect.datasets.files.formats import readable_suffixes, written_suffix
-from selfcorrect.datasets.files.open import motion_files
+from selfcorrect.core.errors import ClusterLostError, JobsError, RunFolderError, SettingError, WorkerError
+from selfcorrect.datasets.files.formats import written_suffix
+from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
@@ -88,8 +88,7 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
     """
     tasks = [FileTask(source, name, out) for source, name in _name_outputs(inputs, out)]
     if not tasks:
-        names = ", ".join(map(str, inputs)) or "no inputs"
-        raise InputError(f"{names}: no motion files ({', '.join(readable_suffixes())}) found")
+        raise explain_no_motions(inputs)
     record_folders = {folder for task in tasks for folder in task.record.parents if out in folder.parents}
     check_no_link(sorted(record_folders))
     for task in tasks:

@@ -45,7 +45,8 @@ MISTAKES = {
     "data check clips --dataset amas": "unknown dataset 'amas', known are",
     "data check clips/a.bvh --dataset cmu --up z!": "the dataset cmu gives unit, fps, up and body",
     "data check clips --limit -1": "limit must be at least 1, got -1",
-    "data convert empty --out x": "no motion files found",
+    "data convert empty --out x": "no motion files ",
+    "check opensim": r"no motion files .*a\.mot: OpenSim's joint angles without their model; open both in OpenSim",
     "data convert clips --out x --to fbx": "fbx files are read, not written; known formats are bvh, amass",
     "data convert clips/a.bvh --to amass --out loop": "loop",
     "data shard clips -o shards": "shards: exists; choose another place with --out, or give --overwrite",
@@ -81,6 +82,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save_motion(name, made_motion("walk", frames=12))
         assert main(["data", "shard", "clips", "-o", "shards", "--motions-per-shard", "3"]) == 0
     (folder / "empty").mkdir()
+    (folder / "opensim").mkdir()
+    (folder / "opensim" / "a.mot").write_text("Coordinates")
     (folder / "notes.txt").write_text("notes that are longer than a magic number")
     (folder / "loop").symlink_to("loop")
     return folder
