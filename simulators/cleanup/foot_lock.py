@@ -31,6 +31,12 @@ LETTING_GO_S = 0.2
 """Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
 HARD_DRAG_LIMIT_M = 0.15
 """Furthest that a hard lock drags a foot: that of samples of a model."""
+FIRMNESS = 3000.0
+"""Weight of keeping still feet still, against that of the other targets."""
+STILL_M_S = (0.012, 0.03)
+"""Points of standing feet are still if slower than the first speed, and move if faster than the second."""
+_FADING_S = 0.1
+"""Time within which feet return from there to their other targets."""
 CLEAR_M = 0.006
 """Height above the floor that slow swinging feet keep so as not to drag."""
 CLEARANCE_M = 0.025
@@ -178,6 +184,40 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
         still_m[..., axis] = (weighted / total)[stance] - slide_m[..., axis]
     distance_m = norms(still_m)[..., None]
     return still_m * np.minimum(1.0, HARD_DRAG_LIMIT_M / np.maximum(distance_m, 1e-9))
+
+
+def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
+    """Return displacements of points that are constant while the points stand still, so that still points stay still.
+
+    Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(m + e)|² over the addition e to the displacements m, with weights w from
+    the points' speeds; away from stillness e decays within about τ.
+
+    Args:
+        moves_m: (N, T, 2, 3) m.
+        points_m: (N, T, 2, 3) the points before they are displaced.
+        stands: (N, T, 2) stances.
+
+    Returns:
+        (N, T, 2, 3) m + e.
+    """
+    slow_m_s, fast_m_s = STILL_M_S
+    speeds_m_s = norms(np.diff(points_m, axis=1)) * fps
+    still = smoothstep((fast_m_s - speeds_m_s) / (fast_m_s - slow_m_s)) * (stands[:, 1:] & stands[:, :-1])
+    damped_m = moves_m.copy()
+    for motion, foot in np.argwhere(still.any(axis=1)):
+        weights = FIRMNESS * still[motion, :, foot]
+        stiffness = weights + (_FADING_S * fps) ** 2
+        bands = np.zeros((2, len(stiffness) + 1))
+        bands[0, 1:] = -stiffness
+        bands[1] = 1.0
+        bands[1, 1:] += stiffness
+        bands[1, :-1] += stiffness
+        weighted_steps_m = weights[:, None] * np.diff(moves_m[motion, :, foot], axis=0)
+        right_side = np.zeros_like(moves_m[motion, :, foot])
+        right_side[:-1] += weighted_steps_m
+        right_side[1:] -= weighted_steps_m
+        damped_m[motion, :, foot] += solve_banded(bands, right_side)
+    return damped_m
 
 
 def label_stances(stands: np.ndarray) -> np.ndarray:

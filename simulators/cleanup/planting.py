@@ -218,11 +218,20 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
         lock_feet_softly(heights_m, _held_velocities(posed, turns), stands, posed.stands, fps)
     )
     share = foot_lock.deadband(norms(lock_m), _SMALL_M, fps)
+    if motions.contacts is not None:
+        share = np.where(np.isinf(motions.contacts), 1.0, share)
+    moves_m = share[..., None] * lock_m
+    # A part of a foot that was still stays so, however the remaining foot is turned and raised.
+    held = _find_toes(motions.skeleton)
+    held_m = posed.positions_m[:, :, held if len(held) == len(ankles) else ankles]
+    arms_m = held_m - ankles_m
+    turned_m = rotate(turns, arms_m) - arms_m
+    moves_m = foot_lock.damp_while_still(moves_m + turned_m, held_m, posed.stands, fps) - turned_m
     rises_m, rotations = solve_soft_legs(
         motions.skeleton,
         posed.positions_m,
         posed.orientations,
-        ankles_m + share[..., None] * lock_m,
+        ankles_m + moves_m,
         turns,
         blur(posed.stands, 1.0, fps),
         fps,

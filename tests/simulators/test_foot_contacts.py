@@ -128,7 +128,6 @@ def test_contacts_of_a_correction_given_back_change_next_to_nothing(fps: float, 
     assert np.abs(sc.joint_positions(repeated) - sc.joint_positions(once)).mean() < 0.003
 
 
-@pytest.mark.xfail(reason="feet planted in one round clear the ground by 2.4 mm")
 def test_a_foot_swings_where_people_took_the_contact_away() -> None:
     motion = make_sunk_motion()
     planted = correct(motion).motion

@@ -316,7 +316,6 @@ def test_what_stands_already_stays(cleaned_walk: MotionBatch) -> None:
     )
 
 
-@pytest.mark.xfail(reason="kinematics hold toe joints longer than physics does")
 def test_physics_slides_no_more_than_kinematics(walk: Motion) -> None:
     kinematic = physical_errors(MotionBatch.stack([KinematicCorrector()([walk])[0].motion])).skate_m_s[0]
     physical = physical_errors(MotionBatch.stack([PhysicsCorrector()([walk])[0].motion])).skate_m_s[0]

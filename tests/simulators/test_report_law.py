@@ -125,7 +125,9 @@ def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
     clean = made_motion(kind, 0.9, fps, round(4 * fps))
     (first,) = KinematicCorrector()([spoil(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
-    assert first.figures["moved_m"] > 0.004
+    # Hops are moved by 2.5 mm at 30 fps and are 31.0 mm from the clean motion then. A lock from which feet return later
+    # moves hops by 4.1 mm, and they are 31.6 mm from the clean motion.
+    assert first.figures["moved_m"] > 0.002
     assert second.figures["moved_m"] < max(0.0005, 0.01 * first.figures["moved_m"])
 
 
@@ -147,5 +149,6 @@ def test_a_foot_that_stands_on_its_heel_does_not_sink_by_its_correction(pitch_de
     pitch = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0.0, 0.0]))
     rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
     (correction,) = KinematicCorrector()([spoil(replace(standing, rotations=rotations), 0.0, 0.0)])
-    assert correction.before["penetration_m"] > 0.003
+    # The sole that is flat at first is on the floor, so the heel is 5.4 mm deep: 1.9 mm on average over all frames.
+    assert correction.before["penetration_m"] > 0.0015
     assert correction.after["penetration_m"] < 0.001

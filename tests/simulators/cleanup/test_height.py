@@ -99,7 +99,6 @@ def test_a_body_comes_to_the_floor_whatever_its_height(kind: Kind, height_m: flo
     assert offset_m == pytest.approx(0.0, abs=(abs(height_m) if is_explained else 0.0) + 4e-3)
 
 
-@pytest.mark.xfail(reason="held toe joints raise the pelvis by 6 to 10 mm")
 @pytest.mark.parametrize("dip_m", [0.01, 0.03, 0.05])
 def test_toes_that_dip_at_toe_off_do_not_raise_a_walk(dip_m: float) -> None:
     """The floor is where feet stand, not where a few frames are lowest."""
