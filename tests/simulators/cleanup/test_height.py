@@ -112,7 +112,7 @@ def test_toes_that_dip_at_toe_off_do_not_raise_a_walk(dip_m: float) -> None:
 @given(
     kind=st.sampled_from(STANDING_KINDS),
     edge_m=st.sampled_from((-limits.KEPT_BELOW_M, limits.KEPT_ABOVE_M)),
-    beyond_m=st.floats(-0.01, 0.01),
+    beyond_m=st.floats(-0.01, 0.01).filter(lambda beyond_m: abs(beyond_m) > 0.0005),
     is_sliding=st.booleans(),
     has_toes=st.booleans(),
 )
@@ -122,7 +122,10 @@ def test_toes_that_dip_at_toe_off_do_not_raise_a_walk(dip_m: float) -> None:
 def test_a_corrected_body_keeps_its_height(
     kind: Kind, edge_m: float, beyond_m: float, *, is_sliding: bool, has_toes: bool
 ) -> None:
-    """Planted feet show another ground than given ones, but not on the other side of where bodies keep their height."""
+    """Planted feet show another ground than given ones, but not on the other side of where bodies keep their height.
+
+    The ground of planted feet is foreseen to 0.3 mm, so bodies within 0.5 mm of a bound may come to the other side.
+    """
     motion = made_motion(kind, frames=60)
     motion = sliding(motion) if is_sliding else motion
     motion = motion if has_toes else without_toes(motion)
