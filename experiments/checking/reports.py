@@ -31,6 +31,10 @@ MOMENTS = 5
 
 _APART_S = 0.1
 """Time between these frames, seconds."""
+_TRACKS_S = 1.0
+"""Time before and after a finding of which the tracks of feet are drawn."""
+_SIZE_PX = 220
+"""Size of a moment in a picture."""
 _DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
 _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -150,12 +154,14 @@ def write_xml(root: ElementTree.Element) -> str:
 
 
 def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
-    """Draw a PNG with a row of moments for each of the worst findings, at most a row per rule and file.
+    """Draw a PNG with a row for each of the worst findings, at most a row per rule and file: moments, and tracks of the
+    feet. Findings of the same file and frame share a row.
 
     Raises:
         SettingError: the file exists and may not be replaced.
     """
     from selfcorrect.motion.pictures.drawing import film_strip, save_picture  # slow to import
+    from selfcorrect.motion.pictures.tracks import FootTracks, draw_tracks
 
     rows = []
     for checked in all_checked:
@@ -166,13 +172,20 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
                     worst[finding.code] = checked.path, index, finding
         rows += worst.values()
     rows.sort(key=lambda row: -row[2].severity)
-    panels = []
-    for checked_path, index, finding in rows[:_ROWS]:
+    findings_at: dict[tuple[Path, int, int], list[Finding]] = {}
+    for checked_path, index, finding in rows:
+        findings_at.setdefault((checked_path, index, finding.frame), []).append(finding)
+    pictures = []
+    for (checked_path, index, frame), findings in list(findings_at.items())[:_ROWS]:
         motion = open_motion(checked_path, reading, any_body=True).motions[index]
-        step = max(1, round(_APART_S * motion.fps)) if finding.stop - finding.start > 3 else 1
-        frames = np.clip(finding.frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
-        panels.append(
-            PicturePanel(motion.select_frames(frames), f"{finding.code} @{finding.frame} {checked_path.stem}")
-        )
+        step = max(1, round(_APART_S * motion.fps)) if findings[0].stop - findings[0].start > 3 else 1
+        frames = np.clip(frame + step * (np.arange(MOMENTS) - MOMENTS // 2), 0, len(motion) - 1)
+        title = f"{', '.join(finding.code for finding in findings)} @{frame} {checked_path.stem}"
+        strip = film_strip([PicturePanel(motion.select_frames(frames), title)], pictures=MOMENTS, size_px=_SIZE_PX)
+        around = round(_TRACKS_S * motion.fps)
+        track = FootTracks.from_motion(motion.frames(max(0, frame - around), frame + around + 1))
+        tracks = [] if track is None else [track]
+        beside = draw_tracks(tracks, width_px=2 * _SIZE_PX, height_px=_SIZE_PX)
+        pictures.append(np.concatenate([strip, beside], axis=1))
     with replacing(path, overwrite=overwrite) as temporary:
-        save_picture(temporary, film_strip(panels, pictures=MOMENTS, size_px=220))
+        save_picture(temporary, np.concatenate(pictures))

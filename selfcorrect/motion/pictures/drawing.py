@@ -26,13 +26,12 @@ from ...storage.files.writing import refuse_to_replace, replacing
 from ..editing.transforms import resample
 from ..geometry.vectors import norms
 from ..motion import Motion
-from .figure import GHOST, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
+from .figure import GHOST, INK, PAPER, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, make_panels
+from .tracks import FootTracks, draw_tracks
 
-PAPER: Colour = (250, 250, 248)
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
 SHADOW: Colour = (196, 197, 195)
-INK: Colour = (40, 44, 52)
 SUPPORT: Colour = (203, 184, 148)
 MOVED: Colour = (148, 52, 190)
 
@@ -48,6 +47,8 @@ SUPERSAMPLING = 2
 
 _LEGEND = f"grey: before; violet: moved by {100 * MOVED_M:.0f} cm; green: stands"
 _MARK_M = 0.028
+_TRACKS_PX = 300
+"""Height of the row with tracks of feet."""
 
 
 def _make_axes(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
@@ -195,7 +196,7 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
 def draw_motions(
     path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = (), *, overwrite: bool = False
 ) -> None:
-    """Draw motions as a PNG (a row of moments each) or as a GIF or MP4 (side by side).
+    """Draw motions as a PNG (a row of moments each, and the tracks of their feet) or as a GIF or MP4 (side by side).
 
     Args:
         path: File to write, which ends in .png, .gif or .mp4.
@@ -217,7 +218,12 @@ def draw_motions(
     refuse_to_replace(path, overwrite)
     with replacing(path, overwrite=overwrite) as temporary:
         if path.suffix == ".png":
-            save_picture(temporary, film_strip(panels))
+            strip = film_strip(panels)
+            tracks = [FootTracks.from_motion(motion, title) for motion, title in zip(motions, titles, strict=True)]
+            if with_feet := [track for track in tracks if track is not None]:
+                below = draw_tracks(with_feet, width_px=strip.shape[1], height_px=_TRACKS_PX)
+                strip = np.concatenate([strip, below])
+            save_picture(temporary, strip)
         else:
             slowed = make_panels([resample(motion, min(motion.fps, 30.0)) for motion in motions], titles)
             save_animation(temporary, animate(slowed), slowed[0].motion.fps)

@@ -21,6 +21,8 @@ PLANTED: Colour = (34, 150, 84)
 """Colour of feet that stand."""
 SUNK: Colour = (214, 39, 40)
 """Colour of what is below the floor."""
+PAPER: Colour = (250, 250, 248)
+INK: Colour = (40, 44, 52)
 GHOST: Colour = (205, 207, 212)
 """Colour of a motion that another is compared with."""
 

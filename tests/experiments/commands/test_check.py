@@ -174,7 +174,7 @@ def test_a_tool_that_is_no_table_is_named(folder: Path, capsys: pytest.CaptureFi
 def test_the_worst_moments_are_drawn(folder: Path, run: Run) -> None:
     run(folder, "--picture", "worst.png")
     with Image.open(folder / "worst.png") as picture:
-        assert picture.size == (5 * 220, 220)
+        assert picture.size == (7 * 220, 220), "five moments, and tracks of the feet"
 
 
 def test_rules_are_listed(run: Run) -> None:

@@ -1,0 +1,125 @@
+"""Tracks of feet from above: a foot that stands leaves a dot, a foot that slides leaves a streak with its length."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..geometry.runs import find_runs
+from ..geometry.vectors import norms
+from ..motion import Motion
+from .figure import INK, LEFT, PAPER, RIGHT, Colour, detect_standing, pose_figure
+
+GRID: Colour = (226, 227, 224)
+SWING: Colour = (196, 197, 195)
+_GRID_M = 0.5
+_EDGE_M = 0.25
+_LABELLED_M = 0.01
+"""Shortest streak whose length is written beside it."""
+_SUPERSAMPLING = 2
+
+
+@dataclass(frozen=True, eq=False)
+class FootTracks:
+    """Paths of the two feet of a motion over the floor."""
+
+    title: str
+    paths_m: np.ndarray
+    """(T, 2, 2) middles of the soles of the left and the right foot, x and z, world."""
+    streaks: tuple[tuple[int, np.ndarray], ...]
+    """Foot and slide (K, 2) in x and z, world metres, of each stance: from its middle on, the steps of the point of the
+    sole that moves least in each frame, so that a foot that rolls leaves a dot."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion, title: str = "") -> "FootTracks | None":
+        """Return the tracks of a motion; None without two feet."""
+        figure, points_m = pose_figure(motion)
+        soles_m = [points_m[:, np.unique(figure.bones[figure.feet == foot])][..., [0, 2]] for foot in (0, 1)]
+        if not all(sole_m.size for sole_m in soles_m):
+            return None
+        streaks = []
+        for foot, (sole_m, stands) in enumerate(zip(soles_m, detect_standing(motion, figure).T, strict=True)):
+            steps_m = np.diff(sole_m, axis=0)
+            slowest = norms(steps_m).argmin(axis=1)
+            slides_m = np.take_along_axis(steps_m, slowest[:, None, None], axis=1)[:, 0]
+            for start, stop in find_runs(stands):
+                path_m = np.concatenate([np.zeros((1, 2)), np.cumsum(slides_m[start : stop - 1], axis=0)])
+                streaks.append((foot, sole_m[start:stop].mean(axis=(0, 1)) + path_m - path_m.mean(axis=0)))
+        return cls(title, np.stack([sole_m.mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
+
+    def lengths_m(self) -> list[float]:
+        """Return the largest distance of each streak from its first place, metres."""
+        return [float(norms(path_m - path_m[0]).max()) for _, path_m in self.streaks]
+
+
+def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) -> np.ndarray:
+    """Draw tracks beside each other, at one scale and seen in one direction.
+
+    Args:
+        width_px: Width of the whole picture.
+
+    Returns:
+        (height, width, 3) uint8, empty without tracks.
+    """
+    if not tracks:
+        return np.full((height_px, width_px, 3), PAPER, np.uint8)
+    widths_px = np.diff(np.linspace(0, width_px, len(tracks) + 1).round().astype(int))
+    along = _direction(tracks[0].paths_m.reshape(-1, 2))
+    turn = np.array([along, [-along[1], along[0]]])
+    extent_m = 2 * _EDGE_M + np.max([np.ptp(track.paths_m.reshape(-1, 2) @ turn.T, axis=0) for track in tracks], axis=0)
+    scale = _SUPERSAMPLING * float(min(widths_px.min() / extent_m[0], 0.86 * height_px / extent_m[1]))
+    pictures = [
+        _draw(track, scale * turn, np.array([panel_px, height_px]) * _SUPERSAMPLING)
+        for track, panel_px in zip(tracks, widths_px, strict=True)
+    ]
+    return np.concatenate(pictures, axis=1)
+
+
+def _direction(places_m: np.ndarray) -> np.ndarray:
+    """Return the unit vector (2,) along which places (K, 2) are spread most."""
+    centred = places_m - places_m.mean(axis=0)
+    return np.linalg.eigh(centred.T @ centred)[1][:, 1]
+
+
+def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarray:
+    """Draw tracks, turned to the picture's axes and scaled to pixels by a matrix (2, 2)."""
+    places = track.paths_m @ turn.T
+    middle = (places.reshape(-1, 2).max(axis=0) + places.reshape(-1, 2).min(axis=0)) / 2
+
+    def place(path_m: np.ndarray) -> np.ndarray:
+        return (path_m @ turn.T - middle) * (1, -1) + size_px / 2
+
+    image = Image.new("RGB", tuple(size_px.tolist()), PAPER)
+    draw = ImageDraw.Draw(image)
+    _draw_grid(draw, float(norms(turn[0])), size_px)
+    for foot in (0, 1):
+        draw.line([tuple(point) for point in place(track.paths_m[:, foot]).tolist()], SWING, 2 * _SUPERSAMPLING)
+    radius = 4 * _SUPERSAMPLING
+    for (foot, path_m), length_m in zip(track.streaks, track.lengths_m(), strict=True):
+        colour = (LEFT, RIGHT)[foot]
+        streak = place(path_m)
+        draw.line([tuple(point) for point in streak.tolist()], colour, 2 * radius, joint="curve")
+        for x, y in streak[[0, -1]].tolist():
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        if length_m >= _LABELLED_M:
+            middle_x, top = streak[:, 0].mean(), streak[:, 1].min() - 2 * radius
+            draw.text((middle_x, top), f"{1000 * length_m:.0f} mm", INK, _font(13 * _SUPERSAMPLING), anchor="md")
+    if track.title:
+        font = _font(15 * _SUPERSAMPLING)
+        draw.text((0.02 * size_px[0], 0.02 * size_px[1]), track.title, INK, font, anchor="la")
+    return np.asarray(image.reduce(_SUPERSAMPLING))
+
+
+def _draw_grid(draw: ImageDraw.ImageDraw, scale: float, size_px: np.ndarray) -> None:
+    """Draw lines half a metre apart around the middle."""
+    width, height = size_px.tolist()
+    for offset in np.arange(-np.ceil(width / scale), np.ceil(width / scale) + 1) * _GRID_M * scale:
+        draw.line((width / 2 + offset, 0, width / 2 + offset, height), GRID, _SUPERSAMPLING)
+        draw.line((0, height / 2 + offset, width, height / 2 + offset), GRID, _SUPERSAMPLING)
+
+
+@lru_cache(maxsize=8)
+def _font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size_px)
