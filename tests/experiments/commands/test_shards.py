@@ -1,4 +1,4 @@
-"""Shards made, corrected and merged from the command line, on this machine and in a bucket of an object store."""
+"""Shards made, corrected and merged from the command line, on this machine and at an address."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -48,23 +48,9 @@ def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An address in a bucket, with nothing there, on a server of this machine that speaks S3."""
-    server_module = pytest.importorskip("moto.server")
-    server = server_module.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    system, name = FileSystem.from_uri("s3://motions?allow_bucket_creation=true")
-    system.create_dir(name)
-    yield f"s3://motions/{tmp_path.name}"
-    server.stop()
+def remote(tmp_path: Path) -> str:
+    """An address with nothing there, which pyarrow opens as it opens buckets."""
+    return (tmp_path / "remote").as_uri()
 
 
 def motions_in(folder: str) -> dict[str, Motion]:
@@ -239,49 +225,50 @@ def test_results_depend_on_no_number_of_workers(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_shards_in_a_bucket_are_corrected_into_a_bucket(folder: Path, bucket: str) -> None:
+def test_shards_at_an_address_are_corrected_into_an_address(folder: Path, remote: str) -> None:
     shard()
-    assert shard(out=f"{bucket}/shards") == 2
+    assert shard(out=f"{remote}/shards") == 2
     assert main(["correct", "shards", "-o", "here", "--kinematic"]) == 1
-    assert main(["correct", f"{bucket}/shards", "-o", f"{bucket}/there", "--kinematic", "--workers", "2"]) == 1
+    assert main(["correct", f"{remote}/shards", "-o", f"{remote}/there", "--kinematic", "--workers", "2"]) == 1
     from_here = contents("here")
-    there = contents(f"{bucket}/there")
-    assert {name for name in from_here if name.endswith(".parquet")} == {
-        name for name in there if name.endswith(".parquet")
-    }
-    assert all(there[name] == content for name, content in from_here.items() if name.endswith(".parquet"))
-    before = contents(f"{bucket}/there")
-    assert main(["correct", f"{bucket}/shards", "-o", f"{bucket}/there", "--kinematic"]) == 1
-    assert contents(f"{bucket}/there") == before, "nothing is done again"
-    assert main(["correct", f"{bucket}/shards", "-o", "mixed", "--kinematic"]) == 1
+    there = contents(f"{remote}/there")
+    sets = {name for name in from_here if name.endswith(".parquet")}
+    assert sets == {name for name in there if name.endswith(".parquet")}
+    assert all(there[name] == from_here[name] for name in sets)
+    assert main(["correct", f"{remote}/shards", "-o", f"{remote}/there", "--kinematic"]) == 1
+    assert contents(f"{remote}/there") == there, "nothing is done again"
+    assert main(["correct", f"{remote}/shards", "-o", "mixed", "--kinematic"]) == 1
     assert motions_in("mixed").keys() == motions_in("here").keys()
-    assert main(["verify", f"{bucket}/there"]) == main(["verify", f"{bucket}/shards"]) == 0
-    assert main(["data", "shard", "shards", f"{bucket}/shards", "-o", "both"]) == 0
+    assert main(["verify", f"{remote}/there"]) == main(["verify", f"{remote}/shards"]) == 0
+    assert main(["data", "shard", "shards", f"{remote}/shards", "-o", "both"]) == 0
     assert sum(len(read_named(path)) for path in Path("both").glob("*.parquet")) == 2 * MOTIONS
 
 
 def test_an_address_that_is_not_there_ends_in_a_sentence(
-    folder: Path, bucket: str, capsys: pytest.CaptureFixture[str]
+    folder: Path, remote: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for address, message in (
-        (f"{bucket}/none", "no sets of motions are here"),
-        ("s3://nobody-has-this/shards", "no sets of motions are here|cannot be reached"),
-    ):
+    for address, message in ((f"{remote}/none", "no sets of motions are here"), ("x://shards", "cannot be reached")):
         assert main(["correct", address, "-o", "fixed"]) == 2
-        assert re.fullmatch(f"selfcorrect: {address}: ({message}).*\n", capsys.readouterr().err)
+        assert re.fullmatch(f"selfcorrect: {address}: {message}.*\n", capsys.readouterr().err)
     shard()
-    assert main(["correct", "shards", "-o", "s3://nobody-has-this/fixed", "--kinematic"]) == 2
-    assert "selfcorrect: s3://nobody-has-this/fixed: cannot be" in capsys.readouterr().err
+    assert main(["correct", "shards", "-o", "x://fixed", "--kinematic"]) == 2
+    assert "selfcorrect: x://fixed: cannot be" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_ends_in_a_sentence(
-    folder: Path, bucket: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    assert main(["correct", f"{bucket}/shards", "-o", "fixed"]) == 2
-    assert f"{bucket}/shards: cannot be reached" in capsys.readouterr().err
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert main(["correct", "s3://bucket/shards", "-o", "fixed"]) == 2
+    assert "s3://bucket/shards: cannot be reached" in capsys.readouterr().err
 
 
 def test_without_the_extra_a_sentence_names_it(
@@ -382,18 +369,18 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", [3, 6, 9, 12])
+@pytest.mark.parametrize("at", [3, 6, 12])
 def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
     shard("--motions-per-shard", "1")
-    command = [sys.executable, "-m", "selfcorrect.experiments.cli"]
-    correct = [*command, "correct", "shards", "--kinematic", "-o"]
-    pack = [*command, "data", "shard", "clips", "--motions-per-shard", "1", "-o"]
-    subprocess.run([*correct, "whole"], capture_output=True, check=False)
-    for run_again, folder_name in ((correct, "whole"), (pack, "shards")):
-        killed = f"killed-{folder_name}"
-        killed_at_sync(at, [*run_again, killed, "--workers", "2"], folder / "halting", folder)
-        subprocess.run([*run_again, killed], capture_output=True, check=False)
-        assert without_report(killed) == without_report(folder_name)
+    correct = ["correct", "shards", "--kinematic", "-o"]
+    pack = ["data", "shard", "clips", "--motions-per-shard", "1", "-o"]
+    main([*correct, "whole"])
+    for words, whole in ((correct, "whole"), (pack, "shards")):
+        killed = f"killed-{whole}"
+        command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, killed, "--workers", "2"]
+        killed_at_sync(at, command, folder / "halting", folder)
+        main([*words, killed])
+        assert without_report(killed) == without_report(whole)
 
 
 def without_report(folder: str) -> dict[str, bytes]:
