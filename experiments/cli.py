@@ -44,7 +44,6 @@ COMMANDS = {
     "check": "selfcorrect.experiments.commands.check:CheckCommand",
     "data": "selfcorrect.experiments.commands.data:DataCommand",
     "view": "selfcorrect.experiments.commands.view:ViewCommand",
-    "curate": "selfcorrect.experiments.commands.curate:CurateCommand",
     "verify": "selfcorrect.experiments.commands.verify:VerifyCommand",
 }
 """Dataclass of each command; only that of the command that runs is imported."""

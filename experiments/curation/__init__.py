@@ -1,1 +1,1 @@
-"""`selfcorrect curate`: people compare samples in the browser, and loops use what they preferred."""
+"""Choices of people between samples, which loops use."""

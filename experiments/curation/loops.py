@@ -78,7 +78,7 @@ def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
     A Plackett–Luce choice by rewards in logits: `best_of` with choice noise 1.
     """
     if not inputs.raters:
-        raise SettingError("the remedy preferred needs --ratings, choices of `selfcorrect curate`")
+        raise SettingError("the remedy preferred needs --ratings, choices that a rating page saved: docs/curate.md")
     return task, replace(arm, bias=best_of(_DRAWS, *inputs.raters, choice_noise=1.0))
 
 
@@ -89,7 +89,7 @@ def people(inputs: CorrectorInputs) -> Corrector:
     """
     reward = inputs.reward
     if reward is None:
-        raise SettingError("the corrector people needs --ratings, choices of `selfcorrect curate`")
+        raise SettingError("the corrector people needs --ratings, choices that a rating page saved: docs/curate.md")
 
     def rewards(values: Tensor) -> Tensor:
         return torch.from_numpy(reward.joint_reward(reward_features(inputs.codec.decode(values))))

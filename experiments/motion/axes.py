@@ -64,7 +64,7 @@ class Axes:
     initial_steps: Annotated[int | None, arg(metavar="INT")] = None
     """Optimiser steps of generation 0."""
     ratings: Path | None = None
-    """Choices that pages of `selfcorrect curate` saved, a file or a folder of .jsonl files, for --corrector people and
+    """Choices that rating pages saved (docs/curate.md), a file or a folder of .jsonl files, for --corrector people and
     --remedy preferred. The run folder keeps a copy of the preferences it began with."""
 
     def refine(self, settings: MotionSettings) -> MotionSettings:

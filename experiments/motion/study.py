@@ -286,7 +286,7 @@ def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> 
     """Return people's preferences; SettingError if arms need one that is neither given nor kept."""
     needed = [name for arm in settings.all_arms for name in rated_components(arm)]
     if needed and ratings is None and kept_reward(folder) is None:
-        raise SettingError(f"{needed[0]} needs --ratings, choices that a page of `selfcorrect curate` saved")
+        raise SettingError(f"{needed[0]} needs --ratings, choices that a rating page saved: docs/curate.md")
     return None if ratings is None else reward_in(ratings)
 
 

@@ -31,7 +31,6 @@ COMMANDS = {
     "correct": "correct IN --out out --kinematic",
     "check": "check IN",
     "view": "view IN --out out/page.html",
-    "curate": "curate IN b.bvh --rater x --out out/page.html",
     "data check": "data check IN --json",
     "data stats": "data stats IN",
     "data convert": "data convert IN --out out --to joints",
@@ -205,13 +204,6 @@ OTHERS = {
     "view": [
         ("view a.bvh", "--out out/a.png"),
         ("view a.bvh --out b.npz", "--overwrite"),
-    ],
-    "curate": [
-        *(
-            ("curate a.bvh b.bvh tilted.bvh --rater x --out out/page.html", words)
-            for words in ("--rater y", "--pairs 1", "--question Which?", "--marked", "--out out/other.html")
-        ),
-        ("curate a.bvh b.bvh --rater x --out page.html", "--overwrite"),
     ],
     "data check": [
         ("data check a.bvh", "--json"), ("data check a.bvh", "--dataset amass"), ("data check a.bvh", "--split train"),

@@ -68,7 +68,8 @@ class Place:
             return
         with self._connect() as system:
             if system.base_fs.type_name not in _OBJECT_STORES:
-                system.create_dir(name.rpartition("/")[0], recursive=True)
+                folder = f"{system.base_path.rstrip('/')}/{name.rpartition('/')[0]}"
+                system.base_fs.create_dir(folder, recursive=True)
             with system.open_output_stream(name) as stream:
                 stream.write(content)
 

@@ -59,15 +59,7 @@ MISTAKES = {
     f"toy {LOOPS['weighting']} --out loop": "loop",
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
     "verify empty": "neither generations of a run nor corrected motions",
-    "curate": "nothing to compare",
-    "curate missing --rater ada": "missing: no such file or folder",
-    "curate notes.txt --rater ada": r"notes\.txt: ",
     "motion --generator nosuch --dry-run": "generator nosuch needs a package",
-    "curate empty": "rater must be a name",
-    "curate empty --rater 'a\tb'": "rater must be a name",
-    "curate empty --question ' '": "question must not be empty",
-    "curate empty --rater ada": "two different samples are needed to compare",
-    "curate empty --rater ada --out page.txt": r"page\.txt: the page's name must end in \.html",
 }
 """Command lines in the folder below, and what the sentence about each says."""
 

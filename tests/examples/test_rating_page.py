@@ -8,21 +8,82 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Page, browser_page
+from helpers import lifting_off
 from PIL import Image
+from rating_page import Item, collect_items, make_rating_page, plan_pairs
 
+from selfcorrect.core.errors import InputError
+from selfcorrect.core.randomness import streams
+from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.curation.choices import Ratings, read_ratings
-from selfcorrect.experiments.curation.items import Item
-from selfcorrect.experiments.curation.page import make_rating_page
+from selfcorrect.experiments.curation.features import MOTION_FEATURES
 
 PLAYED = "find('player').contentDocument?.querySelector('#time')?.textContent"
 SHOWN = "pair && find('player').dataset.shows === `${pair[0]} ${pair[1]}`"
 CATCH = "URL.createObjectURL = (blob) => { blob.text().then((text) => { window.savedText = text; }); return '#'; }"
 
 
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six motions: one body, lower and lower in the floor."""
+    folder = tmp_path_factory.mktemp("clips")
+    motion = lifting_off()
+    for number in range(6):
+        sunk = replace(motion, root_m=motion.root_m - [0.0, 0.04 * number, 0.0])
+        save_motion(folder / f"sunk-{4 * number:02d}-cm.bvh", sunk)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def items(clips: Path) -> list[Item]:
+    return collect_items([clips])
+
+
+def test_motions_of_files_have_ids_by_content_and_features_by_name(
+    clips: Path, items: list[Item], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert [item.rated.name for item in items] == [f"sunk-{depth:02d}-cm" for depth in (0, 4, 8, 12, 16, 20)]
+    assert len({item.rated.id for item in items}) == 6
+    sunk = [item.rated.features[MOTION_FEATURES.index("penetration_m")] for item in items]
+    assert sunk == sorted(sunk)
+    np.testing.assert_allclose(np.exp(sunk[-1]), 0.15 + 1e-3, atol=0.05)  # of 20 cm, in the three quarters that stand
+    (tmp_path / "bad.bvh").write_text("HIERARCHY")
+    again = collect_items([tmp_path / "bad.bvh", clips])
+    assert [item.rated.id for item in again] == [item.rated.id for item in items]
+    assert "bad.bvh, line 1: " in capsys.readouterr().err
+
+
+def test_files_of_the_same_motion_are_one_sample(clips: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.bvh"
+    copy.write_bytes((clips / "sunk-00-cm.bvh").read_bytes())
+    with pytest.raises(InputError, match="two different samples with the same label are needed"):
+        collect_items([clips / "sunk-00-cm.bvh", copy])
+
+
+LABELS = {f"{label}{number}": label for label in ("walk", "run") for number in range(6)}
+
+
+def plan(rater: str, count: int = 24, seed: int = 0) -> list[tuple[str, str, bool]]:
+    return plan_pairs(LABELS, count, rater, streams(seed))
+
+
+def test_pairs_lie_within_labels_and_all_raters_see_common_pairs_first() -> None:
+    everything = plan("ada", count=100)
+    assert all(LABELS[left] == LABELS[right] for left, right, _ in everything)
+    assert len({frozenset(pair[:2]) for pair in everything}) == len(everything) == 2 * 15
+    ada = plan("ada")
+    bob = plan("bob")
+    assert ada == plan("ada") != plan("ada", seed=1)
+    assert [pair[2] for pair in ada] == [True] * 10 + [False] * 14
+    assert {frozenset(pair[:2]) for pair in ada[:10]} == {frozenset(pair[:2]) for pair in bob[:10]}
+    assert any(first != second for first, second in zip(ada[:10], bob[:10], strict=True))
+    lefts = [left < right for seed in range(8) for left, right, _ in plan("ada", count=30, seed=seed)]
+    assert 0.4 < np.mean(lefts) < 0.6  # of 240
+
+
 def write_page(folder: Path, items: list[Item], question: str = "Which one is better?") -> str:
     path = folder / "page.html"
-    page, _ = make_rating_page(items, "ada", question=question, pairs=5, marked=False)
-    path.write_text(page, encoding="utf-8")
+    path.write_text(make_rating_page(items, "ada", question, pairs=5), encoding="utf-8")
     return path.as_uri()
 
 
