@@ -11,11 +11,9 @@ import sys
 import textwrap
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from itertools import pairwise
-from types import ModuleType
 from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
@@ -159,28 +157,8 @@ def _parse_command(words: Sequence[str]) -> Command:
     is_help = not {"-h", "--help"}.isdisjoint(option_words)
     _prepare_help(command, is_help)
     paragraphs = [" ".join(paragraph.split()) for paragraph in (command.__doc__ or "").split("\n\n")]
-    with nullcontext() if defaults else _trust_default_types():
-        return tyro.cli(
-            command, prog=f"selfcorrect {name}", description="\n\n".join(paragraphs), args=option_words, **defaults
-        )
-
-
-@contextmanager
-def _trust_default_types() -> Iterator[None]:
-    """Let tyro trust that the default values of options have the options' types.
-
-    It compares them by typeguard, whose import takes an eighth of the time in which a short command answers.
-    """
-    if "typeguard" in sys.modules:
-        yield
-        return
-    trusting = ModuleType("typeguard")
-    vars(trusting).update(check_type=lambda value, kind: value, TypeCheckError=TypeError)
-    sys.modules["typeguard"] = trusting
-    try:
-        yield
-    finally:
-        del sys.modules["typeguard"]
+    description = "\n\n".join(paragraphs)
+    return tyro.cli(command, prog=f"selfcorrect {name}", description=description, args=option_words, **defaults)
 
 
 def _prepare_help(options: Any, is_help: bool) -> None:

@@ -40,6 +40,7 @@ from selfcorrect.experiments.file_correction.options import CorrectionOptions as
 from selfcorrect.experiments.remedies.remedies import RemedyInputs as RemedyInputs
 from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
 from selfcorrect.experiments.studies import claims as claims
+from selfcorrect.experiments.studies.comparison.arguments import ComparisonOptions as ComparisonOptions
 from selfcorrect.experiments.studies.comparison.compare import compare as compare
 from selfcorrect.experiments.studies.comparison.runs import compare_runs as compare_runs
 from selfcorrect.experiments.studies.report import Comparison as Comparison

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -11,7 +11,7 @@ from selfcorrect.core.checks import check_choice, check_file_name, check_number,
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.corrector_interface.frame_times import FrameTimes
-from selfcorrect.runtime.registry import describe_unknown
+from selfcorrect.runtime.registry import replace_options
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
 from selfcorrect.simulators.settings.plan import SupportChoice
 from selfcorrect.simulators.settings.tracker import (
@@ -223,11 +223,7 @@ class CorrectionOptions:
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """Return these options with other values by name; SettingError for an unknown name."""
-        names = [option.name for option in fields(self)]
-        for name in changes:
-            if name not in names:
-                raise SettingError(describe_unknown("option", name, names))
-        return replace(self, **changes)  # type: ignore[arg-type]
+        return replace_options(self, changes)
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:
         """Refuse options that a task does not take.

@@ -13,9 +13,9 @@ import inspect
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, reduce
 from importlib import import_module
 from operator import attrgetter
@@ -28,6 +28,9 @@ from .supervision import call_fenced, fence, forbid_exit
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+
+_Options = TypeVar("_Options", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,15 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
     similar = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {similar[0]!r}?" if similar else ""
     return f"unknown {kind} {name!r}, known are {', '.join(names)}{hint}"
+
+
+def replace_options(options: _Options, changes: Mapping[str, object]) -> _Options:
+    """Return a dataclass of options with other values by name; SettingError for an unknown name."""
+    names = [option.name for option in fields(options)]
+    for name in changes:
+        if name not in names:
+            raise SettingError(describe_unknown("option", name, names))
+    return replace(options, **changes)
 
 
 def import_object(reference: str) -> Any:

@@ -15,8 +15,8 @@ from helpers import modules_after
 import selfcorrect as sc
 
 NAMES = """
-    Accumulate AccumulateSubsample Arm Augment Candidate Clip Comparison Contacts Corrected CorrectedMotion
-    Correction CorrectionOptions CorrectorError Dataset FolderReader FolderStore Format Freeze Fresh Gaussian
+    Accumulate AccumulateSubsample Arm Augment Candidate Clip Comparison ComparisonOptions Contacts Corrected
+    CorrectedMotion Correction CorrectionOptions CorrectorError Dataset FolderReader FolderStore Format Freeze Fresh Gaussian
     GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError
     Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew Replace RunFolderError
     SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel

@@ -1,18 +1,24 @@
-"""The arguments of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected."""
+"""The options of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import Arm
+from selfcorrect.statistics import Bounds
+from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 from ...jobs.where import Where
-from .report import DIRECTION_WORDS
+from ..claims import Statement
+from ..run import Observe
+from .report import DIRECTION_WORDS, Direction
 
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows, which no quality can be named."""
@@ -41,28 +47,85 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 """Argument → what is expected, and whether a value is that."""
 
 
-def check_arguments(**arguments: Any) -> None:
-    """Raise SettingError for an argument of another kind than `sc.compare` describes."""
-    for name, value in arguments.items():
-        if name in _EXPECTED:
-            expected, is_expected = _EXPECTED[name]
+@dataclass(frozen=True)
+class ComparisonOptions:
+    """Options of `sc.compare`."""
+
+    seeds: int = 5
+    """Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers."""
+    first_seed: int = 0
+    """First seed."""
+    workers: int | None = None
+    """Number of worker processes, by default one per core as far as memory allows. Results do not depend on it."""
+    out: str | Path | None = None
+    """Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, arms or generations
+    it computes only these."""
+    better: Mapping[str, Direction] = field(default_factory=dict)
+    """Better direction of each quality: "lower", "higher", "real" if the value of real data is the aim, or a number
+    that is the aim. Only qualities named here are compared."""
+    title: str = ""
+    """Title of the report."""
+    command: str = ""
+    """Command that does it again, for the report."""
+    accept_changed: bool = False
+    """Resume although code or data were changed since the run began."""
+    where: Where | None = None
+    """Where the jobs run, such as a cluster, instead of `workers`."""
+    wandb: WandbChoice = "off"
+    """"offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run that grows
+    with its generations."""
+    wandb_project: str = ""
+    """W&B project, by default `WANDB_PROJECT` or selfcorrect."""
+    wandb_entity: str = ""
+    """W&B user or team, by default `WANDB_ENTITY` or your own."""
+    observe: Observe | None = None
+    """Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task, arm, seed,
+    generation, and what was measured."""
+    claims: Sequence[Statement] = ()
+    """Statements to check, made by `sc.claims`. They name an arm after its task if there are several."""
+    reference: str | Mapping[str, str] = ""
+    """Name of the arm that all others are compared with, or arm → reference for some. By default an arm with a
+    correction is compared with the same arm without, any other with the one on real data alone."""
+    primary: str = ""
+    """The quality that decides, named before the run: its differences are a family of tests of their own."""
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
+    """Least and greatest value of each quality that has them, such as (0, 1) of a share: intervals stay within."""
+    gammas: Sequence[float] = ()
+    """Strengths γ: each arm with a correction is run once with each. Results have them in `strength`."""
+    real_counts: Sequence[int] = ()
+    """Numbers n of real training samples: each task is run once with each. Results have them in `real_count`."""
+
+    def __post_init__(self) -> None:
+        for name, (expected, is_expected) in _EXPECTED.items():
+            value = getattr(self, name)
             if not is_expected(value):
                 raise SettingError(f"{name} must be {expected}, got {describe_value(value)}")
-    check_count("seeds", arguments["seeds"], 1)
-    check_count("first_seed", arguments["first_seed"], 0)
-    if arguments["workers"] is not None:
-        check_count("workers", arguments["workers"], 1)
-    for count in arguments["real_counts"]:
-        check_count("real_counts", count, 1)
-    for name, direction in arguments["better"].items():
-        is_number = isinstance(direction, int | float) and not isinstance(direction, bool)
-        if direction not in DIRECTION_WORDS and not (is_number and math.isfinite(direction)):
-            expected = "lower, higher, real, or a number that is the aim"
-            raise SettingError(f"`better` says {direction!r} of {name!r}, expected {expected}")
-    for name, pair in arguments["bounds"].items():
-        is_pair = isinstance(pair, Sequence) and len(pair) == 2 and all(isinstance(end, int | float) for end in pair)
-        if not is_pair or not pair[0] < pair[1]:
-            raise SettingError(f"`bounds` of {name!r} must be its least and its greatest value: (0, 1); got {pair!r}")
+        check_count("seeds", self.seeds, 1)
+        check_count("first_seed", self.first_seed, 0)
+        if self.workers is not None:
+            check_count("workers", self.workers, 1)
+        for count in self.real_counts:
+            check_count("real_counts", count, 1)
+        for name, direction in self.better.items():
+            is_number = isinstance(direction, int | float) and not isinstance(direction, bool)
+            if direction not in DIRECTION_WORDS and not (is_number and math.isfinite(direction)):
+                expected = "lower, higher, real, or a number that is the aim"
+                raise SettingError(f"`better` says {direction!r} of {name!r}, expected {expected}")
+        for name, pair in self.bounds.items():
+            is_pair = isinstance(pair, Sequence) and len(pair) == 2
+            if not is_pair or not all(isinstance(end, int | float) for end in pair) or not pair[0] < pair[1]:
+                expected = "its least and its greatest value: (0, 1)"
+                raise SettingError(f"`bounds` of {name!r} must be {expected}; got {pair!r}")
+        if self.log.mode == "offline" and self.out is None:
+            raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
+
+    @property
+    def log(self) -> WandbOptions:
+        """Destination in Weights & Biases."""
+        return WandbOptions(self.wandb, self.wandb_project, self.wandb_entity)
+
+
+DEFAULT_OPTIONS = ComparisonOptions()
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:

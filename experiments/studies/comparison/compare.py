@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,47 +23,27 @@ from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.statistics import Bounds
+from selfcorrect.runtime.registry import replace_options
 from selfcorrect.storage.runs.run_folder import CONFIG
-from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 from ...jobs.identities import ACCEPT, IdentityFile, identity_of_data
 from ...jobs.where import Where
 from ..arms import ArmSettings, folder_name
-from ..claims import Statement
 from ..report import Comparison
-from ..run import Observe, run_study
+from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
-from .arguments import check_arguments, check_qualities, choose_references, name_arms
+from .arguments import DEFAULT_OPTIONS, ComparisonOptions, check_qualities, choose_references, name_arms
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
-from .report import REAL_SCORES_FILE, Direction, Questions, check_measured, make_comparison_page
+from .report import REAL_SCORES_FILE, Questions, check_measured, make_comparison_page
 from .sweeps import expand_arms, expand_tasks
 
 
 def compare(
     tasks: TaskSource | Mapping[str, TaskSource],
     arms: Mapping[str, ArmSource] | Sequence[Arm],
-    *,
-    seeds: int = 5,
-    first_seed: int = 0,
-    workers: int | None = None,
-    out: str | Path | None = None,
-    better: Mapping[str, Direction] = MappingProxyType({}),
-    title: str = "",
-    command: str = "",
-    accept_changed: bool = False,
-    where: Where | None = None,
-    wandb: WandbChoice = "off",
-    wandb_project: str = "",
-    wandb_entity: str = "",
-    observe: Observe | None = None,
-    claims: Sequence[Statement] = (),
-    reference: str | Mapping[str, str] = "",
-    primary: str = "",
-    bounds: Mapping[str, Bounds] = MappingProxyType({}),
-    gammas: Sequence[float] = (),
-    real_counts: Sequence[int] = (),
+    options: ComparisonOptions = DEFAULT_OPTIONS,
+    **changes: object,
 ) -> Comparison:
     """Run every arm on every task with every seed, and compare the arms with each other.
 
@@ -74,56 +53,32 @@ def compare(
     Args:
         tasks: A task, a function of the seed's stream that makes one, or several of these by name.
         arms: Arms by name, or functions (task, stream) → arm. Arms in a list are named by what they are.
-        seeds: Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers.
-        workers: Number of worker processes, by default one per core as far as memory allows. Results do not depend on
-            it.
-        out: Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, arms or
-            generations it computes only these.
-        better: Better direction of each quality: "lower", "higher", "real" if the value of real data is the aim, or a
-            number that is the aim. Only qualities named here are compared.
-        command: Command that does it again, for the report.
-        accept_changed: Resume although code or data were changed since the run began.
-        where: Where the jobs run, such as a cluster, instead of `workers`.
-        wandb: "offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run
-            that grows with its generations.
-        wandb_project: W&B project, by default `WANDB_PROJECT` or selfcorrect.
-        wandb_entity: W&B user or team, by default `WANDB_ENTITY` or your own.
-        observe: Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task,
-            arm, seed, generation, and what was measured.
-        claims: Statements to check, made by `sc.claims`. They name an arm after its task if there are
-            several.
-        reference: Name of the arm that all others are compared with, or arm → reference for some. By default an arm
-            with a correction is compared with the same arm without, any other with the one on real data alone.
-        primary: The quality that decides, named before the run: its differences are a family of tests of their own.
-        bounds: Least and greatest value of each quality that has them, such as (0, 1) of a share: intervals stay
-            within.
-        gammas: Strengths γ: each arm with a correction is run once with each. Results have them in `strength`.
-        real_counts: Numbers n of real training samples: each task is run once with each. Results have them in
-            `real_count`.
+        options: Options of the comparison.
+        changes: Other values of options by name, as in `compare(task, arms, seeds=8)`.
 
     Raises:
         SettingError: An argument or an evaluation is not as expected, or a model would not repeat itself.
         CorrectorError: A corrector fails, or would not repeat itself.
         RunFolderError: The folder belongs to other settings, code or data.
     """
-    check_arguments(**locals())
-    log = WandbOptions(wandb, wandb_project, wandb_entity)
-    if log.mode == "offline" and out is None:
-        raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
+    options = replace_options(options, changes)
+    seeds = options.seeds
+    first_seed = options.first_seed
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
-    inputs = ComparisonInputs(expand_tasks(inputs.tasks, real_counts), expand_arms(inputs.arms, gammas))
+    inputs = ComparisonInputs(expand_tasks(inputs.tasks, options.real_counts), expand_arms(inputs.arms, options.gammas))
     first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
     arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
-    references = choose_references(references, [arm.key for arm in arm_settings], reference)
-    named = {"better": [*better], "bounds": [*bounds], "primary": [primary] if primary else []}
+    references = choose_references(references, [arm.key for arm in arm_settings], options.reference)
+    primary = [options.primary] if options.primary else []
+    named = {"better": [*options.better], "bounds": [*options.bounds], "primary": primary}
     _check_evaluations(named, first, first_seed)
     packed_tasks = pack(dict(inputs.tasks))
     packed_arms = pack(dict(inputs.arms))
     make_arms = {arm: partial(_unpack_arm, packed_arms, arm.key) for arm in arm_settings}
     page = make_comparison_page(
-        Questions(references, better, claims, primary, bounds),
+        Questions(references, options.better, options.claims, options.primary, options.bounds),
         arm_settings,
-        title=title,
+        title=options.title,
         seeds=seeds,
         first_seed=first_seed,
         generations=generations,
@@ -136,7 +91,7 @@ def compare(
         return identities
 
     study = Study(
-        name=title or "compare",
+        name=options.title or "compare",
         tasks={
             name: StudyTask(
                 make=partial(_unpack_task, packed_tasks, name),
@@ -156,16 +111,17 @@ def compare(
         identify_code=identify_code,
         begin=partial(_refuse_fewer_arms, seed_runs(first, first_seed, seeds), arm_settings),
     )
-    where = where or Where(default_workers() if workers is None else workers)
+    workers = default_workers() if options.workers is None else options.workers
+    out = options.out
     with nullcontext(out) if out is not None else tempfile.TemporaryDirectory() as folder:
         return run_study(
             study,
             Path(folder),
-            where,
-            command=command,
-            accept_changed=accept_changed,
-            wandb=log,
-            observe=observe,
+            options.where or Where(workers),
+            command=options.command,
+            accept_changed=options.accept_changed,
+            wandb=options.log,
+            observe=options.observe,
             kept=out is not None,
         )
 

@@ -57,7 +57,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", "mine.yaml", "--seeds", "3", "--arms.corrected.strength", "3", "--workers", "1"]) == 0
+    assert cli.main(["compare", "mine.yaml", "--seeds", "5", "--arms.corrected.strength", "3", "--workers", "1"]) == 0
     output = capsys.readouterr().out
     assert re.search(r"^the spread stays positive .* holds$", output, re.MULTILINE)
     assert re.search(r"^corrected  +\w", output, re.MULTILINE)
