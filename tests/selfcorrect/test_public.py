@@ -16,8 +16,8 @@ import selfcorrect as sc
 
 NAMES = """
     Accumulate AccumulateSubsample Arm Augment Candidate Clip Comparison ComparisonOptions Contacts Corrected
-    CorrectedMotion Correction CorrectionOptions CorrectorError Dataset FolderReader FolderStore Format Freeze Fresh Gaussian
-    GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError
+    CorrectedMotion Correction CorrectionOptions CorrectorError Dataset FolderReader FolderStore Format Freeze Fresh
+    Gaussian GenerativeModel Ground GroundBox InputError Keep KinematicCorrector LoopError MemoryStore MissingExtraError
     Motion MotionFile NetworkModel PhysicsCorrector Reading RealOnly RemedyInputs Renew Replace RunFolderError
     SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel
     TrainingDivergedError Trial WorkerError assert_loop_stable assert_plausible best_of calibrate_sampler chain
