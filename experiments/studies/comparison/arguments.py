@@ -125,7 +125,7 @@ class ComparisonOptions:
         return WandbOptions(self.wandb, self.wandb_project, self.wandb_entity)
 
 
-DEFAULT_OPTIONS = ComparisonOptions()
+DEFAULT_COMPARISON = ComparisonOptions()
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:

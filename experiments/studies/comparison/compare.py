@@ -32,7 +32,7 @@ from ..arms import ArmSettings, folder_name
 from ..report import Comparison
 from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
-from .arguments import DEFAULT_OPTIONS, ComparisonOptions, check_qualities, choose_references, name_arms
+from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references, name_arms
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
 from .report import REAL_SCORES_FILE, Questions, check_measured, make_comparison_page
@@ -42,7 +42,7 @@ from .sweeps import expand_arms, expand_tasks
 def compare(
     tasks: TaskSource | Mapping[str, TaskSource],
     arms: Mapping[str, ArmSource] | Sequence[Arm],
-    options: ComparisonOptions = DEFAULT_OPTIONS,
+    options: ComparisonOptions = DEFAULT_COMPARISON,
     **changes: object,
 ) -> Comparison:
     """Run every arm on every task with every seed, and compare the arms with each other.
