@@ -297,9 +297,10 @@ def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float)
     Args:
         rig: The armature object, its action pushed down.
         bases: By path, the values (T, K) of channels.
-        frame: The first frame.
+        frame: The first frame of the action.
     """
     animated_paths = {curve.data_path for curve in collect_strip_curves(rig)}
+    first = math.floor(frame)  # strips begin at whole frames
     action = None
     for path, values in bases.items():
         default = _DEFAULTS.get(path.rpartition(".")[2], (0.0, 0.0, 0.0))
@@ -309,11 +310,11 @@ def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float)
             action = bpy.data.actions.new(f"{rig.name} pose")
             slot = action.slots.new(id_type="OBJECT", name=rig.name)
         for index, value in enumerate(values[0]):
-            get_bag(action, slot).fcurves.new(path, index=index).keyframe_points.insert(frame, float(value))
+            get_bag(action, slot).fcurves.new(path, index=index).keyframe_points.insert(first, float(value))
     if action is not None:
         track = rig.animation_data.nla_tracks.new()
         track.name = action.name
-        strip = track.strips.new(action.name, frame, action)
+        strip = track.strips.new(action.name, first, action)
         strip.action_slot = slot
 
 

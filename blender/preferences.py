@@ -79,10 +79,16 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
     bl_idname = __package__
 
     program: StringProperty(
-        name="Program", subtype="FILE_PATH", description="selfcorrect; empty for the one on the search path"
+        name="Program",
+        subtype="FILE_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+        description="selfcorrect; empty for the one on the search path",
     )
     wheels: StringProperty(
-        name="Folder of Wheels", subtype="DIR_PATH", description="Install from these files, without the network"
+        name="Folder of Wheels",
+        subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+        description="Install from these files, without the network",
     )
     version: StringProperty(options={"SKIP_SAVE"})
 

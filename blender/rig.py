@@ -30,6 +30,8 @@ _SAME_TAIL = 0.005
 """Share of a bone's length up to which its child's tail counts as a repetition."""
 _SMALLEST_M, _USUAL_M, _LARGEST_M = 0.4, 1.6, 3.5
 """Longest sides of the boxes of bodies at rest: no person is beyond the first and the last."""
+_SAME_SIZE = 1.3
+"""Ratio to the usual size up to which a mistake of units explains a body."""
 _FACTORS = (1e-4, 1e-3, 0.01, 0.0254, 0.1, 0.3048, 3.28084, 10.0, 39.3701, 100.0, 1e3, 1e4)
 """Usual mistakes of units."""
 _SAME_RIDE = 1e-4
@@ -400,8 +402,11 @@ def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
     height_m = float(np.ptp(heads, axis=0).max() * scale * unit_m)
     if len(heads) < 2 or _SMALLEST_M < height_m < _LARGEST_M or height_m < 1e-9:
         return unit_m, []
-    factor = min(_FACTORS, key=lambda factor: abs(math.log(factor * height_m / _USUAL_M)))
-    warning = f"{rig.name} is {height_m:.3g} m tall; it was computed as if scaled by {factor:g}"
+    exact = _USUAL_M / height_m
+    factor = min(_FACTORS, key=lambda factor: abs(math.log(factor / exact)))
+    if abs(math.log(factor / exact)) > math.log(_SAME_SIZE):  # a giant, not a mistake
+        factor = exact
+    warning = f"{rig.name} is {height_m:.3g} m tall; it was computed as if scaled by {factor:.3g}"
     return unit_m * factor, [warning]
 
 

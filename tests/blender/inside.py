@@ -13,6 +13,7 @@ import time
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
+from warnings import catch_warnings, simplefilter
 
 import bpy
 import numpy as np
@@ -508,17 +509,46 @@ def case_linked_rigs_get_a_local_copy():
     assert_same(before, read_worlds(rig))
 
 
+def add_skin(rig: bpy.types.Object) -> None:
+    """Add a mesh, without which exporters change the rest pose."""
+    mesh = bpy.data.objects.new("skin", bpy.data.meshes.new("skin"))
+    mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    bpy.context.collection.objects.link(mesh)
+    mesh.parent = rig
+    mesh.modifiers.new("rig", "ARMATURE").object = rig
+    for bone in rig.data.bones:
+        mesh.vertex_groups.new(name=bone.name).add([0, 1, 2], 1, "ADD")
+
+
+def case_a_clip_by_gltf_comes_out_as_the_same_clip_by_bvh_at_any_rate():
+    path = str(RESULTS.with_name("spoiled.glb"))
+    rig = fresh("", CLIP.with_name("spoiled.bvh"))
+    add_skin(rig)
+    bpy.ops.export_scene.gltf(filepath=path)
+    correct(rig, kinematic=True)
+    expected = read_worlds(rig, range(1, 116, 6))
+    for fps in (24, 30, 60):
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
+        bpy.context.preferences.addons[NAME].preferences.program = str(PROGRAM)
+        bpy.context.scene.render.fps = fps
+        bpy.ops.import_scene.gltf(filepath=path)
+        rig = next(item for item in bpy.context.scene.objects if item.type == "ARMATURE")
+        correct(rig, kinematic=True)
+        assert max(map(len, curves(rig.animation_data.action).values())) == 115
+        clock = module("rig").choose_clock(rig, bpy.context.scene, "ACTION")
+        for index, step in enumerate(range(0, 115, 6)):
+            module("rig").show_time(clock, step)
+            shown = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
+            for name, world in expected.items():
+                off = np.array(shown.matrix_world @ shown.pose.bones[name].head) - world[index, :3, 3]
+                assert np.abs(off).max() < 1e-4, (fps, name, step, off)
+
+
 def case_fbx_and_gltf_armatures_work():
     for kind in ("fbx", "gltf"):
         path = RESULTS.with_name(f"rig.{'fbx' if kind == 'fbx' else 'glb'}")
         fresh()
-        mesh = bpy.data.objects.new("skin", bpy.data.meshes.new("skin"))
-        mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-        bpy.context.collection.objects.link(mesh)
-        mesh.parent = bpy.context.object
-        mesh.modifiers.new("rig", "ARMATURE").object = bpy.context.object
-        for bone in bpy.context.object.data.bones:
-            mesh.vertex_groups.new(name=bone.name).add([0, 1, 2], 1, "ADD")
+        add_skin(bpy.context.object)
         export = getattr(bpy.ops.export_scene, kind)
         load = getattr(bpy.ops.import_scene, kind)
         export(filepath=str(path), **({"add_leaf_bones": False} if kind == "fbx" else {}))
@@ -719,6 +749,9 @@ def case_contacts_are_curves_that_are_edited_and_fed_back():
     os.environ["FAKE"] = "crash"
     error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
     assert rig.animation_data.action == second
+    bag = second.layers[0].strips[0].channelbags[0]
+    bag.fcurves.remove(bag.fcurves.find('["left foot stands"]'))
+    assert "has no curve 'left foot stands'" in error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
     rig.animation_data.action = bpy.data.actions["clip"]
     assert "was not made by Correct with Physics" in error_of(bpy.ops.selfcorrect.correct, use_contacts=True)
 
@@ -794,6 +827,10 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     rig.data.pose_position = "REST"
     assert error_of(check) == "clip shows its rest position; set Armature › Pose to Pose Position"
     preferences.program = "/no/such/program"
+    assert "there is no such file" in error_of(check)
+    with catch_warnings():
+        simplefilter("error")
+        preferences.program = "//no such program"  # in a file that is not saved
     assert "there is no such file" in error_of(check)
     preferences.program, os.environ["PATH"], path = "", "", os.environ["PATH"]
     assert "install it in the preferences" in error_of(check)
@@ -974,6 +1011,23 @@ def case_before_and_after_can_be_toggled_and_saved():
     assert "was not corrected yet" in error_of(bpy.ops.selfcorrect.toggle)
 
 
+def case_a_bone_that_is_not_where_it_should_be_has_its_cause_named():
+    for cause in ("bones above it are not selected", "a driver moves left_knee"):
+        rig = fresh()
+        is_driven = cause.startswith("a driver")
+        if is_driven:
+            driver = rig.driver_add('pose.bones["left_knee"].rotation_euler', 0).driver
+            driver.expression = "0.3"
+        else:
+            bpy.ops.object.mode_set(mode="EDIT")
+            rig.data.edit_bones["left_knee"].use_connect = True
+            bpy.ops.object.mode_set(mode="OBJECT")
+            for bone in rig.pose.bones:
+                (bone if hasattr(bone, "select") else bone.bone).select = bone.name == "left_knee"
+        correct(rig, **({"held_rigs": "CONTROLS"} if is_driven else {"only_selected": True}))
+        assert any(cause in text for text in warnings()), warnings()
+
+
 def case_only_selected_bones_change():
     rig = fresh()
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -1007,17 +1061,17 @@ def case_several_armatures_are_corrected_in_one_go():
 
 
 def case_a_wrong_frame_rate_is_noticed_and_mended():
-    """A motion that is played five times too slow falls like a feather."""
-    rig = fresh("", CLIP.with_name("leap.bvh"))
-    scene = bpy.context.scene
-    fps = scene.render.fps
-    scene.render.fps = 12
-    scene.render.fps_base = 1.0
-    bpy.context.view_layer.objects.active = rig
-    bpy.ops.selfcorrect.check()
-    assert scene.selfcorrect_frame_rate == fps, (scene.selfcorrect_frame_rate, fps)
-    assert bpy.ops.selfcorrect.set_frame_rate() == {"FINISHED"}
-    assert (scene.render.fps, scene.selfcorrect_frame_rate) == (fps, 0)
+    """A motion that is played five times too slow falls like a feather, and a fast walk tips over."""
+    for clip, wrong_fps in (("stroll.bvh", 75), ("leap.bvh", 12)):
+        rig = fresh("", CLIP.with_name(clip))
+        scene = bpy.context.scene
+        fps = scene.render.fps
+        scene.render.fps, scene.render.fps_base = wrong_fps, 1.0
+        bpy.context.view_layer.objects.active = rig
+        bpy.ops.selfcorrect.check()
+        assert scene.selfcorrect_frame_rate == fps, (clip, scene.selfcorrect_frame_rate, fps)
+        assert bpy.ops.selfcorrect.set_frame_rate() == {"FINISHED"}
+        assert (scene.render.fps, scene.selfcorrect_frame_rate) == (fps, 0)
     assert "seems right" in error_of(bpy.ops.selfcorrect.set_frame_rate)
 
 
@@ -1249,12 +1303,12 @@ def case_units_are_guessed_and_named():
     rig = fresh("")
     correct(rig, kinematic=True)
     expected = read_worlds(rig)
-    for scale in (1.0, 0.001):
+    for scale in (1.0, 0.001, 0.0237):  # centimetres, a figurine, and a giant of 3.7 m, which no mistake explains
         fresh("")
         bpy.ops.import_anim.bvh(filepath=str(CLIP), global_scale=scale, update_scene_fps=True)
         rig = bpy.context.object
         correct(rig, kinematic=True)
-        scaled = r"is [\d.]+ m tall; it was computed as if scaled by (0\.01|10)"
+        scaled = r"is [\d.]+ m tall; it was computed as if scaled by (0\.01|10|0\.4\d+)"
         assert any(re.search(scaled, text) for text in warnings()), warnings()
         worlds = read_worlds(rig)
         for world in worlds.values():

@@ -15,6 +15,7 @@ import tyro
 
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
+from selfcorrect.motion.corrector_interface.results import Note, NoteKind
 
 from .loading import EXTENSION, load
 
@@ -160,6 +161,26 @@ def test_reports_are_understood(tmp_path: Path) -> None:
     path.write_text(json.dumps({"motions": [{"verdict": "rejected", "reason": "fell", "frame": 7}]}))
     with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 8$"):
         report.read_report(path, clock.Clock(1, 1, 9))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "expected"),
+    [
+        ("its way stays, --remove-drift changes it", "its way stays, Remove Drift changes it"),
+        ("feet stand on that plane, --level levels it", "feet stand on that plane, Level Floor levels it"),
+        ("cuts at frames 3: left where they are; --join-takes joins them", "cuts at frames 104: left where they are"),
+        ("replaces 3 repeated frames (not with --frame-times keep)", "replaces 3 repeated frames"),
+        ("run `pip install --no-deps x`, or --kinematic", "run `pip install --no-deps x`, or Kinematic Only"),
+    ],
+)  # fmt: skip
+def test_sentences_name_options_and_frames_as_blender_does(sentence: str, expected: str) -> None:
+    assert report.translate(sentence, FROM_101) == expected
+
+
+def test_no_note_of_the_program_names_an_option_of_the_command_line() -> None:
+    for kind in NoteKind:
+        sentence = str(Note(kind, value=3.0, words="at the end"))
+        assert not re.search("--[a-z]", report.translate(sentence, FROM_101)), sentence
 
 
 def _make_answers(text: str) -> list[str]:
