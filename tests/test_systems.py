@@ -11,7 +11,7 @@ import pytest
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.motion.motion import Motion
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux pretends to be Windows")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(sys.platform != "linux", reason="Linux pretends to be Windows")]
 
 WINDOWS_LIKE = Path(__file__).with_name("windows_like.py")
 
@@ -140,23 +140,19 @@ def run(program: str, *arguments: str | Path) -> str:
     return process.stdout
 
 
-@pytest.mark.slow
 def test_every_module_is_imported_without_what_windows_lacks() -> None:
     assert int(run(IMPORT_ALL)) > 200
 
 
-@pytest.mark.slow
 def test_folders_are_locked_and_files_replaced_without_what_windows_lacks(tmp_path: Path) -> None:
     assert run(FILES, tmp_path) == "all well\n"
 
 
-@pytest.mark.slow
 def test_correctors_run_in_this_process_where_it_cannot_be_another(tmp_path: Path) -> None:
     (tmp_path / "others.py").write_text(OTHERS)
     assert run(CODE_OF_OTHERS, tmp_path) == "all well\n"
 
 
-@pytest.mark.slow
 def test_a_file_is_corrected_without_what_windows_lacks(tmp_path: Path, stepping: Motion) -> None:
     save_motion(tmp_path / "steps.bvh", stepping)
     command = [

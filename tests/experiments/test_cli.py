@@ -176,6 +176,7 @@ def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pyt
     assert "under [tool.selfcorrect.check]. Exit code 0" in printed
 
 
+@pytest.mark.slow
 def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
     """In one process: what no command of all imports, none of them imports alone."""
     program = [sys.executable, "-c", GIVEN, json.dumps(sorted(HEAVY)), json.dumps(LIGHT)]

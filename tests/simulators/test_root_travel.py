@@ -221,6 +221,7 @@ def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(clips: dict[str
     assert np.median(turned[~kept]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", [(0.5,), (0.3, 0.75), (0.33, 0.65)], ids=str)
 def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(
     clips: dict[str, Motion], shares: tuple[float, ...]

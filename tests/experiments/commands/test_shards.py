@@ -368,7 +368,7 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys
     assert not (folder.parent / "evil.bvh").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("at", [3, 6, 12])
 def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
     shard("--motions-per-shard", "1")

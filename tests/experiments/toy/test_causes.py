@@ -18,6 +18,8 @@ from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
+pytestmark = pytest.mark.long
+
 Detector = load_toy_module(LOOPS["provenance"]).Detector
 ARMS = load_toy_module(LOOPS["shapes"]).ARMS
 WordChain = load_toy_module(LOOPS["language"]).WordChain
@@ -119,7 +121,6 @@ CAUSES = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: f"{cause.toy} {cause.name}")
 def test_without_its_cause_a_statement_does_not_hold(
     cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

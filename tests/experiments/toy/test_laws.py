@@ -128,7 +128,7 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
         assert not expected, claim.statement
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     run = run_toy(name, small(name), tmp_path)

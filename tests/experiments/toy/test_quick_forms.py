@@ -11,16 +11,16 @@ from selfcorrect.experiments.studies.claims import Curves
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.toys import Toy
 
+pytestmark = pytest.mark.long
+
 HOLDING = (
     "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
     "cross-curation", "mad", "provenance", "crossfeed", "dilution", "kazdan-density", "kazdan-regression",
-    "performative", "reflow",
-    *(pytest.param(name, marks=pytest.mark.long) for name in ("biased-corrector", "mixture", "fairness", "lineages")),
+    "performative", "reflow", "biased-corrector", "mixture", "fairness", "lineages",
 )  # fmt: skip
 """Toys whose quick form has enough seeds for a verdict on most statements."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HOLDING)
 def test_no_statement_fails_and_most_hold_in_the_quick_form(name: str, tmp_path: Path) -> None:
     run = run_toy(name, load_settings(LOOPS[name], quick=True), tmp_path)

@@ -42,6 +42,7 @@ def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> M
     return TurnedWorld(quaternions(np.radians(tilt_deg) * axis)).view(motion)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     walks_straight=st.booleans(),
@@ -156,6 +157,7 @@ def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -
     assert not notes_of(on_level, NoteKind.TILTED)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(tilt_deg=st.floats(4.0, 15.0), direction_rad=st.floats(0.0, 6.28), heading_rad=st.floats(0.0, 6.28))
 def test_correction_commutes_with_the_tilt_of_the_world(
@@ -170,6 +172,7 @@ def test_correction_commutes_with_the_tilt_of_the_world(
     assert notes_of(on_plane, NoteKind.TILTED) == [pytest.approx(tilt_deg, abs=1.5)]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(kind=st.sampled_from(KINDS), tilt_deg=st.floats(3.0, 15.0), direction_rad=st.floats(0.0, 6.28))
 @example(kind="walk", tilt_deg=10.0, direction_rad=0.0)  # deep below zero, which is no reason to slide faster

@@ -94,6 +94,7 @@ def test_dct_mixer_takes_any_number_of_frames_and_does_not_see_what_it_drops(fra
     np.testing.assert_allclose(predict_spectrum("dct-mixer", noisy), predict_spectrum("dct-mixer", smooth), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
     """Waves of one frequency and random phase: the mean of all predicts nothing, and the variance is the loss."""
     generator = torch.Generator().manual_seed(0)

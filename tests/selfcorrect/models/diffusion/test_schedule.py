@@ -25,6 +25,7 @@ def random(seed: int) -> torch.Tensor:
     return torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+@pytest.mark.slow
 def test_alpha_bars_are_those_of_diffusers():
     expected = reference("DDPMScheduler").alphas_cumprod
     torch.testing.assert_close(cosine_schedule(STEPS).alpha_bars.float(), expected, rtol=1e-4, atol=1e-7)
