@@ -278,8 +278,9 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
             values[:, columns] -= clip.offsets[joint][numbers]
     for axes, (joints, columns) in _turning_joints(clip.channels).items():
         all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
-        angles_deg = to_euler_angles(all_axes, motion.rotations[:, joints])[..., : len(axes)]
-        values[:, columns] = np.unwrap(angles_deg, period=360, axis=0)
+        for joint, joint_columns in zip(joints, columns, strict=True):  # angles of all would take most of the memory
+            angles_deg = to_euler_angles(all_axes, motion.rotations[:, joint])[..., : len(axes)]
+            values[:, joint_columns] = np.unwrap(angles_deg, period=360, axis=0)
     return values
 
 

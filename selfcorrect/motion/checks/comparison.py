@@ -18,11 +18,11 @@ from ..corrector_interface.grounding import find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
-from ..geometry.kinematics import in_chunks
+from ..geometry.kinematics import in_chunks, joint_positions
 from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
-from ..motion import Motion
+from ..motion import SLAB, Motion
 from ..observation import thresholds as limits
 from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
@@ -108,6 +108,7 @@ class MotionComparison:
         heights_m = features.sole_heights_m[self.stands]
         speeds_m_s = sole_speeds_m_s(features)[self.stands[1:] & self.stands[:-1]]
         jerks = [_jerks(take_m) for take_m in np.split(features.positions_m, self.cuts)]
+        features.forget_poses()
         return {
             "penetration_m": _mean(np.where(depths_m > TOLERANCE_M, depths_m, 0.0)),
             "floating_m": _mean(np.where(heights_m > TOLERANCE_M, heights_m, 0.0)),
@@ -118,16 +119,19 @@ class MotionComparison:
     @cached_property
     def distances(self) -> dict[str, float]:
         """Mean and largest distance by which joints were moved, and the height by which the root was raised."""
-        distances_m = in_chunks(
-            lambda after_m, before_m: norms(after_m - before_m),
-            _joints_in_world_m(self.after),
-            _joints_in_world_m(self.before),
-        )
+        frames = len(self.before)
+        rows = [self._measure_distances_m(start, min(start + SLAB, frames)) for start in range(0, frames, SLAB)]
+        distances_m = np.concatenate(rows)
         return {
             "moved_m": float(distances_m.mean()),
             "furthest_m": float(distances_m.max()),
             "raised_m": float(median((self.after.motion.root_m - self.before.motion.root_m)[:, 1])),
         }
+
+    def _measure_distances_m(self, first: int, last: int) -> np.ndarray:
+        """Return the distances by which joints were moved in some frames (last − first, J)."""
+        after_m, before_m = (_place_in_world_m(features, first, last) for features in (self.after, self.before))
+        return norms(after_m - before_m)
 
     @cached_property
     def _sunk_m(self) -> float:
@@ -190,13 +194,14 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
 
 def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     comparison = MotionComparison.from_correction(motion, correction)
+    distances = comparison.distances
     before, after = comparison.errors
     contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
     return replace(
         correction,
         before=before,
         after=after,
-        figures={**correction.figures, **comparison.distances, **contacts},
+        figures={**correction.figures, **distances, **contacts},
         timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
     )
 
@@ -223,10 +228,11 @@ def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
     return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
 
 
-def _joints_in_world_m(features: MotionFeatures) -> np.ndarray:
-    """Return the positions (T, J, 3) of joints, also of a motion that is seen from a belt."""
+def _place_in_world_m(features: MotionFeatures, first: int, last: int) -> np.ndarray:
+    """Return the positions (last − first, J, 3) of joints in some frames, also of a motion that is seen from a belt."""
+    positions_m = joint_positions(features.motion.frames(first, last))
     belt_m = features.around.belt_m
-    return features.positions_m if belt_m is None else features.positions_m + belt_m[:, None]
+    return positions_m if belt_m is None else positions_m + belt_m[first:last, None]
 
 
 def _jerks(positions_m: np.ndarray) -> np.ndarray:

@@ -41,6 +41,8 @@ _AVERAGED_S = 0.1
 
 _OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surface_m", "lowest_m", "clear_m")
 """Cached features that depend on what carries the motion."""
+_OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m", "_beneath_m", "surface_m")
+"""Cached features that take most of the memory."""
 
 
 class MotionFeatures:
@@ -53,8 +55,8 @@ class MotionFeatures:
             around: What carries it besides the floor.
         """
         self.given = motion
-        self.levelled = level_feet(motion) if len(motion) else motion
-        motion = MotionOnFloor.from_motion(self.levelled).motion
+        levelled = level_feet(motion) if len(motion) else motion
+        motion = MotionOnFloor.from_motion(levelled).motion
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
@@ -80,6 +82,11 @@ class MotionFeatures:
             vars(features).pop(name, None)
         features.around = around
         return features
+
+    def forget_poses(self) -> None:
+        """Drop the cached features of all joints and corners, which are computed again if a rule asks for them."""
+        for name in _OF_ALL_POINTS:
+            vars(self).pop(name, None)
 
     @cached_property
     def floor_plane(self) -> GroundPlane:
@@ -205,9 +212,11 @@ class MotionFeatures:
     @cached_property
     def _beneath_m(self) -> np.ndarray:
         """(T, J) height of the floor, or of the support of its part of the body, below each joint."""
+        ground = self.motion.ground
+        if not self.around.supports and ground is None:
+            return np.broadcast_to(0.0 + self.ground_m, (len(self), len(self.skeleton)))
         relative = tuple(support.shift((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
         beneath_m = self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
-        ground = self.motion.ground
         return beneath_m if ground is None else np.maximum(beneath_m, ground.beneath_m(self.positions_m))
 
     @cached_property
@@ -242,8 +251,8 @@ class MotionFeatures:
 
         It is 0 while a hand grips something.
         """
-        wrists = [at for at, joint in enumerate(self.joints) if self.skeleton.parts[joint].endswith("_wrist")]
-        hands_m = self.body_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
+        wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
+        hands_m = self.positions_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
         return np.where(gripping(self.around.supports, len(self)), 0.0, np.minimum(self.lowest_m, hands_m))
 
     @cached_property
