@@ -1,5 +1,6 @@
 """Every format in and out of every other: joints stay where they are."""
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, format_that_reads
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
@@ -104,8 +106,9 @@ def test_every_row_of_the_table_names_functions_that_exist(kind: Format) -> None
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in kind.suffixes)
     if kind.reader:
         assert format_that_reads(Path(f"a{kind.suffixes[0]}")).reader
-    if kind.writer:
-        assert kind.writer
+    for place in filter(None, (kind.reader, kind.writer, kind.recognises)):
+        module, _, name = place.partition(":")
+        assert callable(getattr(import_module(module, formats.__package__), name))
 
 
 def test_the_page_on_motion_data_names_every_format() -> None:

@@ -200,7 +200,6 @@ def test_a_motion_run_has_the_same_bytes_here_and_on_a_cluster_of_which_a_node_d
     assert "failed (1 of 3 tries)" in capsys.readouterr().err
 
 
-@pytest.mark.xfail(reason="under investigation: a new head of a cluster", strict=False)
 def test_the_same_command_goes_on_under_a_new_head(tmp_path: Path):
     data = prepare_folder(tmp_path / "data")
     out = tmp_path / "cluster"
