@@ -12,6 +12,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
+from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.files.writing import is_stream
@@ -93,7 +94,7 @@ class CorrectCommand:
 
         if not self.json:
             return print_results(results, out, options, quiet=self.quiet)
-        print(Path(out, REPORT).read_text(encoding="utf-8"), end="")
+        print(read_text(Path(out, REPORT)), end="")
         return find_exit_code(results)
 
     def _check_outputs(self, out: Path) -> None:
