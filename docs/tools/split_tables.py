@@ -88,13 +88,14 @@ def samplers_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     kept = [row for row in read_rows("gen0") if row["guidance"] == 1]
     rows = []
     for title, data, denoiser, samplers in NETWORKS:
+        rows.append([f"**{title}**"])
         for sampler in samplers:
             chosen = [
                 row for row in kept if (row["data"], row["denoiser"], row["sampler"]) == (data, denoiser, sampler)
             ]
             if chosen:
-                rows.append([title, sampler.replace("eta", "η ="), len(chosen), *_means(chosen, COLUMNS)])
-    yield from table_lines(["network", "sampler", "seeds", *(title for title, _ in COLUMNS.values())], rows)
+                rows.append([sampler.replace("eta", "η ="), len(chosen), *_means(chosen, COLUMNS)])
+    yield from table_lines(["sampler", "seeds", *(title for title, _ in COLUMNS.values())], rows)
 
 
 STRENGTH_COLUMNS = {
