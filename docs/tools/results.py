@@ -26,7 +26,7 @@ from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_se
 from claims import CLAIMS, claims_table
 from page_tables import TABLES, arms_of, page_table
 from shares import shares_table
-from split_tables import samplers_table, split_table, strengths_table
+from split_tables import samplers_table, split_table, strengths_table, uncorrected_table
 from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
 
@@ -41,7 +41,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths"
+KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("shares", "table", "claims", "answer")
 """Long tables, which only the site shows; the repository has their values as data."""
@@ -61,6 +61,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "loss-parts": split_table,
         "samplers": samplers_table,
         "strengths": strengths_table,
+        "uncorrected": uncorrected_table,
     }
 
     def make_table(match: re.Match[str]) -> str:

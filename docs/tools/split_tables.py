@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 from answer import MAIN_JOB
-from evidence import arms_by_name
+from evidence import arms_by_name, format_interval
 from tables import SUMMARIES, table_lines
 
 from selfcorrect.experiments.motion.split import LossSplit, format_factor, split_losses
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, find_metric
+from selfcorrect.statistics import mean_interval
 
 ROWS = SUMMARIES / "sampler.jsonl"
 
@@ -117,6 +120,23 @@ def strengths_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         chosen = [row for row in kept if (row["w"], row["t"]) == (strength, last)]
         rows.append([f"{strength:g}", *_means(chosen, STRENGTH_COLUMNS)])
     yield from table_lines(["w", *(title for title, _ in STRENGTH_COLUMNS.values())], rows)
+
+
+RATIO_KEYS = ("fid_kinematic", "recall", *KEPT_DIVERSITY, "precision")
+
+
+def uncorrected_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of uncorrected loops by ratio, minus the real-data baseline, last generation."""
+    arms = arms_by_name(summaries["ratios-quick"], MAIN_JOB)
+    metrics = [find_metric(key) for key in RATIO_KEYS]
+    baseline = arms[BASELINE.key]
+    rows = []
+    for policy in ("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace"):
+        loop = ArmSettings(policy)
+        changes = [mean_interval(arms[loop.key].last(key) - baseline.last(key)) for key in RATIO_KEYS]
+        cells = [format_interval(change, metric.digits) for change, metric in zip(changes, metrics, strict=True)]
+        rows.append([loop.group, *cells])
+    yield from table_lines(["uncorrected − real data only", *(metric.title for metric in metrics)], rows)
 
 
 def _means(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, int]]) -> list[str]:

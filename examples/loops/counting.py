@@ -1,7 +1,9 @@
 """Loops whose collapse has an exact law: counts, coins, and Gaussians that a corrector shrinks.
 
 A Poisson loop is a critical branching process, a Bernoulli loop a Wright–Fisher chain (Suresh, Thangaraj and
-Khandavally 2024, arXiv 2412.17646). A corrector that multiplies deviations by c leaves c² of the variance.
+Khandavally 2024, arXiv 2412.17646). A corrector that multiplies deviations by c leaves c² of the variance. A corrector
+that moves each sample to the nearest of a few k-means centres of the truth holds the variance, because no sample is
+left between the centres. With many centres it only copies, and the variance drifts away.
 
     selfcorrect toy examples/loops/counting.py --quick
 """
@@ -9,7 +11,7 @@ Khandavally 2024, arXiv 2412.17646). A corrector that multiplies deviations by c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -24,6 +26,7 @@ from selfcorrect.models.protocol import TensorModel
 
 COIN = "coin, p = 0.5"
 SYNTHETIC, MIXED = "shrunk, fully synthetic", "shrunk, λ = 1"
+FEW, MANY = "k-means, 4 centres", "k-means, 128 centres"
 ALIVE, VARIANCE = "alive", "variance"
 
 
@@ -36,6 +39,8 @@ class Counting(toys.ToySettings):
     """Rates of the Poisson loops."""
     shrinking: float = 0.9
     """c, factor on deviations."""
+    snapped_count: int = 128
+    """n of the loops whose corrector moves samples to centres."""
     generations: int = 500
     seeds: int = 5000
 
@@ -71,6 +76,9 @@ def toy(settings: Counting) -> toys.Toy:
         SYNTHETIC: shrunk_variance(count, settings.shrinking, generations),
         MIXED: mixed_variance(count, settings.shrinking, generations),
     }
+    snapped = {}
+    for name, centres in ((FEW, 4), (MANY, 128)):
+        snapped[name] = snapped_variance(settings.snapped_count, normal_centres(centres), generations)
     times = (generations // 6, generations // 2, generations)
     coin = {COIN: alive[COIN]}  # nearly all coins are lost soon
     rates = {name: law for name, law in alive.items() if name != COIN}
@@ -81,6 +89,9 @@ def toy(settings: Counting) -> toys.Toy:
     shrunk = claims.expect_predictions(
         "{arm}: variance at generation {t}", VARIANCE, variance, 0.05, (5, 20), absolute_tolerance=0.003
     )
+    held = claims.expect_predictions(
+        "{arm}: variance at generation {t}", VARIANCE, snapped, 0.1, (generations,), absolute_tolerance=0.03
+    )
     loops = [*(Counts(torch.full((settings.seeds,), rate), "poisson") for rate in settings.rates)]
     names = [*map(name_rate, settings.rates), COIN]
     loops.append(Counts(torch.full((settings.seeds,), 0.5), "coin"))
@@ -89,14 +100,17 @@ def toy(settings: Counting) -> toys.Toy:
         for name, model in zip(names, loops, strict=True)
     ]
     bundles.append(toys.bundle_replicates("shrunk", settings.seed, partial(set_up_shrinking, settings)))
+    bundles.append(toys.bundle_replicates("snapped", settings.seed, partial(set_up_snapping, settings)))
     return toys.Toy(
         bundles=bundles,
-        claims=[*survive, *claims.mark_unpublished(*shrunk)],
+        claims=[*survive, *claims.mark_unpublished(*shrunk, *held)],
         columns=[
             toys.Column(ALIVE, "share of loops that still vary", predicted=alive, predicted_title="predicted"),
-            toys.Column(VARIANCE, "variance (truth 1)", predicted=variance, predicted_title="predicted", log=True),
+            toys.Column(
+                VARIANCE, "variance (truth 1)", predicted=variance | snapped, predicted_title="predicted", log=True
+            ),
         ],
-        groups={"counts": names, "shrunk": list(variance)},
+        groups={"counts": names, "shrunk": list(variance), "snapped": list(snapped)},
         title="Counts, coins, and corrections that shrink",
         source="Suresh et al. 2024, arXiv 2412.17646",
     )
@@ -129,6 +143,22 @@ def set_up_shrinking(settings: Counting, stream: sc.Stream) -> toys.Setup:
     policies = {SYNTHETIC: sc.Replace(), MIXED: sc.Augment(1.0)}
     arms = {name: sc.Arm(policy, settings.generations, correction=correction) for name, policy in policies.items()}
     return toys.Setup(sc.Task(sc.Gaussian.standard(settings.seeds, 1), real, measure_variance), arms)
+
+
+def set_up_snapping(settings: Counting, stream: sc.Stream) -> toys.Setup:
+    """Make real normal values of all seeds, and loops whose corrector moves samples to 4 or 128 centres."""
+    real = sc.Samples.real(normal(settings.snapped_count, stream.child("real"), settings.seeds, 1))
+    arms = {}
+    for name, count in ((FEW, 4), (MANY, 128)):
+        correction = sc.Correction(partial(snap, torch.from_numpy(normal_centres(count))))
+        arms[name] = sc.Arm(sc.Replace(), settings.generations, correction=correction)
+    return toys.Setup(sc.Task(sc.Gaussian.standard(settings.seeds, 1), real, measure_variance), arms)
+
+
+def snap(centres: Tensor, samples: sc.Samples) -> sc.Samples:
+    """Move each value to the nearest of ascending centres."""
+    nearest = torch.bucketize(samples.values, (centres[1:] + centres[:-1]) / 2)
+    return samples.with_values(centres.to(samples.values)[nearest])
 
 
 def shrink(factor: float, samples: sc.Samples) -> sc.Samples:
@@ -185,4 +215,32 @@ def mixed_variance(count: int, factor: float, generations: int, synthetic_ratio:
     variances = [1 - 1 / count]
     for _ in range(generations):
         variances.append((1 - share) * (1 - 1 / count) + share * factor**2 * variances[-1])
+    return np.array(variances)
+
+
+@cache
+def normal_centres(count: int) -> np.ndarray:
+    """Return the k-means centres of N(0, 1) in ascending order: Lloyd's algorithm from evenly spaced quantiles."""
+    centres = stats.norm.ppf((np.arange(count) + 0.5) / count)
+    for _ in range(2000):
+        edges = find_edges(centres)
+        centres = -np.diff(stats.norm.pdf(edges)) / np.diff(stats.norm.cdf(edges))
+    return centres
+
+
+def find_edges(centres: np.ndarray) -> np.ndarray:
+    """Return the bounds (K + 1,) between ascending centres (K,)."""
+    return np.concatenate([[-np.inf], (centres[1:] + centres[:-1]) / 2, [np.inf]])
+
+
+def snapped_variance(count: int, centres: np.ndarray, generations: int) -> np.ndarray:
+    """Expected variance (t + 1,) of a fully synthetic loop whose samples move to centres, to first order in 1/n.
+
+    v → (1 − 1/n) Σ p_i(v) c_i², where p_i(v) is the share of N(0, v) nearest to c_i. The drift of the mean is left out.
+    """
+    edges = find_edges(centres)
+    variances = [1 - 1 / count]
+    for _ in range(generations):
+        shares = np.diff(stats.norm.cdf(edges / np.sqrt(variances[-1])))
+        variances.append((1 - 1 / count) * (shares @ centres**2))
     return np.array(variances)

@@ -403,6 +403,22 @@ def test_a_corrector_that_shrinks_settles_where_its_law_says():
     assert (1 - shrunk[1] / shrunk[0]) / (1 - plain[1] / plain[0]) == pytest.approx(2, abs=0.05)
 
 
+def test_few_centres_hold_the_variance_and_many_only_copy():
+    counting = load_loop("counting")
+    centres = counting.normal_centres(4)
+    assert centres == pytest.approx([-1.510, -0.4528, 0.4528, 1.510], abs=1e-3)  # Lloyd 1982, Max 1960
+    law = counting.snapped_variance(1000, centres, 30)
+    draw = np.random.default_rng(0)
+    samples = draw.normal(size=(1000, 30))
+    for _ in range(30):
+        drawn = samples.mean(0) + samples.std(0) * draw.normal(size=samples.shape)
+        samples = centres[np.abs(drawn[..., None] - centres).argmin(-1)]
+    assert samples.var(0).mean() == pytest.approx(law[-1], abs=0.02)
+    assert law[-1] > 0.6
+    copied = counting.snapped_variance(128, counting.normal_centres(128), 200)[1:]
+    assert copied == pytest.approx((1 - 1 / 128) ** np.arange(2, 202), rel=0.05)
+
+
 def test_a_label_keeps_one_founder_and_the_rule_ends_below_n_generations():
     assert surviving_lineages([9] * 12 + [10] * 2, 3000)[-1] == pytest.approx(14 / 128, abs=1e-3)
     assert 100 * surviving_lineages([100], 300)[-1] == pytest.approx(1.14, abs=0.02)
