@@ -258,7 +258,7 @@ PRESET_ROWS = {
             evaluated_count=128,
             feasibility_count=16,
         ),
-        cost="3 minutes, 0.1 GB",
+        cost="4 minutes in MuJoCo, 8 in PyBullet, 0.1 GB",
         keep="sampling",
         closing=(
             "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop loses little within minutes: "
