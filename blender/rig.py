@@ -38,6 +38,8 @@ _SAME_RIDE = 1e-4
 """Way, in units of the scene, or turn of a ground up to which it stands still."""
 _LOW = 0.1
 """Share of the body's height above its lowest joint up to which joints may stand."""
+_WAY_S = 0.3
+"""Time over which ways of feet are compared."""
 _SAME_HEAD = 1e-4
 """Share of a bone's length up to which two heads count as one place."""
 
@@ -290,7 +292,10 @@ class Sampled:
         ride = measure_ride(self.carrier)
         heads = np.stack([(self.world @ self.pose[name])[:, :3, 3] for name in self.names], axis=1)
         on_carrier = np.einsum("tij,tkj->tki", np.linalg.inv(ride)[:, :3], np.insert(heads, 3, 1.0, axis=-1))
-        return ride if measure_slip(on_carrier) < measure_slip(heads) else np.broadcast_to(np.eye(4), ride.shape)
+        scene = bpy.context.scene
+        lag = max(round(_WAY_S * self.clock.get_fps(scene.render.fps / scene.render.fps_base)), 1)
+        is_still = measure_slip(on_carrier, lag) >= measure_slip(heads, lag)
+        return np.broadcast_to(np.eye(4), ride.shape) if is_still else ride
 
     @property
     def steady_world(self) -> np.ndarray:
@@ -306,12 +311,17 @@ def measure_ride(worlds: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.eye(4), ride.shape) if np.abs(ride - np.eye(4)).max() < _SAME_RIDE else ride
 
 
-def measure_slip(heads: np.ndarray) -> float:
-    """Return the median way, from frame to frame, of the stillest of the low joints; heads are (T, J, 3)."""
-    heights = heads[..., 2]
-    is_low = heights < heights.min(axis=1, keepdims=True) + _LOW * np.ptp(heads[0], axis=0).max()
-    ways = np.linalg.norm(np.diff(heads, axis=0), axis=-1)
-    return float(np.median(np.where(is_low[1:], ways, np.inf).min(axis=1))) if len(ways) else 0.0
+def measure_slip(heads: np.ndarray, lag: int) -> float:
+    """Return the median way of the stillest of the low joints; heads are (T, J, 3).
+
+    Args:
+        heads: Places of joints.
+        lag: Frames from the beginning to the end of a way, in which noise matters less than motion.
+    """
+    is_low = heads[..., 2] < heads[..., 2].min(axis=1, keepdims=True) + _LOW * np.ptp(heads[0], axis=0).max()
+    ways = np.linalg.norm(heads[lag:] - heads[:-lag], axis=-1)
+    stillest = np.where(is_low[lag:] & is_low[:-lag], ways, np.inf).min(axis=1)
+    return float(np.median(stillest)) if len(stillest) else 0.0
 
 
 def sample(uid: int, clock: Clock, ground: Sequence[str] = ()) -> Iterator[tuple[float, str]]:

@@ -192,9 +192,10 @@ def case_armatures_may_be_scaled_turned_parented_and_constrained():
         rig = fresh()
         change(rig)
         bpy.context.view_layer.update()
-        before = read_worlds(rig)
+        ground = rig.parent or bpy.data.objects.new("origin", None)  # a cart lifts as the cart is tilted
+        before = read_on(ground, rig, (1, 9, 30))
         correct(rig)
-        assert_same(lift(before), read_worlds(rig), apart_m=2e-4, degrees=0.02)
+        assert_same(lift(before), read_on(ground, rig, (1, 9, 30)), apart_m=2e-4, degrees=0.02)
 
 
 def _scale(rig):
@@ -621,7 +622,7 @@ def make_platform(rig: bpy.types.Object, **ends) -> bpy.types.Object:
     for name, values in ends.items():
         platform.keyframe_insert(name, frame=1)
         setattr(platform, name, values)
-        platform.keyframe_insert(name, frame=39)
+        platform.keyframe_insert(name, frame=115)
     bpy.context.scene.frame_set(1)
     return platform
 
@@ -639,18 +640,20 @@ def read_on(platform: bpy.types.Object, rig: bpy.types.Object, frames) -> dict:
 
 
 def case_characters_on_a_moving_platform_are_corrected_as_on_a_still_one():
-    frames = range(1, 40, 2)
+    frames = range(1, 116, 6)
     ways = ({}, {"location": (0.3, 0.2, 3)}, {"location": (2.3, 1.2, 1)}, {"rotation_euler": (0, 0, 1.5)})
     for options in ({}, {"ground": "Cube"}):
         expected = None
         for way in ways:
-            rig = fresh("")
+            rig = fresh("", CLIP.with_name("spoiled.bvh"))
             platform = make_platform(rig, **way)
+            before = read_on(platform, rig, frames)
             correct(rig, kinematic=True, **options)
             is_told = any("the ground moves" in note.name for note in bpy.context.scene.selfcorrect_notes)
             assert is_told == bool(way), way
-            assert not warnings(), warnings()
+            assert not any("drift" in text for text in warnings()), warnings()
             worlds = read_on(platform, rig, frames)
+            assert max(np.abs(worlds[name] - before[name])[:, :3, 3].max() for name in before) > 0.01
             expected = expected or worlds
             assert_same(expected, worlds, apart_m=5e-4, degrees=0.1)
     rig = fresh("")
