@@ -63,7 +63,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     words = [BLENDER, HERE / "inside.py", archive, clip, program, fake, folder / "results.json"]
     (folder / "user").mkdir()
     process = subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
+        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800, check=False
     )
     assert (folder / "results.json").is_file(), process.stdout[-3000:] + process.stderr[-3000:]
     return json.loads((folder / "results.json").read_text())
