@@ -2,7 +2,7 @@
 # pyquaternion's slerp changes the quaternions that it is given.
 #
 # Guess: slerp returns a new quaternion and leaves its arguments alone.
-# Seen:  both arguments are normalised in place, and the second changes its sign if that is the shorter way.
+# Seen:  both arguments are normalised in place, and the first changes its sign if that is the shorter way.
 # Tried with pyquaternion 0.9.9, NumPy 2.3.5.
 set -euo pipefail
 folder=$(mktemp -d)
@@ -16,11 +16,6 @@ from pyquaternion import Quaternion
 first, second = Quaternion(2, 0, 0, 0), Quaternion(-3, -3, 0, 0)
 Quaternion.slerp(first, second, 0.5)
 print("after slerp:", first, second)
-assert first.elements.tolist() == [1, 0, 0, 0], "it was 2"
+assert first.elements.tolist() == [-1, 0, 0, 0], "it was 2"
 assert abs(second.norm - 1) < 1e-12, "its norm was 4.2"
-flipped = Quaternion(-Quaternion(axis=[1, 0, 0], angle=1).elements)
-before = flipped.elements.copy()
-middle = Quaternion.slerp(Quaternion(), flipped, 0.5)
-print("angle half-way:", middle.angle, "second before and after:", before, flipped.elements)
-assert abs(abs(middle.angle) - 0.5) < 1e-9
 PYTHON

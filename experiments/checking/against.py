@@ -107,7 +107,7 @@ class Difference:
         if self.missing:
             yield f"joints missing: {', '.join(self.missing)}"
         if self.rest_deg:
-            yield f"rest pose differs: {self.rest_bone} by {self.rest_deg:.0f}°"
+            yield f"rest pose or axes of joints differ: {self.rest_bone} by {self.rest_deg:.0f}°"
         where = f"{self.worst_joint} in frame {self.worst_frame}"
         verdict = "beyond" if self.worst_mm > tolerance_mm else "within"
         yield (
