@@ -226,7 +226,7 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
     held_m = posed.positions_m[:, :, held if len(held) == len(ankles) else ankles]
     arms_m = held_m - ankles_m
     turned_m = rotate(turns, arms_m) - arms_m
-    moves_m = foot_lock.damp_while_still(moves_m + turned_m, held_m, posed.stands, fps) - turned_m
+    moves_m = foot_lock.damp_while_still(moves_m + turned_m, held_m, stands, fps) - turned_m
     rises_m, rotations = solve_soft_legs(
         motions.skeleton,
         posed.positions_m,
