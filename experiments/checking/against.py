@@ -23,6 +23,7 @@ from selfcorrect.datasets.files.open import explain_no_motions, motion_files, op
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.strict_json import to_json
@@ -161,6 +162,8 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
     frame, joint = np.unravel_index(np.argmax(distances_m), distances_m.shape)
     rest_deg, rest_bone = _compare_rest(before.skeleton, after.skeleton, joints_before, joints_after)
     figures = [physical_errors(MotionBatch.stack([motion])).mean() for motion in (before, after)]
+    has_same_frames = len(before) == len(after) and before.fps == after.fps
+    stances_of = before if has_same_frames else after
     names = before.skeleton.names
 
     def pair(key: str) -> tuple[float, float]:
@@ -186,7 +189,7 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
         worst_frame=round(float(at_s[is_shared][frame] * before.fps)),
         penetration_mm=pair("penetration_m"),
         floating_mm=pair("floating_m"),
-        skating_mm_s=pair("skate_m_s"),
+        skating_mm_s=(1000 * measure_skating_m_s(before), 1000 * measure_skating_m_s(after, stances_of)),
     )
 
 

@@ -17,6 +17,7 @@ from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.measures.physical import ERRORS, physical_errors
+from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch, captions
 from selfcorrect.runtime.bugs import describe_failure
 
@@ -177,7 +178,7 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 def measure_motion(motion: Motion) -> dict[str, float]:
     """Measure the length of a motion, the speed of its root over the floor, and its physical errors."""
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
-    errors = physical_errors(MotionBatch.stack([motion])).mean()
+    errors = physical_errors(MotionBatch.stack([motion])).mean() | {"skate_m_s": measure_skating_m_s(motion)}
     return {
         "seconds": len(motion) / motion.fps,
         "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),

@@ -10,7 +10,14 @@ from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.rotations import compose, quaternions
-from selfcorrect.motion.measures.physical import JERK, METRES_PER_SECOND, MILLIMETRES, MotionFigure, physical_errors
+from selfcorrect.motion.measures.physical import (
+    JERK,
+    MILLIMETRES,
+    MILLIMETRES_PER_SECOND,
+    MotionFigure,
+    physical_errors,
+)
+from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
@@ -54,7 +61,7 @@ class Demonstration:
     def lines(self) -> list[str]:
         """Return four figures before and after, a line each, measured as the page measures them."""
         before = measure(self.before)
-        after = measure(self.after.motion, self.after.supports)
+        after = measure(self.after.motion, self.before, self.after.supports)
         lines = []
         for figure in DEMO_FIGURES:
             value_before = figure.unit.convert(before[figure.key])
@@ -64,14 +71,18 @@ class Demonstration:
         return lines
 
 
-def measure(motion: Motion, supports: Sequence[Support] = ()) -> dict[str, float]:
-    """Return the physical errors of a motion over all frames, with the soles that its feet show in stance."""
-    return physical_errors(MotionBatch.stack([level_feet(motion)]), [supports]).mean()
+def measure(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> dict[str, float]:
+    """Return the physical errors of a motion over all frames, with the soles that its feet show in stance.
+
+    before: The motion of which it is a correction; its feet decide which foot stands when.
+    """
+    errors = physical_errors(MotionBatch.stack([level_feet(motion)]), [supports]).mean()
+    return {**errors, "skate_m_s": measure_skating_m_s(motion, before)}
 
 
 DEMO_FIGURES = (
     MotionFigure(key="penetration_m", title="penetration", unit=MILLIMETRES, digits=0),
-    MotionFigure(key="skate_m_s", title="skating", unit=METRES_PER_SECOND, digits=2),
+    MotionFigure(key="skate_m_s", title="skating", unit=MILLIMETRES_PER_SECOND, digits=0),
     MotionFigure(key="jerk_m_s3", title="jerk", unit=JERK, digits=0),
     MotionFigure(key="floating_m", title="floating", unit=MILLIMETRES, digits=0),
 )

@@ -22,6 +22,7 @@ from ..geometry.kinematics import in_chunks, joint_positions
 from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
+from ..measures.skating import find_belts_m_s, measure_skating_m_s
 from ..motion import SLAB, Motion
 from ..observation import thresholds as limits
 from ..observation.observation import observe
@@ -34,8 +35,6 @@ _RISE_M = 0.02
 """Least rise of a sole that was lifted; a sole that was as high before has lost nothing."""
 _SAME_LEVEL_M = 0.01
 """A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
-_IN_PLACE = 0.5
-"""A body on a belt travels at less than this share of the belt's speed; a faster body glides along with its feet."""
 _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
 
@@ -69,12 +68,7 @@ class MotionComparison:
             feet = _find_common_feet(before, after)
             before = replace(before, feet=feet)
             after = replace(after, feet=feet)
-        glide_m_s = observe(before).glide_m_s
-        if norms(_travel_m_s(before)) >= _IN_PLACE * norms(glide_m_s):
-            glide_m_s = np.zeros(2)
-        belt_m = _compute_belt_path(before, glide_m_s)
-        travel_m_s = _travel_m_s(after) - _travel_m_s(before) if glide_m_s.any() else 0.0
-        belt_after_m = _compute_belt_path(before, glide_m_s + travel_m_s)
+        belt_m, belt_after_m = (_compute_belt_path(before, belt_m_s) for belt_m_s in find_belts_m_s(before, after))
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
         seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m))
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
@@ -106,13 +100,12 @@ class MotionComparison:
         """Return the errors of one of the motions, whose feet should stand where the feet of the given motion do."""
         depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
         heights_m = features.sole_heights_m[self.stands]
-        speeds_m_s = sole_speeds_m_s(features)[self.stands[1:] & self.stands[:-1]]
         jerks = [_jerks(take_m) for take_m in np.split(features.positions_m, self.cuts)]
         features.forget_poses()
         return {
             "penetration_m": _mean(np.where(depths_m > TOLERANCE_M, depths_m, 0.0)),
             "floating_m": _mean(np.where(heights_m > TOLERANCE_M, heights_m, 0.0)),
-            "skate_m_s": _mean(speeds_m_s),
+            "skate_m_s": measure_skating_m_s(features.given, self.before.given),
             "jerk_m_s3": _mean(np.concatenate(jerks)) * features.fps**3,
         }
 
@@ -243,21 +236,8 @@ def _jerks(positions_m: np.ndarray) -> np.ndarray:
     return in_chunks(lambda *rows: norms(np.diff(np.stack(rows), n=3, axis=0)[0]), first, second, third, fourth)
 
 
-def _travel_m_s(motion: Motion) -> np.ndarray:
-    """Return the mean velocity (2,) of the root along x and z."""
-    return (motion.root_m[-1] - motion.root_m[0])[[0, 2]] / max(motion.seconds, 1e-9)
-
-
 def _count_frames(note: Note | None) -> int:
     return 0 if note is None or note.value is None else round(note.value)
-
-
-def sole_speeds_m_s(features: MotionFeatures) -> np.ndarray:
-    """Return the horizontal speed (T − 1, 2) of the slowest point of each sole: its heel, its ball or its tip.
-
-    A foot that rolls over heel and toe has a point that stands still; a foot that slides or swings has none.
-    """
-    return norms(np.diff(features.middle_lines_m[..., [0, 2]], axis=0)).min(axis=-1) * features.fps
 
 
 def _mean(values: np.ndarray) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..geometry.runs import find_runs
 from ..measures.physical import MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure, Unit
+from ..measures.skating import measure_skating_m_s
 from ..motion import Motion
 from .motion_features import MotionFeatures
 from .pace import pace
@@ -18,7 +19,7 @@ from .smoothness import noise_m
 
 REFERENCE_FIGURES = (
     MotionFigure("stance_height_m", "stance feet", MILLIMETRES, digits=0, is_signed=True),
-    MotionFigure("slide_m_s", "slide", MILLIMETRES_PER_SECOND, digits=0),
+    MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND, digits=0),
     MotionFigure("noise_m", "jitter", MILLIMETRES),
     MotionFigure("flicker_hz", "label flicker", Unit("/s"), digits=1),
     MotionFigure("first_frame_m", "first frame in air", MILLIMETRES, digits=0),
@@ -27,7 +28,7 @@ REFERENCE_FIGURES = (
 )
 """Figures of a reference, in the order of tables."""
 
-LIMITS = {"stance_height_m": 0.04, "slide_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
+LIMITS = {"stance_height_m": 0.04, "skate_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
 """Largest sizes of the figures of references that need no correction: thresholds of F4 and S1, and of faulty inputs."""
 _PACES_OFF = 0.15
 """Threshold of P1: time runs faster or slower than gravity allows."""
@@ -43,7 +44,7 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     """Return the `REFERENCE_FIGURES` of a motion; NaN for figures that it does not show.
 
     * `stance_height_m`: height of standing soles above y = 0.
-    * `slide_m_s`: mean speed of standing feet along the ground.
+    * `skate_m_s`: mean speed of standing feet along the ground: `measure_skating_m_s`.
     * `noise_m`: noise of the median joint in the noisiest half second.
     * `flicker_hz`: how often, per second of stance, a contact label is lost and comes back.
     * `first_frame_m`: height of the body's lowest point above the floor in the first frame.
@@ -58,7 +59,7 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     if not features.has_feet or not features.observation.stands.any():
         return figures
     figures["stance_height_m"] = features.floor_m
-    figures["slide_m_s"] = features.observation.standing_speed_m_s(motion)
+    figures["skate_m_s"] = measure_skating_m_s(motion)
     figures["flicker_hz"] = _count_lost_labels(features) / (features.observation.stands.sum() / motion.fps)
     figures["first_frame_m"] = max(float(features.lowest_m[0]) + features.ground_m - features.floor_m, 0.0)
     return figures

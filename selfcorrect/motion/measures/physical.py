@@ -41,28 +41,11 @@ class PhysicalErrors:
         return {field.name: float(getattr(self, field.name).mean()) for field in fields(self)}
 
 
-@dataclass(frozen=True, eq=False)
-class FrameErrors:
-    """Errors of N motions in each frame, arrays (N, T); padding is not distinguished."""
-
-    penetration_m: np.ndarray
-    """Depth of the body's lowest point below the floor, 0 up to 5 mm."""
-    floating_m: np.ndarray
-    """Height of the body's lowest point above the floor, 0 up to 5 mm."""
-    skate_m_s: np.ndarray
-    """Mean horizontal speed, since the frame before, of the sole corners that stay on the floor; 0 in the first."""
-
-
-def errors_by_frame(batch: MotionBatch) -> FrameErrors:
-    """Return the errors of each frame on floor or ground, whose means `physical_errors` returns."""
+def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
+    """Return the depth (N, T) of the body's lowest point below floor or ground, 0 up to 5 mm."""
     poses = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
-    lowest_m, soles_m = _stand_on_ground(batch, *poses, supports=())
-    skate_m_s = _skate(soles_m) * batch.fps
-    return FrameErrors(
-        penetration_m=_depth_below_floor(lowest_m),
-        floating_m=_depth_below_floor(-lowest_m),
-        skate_m_s=np.pad(skate_m_s, ((0, 0), (1, 0))),
-    )
+    lowest_m, _ = _stand_on_ground(batch, *poses, supports=())
+    return _depth_below_floor(lowest_m)
 
 
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
@@ -186,10 +169,10 @@ class MotionFigure:
 ERRORS = (
     MotionFigure("penetration_m", "penetration", MILLIMETRES),
     MotionFigure("floating_m", "floating", MILLIMETRES),
-    MotionFigure("skate_m_s", "skate", MILLIMETRES_PER_SECOND),
+    MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND),
     MotionFigure("jerk_m_s3", "jerk", JERK),
 )
-"""The `PhysicalErrors` of single motions."""
+"""The errors of single motions: `PhysicalErrors`, but for skating, which `measure_skating_m_s` measures."""
 
 FIGURES = (
     *ERRORS,

@@ -15,7 +15,8 @@ from ...core.errors import SettingError
 from ..body.foot_frames import level_feet
 from ..corrector_interface.results import CorrectedMotion
 from ..editing.transforms import resample
-from ..measures.physical import errors_by_frame, physical_errors
+from ..measures.physical import penetration_by_frame_m, physical_errors
+from ..measures.skating import measure_skating_by_frame_m_s, measure_skating_m_s
 from ..motion import Motion, MotionBatch
 from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, is_unchanged, make_panels
@@ -91,7 +92,9 @@ def encode_scene(
     for panel, original, version in zip(shown, panels, compared, strict=True):
         path = _numbers(camera_path_m(shown if has_one_camera else [panel]), "<f4")
         shown_title = f"{version.title} (unchanged)".strip() if is_unchanged(version) else version.title
-        motions.append({"title": shown_title, "path": path, **_describe_panel(panel, original, marked=marked)})
+        motions.append(
+            {"title": shown_title, "path": path, **_describe_panel(panel, original, version.before, marked=marked)}
+        )
     scene = {
         "fps": fps,
         "marked": marked,
@@ -109,10 +112,14 @@ def _panel(shown: Motion | CorrectedMotion) -> PicturePanel:
     return PicturePanel(shown.motion, supports=shown.supports, residual_bodyweights=residual)
 
 
-def _describe_panel(panel: PicturePanel, original: PicturePanel, *, marked: bool) -> dict[str, Any]:
+def _describe_panel(
+    panel: PicturePanel, original: PicturePanel, before: Motion | None, *, marked: bool
+) -> dict[str, Any]:
     """Return what the page draws of a panel whose motion was resampled from the motion of the original panel.
 
-    marked: with its faults.
+    Args:
+        before: The motion of which it may be a correction; its feet decide which foot stands when.
+        marked: With its faults.
     """
     figure, points_m = pose_figure(panel.motion)
     root_m = panel.motion.root_m
@@ -123,11 +130,11 @@ def _describe_panel(panel: PicturePanel, original: PicturePanel, *, marked: bool
     means = None
     if marked and (figure.feet >= 0).any():
         batch = MotionBatch.stack([level_feet(original.motion)])
-        errors = errors_by_frame(batch)
-        depth = _at_frames(errors.penetration_m[0], rate, len(points_m))
-        skate = _at_frames(errors.skate_m_s[0], rate, len(points_m))
-        mean_errors = physical_errors(batch, [panel.supports])
-        means = [float(mean_errors.penetration_m[0]), float(mean_errors.skate_m_s[0])]
+        depth = _at_frames(penetration_by_frame_m(batch)[0], rate, len(points_m))
+        fastest_m_s = np.nan_to_num(measure_skating_by_frame_m_s(original.motion, before)).max(axis=1, initial=0.0)
+        skate = _at_frames(np.pad(fastest_m_s, (1, 0)), rate, len(points_m))
+        (penetration_m,) = physical_errors(batch, [panel.supports]).penetration_m
+        means = [float(penetration_m), measure_skating_m_s(original.motion, before)]
     return {
         "frames": len(points_m),
         "bones": _bones(figure),

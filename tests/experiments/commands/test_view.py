@@ -1,5 +1,9 @@
 """The command that shows motions: pictures and films without a viewer, and what it refuses."""
 
+import csv
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -10,6 +14,7 @@ from helpers import lifting_off
 from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.view import ViewCommand
 from selfcorrect.experiments.file_correction.in_python import correct_files
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -44,6 +49,32 @@ def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, caps
     assert "bones made constant: joints moved by" in error
     (result,) = correct_files([tmp_path / "a.npy"], tmp_path / "out", kinematic=True)
     assert ", ".join(result.content.assumed) in error
+
+
+@pytest.mark.slow
+def test_check_correct_and_page_state_the_same_skating(
+    walk: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The walk of the README, shaken and sunk."""
+    shake_m = np.random.default_rng(0).normal(0, 0.01, walk.root_m.shape)
+    given, corrected = str(tmp_path / "walk.bvh"), str(tmp_path / "corrected/walk.bvh")
+    save_motion(given, replace(walk, root_m=walk.root_m + shake_m - (0, 0.05, 0)))
+    assert main(["correct", given, "-o", str(tmp_path / "corrected")]) == 0
+    main(["view", given, corrected, "--out", str(tmp_path / "both.html")])
+    main(["check", given, "--references", "--csv", str(tmp_path / "figures.csv")])
+    capsys.readouterr()
+    main(["check", corrected, "--against", given])
+    printed = capsys.readouterr().out
+
+    errors = json.loads((tmp_path / "corrected/report.json").read_text())["motions"][0]
+    before_mm_s, after_mm_s = (1000 * errors[when]["skate_m_s"] for when in ("before", "after"))
+    assert before_mm_s > 300 > 60 > after_mm_s
+    assert f"skating {before_mm_s:.0f} → {after_mm_s:.0f} mm/s" in printed
+    with (tmp_path / "figures.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert 1000 * float(row["skate_m_s"]) == pytest.approx(before_mm_s, abs=0.1)
+    means = re.findall(r'"means": \[[^,]+, ([^]]+)\]', (tmp_path / "both.html").read_text())
+    assert [1000 * float(mean) for mean in means] == pytest.approx([before_mm_s, after_mm_s], abs=0.1)
 
 
 @pytest.mark.slow

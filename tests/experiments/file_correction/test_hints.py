@@ -40,7 +40,7 @@ STEPS = [
     (describe, "_list_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
     (evaluate, "make_timeline", "no timeline"),
-    (comparison, "sole_speeds_m_s", "errors are not reported"),
+    (comparison, "measure_skating_m_s", "errors are not reported"),
 ]
 
 

@@ -34,7 +34,7 @@ def start_in_air(motion: Motion) -> Motion:
 
 FAULTS: dict[str, Callable[[Motion], Motion]] = {
     "stance_height_m": lambda motion: raise_motion(motion, 0.1),
-    "slide_m_s": slide,
+    "skate_m_s": slide,
     "noise_m": shake,
     "flicker_hz": stutter,
     "first_frame_m": start_in_air,

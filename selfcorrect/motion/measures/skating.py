@@ -1,0 +1,69 @@
+"""Skating: the speed of standing feet along the ground, the figure of checks, corrections, references and pages.
+
+A foot that rolls over heel and toe has a point of its sole that stands still; a foot that slides has none. So a foot is
+as fast as the slowest of heel, ball and tip, seen from the belt of a treadmill, in the frames in which it stands. These
+points are of a usual sole, so that the soles that a motion shows do not change its speed. Samples of a model are
+measured by the published mean over points near the floor instead: `PhysicalErrors.skate_m_s`.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..body.foot_frames import get_foot_frames
+from ..body.surface import world_sole_points
+from ..geometry.kinematics import forward_kinematics, in_chunks
+from ..geometry.vectors import norms
+from ..geometry.views import LevelFeet
+from ..motion import Motion
+from ..observation.observation import observe
+
+_IN_PLACE = 0.5
+"""A body on a belt travels at less than this share of the belt's speed; a faster body glides along with its feet."""
+
+
+def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:
+    """Return the mean speed of standing feet along the ground; 0 if no foot stands.
+
+    before: Motion of the same frames whose feet decide which foot stands when; by default the motion itself.
+    """
+    speeds_m_s = measure_skating_by_frame_m_s(motion, before)
+    return float(np.nanmean(speeds_m_s)) if np.isfinite(speeds_m_s).any() else 0.0
+
+
+def measure_skating_by_frame_m_s(motion: Motion, before: Motion | None = None) -> np.ndarray:
+    """Return the speed (T − 1, 2) along the ground of each foot since the frame before; NaN where it does not stand."""
+    before = before or motion
+    observation = observe(before)
+    if not observation.has_feet or len(motion) < 2:
+        return np.full((max(len(motion) - 1, 0), 2), np.nan)
+    _, belt_m_s = find_belts_m_s(before, motion)
+
+    feet_of = before if before.skeleton.same_as(motion.skeleton) else motion
+    levelled = LevelFeet(replace(get_foot_frames(feet_of), soles_m=None)).view(motion)
+
+    def find_middle_lines(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+        corners_m = world_sole_points(levelled.skeleton, *forward_kinematics(levelled.skeleton, root_m, rotations))
+        return corners_m.reshape(len(root_m), 2, -1, 2, 3).mean(axis=3)[..., [0, 2]]
+
+    lines_m = in_chunks(find_middle_lines, levelled.root_m, levelled.rotations)
+    velocities_m_s = np.diff(lines_m, axis=0) * motion.fps - belt_m_s
+    stands = observation.stands[1:] & observation.stands[:-1]
+    return np.where(stands, norms(velocities_m_s).min(axis=-1), np.nan)
+
+
+def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarray]:
+    """Return the velocities (2,) along x and z of the belt beneath a body before and after it was changed; else 0.
+
+    A body that was given a way over the floor has a slower belt.
+    """
+    glide_m_s = observe(before).glide_m_s
+    travel_m_s = _travel_m_s(before)
+    if norms(travel_m_s) >= _IN_PLACE * norms(glide_m_s):
+        return np.zeros(2), np.zeros(2)
+    return glide_m_s, glide_m_s + _travel_m_s(after) - travel_m_s
+
+
+def _travel_m_s(motion: Motion) -> np.ndarray:
+    """Return the mean velocity (2,) of the root along x and z."""
+    return (motion.root_m[-1] - motion.root_m[0])[[0, 2]] / max(motion.seconds, 1e-9)

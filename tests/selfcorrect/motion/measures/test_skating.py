@@ -1,0 +1,44 @@
+"""Skating: known speeds of standing feet, whatever the height of the body."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_motions import made_motion
+
+from selfcorrect.motion.measures.skating import measure_skating_m_s
+from selfcorrect.motion.motion import Motion
+
+
+def glide(motion: Motion, velocity_m_s: tuple[float, float, float]) -> Motion:
+    times_s = np.arange(len(motion)) / motion.fps
+    return replace(motion, root_m=motion.root_m + np.outer(times_s, velocity_m_s))
+
+
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+def test_a_stand_that_glides_skates_at_its_speed(fps: float) -> None:
+    stand = made_motion("idle", fps=fps)
+    assert measure_skating_m_s(stand) < 0.01
+    assert measure_skating_m_s(glide(stand, (0.18, 0.0, 0.24)), stand) == pytest.approx(0.3, abs=0.01)
+
+
+def test_neither_height_nor_depth_of_soles_changes_the_figure(walk: Motion) -> None:
+    slides = glide(walk, (0.2, 0.0, 0.0))
+    skating_m_s = measure_skating_m_s(slides)
+    deeper = replace(slides, skeleton=replace(slides.skeleton, soles_m=(0.05, 0.05)))
+    assert measure_skating_m_s(deeper, slides) == pytest.approx(skating_m_s, abs=0.01)
+    assert measure_skating_m_s(glide(slides, (0.0, 1.0, 0.0)), slides) == pytest.approx(skating_m_s, rel=1e-9)
+
+
+def test_feet_that_are_lifted_skate_as_before(walk: Motion) -> None:
+    """Otherwise a correction could cure feet by lifting them."""
+    slides = glide(walk, (0.3, 0.0, 0.0))
+    lifted = replace(slides, root_m=slides.root_m + np.array([0.0, 0.5, 0.0]))
+    assert measure_skating_m_s(lifted, slides) == pytest.approx(measure_skating_m_s(slides), rel=1e-9)
+
+
+def test_a_body_without_feet_does_not_skate(walk: Motion) -> None:
+    parts = tuple("" if part.endswith(("ankle", "foot")) else part for part in walk.skeleton.parts)
+    assert measure_skating_m_s(replace(walk, skeleton=replace(walk.skeleton, parts=parts))) == 0.0
