@@ -20,7 +20,7 @@ from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..rigs.bvh_body import body_of, find_all_followers, with_body
-from ..rigs.rig import RiggedMotion, order_below
+from ..rigs.rig import RiggedMotion, order_below, unique, warn_of_changed_names
 from ..rigs.stretching import world_poses_of
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading
@@ -111,7 +111,8 @@ def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
 def write_named_bones(path: Path, motion: Motion) -> None:
     """Write a motion as AI4AnimationPy does."""
     joints_m, orientations = pose_joints(motion)
-    names = motion.skeleton.names
+    names = unique([name.rstrip("\0") for name in motion.skeleton.names])  # arrays of texts drop these
+    warn_of_changed_names("AI4AnimationPy's layout", motion.skeleton.names, names)
     write_npz(path, {
         "name": np.array(motion.label or path.stem),
         "framerate": np.array(float(motion.fps)),

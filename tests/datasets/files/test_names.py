@@ -27,8 +27,9 @@ def with_name(motion: Motion, name: str) -> Motion:
     return replace(motion, skeleton=Skeleton(names, skeleton.parents, skeleton.offsets_m, skeleton.parts))
 
 
-@pytest.mark.parametrize("suffix", [".bvh", ".glb", ".gltf", ".parquet"])
+@pytest.mark.parametrize("suffix", [".bvh", ".glb", ".gltf", ".parquet", ".npz"])
 def test_names_come_back_or_are_told_of(walker: Motion, tmp_path: Path, suffix: str) -> None:
+    layout = "ai4animation" if suffix == ".npz" else None
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
     changed = 0
@@ -39,13 +40,13 @@ def test_names_come_back_or_are_told_of(walker: Motion, tmp_path: Path, suffix: 
         path = tmp_path / f"{index}{suffix}"
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            save_motion(path, motion)
+            save_motion(path, motion, layout)
         is_told = any(MARK in str(warning.message) for warning in caught)
         names = open_motion(path).motion.skeleton.names
         names = [own for own in names if not own.endswith("_end")]  # end sites of leaf joints
         assert (set(names) == set(motion.skeleton.names)) == (not is_told), name
         changed += is_told
-    assert (changed > 0) == (suffix == ".bvh")
+    assert (changed > 0) == (suffix in (".bvh", ".npz"))
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".gltf"])
