@@ -145,9 +145,13 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
         )
     before_m = joint_positions(before)[:, joints_before]
     after_m = joint_positions(after)[:, joints_after]
+    # Size, times and world follow from the body: programs make the tips of limbs anew.
+    body = [index for index, joint in enumerate(joints_before) if joint in before.skeleton.parents]
+    if len(body) < _FEWEST_JOINTS:
+        body = [*range(len(joints_before))]
     stretch = _measure_stretch(before, after)
-    scale = _measure_scale(before_m, after_m)
-    delay_s = _find_delay_s(before_m, after_m / scale, before.fps, after.fps, stretch)
+    scale = _measure_scale(before_m[:, body], after_m[:, body])
+    delay_s = _find_delay_s(before_m[:, body], after_m[:, body] / scale, before.fps, after.fps, stretch)
     coarser = min(before, after, key=lambda motion: motion.fps / (stretch if motion is before else 1))
     at_s = np.arange(len(coarser)) / coarser.fps
     at_s = at_s if coarser is before else (at_s - delay_s) / stretch
@@ -156,7 +160,7 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
     is_shared &= (at_after_s >= -_ROUNDING_S) & (at_after_s <= after.seconds + _ROUNDING_S)
     goals_m = _sample(before_m, at_s[is_shared] * before.fps)
     moved_m = _sample(after_m / scale, at_after_s[is_shared] * after.fps)
-    turn, shift_m = _fit_world(goals_m, moved_m)
+    turn, shift_m = _fit_world(goals_m[:, body], moved_m[:, body])
     turned_m = turn.apply((moved_m - shift_m).reshape(-1, 3)).reshape(moved_m.shape)
     distances_m = np.linalg.norm(turned_m - goals_m, axis=-1)
     frame, joint = np.unravel_index(np.argmax(distances_m), distances_m.shape)

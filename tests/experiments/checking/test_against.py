@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.checking.against import compare_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.editing.transforms import resample, turn
@@ -110,6 +110,18 @@ def test_comparing_the_other_way_round_undoes_the_change(walk: Motion, change: C
     assert there.scale * back.scale == pytest.approx(1)
     assert there.turn_deg == pytest.approx(back.turn_deg)
     assert there.worst_mm == pytest.approx(back.worst_mm, abs=0.01)
+
+
+def test_tips_of_limbs_that_a_program_makes_anew_change_no_size_and_no_world(walk: Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.bvh", walk)
+    before = open_motion(tmp_path / "a.bvh").motion
+    offsets_m = before.skeleton.offsets_m.copy()
+    tips = [name.endswith("_end") for name in before.skeleton.names]
+    offsets_m[tips] *= 0.2
+    difference = compare_motions(replace(before, skeleton=replace(before.skeleton, offsets_m=offsets_m)), before)
+    assert not difference.is_elsewhere
+    assert difference.worst_joint.endswith("_end")
+    assert difference.exceeds(5.0)
 
 
 def test_two_bodies_without_joints_in_common_are_refused(walk: Motion) -> None:
