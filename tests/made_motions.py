@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -68,6 +69,19 @@ def walk_with_stances(fps: float = 30.0, frames: int = 120) -> tuple[Motion, np.
     motion = made_motion("walk", fps=fps, frames=frames)
     phases = np.pi * np.arange(frames) / fps / _STEP_S["walk"]
     return motion, np.stack([np.sin(phases) >= 0, np.sin(phases) <= 0], axis=1)
+
+
+def wander(motion: Motion, seed: int) -> Motion:
+    """The motion as a bad capture has it: it slowly wanders by 6 cm over the floor and 3 cm in height, and shakes by
+    1 cm and 1.2°.
+    """
+    random = np.random.default_rng(seed)
+    slow = gaussian_filter1d(random.normal(size=(len(motion), 3)), 0.5 * motion.fps, axis=0)
+    slow_m = slow / slow.std(axis=0) * [0.06, 0.03, 0.06]
+    shaken = Rotation.from_rotvec(np.radians(random.normal(0, 1.2, (motion.rotations[..., 0].size, 3))))
+    turns = Rotation.from_quat(motion.rotations.reshape(-1, 4)) * shaken
+    root_m = motion.root_m + slow_m + random.normal(0, 0.01, (len(motion), 3))
+    return replace(motion, root_m=root_m, rotations=turns.as_quat().reshape(motion.rotations.shape))
 
 
 def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) -> Motion:

@@ -1,0 +1,102 @@
+"""A correction does not depend on how a motion was captured: on its side, heading, place, unit and company."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ground_motions import repeat_walk
+from made_motions import made_motion, wander
+
+import selfcorrect as sc
+from selfcorrect.datasets.collections.cmu import list_cmu_clips
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.motion.editing.transforms import mirror
+from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.rotations import from_euler_angles
+from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.motion import Motion
+
+ALIKE_M = 1e-3
+SHIFT_M = np.array([3.0, 0.0, -7.0])
+TURN = TurnedWorld(from_euler_angles("Y", np.array([137.0])))
+CLIPS = ("09_02", "10_01", "16_22")
+"""A run of a second and walks of the test subjects."""
+
+
+def shift(motion: Motion, by_m: np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + by_m)
+
+
+CHANGES: dict[str, tuple[Callable[[Motion], Motion], Callable[[Motion], Motion]]] = {
+    "mirror image": (mirror, mirror),
+    "heading": (TURN.view, TURN.restore),
+    "place": (lambda motion: shift(motion, SHIFT_M), lambda motion: shift(motion, -SHIFT_M)),
+}
+"""Changes of a capture, with the way back."""
+
+
+def make_even(motion: Motion) -> Motion:
+    """The motion on bones that are as long on the left as on the right, which have a mirror image."""
+    skeleton = motion.skeleton
+    mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
+    return replace(motion, skeleton=replace(skeleton, offsets_m=(skeleton.offsets_m + mirrored_m) / 2))
+
+
+def correct(motion: Motion) -> Motion:
+    return sc.correct(motion, kinematic=True).motion
+
+
+def assert_commutes(motion: Motion, change: str, *, moves: bool) -> None:
+    do, undo = CHANGES[change]
+    expected_m = joint_positions(correct(motion))
+    assert (np.abs(expected_m - joint_positions(motion)).max() > ALIKE_M) == moves
+    np.testing.assert_allclose(joint_positions(undo(correct(do(motion)))), expected_m, atol=ALIKE_M)
+
+
+@pytest.fixture(scope="module")
+def walks(walk: Motion) -> dict[str, Motion]:
+    """A crude walk, a real one, and both spoiled."""
+    real = make_even(repeat_walk(walk, 4))
+    made = made_motion("walk", frames=90)
+    return {"made": made, "real": real, "made, spoiled": wander(made, 1), "real, spoiled": wander(real, 2)}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", ["made", "real", "made, spoiled", "real, spoiled"])
+def test_corrections_of_walks_commute(walks: dict[str, Motion], name: str, change: str) -> None:
+    assert_commutes(walks[name], change, moves=name != "real")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", CLIPS)
+def test_corrections_of_captures_commute(cmu: Path, name: str, change: str) -> None:
+    clip = next(clip for clip in list_cmu_clips(cmu, "test") if clip.name == name)
+    assert_commutes(make_even(clip.read()[0].frames(0, 240)), change, moves=True)
+
+
+def test_corrections_do_not_depend_on_the_unit_of_a_file(walks: dict[str, Motion], tmp_path: Path) -> None:
+    results_m = []
+    for unit_m in (0.01, 1.0):
+        path = tmp_path / f"{unit_m}.bvh"
+        write_bvh(path, clip_of(walks["made, spoiled"], unit_m))
+        results_m.append(joint_positions(correct(sc.load_motion(path))))
+    np.testing.assert_allclose(*results_m, atol=ALIKE_M)
+
+
+def test_corrections_do_not_depend_on_the_other_files_in_a_folder(walks: dict[str, Motion], tmp_path: Path) -> None:
+    names = list(walks)
+    written = []
+    for order in (names, names[::-1]):
+        folder = tmp_path / f"from {order[0]}"
+        for number, name in enumerate(order):
+            save_motion(folder / f"{number}.bvh", walks[name])
+        sc.correct_files([folder], folder / "out", kinematic=True)
+        results = {name: (folder / "out" / f"{number}.bvh").read_bytes() for number, name in enumerate(order)}
+        written.append(results)
+    assert written[0] == written[1]
