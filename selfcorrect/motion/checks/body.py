@@ -176,15 +176,20 @@ def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
     """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames in which people pose so.
 
     People lower their arms from a T that opens a take, and dancers raise them to a T. A rig's T-pose is different: the
-    body jumps into it or out of it, never leaves it, or stays rigid for a while in the middle of the take.
+    body jumps into it or out of it, never leaves it, or stays rigid for a while in the middle of the take or at both
+    ends.
     """
     deviation_deg = _t_pose_deviation_deg(features)
     if deviation_deg is None:
         return None
     values = -deviation_deg
-    for start, stop in find_runs(deviation_deg < T_POSE_DEG):
+    runs = find_runs(deviation_deg < T_POSE_DEG)
+    is_at_both_ends = bool(runs) and runs[0][0] == 0 and runs[-1][1] == len(features)
+    are_ends_rigid = is_at_both_ends and all(_is_rigid(features, *runs[end]) for end in (0, -1))
+    for start, stop in runs:
         ends_touched = (start == 0) + (stop == len(features))
         is_held = ends_touched == 2 or (ends_touched == 0 and _is_rigid(features, start, stop))
+        is_held |= ends_touched == 1 and are_ends_rigid
         if not (is_held or _has_jump(features, start - 1) or _has_jump(features, stop - 1)):
             values[start:stop] = np.nan
     return values

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.people import joint_sets
 from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS, JointSet, select_joint_set
 from selfcorrect.datasets.files.skeletons.sides import SWAPPED_NOTE
 from selfcorrect.motion.body.smpl import SMPL_X, body_joints
@@ -99,6 +100,15 @@ def test_joints_in_an_unknown_order_are_read_as_the_body_that_they_are(tmp_path:
 def test_points_that_fit_no_order_are_refused_with_all_names(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(5).normal(0, 1e-3, (40, 22, 3)))
     with pytest.raises(sc.InputError, match=r"no known order .*HumanML3D are off by .*LAFAN1's 22 are off by"):
+        open_motion(tmp_path / "a.npy")
+
+
+def test_two_orders_that_fit_alike_are_refused_with_both_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smpl = next(joints for joints in JOINT_SETS if joints.is_humanml3d)
+    twin = replace(smpl, name="the twin's 22")
+    monkeypatch.setattr(joint_sets, "JOINT_SETS", (smpl, twin))
+    np.save(tmp_path / "a.npy", person(smpl))
+    with pytest.raises(sc.InputError, match=r"order of its joints is not clear: HumanML3D or the twin's 22 \(bones of"):
         open_motion(tmp_path / "a.npy")
 
 

@@ -102,3 +102,6 @@ def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_ar
     assert check(t_posed(motion, swinging), ["B4"]) == []
     blend = np.clip(2 * dancing, 0.0, 1.0)
     assert len(check(t_posed(motion, blend), ["B4"])) == 1
+    both_ends = np.clip(np.maximum(1.5 - times_s, times_s - 2.5), 0.0, 0.5) * 2
+    findings = check(t_posed(motion, both_ends), ["B4"])
+    assert [finding.start == 0 or finding.stop == frames for finding in findings] == [True, True]
