@@ -89,6 +89,7 @@ def test_corrections_do_not_depend_on_the_unit_of_a_file(walks: dict[str, Motion
     np.testing.assert_allclose(*results_m, atol=ALIKE_M)
 
 
+@pytest.mark.slow
 def test_corrections_do_not_depend_on_the_other_files_in_a_folder(walks: dict[str, Motion], tmp_path: Path) -> None:
     names = list(walks)
     written = []
