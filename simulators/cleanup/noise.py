@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
-from selfcorrect.motion.geometry.vectors import median, norms, spread_axes
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import smooth_whittaker
@@ -72,10 +72,7 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
     """Return the white noise (N, J) on each joint's rotation; zero for motions that are too short."""
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
-    rotations = make_continuous(motions.rotations, axis=1).swapaxes(1, 2)
-    bends = np.diff(rotations, 4, axis=2)
-    axes = np.linalg.eigh(bends.swapaxes(2, 3) @ bends)[1]  # no result depends on the heading
-    return 2 * norms(noise_level((rotations @ axes).swapaxes(1, 2)))
+    return 2 * norms(noise_level(make_continuous(motions.rotations, axis=1)))
 
 
 def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
@@ -105,9 +102,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
     root_m = motions.root_m.copy()
     if root_m.shape[1] < _FEWEST_FRAMES:
         return motions
-    noise_axes = spread_axes(np.diff(root_m, 4, axis=1))
-    seen_m = root_m @ noise_axes
-    root_noise_m = noise_level(seen_m)
+    root_noise_m = noise_level(root_m)
     # joints that do not move have no noise
     noisy_joints = is_noisy(noise_rad, settings)[:, None] & (noise_rad > _ROUNDING_RAD)
     noisy_axes = root_noise_m > settings.noisy_root_m
@@ -118,11 +113,10 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
         component_noise = noise_rad[motion, joints] / (2 * np.sqrt(3))
         noise = np.concatenate([np.repeat(component_noise, 4), root_noise_m[motion, axes]])
         joint_channels = rotations[motion][:, joints].reshape(len(root_m[motion]), -1)
-        channels = np.hstack([joint_channels, seen_m[motion][:, axes]])
+        channels = np.hstack([joint_channels, root_m[motion][:, axes]])
         calm = shrink_noise(channels / noise, motions.fps, settings) * noise
         rotations[motion][:, joints] = calm[:, : 4 * len(joints)].reshape(len(calm), len(joints), 4)
-        seen_m[motion][:, axes] = calm[:, 4 * len(joints) :]
-        root_m[motion] = seen_m[motion] @ noise_axes[motion].T
+        root_m[motion][:, axes] = calm[:, 4 * len(joints) :]
     rotations /= norms(rotations)[..., None]
     calm_motions = replace(motions, root_m=root_m, rotations=rotations)
     calm_motions = _smooth_noisy_joints(calm_motions, noise_rad, settings)
@@ -149,11 +143,9 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
         return motions
     rate_factor = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
     rotations = make_continuous(motions.rotations, axis=1)
-    noise_axes = spread_axes(np.diff(motions.root_m, 4, axis=1))
-    seen_m = motions.root_m @ noise_axes
     root_m = motions.root_m.copy()
     remaining_rad = joint_noise_rad(motions)
-    remaining_m = noise_level(seen_m)
+    remaining_m = noise_level(root_m)
     noisy_joints = (remaining_rad > settings.noisy_joint_rad) & is_noisy_body[:, None]
     for motion, joint in np.argwhere(noisy_joints):
         smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * rate_factor
@@ -161,9 +153,8 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
     noisy_axes = (remaining_m > settings.noisy_root_m) & is_noisy_body[:, None]
     for motion, axis in np.argwhere(noisy_axes):
         smoothness = float(remaining_m[motion, axis] / 0.003) ** 1.5 * rate_factor
-        smooth_m = smooth_whittaker(seen_m[motion, :, axis, None], smoothness)
-        seen_m[motion, :, axis] = smooth_m[:, 0]
-        root_m[motion] = seen_m[motion] @ noise_axes[motion].T
+        smooth_m = smooth_whittaker(root_m[motion, :, axis, None], smoothness)
+        root_m[motion, :, axis] = smooth_m[:, 0]
     rotations[is_noisy_body] /= norms(rotations[is_noisy_body])[..., None]
     return replace(motions, root_m=root_m, rotations=rotations)
 
