@@ -139,18 +139,6 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
     return np.median(values, axis)
 
 
-def spread_axes(vectors: np.ndarray) -> np.ndarray:
-    """Return axes (..., 3, 3), as columns, along which vectors (..., T, 3) spread: two level ones and the vertical.
-
-    What is measured along these axes does not depend on the heading of a capture.
-    """
-    level = vectors[..., [0, 2]]
-    axes = np.zeros((*vectors.shape[:-2], 3, 3))
-    axes[..., [0, 2], :2] = np.linalg.eigh(np.swapaxes(level, -1, -2) @ level)[1]
-    axes[..., 1, 2] = 1.0
-    return axes
-
-
 def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
     """Return the medians (R, K) of values (T, K) over the frames of each run whose speed (T,) is its median or less.
 

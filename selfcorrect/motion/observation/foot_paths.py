@@ -9,7 +9,7 @@ import numpy as np
 from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
-from ..geometry.vectors import median, median_of_known, norms, percentile, spread_axes
+from ..geometry.vectors import median, median_of_known, norms, percentile
 from . import thresholds as limits
 
 UP = np.array([0.0, 1.0, 0.0])
@@ -64,8 +64,7 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
     if len(points_m) < 5:
         return np.zeros(points_m.shape[1])
     residual_m = points_m - smooth_parabolic(points_m, 5)
-    residual_m = residual_m.swapaxes(0, 1)
-    deviations_m = np.abs(residual_m @ spread_axes(residual_m)).reshape(points_m.shape[1], -1)
+    deviations_m = np.abs(residual_m).swapaxes(0, 1).reshape(points_m.shape[1], -1)
     return 1.48 * median(deviations_m, axis=1) / np.sqrt(1 - parabola_weights(5)[2])
 
 

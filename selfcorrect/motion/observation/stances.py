@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, percentile, slow_medians, spread_axes
+from ..geometry.vectors import median, percentile, slow_medians
 from . import thresholds as limits
 from .foot_paths import FootPaths
 
@@ -62,8 +62,7 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         weights = np.minimum(lengths / (limits.FULL_VOTE_S * fps), 1.0) * means * (1.0 - held / lengths)
         weights = np.where(alone >= limits.CARRIES_S * fps, weights, weights / limits.ALONE_WEIGHS)
         carries = lowest >= limits.CARRIES_S * fps
-        axes = spread_axes(path_m - path_m.mean(axis=0))
-        places_m = slow_medians(path_m @ axes, speeds_m_s, runs) @ axes.T
+        places_m = slow_medians(path_m, speeds_m_s, runs)
         rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
         for (first, stop), place_m, weight, is_carrying in rows:
             stances.append(
