@@ -19,8 +19,6 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY
 from selfcorrect.motion.body.surface import (
-    BOX_FOOT_SOLE_M,
-    BOX_FOOT_TIP_M,
     HEAD_ABOVE_HEAD_JOINT_M,
     HEAD_ABOVE_NECK_M,
     HEAD_RADIUS_M,
@@ -47,17 +45,17 @@ _ROWS = 256
 _NO_BONE = 0.1
 """Share of its offset below which a joint's position is no place, but what is added to that."""
 
+_FINGERTIP_M = 0.028
+"""Length of an average finger beyond its last joint, and of the end of any joint that is no part of the body."""
 _ENDS_M = {
     "foot": (0.0, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M),
-    "ankle": (0.0, BOX_FOOT_SOLE_M + SOLE_BELOW_TOE_JOINT_M, BOX_FOOT_TIP_M - TOE_TIP_BEYOND_TOE_JOINT_M),
+    "ankle": (0.0, 0.0, _FINGERTIP_M),
     "neck": (0.0, HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, 0.0),
     "head": (0.0, HEAD_ABOVE_HEAD_JOINT_M + HEAD_RADIUS_M, 0.0),
     "wrist": tuple(SMPL.average().offsets_m[SMPL.names.index("left_hand")]),
 }
-"""Ends of an average body beyond its last joints, metres. The end of a foot without toe joint is read as a toe joint,
-with the same sole."""
-_FINGERTIP_M = 0.028
-"""Length of an average finger beyond its last joint, and of the end of any joint that is no part of the body."""
+"""Ends of an average body beyond its last joints, metres. The end of a foot without toe joint is too near to be read as
+a toe joint."""
 
 
 def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None = None) -> RiggedMotion:

@@ -10,7 +10,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side, swap_sides
 
 from .naming import ARM_PARTS, LEG_PARTS, JointName, has_animal_names, parts_from_names, spine_parts, split_names
-from .shape import measure_bend, parts_from_shape
+from .shape import SHORTEST_END, measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
 """Length, over the length of the longest bone, below which a joint is in the place of its parent."""
@@ -76,10 +76,16 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
     The pelvis is the nearest joint that bears both hips. Joints between it and the joint that bears both arms are the
     spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and the
     last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at the
-    far end of the forearm is the wrist.
+    far end of the forearm is the wrist. An end site that is nearer to its ankle than a foot is long is no toe joint.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)
+    for side in SIDES:
+        toe = part_joints.get(f"{side}_foot")
+        ankle = part_joints.get(f"{side}_ankle")
+        is_end = toe is not None and skeleton.names[toe] in skeleton.rigid
+        if is_end and ankle is not None and lengths[toe] < SHORTEST_END * lengths[ankle]:
+            del part_joints[f"{side}_foot"]
     has_bone = lengths > _NO_BONE * lengths.max()
     pelvis = _find_pelvis(part_joints, skeleton)
     chest = _find_chest(part_joints, skeleton)

@@ -62,7 +62,7 @@ _BRANCH_PASSED = -1.0
 """Score of a bone between whose ends something branches off, as fingers do from the hand."""
 _WITHOUT_END = -1.5
 """Score of legs that end at the ankle and arms that end at the wrist."""
-_SHORTEST_END = 0.12
+SHORTEST_END = 0.12
 """Least length of a foot or palm, over shank or forearm; nearer joints are in the ankle or wrist."""
 _UNUSUAL_END = -2.0
 """Score of a palm below which something else at the wrist is looked for, as where a hand holds a sword."""
@@ -424,7 +424,7 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
     It lies on the chain. If that makes an unusual palm, it lies where it is most usual, or the hand holds something.
     """
     beyond = along[low:] - along[low]
-    is_far = beyond > _SHORTEST_END * lower
+    is_far = beyond > SHORTEST_END * lower
     if not is_far[-1]:
         return _End(None, 0.0, _WITHOUT_END)
     first = int(is_far.argmax())
@@ -437,7 +437,7 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
         distance = 0.0
         for joint, next_joint in pairwise(graph.chain(chain[low], neighbour)):
             distance += graph.bone(joint, next_joint)
-            if distance > _SHORTEST_END * lower:
+            if distance > SHORTEST_END * lower:
                 rarity = _rarity(f"{kind}'s end", distance / lower)
                 ends.append(_End(next_joint, distance, rarity))
                 break
