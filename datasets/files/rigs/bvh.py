@@ -25,6 +25,7 @@ from selfcorrect.motion.body.surface import (
     SOLE_BELOW_TOE_JOINT_M,
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
+from selfcorrect.motion.editing.other_body import measure_leg_m
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
@@ -321,8 +322,9 @@ def _format_braces(title: str, offset: np.ndarray, content: Sequence[str], depth
 def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
     """Return where an average body ends beyond a joint without children (3,), in the joint's frame, metres.
 
-    The end has the direction and length, relative to the last two bones, that an average body has, whatever the rest
-    pose. Fingers, and joints that are no part of the body, end a fingertip further along their own bone.
+    The end has the direction and length that an average body has, whatever the rest pose: relative to the legs above a
+    neck, relative to the last two bones elsewhere. Fingers, and joints that are no part of the body, end a fingertip
+    further along their own bone.
     """
     part = skeleton.parts[joint]
     bone_m = skeleton.offsets_m[joint]
@@ -334,7 +336,11 @@ def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
         bones_m = skeleton.offsets_m[None, [skeleton.parents[joint], joint]]
         mirror = [-1.0 if part.startswith("right") else 1.0, 1.0, 1.0]
         turn = aligning_turns(average_bones_m, bones_m, identity_rotations(1))
-        scale = norms(bones_m).sum() / norms(average_bones_m).sum()
+        leg_m = measure_leg_m(skeleton)
+        if leg_m and part in ("neck", "head"):  # spines are divided in many ways
+            scale = leg_m / measure_leg_m(average)
+        else:
+            scale = norms(bones_m).sum() / norms(average_bones_m).sum()
         return (scale or 1.0) * rotate(turn, np.array([end_m]) * mirror)[0]
     if not length_m:
         return np.array([0.0, _FINGERTIP_M, 0.0])

@@ -191,7 +191,6 @@ def test_options_without_a_meaning_together_are_refused(run: Run) -> None:
     assert code == 2
 
 
-@pytest.mark.xfail(reason="the true inertia needs less than the rule allows at this shake", strict=False)
 def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Run) -> None:
     times_s = np.arange(len(walk)) / walk.fps
     shaken_m = walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * np.array([1.0, 0.0, 0.0])
@@ -217,7 +216,6 @@ def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run)
     assert "N m at the root in mujoco, 0% of frames without support" in printed
 
 
-@pytest.mark.xfail(reason="feet that stand half a metre up count as carried by a level", strict=False)
 def test_physics_says_that_a_walk_without_a_floor_hangs(walk: Motion, folder: Path, run: Run) -> None:
     """Half of it, so that the floor is where the feet stand in the other half."""
     up_m = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.4)[:, None] * [0.0, 1.0, 0.0]

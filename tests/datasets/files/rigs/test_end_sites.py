@@ -16,7 +16,7 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, find_leaf_end_m, read_bvh, write_bvh
 from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_H, to_smpl
-from selfcorrect.motion.body.surface import sole_corners_m
+from selfcorrect.motion.body.surface import HEAD_ABOVE_NECK_M, HEAD_RADIUS_M, sole_corners_m
 from selfcorrect.motion.geometry.views import TurnedFrames
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -66,6 +66,13 @@ def test_ends_follow_the_bones_of_any_rest_pose() -> None:
         assert np.linalg.norm(turned_m) == pytest.approx(np.linalg.norm(end_m))
         bones_m = [body.offsets_m[joint] for body in (skeleton, turned.skeleton)]
         assert turned_m @ bones_m[1] == pytest.approx(end_m @ bones_m[0], abs=2e-3)
+
+
+def test_a_head_ends_at_its_top_however_the_spine_is_divided() -> None:
+    """DeepMimic's body has two bones from the pelvis to the neck, SMPL's has five."""
+    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
+    end_m = find_leaf_end_m(walk.skeleton, walk.skeleton.parts.index("neck"))
+    assert np.linalg.norm(end_m) == pytest.approx(HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, rel=0.1)
 
 
 def test_a_foot_without_toe_joint_keeps_its_sole(tmp_path: Path) -> None:

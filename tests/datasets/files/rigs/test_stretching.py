@@ -115,7 +115,9 @@ def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
     reread = open_motion(tmp_path / "out" / "a.glb").motion
     away_m = np.linalg.norm(joint_positions(reread)[:, joint_of(reread, "left_ankle")] - ankle_m, axis=1)
     assert np.median(away_m) < 1e-4
-    assert result["after"]["skate_m_s"] < 0.2 * result["before"]["skate_m_s"]
+    still_m_s = sc.correct(base, kinematic=True).after["skate_m_s"]  # feet that roll hardly slide
+    added_m_s = result["before"]["skate_m_s"] - still_m_s
+    assert result["after"]["skate_m_s"] - still_m_s < 0.2 * added_m_s
 
 
 @pytest.mark.parametrize("part", ["knee", "hip"])
