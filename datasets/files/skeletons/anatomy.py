@@ -83,7 +83,7 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
     for side in SIDES:
         toe = part_joints.get(f"{side}_foot")
         ankle = part_joints.get(f"{side}_ankle")
-        is_end = toe is not None and skeleton.names[toe] in skeleton.rigid
+        is_end = toe is not None and skeleton.names[toe] in skeleton.rigid and skeleton.parents[toe] == ankle
         if is_end and ankle is not None and lengths[toe] < SHORTEST_END * lengths[ankle]:
             del part_joints[f"{side}_foot"]
     has_bone = lengths > _NO_BONE * lengths.max()

@@ -254,6 +254,7 @@ def test_a_primary_score_is_a_family_of_its_own_and_shares_stay_within_their_bou
             run(**bad)
 
 
+@pytest.mark.slow
 def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
     short = {name: arm for name, arm in make_arms(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")

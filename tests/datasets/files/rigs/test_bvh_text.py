@@ -207,7 +207,7 @@ def test_a_rounded_frame_time_gives_the_rate_whose_digits_it_has(fps: int, digit
     with localcontext(prec=60):
         period = f"{1 / Decimal(fps):.{digits}f}"
     rate = rate_of_period(period)
-    assert f"{1 / rate:.{min(digits, 12)}f}" == f"{float(period):.{min(digits, 12)}f}"
+    assert abs(1 / rate - float(period)) <= 0.500001 * 10.0 ** -min(digits, 12)
     if digits > 5 or fps in (25, 100) or (digits > 3 and fps in (24, 30, 60, 120)):
         assert rate == fps
 

@@ -284,6 +284,7 @@ def test_what_fails_at_once_is_told_with_its_place(
         try_corrector(f"{name}:fix", inputs)
 
 
+@pytest.mark.slow
 def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
     users: Path, inputs: CorrectorInputs
 ) -> None:
