@@ -177,6 +177,7 @@ OTHERS = {
         ("correct noisy.bvh --out out --kinematic", "--amount legs=0.3"),
         ("correct a.bvh --out out --kinematic", "--keep hands"),
         ("correct a.bvh --out out --kinematic", "--quiet"),
+        ("correct a.bvh --out out --kinematic", "--json"),
         *(("correct a.bvh --out out --kinematic", f"--{name}-per-job 0.5") for name in ("cpus", "gpus", "memory")),
         *(
             (f"correct a.bvh --out out --engine mujoco {SCENE}", words)
