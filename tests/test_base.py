@@ -18,11 +18,13 @@ from selfcorrect.motion.motion import Motion
 
 BLOCK = f"""
 import sys
+from importlib import metadata
 from importlib.machinery import PathFinder
 
 BLOCKED = {sorted(EXTRA_OF)!r}
-find_installed = PathFinder.find_spec
+find_installed, find_distribution = PathFinder.find_spec, metadata.distribution
 PathFinder.find_spec = lambda name, *args: None if name in BLOCKED else find_installed(name, *args)
+metadata.distribution = lambda name: find_distribution("missing " + name if name in BLOCKED else name)
 from selfcorrect.experiments.cli import main
 """
 

@@ -35,7 +35,7 @@ from ..contacts.contact_plan import (
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
 from ..stages.values import select_motions
-from .cleaning import CleanupState
+from .cleaning import CleanupState, choose_motions
 from .planting import PlantFeet, plant_feet
 from .stance import has_boxes
 
@@ -126,7 +126,9 @@ class FindSupports(Positive):
         planting = cleaning.find_step(PlantFeet) or PlantFeet()
         frames = motions.root_m.shape[1]
         grounds_m = np.stack([ground_of_feet_m(motion_supports, frames) for motion_supports in supports])
-        return replace(cleaning, supports=supports, motions=plant_feet(level, grounds_m, is_soft=planting.is_soft))
+        planted = plant_feet(level, grounds_m, is_soft=planting.is_soft)
+        has_supports = np.array([bool(motion_supports) for motion_supports in supports])
+        return replace(cleaning, supports=supports, motions=choose_motions(has_supports, planted, motions))
 
 
 @dataclass(frozen=True, eq=False)

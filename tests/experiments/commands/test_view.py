@@ -85,7 +85,7 @@ def test_pictures_and_films_are_drawn(motion: Motion, tmp_path: Path, suffix: st
     words = [str(tmp_path / "before.bvh"), str(tmp_path / "after.bvh"), "--out", str(tmp_path / f"out{suffix}")]
     tyro.cli(ViewCommand, args=words).run()
     pictures = np.asarray(imageio.imread(tmp_path / f"out{suffix}", index=None if suffix != ".png" else 0))
-    assert pictures.shape == ((480, 8 * 240, 3) if suffix == ".png" else (40, 360, 720, 3))
+    assert pictures.shape == ((780, 8 * 240, 3) if suffix == ".png" else (40, 360, 720, 3))
     assert pictures.std() > 1
 
 
