@@ -149,9 +149,10 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
     body = [index for index, joint in enumerate(joints_before) if joint in before.skeleton.parents]
     if len(body) < _FEWEST_JOINTS:
         body = [*range(len(joints_before))]
-    stretch = _measure_stretch(before, after)
     scale = _measure_scale(before_m[:, body], after_m[:, body])
-    delay_s = _find_delay_s(before_m[:, body], after_m[:, body] / scale, before.fps, after.fps, stretch)
+    shapes = (_shapes(before_m[:, body]), _shapes(after_m[:, body] / scale))
+    stretch = _measure_stretch(before, after, shapes)
+    delay_s = _find_delay_s(shapes, before.fps, after.fps, stretch)
     coarser = min(before, after, key=lambda motion: motion.fps / (stretch if motion is before else 1))
     at_s = np.arange(len(coarser)) / coarser.fps
     at_s = at_s if coarser is before else (at_s - delay_s) / stretch
@@ -215,12 +216,20 @@ def _plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", re.split(r"[:|]", name)[-1].lower())
 
 
-def _measure_stretch(before: Motion, after: Motion) -> float:
-    """Return the factor of the duration, 1 if the durations agree to `_SAME_LENGTH_FRAMES`."""
+def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np.ndarray]) -> float:
+    """Return the factor of the duration.
+
+    Durations that agree to `_SAME_LENGTH_FRAMES` count as the same unless poses agree far better if time is stretched.
+    """
     frame_s = 1 / min(before.fps, after.fps)
-    if abs(after.seconds - before.seconds) <= _SAME_LENGTH_FRAMES * frame_s or before.seconds == 0:
+    if after.seconds == before.seconds or before.seconds == 0:
         return 1.0
-    return after.seconds / before.seconds
+    stretch = after.seconds / before.seconds
+    if abs(after.seconds - before.seconds) > _SAME_LENGTH_FRAMES * frame_s:
+        return stretch
+    places = np.arange(len(before)) / before.fps * after.fps
+    errors = [_measure_pose_error(shapes, places * factor) for factor in (1.0, stretch)]
+    return stretch if _is_far_better(errors[1], errors[0]) else 1.0
 
 
 def _measure_scale(before_m: np.ndarray, after_m: np.ndarray) -> float:
@@ -237,21 +246,28 @@ def _shapes(places_m: np.ndarray) -> np.ndarray:
     return np.linalg.norm(places_m - places_m.mean(axis=1, keepdims=True), axis=-1)
 
 
-def _find_delay_s(before_m: np.ndarray, after_m: np.ndarray, fps: float, fps_after: float, stretch: float) -> float:
+def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: float, stretch: float) -> float:
     """Return the delay in frames of the second file that makes poses agree best, in seconds; 0 unless it helps.
 
     Poses are compared by the distances of joints from their centre, which no turn or shift of the world changes.
     """
-    shapes = [_shapes(places_m) for places_m in (before_m, after_m)]
-    places = np.arange(len(before_m)) / fps * stretch * fps_after
-    errors = {}
-    for delay in range(-_MOST_DELAY_FRAMES, _MOST_DELAY_FRAMES + 1):
-        is_shared = (places + delay >= 0) & (places + delay <= len(after_m) - 1)
-        if is_shared.sum() > len(before_m) / 2:
-            errors[delay] = np.abs(_sample(shapes[1], (places + delay)[is_shared]) - shapes[0][is_shared]).mean()
-    best = min(errors, key=lambda delay: (errors[delay], abs(delay)), default=0)
-    is_better = bool(errors) and errors[best] < 0.5 * errors.get(0, 0.0) and errors.get(0, 0.0) > 1e-4
-    return best / fps_after if is_better else 0.0
+    places = np.arange(len(shapes[0])) / fps * stretch * fps_after
+    delays = range(-_MOST_DELAY_FRAMES, _MOST_DELAY_FRAMES + 1)
+    errors = {delay: _measure_pose_error(shapes, places + delay) for delay in delays}
+    best = min(errors, key=lambda delay: (errors[delay], abs(delay)))
+    return best / fps_after if _is_far_better(errors[best], errors[0]) else 0.0
+
+
+def _measure_pose_error(shapes: tuple[np.ndarray, np.ndarray], places: np.ndarray) -> float:
+    """Return the mean difference of the first shapes (T, J) from the second at frames (T,); infinite if few exist."""
+    is_shared = (places >= 0) & (places <= len(shapes[1]) - 1)
+    if is_shared.sum() <= len(places) / 2:
+        return np.inf
+    return float(np.abs(_sample(shapes[1], places[is_shared]) - shapes[0][is_shared]).mean())
+
+
+def _is_far_better(error_m: float, usual_m: float) -> bool:
+    return error_m < 0.5 * usual_m and usual_m > 1e-4
 
 
 def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 Programs are installed into temporary folders; SELFCORRECT_PROGRAMS names a folder that keeps them.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -12,10 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 from smpl_files import OFFSET, model_numbers
@@ -180,7 +183,9 @@ def test_pymotion_resamples_to_a_longer_motion(python: Run, ours: Path, tmp_path
     python(["upc-pymotion==0.3.4"], text, ours, tmp_path / "theirs.bvh")
     resampled = open_motion(tmp_path / "theirs.bvh").motion
     assert (len(resampled), resampled.fps) == (180, 60)  # 89 intervals of 90 frames become 179
-    assert compare(tmp_path / "theirs.bvh", ours).exceeds(5.0)
+    difference = compare(tmp_path / "theirs.bvh", ours)
+    assert difference.exceeds(5.0)
+    assert difference.stretch == pytest.approx(179 / 178)
 
 
 def test_three_js_adds_the_offset_of_the_root(node: Callable[..., Any], ours: Path) -> None:
@@ -394,3 +399,21 @@ def test_blender(python: Run, ours: Path, bare: Path, tmp_path: Path) -> None:
         difference = compare(tmp_path / name, ours)
         assert not difference.exceeds(0.05)
         assert all(joint.endswith("_end") for joint in difference.missing)
+
+
+@pytest.mark.parametrize(("fps", "theirs"), [(25, 30), (50, 50), (100, 100 / 3), (120, 30)])
+def test_gmr_plays_slow_files_faster_and_keeps_rates_below_60(
+    fps: float, theirs: float, install: Callable[..., Path]
+) -> None:
+    folder = install("git+https://github.com/YanjieZe/GMR@0df3d88026b85a2e74a13d5144b40b36762ae12b", "--no-deps")
+    spec = importlib.util.spec_from_file_location("gmr_smpl", folder / "general_motion_retargeting/utils/smpl.py")
+    gmr = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(gmr)
+    frames, joints = 4 * fps, 55
+    poses = torch.zeros(frames, 3 * joints)
+    body = SimpleNamespace(parents=np.maximum(np.arange(joints) - 1, 0))
+    output = SimpleNamespace(global_orient=poses[:, :3], full_pose=poses, joints=torch.zeros(frames, 127, 3))
+    file = {"mocap_frame_rate": np.array(fps), "pose_body": np.zeros((frames, 63))}
+    resampled, own_fps = gmr.get_smplx_data_offline_fast(file, body, output)
+    assert own_fps == pytest.approx(theirs, abs=0.1)
+    assert len(resampled) / own_fps == pytest.approx(4 * fps / theirs if fps < 30 else 4, abs=0.02)

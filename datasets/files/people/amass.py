@@ -6,6 +6,7 @@ joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMP
 
 import warnings
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,15 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, SMPL_X, Layout, to_smpl
 from selfcorrect.motion.editing.other_body import keep_feet_in_place, measure_leg_m
+from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.views import Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npz
 
 _NOTED = 0.01
 """Share by which legs must change so that a warning says it."""
+_CLOSE = 1e-3
+"""Share by which rates count as the same: 29.97 and 30 frames per second."""
 
 PARTS_OF_POSES = {
     "root_orient": slice(0, 3),
@@ -31,7 +35,18 @@ PARTS_OF_POSES = {
 
 
 def write_gmr(path: Path, motion: Motion) -> None:
-    """Write a motion as SMPL-X parameters with all names that GMR, ProtoMotions and MimicKit read."""
+    """Write a motion as SMPL-X parameters with all names that GMR, ProtoMotions and MimicKit read.
+
+    A motion whose rate is no multiple of 30 is resampled to the next one, and a warning tells of it: GMR (commit
+    0df3d88) plays slower files at 30, and leaves out whole frames of faster ones.
+    """
+    fps = 30.0 * max(1, ceil(motion.fps / 30 - _CLOSE))
+    if abs(motion.fps / fps - 1) > _CLOSE:
+        warnings.warn(
+            f"{motion.source or 'motion'}: {motion.fps:g} frames per second became {fps:g}: GMR reads multiples of 30",
+            stacklevel=2,
+        )
+        motion = resample(motion, fps)
     write_amass(path, motion, SMPL_X)
 
 

@@ -1,6 +1,7 @@
 """Joint places, named bones and parameters as further programs store them: read, written back, named."""
 
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +156,17 @@ def test_gmr_gets_the_names_that_its_reader_asks_for(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         joints_m[:, toes, 1].min(axis=0), body_joints(base_walk())[:, toes, 1].min(axis=0), atol=0.01
     )
+
+
+@pytest.mark.parametrize(("fps", "written"), [(24, 30), (50, 60), (60, 60), (100, 120)])
+def test_gmr_gets_a_rate_that_it_keeps(fps: float, written: float, tmp_path: Path) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        save_motion(tmp_path / "a.npz", replace(base_walk(), fps=fps), "gmr")
+    motion = sc.load_motion(tmp_path / "a.npz")
+    assert motion.fps == pytest.approx(written)
+    assert motion.seconds == pytest.approx((len(base_walk()) - 1) / fps, abs=1 / written)
+    assert (f"became {written:g}" in " ".join(str(warning.message) for warning in caught)) == (fps != written)
 
 
 @pytest.mark.parametrize(
