@@ -403,10 +403,12 @@ def test_blender(python: Run, ours: Path, bare: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("fps", "theirs"), [(25, 30), (50, 50), (100, 100 / 3), (120, 30)])
 def test_gmr_plays_slow_files_faster_and_keeps_rates_below_60(
-    fps: float, theirs: float, install: Callable[..., Path]
+    fps: int, theirs: float, install: Callable[..., Path]
 ) -> None:
     folder = install("git+https://github.com/YanjieZe/GMR@0df3d88026b85a2e74a13d5144b40b36762ae12b", "--no-deps")
     spec = importlib.util.spec_from_file_location("gmr_smpl", folder / "general_motion_retargeting/utils/smpl.py")
+    assert spec is not None
+    assert spec.loader is not None
     gmr = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(gmr)
     frames, joints = 4 * fps, 55
