@@ -24,8 +24,10 @@ _LEFT = np.array([1.0, 0, 0])
 _UP = np.array([0, 1.0, 0])
 _DOWN = np.array([0, -1.0, 0])
 _AHEAD = np.array([0, -0.3, 1.0])
+_TOES_AHEAD = np.array([0, -0.46, 1.0])
+"""Direction from ankle to toe joint in an average body."""
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
-_LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _AHEAD, 45.0)}
+_LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _TOES_AHEAD, 45.0)}
 """Directions of the bones from part to part in a standing body, and the degrees by which they may be off."""
 
 _TRUNK_DEG = 35.0
@@ -84,9 +86,15 @@ class _UprightTurnSearch:
             bones_m = self._bones(joint, self.skeleton.joint(f"{side}_{end}"))
             if not len(bones_m):
                 return self._turn_without_bone(joint, before)
-            return self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
+            turn = self._align_bones(joint, bones_m, direction[None], tolerance_deg, before)
+            is_shown = limb != "ankle" or not self.is_arbitrary  # arbitrary frames do not show how high ankles rise
+            return turn if is_shown else _align(turn, bones_m, direction[None])
         if limb == "foot" and self.skeleton.children[joint]:
             bones_m = self._bones(joint, self.skeleton.children[joint][0])
+            if self.is_arbitrary and len(bones_m):
+                shown = self._mean_turns[joint]
+                if _largest_angle_deg(rotate(invert(shown), bones_m), _AHEAD[None]) > _UNTWISTED_DEG:
+                    return shown  # many programs write an end of their own, whatever the frame
             return self._align_bones(joint, bones_m, _AHEAD[None], 45.0, before)
         return self._turn_without_bone(joint, before) if limb in ("", "foot", "head", "collar") else before
 
