@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import SOLE_BELOW_TOE_JOINT_M, Skeleton
 from selfcorrect.storage.files.limits import COPIES_IN_WORK, Budget, check_unpacked, open_file
 from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.files.writing import replacing
@@ -189,11 +189,17 @@ def _read_skeletons(schema: pa.Schema, path: Path) -> list[Skeleton]:
     return [_read_skeleton(**skeleton) for skeleton in facts["skeletons"]]
 
 
-def _read_skeleton(names: list[str], parents: list[int], offsets_m: list[list[float]], parts: list[str]) -> Skeleton:
+def _read_skeleton(
+    names: list[str],
+    parents: list[int],
+    offsets_m: list[list[float]],
+    parts: list[str],
+    usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M,
+) -> Skeleton:
     if not all(isinstance(name, str) for name in names) or not all(type(parent) is int for parent in parents):
         raise ValueError("a skeleton has names of joints, and whole numbers for their parents")
     offsets = np.array(offsets_m, dtype=float).reshape(-1, 3)
-    return Skeleton(tuple(names), tuple(parents), offsets, tuple(parts))
+    return Skeleton(tuple(names), tuple(parents), offsets, tuple(parts), usual_sole_m=float(usual_sole_m))
 
 
 @contextmanager
@@ -234,12 +240,15 @@ def identify_skeleton(skeleton: Skeleton) -> bytes:
 
 
 def _describe_skeleton(skeleton: Skeleton) -> dict[str, Any]:
-    return {
+    facts: dict[str, Any] = {
         "names": skeleton.names,
         "parents": skeleton.parents,
         "offsets_m": skeleton.offsets_m.tolist(),
         "parts": skeleton.parts,
     }
+    if skeleton.usual_sole_m != SOLE_BELOW_TOE_JOINT_M:
+        facts["usual_sole_m"] = skeleton.usual_sole_m
+    return facts
 
 
 def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema: pa.Schema) -> pa.Table:

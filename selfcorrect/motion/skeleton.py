@@ -27,6 +27,8 @@ MOST_LEVELS = 128
 
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
+SOLE_BELOW_TOE_JOINT_M = 0.025
+"""Depth of an ordinary shoe's sole below the toe joint."""
 
 Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 
@@ -82,6 +84,8 @@ class Skeleton:
     """Names of joints that cannot turn, such as the ends of a BVH file."""
     mass_kg: float | None = None
     """Mass of the body, by its shape; None if it is unknown."""
+    usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M
+    """Usual depth of its soles below toe joints: 0 if its files have toe joints on the floor, as HumanML3D's have."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -184,7 +188,7 @@ class Skeleton:
     def identity(self) -> Hashable:
         """Hashable value that is equal for skeletons that are the same."""
         offsets_m = (self.offsets_m.astype(float) + 0.0).tobytes()  # no zero has a sign
-        return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg
+        return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg, self.usual_sole_m
 
     @property
     def tree(self) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -18,9 +18,9 @@ from selfcorrect.datasets.collections.dataset import Dataset, read_all
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_H
-from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SOLE_BELOW_TOE_JOINT_M
 
 PACKAGE = Path(__file__).resolve().parents[2] / "examples" / "plugins" / "action_datasets"
 TO_CAMERA = Rotation.from_euler("x", 180, degrees=True)  # a camera's y axis points down
@@ -48,7 +48,7 @@ def poses(seed: int, frames: int = 12, view: Rotation = TO_CAMERA) -> np.ndarray
 def stands_on_the_floor(motion: Motion) -> bool:
     joints_m = joint_positions(motion)
     heights_m = joints_m[:, motion.skeleton.names.index("neck"), 1] - joints_m[:, 0, 1]
-    return bool(np.all(heights_m > 0.4) and abs(joints_m[..., 1].min() - RAISED_M[1]) < 1e-9)
+    return bool(np.all(heights_m > 0.4) and abs(joints_m[..., 1].min() - SOLE_BELOW_TOE_JOINT_M) < 1e-9)
 
 
 @pytest.fixture

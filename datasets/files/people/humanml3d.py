@@ -1,8 +1,8 @@
 """NumPy files of 22 joints or of HumanML3D's 263 columns, and `results.npy` of the Motion Diffusion Model, in and out.
 
 Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
-in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor; a motion's soles stand there,
-which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
+in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so the skeletons of its
+motions have soles at the height of their toe joints.
 
 Tevet et al., "Human Motion Diffusion Model", ICLR 2023, and the models that were made from its code. The file is a
 pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 20 fps; lengths (N,) frames that count;
@@ -20,7 +20,6 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import (
     FPS,
-    RAISED_M,
     TARGET_OFFSETS_M,
     columns,
     decode_contacts,
@@ -65,9 +64,9 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     motion = replace(motion_of_joints(joints_m, str(path)), fps=fps, contacts=contacts)
 
     def write(target: Path, changed: Motion) -> None:
-        write_npy(target, encode(body_joints(changed) - RAISED_M).astype(array.dtype))
+        write_npy(target, encode(body_joints(changed)).astype(array.dtype))
 
-    return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion) - RAISED_M)])), write)
+    return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion))])), write)
 
 
 _COLUMNS = 263
@@ -100,8 +99,12 @@ def write_rows(path: Path, motion: Motion) -> None:
 
 def write_joints(path: Path, motion: Motion) -> None:
     """Write a motion as joints (T, 22, 3), metres, at 20 fps."""
-    joints_m = body_joints(resample(motion, FPS)) - RAISED_M
-    write_npy(path, joints_m.astype(np.float32))
+    write_npy(path, _joints_on_floor_m(motion).astype(np.float32))
+
+
+def _joints_on_floor_m(motion: Motion) -> np.ndarray:
+    """Return the joints (T, 22, 3) at 20 fps, lowered by the depth of the soles below toe joints."""
+    return body_joints(resample(motion, FPS)) - (0.0, motion.skeleton.usual_sole_m, 0.0)
 
 
 def read_joints(path: Path) -> np.ndarray:
@@ -131,10 +134,10 @@ def _floats(path: Path) -> np.ndarray:
 
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
-    """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it, soles on the floor."""
+    """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it."""
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
-    return replace(fitted, root_m=fitted.root_m + RAISED_M, source=source)
+    return replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0), source=source)
 
 
 def open_mdm(path: Path, reading: Reading) -> MotionFile:
@@ -158,12 +161,12 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
         joints_m = rotate(turn, frames.astype(float)) * unit_m
         motion = motion_of_joints(joints_m, f"{path}, motion {index}")
         motions.append(replace(motion, fps=fps, text=str(texts[index])))
-        fits.append((joints_m, body_joints(motion) - RAISED_M))
+        fits.append((joints_m, body_joints(motion)))
 
     def write(target: Path, *changed: Motion) -> None:
         written = joints.copy()
         for index, motion in enumerate(changed):
-            frames = rotate(invert(turn), body_joints(motion) - RAISED_M) / unit_m
+            frames = rotate(invert(turn), body_joints(motion)) / unit_m
             written[index, :, :, : len(motion)] = np.moveaxis(frames, 0, -1)
         write_npy(target, np.array({**content, "motion": written}, dtype=object))
 
@@ -192,12 +195,11 @@ def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
 
 def write_mdm(path: Path, motion: Motion) -> None:
     """Write a motion as a motion diffusion model's `results.npy`, of a single sample."""
-    motion = resample(motion, FPS)
-    joints_m = np.moveaxis(body_joints(motion) - RAISED_M, 0, -1)
+    joints_m = np.moveaxis(_joints_on_floor_m(motion), 0, -1)
     content = {
         "motion": joints_m[None].astype(np.float32),
         "text": [motion.text or motion.label],
-        "lengths": np.array([len(motion)]),
+        "lengths": np.array([joints_m.shape[-1]]),
         "num_samples": 1,
         "num_repetitions": 1,
     }

@@ -21,7 +21,6 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.encodings.humanml3d import FPS as HUMANML3D_FPS
-from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_body, fit_motion
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import invert, rotate
@@ -385,14 +384,15 @@ def open_joints(
     if not joints.is_humanml3d:
         notes = (f"joints taken for {joints.name}", *notes)
     notes = (*notes, *fit_notes([(joints_m, joint_positions(fitted))]))
-    raised_m = RAISED_M if joints.is_humanml3d else np.zeros(3)
+    if joints.is_humanml3d:
+        fitted = replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0))
 
     def write(target: Path, changed: Motion) -> None:
         written = np.empty((len(changed), *array.shape[1:]))
-        written[:, order] = rotate(invert(turn), joint_positions(changed) - raised_m) / unit_m
+        written[:, order] = rotate(invert(turn), joint_positions(changed)) / unit_m
         (write_array or write_npy)(target, written.astype(array.dtype))
 
-    motion = replace(fitted, root_m=fitted.root_m + raised_m, source=str(path))
+    motion = replace(fitted, source=str(path))
     return MotionFile((motion,), notes, write, up=up, order=(joints.name, *evidence))
 
 

@@ -3,9 +3,10 @@
 Xiao et al., "MotionStreamer", ICCV 2025. Of each frame: the root's step along x and z (2), the turn of the heading (6),
 and without heading and place: 22 joints (66), their steps (66), and local rotations (132). Rotations are the first two
 rows of a matrix. Steps and turns are since the frame before, steps as seen with its heading. The lowest joint stands on
-the floor; a motion's soles stand there, which are `SOLE_BELOW_TOE_JOINT_M` below the joints of the toes.
+the floor, so the skeletons of motions have soles at the height of their toe joints.
 """
 
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints, to_smpl
-from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.editing.transforms import raise_motion, resample
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.rotations import quaternions
@@ -65,14 +65,14 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
     _, world = forward_kinematics(body, places_m[:, 0], Rotation.from_matrix(local).as_quat())
     orientations = Rotation.from_quat(world).as_matrix()
     file_motion = motion_of_poses(str(path), body, places_m, orientations, fps, rigid=False)
-    motion = raise_motion(file_motion, SOLE_BELOW_TOE_JOINT_M)
+    motion = replace(file_motion, skeleton=replace(file_motion.skeleton, usual_sole_m=0.0))
 
     def write(target: Path, changed: Motion) -> None:
         if len(changed) == len(motion):
             differences = rows_of(changed, headings) - rows_of(motion, headings)
             new = values + differences
         else:
-            new = rows_of(raise_motion(changed, -SOLE_BELOW_TOE_JOINT_M))
+            new = rows_of(changed)
         write_npy(target, new.astype(rows.dtype))
 
     return MotionFile((motion,), ("rows as of MotionStreamer", *notes), write)

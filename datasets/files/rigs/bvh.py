@@ -22,7 +22,6 @@ from selfcorrect.motion.body.surface import (
     HEAD_ABOVE_HEAD_JOINT_M,
     HEAD_ABOVE_NECK_M,
     HEAD_RADIUS_M,
-    SOLE_BELOW_TOE_JOINT_M,
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
 from selfcorrect.motion.editing.other_body import measure_leg_m
@@ -32,7 +31,7 @@ from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton, strip_side
+from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, SOLE_BELOW_TOE_JOINT_M, Skeleton, strip_side
 from selfcorrect.storage.files.limits import check_unpacked
 from selfcorrect.storage.files.writing import replacing
 

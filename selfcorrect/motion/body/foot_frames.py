@@ -19,8 +19,8 @@ from ..geometry.vectors import find_distinct, median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
 from ..observation.observation import observe
-from ..skeleton import SIDES, FootFrames, Quaternion, Skeleton
-from .surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
+from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
+from .surface import BOX_FOOT_SOLE_M
 
 _FLATTEST_PERCENTILE = 25
 """Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
@@ -166,7 +166,11 @@ def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
     """Return the least, usual and largest depth of soles below toe joints, or below ankles of feet without any."""
     ankle, toe = _find_ankle_and_toe(skeleton, 0)
-    return _DEPTHS_M[toe != ankle]
+    if toe == ankle:
+        return _DEPTHS_M[False]
+    deeper_m = skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M
+    least_m, usual_m, largest_m = _DEPTHS_M[True]
+    return least_m + deeper_m, usual_m + deeper_m, largest_m + deeper_m
 
 
 def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -> FootFrames:
@@ -261,7 +265,7 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
         return None
     toe_normal = _mean_direction(flat.toe_normals)
     heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in find_distinct(flat.clips)]
-    sole_m, confidence = _estimate_depth_m(np.array(heights_m), has_toe=has_toe)
+    sole_m, confidence = _estimate_depth_m(np.array(heights_m), sole_depths_m(skeleton))
     return _Foot(
         ankle=normal,
         toe=normal if _is_tilted(toe_normal) else toe_normal,
@@ -276,13 +280,15 @@ def _is_tilted(normal: np.ndarray) -> bool:
     return float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
 
 
-def _estimate_depth_m(heights_m: np.ndarray, *, has_toe: bool) -> tuple[float, float]:
+def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float]) -> tuple[float, float]:
     """Return the depth of a sole from heights (N,) of its standing toe joint in clips, and its confidence, 0 to 1.
 
     It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floors' heights:
     a single clip is explained by its depth alone.
+
+    bounds_m: Least, usual and largest depth.
     """
-    least_m, usual_m, largest_m = _DEPTHS_M[has_toe]
+    least_m, usual_m, largest_m = bounds_m
     within_m = np.clip(heights_m, least_m, largest_m)
     off_m = np.abs(heights_m - within_m)
     confidence = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)

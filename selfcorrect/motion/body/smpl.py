@@ -130,6 +130,7 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     the joint above to the joint below. A skeleton of the SMPL family keeps its rotations too, except for the difference
     between its rest pose and the T-pose. Bones of other skeletons no longer turn about themselves.
     """
+    usual_sole_m = motion.skeleton.usual_sole_m
     is_smpl = motion.skeleton.names[:22] == SMPL_22
     motion = _remeasure_from_t_pose(motion) if is_smpl else _add_missing_parts(fit_body_parts(motion))
     joint_of_name = {name: joint for joint, name in enumerate(motion.skeleton.names)}
@@ -139,7 +140,8 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
     offsets_m[targets] = motion.skeleton.offsets_m[sources]
     rotations = identity_rotations(len(motion), len(layout.names))
     rotations[:, targets] = motion.rotations[:, sources]
-    return replace(motion, skeleton=layout.skeleton(offsets_m), rotations=rotations)
+    skeleton = replace(layout.skeleton(offsets_m), usual_sole_m=usual_sole_m)
+    return replace(motion, skeleton=skeleton, rotations=rotations)
 
 
 _BODY_SHAPES_DIFFER_RAD = np.radians(20)

@@ -17,7 +17,6 @@ from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, Skeleton, strip_side
 
 HALF_FOOT_WIDTH_M = 0.045
-SOLE_BELOW_TOE_JOINT_M = 0.025
 _HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
 """Together these describe a rigid shoe around an adult's ankle and toe-base joints."""
@@ -87,7 +86,7 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
         heel = (0.0, sole_m, BOX_FOOT_HEEL_M)
         tip = (0.0, sole_m, BOX_FOOT_TIP_M)
         return [(ankle, corner) for point in (heel, tip) for corner in _pair(point)]
-    below_m = SOLE_BELOW_TOE_JOINT_M if depth_m is None else depth_m
+    below_m = skeleton.usual_sole_m if depth_m is None else depth_m
     x, y, z = skeleton.offsets_m[toe]
     # Feet point a little outwards: the shoe's middle line runs between ankle and toe joint.
     heel = (0.5 * x, y - below_m, -_HEEL_BEHIND_ANKLE_M)

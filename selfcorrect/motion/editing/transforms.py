@@ -35,6 +35,9 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
             f"a motion can only be moved to a skeleton with the same joints, got {len(skeleton)} joints from "
             f"{skeleton.names[0]!r} on for {len(motion.skeleton)} from {motion.skeleton.names[0]!r} on"
         )
+    if motion.skeleton.usual_sole_m != skeleton.usual_sole_m:
+        motion = raise_motion(motion, skeleton.usual_sole_m - motion.skeleton.usual_sole_m)
+        motion = replace(motion, skeleton=replace(motion.skeleton, usual_sole_m=skeleton.usual_sole_m))
     scale = lowest_sole_at_rest_m(skeleton) / lowest_sole_at_rest_m(motion.skeleton)
     return replace(motion, skeleton=skeleton, root_m=motion.root_m * scale)
 

@@ -23,14 +23,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...core.errors import InputError
-from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.vectors import norms
 from ..skeleton import SMPL_22, SMPL_22_PARENTS
 
 FPS = 20.0
-RAISED_M = np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
-"""Shift from a motion of HumanML3D, whose lowest joint is on the floor, to a motion whose soles stand there."""
 SQUARED_CONTACT_STEP_M2 = 0.002
 FACING_SMOOTHING_FRAMES = 20
 CONTACT_JOINTS = tuple(SMPL_22.index(name) for name in ("left_ankle", "left_foot", "right_ankle", "right_foot"))

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..body.surface import SOLE_BELOW_TOE_JOINT_M
 from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
 from ..geometry.vectors import median, median_of_known, norms, percentile
+from ..skeleton import SOLE_BELOW_TOE_JOINT_M
 from . import thresholds as limits
 
 UP = np.array([0.0, 1.0, 0.0])

@@ -18,12 +18,12 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ...runtime.content_cache import remember_by_content, remember_by_object
-from ..body.surface import BOX_FOOT_SOLE_M, SOLE_BELOW_TOE_JOINT_M
+from ..body.surface import BOX_FOOT_SOLE_M
 from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms, percentile
 from ..motion import Motion, MotionBatch
-from ..skeleton import SIDES, Skeleton
+from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, Skeleton
 from . import thresholds as limits
 from .foot_paths import FootPaths, find_heels_and_toes
 from .gliding import estimate_standing_glide
@@ -80,6 +80,7 @@ class Observation:
         self.feet_m = find_feet_m(motion)
         """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
         self._toe_offset_m = _find_toe_offset_m(motion.skeleton)
+        self._usual_deeper_m = motion.skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M
         self._labels = motion.contacts
         self._root_m = motion.root_m
 
@@ -167,7 +168,8 @@ class Observation:
         if self.feet_m.shape[2] < 2:
             return -BOX_FOOT_SOLE_M
         deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - self._ankle_rise_m)
-        return float(np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M))
+        depth_m = np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M)
+        return float(depth_m + self._usual_deeper_m)
 
     @property
     def _ankle_rise_m(self) -> float:

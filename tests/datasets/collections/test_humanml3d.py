@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files.people.humanml3d import motion_of_joints, read_joints
-from selfcorrect.motion.encodings.humanml3d import BONE_AXES, RAISED_M, decode_joints, encode
+from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
 from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
 
@@ -52,7 +52,7 @@ def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
         ("he stops", 20),
     ]
     joints_m = joint_positions(motions[1])
-    np.testing.assert_allclose(joints_m, decode_joints(rows(1).astype(float)) + RAISED_M, atol=1e-3)
+    np.testing.assert_allclose(joints_m, decode_joints(rows(1).astype(float)), atol=1e-3)
     np.testing.assert_allclose(joint_positions(motions[2]), joints_m[20:40], atol=1e-9)
 
 
@@ -79,7 +79,7 @@ def test_captions_keep_tokens_and_times(folder: Path) -> None:
 def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
     motion = motion_of_joints(read_joints(shared / "humanml3d" / "joint_vecs_012314.npy"), "012314")
     published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
-    assert np.abs(joint_positions(motion)[:-1] - published_m - RAISED_M).max() < 1e-4
+    assert np.abs(joint_positions(motion)[:-1] - published_m).max() < 1e-4
     assert motion.fps == 20
 
 

@@ -12,8 +12,9 @@ from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, format_that_reads
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
+from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.encodings.humanml3d import RAISED_M, TARGET_OFFSETS_M, canonical, normalise_bones
+from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, canonical, normalise_bones
 from selfcorrect.motion.motion import Motion
 
 READABLE = {
@@ -56,6 +57,17 @@ def test_joints_stay_where_they_are(tmp_path: Path, motion: Motion, first: str, 
         np.testing.assert_allclose(canonical(body_joints(reread)), canonical(body_joints(motion)), atol=1e-3)
 
 
+def test_toe_joints_stand_on_humanml3ds_floor_and_soles_stay_on_theirs(tmp_path: Path) -> None:
+    motion = resample(walking(), 20.0)
+    path = tmp_path / "a.npy"
+    save_motion(path, motion, "joints")
+    reread = read(path)
+    np.testing.assert_allclose(body_joints(reread), np.load(path), atol=1e-4)
+    np.testing.assert_allclose(body_joints(motion)[..., 1] - body_joints(reread)[..., 1], 0.025, atol=1e-4)
+    lowest_m = [sole_corners_m(walk)[..., 1].min(axis=-1) for walk in (motion, reread)]
+    assert np.median(np.abs(lowest_m[0] - lowest_m[1])) < 3e-3
+
+
 def assert_alike(motion: Motion, expected: Motion, atol_m: float) -> None:
     """Joints agree once both bodies have the same bone lengths."""
     standard_m = [
@@ -77,9 +89,7 @@ def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> 
     tall = Motion(SMPL_BODY.skeleton(1.3 * motion.skeleton.offsets_m), 1.3 * motion.root_m, motion.rotations, 20.0)
     save_motion(tmp_path / "a.npy", tall)
     joints_m = body_joints(read(tmp_path / "a.npy"))
-    np.testing.assert_allclose(
-        joints_m, canonical(normalise_bones(body_joints(tall), TARGET_OFFSETS_M)) + RAISED_M, atol=1e-3
-    )
+    np.testing.assert_allclose(joints_m, canonical(normalise_bones(body_joints(tall), TARGET_OFFSETS_M)), atol=1e-3)
 
 
 def test_other_frame_rates_are_resampled(tmp_path: Path, motion: Motion) -> None:
@@ -127,6 +137,7 @@ def test_what_is_written_in_a_layout_is_read_from_it(tmp_path: Path, kind: Forma
     save_motion(path, walk, kind.name)
     motion = open_motion(path).motion
     expected_m = body_joints(resample(walk, motion.fps))
+    expected_m[..., 1] += motion.skeleton.usual_sole_m - walk.skeleton.usual_sole_m
     found_m = body_joints(motion)
     tolerance_m = {"humanml3d": 0.02, "motionstreamer": 0.01}.get(kind.name, 1e-4)
     np.testing.assert_allclose(found_m, expected_m[: len(found_m)], atol=tolerance_m)

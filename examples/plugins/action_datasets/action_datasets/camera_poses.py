@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.motion.body.smpl import SMPL
-from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
+from selfcorrect.motion.skeleton import SOLE_BELOW_TOE_JOINT_M
 
 LARGEST = 1e6
 QUARTER_TURNS = Rotation.from_euler("x", [[0], [90], [180], [270]], degrees=True)

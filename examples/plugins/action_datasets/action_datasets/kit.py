@@ -13,7 +13,6 @@ from selfcorrect.datasets.collections.dataset import Clip, Dataset
 from selfcorrect.datasets.collections.humanml3d import captioned_clips, columns_of
 from selfcorrect.datasets.files.people.humanml3d import read_joints
 from selfcorrect.datasets.files.people.joint_sets import infer_joints_unit
-from selfcorrect.motion.encodings.humanml3d import RAISED_M
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
@@ -58,15 +57,15 @@ def read_motion(path: Path) -> Motion:
     """Read the motion in a file of 21 joints or 251 columns, on a skeleton that fits this clip.
 
     Copies differ in unit (metres or millimetres) and in which side they call left. The length of the legs shows the
-    unit, the direction of the toes the side. Soles stand on the floor, as in `files.humanml3d`.
+    unit, the direction of the toes the side. Toe joints stand on the floor, as in `files.humanml3d`.
     """
     joints_m = read_joints(path)
     if joints_m.shape[1] != len(_PARENTS):
         raise InputError(f"{path}: expected {len(_PARENTS)} joints, got {joints_m.shape[1]}")
     unit_m, _ = infer_joints_unit(path, _skeleton("left"), joints_m)
-    joints_m = joints_m * unit_m + RAISED_M
+    joints_m = joints_m * unit_m
     template = _skeleton("left" if _first_is_left(joints_m) else "right")
-    skeleton = fit_skeleton(joints_m, template)
+    skeleton = replace(fit_skeleton(joints_m, template), usual_sole_m=0.0)
     return replace(fit_motion(joints_m, FPS, skeleton), source=str(path))
 
 

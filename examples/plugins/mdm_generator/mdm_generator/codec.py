@@ -1,7 +1,7 @@
 """Codec between HumanML3D's rows and the tensors of a loop: motions of several lengths, normalised and padded."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.encodings.humanml3d import FPS, RAISED_M, decode_joints, encode, joint_count
+from selfcorrect.motion.encodings.humanml3d import FPS, decode_joints, encode, joint_count
 from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import MotionBatch
 
@@ -51,7 +51,13 @@ class HumanML3DCodec(FeatureCodec):
             The codec.
         """
         skeleton = fit_skeleton(decode_joints(rows), SMPL_BODY.average())
-        return cls(skeleton, FPS, torch.from_numpy(mean).double(), torch.from_numpy(std).double(), frames)
+        return cls(
+            replace(skeleton, usual_sole_m=0.0),
+            FPS,
+            torch.from_numpy(mean).double(),
+            torch.from_numpy(std).double(),
+            frames,
+        )
 
     def tensor(self, motions: Sequence[np.ndarray]) -> Tensor:
         """Return values (N, frames, D), float32, of motions (T, D) of at most `frames` rows."""
@@ -74,12 +80,12 @@ class HumanML3DCodec(FeatureCodec):
     def encode(self, batch: MotionBatch) -> Tensor:
         """Return values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
         self.check_body(batch)
-        return self.tensor([encode(body_joints(batch[index]) - RAISED_M) for index in range(len(batch))])
+        return self.tensor([encode(body_joints(batch[index])) for index in range(len(batch))])
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Return motions that start at the horizontal origin, soles on the floor instead of joints, from values."""
+        """Return motions that start at the horizontal origin, toe joints on the floor, from values."""
         motions = []
         for rows in self.rows(values):
-            joints_m = decode_joints(rows) + RAISED_M
+            joints_m = decode_joints(rows)
             motions.append(fit_motion(joints_m, self.fps, self.skeleton))
         return MotionBatch.stack(motions)

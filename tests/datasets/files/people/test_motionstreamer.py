@@ -10,7 +10,6 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.motion.body.surface import SOLE_BELOW_TOE_JOINT_M
 from selfcorrect.motion.geometry.views import TurnedWorld
 
 
@@ -43,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_joints_are_where_the_rows_say(path: Path) -> None:
     motion = open_motion(path).motion
-    expected_m = places_m(np.load(path)) + np.array([0.0, SOLE_BELOW_TOE_JOINT_M, 0.0])
+    expected_m = places_m(np.load(path))
     np.testing.assert_allclose(sc.joint_positions(motion), expected_m, atol=1e-5)
     assert motion.fps == 30.0
 

@@ -1,0 +1,44 @@
+"""A template: tables of joint positions as a format of motion files, and a corrector by name.
+
+A `.joints` file has its frames per second in the first line, then a row of 3 J numbers per frame: x, y, z of each joint
+in metres, y up.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import selfcorrect as sc
+
+JOINT_TABLE = sc.Format(
+    name="joint-table",
+    suffixes=(".joints",),
+    holds="joint positions as text",
+    reader="my_motions:open_table",
+    writer="my_motions:write_table",
+)
+
+
+def open_table(path: Path, reading: sc.Reading) -> sc.MotionFile:
+    """Read a table. Raise `sc.InputError` with one sentence for a file that holds no motion."""
+    try:
+        (fps,) = np.loadtxt(path, max_rows=1, ndmin=1)
+        rows = np.loadtxt(path, skiprows=1, ndmin=2)
+        positions_m = rows.reshape(len(rows), -1, 3)
+    except ValueError as error:
+        raise sc.InputError(f"{path}: expected frames per second, then rows of joint positions: {error}") from error
+    motion = sc.motion_from_joints(positions_m, float(fps), up=reading.up)
+    return sc.MotionFile((replace(motion, source=str(path)),), (), write_table)
+
+
+def write_table(path: Path, motion: sc.Motion) -> None:
+    """Write the joints where the motion has them."""
+    positions_m = sc.joint_positions(motion)
+    np.savetxt(path, positions_m.reshape(len(motion), -1), "%.6f", header=f"{motion.fps:g}", comments="")
+
+
+def lift(motion: sc.Motion) -> sc.Motion:
+    """Return the motion with its lowest joint on or above the floor."""
+    lowest_m = float(sc.joint_positions(motion)[..., 1].min())
+    return replace(motion, root_m=motion.root_m - [0.0, min(lowest_m, 0.0), 0.0])
