@@ -230,7 +230,7 @@ class PresetRow:
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
-    """Return a stage of docs/results/registration.md, whose seeds no earlier table uses."""
+    """Return a stage of docs/results/recipe/registration.txt, whose seeds no earlier table uses."""
     settings = MotionSettings(
         {"dct-mixer": arms},
         generations=5,

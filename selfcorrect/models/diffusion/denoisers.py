@@ -85,7 +85,7 @@ class DctMixer(PatchMixer):
     inverse transform returns to frames. So the output has no energy above the kept frequencies: it cannot jitter from
     frame to frame as a mixer over patches of frames does. All tokens share the weights that mix their channels.
 
-    The share was chosen on CMU windows of 48 frames at 30 fps, where it ends at 6.25 Hz (docs/results/feasibility.md).
+    The share was chosen on CMU windows of 48 frames at 30 fps, where it ends at 6.25 Hz (docs/results/evidence.md).
     """
 
     basis: Tensor
