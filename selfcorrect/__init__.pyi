@@ -72,6 +72,7 @@ from selfcorrect.models.protocol import GenerativeModel as GenerativeModel
 from selfcorrect.models.torch_model import TorchModel as TorchModel
 from selfcorrect.motion.checks.assertion import assert_plausible as assert_plausible
 from selfcorrect.motion.checks.check import check as check
+from selfcorrect.motion.checks.measure import measure as measure
 from selfcorrect.motion.corrector_interface.each import each_motion as each_motion
 from selfcorrect.motion.corrector_interface.lifting import lift_motions as lift_motions
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion as CorrectedMotion

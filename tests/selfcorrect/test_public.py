@@ -22,7 +22,7 @@ NAMES = """
     SampleError Samples SelfcorrectError SettingError Skeleton Stream Task Thresholds TorchModel
     TrainingDivergedError Trial WorkerError assert_loop_stable assert_plausible best_of calibrate_sampler chain
     check claims compare compare_runs correct correct_file correct_files correct_motions draw_motions each_motion
-    filter_of frechet_distance joint_positions lift lift_motions load_motion load_motions measure_stability
+    filter_of frechet_distance joint_positions lift lift_motions load_motion load_motions measure measure_stability
     motion_from_joints motion_from_smpl neighbour_metrics open_motion parse_policy perceptron random_perturbation
     read_summary run_loop save_motion show statistics streams toys train_first_generation verifier with_remedy
 """

@@ -18,17 +18,18 @@ from ..corrector_interface.grounding import find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
-from ..geometry.kinematics import in_chunks, joint_positions
+from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
-from ..measures.skating import find_belts_m_s, measure_skating_m_s
+from ..measures.skating import find_belts_m_s
 from ..motion import SLAB, Motion
 from ..observation import thresholds as limits
 from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
-from ..support import Surroundings, gripping
+from ..support import Surroundings
 from .floor import find_unsupported_frames
+from .measure import measure_features
 from .motion_features import MotionFeatures
 
 _RISE_M = 0.02
@@ -98,16 +99,8 @@ class MotionComparison:
 
     def _measure_errors(self, features: MotionFeatures) -> dict[str, float]:
         """Return the errors of one of the motions, whose feet should stand where the feet of the given motion do."""
-        depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
-        heights_m = features.sole_heights_m[self.stands]
-        jerks = [_jerks(take_m) for take_m in np.split(features.positions_m, self.cuts)]
-        features.forget_poses()
-        return {
-            "penetration_m": _mean(np.where(depths_m > TOLERANCE_M, depths_m, 0.0)),
-            "floating_m": _mean(np.where(heights_m > TOLERANCE_M, heights_m, 0.0)),
-            "skate_m_s": measure_skating_m_s(features.given, self.before.given),
-            "jerk_m_s3": _mean(np.concatenate(jerks)) * features.fps**3,
-        }
+        measures = measure_features(features, self.before.given, self.stands, self.cuts)
+        return {name: getattr(measures, name) for name in ("penetration_m", "floating_m", "skate_m_s", "jerk_m_s3")}
 
     @cached_property
     def distances(self) -> dict[str, float]:
@@ -228,20 +221,8 @@ def _place_in_world_m(features: MotionFeatures, first: int, last: int) -> np.nda
     return positions_m if belt_m is None else positions_m + belt_m[first:last, None]
 
 
-def _jerks(positions_m: np.ndarray) -> np.ndarray:
-    """Return the sizes (T − 3, J) of third differences of positions (T, J, 3)."""
-    first, second, third, fourth = (positions_m[start : len(positions_m) - 3 + start] for start in range(4))
-    if len(positions_m) <= 3:
-        return np.zeros((0, positions_m.shape[1]))
-    return in_chunks(lambda *rows: norms(np.diff(np.stack(rows), n=3, axis=0)[0]), first, second, third, fourth)
-
-
 def _count_frames(note: Note | None) -> int:
     return 0 if note is None or note.value is None else round(note.value)
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else 0.0
 
 
 def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:

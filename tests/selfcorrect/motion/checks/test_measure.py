@@ -1,0 +1,45 @@
+"""Physical errors of a motion, in total and by frame."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import selfcorrect as sc
+from selfcorrect.motion.editing.transforms import raise_motion
+
+
+@pytest.fixture(scope="module")
+def walk() -> sc.Motion:
+    return next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
+
+
+def test_figures_are_those_that_a_correction_states_before_it(walk: sc.Motion) -> None:
+    measures = sc.measure(walk)
+    before = sc.correct(walk, kinematic=True).before
+    figures = {name: getattr(measures, name) for name in ("floating_m", "skate_m_s", "jerk_m_s3")}
+    assert figures == pytest.approx({name: before[name] for name in figures})
+    assert not measures.slips
+
+
+def test_a_frame_has_the_error_that_was_made_in_it(walk: sc.Motion) -> None:
+    frame = len(walk) // 2
+    sunk_m = np.zeros(len(walk))
+    sunk_m[frame] = -0.2
+    measures = sc.measure(raise_motion(walk, sunk_m))
+    assert measures.penetration_by_frame_m.argmax() == frame
+    assert measures.penetration_by_frame_m[frame] == pytest.approx(0.2, abs=0.03)
+    assert measures.jerk_by_frame_m_s3.mean(axis=1).argmax() in range(frame - 3, frame + 1)
+
+
+def test_a_body_that_is_dragged_slips(walk: sc.Motion) -> None:
+    path_m = np.linspace(0, 0.4, len(walk))[:, None] * [1.0, 0.0, 0.0]
+    dragged = replace(walk, root_m=walk.root_m + path_m)
+    measures = sc.measure(dragged)
+    assert measures.skate_m_s == pytest.approx(0.4 / walk.seconds, rel=0.15)
+    assert {slip.code for slip in measures.slips} == {"F3"}
+
+
+def test_anything_but_a_motion_is_refused() -> None:
+    with pytest.raises(sc.SettingError, match="type Motion"):
+        sc.measure("walk.bvh")  # type: ignore[arg-type]
