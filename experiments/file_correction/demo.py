@@ -60,8 +60,8 @@ class Demonstration:
 
     def lines(self) -> list[str]:
         """Return four figures before and after, a line each, measured as the page measures them."""
-        before = measure(self.before)
-        after = measure(self.after.motion, self.before, self.after.supports)
+        before = _measure(self.before)
+        after = _measure(self.after.motion, self.before, self.after.supports)
         lines = []
         for figure in DEMO_FIGURES:
             value_before = figure.unit.convert(before[figure.key])
@@ -71,7 +71,7 @@ class Demonstration:
         return lines
 
 
-def measure(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> dict[str, float]:
+def _measure(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> dict[str, float]:
     """Return the physical errors of a motion over all frames, with the soles that its feet show in stance.
 
     before: The motion of which it is a correction; its feet decide which foot stands when.

@@ -34,6 +34,7 @@ from .study import Study
 from .study_rows import collect_arm, collect_curves, list_measured, make_rows
 from .summary import Summary, machine, write_summary
 from .tables import (
+    BELOW_MEANS,
     CLAIMS_TEXT,
     MARKS_LEGEND,
     Table,
@@ -134,7 +135,9 @@ def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
 def difference_section(outcome: Outcome, text: str) -> Section:
     """Return the means of all arms, with their paired differences from their references."""
     return Section(
-        "Differences", table=differences_table(outcome), caption=f"{MARKS_LEGEND} {text} {verdict.JUDGEMENT}"
+        "Differences",
+        table=differences_table(outcome),
+        caption=f"{MARKS_LEGEND} {BELOW_MEANS} {text} {verdict.JUDGEMENT}",
     )
 
 

@@ -99,8 +99,9 @@ def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
 MARKS = {"better": "↑", "worse": "↓", "higher": "higher", "lower": "lower", "no clear difference": "·"}
 MARKS_LEGEND = (
     "Means of the last generation. Against the reference: ↑ better, ↓ worse, higher or lower where neither is better, "
-    "· tested and no difference found, ? not decided. Below: the difference, its interval and its adjusted p."
+    "· tested and no difference found, ? not decided."
 )
+BELOW_MEANS = "Below each mean: the difference, its interval and its adjusted p."
 
 
 def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = None) -> Cell:

@@ -16,8 +16,12 @@ from PIL import Image
 from plain_contacts import foot_contacts
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.datasets.files.open import save_motion
+from selfcorrect.datasets.load import load_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
+from selfcorrect.motion.editing.transforms import resample
+from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.skating import measure_skating_m_s
@@ -151,3 +155,27 @@ def test_a_browser_draws_both_bodies_and_the_sunk_feet_red(motion: Motion, tmp_p
     else:
         first[120:330] = True
     assert np.sum(sunken & first) > 30
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+@pytest.mark.parametrize("damage", ["", "cut"])
+def test_a_file_that_is_dropped_on_the_page_is_read_as_here(motion: Motion, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "clip.bvh"
+    save_motion(path, motion)
+    if damage:
+        path.write_text(path.read_text().rsplit("\n", 3)[0])
+    functions = show(motion).html.split("// --- a file that is dropped")[1].split("async function add")[0]
+    content = f"require('fs').readFileSync('{path}', 'utf8')"
+    script = f"//{functions}\nconsole.log(JSON.stringify(describeBvh(readBvh({content}), 'clip', 30)))"
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=False)
+    if damage:
+        assert "not a whole BVH file" in done.stderr
+        return
+    shown = json.loads(done.stdout)
+    read = resample(load_motion(path), 30.0)
+    assert shown["frames"] == len(read)
+    shown_m = points_m(shown).reshape(len(read), -1, 3)
+    expected_m = joint_positions(read)
+    assert shown_m.shape[1] == expected_m.shape[1]
+    for joint_m in np.moveaxis(expected_m, 1, 0):  # the page keeps the order of the file
+        assert np.abs(shown_m - joint_m[:, None]).max(axis=(0, 2)).min() < 2e-3
