@@ -41,7 +41,8 @@ def _run_cell(text: str, number: int, source: str, names: dict[str, object]) -> 
             value = eval(compile(ast.Expression(last.value), source, "eval"), names)
     outputs: list[dict[str, Any]] = []
     if printed.getvalue():
-        outputs.append({"output_type": "stream", "name": "stdout", "text": printed.getvalue().splitlines(keepends=True)})
+        lines = printed.getvalue().splitlines(keepends=True)
+        outputs.append({"output_type": "stream", "name": "stdout", "text": lines})
     if value is not None:
         result = {"output_type": "execute_result", "execution_count": number, "metadata": {}}
         outputs.append({**result, "data": _describe_value(value)})
