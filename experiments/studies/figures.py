@@ -298,6 +298,8 @@ def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
     handles = {
         label: handle for panel in axes.flat for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
+    if not handles:  # of a run under way, no arm may have a metric yet
+        return
     longest_in = _CHARACTER_IN * max(len(label) for label in handles) + _SIGN_IN
     ncols = max(1, min(len(handles), int(WIDTH_IN / longest_in)))
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=ncols, frameon=False)

@@ -88,12 +88,14 @@ def apply_corrector(
     """Correct samples with a strength and redraws.
 
     A rejected sample is redrawn with its label and its mixture coin. So the accepted corrected samples are the p* of
-    the mixture, whatever share of draws is rejected.
+    the mixture, whatever share of draws is rejected. Each round of redraws draws twice as many candidates per sample
+    as the round before, corrects them together and takes the first that is accepted: a corrector that moves the mean
+    of a group to a target would give each lone redraw the target itself.
 
     Args:
         raw: (N, *event) samples.
-        redraw: Function of the positions (M,) of rejected samples in `raw`, and a stream, which returns new raw
-            samples of the same labels; None to drop rejected samples.
+        redraw: Function of the positions (M,) of rejected samples in `raw`, which may be repeated, and a stream; it
+            returns new raw samples of the same labels; None to drop rejected samples.
 
     Raises:
         CorrectorError: The corrector raised an exception, broke the contract, or rejected too many samples.
@@ -106,14 +108,17 @@ def apply_corrector(
     slots = (~attempts[0].accepted).nonzero().squeeze(1)
     drawn_count = len(raw)
     while len(slots) and redraw is not None and correction.on_rejection == "redraw":
-        if drawn_count + len(slots) > correction.max_draws_per_sample * len(raw):
+        left = int(correction.max_draws_per_sample * len(raw)) - drawn_count
+        if left < len(slots):
             raise CorrectorError(_describe_rejections(correction, attempts, len(raw), drawn_count))
-        draw = redraw(slots, stream.child("redraw", len(attempts)))
+        candidate_slots = slots.repeat(min(2 ** (len(attempts) - 1), left // len(slots)))
+        draw = redraw(candidate_slots, stream.child("redraw", len(attempts)))
         attempt = _attempt(
-            draw, coins[slots], correction, stream.child("corrector", len(attempts)), first_row=drawn_count
+            draw, coins[candidate_slots], correction, stream.child("corrector", len(attempts)), first_row=drawn_count
         )
-        drawn_rows[slots[attempt.accepted]] = drawn_count + attempt.accepted.nonzero().squeeze(1)
-        slots = slots[~attempt.accepted]
+        rows = attempt.accepted.nonzero().squeeze(1).flip(0)  # the first accepted candidate of a slot is written last
+        drawn_rows[candidate_slots[rows]] = drawn_count + rows
+        slots = slots[~torch.isin(slots, candidate_slots[rows])]
         drawn_count += len(draw)
         attempts.append(attempt)
     is_filled = torch.ones(len(drawn_rows), dtype=torch.bool)

@@ -41,6 +41,10 @@ def test_of_two_seeds_both_are_drawn_and_of_three_their_interval() -> None:
     assert ["FillBetweenPolyCollection" in svg for svg in drawn] == [False, True]
 
 
+def test_a_metric_that_no_arm_has_yet_leaves_an_empty_panel() -> None:
+    assert "coverage" in curve_grid({"": []}, [find_metric("coverage")], {}).lower()
+
+
 def test_the_opening_names_every_line_that_it_draws() -> None:
     measured = {"recall": np.full((5, 3), 0.5), "skate_m_s": np.full((5, 3), 0.2)}
     arms = [ArmCurves(title, "", title, measured) for title in ("uncorrected", "physics")]

@@ -93,7 +93,7 @@ def test_rejected_samples_are_redrawn_with_their_label_until_the_count_is_met():
     assert len(result.samples) == len(samples)
     assert torch.equal(result.samples.labels, samples.labels)
     assert (result.samples.values[:, 0] > 0).all()
-    assert result.rejected == len(result.drawn) - len(samples) > 0
+    assert result.rejected == int((result.drawn.values[:, 0] <= 0).sum()) > 0
     parents = torch.from_numpy(result.samples.provenance.draw)
     assert torch.equal(result.samples.values, result.drawn.values[parents] / 2)
     assert result.drawn.provenance.accepted[parents.numpy()].all()
@@ -139,7 +139,19 @@ def test_redrawing_is_bounded_and_says_what_to_do():
         apply_corrector(
             batch(), Correction(hopeless, max_draws_per_sample=4), STREAM, lambda *a: calls.append(a) or redraw(*a)
         )
-    assert len(calls) == 3
+    assert [len(slots) for slots, _ in calls] == [400, 800]  # twice as many candidates in each round
+
+
+def test_redraws_are_corrected_in_company():
+    """A corrector that centres groups gives every lone redraw the centre itself, which is rejected here."""
+
+    def centre(samples: Samples) -> Corrected:
+        centred = samples.values - samples.values.mean(0)
+        return Corrected(samples.with_values(centred), centred[:, 0] > 0)
+
+    result = apply_corrector(batch(16), Correction(centre), STREAM, redraw)
+    assert len(result.samples) == 16
+    assert (result.samples.values[:, 0] > 0).all()
 
 
 def fails_on_large(samples: Samples) -> Samples:
