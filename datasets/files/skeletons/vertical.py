@@ -43,6 +43,8 @@ _BY_POSTURE = 4.0
 """Log-odds of an axis along which the body stands all the time, and against an axis along which it hangs."""
 _BY_ZERO = 2.6
 """Log-odds of an axis along which the body is on a floor at 0."""
+_BY_TRAVEL = 2.0
+"""Log-odds against an axis along which the body travels: few people climb, and prone ones swim and crawl level."""
 _SURE = 0.5
 """Least lead of the axis that is taken, in log-odds."""
 _SPEAKS = 0.5
@@ -65,6 +67,12 @@ _MOST_STRAIN = 3.0
 """Most strain that a single sign adds."""
 _AT_ZERO = (-0.04, 0.15)
 """Heights of the lowest joint over a floor at 0, in lengths of a leg."""
+_OFTEN = 0.2
+"""Least share of frames in which the lowest joint is there."""
+_FAR = 1.0
+"""Least way of a body that travels, in lengths of a leg."""
+_STRAIGHT = 0.8
+"""Least cosine between the way and the axis."""
 
 _FLIGHT_S = 0.2
 _FEWEST_FLIGHT_FRAMES = 6
@@ -259,14 +267,17 @@ class _Witness:
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
     """Return what the format, the pose at rest and the motion of a body in its file's world say."""
     upwards = normalize_safely(body.upwards_m[body.moments])
-    low = median((body.joints_m[body.moments] @ AXES.T).min(axis=1), axis=0) / body.leg_m
-    is_at_zero = (_AT_ZERO[0] < low) & (low < _AT_ZERO[1])
+    low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
+    is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
+    way = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
+    travels = np.abs(AXES @ way) > max(_FAR, _STRAIGHT * float(np.linalg.norm(way)))
     return [
         _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
         _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
         _Witness("how the body stands", _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)),
         _Witness("what it stands on", -_find_strains(body)),
         _Witness("a floor at 0", _BY_ZERO * is_at_zero),
+        _Witness("where it travels", -_BY_TRAVEL * travels),
         _Witness("flights", _BY_FLIGHT * _find_flights(body)),
     ]
 

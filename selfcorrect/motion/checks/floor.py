@@ -27,6 +27,8 @@ _LOW_PERCENTILE = 10
 """Percentile of the heights of a body's lowest point at which it is on the floor."""
 _HIPS_FOLLOW = 0.33
 """Hips that rise or sink by less than this share of a rise of the feet do not follow."""
+_HANGING = 0.5
+"""Least cosine between the vertical and the way from a foot to the hips of legs that hang from the hips."""
 _HOVERS_S = 1.1
 """Time before and after a frame in which a body that hovers rests on the floor."""
 
@@ -83,7 +85,8 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
     """Height of a body above the floor while its hips are as high as when its feet stand there, and it does not fall.
 
     So retargeted squats look if hips did not follow: legs bend and feet rise in place. Steps that were inferred below
-    such feet do not count. Bodies that climb or leap raise their hips, and feet of a leap travel.
+    such feet do not count. Bodies that climb or leap raise their hips, feet of a leap travel, and legs of bodies that lie
+    do not hang from the hips.
     """
     pelvis = features.skeleton.joint("pelvis")
     if pelvis is None or any(support.is_grip for support in features.around.supports):
@@ -96,7 +99,9 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_in_place = speeds_m_s.min(axis=1) < limits.UNMOVING_M_S
-    is_lost = find_unsupported_frames(features, rises_m, HIGH_SOLES_M) & is_as_high & is_in_place
+    legs_m = features.positions_m[:, pelvis, None] - middle_m
+    hangs = (legs_m[..., 1] > _HANGING * norms(legs_m)).all(axis=1)
+    is_lost = find_unsupported_frames(features, rises_m, HIGH_SOLES_M) & is_as_high & is_in_place & hangs
     return np.where(is_lost, rises_m, 0.0)
 
 

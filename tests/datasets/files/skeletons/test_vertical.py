@@ -87,6 +87,17 @@ def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, worl
     assert verdict(tmp_path / "a.bvh", swaying) == "right"
 
 
+@pytest.mark.parametrize("world", ["y", "z"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_who_swims_is_read_rightly(tmp_path: Path, turned: bool, world: World) -> None:
+    """A body that lies, nothing below it, and travels along its own length seems to rise along that."""
+    motion = lying()
+    way_m = np.linspace(0, 2.0 if turned else -2.0, len(motion))
+    swimming = replace(motion, root_m=motion.root_m + [0.0, 0.8, 0.0] + way_m[:, None] * [0.0, 0.0, 1.0])
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(swimming, world, world)))
+    assert verdict(tmp_path / "a.bvh", swimming) == "right"
+
+
 def sway(random: np.random.Generator, shape: tuple[int, ...], deviation: float) -> np.ndarray:
     """Slow noise over frames, the first axis."""
     slow = gaussian_filter1d(random.normal(size=shape), 8.0, axis=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 from made_rigs import base_walk
+from posed_motions import lying
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
@@ -156,6 +157,15 @@ def test_hips_that_lost_their_height(height_m: float, pauses: bool) -> None:
     assert {finding.code for finding in findings} == {"B5"}
     assert findings[0].value == pytest.approx(height_m, abs=0.04)
     assert "B5" not in broken(sinks) | broken(rises)
+
+
+def test_hips_of_a_person_who_rolls_over_lost_no_height() -> None:
+    motion = lying()
+    motion = replace(motion, root_m=motion.root_m + [0.0, 0.1, 0.0])
+    angles_rad = np.linspace(0, 2 * np.pi, len(motion))
+    rolls = Rotation.from_rotvec(angles_rad[:, None] * [0, 0, 1]) * Rotation.from_quat(motion.rotations[:, 0])
+    rotations = np.concatenate([rolls.as_quat()[:, None], motion.rotations[:, 1:]], axis=1)
+    assert "B5" not in broken(replace(motion, rotations=rotations))
 
 
 def test_feet_below_hips_that_lost_their_way_sideways_are_planted() -> None:
