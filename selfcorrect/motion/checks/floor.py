@@ -85,8 +85,8 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
     """Height of a body above the floor while its hips are as high as when its feet stand there, and it does not fall.
 
     So retargeted squats look if hips did not follow: legs bend and feet rise in place. Steps that were inferred below
-    such feet do not count. Bodies that climb or leap raise their hips, feet of a leap travel, and legs of bodies that lie
-    do not hang from the hips.
+    such feet do not count. Bodies that climb or leap raise their hips, feet of a leap travel, and legs of bodies that
+    lie do not hang from the hips.
     """
     pelvis = features.skeleton.joint("pelvis")
     if pelvis is None or any(support.is_grip for support in features.around.supports):

@@ -161,7 +161,7 @@ def test_hips_that_lost_their_height(height_m: float, pauses: bool) -> None:
 
 def test_hips_of_a_person_who_rolls_over_lost_no_height() -> None:
     motion = lying()
-    motion = replace(motion, root_m=motion.root_m + [0.0, 0.1, 0.0])
+    motion = move(motion, 0.1 * UP)
     angles_rad = np.linspace(0, 2 * np.pi, len(motion))
     rolls = Rotation.from_rotvec(angles_rad[:, None] * [0, 0, 1]) * Rotation.from_quat(motion.rotations[:, 0])
     rotations = np.concatenate([rolls.as_quat()[:, None], motion.rotations[:, 1:]], axis=1)
