@@ -164,15 +164,16 @@ def show_experiment(
     settings: MotionSettings, options: RunOptions, closing: str, study: Study, outcome: Outcome
 ) -> list[Section]:
     """Return the page of a finished experiment, and write motions beside it."""
-    answer = format_answer(outcome)
+    answer, *numbers = [*format_answer(outcome).splitlines(), *describe_parts(outcome), *filter(None, (closing,))]
     shown = select_shown_pairs(outcome)
     media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
     measured = _list_measured_keys(outcome)
     drawn = [metric for metric in map(find_metric, DRAWN) if metric.key in measured]
     notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
     return [
-        *answer_sections(outcome, "\n".join(filter(None, (answer, *describe_parts(outcome), closing)))),
+        *answer_sections(outcome, answer),
         picture_section(outcome),
+        Section(text="\n".join(numbers)),
         *([media.side_by_side_section] if media.scenes else []),
         difference_section(outcome, DIFFERENCE_TEXT),
         curves_section(outcome, drawn),
