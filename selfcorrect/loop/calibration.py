@@ -38,7 +38,7 @@ class SamplerCalibration:
     """Variance over mean of the number of samples that are nearest to each training sample: 1 if the sampler favours
     none."""
     within_labels: float
-    """Variance within labels of samples, as a share of the training samples'."""
+    """Variance within labels of samples, as a share of the training samples'; NaN if each label has one sample."""
     variance_kept: Mapping[float, float] = field(default_factory=dict)
     """Variance of a Gaussian → share that the sampler keeps with an exactly right network; empty for models that cannot
     tell."""

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,17 @@ from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.loop.calibration import calibrate_sampler
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.loop.trial import has_user_code, try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
+from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.runtime.registry import replace_options
+from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import CONFIG
 
 from ...jobs.identities import ACCEPT, IdentityFile, identity_of_data
@@ -35,8 +39,11 @@ from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references, name_arms
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
-from .report import REAL_SCORES_FILE, Questions, check_measured, make_comparison_page
+from .report import CALIBRATION_FILE, REAL_SCORES_FILE, Questions, check_measured, make_comparison_page
 from .sweeps import expand_arms, expand_tasks
+
+MOST_CALIBRATED = 2000
+"""Size of the largest training set whose sampler is calibrated: it draws as many samples again."""
 
 
 def compare(
@@ -107,7 +114,10 @@ def compare(
         describe=_describe_job,
         page=page,
         identify_data=_identify_data,
-        measures=[Measure("scores of real data", "first", REAL_SCORES_FILE, _score_real_data)],
+        measures=[
+            Measure("scores of real data", "first", REAL_SCORES_FILE, _score_real_data),
+            Measure("calibration of the sampler", "first", CALIBRATION_FILE, _calibrate),
+        ],
         identify_code=identify_code,
         begin=partial(_refuse_fewer_arms, seed_runs(first, first_seed, seeds), arm_settings),
     )
@@ -245,6 +255,24 @@ def _score_real_data(
     if odd := [name for name, value in values.items() if not math.isfinite(value)]:
         return {"missing": f"{odd[0]} of real data is {values[odd[0]]}"}
     return scores
+
+
+def _calibrate(
+    run: SeedRun, arm: ArmSettings | None, make_task: Callable[[], Task], progress: Progress
+) -> Mapping[str, object]:
+    """Return what the sampler of generation 0 keeps, nothing for a model or data that do not tell."""
+    task = make_task()
+    stream = run.stream.child("calibration")
+    if len(task.real) > MOST_CALIBRATED:
+        return {}
+    try:
+        with global_generators.use_seed(stream.seed):
+            model = task.model.load_state(FolderReader(run.first_folder).state(0))
+            calibration = calibrate_sampler(model, task.real, stream, draws=1)
+    except Exception:  # values of users may be of any shape; the figures are not worth the run
+        return {}
+    figures = (calibration.offspring_variance, calibration.within_labels, *calibration.variance_kept.values())
+    return as_json(asdict(calibration)) if all(map(math.isfinite, figures)) else {}
 
 
 def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.ancestry import ENTROPY
+from selfcorrect.loop.calibration import SamplerCalibration
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
@@ -53,6 +54,8 @@ UNASKED = (NOVELTY, TRAINING_LOSS, ENTROPY)
 """Keys of what is measured beside the evaluation: reported, and judged only if the user asks."""
 REAL_SCORES_FILE = "real.json"
 """File of the evaluation of real data, in the folder of each task and seed."""
+CALIBRATION_FILE = "sampler.json"
+"""File of what the sampler of generation 0 keeps, in the same folder; empty if that cannot be measured."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
 
@@ -181,7 +184,7 @@ def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> lis
     last = last_generation_table(outcome, outcome.metrics)
     loops = arm_table("loop", LOOP_COLUMNS, outcome, loop_cells)
     return [
-        *answer_sections(outcome, answer),
+        *answer_sections(outcome, "\n".join([answer, *describe_calibrations(study, outcome)])),
         share_section(outcome),
         difference_section(outcome, REFERENCE_TEXT),
         curves_section(outcome, outcome.metrics),
@@ -201,6 +204,27 @@ REFERENCE_TEXT = (
 LOOP_TEXT = (
     "The realised mixture of the last training set, and what the corrector rejected and moved over all generations."
 )
+
+
+def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
+    """Return a sentence for each task on what the sampler of generation 0 keeps, a mean over seeds."""
+    sentences = []
+    for task in outcome.curves:
+        files = [run.folder / CALIBRATION_FILE for run in study.runs(outcome.folder) if run.task == task]
+        contents: list[Mapping[str, Any]] = [read_with_digest(file) if file.exists() else {} for file in files]
+        if not all(contents):
+            continue
+        means = {
+            key: float(np.mean([content[key] for content in contents]))
+            for key in ("offspring_variance", "within_labels")
+        }
+        kept = {}
+        for variance in contents[0]["variance_kept"]:
+            kept[float(variance)] = float(np.mean([content["variance_kept"][variance] for content in contents]))
+        calibration = SamplerCalibration(**means, variance_kept=kept)
+        title = f"Sampler of {study.titles[task]}" if study.titles[task] else "Sampler"
+        sentences.append(f"{title} at generation 0: {calibration}.")
+    return sentences
 
 
 def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:

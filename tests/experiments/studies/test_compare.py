@@ -87,7 +87,8 @@ def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_fra
     comparison = sc.compare(
         own_task, make_arms(30), seeds=5, workers=1, out=tmp_path, better={"error": "lower"}, claims=[helps, harms]
     )
-    (headline,) = comparison.sentences
+    headline, sampler = comparison.sentences
+    assert "variance within labels; offspring variance" in sampler
     assert [row.cells[2].value for row in comparison.tables["claims"].rows] == ["holds", "fails"]
     assert "better in 1 of 2" in headline
     assert "worse in 1 of 2" in headline
