@@ -1,24 +1,21 @@
 """The `selfcorrect` command: one subcommand per file of `commands`, whose options import nothing heavy."""
 
-import ast
 import gc
-import inspect
 import os
 import select
 import shlex
 import shutil
 import sys
-import textwrap
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
+from selfcorrect.core.field_docs import read_field_docs
 from selfcorrect.runtime.bugs import is_machine_failure
 from selfcorrect.runtime.console_warnings import format_for_console
 from selfcorrect.runtime.registry import describe_unknown, import_object
@@ -26,6 +23,7 @@ from selfcorrect.runtime.supervision import forbid_exit
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
 from .commands.from_file import from_file
+from .commands.schema import PrintSchema
 
 
 class Command(Protocol):
@@ -151,6 +149,8 @@ def _parse_command(words: Sequence[str]) -> Command:
     if subcommands and not option_words:
         option_words = ["--help"]
     defaults: dict[str, Any] = {}
+    if name in EXPERIMENTS and list(option_words) == ["--schema"]:
+        return PrintSchema(command)
     if name in EXPERIMENTS:
         options, option_words = from_file(command, option_words)
         if options is not None:
@@ -183,7 +183,7 @@ def _prepare_options(options: Any, is_help: bool, annotations: dict[type, dict[s
         return
     hints = get_type_hints(options, include_extras=True)
     annotations.setdefault(options, dict(options.__annotations__))
-    texts = _read_field_docstrings(options) if is_help else {}
+    texts = read_field_docs(options) if is_help else {}
     for field in fields(options):
         hint = hints[field.name]
         _prepare_options(hint, is_help, annotations)
@@ -194,7 +194,8 @@ def _prepare_options(options: Any, is_help: bool, annotations: dict[type, dict[s
             hint = Annotated[hint, tyro.conf.arg(help_behavior_hint=_format_default)]
         helps = {extra.help for extra in given} - {None}
         if (field.name in texts and not any(helps)) or not (is_help or helps):
-            hint = Annotated[hint, tyro.conf.arg(help=texts.get(field.name, ""))]  # or tyro would read the source
+            # Without a text tyro would read the source; it keeps breaks before indented lines.
+            hint = Annotated[hint, tyro.conf.arg(help=" ".join(texts.get(field.name, "").split()))]
         options.__annotations__[field.name] = _avoid_typeguard(hint)
 
 
@@ -213,22 +214,6 @@ def _avoid_typeguard(hint: Any) -> Any:
         if isinstance(specification, PrimitiveConstructorSpec):  # the specification checks the items
             kind, extras = object, [*extras, specification]
     return Annotated[kind, *extras] if extras else kind
-
-
-def _read_field_docstrings(options: type) -> dict[str, str]:
-    """Return the docstrings of the fields of a dataclass, each in one line; tyro keeps breaks before indented lines."""
-    try:
-        source = inspect.getsource(options)
-    except OSError:  # an installation without sources
-        return {}
-    (parsed,) = ast.parse(textwrap.dedent(source)).body
-    assert isinstance(parsed, ast.ClassDef)
-    texts = {}
-    for statement, following in pairwise(parsed.body):
-        match statement, following:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                texts[name] = " ".join(text.split())
-    return texts
 
 
 def _format_default(default: str) -> str:

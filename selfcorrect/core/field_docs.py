@@ -14,14 +14,18 @@ def add_field_docs(kind: type) -> None:
     """
     if not is_dataclass(kind) or "Attributes:" in (kind.__doc__ or ""):
         return
+    if texts := read_field_docs(kind):
+        lines = [f"    {name}: {textwrap.indent(text, ' ' * 8).lstrip()}" for name, text in texts.items()]
+        kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__ or ""), "", "Attributes:", *lines])
+
+
+def read_field_docs(kind: type) -> dict[str, str]:
+    """Return the texts below the fields of a class by the name of the field; none of a class without source."""
+    source = ""
     with suppress(OSError, TypeError):
-        if texts := _read_field_docs(inspect.getsource(kind)):
-            lines = [f"    {name}: {textwrap.indent(text, ' ' * 8).lstrip()}" for name, text in texts.items()]
-            kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__ or ""), "", "Attributes:", *lines])
-
-
-def _read_field_docs(source: str) -> dict[str, str]:
-    """Return the texts below the fields of a class by the name of the field."""
+        source = inspect.getsource(kind)
+    if not source:
+        return {}
     (definition,) = ast.parse(textwrap.dedent(source)).body
     assert isinstance(definition, ast.ClassDef)
     texts = {}
