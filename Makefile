@@ -28,6 +28,7 @@ $(INSTALLED_FOR_LOOPS): $(INSTALLED)
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
 	$(INSTALL) '.[all,dev,ray]'
+	$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments
 	touch $@
 
 $(INSTALLED_FOR_DOCS): $(INSTALLED)

@@ -1,11 +1,11 @@
 """Motions cut into windows of equal length, and split so that what is held out was never seen in training.
 
-The split goes by time within each clip. A window needs consecutive frames, so a clip can serve both sides only if it
-holds two windows end to end. Then its last part is held out and training windows lie wholly before it. A shorter clip
-trains as a whole and its label has no held-out windows, for any window of it would share frames with training. Mirrored
-windows stay on the side of the frames they mirror. A cyclic clip shorter than two windows is repeated, so that a window
-can begin at any phase. It trains as a whole, because each of its repetitions holds the same frames. A clip shorter than
-a window and not cyclic holds its last pose.
+The split goes by time within each clip. A window needs consecutive frames, so only a clip that holds two windows end to
+end can serve both sides. The last part of such a clip is held out, and training windows lie wholly before that part. A
+shorter clip trains as a whole and gives no held-out windows, because any window would share frames with training.
+Mirrored windows stay on the side of the mirrored frames. A cyclic clip shorter than two windows is repeated, so that a
+window can begin at any phase. The clip trains as a whole, because all repetitions hold the same frames. A clip that is
+shorter than a window and not cyclic holds the last pose.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Windows:
     stop_s: np.ndarray
     """(N,) last frame, likewise."""
     mirrored: np.ndarray
-    """(N,) bool, whether it is the mirror image."""
+    """(N,) bool, whether the window is a mirror image."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -64,7 +64,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """A stretch of a clip: its motion at the windows' frame rate, when it begins, and whether it is repeated."""
+    """A stretch of a clip: the motion at the windows' frame rate, the start, and whether the motion is repeated."""
 
     motion: Motion
     start_s: float = 0.0

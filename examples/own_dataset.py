@@ -4,8 +4,6 @@ A package of yours adds it by an entry point; `selfcorrect data`, `--data` and `
 
     [project.entry-points."selfcorrect.datasets"]
     studio = "my_package.studio:STUDIO"
-
-`examples/plugins/action_datasets` is a whole package with seven datasets.
 """
 
 import json

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from _pytest.mark.expression import Expression
 from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
@@ -47,13 +48,20 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 LONG_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.long\b", re.MULTILINE)
+MARKED = re.compile(rf"\bmark\.({'|'.join(MARKS_OF_TIME)})\b")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out files of which every test is long if no long test runs: they import what costs time and memory."""
-    if "not long" not in config.getoption("markexpr") or collection_path.suffix != ".py":
+    """Leave out files of which no test can run with the marks that are asked for: they import what costs time."""
+    marks = config.getoption("markexpr")
+    if not marks or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
         return None
-    return True if LONG_FILE.search(collection_path.read_text(encoding="utf-8")) else None
+    text = collection_path.read_text(encoding="utf-8")
+    if "not long" in marks:
+        return True if LONG_FILE.search(text) else None
+    if MARKED.search(text) or Expression.compile(marks).evaluate(lambda name, **_: False):
+        return None
+    return True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

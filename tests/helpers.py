@@ -11,7 +11,7 @@ import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -103,6 +103,35 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
     study = make_toy_study(toys)
     run_jobs(jobs_of(study, folder), Where(), name, folder=folder)
     return RunToy(toys[name], study, folder)
+
+
+def assert_all_is_declared(run: RunToy) -> None:
+    """Check that a finished toy has every arm, column, group, claim and figure that is declared."""
+    from selfcorrect.experiments.studies.figures import draw
+    from selfcorrect.experiments.toy.outcome import group_arms
+    from selfcorrect.experiments.toy.report import to_json_row
+    from selfcorrect.experiments.toy.study import is_toy_finished
+    from selfcorrect.experiments.toy.toys import START
+
+    toy = run.toy.toy
+    curves = run.curves
+    result = run.result
+    assert is_toy_finished(run.study, run.toy, run.folder)
+    for task in run.study.tasks:
+        names = [arm.key for arm in run.study.arms(task)]
+        assert len({*names}) == len(names)
+    for column in toy.columns:
+        assert any(column.key in table for table in curves.values()), column.title
+    rows = toy.rows.values() if isinstance(toy.rows, dict) else toy.rows or ()
+    grouped = [arm for arms in group_arms(toy, curves).values() for arm in arms.values()]
+    assert toy.groups is None or all(group_arms(toy, curves).values())
+    assert {*rows, *grouped} - {START} <= curves.keys()
+    assert len(result.checks) == len(toy.claims)
+    assert result.ends
+    assert all(len(cells) == len(result.ends.columns) for cells in result.ends.rows.values())
+    assert f"of {len(toy.claims)} statements hold." in result.reading
+    assert all("<svg" in draw(figure) for figure in result.figures)
+    json.dumps(to_json_row(run.toy, result))
 
 
 def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
@@ -259,6 +288,7 @@ def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None
     patch.syspath_prepend(str(site))
 
 
+@cache
 def load_loop(name: str) -> ModuleType:
     """Return the module of an example loop, by the name of its toy."""
     from selfcorrect.experiments.toy.files import load_toy_module

@@ -431,13 +431,13 @@ def test_every_command_of_a_page_has_options_that_exist(
             assert cli.main([*words, "--dry-run"]) == 0
 
 
-@pytest.fixture
-def files_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the files that commands of pages take."""
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["data", "samples", "--out", "layouts"]) == 0
-    (tmp_path / "samples").mkdir()
-    (tmp_path / "takes").mkdir()
+@pytest.fixture(scope="module")
+def prepared_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that commands of pages take."""
+    folder = tmp_path_factory.mktemp("pages") / "files"
+    assert cli.main(["data", "samples", "--out", str(folder / "layouts")]) == 0
+    (folder / "samples").mkdir()
+    (folder / "takes").mkdir()
     clips = {motion.label: motion for motion in load_motions("deepmimic")}
     for name, label in {
         "walk": "walk",
@@ -446,10 +446,18 @@ def files_of_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "takes/a": "walk",
         "spinkick": "spinkick",
     }.items():
-        save_motion(tmp_path / f"{name}.bvh", clips[label])
-    shutil.copy("layouts/bvh.bvh", "samples")
-    shutil.copy("layouts/joints.npy", "sample.npy")
-    (tmp_path / "ground.json").write_text('{"slope_deg": 0.0}', encoding="utf-8")
+        save_motion(folder / f"{name}.bvh", clips[label])
+    shutil.copy(folder / "layouts" / "bvh.bvh", folder / "samples")
+    shutil.copy(folder / "layouts" / "joints.npy", folder / "sample.npy")
+    (folder / "ground.json").write_text('{"slope_deg": 0.0}', encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def files_of_pages(prepared_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with the files that commands of pages take."""
+    shutil.copytree(prepared_files, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 

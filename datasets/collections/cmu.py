@@ -1,9 +1,9 @@
-"""The CMU motion-capture set: an index, BVH files on two kinds of skeleton, and T-poses to read them by.
+"""The CMU motion-capture set: an index, BVH files on two kinds of skeleton, and the T-poses that reading needs.
 
-The folder (or a .tar.gz of it) holds `index.csv` with a row per clip (file, split, skeleton, subject, category,
+The folder (or its .tar.gz) holds `index.csv` with a row per clip (file, split, skeleton, subject, category,
 description, …), the BVH files, and `tpose/`. Skeleton `mb` does not stand upright at zero rotation, so every joint's
-rotation is measured from its orientation in the subject's T-pose. That also puts both kinds on the same skeleton,
-SMPL-22.
+rotation is measured from the joint's orientation in the subject's T-pose. That also puts both kinds on the same
+skeleton, SMPL-22.
 """
 
 import csv
@@ -33,7 +33,7 @@ INDEX = "index.csv"
 _COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
 
 ReadText = Callable[[str], str]
-"""Gives the text of a file of the set by its path in there; KeyError or OSError where it is missing."""
+"""Return the text of a file of the set by the path in the set; KeyError or OSError if the file is missing."""
 
 
 _UNITS_M = {"mb": 0.0254 / 0.45, "daz": 0.01}

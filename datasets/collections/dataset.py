@@ -1,4 +1,4 @@
-"""Sources of motions: where each is available, the layout of its folder, its clips."""
+"""Sources of motions: where each is available, the layout of the folder, the clips."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ class Clip:
 class ListsClips(Protocol):
     """The recordings in a dataset's folder, or in one of its splits.
 
-    allow_pickle: the caller's word that pickle files, where the layout has them, come from a trusted source.
+    allow_pickle: the caller's word that pickle files of the layout come from a trusted source.
     """
 
     def __call__(self, folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]: ...
@@ -35,7 +35,7 @@ class ListsClips(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published collection of motions in the layout in which it is distributed."""
+    """A published collection of motions in the published layout."""
 
     name: str
     """Name on the command line."""
@@ -43,19 +43,19 @@ class Dataset:
     holds: str
     """Contents, in words."""
     obtain: str
-    """Source from which it is available, in words."""
+    """Source of the data, in words."""
     licence: str
-    """Terms of its use."""
+    """Terms of use."""
     layout: str
-    """Files of its folder, a file per line."""
+    """Files of the folder, a file per line."""
     recognises: Callable[[Path], bool]
     """Function that returns whether a folder or file is this dataset."""
     clips: ListsClips
-    """Function that lists its recordings."""
+    """Function that lists the recordings of a folder."""
 
 
 class MissingData(InputError):
-    """A dataset's folder lacks files that its layout has."""
+    """A dataset's folder lacks files of the layout."""
 
 
 def require(dataset: Dataset, folder: Path, *names: str) -> None:

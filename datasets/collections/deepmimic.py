@@ -1,11 +1,11 @@
 """The built-in motion capture: 15 clips recorded for DeepMimic (Peng et al. 2018).
 
-`deepmimic_clips.zip` holds them as the package pybullet distributes them under the zlib licence, which is in it as
-well. So they are there on systems for which there is no PyBullet, and nothing is downloaded.
+`deepmimic_clips.zip` holds the clips and the zlib licence as the package pybullet distributes both. So the clips are
+available on systems without PyBullet, and nothing is downloaded.
 
-A clip is a JSON file. Each frame has 44 numbers: its duration in seconds, the root's position and rotation, then a
+A clip is a JSON file. Each frame has 44 numbers: the duration in seconds, the root's position and rotation, then a
 rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz, hinges an angle. The files' world and
-joint frames have x forward, y up and z right; the motions read here face +z with their left at +x.
+joint frames have x forward, y up and z right; the motions read here face +z and have the left side at +x.
 """
 
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
 _PREFIX = "humanoid3d_"
 
 CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
-"""Labels of the short clips that their files mark as loops: a cycle of a motion that can go on."""
+"""Labels of the short clips that are marked as loops in the files: a cycle of a motion that can go on."""
 
 
 @dataclass(frozen=True)
 class _Joint:
-    """A joint of the file: its part of the body, parent, place in the parent's frame (file axes, metres), and kind."""
+    """A joint of the file: part of the body, parent, place in the parent's frame (file axes, metres), and kind."""
 
     part: str
     parent: str

@@ -1,8 +1,8 @@
 """The formats of motion files, a row each: what is read, written, offered, documented and named in errors.
 
-Readers and writers are imported when a file is read or written. A format leaves out what it cannot hold. AMASS has
-SMPL's joints and no bone lengths. The .npy formats have the 22 body joints at 20 fps, HumanML3D's rows its standard
-bone lengths.
+Readers and writers are imported when a file is read or written. A format leaves out what the file cannot hold. AMASS
+has SMPL's joints and no bone lengths. The .npy formats have the 22 body joints at 20 fps, and HumanML3D's rows have
+HumanML3D's standard bone lengths.
 """
 
 import importlib
@@ -33,19 +33,20 @@ class Format:
     holds: str
     """Content of such a file, a sentence."""
     reader: str | None
-    """Reader, as "package.module:function", or as ".module:function" below this package; None if it is not read."""
+    """Reader, as "package.module:function", or as ".module:function" below this package; None for
+    a format that is only written."""
     writer: str | None
-    """Writer of any motion, likewise; None if only a file that was read is written, by its reader."""
+    """Writer of any motion, likewise; None if only a file that was read is written, by the reader."""
     written_as: str = ""
-    """Suffix of what is written for a file of a format that is only read, "" for its own."""
+    """Suffix of the files that are written for a format that is only read, "" for the same suffix."""
     recognises: str | None = None
-    """Function that recognises a file of this format among other files with its suffix, likewise; None if none has
-    to."""
+    """Function that recognises a file of this format among other files with the same suffix, likewise; None if no other
+    format has the suffix."""
     extra: str = ""
-    """The optional extra to install for it, "" for none."""
+    """The optional extra that the format needs, "" for none."""
 
     origin: str = ""
-    """The format with the package that adds it, for messages; "" for a format of this package."""
+    """The format and the package that adds the format, for messages; "" for a format of this package."""
 
     def fence(self) -> AbstractContextManager[None]:
         """Fence the code of another package that is called in the block."""

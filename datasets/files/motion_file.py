@@ -32,7 +32,7 @@ BONES_MADE_CONSTANT = "bones made constant"
 AVERAGE_BODY = "average body"
 """With this begins the note on a file that holds no bone lengths."""
 DAMAGED_FILE = "damaged file"
-"""With this begins a note on what is missing in a file or was left out of it."""
+"""With this begins a note on what is missing in a file or was left out."""
 OTHER_SKELETONS = "other skeletons"
 """With this begins a note on people in a file who are not read."""
 
@@ -42,7 +42,7 @@ _LEGS_OFF_M = 0.12
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
-    """Return a motion on the average body in the place of a person, whose legs may be longer or shorter.
+    """Return a motion on the average body in the place of a person with longer or shorter legs.
 
     If the file has the shape of the person, other programs will see that body on the floor of the file. A shape of
     zeros is the average body, so that nothing is in doubt.
@@ -58,27 +58,27 @@ class MotionFile:
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]
-    """Notes on what was assumed to read it."""
+    """Notes on what was assumed to read the file."""
     write: Writes
-    """Writer of as many other motions of the same skeletons into a file like this file, with its names, units, axes and
+    """Writer of as many other motions of the same skeletons into a file like this file: the same names, units, axes and
     frames of reference."""
     flaw: str = ""
-    """Reason why its rest pose could not be made upright, "" if it is."""
+    """Reason why the rest pose could not be made upright, "" if the rest pose is upright."""
     names: tuple[str, ...] = ()
     """Names of the motions of a set, or of the animations of a file that has several, which are judged separately; ()
-    for other files. `write` takes None for a motion to leave out of a set, or to leave as it is in the file."""
+    for other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""
     refusals: tuple[str, ...] = ()
-    """Reason why each motion cannot be corrected although it can be read, "" if it can; () if all can."""
+    """Reason why each motion that was read cannot be corrected, "" for motions that can be; () if all can be."""
     order: tuple[str, ...] = ()
-    """Order of the joints of a file that does not name them, and the evidence for that; () for other files."""
+    """Order of the joints of a file without names, and the evidence for that order; () for other files."""
     up: UpAxis | None = None
-    """Vertical axis of the world of the file's first motion, and the evidence for it; None if it is the format's."""
+    """Vertical axis of the world of the first motion, and the evidence; None if the format states the axis."""
 
     @property
     def assumed(self) -> tuple[str, ...]:
         """Notes that stand beside a file's figures: notes that an option overrules (unit, frame rate, axis, body,
-        profile), without its name, and notes on damage, on skeletons that are not read, and on how far reading moved
-        joints.
+        profile), without the option's name, and notes on damage, on skeletons that are not read, and on how far reading
+        moved joints.
         """
         shown = []
         for note in self.notes:
@@ -96,15 +96,15 @@ class MotionFile:
 
 
 Writes = Callable[..., None]
-"""Writer of a file: called with its path and the motions."""
+"""Writer of a file: called with the path and the motions."""
 
 
 _BYTES_PER_JOINT = 4 * 8
 """Memory of a joint's rotation in a frame."""
 BYTES_PER_SAMPLED_JOINT = 11 * 8
-"""Memory of a joint in a frame while its curves are sampled: rotation, place, and what the curves hold of them."""
+"""Memory of a joint in a frame while the curves are sampled: rotation, place, and the samples of the curves."""
 _LEAST_BYTES = 2**17
-"""Work that a motion costs however short it is, in bytes of numbers that take as long."""
+"""Work that the shortest motion costs, in bytes of numbers that take as long."""
 
 
 def check_size(

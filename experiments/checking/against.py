@@ -132,7 +132,8 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
     Raises:
         InputError: A file cannot be read, holds several motions, or the two have fewer than four joints in common.
     """
-    after, before = (open_motion(file, reading, any_body=True).motion for file in (path, against))
+    after = open_motion(path, reading, any_body=True).motion
+    before = open_motion(against, reading, any_body=True).motion
     return compare_motions(after, before, str(path), str(against))
 
 

@@ -172,6 +172,7 @@ def _read_source(bare: Any) -> str:
         return ""
 
 
+@functools.lru_cache(maxsize=512)
 def _normalize(source: str) -> str:
     """Return source without comments and layout, unchanged if it is no whole statement, such as a lambda's line."""
     try:
@@ -225,12 +226,14 @@ def _digest_modules(home: str, file: Path) -> tuple[dict[str, str], dict[str, st
     return digests, packages
 
 
-def _find_imports(source: str, package: str) -> Iterator[str]:
-    """Yield the modules that source imports and the packages around them; of `from a import b` also a.b."""
+@functools.lru_cache(maxsize=512)
+def _find_imports(source: str, package: str) -> tuple[str, ...]:
+    """Return the modules that source imports and the packages around them; of `from a import b` also a.b."""
     try:
         nodes = [*ast.walk(ast.parse(source))]
     except (SyntaxError, ValueError, RecursionError):
-        return
+        return ()
+    imported = []
     for node in nodes:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
@@ -239,7 +242,8 @@ def _find_imports(source: str, package: str) -> Iterator[str]:
             names = [start, *(f"{start}.{name}" for name in names)]
         for name in names:
             parts = name.split(".")
-            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+            imported.extend(".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    return tuple(dict.fromkeys(imported))
 
 
 def _locate_module(module: str) -> tuple[str, list[str]]:

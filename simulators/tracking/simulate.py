@@ -47,7 +47,8 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:
         return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
-    left, right = (plan.body.tree.parts.index(f"{side}_hip") for side in ("left", "right"))
+    left = plan.body.tree.parts.index("left_hip")
+    right = plan.body.tree.parts.index("right_hip")
     hips_m = plan.contacts.needs.positions_m[:, 0]
     x_m, _, z_m = (hips_m[:, left] - hips_m[:, right]).T
     half_rad = np.arctan2(z_m, x_m) / 2

@@ -35,6 +35,7 @@ def test_as_many_windows_as_asked_for_are_cut(number: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = {"seconds": (2.0, 70.0), "files": (1, 2)}
     speed.main(speed.Arguments(cmu, every=15, windows=4, repeats=1, mode=("kinematic", "mujoco"), **sizes))
@@ -48,6 +49,7 @@ def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.Ca
 
 
 @pytest.mark.long
+@pytest.mark.nightly
 def test_it_prints_errors(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tyro.cli(FormatsBenchmark, args=[str(cmu), "--every", "60"]).run()
     printed = capsys.readouterr().out

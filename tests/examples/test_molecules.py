@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import LOOPS, run_toy
+from helpers import LOOPS, assert_all_is_declared, run_toy
 from scipy.spatial.transform import Rotation
 
 pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
@@ -212,6 +212,7 @@ def _curves(tmp_path_factory: pytest.TempPathFactory):
 def run_and_measure(settings: Any, folder: Path) -> dict[str, dict[str, np.ndarray]]:
     """What the toy shows of each arm and floor."""
     run = run_toy("molecules", settings, folder)
+    assert_all_is_declared(run)
     keys = [column.key for column in run.toy.toy.columns]
     return {arm: {key: table[key] for key in keys} for arm, table in run.curves.items()}
 

@@ -6,15 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import SHORT_WINDOWS
+from helpers import REPOSITORY, SHORT_WINDOWS, assert_is_a_model_for_loops
 
+from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.axes import budget
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
+from selfcorrect.experiments.motion.task import Sharing, load_parts
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.presets import preset
@@ -137,6 +141,24 @@ def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, m
         assert [motion.label for motion in load_motions(folder)] == ["walk", "backflip"]
     assert main(["data", "stats", str(folder), "--dataset", "zoo"]) == 0
     assert "walk" in capsys.readouterr().out
+
+
+def test_the_generator_of_the_guide_is_a_model_for_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found by its entry point, it fits, samples and restores its state as loops need it."""
+    page = (REPOSITORY / "docs" / "own-generator.md").read_text(encoding="utf-8")
+    (tmp_path / "my_generator.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
+    points = page.split("```toml\n")[1].split("```")[0].replace("project.entry-points.", "").replace('"', "")
+    (tmp_path / "mixers-1.0.dist-info").mkdir()
+    (tmp_path / "mixers-1.0.dist-info" / "METADATA").write_text(METADATA.replace("zoo", "mixers"))
+    (tmp_path / "mixers-1.0.dist-info" / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = replace(PRESETS["quick"], real_count=24, evaluated_count=24, frames=12, generator=("mixer",))
+    task = load_parts(settings, streams(0)).make_task("patch-mixer", Sharing())
+    trained = assert_is_a_model_for_loops(task.model, task.real)
+    windows = task.real.values[task.real.labels == task.real.labels[0]]
+    drawn = trained.sample(task.real.labels[:1], streams(3))[0]
+    assert (drawn >= windows.amin(0) - 1e-6).all()
+    assert (drawn <= windows.amax(0) + 1e-6).all()
 
 
 @pytest.mark.long

@@ -89,7 +89,7 @@ def test_a_damaged_file_is_read_or_refused_by_its_name(kind: str, tmp_path: Path
     data = path.read_bytes()
 
     @given(content=draw_damaged(path))
-    @make_settings(4 if kind.startswith("usd") else 25)  # a second for each process that loads usd-core
+    @make_settings(4 if kind.startswith("usd") else 12)  # a second for each process that loads usd-core
     def read(content: bytes) -> None:
         path.write_bytes(content)
         look_at(path)
@@ -124,7 +124,7 @@ def test_a_dataset_with_a_damaged_file_is_read_or_refused_by_its_name(name: str,
     paths = [path for path in sorted(intact.rglob("*")) if path.is_file() and path.suffix != ".lock"]
 
     @given(data=st.data())
-    @make_settings(40)
+    @make_settings(16)
     def read(data: st.DataObject) -> None:
         path = data.draw(st.sampled_from(paths))
         shutil.copytree(intact, place)

@@ -7,8 +7,9 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from selfcorrect.motion.body.smpl import SMPL_H
 from selfcorrect.storage.files.locks import LOCK
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
+
+RunLine = Callable[[str], tuple[int, str, dict[str, bytes]]]
 
 COMMANDS = {
     "correct": "correct IN --out out --kinematic",
@@ -118,15 +121,26 @@ def run(words: Sequence[str], folder: Path) -> tuple[int, str, dict[str, bytes]]
     return code, output.getvalue(), products
 
 
-def has_effect(line: str, option: str, inputs: Path, scratch: Path) -> bool:
-    """Return whether an option changes what a command prints or writes, or is refused in a sentence."""
-    folders = (scratch / "without", scratch / "with")
-    for folder in folders:
+@pytest.fixture(scope="module")
+def run_line(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> RunLine:
+    """Return a function that runs a line in a copy of the inputs, once for all cases that compare with it."""
+
+    @cache
+    def run_copy(line: str) -> tuple[int, str, dict[str, bytes]]:
+        folder = tmp_path_factory.mktemp("run") / "place"
         shutil.copytree(inputs, folder, copy_function=os.link)  # body models are large, and inputs are never changed
-    code, text, products = run(line.split(), folders[0])
-    new_code, new_text, new_products = run([*line.split(), *option.split()], folders[1])
-    assert "Traceback" not in text + new_text
-    assert "internal error" not in text + new_text
+        code, text, products = run(line.split(), folder)
+        assert "Traceback" not in text
+        assert "internal error" not in text
+        return code, text, products
+
+    return run_copy
+
+
+def has_effect(line: str, option: str, run_line: RunLine) -> bool:
+    """Return whether an option changes what a command prints or writes, or is refused in a sentence."""
+    code, text, products = run_line(line)
+    new_code, new_text, new_products = run_line(f"{line} {option}")
     return (code, products) != (new_code, new_products) or strip_folders(text) != strip_folders(new_text)
 
 
@@ -146,10 +160,10 @@ def test_all_options_of_reading_are_tried() -> None:
 
 
 @pytest.mark.parametrize(("command", "option"), list_reading_cases())
-def test_options_of_reading(command: str, option: str, inputs: Path, tmp_path: Path) -> None:
+def test_options_of_reading(command: str, option: str, run_line: RunLine) -> None:
     source, needed, words = READING[option]
     line = COMMANDS[command].replace("IN", source).replace("b.bvh", f"b{Path(source).suffix}")
-    assert has_effect(f"{line} {needed}", words, inputs, tmp_path)
+    assert has_effect(f"{line} {needed}", words, run_line)
 
 
 SCENE = "--scene.push-n 40 0 0 --scene.push-from-s 0.2 --scene.slope-deg 3"
@@ -249,5 +263,5 @@ def test_all_other_options_are_tried(command: str) -> None:
 @pytest.mark.parametrize(
     ("line", "option"), [case for cases in OTHERS.values() for case in cases], ids=lambda words: words
 )
-def test_other_options(line: str, option: str, inputs: Path, tmp_path: Path) -> None:
-    assert has_effect(line, option, inputs, tmp_path)
+def test_other_options(line: str, option: str, run_line: RunLine) -> None:
+    assert has_effect(line, option, run_line)

@@ -1,4 +1,4 @@
-"""Options of reading, for what motion files leave out: every command and the Python functions share them."""
+"""Options of reading, for what motion files leave out, shared by all commands and Python functions."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,26 +19,26 @@ class Reading:
     """Properties of motion files that these do not state."""
 
     metres_per_unit: float | None = None
-    """Length of the files' unit where they do not say it; without it, the usual unit by which the body has a person's
-    stature."""
+    """Length of the unit of files that do not state a unit (default: the usual unit by which the body has a person's
+    stature)."""
     fps: float | None = None
-    """Frames per second of files that do not state them, and of BVH files whatever their frame time; without it, what
-    is usual for their format."""
+    """Frames per second of files that state no rate, and of BVH files whatever frame time they state (default: the
+    usual rate of the format)."""
     up: Up | None = None
-    """Vertical axis of the files' worlds; without it, what the format says or the motion shows. One that all signs in
-    a motion contradict is refused; `y!` and `z!` insist."""
+    """Vertical axis of the files' worlds (default: the axis that the format states or the motion shows). An axis that
+    all signs in a motion contradict is refused; `y!` and `z!` insist."""
     body_model: Path | None = None
-    """A SMPL, SMPL+H or SMPL-X file that gives the shapes in AMASS and similar files their bone lengths; without it,
-    an average body."""
+    """A SMPL, SMPL+H or SMPL-X file that gives bone lengths to the shapes in AMASS and similar files (default: an
+    average body)."""
     floor: float | None = None
-    """Height of the floor in the files' worlds, metres above their zero. Motions are put down with it, so that it lies
-    at 0, and `correct` looks for no other floor. Without it, the motion shows the floor."""
+    """Height of the floor in the files' worlds, metres above zero. Motions are lowered by this height, so that the
+    floor lies at 0, and `correct` looks for no other floor (default: the floor that the motion shows)."""
     drop: bool = False
-    """Put each motion as a whole onto the floor at 0: down, or up, by the height at which its feet are lowest."""
+    """Put each motion as a whole onto the floor at 0: down, or up, by the height of the lowest foot."""
     profile: Path | None = None
-    """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several of its clips."""
+    """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several clips."""
     allow_pickle: bool = False
-    """Read pickle files, whose source you trust: body models, and datasets that have such files."""
+    """Read pickle files from a source that you trust: body models, and datasets that have such files."""
     ground: Path | None = None
     """Ground of the motions, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
     up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
@@ -71,10 +71,10 @@ class Reading:
 
     @property
     def tells_anything(self) -> bool:
-        """True if it says more of files than that their pickles may be read."""
+        """True if any option but `allow_pickle` is set."""
         return replace(self, allow_pickle=False) != Reading()
 
 
 def _option(name: str) -> str:
-    """Return a field as the command line spells it."""
+    """Return the name of a field on the command line."""
     return name.replace("_", "-")

@@ -1,8 +1,7 @@
-"""Rig profiles: frames and soles of a rig's feet, learned from several of its clips and kept in a file for all other
-clips.
+"""Rig profiles: frames and soles of a rig's feet, learned from several clips and kept in a file for all other clips.
 
-One clip shows the height of its soles only as well as its floor is known. A profile is an input like any other: a
-result depends on it where it is named, and never on the files that are corrected beside it.
+A single clip shows the height of the soles only as well as the floor is known. A profile is an input like any other: a
+result depends on the profile that is named, and never on the files that are corrected in the same run.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ class RigProfile:
     """Frames and soles by `key_of_rig`."""
 
     def on_rig(self, motion: Motion) -> Motion:
-        """Return the motion with the feet of its rig if the profile has that rig."""
+        """Return the motion with the feet that the profile has for the rig, or unchanged."""
         rig = self.rigs.get(key_of_rig(motion.skeleton))
         return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
 
@@ -46,7 +45,7 @@ def key_of_rig(skeleton: Skeleton) -> str:
 
 
 def profile_of(motions: Iterable[Motion]) -> RigProfile:
-    """Return the profile that motions show, of each rig that at least two of them share."""
+    """Return the profile that motions show, of each rig that at least two motions share."""
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
         by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
@@ -59,7 +58,7 @@ def encode_profile(profile: RigProfile) -> dict[str, object]:
 
 
 def read_profile(path: Path) -> RigProfile:
-    """Read the profile in a file; InputError if it holds none."""
+    """Read the profile in a file; InputError if the file holds none."""
     return _parse_profile(path, read_bytes(path))
 
 

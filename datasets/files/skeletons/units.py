@@ -1,4 +1,4 @@
-"""The unit of length of files that do not state it, by how usual it is and how usual it makes the body's size."""
+"""The unit of length of files that state none: a usual unit in which the body has a usual size."""
 
 from collections.abc import Collection
 
@@ -23,7 +23,7 @@ _CMU_SHARE = 0.05
 """Share of the last unit if joints have the names of CMU's recordings."""
 
 _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
-"""Statures, as shares, means and deviations of their logarithms: adults, children, and all other bodies."""
+"""Statures, as shares, means and deviations of logarithms: adults, children, and all other bodies."""
 
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
@@ -37,7 +37,7 @@ _CHAINS = {
     "arms": ((("left_shoulder", "left_wrist"), ("right_shoulder", "right_wrist")), 0.32),
     "trunk": ((("pelvis", "neck"),), 0.31),
 }
-"""Ends of limbs and trunk, and their lengths over the height of the head's top bones."""
+"""Ends of limbs and trunk, and the lengths over the height of the head's top bones."""
 _UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
 """Units in which positions of roots come."""
 _RARE_UNITS = {"decimetres": 0.1}
@@ -47,7 +47,7 @@ _ON_FLOOR = (-0.1, 0.2)
 _LIES = 0.4
 """Height of the root above the lower foot, in lengths of a leg, below which feet tell nothing of the unit."""
 _STANDS = 0.1
-"""Way of the feet, in lengths of a leg, below which a body stands all the time: its height alone is believed."""
+"""Way of the feet, in lengths of a leg, below which a body stands all the time: only the height is believed."""
 _SLIPS_ALIKE = 1.7
 """Share by which such a body may slip more in the right unit."""
 _TRAVELS = 0.2
@@ -58,10 +58,10 @@ _MOST_FRAMES = 2048
 
 
 def measure_stature(motion: Motion) -> float:
-    """Return the stature of a body by the lengths of its limbs and trunk, in the unit of its offsets, at least 1e-12.
+    """Return the stature of a body by the lengths of limbs and trunk, in the unit of the offsets, at least 1e-12.
 
-    No rest pose matters: it may be any pose. Of statures by legs, arms and trunk the median counts. A skeleton without
-    legs is as long as its joints lie apart in its motion.
+    The rest pose may be any pose. Of statures by legs, arms and trunk the median counts. A skeleton without legs is as
+    long as the joints lie apart in the motion.
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
@@ -71,7 +71,7 @@ def measure_stature(motion: Motion) -> float:
 
 
 def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
-    """Return the mean length of legs, arms and trunk along their bones, each with its share of a person's stature."""
+    """Return the mean lengths of legs, arms and trunk along the bones, with the shares of a person's stature."""
     bones = norms(skeleton.offsets_m)
     limbs = {}
     for limb, (chains, share) in _CHAINS.items():
@@ -87,7 +87,7 @@ def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
 
 
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
-    """Return the likeliest unit of a body of that size, metres, and a note with it and its alternatives."""
+    """Return the likeliest unit of a body of that size, metres, and a note that names the unit and alternatives."""
     shares = _SHARES
     if set(names) >= _CMU_NAMES:
         shares = {**_SHARES, _CMU_UNIT_M: _CMU_SHARE}
@@ -105,7 +105,7 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
 
 
 def infer_unit(motion: Motion) -> tuple[float, str]:
-    """Return the likeliest unit of a motion in metres, and a note with it.
+    """Return the likeliest unit of a motion in metres, and a note that names the unit.
 
     A person whom no usual unit gives a person's size is scaled, because floors, contacts and masses are a person's.
     """
@@ -119,10 +119,10 @@ def infer_unit(motion: Motion) -> tuple[float, str]:
 
 
 def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> None:
-    """Refuse a motion, y up, whose root moves in another unit than its bones: it is as much too high as too fast.
+    """Refuse a motion, y up, with a root in another unit than the bones: the body is as much too high as too fast.
 
     In the right unit the body is on a floor at 0, and the foot that stands moves less. Without a fault, ways change
-    with the unit; with one, they were as much too long or short: the limit is the mean of their logarithms. A floor
+    with the unit. With a fault, ways were as much too long or short: the limit is the mean of the logarithms. A floor
     that the reading names may be anywhere.
 
     Raises:

@@ -69,7 +69,9 @@ class MotionComparison:
             feet = _find_common_feet(before, after)
             before = replace(before, feet=feet)
             after = replace(after, feet=feet)
-        belt_m, belt_after_m = (_compute_belt_path(before, belt_m_s) for belt_m_s in find_belts_m_s(before, after))
+        belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
+        belt_m = _compute_belt_path(before, belt_m_s)
+        belt_after_m = _compute_belt_path(before, belt_after_m_s)
         seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
         seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m))
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
@@ -116,8 +118,8 @@ class MotionComparison:
 
     def _measure_distances_m(self, first: int, last: int) -> np.ndarray:
         """Return the distances by which joints were moved in some frames (last − first, J)."""
-        after_m, before_m = (_place_in_world_m(features, first, last) for features in (self.after, self.before))
-        return norms(after_m - before_m)
+        after_m = _place_in_world_m(self.after, first, last)
+        return norms(after_m - _place_in_world_m(self.before, first, last))
 
     @cached_property
     def _sunk_m(self) -> float:

@@ -215,12 +215,12 @@ def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
     assert len(marked) == 2
 
 
-@pytest.mark.slow
 def share_beyond_one(candidate: sc.Candidate) -> dict[str, float]:
     values = candidate.samples(40).values
     return {"spread": float(values.std()), "share": float((values > 1).double().mean())}
 
 
+@pytest.mark.slow
 def test_a_primary_score_is_a_family_of_its_own_and_shares_stay_within_their_bounds(tmp_path: Path) -> None:
     run = partial(
         sc.compare,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -33,6 +34,7 @@ class Seen(HTMLParser):
         self.text += data
 
 
+@cache
 def view_page(name: str) -> Seen:
     """A page that holds only a name."""
     figure = draw(Panel(name, name, name, np.arange(3.0), [Line(name, np.ones((2, 3)))], caveat=name))

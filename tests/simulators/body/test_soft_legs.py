@@ -21,7 +21,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 MOST_DEG_S = 150.0
 """What an animator does not see as a snap."""
 
-RATES = (5.0, 24.0, 30.0, 60.0, 120.0, 240.0)
+RATES = (5.0, 24.0, 60.0, 240.0)
 
 
 def pose_legs(
