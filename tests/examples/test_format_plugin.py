@@ -19,8 +19,8 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_motion
 
 TEXT = sc.Format(
-    name="text", suffixes=(".txt",), holds="a BVH file by another name", reader="zoo:open_text", writer=None,
-    written_as=".bvh", recognises="zoo:is_text",
+    name="text", suffixes=(".txt",), holds="a BVH file by another name", reader="renamed_bvh:open_text", writer=None,
+    written_as=".bvh", recognises="renamed_bvh:is_text",
 )
 
 
@@ -34,11 +34,11 @@ def open_text(path, reading):
 
 
 def install(folder: Path, points: str, patch: pytest.MonkeyPatch) -> None:
-    package = folder / "zoo-1.0.dist-info"
+    package = folder / "renamed_bvh-1.0.dist-info"
     package.mkdir(parents=True)
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo\nVersion: 1.0\n")
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: renamed_bvh\nVersion: 1.0\n")
     (package / "entry_points.txt").write_text(f"[selfcorrect.formats]\n{points}\n")
-    (folder / "zoo.py").write_text(MODULE)
+    (folder / "renamed_bvh.py").write_text(MODULE)
     patch.syspath_prepend(str(folder))
 
 
@@ -60,7 +60,7 @@ def test_without_the_package_the_files_are_unknown(clip: Path) -> None:
 def test_files_of_an_added_format_are_found_converted_and_corrected(
     clip: Path, walk: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path / "site", "text = zoo:TEXT", monkeypatch)
+    install(tmp_path / "site", "text = renamed_bvh:TEXT", monkeypatch)
     assert ".txt" in readable_suffixes()
     assert written_suffix(clip) == ".bvh"
     assert motion_files(clip.parent) == [clip]
