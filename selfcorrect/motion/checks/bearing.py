@@ -81,12 +81,14 @@ def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.
 def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
     """Return in which frames (T, 2) each foot keeps its place over the floor as the lowest part of the body.
 
-    A hand above the neck that does not move may hold a body, whose feet then bear nothing.
+    Knees, hands or hips that are lower bear the weight of a body that kneels, lies or sits on the floor. A hand above
+    the neck that does not move may hold a body, whose feet then bear nothing.
     """
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
     is_in_place = observation.along_m_s < _HOLDS_FASTER * observation.stance_speed_m_s
     holds = is_in_place & (heights_m < lowest_m[:, None] + _AS_LOW_M)
+    holds &= features.sole_heights_m < features.lowest_surface_m[:, None] + _AS_LOW_M
     places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
     if places_m is not None:
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)

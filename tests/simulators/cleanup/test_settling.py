@@ -145,6 +145,13 @@ def test_who_sits_and_lifts_the_feet_is_left() -> None:
     np.testing.assert_array_equal(settle(sitting).root_m, sitting.root_m)
 
 
+def test_who_crawls_is_not_pulled_down_to_the_feet(clips: dict[str, Motion]) -> None:
+    """Hands and knees bear the body, and toes rise and sink behind them."""
+    crawl = clips["crawl"]
+    raised = replace(crawl, root_m=crawl.root_m + np.array([0.0, 0.013, 0.0]))
+    np.testing.assert_array_equal(settle(raised).root_m, raised.root_m)
+
+
 def test_who_hangs_by_the_hands_is_left() -> None:
     hanging = squatting(0.3, hips_follow=0.0, arms_rad=-1.3)
     np.testing.assert_array_equal(settle(hanging).root_m, hanging.root_m)
