@@ -89,10 +89,16 @@ def describe_correction(
         lost_contacts=correction.figures.get("lost_contacts", 0.0),
         lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )
+    result_check = CheckResult()
+    if correction.accepted and not blank.figures.in_scene:
+        check_result = partial(_check_result, motion, correction)
+        result_check = steps.attempt("feet that still slide are not reported", check_result, CheckResult())
     if correction.accepted:
         measure = partial(_with_distances, figures, *see_level(motion, correction))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
+    faults_left = tuple(map(str, result_check.findings))
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
+    all_notes += [f"after the correction: {fault}" for fault in faults_left]
     if carried:
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")
     all_notes += [*input_check.notes, *steps.notes]
@@ -101,6 +107,7 @@ def describe_correction(
         assumed=blank.content.assumed,
         notes=tuple(all_notes),
         failed_checks=tuple(finding.code for finding in input_check.findings),
+        faults_left=faults_left,
         text=motion.text,
         frames=len(motion),
         fps=motion.fps,
@@ -144,6 +151,24 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     checkup = FrameRepeats.from_motion(motion).check(motion, check)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
+
+
+_OF_BEARING_FEET = ("F10", "F11")
+"""Rules on feet that bear weight, by which the way or the height of a body is lost for a while."""
+_CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
+"""Kinds of notes on feet that move with what carries them, and on poses that are no motion."""
+
+
+def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
+    """Check whether feet of an accepted correction still rise or slide for long while they bear weight."""
+    if any(note.kind in _CARRIED for note in correction.notes):
+        return CheckResult()
+    _, corrected = see_level(motion, correction)
+
+    def check(samples: Motion) -> CheckResult:
+        return check_features(MotionFeatures(samples), RuleChoice(_OF_BEARING_FEET))
+
+    return FrameRepeats.from_motion(corrected).check(corrected, check)
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:

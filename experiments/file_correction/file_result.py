@@ -38,6 +38,8 @@ class FileContent:
     """Assumptions and observations, a sentence each."""
     failed_checks: tuple[str, ...] = ()
     """Rules of `check` by which the file, its floor or its time seem wrong."""
+    faults_left: tuple[str, ...] = ()
+    """Findings on feet that rise or slide while they bear weight, after the correction, too."""
     text: str = ""
     """Text in the file on what the motion shows."""
     frames: int = 0
@@ -164,8 +166,8 @@ class FileResult:
 
     @property
     def remaining_faults(self) -> list[str]:
-        """Figures by which a motion that came out unchanged still needs a correction."""
-        figures = []
+        """Feet that still rise or slide, and figures by which a motion that came out unchanged needs a correction."""
+        figures = [*self.content.faults_left]
         for figure in FIGURES if self.verdict == "unchanged" else ():
             if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
                 value = figure.unit.convert(self.figures.after[figure.key])
@@ -273,8 +275,8 @@ def _from_values(record: Mapping[str, Any]) -> FileResult:
 
 
 _MOTION_KEYS = (
-    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "frames", "fps", "worse",
-    "before", "after", "lost_contacts", "lost_contacts_height_m",
+    "text", "verdict", "stage", "reason", "frame", "failure", "notes", "failed_checks", "faults_left", "frames", "fps",
+    "worse", "before", "after", "lost_contacts", "lost_contacts_height_m",
     "moved_m", "raised_m", "travel_changed_m", "turn_changed_deg", "residual", "supports",
 )  # fmt: skip
 """The report of each motion of a file that has several."""
@@ -318,6 +320,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         assumed=first.content.assumed,
         notes=tuple(notes),
         failed_checks=tuple(failed_checks),
+        faults_left=tuple(dict.fromkeys(fault for result in results for fault in result.content.faults_left)),
         frames=sum(result.content.frames for result in results),
         fps=first.content.fps,
     )

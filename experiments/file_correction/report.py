@@ -177,10 +177,11 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     unchanged = [result for result in results if result.verdict == "unchanged"]
     unchanged_count = f", {len(unchanged)} unchanged" if unchanged else ""
     lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected{unchanged_count} → {out}"]
-    faulty = [
-        f"{result.name} ({'; '.join(result.remaining_faults)})" for result in unchanged if result.remaining_faults
-    ]
-    lines += _list_counted("unchanged, but faults remain", faulty)
+    for head, kinds in (("unchanged", unchanged), ("corrected", [*accepted, *partly])):
+        faulty = [
+            f"{result.name} ({'; '.join(result.remaining_faults)})" for result in kinds if result.remaining_faults
+        ]
+        lines += _list_counted(f"{head}, but faults remain", faulty)
     figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
     lines += _list_counted("corrected, but worse in some figure", figures)
     scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]

@@ -12,6 +12,7 @@ import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
 from helpers import bytes_of, correct_in_pieces, report_of
+from made_rigs import base_walk
 from pymotion.ops.skeleton import fk as pymotion_kinematics
 
 from benchmarks.disguises import remove_travel
@@ -42,6 +43,22 @@ def test_scenes_are_told_on_the_command_line(folder):
 def test_the_report_is_printed_as_json(folder, capsys):
     assert main(["correct", "clips/steps.bvh", "-o", "printed", *KINEMATIC, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((folder / "printed" / "report.json").read_text())
+
+
+def test_a_way_that_stays_lost_is_a_fault_that_remains(folder, capsys):
+    """From a frame on the body walks on without its way, and the feet that bear its weight slide."""
+    walk = base_walk(4)
+    lost_m = walk.root_m.copy()
+    lost_m[90:, [0, 2]] = lost_m[90, [0, 2]]
+    save_motion(folder / "lost.bvh", replace(walk, root_m=lost_m))
+    save_motion(folder / "walk.bvh", walk)
+    assert main(["correct", "walk.bvh", "-o", "out", *KINEMATIC]) == 0
+    assert main(["correct", "walk.bvh", "lost.bvh", "-o", "out", *KINEMATIC]) == 1
+    entries = report_of(folder / "out")
+    assert entries["walk.bvh"]["faults_left"] == []
+    (fault,) = entries["lost.bvh"]["faults_left"]
+    assert re.match(r"F11 .*frames (8[5-9]|9[0-5])–", fault)
+    assert "faults remain (1): lost.bvh (F11" in capsys.readouterr().out
 
 
 def _loads(out: Path) -> list[float]:
