@@ -153,20 +153,26 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     return replace(checkup, findings=tuple(finding_by_code.values()))
 
 
-_OF_BEARING_FEET = ("F10", "F11")
+_OF_WAY, _OF_HEIGHT = "F11", "F10"
 """Rules on feet that bear weight, by which the way or the height of a body is lost for a while."""
 _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
 """Kinds of notes on feet that move with what carries them, and on poses that are no motion."""
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check whether feet of an accepted correction still rise or slide for long while they bear weight."""
-    if any(note.kind in _CARRIED for note in correction.notes):
+    """Check whether feet of an accepted correction still rise or slide for long while they bear weight.
+
+    Feet may rise where supports were inferred or heights are left alone.
+    """
+    kinds = {note.kind for note in correction.notes}
+    if not kinds.isdisjoint(_CARRIED):
         return CheckResult()
+    may_rise = bool(correction.supports) or NoteKind.HEIGHT_KEPT in kinds
+    choice = RuleChoice((_OF_WAY,) if may_rise else (_OF_WAY, _OF_HEIGHT))
     _, corrected = see_level(motion, correction)
 
     def check(samples: Motion) -> CheckResult:
-        return check_features(MotionFeatures(samples), RuleChoice(_OF_BEARING_FEET))
+        return check_features(MotionFeatures(samples), choice)
 
     return FrameRepeats.from_motion(corrected).check(corrected, check)
 
