@@ -36,12 +36,13 @@ def walker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 STEPS = [
     (walking, "find_longest_walk", "rule P1 was left out"),
-    (describe, "check_features", "oddities are not reported"),
+    (describe, "_check_input", "oddities are not reported"),
+    (describe, "_check_result", "feet that still slide are not reported"),
     (describe, "_list_residuals", "residual wrenches are not reported"),
     (describe, "_list_contacts", "contacts are not reported"),
     (describe, "joint_positions", "distances of joints are not reported"),
     (evaluate, "make_timeline", "no timeline"),
-    (comparison, "measure_skating_m_s", "errors are not reported"),
+    (comparison, "measure_features", "errors are not reported"),
 ]
 
 
