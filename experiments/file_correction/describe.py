@@ -155,6 +155,8 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 
 _OF_WAY, _OF_HEIGHT = "F11", "F10"
 """Rules on feet that bear weight, by which the way or the height of a body is lost for a while."""
+_NEARLY_ALL = 0.8
+"""Share of the frames in which feet slide, beyond which nothing else shows that they should stand."""
 _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
 """Kinds of notes on feet that move with what carries them, and on poses that are no motion."""
 
@@ -162,7 +164,8 @@ _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """Check whether feet of an accepted correction still rise or slide for long while they bear weight.
 
-    Feet may rise where supports were inferred or heights are left alone.
+    Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time glide on
+    purpose, as a skater's.
     """
     kinds = {note.kind for note in correction.notes}
     if not kinds.isdisjoint(_CARRIED):
@@ -174,7 +177,10 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     def check(samples: Motion) -> CheckResult:
         return check_features(MotionFeatures(samples), choice)
 
-    return FrameRepeats.from_motion(corrected).check(corrected, check)
+    result = FrameRepeats.from_motion(corrected).check(corrected, check)
+    if sum(finding.stop - finding.start for finding in result.findings) > _NEARLY_ALL * len(corrected):
+        return CheckResult()
+    return result
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
