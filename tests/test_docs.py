@@ -531,14 +531,14 @@ find_installed = PathFinder.find_spec
 PathFinder.find_spec = lambda name, *args: None if name in HIDDEN else find_installed(name, *args)
 """
 """What a process runs first, so that it does not find packages that are hidden."""
-FIRST_PAGES = ("README.md", "docs/start.md")
+FIRST_PAGE = "README.md"
 WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COMMANDS if list_experiments(page)}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
     "name",
-    [name if name in FIRST_PAGES else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS],
+    [name if name == FIRST_PAGE else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS],
 )
 def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
     """In an environment of the packages, and with the example packages, that the page installs."""

@@ -72,6 +72,7 @@ def run(name: str, folder: Path, *options: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.nightly
 def test_cifar10_runs_from_end_to_end_and_resumes(images: Path, tmp_path: Path) -> None:
     options = ["--data", str(images), "--judged", "20", "--widths", "8", "8", "--sampling-steps", "3"]
     rows = run("cifar10", tmp_path, *options)
@@ -82,6 +83,7 @@ def test_cifar10_runs_from_end_to_end_and_resumes(images: Path, tmp_path: Path) 
     assert {path: path.read_bytes() for path in models} == models
 
 
+@pytest.mark.nightly
 def test_xsum_runs_from_end_to_end(texts: Path, model: Path, tmp_path: Path) -> None:
     files = ["--data", str(texts), "--model", str(model)]
     rows = run("xsum", tmp_path, *files, "--calibration", "5", "--judged", "5", "--length", "6")
