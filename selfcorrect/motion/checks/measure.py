@@ -101,10 +101,10 @@ def measure_features(
 
 def _jerks(positions_m: np.ndarray) -> np.ndarray:
     """Return the sizes (T − 3, J) of third differences of positions (T, J, 3)."""
-    first, second, third, fourth = (positions_m[start : len(positions_m) - 3 + start] for start in range(4))
     if len(positions_m) <= 3:
         return np.zeros((0, positions_m.shape[1]))
-    return in_chunks(lambda *rows: norms(np.diff(np.stack(rows), n=3, axis=0)[0]), first, second, third, fourth)
+    later_m = [positions_m[start : len(positions_m) - 3 + start] for start in range(4)]
+    return in_chunks(lambda *rows: norms(np.diff(np.stack(rows), n=3, axis=0)[0]), *later_m)
 
 
 def _mean(values: np.ndarray) -> float:
