@@ -153,34 +153,35 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     return replace(checkup, findings=tuple(finding_by_code.values()))
 
 
-_OF_WAY, _OF_HEIGHT = "F11", "F10"
-"""Rules on feet that bear weight, by which the way or the height of a body is lost for a while."""
+_SLIDING_STANCE = "F11"
+_RISING_STANCE = "F10"
 _NEARLY_ALL = 0.8
-"""Share of the frames in which feet slide, beyond which nothing else shows that they should stand."""
+"""Share of the frames with sliding feet, beyond which nothing shows that the feet should stand."""
 _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
 """Kinds of notes on feet that move with what carries them, and on poses that are no motion."""
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check whether feet of an accepted correction still rise or slide for long while they bear weight.
+    """Check whether feet of an accepted correction still rise or slide for a part of the motion while they bear weight.
 
     Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time glide on
-    purpose, as a skater's.
+    purpose, as a skater's feet do.
     """
     kinds = {note.kind for note in correction.notes}
     if not kinds.isdisjoint(_CARRIED):
         return CheckResult()
     may_rise = bool(correction.supports) or NoteKind.HEIGHT_KEPT in kinds
-    choice = RuleChoice((_OF_WAY,) if may_rise else (_OF_WAY, _OF_HEIGHT))
+    choice = RuleChoice((_SLIDING_STANCE,) if may_rise else (_SLIDING_STANCE, _RISING_STANCE))
     _, corrected = see_level(motion, correction)
 
     def check(samples: Motion) -> CheckResult:
         return check_features(MotionFeatures(samples), choice)
 
     result = FrameRepeats.from_motion(corrected).check(corrected, check)
-    if sum(finding.stop - finding.start for finding in result.findings) > _NEARLY_ALL * len(corrected):
-        return CheckResult()
-    return result
+    sliding = [finding for finding in result.findings if finding.code == _SLIDING_STANCE]
+    if sum(finding.stop - finding.start for finding in sliding) <= _NEARLY_ALL * len(corrected):
+        return result
+    return replace(result, findings=tuple(finding for finding in result.findings if finding not in sliding))
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:

@@ -37,8 +37,8 @@ PARTS_OF_POSES = {
 def write_gmr(path: Path, motion: Motion) -> None:
     """Write a motion as SMPL-X parameters with all names that GMR, ProtoMotions and MimicKit read.
 
-    A motion whose rate is no multiple of 30 is resampled to the next one, and a warning tells of it: GMR (commit
-    0df3d88) plays slower files at 30, and leaves out whole frames of faster ones.
+    A motion whose rate is no multiple of 30 is resampled to the next multiple, with a warning: GMR (commit 0df3d88)
+    plays slower files at 30, and leaves out whole frames of faster files.
     """
     fps = 30.0 * max(1, ceil(motion.fps / 30 - _CLOSE))
     if abs(motion.fps / fps - 1) > _CLOSE:

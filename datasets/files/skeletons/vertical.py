@@ -44,7 +44,7 @@ _BY_POSTURE = 4.0
 _BY_ZERO = 2.6
 """Log-odds of an axis along which the body is on a floor at 0."""
 _BY_TRAVEL = 2.0
-"""Log-odds against an axis along which the body travels: few people climb, and prone ones swim and crawl level."""
+"""Log-odds against an axis along which the body travels: people rarely climb, and who swims or crawls stays level."""
 _SURE = 0.5
 """Least lead of the axis that is taken, in log-odds."""
 _SPEAKS = 0.5
@@ -70,9 +70,9 @@ _AT_ZERO = (-0.04, 0.15)
 _OFTEN = 0.2
 """Least share of frames in which the lowest joint is there."""
 _FAR = 1.0
-"""Least way of a body that travels, in lengths of a leg."""
+"""Least distance that a body travels along an axis, in lengths of a leg."""
 _STRAIGHT = 0.8
-"""Least cosine between the way and the axis."""
+"""Least cosine between the travel and the axis."""
 
 _FLIGHT_S = 0.2
 _FEWEST_FLIGHT_FRAMES = 6
@@ -269,8 +269,8 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
-    way = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
-    travels = np.abs(AXES @ way) > max(_FAR, _STRAIGHT * float(np.linalg.norm(way)))
+    travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
+    travels = np.abs(AXES @ travel) > max(_FAR, _STRAIGHT * float(np.linalg.norm(travel)))
     return [
         _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
         _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
