@@ -1,4 +1,4 @@
-"""Fill docs/results/conditioning.md from docs/results/conditioning.csv, and draw its figure: `make results` does not.
+"""Make the tables of docs/results/conditioning.md from docs/results/conditioning.csv, and draw its figure:
 
 python docs/tools/conditioning_page.py
 """
@@ -10,12 +10,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from tables import fill_marked, make_table
+from tables import ON_SITE, fill_marked, make_table
 
 from selfcorrect.statistics import Interval, mean_interval, student_p
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-PAGE = RESULTS / "conditioning.md"
 PICTURE = RESULTS.parent / "pictures" / "results" / "conditioning.svg"
 DATA = {"built-in": "built-in", "cmu": "CMU, held-out subjects"}
 COUNT = 128
@@ -165,18 +164,19 @@ def draw_figure(scores: Scores) -> None:
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
-def fill(page: str, scores: Scores) -> str:
-    """Return the page with its tables made anew."""
+def fill_conditioning(page: str, *, is_site: bool = False) -> str:
+    """Return the page with its tables made anew; only the site has the table of all arms."""
+    if "<!-- conditioning: " not in page:
+        return page
+    scores = Scores()
     tables = {
         "primary": make_primary_table(scores),
         "loops": make_loop_table(scores),
-        "arms": make_arm_table(scores),
+        "arms": make_arm_table(scores) if is_site else ON_SITE,
         "price": make_price_table(scores),
     }
     return fill_marked(page, "conditioning", tables)
 
 
 if __name__ == "__main__":
-    kept_scores = Scores()
-    PAGE.write_text(fill(PAGE.read_text(), kept_scores))
-    draw_figure(kept_scores)
+    draw_figure(Scores())

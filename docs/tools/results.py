@@ -24,6 +24,7 @@ import numpy as np
 import tyro
 from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_sentence
 from claims import CLAIMS, claims_table
+from conditioning_page import fill_conditioning
 from page_tables import TABLES, arms_of, page_table
 from shares import shares_table
 from split_tables import samplers_table, split_table, strengths_table, uncorrected_table
@@ -43,7 +44,7 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob(
 
 KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
-SITE_ONLY = ("shares", "table", "claims", "answer")
+SITE_ONLY = ("shares", "table", "claims", "answer", "samplers")
 """Long tables, which only the site shows; the repository has their values as data."""
 
 
@@ -75,7 +76,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
             lines = makers[kind](summaries)
         return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
-    return fill_splits(MARKED.sub(make_table, page), is_site=is_site)
+    page = fill_splits(MARKED.sub(make_table, page), is_site=is_site)
+    return fill_conditioning(page, is_site=is_site)
 
 
 COLLAPSE = {

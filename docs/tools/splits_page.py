@@ -313,15 +313,16 @@ def list_place_parts() -> dict[str, str]:
 
 
 ON_SITE = "*On the site; the results of every split lie beside this page.*"
-"""Text in place of the table of exploratory differences."""
+"""Text in place of long tables."""
+SITE_ONLY = ("splits", "arms", "exploratory")
 KINDS = {"splits": list_force_parts, "place-splits": list_place_parts}
 """Kind of mark → function that makes its parts."""
 
 
 def fill_splits(page: str, *, is_site: bool = False) -> str:
-    """Return a page with the verdicts and tables of splits that it marks; exploratory differences are on the site."""
+    """Return a page with the verdicts and tables of splits that it marks; long tables are on the site."""
     for kind, list_parts in KINDS.items():
         if f"<!-- {kind}: " in page:
             parts = list_parts()
-            page = fill_marked(page, kind, parts if is_site else {**parts, "exploratory": ON_SITE})
+            page = fill_marked(page, kind, parts if is_site else parts | dict.fromkeys(SITE_ONLY, ON_SITE))
     return page
