@@ -43,8 +43,9 @@ motion: $(INSTALLED_FOR_LOOPS)
 # SHUFFLE=SEED, files and tests come in a random order that the seed gives. Global generators are left as they are.
 # A test without a mark fails if it takes more than LIMIT_S of processor time; tests are marked from half of that on, so
 # that slower cores do not fail them. LIMIT_S= sets no limit.
+# Bytecode is kept even where the environment forbids it, so that only the first process compiles the tests.
 LIMIT_S ?= 10
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	--no-loadscope-reorder $(if $(SHUFFLE),-p randomly --randomly-seed=$(SHUFFLE) --randomly-dont-reset-seed) \
 	$(if $(LIMIT_S),--limit-s $(LIMIT_S))
 
