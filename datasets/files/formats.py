@@ -6,7 +6,6 @@ HumanML3D's standard bone lengths.
 """
 
 import importlib
-import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,19 +136,8 @@ _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
 
 def all_formats() -> tuple[Format, ...]:
     """Return all formats. A format that another package adds and that cannot be used is left out with a warning."""
-    added: list[Format] = []
-    for name in ADDED_FORMATS.names:
-        try:
-            kind = ADDED_FORMATS.load(name)
-        except SettingError as error:
-            warnings.warn(str(error), stacklevel=2)
-            continue
-        if isinstance(kind, Format):
-            added.append(replace(kind, origin=ADDED_FORMATS.title(name)))
-        else:
-            place = ADDED_FORMATS.row(name).reference
-            warnings.warn(f"format {name!r} at {place} is left out: expected a Format, got {kind!r}", stacklevel=2)
-    return (*FORMATS, *added)
+    added = ADDED_FORMATS.load_added(Format)
+    return (*FORMATS, *(replace(kind, origin=ADDED_FORMATS.title(name)) for name, kind in added.items()))
 
 
 def formats_of(suffix: str) -> list[Format]:

@@ -197,9 +197,9 @@ def _refuse_other_options(command: CheckCommand, taken: set[str]) -> None:
 
 
 def _print_rules(choice: RuleChoice) -> int:
-    from selfcorrect.motion.checks.rules import RULES
+    from selfcorrect.motion.checks.rules import all_rules
 
-    for rule in choice.select_rules(RULES):
+    for rule in choice.select_rules(all_rules()):
         least = f" for {rule.least_s:g} s" if rule.least_s else ""
         limit = f"{rule.threshold:g} {rule.unit}".strip() + least
         print(f"{rule.code}  {rule.name:<18} {limit:<24} {rule.summary} [{rule.source}]")

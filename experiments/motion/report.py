@@ -8,7 +8,16 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
-from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, RETRIEVED, TRAINED, find_metric
+from selfcorrect.motion.measures.metrics import (
+    DESCENT,
+    EXPLAINED,
+    FIELD,
+    MEASURED,
+    RETRIEVED,
+    TRAINED,
+    added_metrics,
+    find_metric,
+)
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
@@ -192,7 +201,7 @@ def _list_measured_keys(outcome: Outcome) -> set[str]:
 
 def all_metrics_table(outcome: Outcome) -> Table:
     """Return a table of all metrics of all arms at the last generation, real data on top."""
-    evaluated = [*map(find_metric, (*DESCENT, *TRAINED)), *RETRIEVED, *FIELD]
+    evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *RETRIEVED, *FIELD]
     measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
     shown = [metric for metric in evaluated if metric.key in measured]

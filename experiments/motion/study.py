@@ -23,6 +23,7 @@ from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
 from selfcorrect.remedies.spectrum import restore_energy
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
@@ -301,7 +302,8 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     denoisers = {preset(denoiser).config.denoiser for denoiser in settings.arms}
     remedies = {arm.remedy for arm in settings.all_arms}
     chosen = ((DENOISERS, denoisers), (REMEDIES, remedies), (ENGINES, {settings.engine}))
-    for registry, names in (*chosen, (GENERATORS, settings.generator[:1])):
+    added = (METRIC_TABLE, [metric.key for metric in added_metrics()])
+    for registry, names in (*chosen, (GENERATORS, settings.generator[:1]), added):
         for name in sorted(names):
             identities |= registry.identify(name)
     return identities

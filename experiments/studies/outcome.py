@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from selfcorrect.motion.measures.metrics import METRICS, Metric
+from selfcorrect.motion.measures.metrics import METRICS, Metric, added_metrics
 from selfcorrect.statistics import UNBOUNDED
 
 from . import verdict
@@ -23,7 +23,7 @@ def make_metric(key: str, better: Literal["lower", "higher", "real", "aim", "neu
         better: Better direction if an evaluation of users measures it; by default the metric is a known one if there is
             one of that key.
     """
-    known = {metric.key: metric for metric in METRICS}
+    known = {metric.key: metric for metric in (*METRICS, *added_metrics())}
     if better is None and key in known:
         return known[key]
     return Metric(key, key.replace("_", " "), "", better or "neutral", 3, bounds=UNBOUNDED)

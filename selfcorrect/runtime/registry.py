@@ -155,6 +155,22 @@ class Registry(Generic[RowType]):
         except Exception as error:
             raise self._broken(row, error) from error
 
+    def load_added(self, expected: type[_Answer]) -> dict[str, _Answer]:
+        """Import the members of other packages, by name; a member that cannot be used is left out with a warning."""
+        members = {}
+        for name, row in self._added_rows().items():
+            try:
+                member = self.load(name)
+            except SettingError as error:
+                warnings.warn(str(error), stacklevel=3)
+                continue
+            if isinstance(member, expected):
+                members[name] = member
+            else:
+                place = f"{self.kind} {name!r} at {row.reference} is left out"
+                warnings.warn(f"{place}: expected a {expected.__name__}, got {member!r}", stacklevel=3)
+        return members
+
     def describe_rows(self) -> str:
         """Return a line with name and description of each member, for help."""
         return "\n".join(f"{row.name}: {row.summary}" for row in self)

@@ -1,5 +1,6 @@
 """The template of a package that extends selfcorrect, built and installed as pip does it."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import pytest
 from helpers import REPOSITORY
 
 import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
+from selfcorrect.motion.measures.metrics import METRICS, MetricInputs, MotionDescription, compute_metrics, find_metric
+from selfcorrect.motion.measures.physical import PhysicalErrors
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +47,33 @@ def test_the_installed_format_is_read_written_and_corrected(
     command = ["correct", str(table), "--out", str(tmp_path / "out"), "--kinematic", "--workers", "1"]
     assert main(command) == 0
     assert sc.load_motion(tmp_path / "out" / table.name).fps == 20
+
+
+@pytest.mark.slow
+def test_the_installed_rule_is_checked_and_chosen(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
+    far = dataclasses.replace(walk, root_m=walk.root_m + np.array([2000.0, 0.0, 0.0]))
+    with pytest.raises(SettingError, match="U1"):
+        sc.check(far, ["U1"])
+    monkeypatch.syspath_prepend(str(site))
+    assert [finding.code for finding in sc.check(far, ["U1"])] == ["U1"]
+    assert sc.check(walk, ["far-away"]) == sc.check(far, ["U"], ignore=["far-away"]) == []
+    sc.save_motion(tmp_path / "far.bvh", far)
+    assert main(["check", str(tmp_path / "far.bvh"), "--select", "U1"]) == 1
+    assert "U1 far-away" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_installed_metric_is_measured(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.random.default_rng(0).normal(size=(60, 3))
+    errors = PhysicalErrors(*(np.zeros(60) for _ in dataclasses.fields(PhysicalErrors)))
+    real = MotionDescription(points, points, np.arange(60) % 3, errors)
+    samples = dataclasses.replace(real, labels=np.zeros_like(real.labels))
+    plain = compute_metrics(MetricInputs(real, samples))
+    monkeypatch.syspath_prepend(str(site))
+    values = compute_metrics(MetricInputs(real, samples))
+    assert values == plain | {"labels_kept": 1 / 3}
+    assert find_metric("labels_kept").better == "higher"
+    assert "labels_kept" not in {metric.key for metric in METRICS}

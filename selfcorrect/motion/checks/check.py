@@ -17,7 +17,7 @@ from ..support import Surroundings
 from .findings import Finding, Rule, find_violations
 from .floor import is_lifted
 from .motion_features import MotionFeatures
-from .rules import RULES
+from .rules import RULE_TABLE, RULES, all_rules
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class RuleChoice:
     """Thresholds in place of the table's, by rule."""
 
     def __post_init__(self) -> None:
+        rules = all_rules()
         for word in (*self.select, *self.ignore, *self.thresholds):
-            if not any(_matches(word, rule) for rule in RULES):
-                names = ", ".join(f"{rule.code} ({rule.name})" for rule in RULES)
+            if not any(_matches(word, rule) for rule in rules):
+                names = ", ".join(f"{rule.code} ({rule.name})" for rule in rules)
                 raise SettingError(f"no rule is called {word!r}; there are {names}")
         for word, value in self.thresholds.items():
             if not math.isfinite(value):
@@ -68,7 +69,7 @@ class RuleChoice:
 
 
 def _matches(word: str, rule: Rule) -> bool:
-    if any(word.upper() == other.code for other in RULES):
+    if word.upper() in RULE_TABLE.names:
         return word.upper() == rule.code
     return word == rule.name or (bool(word) and rule.code.startswith(word.upper()))
 
@@ -141,7 +142,7 @@ def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:
     if features.given.height_error_m:
         choice = choice.tolerate_height(features.given.height_error_m)
     result = CheckResult()
-    for rule in choice.select_rules(RULES):
+    for rule in choice.select_rules(all_rules()):
         findings, note = try_optional(f"rule {rule.code} was left out", partial(_apply_rule, rule, features), [])
         result += CheckResult(tuple(findings), (note,) if note else ())
     return result
@@ -150,4 +151,5 @@ def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:
 def _apply_rule(rule: Rule, features: MotionFeatures) -> list[Finding]:
     if rule.measure is None or len(features) < rule.least_frames or (rule.needs_feet and not features.has_feet):
         return []
-    return find_violations(rule, rule.measure(features), len(features), features.fps)
+    with RULE_TABLE.fence(rule.code):
+        return find_violations(rule, rule.measure(features), len(features), features.fps)

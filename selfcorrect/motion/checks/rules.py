@@ -3,6 +3,9 @@
 `benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
 """
 
+from dataclasses import replace
+
+from ...runtime.registry import Registry, Row
 from ..measures.ground_plane import TILTED_DEG
 from . import bearing, body, floor, pace, smoothness, walking
 from .findings import Rule
@@ -328,3 +331,11 @@ RULES = (
     ),
 )
 """F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, which `simulators.feasibility` measures."""
+
+RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULES], group="selfcorrect.rules")
+"""Rules by code. Other packages add rules: the name of an entry point, which leads to a `Rule`, is its code."""
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Return the rules of this package and of installed packages."""
+    return (*RULES, *(replace(rule, code=code) for code, rule in RULE_TABLE.load_added(Rule).items()))

@@ -16,6 +16,7 @@ import numpy as np
 from ...metrics.frechet import frechet_distance
 from ...metrics.neighbours import neighbour_metrics
 from ...metrics.spread import trace_ratio, within_label_ratio
+from ...runtime.registry import Registry, Row
 from ...statistics import UNMEASURED, Interval, mean_interval
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 
@@ -176,19 +177,28 @@ FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
 """Metrics of the field's evaluator, if an experiment has it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """Metrics that loops measure in each generation, in the order of reports."""
+METRIC_TABLE = Registry("metric", [Row(metric.key, "", metric.name) for metric in METRICS], group="selfcorrect.metrics")
+"""Metrics by key. Other packages add metrics: the name of an entry point, which leads to a `Metric`, is its key."""
+
+
+def added_metrics() -> tuple[Metric, ...]:
+    """Return the metrics of installed packages, which loops measure in each generation."""
+    added = METRIC_TABLE.load_added(Metric)
+    return tuple(replace(metric, key=key) for key, metric in added.items() if metric.measure)
 
 
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
     """Return the metrics of loops, by key, in the shown units; means if there is a value of each candidate."""
     means = {}
-    for metric in MEASURED:
+    for metric in (*MEASURED, *added_metrics()):
         assert metric.measure is not None
-        values = np.asarray(metric.measure(sets))
+        with METRIC_TABLE.fence(metric.key):
+            values = np.asarray(metric.measure(sets), dtype=float)
         means[metric.key] = float(np.mean(metric.unit.convert(values)))
     return means
 
 
 def find_metric(key: str) -> Metric:
     """Return the metric with that key, which may begin with `CORRECTED`."""
-    plain = next(metric for metric in METRICS if metric.key == key.removeprefix(CORRECTED))
+    plain = next(metric for metric in (*METRICS, *added_metrics()) if metric.key == key.removeprefix(CORRECTED))
     return plain if plain.key == key else replace(plain, key=key)

@@ -1,4 +1,4 @@
-"""A template: tables of joint positions as a format of motion files, and a corrector by name.
+"""A template: tables of joint positions as a format, a corrector, a rule of `check`, and a metric of loops.
 
 A `.joints` file has its frames per second in the first line, then a row of 3 J numbers per frame: x, y, z of each joint
 in metres, y up.
@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 
 import selfcorrect as sc
+from selfcorrect.motion.checks.findings import Rule
+from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.measures.metrics import SHARE, Metric, MetricInputs
 
 JOINT_TABLE = sc.Format(
     name="joint-table",
@@ -42,3 +45,29 @@ def lift(motion: sc.Motion) -> sc.Motion:
     """Return the motion with its lowest joint on or above the floor."""
     lowest_m = float(sc.joint_positions(motion)[..., 1].min())
     return replace(motion, root_m=motion.root_m - [0.0, min(lowest_m, 0.0), 0.0])
+
+
+def measure_distance_m(features: MotionFeatures) -> np.ndarray:
+    """Return the horizontal distance of the root from the origin in each frame (T,)."""
+    return np.linalg.norm(features.motion.root_m[:, [0, 2]], axis=1)
+
+
+FAR_AWAY = Rule(
+    code="U1",
+    name="far-away",
+    summary="The body is far from the origin, where numbers of 32 bits lose millimetres.",
+    threshold=1000.0,
+    unit="m",
+    message="{value:.0f} m from the origin",
+    measure=measure_distance_m,
+    source="rounding of 32-bit numbers",
+)
+
+
+def share_of_labels(inputs: MetricInputs) -> float:
+    """Return the share of the real motions' labels that samples still have."""
+    real = set(inputs.reference.labels)
+    return len(real & set(inputs.candidate.labels)) / len(real)
+
+
+LABELS_KEPT = Metric("labels_kept", "Labels kept", "diversity", "higher", bounds=SHARE, measure=share_of_labels)
