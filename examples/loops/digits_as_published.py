@@ -16,20 +16,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 from toy_data.digits import mnist
+from toy_models.digit_judge import COLUMNS, DIGIT_COUNT, draw_one_of_each, fit_centres, split_digits
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.anchors import Anchors, fit_anchors
+from selfcorrect.correctors.contract import Corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.loop.fitting import FitEpochs
 
 REAL = "real only"
-DIGIT_COUNT = 10
 NO_DIGIT = DIGIT_COUNT
 """Label of a sample whose digit is hidden, as guidance needs it."""
 ADAM_STATE = ("step", "exp_avg", "exp_avg_sq")
@@ -149,11 +147,7 @@ def toy(settings: DigitsAsPublished) -> toys.Toy:
     return toys.Toy(
         bundles=[toys.bundle_seeds(settings, set_up_seed, "digits", show=draw_one_of_each)],
         claims=[nearer, *claims.mark_unpublished(narrower)],
-        columns=[
-            toys.Column("fid", "Fréchet distance", ".1f"),
-            toys.Column("accuracy", "class accuracy"),
-            toys.Column("recall", "recall"),
-        ],
+        columns=COLUMNS,
         title="Digits with the settings of the paper",
         source="Gillman et al. 2024",
         notes=("Guidance 0.5, one epoch per generation, Adam's state kept; digits of 8×8 pixels and a perceptron.",),
@@ -165,40 +159,17 @@ def name_arm(ratio: float, strength: float) -> str:
     return f"λ = {ratio:g}, γ = {strength:g}"
 
 
-def draw_one_of_each(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
-    """Draw one image of every digit."""
-    return model.sample(torch.arange(DIGIT_COUNT), stream)
-
-
 def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: sc.Stream) -> toys.Setup:
     """Images of a seed to train on and to judge by, the model, its judge, and the arms."""
-    order = torch.randperm(len(images), generator=stream.child("split").generator())
-    train = order[: settings.real_count]
-    held_out = order[settings.real_count :][: settings.judged]
-    real = sc.Samples.real(images[train], labels[train])
-    classifier = MLPClassifier((32,), max_iter=1000, random_state=stream.seed % 2**32)
-    classifier.fit(real.values.flatten(1).numpy(), real.labels.numpy())
-    reference = extract_features(classifier, images[held_out])
-
-    def measure(candidate: sc.Candidate) -> dict[str, float]:
-        samples = candidate.samples(len(held_out))
-        features = extract_features(classifier, samples.values)
-        predicted = classifier.predict(samples.values.flatten(1).numpy())
-        return {
-            "fid": sc.frechet_distance(reference, features),
-            "accuracy": float(np.mean(predicted == samples.labels.numpy())),
-            "recall": sc.neighbour_metrics(reference, features)["recall"],
-        }
-
+    real, measure = split_digits(images, labels, settings.real_count, settings.judged, stream)
     model = GuidedDiffusion(size=images.shape[1])
     initial_steps = round(settings.initial_epochs * len(real) / model.batch_size)
-    per_centre = max(1, len(real) // DIGIT_COUNT // settings.clusters_per_digit)
-    corrector = replace_by_centres(fit_anchors(real, per_centre, stream.child("clusters")))
+    corrector = fit_centres(real, settings.clusters_per_digit, stream)
     arms = dict(declare_arms(settings, corrector))
     return toys.Setup(sc.Task(model, real, measure, initial_steps), arms)
 
 
-def declare_arms(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, sc.Arm]]:
+def declare_arms(settings: DigitsAsPublished, corrector: Corrector) -> Iterator[tuple[str, sc.Arm]]:
     """Yield all arms by name."""
     fitting = FitEpochs(settings.epochs)
     yield REAL, sc.Arm(sc.RealOnly(), settings.generations, fitting=fitting)
@@ -207,22 +178,3 @@ def declare_arms(settings: DigitsAsPublished, corrector) -> Iterator[tuple[str, 
             correction = sc.Correction(corrector, strength) if strength > 0 else None
             arm = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction, fitting=fitting)
             yield name_arm(ratio, strength), arm
-
-
-def replace_by_centres(anchors: Anchors):
-    """Return a corrector that replaces every image by the nearest cluster centre of its digit."""
-
-    def replace_image(samples: sc.Samples) -> sc.Samples:
-        distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
-        is_other_digit = samples.labels[:, None] != anchors.labels
-        distances[is_other_digit] = torch.inf
-        nearest = distances.argmin(1)
-        return samples.with_values(anchors.centroids[nearest].to(samples.values))
-
-    return replace_image
-
-
-def extract_features(classifier: MLPClassifier, images: Tensor) -> np.ndarray:
-    """Return hidden activations (N, 32) of images (N, height, width)."""
-    pixels = images.flatten(1).double().numpy()
-    return np.maximum(pixels @ classifier.coefs_[0] + classifier.intercepts_[0], 0)

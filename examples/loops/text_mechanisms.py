@@ -17,19 +17,10 @@ import torch
 from torch import Tensor
 from toy_data.text import Alphabet, documentation, select_evenly, split_windows
 from toy_models.language import LanguageModel
+from toy_models.ways import REMEDIES, WAYS, make_arms
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.loop.policy import Policy
-
-REMEDIES = ("none", "matched", "extrapolated", "lineages")
-WAYS: dict[str, tuple[Policy, bool]] = {
-    "fully synthetic": (sc.Replace(), False),
-    "fully synthetic, trained anew": (sc.Replace(), True),
-    "λ = 1": (sc.Augment(1.0), False),
-    "accumulated": (sc.Accumulate(1.0), False),
-}
-"""Ways of training by name: the policy, and whether every generation starts from an untrained model."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +76,8 @@ def set_up(settings: TextLoop, stream: sc.Stream) -> toys.Setup:
 
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.length, batch_size=32, width=32, depth=1)
     task = sc.Task(model, real, measure, settings.initial_steps, space=to_space)
-    arms = {}
-    for way in settings.ways:
-        policy, is_trained_anew = WAYS[way]
-        steps = settings.initial_steps if is_trained_anew else settings.steps
-        arm = sc.Arm(policy, settings.generations, steps, from_scratch=is_trained_anew)
-        for remedy in REMEDIES:
-            arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy, sc.RemedyInputs(embed=count))
-    return toys.Setup(task, arms)
+    inputs = sc.RemedyInputs(embed=count)
+    return toys.Setup(task, make_arms(task, settings.ways, settings.generations, settings.steps, inputs))
 
 
 def count_characters(values: Tensor, alphabet: int) -> Tensor:

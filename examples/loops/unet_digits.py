@@ -13,20 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from hub_models import DiffusersModel
-from sklearn.neural_network import MLPClassifier
-from torch import Tensor
+from toy_models.digit_judge import COLUMNS, draw_one_of_each, fit_centres, split_digits
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.anchors import fit_anchors
 from selfcorrect.datasets.toy.digits import bundled_digits
-from selfcorrect.metrics.frechet import frechet_distance
-from selfcorrect.metrics.neighbours import neighbour_metrics
 
 REAL, PLAIN, CORRECTED = "real only", "synthetic", "corrected"
 
@@ -53,11 +47,7 @@ def toy(settings: UnetDigits) -> toys.Toy:
     return toys.Toy(
         bundles=[toys.bundle_seeds(settings, partial(set_up, settings), "unet-digits", show=draw_one_of_each)],
         claims=list(make_claims()),
-        columns=[
-            toys.Column("fid", "Fréchet distance", ".1f"),
-            toys.Column("accuracy", "class accuracy"),
-            toys.Column("recall", "recall"),
-        ],
+        columns=COLUMNS,
         title="A UNet of diffusers on digits",
         source="after Gillman et al. 2024",
         notes=(f"The corrector knows {settings.clusters_per_digit} cluster centres per digit of the real data.",),
@@ -78,58 +68,18 @@ def make_claims() -> Iterator[claims.Claim]:
     yield from claims.mark_unpublished(claims.expect_above("correction costs no recall", recall, -0.05))
 
 
-def draw_one_of_each(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
-    return model.sample(torch.arange(10), stream)
-
-
 def set_up(settings: UnetDigits, stream: sc.Stream) -> toys.Setup:
     images, labels = bundled_digits()
-    order = torch.randperm(len(images), generator=stream.child("split").generator())
-    train = order[: settings.real_count]
-    held_out = order[settings.real_count :][: settings.judged]
-    real = sc.Samples.real(images[train], labels[train])
-    classifier = MLPClassifier((32,), max_iter=1000, random_state=stream.seed % 2**32)
-    classifier.fit(real.values.flatten(1).numpy(), real.labels.numpy())
-    reference = extract_features(classifier, images[held_out])
-
-    def measure(candidate: sc.Candidate) -> dict[str, float]:
-        drawn = candidate.samples(settings.judged)
-        features = extract_features(classifier, drawn.values)
-        predicted = classifier.predict(drawn.values.flatten(1).numpy())
-        return {
-            "fid": frechet_distance(reference, features),
-            "accuracy": float(np.mean(predicted == drawn.labels.numpy())),
-            "recall": neighbour_metrics(reference, features)["recall"],
-        }
-
+    real, measure = split_digits(images, labels, settings.real_count, settings.judged, stream)
+    corrector = fit_centres(real, settings.clusters_per_digit, stream)
+    correction = sc.Correction(corrector, settings.strength, operator="interpolation")
     plain = sc.Arm(sc.Replace(), settings.generations, settings.steps)
     arms = {
         REAL: replace(plain, policy=sc.RealOnly()),
         PLAIN: plain,
-        CORRECTED: replace(plain, correction=move_to_centres(settings, real, stream)),
+        CORRECTED: replace(plain, correction=correction),
     }
     return toys.Setup(sc.Task(make_unet(), real, measure, settings.initial_steps), arms)
-
-
-def extract_features(classifier: MLPClassifier, images: Tensor) -> np.ndarray:
-    """Return hidden activations (N, 32) of images (N, 8, 8)."""
-    pixels = images.flatten(1).double().numpy()
-    return np.maximum(pixels @ classifier.coefs_[0] + classifier.intercepts_[0], 0)
-
-
-def move_to_centres(settings: UnetDigits, real: sc.Samples, stream: sc.Stream) -> sc.Correction:
-    """Return a correction that moves every image towards the nearest cluster centre of its digit."""
-    images_per_cluster = max(1, len(real) // 10 // settings.clusters_per_digit)
-    anchors = fit_anchors(real, images_per_cluster, stream.child("clusters"))
-
-    def replace_by_centre(samples: sc.Samples) -> sc.Samples:
-        distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
-        is_other_digit = samples.labels[:, None] != anchors.labels
-        distances[is_other_digit] = torch.inf
-        nearest = distances.argmin(1)
-        return samples.with_values(anchors.centroids[nearest].to(samples.values))
-
-    return sc.Correction(replace_by_centre, settings.strength, operator="interpolation")
 
 
 def make_unet() -> DiffusersModel:

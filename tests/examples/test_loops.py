@@ -12,6 +12,8 @@ import pytest
 import torch
 from helpers import LOOPS, assert_is_a_model_for_loops, load_loop
 from toy_data.draws import eight_gaussians
+from toy_models.circle import draw_circle, measure_modes
+from toy_models.ways import make_arm
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
@@ -203,18 +205,15 @@ def test_the_verifier_of_text_knows_pairs() -> None:
     assert small_gpt.measure_known_share(is_known, windows).tolist() == [1.0, 0.5, 0.0]
 
 
-@pytest.mark.parametrize("name", ["remedies", "mechanisms"])
-def test_modes_are_counted_with_what_lies_in_them(name: str) -> None:
-    module = load_loop(name)
-    real = module.draw_circle(96, streams(1))
-    assert module.measure_modes(real.values) == {"coverage": 1.0, "precision": 1.0}
+def test_modes_are_counted_with_what_lies_in_them() -> None:
+    real = draw_circle(96, streams(1))
+    assert measure_modes(real.values) == {"coverage": 1.0, "precision": 1.0}
     assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
     half = torch.cat([real.values[::12], torch.zeros(8, 1, 2)])  # one mode, and the middle, which is empty
-    assert module.measure_modes(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
+    assert measure_modes(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
 
 
 def test_training_anew_starts_from_an_untrained_model() -> None:
-    make_arm = load_loop("mechanisms").make_arm
     tuned = make_arm("fully synthetic", 1, 3, 2)
     anew = make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)

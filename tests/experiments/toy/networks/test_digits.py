@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import load_loop, run_toy
+from toy_models.digit_judge import DigitsJudge, move_to_centres
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -23,14 +24,14 @@ ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0,
 def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() -> None:
     images = Samples.synthetic(torch.tensor([[[1.0]], [[3.0]], [[3.0]]]), torch.tensor([0, 0, 1]), 1)
     for strength, expected in ((0.0, [1.0, 3.0, 3.0]), (1.0, [0.5, 3.5, 2.0]), (float("inf"), [0.0, 4.0, 1.0])):
-        correction = Correction(load_loop("digits").move_to_centres(ANCHORS), strength, operator="interpolation")
+        correction = Correction(move_to_centres(ANCHORS), strength, operator="interpolation")
         assert apply_corrector(images, correction, streams(0)).samples.values.flatten().tolist() == expected
 
 
 @pytest.mark.slow
 def test_judge_knows_digits_and_tells_noise_from_them() -> None:
     pictures, labels = bundled_digits()
-    judge = load_loop("digits").DigitsJudge.train(pictures[:600], labels[:600], 0)
+    judge = DigitsJudge.train(pictures[:600], labels[:600], 0)
     assert judge.measure_accuracy(pictures[600:], labels[600:]) > 0.85
     assert judge.measure_accuracy(torch.randn(600, 8, 8), labels[:600]) < 0.3
     hidden = torch.tensor(judge.extract_features(pictures[:4]))

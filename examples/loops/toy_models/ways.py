@@ -1,0 +1,34 @@
+"""Ways of training in self-consuming loops, each without a remedy, with either of two and with both."""
+
+from __future__ import annotations
+
+import selfcorrect as sc
+from selfcorrect.experiments.remedies.remedies import TaskArm
+from selfcorrect.loop.policy import Policy
+
+REMEDIES = ("none", "matched", "extrapolated", "lineages")
+WAYS: dict[str, tuple[Policy, bool]] = {
+    "fully synthetic": (sc.Replace(), False),
+    "fully synthetic, trained anew": (sc.Replace(), True),
+    "λ = 1": (sc.Augment(1.0), False),
+    "accumulated": (sc.Accumulate(1.0), False),
+}
+"""Ways of training by name: the policy, and whether every generation starts from an untrained model."""
+
+
+def make_arms(
+    task: sc.Task, ways: tuple[str, ...], generations: int, steps: int, inputs: sc.RemedyInputs | None = None
+) -> dict[str, TaskArm]:
+    """Return the arms of all remedies for each way of training."""
+    arms: dict[str, TaskArm] = {}
+    for way in ways:
+        arm = make_arm(way, generations, task.initial_steps, steps)
+        for remedy in REMEDIES:
+            arms[f"{way}, {remedy}"] = sc.with_remedy(task, arm, remedy, inputs)
+    return arms
+
+
+def make_arm(way: str, generations: int, initial_steps: int, steps: int) -> sc.Arm:
+    """Return the arm of a way of training; training anew takes the steps of generation 0 every time."""
+    policy, is_trained_anew = WAYS[way]
+    return sc.Arm(policy, generations, initial_steps if is_trained_anew else steps, from_scratch=is_trained_anew)
