@@ -13,12 +13,12 @@ from functools import partial
 import torch
 from torch import Tensor
 from toy_models.laws import replace_variance
+from toy_models.workflows import REPLACE, claim_order, make_arms, name_arm
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 
 DIMENSION = 2
-REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,8 @@ def toy(settings: Kazdan) -> toys.Toy:
     predicted = {}
     for size in settings.sizes:
         bundles.append(toys.bundle_replicates("kazdan", settings.seed, partial(set_up, settings, size)))
-        replace = name_arm(REPLACE, size)
-        subsample = name_arm(SUBSAMPLE, size)
-        accumulate = name_arm(ACCUMULATE, size)
-        predicted[replace] = replace_variance(size, settings.generations)
-        first = claims.final_difference(replace, subsample, "variance")
-        statements.append(claims.expect_below(f"n = {size}: subsampling keeps more variance than replacing", first))
-        second = claims.final_difference(subsample, accumulate, "variance")
-        statements.append(claims.expect_below(f"n = {size}: accumulating keeps more variance than subsampling", second))
+        predicted[name_arm(REPLACE, size)] = replace_variance(size, settings.generations)
+        statements += claim_order(size, "variance", "keeps more variance", claims.expect_below)
     smallest = min(settings.sizes)
     law = {name_arm(REPLACE, smallest): predicted[name_arm(REPLACE, smallest)]}
     times = (smallest // 2,)
@@ -65,23 +59,13 @@ def toy(settings: Kazdan) -> toys.Toy:
     )
 
 
-def name_arm(workflow: str, size: int) -> str:
-    """Return the name of a workflow with n = `size`."""
-    return f"n = {size}, {workflow}"
-
-
 def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real points."""
     generator = stream.child("real").generator()
     shape = (settings.seeds, DIMENSION)
     real = sc.Samples.real(torch.randn((size, *shape), generator=generator, dtype=torch.float64))
-    policies = {
-        REPLACE: sc.Replace(),
-        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
-        ACCUMULATE: sc.Accumulate(1.0),
-    }
-    arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
-    return toys.Setup(sc.Task(sc.Gaussian.standard(*shape), real, measure_variance), arms)
+    task = sc.Task(sc.Gaussian.standard(*shape), real, measure_variance)
+    return toys.Setup(task, make_arms(size, settings.generations))
 
 
 def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:

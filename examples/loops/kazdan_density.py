@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from toy_models.kernel_density import KernelDensity
 from toy_models.laws import replace_variance
+from toy_models.workflows import ACCUMULATE, REPLACE, claim_order, make_arms, name_arm
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 
-REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
 TEST_POINTS = torch.special.ndtri((torch.arange(32, dtype=torch.float64) + 0.5) / 32)
 """Quantiles of the truth N(0, 1), on which the test loss is measured."""
 
@@ -48,15 +48,10 @@ def toy(settings: KazdanDensity) -> toys.Toy:
     for size in settings.sizes:
         bundles.append(toys.bundle_replicates("kazdan density", settings.seed, partial(set_up, settings, size)))
         replace = name_arm(REPLACE, size)
-        subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
         predicted[replace] = replace_variance(size, settings.generations, spread=1 + scott_factor(size) ** 2)
         predicted[accumulate] = accumulated_variance(size, settings.generations)
-        first = claims.final_difference(replace, subsample, "loss")
-        statements.append(claims.expect_above(f"n = {size}: subsampling has a lower test loss than replacing", first))
-        second = claims.final_difference(subsample, accumulate, "loss")
-        words = f"n = {size}: accumulating has a lower test loss than subsampling"
-        statements.append(claims.expect_above(words, second))
+        statements += claim_order(size, "loss", "has a lower test loss", claims.expect_above)
     laws = claims.expect_predictions("{arm}: variance", "variance", predicted, tolerance=0.1)
     return toys.Toy(
         bundles=bundles,
@@ -72,22 +67,12 @@ def toy(settings: KazdanDensity) -> toys.Toy:
     )
 
 
-def name_arm(workflow: str, size: int) -> str:
-    """Return the name of a workflow with n = `size`."""
-    return f"n = {size}, {workflow}"
-
-
 def set_up(settings: KazdanDensity, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real points."""
     generator = stream.child("real").generator()
     real = sc.Samples.real(torch.randn((size, settings.seeds, 1), generator=generator, dtype=torch.float64))
-    policies = {
-        REPLACE: sc.Replace(),
-        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
-        ACCUMULATE: sc.Accumulate(1.0),
-    }
-    arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
-    return toys.Setup(sc.Task(KernelDensity.empty(settings.seeds, 1), real, measure_density), arms)
+    task = sc.Task(KernelDensity.empty(settings.seeds, 1), real, measure_density)
+    return toys.Setup(task, make_arms(size, settings.generations))
 
 
 def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:

@@ -18,11 +18,10 @@ from toy_models.regression import (
     true_pairs,
     weight_errors,
 )
+from toy_models.workflows import ACCUMULATE, REPLACE, claim_order, make_arms, name_arm
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-
-REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS = ("replace", "accumulate and subsample", "accumulate")
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,11 @@ def toy(settings: KazdanRegression) -> toys.Toy:
     for size in settings.sizes:
         bundles.append(toys.bundle_replicates("kazdan regression", settings.seed, partial(set_up, settings, size)))
         replace = name_arm(REPLACE, size)
-        subsample = name_arm(SUBSAMPLE, size)
         accumulate = name_arm(ACCUMULATE, size)
         arguments = (size, settings.dimension, settings.noise, settings.generations)
         predicted[replace] = regression_replace_error(*arguments)
         predicted[accumulate] = regression_accumulate_error(*arguments)
-        first = claims.final_difference(replace, subsample, "error")
-        statements.append(claims.expect_above(f"n = {size}: subsampling errs less than replacing", first))
-        second = claims.final_difference(subsample, accumulate, "error")
-        statements.append(claims.expect_above(f"n = {size}: accumulating errs less than subsampling", second))
+        statements += claim_order(size, "error", "errs less", claims.expect_above)
     laws = claims.expect_predictions("{arm}: error", "error", predicted, tolerance=0.1)
     return toys.Toy(
         bundles=bundles,
@@ -67,19 +62,9 @@ def toy(settings: KazdanRegression) -> toys.Toy:
     )
 
 
-def name_arm(workflow: str, size: int) -> str:
-    """Return the name of a workflow with n = `size`."""
-    return f"n = {size}, {workflow}"
-
-
 def set_up(settings: KazdanRegression, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real pairs."""
     shape = (settings.seeds, settings.dimension)
     real = true_pairs(shape, size, stream.child("real"), settings.noise)
-    policies = {
-        REPLACE: sc.Replace(),
-        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
-        ACCUMULATE: sc.Accumulate(1.0),
-    }
-    arms = {name_arm(workflow, size): sc.Arm(policy, settings.generations) for workflow, policy in policies.items()}
-    return toys.Setup(sc.Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors), arms)
+    task = sc.Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors)
+    return toys.Setup(task, make_arms(size, settings.generations))
