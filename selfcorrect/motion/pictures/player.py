@@ -1,6 +1,7 @@
 """Players: motions as an HTML page that plays them and needs no network, no server and no package but the browser."""
 
 import base64
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 
 from ...core.checks import check_kind
 from ...core.errors import SettingError
@@ -20,6 +22,7 @@ from ..measures.skating import measure_skating_by_frame_m_s, measure_skating_m_s
 from ..motion import Motion, MotionBatch
 from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, is_unchanged, make_panels
+from .tracks import FootTracks, draw_tracks
 
 TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
@@ -33,6 +36,9 @@ STEP_M = 2.5e-4
 _THIN_M = 0.01
 """Thickness with which sloping surfaces are drawn."""
 
+_TRACKS_PX = (480, 150)
+"""Width and height of the picture of a motion's tracks."""
+
 FASTEST_FPS = 60.0
 """Motions of higher rates are thinned; the page interpolates between frames."""
 
@@ -44,7 +50,7 @@ class PlayerPage:
     html: str
 
     def _repr_html_(self) -> str:
-        return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="520" style="border: 0"></iframe>'
+        return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="600" style="border: 0"></iframe>'
 
 
 def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> PlayerPage:
@@ -100,9 +106,24 @@ def encode_scene(
         "marked": marked,
         "scheme": scheme,
         "motions": motions,
+        "tracks": _draw_tracks(panels, titles) if marked else [],
         "colours": {"planted": _share(PLANTED), "sunk": _share(SUNK), "ghost": _share(GHOST), "held": _share(RESIDUAL)},
     }
     return json.dumps(scene).replace("<", "\\u003c")  # so that nothing in it ends the script element
+
+
+def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[str]:
+    """Return the tracks of each motion's feet as addresses of PNGs at one scale, without motions that have no feet."""
+    drawn = [FootTracks.from_motion(panel.motion, title) for panel, title in zip(panels, titles, strict=True)]
+    tracks = [track for track in drawn if track is not None]
+    width_px, height_px = _TRACKS_PX
+    picture = draw_tracks(tracks, width_px=width_px * len(tracks), height_px=height_px)
+    addresses = []
+    for start_px in range(0, width_px * len(tracks), width_px):
+        content = io.BytesIO()
+        Image.fromarray(picture[:, start_px : start_px + width_px]).save(content, "PNG")
+        addresses.append("data:image/png;base64," + base64.b64encode(content.getvalue()).decode())
+    return addresses
 
 
 def _panel(shown: Motion | CorrectedMotion) -> PicturePanel:

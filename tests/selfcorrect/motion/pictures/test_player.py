@@ -1,6 +1,7 @@
 """The page that plays motions: what it holds, and what a browser draws of it."""
 
 import base64
+import io
 import json
 import re
 import shutil
@@ -28,6 +29,7 @@ from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import pose_figure
 from selfcorrect.motion.pictures.player import PlayerPage, show
+from selfcorrect.motion.pictures.tracks import FootTracks, draw_tracks
 from selfcorrect.motion.support import Support
 
 
@@ -91,6 +93,15 @@ def test_a_correction_brings_its_residual_force_and_supports(motion: Motion) -> 
     np.testing.assert_allclose(after["supports"], [box], atol=1e-12)
 
 
+def test_it_shows_the_tracks_of_each_motion_that_has_feet(motion: Motion) -> None:
+    blank = replace(motion, skeleton=replace(motion.skeleton, parts=("",) * len(motion.skeleton)))
+    tracks = [FootTracks.from_motion(motion, title) for title in ("first", "second")]
+    drawn = draw_tracks([track for track in tracks if track], width_px=960, height_px=150)
+    pictures = scene(show(motion, blank, motion, titles=["first", "blank", "second"]))["tracks"]
+    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2])))) for picture in pictures]
+    np.testing.assert_array_equal(np.concatenate(shown, axis=1), drawn)
+
+
 def test_the_camera_looks_above_the_ground_that_is_known(motion: Motion) -> None:
     stairs = Ground((GroundBox((0.0, 0.2, 0.0), (99.0, 0.4, 99.0)),))
     for ground, height_m in ((None, 0.0), (stairs, 0.4)):
@@ -137,7 +148,7 @@ def screenshot(page: Path, size: str, picture: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", ["900,600", "500,800"])
+@pytest.mark.parametrize("size", ["900,600", "500,1100"])
 def test_a_browser_draws_both_bodies_and_the_sunk_feet_red(motion: Motion, tmp_path: Path, size: str) -> None:
     sunk = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
     (tmp_path / "page.html").write_text(show(sunk, motion, titles=["before", "after"]).html, encoding="utf-8")
