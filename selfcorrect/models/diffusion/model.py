@@ -5,7 +5,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Self
+from itertools import pairwise
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +49,9 @@ class MotionDiffusion(Saveable):
     step count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the
     network. All random numbers but those inside layers are drawn on the CPU, whatever the device.
     """
+
+    values_together: ClassVar[int] = 2**22
+    """Most numbers of samples that are denoised together, which bounds the memory of sampling."""
 
     config: DiffusionConfig
     frames: int
@@ -196,10 +200,12 @@ class MotionDiffusion(Saveable):
         """Return a sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
         times = self.sampling_times()
         labels = labels.to(self.device)
-        clean = self.denoise(self.reverse(labels, stream, times), times[-1], labels)
-        clean = self.adjust(clean, labels, len(times) - 1)
+        values = self.reverse(labels, stream, times)
+        for rows in self._split(len(labels)):
+            clean = self.denoise(values[rows], times[-1], labels[rows])
+            values[rows] = self.adjust(clean, labels[rows], len(times) - 1)
         self._report(len(times))
-        return clean.cpu()
+        return values.cpu()
 
     def sampling_times(self, last: int = 0) -> list[int]:
         """Return the diffusion times at which the sampler evaluates the network, down to `last`."""
@@ -220,26 +226,38 @@ class MotionDiffusion(Saveable):
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
+        parts = self._split(len(labels))
 
-        def adjust(aim: Tensor, step: int) -> Tensor:
-            self._report(step + 1)
-            return self.adjust(aim, labels, step)
+        def adjust(aim: Tensor, step: int, rows: slice) -> Tensor:
+            if rows == parts[0]:
+                self._report(step + 1)
+            return self.adjust(aim, labels[rows], step)
 
         return self.schedule.reverse(
             self._noise(shape, generator),
             times,
-            lambda noisy, time: self.denoise(noisy, time, labels),
+            lambda noisy, time, rows: self.denoise(noisy, time, labels[rows]),
             lambda: self._noise(shape, generator),
             order=self._order,
             eta=self.config.eta,
             adjust=adjust,
+            parts=parts,
         )
+
+    def _split(self, count: int) -> list[slice]:
+        """Return the rows of samples that are denoised together, in parts of nearly equal size."""
+        most_rows = max(1, self.values_together // (self.frames * self.features))
+        number = max(1, math.ceil(count / most_rows))
+        edges = [count * part // number for part in range(number + 1)]
+        return [slice(start, stop) for start, stop in pairwise(edges)]
 
     def adjust(self, clean: Tensor, labels: Tensor, step: int) -> Tensor:
         """Return what a sampling step takes as the clean sample; subclasses that steer sampling change it.
 
+        A subclass whose change of a sample depends on other samples sets `values_together` to `sys.maxsize`.
+
         Args:
-            clean: (N, T, D) of the sampler.
+            clean: (N, T, D) of the sampler; many samples come in parts.
             labels: (N,) on the model's device.
             step: 0-based step; the last step returns the samples.
         """
@@ -250,7 +268,7 @@ class MotionDiffusion(Saveable):
         return 2 if self.config.sampler == "multistep" else 1
 
     def _noise(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-        return self.config.temperature * torch.randn(shape, generator=generator).to(self.device)
+        return torch.randn(shape, generator=generator).mul_(self.config.temperature).to(self.device)
 
     def with_sampling(self, **settings: Any) -> Self:
         """Return the model with other settings of sampling, the names of `SAMPLING`."""

@@ -16,6 +16,8 @@ _MAX_BETA = 0.999  # keeps ᾱ above zero at the last step (Nichol & Dhariwal 20
 LEAST_LOG_SNR = -3.0
 """Logarithm of signal over noise at which sampling by log-SNR begins; the signal is 5 % of the value there."""
 
+_ALL = slice(None)
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
@@ -95,12 +97,13 @@ class NoiseSchedule:
         self,
         values: Tensor,
         times: Sequence[int],
-        predict: Callable[[Tensor, int], Tensor],
+        predict: Callable[[Tensor, int, slice], Tensor],
         draw_noise: Callable[[], Tensor],
         *,
         order: int = 1,
         eta: float = 0.0,
-        adjust: Callable[[Tensor, int], Tensor] | None = None,
+        adjust: Callable[[Tensor, int, slice], Tensor] | None = None,
+        parts: Sequence[slice] = (_ALL,),
     ) -> Tensor:
         """Return the samples at the last of `times`, from the samples at the first.
 
@@ -111,25 +114,32 @@ class NoiseSchedule:
         Args:
             values: (N, *event) at the first time.
             times: Decreasing diffusion times.
-            predict: (noisy values, time) → predicted clean samples.
+            predict: (noisy values of a part, time, its rows) → predicted clean samples.
             draw_noise: Returns unit noise (N, *event); not called with η = 0.
             order: 1 or 2.
             eta: Noise of each step, see `reverse_step`.
-            adjust: (values that a step moves towards, 0-based step) → the values to move towards.
+            adjust: (values that a step moves towards, 0-based step, rows of the part) → the values to move towards.
+            parts: Rows that are denoised together. Smaller parts need less memory, and draw the same noise.
         """
-        last_clean = None
+        values = values.clone()
+        last_clean = torch.empty_like(values) if order == 2 else values
         last_stride = 0.0
+        noise = torch.zeros((), dtype=values.dtype, device=values.device).expand_as(values)
         for step, (time, next_time) in enumerate(pairwise(times)):
-            noise = draw_noise() if eta else torch.zeros_like(values)
-            clean = predict(values, time)
+            if eta:
+                noise = draw_noise()
             stride = float(self.log_snr[next_time] - self.log_snr[time])
-            aim = clean
-            if order == 2 and last_clean is not None:
-                aim = clean + stride / (2 * last_stride) * (clean - last_clean)
-            last_clean, last_stride = clean, stride
-            if adjust is not None:
-                aim = adjust(aim, step)
-            values = self.reverse_step(values, aim, noise, time, next_time, eta)
+            for rows in parts:
+                aim = predict(values[rows], time, rows)
+                if order == 2:
+                    clean = aim
+                    if step:
+                        aim = clean + stride / (2 * last_stride) * (clean - last_clean[rows])
+                    last_clean[rows] = clean
+                if adjust is not None:
+                    aim = adjust(aim, step, rows)
+                values[rows] = self.reverse_step(values[rows], aim, noise[rows], time, next_time, eta)
+            last_stride = stride
         return values
 
     def variance_kept(self, times: Sequence[int], variance: float, *, order: int, eta: float) -> float:
@@ -139,7 +149,7 @@ class NoiseSchedule:
         each step. The factors of the draws pass through `reverse` as if they were values.
         """
 
-        def predict(factors: Tensor, time: int) -> Tensor:
+        def predict(factors: Tensor, time: int, rows: slice = _ALL) -> Tensor:
             alpha_bar = float(self.alpha_bars[time])
             return variance * math.sqrt(alpha_bar) / (variance * alpha_bar + 1 - alpha_bar) * factors
 

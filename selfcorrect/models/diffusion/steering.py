@@ -1,8 +1,9 @@
 """Other ways to sample a diffusion model: here with a projection of its predictions."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -41,6 +42,8 @@ class Projected(MotionDiffusion):
     projection before the reverse step; extrapolation goes on from predictions. If the last step is one of these,
     samples are projected values. With the last step only, the projection comes after plain sampling.
     """
+
+    values_together: ClassVar[int] = sys.maxsize
 
     project: Project | None = field(default=None, repr=False)
     every: int = 1

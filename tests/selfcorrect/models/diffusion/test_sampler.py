@@ -10,8 +10,10 @@ from torch import Tensor
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.diffusion.steering import Projected, steer
 
 CPU = torch.device("cpu")
 VARIANCES = torch.tensor([1.0, 0.1, 0.01])
@@ -143,6 +145,41 @@ def test_sampling_is_repeatable_and_the_state_has_no_sampler():
     model = gaussian()
     torch.testing.assert_close(draw(model, count=9), draw(model, count=9), rtol=0, atol=0)
     assert model.state().keys() == model.with_sampling(**ANCESTRAL).state().keys()
+
+
+@pytest.mark.parametrize("settings", [{}, {"eta": 0.5}, ANCESTRAL, {"temperature": 0.5}], ids=str)
+@pytest.mark.parametrize("together", [1, 30, 100, 299])
+def test_samples_depend_on_no_size_of_parts(settings: dict, together: int, monkeypatch: pytest.MonkeyPatch):
+    model = gaussian(**settings)
+    whole = draw(model, count=100)
+    steps: list[int] = []
+    sizes: list[int] = []
+    denoise = ExactGaussian.denoise
+
+    def watch(self: ExactGaussian, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
+        sizes.append(noisy.numel())
+        assert len(labels) == len(noisy)
+        return denoise(self, noisy, time, labels)
+
+    monkeypatch.setattr(ExactGaussian, "denoise", watch)
+    monkeypatch.setattr(ExactGaussian, "values_together", together)
+    assert torch.equal(draw(replace(model, on_sampling_step=steps.append), count=100), whole)
+    assert max(sizes) <= max(together, len(VARIANCES))
+    assert steps == list(range(1, 21))
+
+
+def test_projections_see_all_samples_at_once(monkeypatch: pytest.MonkeyPatch):
+    seen: list[int] = []
+
+    def project(clean: Tensor, labels: Tensor, step: int) -> Tensor:
+        seen.append(len(clean))
+        return clean
+
+    monkeypatch.setattr(MotionDiffusion, "values_together", 1)
+    network = MotionDiffusion(DiffusionConfig(width=8, depth=1), 2, 3, 1, CPU)
+    real = Samples.real(torch.zeros(4, 2, 3))
+    draw(steer(Projected, network.fit(real, 1, streams(0)), project=project), count=9)
+    assert seen == [9] * 20
 
 
 def test_unknown_samplers_are_refused():

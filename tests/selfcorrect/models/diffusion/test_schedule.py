@@ -135,7 +135,7 @@ def test_second_order_is_dpm_solver(eta: float, algorithm: str):
     scheduler.set_timesteps(timesteps=times)
     noises = [random(time + 2000) for time in times]
 
-    def predict(noisy: torch.Tensor, time: int) -> torch.Tensor:
+    def predict(noisy: torch.Tensor, time: int, rows: slice = slice(0)) -> torch.Tensor:
         return 0.7 * noisy.tanh() + 0.001 * time
 
     drawn = iter(noises)
@@ -162,7 +162,7 @@ def exact_flow(schedule, times, order: int, variance: float) -> float:
         alpha_bar = float(schedule.alpha_bars[time])
         return (variance * alpha_bar + 1 - alpha_bar) ** 0.5
 
-    def predict(noisy: torch.Tensor, time: int) -> torch.Tensor:
+    def predict(noisy: torch.Tensor, time: int, rows: slice) -> torch.Tensor:
         return variance * float(schedule.alpha_bars[time]) ** 0.5 / deviation(time) ** 2 * noisy
 
     start = torch.ones(1, dtype=torch.float64)
