@@ -1,16 +1,16 @@
 """Statistics for a handful of seeds: intervals, paired tests, half-lives, verdicts on stability and collapse.
 
 Arrays hold a value per seed, shape (S,), or a curve per seed, shape (S, T) with generation 0 first. Arms of a
-comparison share their seeds (common random numbers), so differences between arms are taken per seed.
+comparison share seeds (common random numbers), so differences between arms are taken per seed.
 
-One rule decides differences, claims, profiles of collapse and comparisons of runs: an interval decides if it has
-bounds, at least `FEWEST_SEEDS` seeds, and lies as a whole on one side of the threshold (`Interval.is_above`,
-`is_below`, `is_within`). So do verdicts on a quality (`evaluate_quality`).
+One rule decides differences, claims, profiles of collapse and comparisons of runs: an interval with bounds and at least
+`FEWEST_SEEDS` seeds decides if all of the interval is on one side of the threshold (`Interval.is_above`, `is_below`,
+`is_within`). So do verdicts on a quality (`evaluate_quality`).
 
-A few seeds with equal scores show no spread, which does not mean that there is none: there are no bounds, and p = 1.
-Differences that vary by less than the rounding of the values that they are taken of are equal. Scores that are counts,
-such as a share of n samples, have a resolution (1 / n): below it, no spread can be measured. Functions that take a
-`resolution` never assume a smaller standard deviation.
+A few seeds with equal scores show no spread, but may have some: there are no bounds, and p = 1. Differences that vary
+by less than the rounding of the compared values are equal. Scores that are counts, such as a share of n samples, have a
+resolution (1 / n), and no smaller spread can be measured. Functions that take a `resolution` never assume a smaller
+standard deviation.
 """
 
 import math
@@ -26,14 +26,14 @@ from numpy.typing import ArrayLike
 from .core.errors import InputError, SettingError
 
 FEWEST_SEEDS = 5
-"""Number of seeds from which on a difference, a claim or a definition of collapse is decided."""
+"""Least number of seeds that decide a difference, a claim or a definition of collapse."""
 ROUNDING = 1e-9
 """Share of a value that may be rounding: values that vary by less are equal."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate from `count` seeds with its confidence interval; the bounds are NaN where none exists."""
+    """An estimate from `count` seeds with a confidence interval; the bounds are NaN where no interval exists."""
 
     estimate: float
     low: float
@@ -47,19 +47,19 @@ class Interval:
 
     @property
     def can_decide(self) -> bool:
-        """Return True if a verdict may rest on the interval: it has bounds and at least `FEWEST_SEEDS` seeds."""
+        """Return True if a verdict may rest on the interval: bounds, and at least `FEWEST_SEEDS` seeds."""
         return self.count >= FEWEST_SEEDS and not math.isnan(self.low) and not math.isnan(self.high)
 
     def is_above(self, threshold: float) -> bool:
-        """Return True if the interval can decide, and all of it is above a threshold."""
+        """Return True if the interval can decide and lies above a threshold."""
         return self.can_decide and self.low > threshold
 
     def is_below(self, threshold: float) -> bool:
-        """Return True if the interval can decide, and all of it is below a threshold."""
+        """Return True if the interval can decide and lies below a threshold."""
         return self.can_decide and self.high < threshold
 
     def is_within(self, lowest: float, highest: float) -> bool:
-        """Return True if the interval can decide, and all of it is between two values."""
+        """Return True if the interval can decide and lies between two values."""
         return self.can_decide and lowest <= self.low and self.high <= highest
 
     def __str__(self) -> str:
@@ -79,10 +79,11 @@ UNBOUNDED: Bounds = (-math.inf, math.inf)
 def mean_interval(
     values: ArrayLike, bounds: Bounds = UNBOUNDED, *, resolution: float = 0.0, rounding: float = 0.0
 ) -> Interval:
-    """Return the mean over seeds with Student's t interval, which excludes 0 where `student_p` rejects 0.
+    """Return the mean over seeds with Student's t interval: 0 is excluded where `student_p` rejects 0.
 
-    The interval is exact for normally distributed seeds. It stays within `bounds`. Between two, such as 0 and 1, it is
-    taken of the logit (delta method; Agresti 2013, section 1.4). At a single bound it ends, which costs no coverage.
+    The interval is exact for normally distributed seeds. The interval stays within `bounds`. Between two bounds, such
+    as 0 and 1, the logit has the interval (delta method; Agresti 2013, section 1.4). A single bound cuts the interval,
+    and this costs no coverage.
 
     Args:
         values: (S,) one value per seed, e.g. differences of paired arms.
@@ -91,7 +92,7 @@ def mean_interval(
         rounding: Size of the rounding error of the values, as in `has_spread`.
 
     Returns:
-        The mean with its interval. The bounds are NaN for a single seed, and for seeds without spread.
+        The mean with an interval. The bounds are NaN for a single seed, and for seeds without spread.
 
     Raises:
         InputError: A value is not finite, or out of bounds.
@@ -122,7 +123,7 @@ def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0)
         rounding: Size of the rounding error of the values, as in `has_spread`.
 
     Returns:
-        The p-value; 1 for a single seed and for seeds without spread, which cannot be tested.
+        The p-value; 1 if there is nothing to test: a single seed, or seeds without spread.
     """
     seeds = _per_seed(values)
     count = len(seeds)
@@ -133,20 +134,20 @@ def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0)
 
 
 def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> bool:
-    """Return whether a spread of seeds is known: they differ by more than rounding, or have a resolution.
+    """Return whether a spread of seeds is known: seeds differ by more than rounding, or have a resolution.
 
     Args:
         values: (S,) one value per seed.
-        resolution: Smallest step of a value, 0 if it is continuous.
-        rounding: Size of the rounding error of the values if it exceeds the share `ROUNDING` of the values themselves.
-            For differences it is that share of the values that they are taken of.
+        resolution: Smallest step of a value, 0 for a continuous value.
+        rounding: Size of the rounding error of the values if greater than the share `ROUNDING` of the values; for
+            differences, that share of the compared values.
     """
     seeds = _per_seed(values)
     return resolution > 0 or bool(np.ptp(seeds) > max(ROUNDING * np.abs(seeds).max(), rounding))
 
 
 def _standard_deviation(seeds: np.ndarray, resolution: float) -> float:
-    """Return the standard deviation over seeds, at least the resolution of their scores."""
+    """Return the standard deviation over seeds, at least the resolution of the scores."""
     return max(float(seeds.std(ddof=1)), resolution)
 
 
@@ -171,12 +172,12 @@ def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[f
 
 
 def median_interval(values: ArrayLike) -> Interval:
-    """Return the median over seeds with its order-statistic interval.
+    """Return the median over seeds with the order-statistic interval.
 
     With fewer than six seeds no pair of order statistics covers 95 %, and the bounds are NaN.
 
     Args:
-        values: (S,) one value per seed, which may be infinite.
+        values: (S,) one value per seed, infinite ones included.
     """
     seeds = np.asarray(values, dtype=float)
     bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval()
@@ -191,8 +192,8 @@ def ratio_interval(
 ) -> Interval:
     """Return the ratio of two paired means with Fieller's interval (1954).
 
-    It holds every r for which numerator − r · denominator may average 0. Unlike a mean of ratios or of logarithms it
-    accepts zeros in the numerator.
+    The interval holds every r for which numerator − r · denominator may average 0. Unlike a mean of ratios or of
+    logarithms, this ratio accepts zeros in the numerator.
 
     Args:
         numerator: (S,) one value per seed.
@@ -200,9 +201,9 @@ def ratio_interval(
         resolution: Smallest step of scores that are counts, a floor of both standard deviations; 0 for none.
 
     Returns:
-        The ratio with its interval. Bounds are infinite where the denominator cannot be distinguished from zero, and
-        NaN if neither numerator nor denominator has spread. Over a denominator of zeros the estimate is infinite,
-        0 / 0 is NaN.
+        The ratio with an interval. Bounds are infinite where the denominator cannot be distinguished from zero, and NaN
+        if neither numerator nor denominator has spread. Over a denominator of zeros the estimate is infinite, 0 / 0 is
+        NaN.
 
     Raises:
         InputError: A value is not finite, or the numbers of seeds differ.
@@ -234,16 +235,16 @@ def _solve_fieller(
 
 
 def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the geometric mean of paired ratios with Student's t interval of their logarithms.
+    """Return the geometric mean of paired ratios with Student's t interval of the logarithms.
 
-    It suits ratios of variances, which are log-normal in loops: each generation multiplies the variance.
+    Ratios of variances are log-normal in loops, because each generation multiplies the variance.
 
     Args:
         numerator: (S,) one positive value per seed.
         denominator: (S,) positive values of the same seeds.
 
     Returns:
-        The ratio with its interval. The bounds are NaN for a single seed, and for ratios without spread.
+        The ratio with an interval. The bounds are NaN for a single seed, and for ratios without spread.
 
     Raises:
         InputError: A value is not finite or not positive, or the numbers of seeds differ.
@@ -270,7 +271,7 @@ def _solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidenc
 def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[ArrayLike]) -> Interval:
     """Return the product of some means over the product of other means, with a jackknife interval on a log scale.
 
-    A seed may be 0 in any of them, as long as no mean of all seeds but one is.
+    A seed may be 0 in any argument if the mean of all other seeds is not 0.
 
     Args:
         numerators: Values (S,) of each factor, paired by seed.
@@ -311,7 +312,7 @@ def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted for testing all of them at once (Holm 1979): significant where adjusted ≤ level."""
+    """Return p-values adjusted for testing all at once (Holm 1979): significant where adjusted ≤ level."""
     largest = 0.0
     adjusted = {}
     for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
@@ -321,7 +322,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def half_life(curve: ArrayLike) -> float:
-    """Return the generations until a curve has lost half of its initial height.
+    """Return the generations until a curve has lost half of the initial height.
 
     The first crossing counts, linearly interpolated between generations.
 
@@ -329,7 +330,7 @@ def half_life(curve: ArrayLike) -> float:
         curve: (T,) one height per generation.
 
     Returns:
-        Number of generations; inf if the curve never loses half of its height, NaN if a height before is missing (NaN).
+        Number of generations; inf if the curve never loses half of the height, NaN if a height before is missing (NaN).
 
     Raises:
         InputError: The curve does not start at a finite height above 0.
@@ -348,12 +349,12 @@ def half_life(curve: ArrayLike) -> float:
 
 
 def half_life_interval(curves: ArrayLike) -> Interval:
-    """Return the median half-life over seeds; infinite where it is not reached within the run.
+    """Return the median half-life over seeds; infinite if not reached within the run.
 
-    Order statistics bound it from 6 seeds on. Fewer seeds that all reach it give Student's t interval of their
-    logarithms, which assumes roughly log-normal half-lives. Where some do not, the bounds are the range of the seeds,
-    and the confidence is the chance 1 − 2^(1 − S) that such a range holds the median. If a seed has no half-life, as
-    heights are missing, the median is not known.
+    Order statistics bound the median from 6 seeds on. Fewer seeds that all have a half-life give Student's t interval
+    of the logarithms, on the assumption of roughly log-normal half-lives. Where some do not, the bounds are the range
+    of the seeds, and the confidence is the chance 1 − 2^(1 − S) that such a range holds the median. If a seed has no
+    half-life, as heights are missing, the median is not known.
 
     Args:
         curves: (S, T) one curve per seed.
@@ -386,7 +387,7 @@ Better = Literal["lower", "higher"]
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Factors by which a quality may worsen: up to `stable` it is stable, from `collapsed` on it is lost."""
+    """Factors of a worse quality: stable up to `stable`, lost from `collapsed` on."""
 
     stable: float = 1.25
     collapsed: float = 2.0
@@ -398,7 +399,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The evaluation of a quality: value / baseline with its interval, and the thresholds it is compared with."""
+    """The evaluation of a quality: value / baseline with an interval, and the thresholds."""
 
     label: Label
     ratio: Interval
@@ -421,11 +422,11 @@ def evaluate_quality(
     confidence: float = 0.95,
     resolution: float = 0.0,
 ) -> Verdict:
-    """Evaluate a quality at the end of a loop against its baseline on the same seeds.
+    """Evaluate a quality at the end of a loop against a baseline on the same seeds.
 
     The whole interval of the ratio must lie on a single side of a threshold, otherwise the verdict is "undecided". A
     quality that is certainly worse than stable and possibly collapsed is "degraded". The interval is made of logarithms
-    (`log_ratio_interval`); for counts, and for values of which some are 0 or below, it is Fieller's (`ratio_interval`).
+    (`log_ratio_interval`); counts, and values that may be 0 or below, have Fieller's (`ratio_interval`).
 
     Args:
         values: (S,) the quality, one value per seed.
@@ -479,7 +480,7 @@ def _make_verdict(ratio: Interval, better: Better, thresholds: Thresholds) -> Ve
 
 
 MOST_SEEDS = 1000
-"""If more seeds than this were needed, a quality counts as lying on its threshold."""
+"""A quality that needs more seeds than this counts as lying on the threshold."""
 
 
 def seeds_to_decide(
@@ -523,9 +524,9 @@ def seeds_to_decide(
 def plan_looks(seeds: int) -> dict[int, float]:
     """Return the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence.
 
-    Looks are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. Their error levels add up to 5 % and are in
+    Looks are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. The error levels of all looks add up to 5 %, in
     proportion to the number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look
-    is wrong about a quality is at most 5 %, however their results depend on each other.
+    is wrong about a quality is at most 5 %, even if looks depend on each other.
     """
     early = [count for count in (FEWEST_SEEDS * 2**power for power in range(16)) if count < seeds]
     counts = [*early, seeds]
@@ -552,7 +553,7 @@ def _per_seed(values: ArrayLike) -> np.ndarray:
 
 
 def _pair_seeds(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values (S,) of two arms; InputError if they have other numbers of seeds."""
+    """Return the values (S,) of two arms; InputError if the numbers of seeds differ."""
     above = _per_seed(first)
     below = _per_seed(second)
     if len(above) != len(below):
@@ -565,7 +566,7 @@ Status = Literal["present", "absent", "not measurable"]
 
 @dataclass(frozen=True)
 class CollapseFinding:
-    """One definition of model collapse, applied to a run: its rule, what was measured, and the outcome."""
+    """One definition of model collapse, applied to a run: the rule, what was measured, and the outcome."""
 
     definition: str
     status: Status
@@ -578,8 +579,8 @@ def collapse_profile(
 ) -> list[CollapseFinding]:
     """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to a run.
 
-    A definition is "not measurable" if its curve is missing, or if its interval cannot decide or lies on both sides of
-    the threshold. Definitions 3 and 5 are about limits, which no finite run reaches: their rules state what is measured
+    A definition is "not measurable" if the curve is missing, or if the interval cannot decide or lies on both sides of
+    the threshold. Definitions 3 and 5 are about limits that no finite run reaches: both rules state what is measured
     instead.
 
     Args:
@@ -646,7 +647,7 @@ def _lost_share(curve: np.ndarray | None, *, is_log_normal: bool = False) -> Int
 
 
 def _late_rise(curve: np.ndarray | None) -> Interval | None:
-    """Return the rise of the risk in its last quarter, less 0.6 times the rise in the quarter before."""
+    """Return the rise of the risk in the last quarter, less 0.6 times the rise in the quarter before."""
     if curve is None or curve.shape[1] < 9:
         return None
     last = curve.shape[1] - 1

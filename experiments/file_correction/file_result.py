@@ -1,4 +1,4 @@
-"""Result of a corrected file, its parts, and its record on disk."""
+"""Result of a corrected file, the parts of the result, and the record on disk."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
 
 @dataclass(frozen=True)
 class FileContent:
-    """Contents of an input file, and how they were read."""
+    """Contents of an input file, and assumptions made in reading."""
 
     assumed: tuple[str, ...] = ()
-    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
+    """Assumptions made in reading the file: unit, frame rate, axis, body, profile."""
     notes: tuple[str, ...] = ()
     """Assumptions and observations, a sentence each."""
     failed_checks: tuple[str, ...] = ()
-    """Rules of `check` by which the file, its floor or its time seem wrong."""
+    """Rules of `check` that find fault with the file, the floor or the time."""
     faults_left: tuple[str, ...] = ()
-    """Findings on feet that rise or slide while they bear weight, after the correction, too."""
+    """Findings on feet that rise or slide while bearing weight, after the correction, too."""
     text: str = ""
     """Text in the file on what the motion shows."""
     frames: int = 0
@@ -50,7 +50,7 @@ class FileContent:
 
 @dataclass(frozen=True)
 class FileFigures:
-    """Measures of a motion before and after its correction, and of the change."""
+    """Measures of a motion before and after correction, and of the change."""
 
     before: dict[str, float] = field(default_factory=dict)
     """Errors of the original motion by name."""
@@ -59,31 +59,31 @@ class FileFigures:
     moved_m: float = 0.0
     """Distance from the input, mean over frames and joints."""
     raised_m: float = 0.0
-    """Height by which the whole body was raised, the median of its root: part of `moved_m`."""
+    """Rise of the whole body, the median of the root: part of `moved_m`."""
     moved_by_joint_m: dict[str, float] = field(default_factory=dict)
     """Mean over frames, per joint."""
     furthest_m: float = 0.0
-    """Distance where it moved most."""
+    """Largest distance of a frame."""
     travel_changed_m: float = 0.0
-    """By how much the root's net way over the floor, from the first to the last frame, is another than it was."""
+    """Change of the root's net way over the floor, from the first to the last frame."""
     turn_changed_deg: float = 0.0
-    """By how much its net turn about the vertical is."""
+    """Change of the root's net turn about the vertical."""
     added_angular_speed_deg_s: dict[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame."""
     lost_contacts: float = 0.0
-    """Share of the contacts of feet, or of the body, with the floor that are lost: they are in the air instead."""
+    """Share of the contacts of feet, or of the body, with the floor that are lost to the air."""
     lost_contacts_height_m: float = 0.0
-    """Mean height above the ground of what lost its contact."""
+    """Mean height of lost contacts above the ground."""
     large_move_reason: str = ""
-    """Reason for which a joint was moved further than errors of captures are wide."""
+    """Reason for moving a joint further than errors of captures are wide."""
     not_corrected: str = ""
     """Findings that were not corrected: a treadmill, drift, cuts between takes, T-poses."""
     contacts_missed: str = ""
-    """Number of the given contacts that are not held, and the worst of them."""
+    """Number of the given contacts that are not held, and the worst contact."""
     furthest_joint: str = ""
     """The joint that moved most."""
     furthest_frame: int | None = None
-    """The frame in which it did."""
+    """The frame of that."""
     mass_kg: float | None = None
     """Mass of the simulated body."""
     in_scene: bool = False
@@ -94,14 +94,14 @@ class FileFigures:
     over_time: dict[str, list[float]] = field(default_factory=dict)
     """The residual wrench of every frame until the body was given up."""
     carried: list[dict[str, Any]] = field(default_factory=list)
-    """First and last frames in which a residual force acts, and its mean size, where it does not act in all of them."""
+    """First and last frames of a residual force and the mean size, unless the force acts in all frames."""
     contacts: list[dict[str, Any]] = field(default_factory=list)
-    """Parts of the body, first and last frames in which they bear weight, and the mean load in body weights."""
+    """Parts of the body, first and last frames of bearing weight, and the mean load in body weights."""
     supports: list[dict[str, Any]] = field(default_factory=list)
     """Supports below parts of the body besides the floor, as in `Support`."""
 
     def format(self, figure: MotionFigure) -> str:
-        """Return a figure of the correction, or of the motion before and after it; a dash if it was not measured."""
+        """Return a figure of the correction, or of the motion before and after it; a dash without a measurement."""
         of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
         sources = [of_correction] if figure.of_correction else [self.before, self.after]
         if any(figure.key not in source for source in sources):
@@ -112,23 +112,23 @@ class FileFigures:
 
 @dataclass(frozen=True)
 class FileState:
-    """Hashes by which the next run finds out whether a file is finished and what may be replaced."""
+    """Hashes that tell the next run whether a file is finished and what may be replaced."""
 
     key: str = ""
     """A hash of the input and of all settings."""
     sidecar_digests: dict[str, str] = field(default_factory=dict)
-    """Hashes of all other files that were read for it, by their paths."""
+    """Hashes of all other files that were read, by path."""
     output_hash: str = ""
     """A hash of the output's content."""
     earlier_hash: str = ""
-    """A hash of what an earlier run wrote in the place of the output, which may still be there after a kill."""
+    """A hash of an earlier run's file in the place of the output, which may survive a kill."""
     kept: dict[str, Any] = field(default_factory=dict)
-    """Record of the earlier result whose files are still in place, because this attempt wrote none."""
+    """Record of the earlier result with files still in place, because this attempt wrote none."""
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """Result of a file. Records and reports hold the fields of its parts beside its own."""
+    """Result of a file. Records and reports hold the fields of all parts beside the result's own."""
 
     source: str
     """The input file."""
@@ -139,9 +139,9 @@ class FileResult:
     """Stage that came out: the "cleaned" motion of kinematics, the "planned" motion, or a motion with "simulated"
     states."""
     reason: str = ""
-    """Reason for which it was not accepted."""
+    """Reason for not accepting the result."""
     frame: int | None = None
-    """Frame of that, if it is known."""
+    """Frame of that, if known."""
     failure: dict[str, Any] | None = None
     """The same as data, as in `Failure`, of a rejected motion."""
     output: str = ""
@@ -155,9 +155,7 @@ class FileResult:
 
     @property
     def shown_name(self) -> str:
-        """Name on the console: the name of the output, or of an input of another format of which nothing was
-        written.
-        """
+        """Name on the console: the name of the output, or of an input of another format without output."""
         source = PurePath(self.source)
         is_written = self.output or self.verdict in WRITTEN
         if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
@@ -178,7 +176,8 @@ class FileResult:
     def worse(self) -> list[str]:
         """Figures that the correction has made worse, before → after; of several motions for each.
 
-        The input of a scene was recorded on a level floor without a load or push, so its figures are no standard there.
+        The input of a scene was recorded on a level floor without a load or push, so the input's figures are no
+        standard there.
         """
         if self.motions:
             return [
@@ -205,13 +204,13 @@ class FileResult:
 
     @property
     def kept(self) -> FileResult | None:
-        """The earlier result whose files are still in place, None without one."""
+        """The earlier result with files still in place, or None."""
         with suppress(InputError):
             return _from_values(self.state.kept) if self.state.kept else None
         return None
 
     def keep_file_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
-        """Return this result, which has no output of its own, with the output of an earlier result, which stays.
+        """Return this result, without an own output, with the output of an earlier result that stays.
 
         A motion that an earlier run passed through unchanged stays only if this attempt failed.
 
@@ -232,20 +231,20 @@ class FileResult:
         return replace(self, output="earlier", state=state, content=replace(self.content, notes=notes))
 
     def to_values(self) -> dict[str, Any]:
-        """Return its fields and the fields of its parts by name."""
+        """Return the fields of the result and of all parts by name."""
         values = {}
         for name, value in vars(self).items():
             values |= vars(value) if name in _PARTS else {name: value}
         return values
 
     def save(self, path: Path) -> None:
-        """Write a record, which holds its own digest."""
+        """Write a record together with the record's digest."""
         text = json.dumps(self.to_values(), ensure_ascii=False, default=str)
         write_atomically(path, append_digest(encode_text(text)))
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
-        """The result in a record, None where there is none, it is damaged, or it is of another version."""
+        """The result in a record; None if the record is missing, damaged or of another version."""
         try:
             return read_record(path)
         except DamagedError:
@@ -253,11 +252,11 @@ class FileResult:
 
 
 _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
-"""Parts of a result whose fields stand beside its own in records and reports."""
+"""Parts of a result with fields beside the result's own in records and reports."""
 
 
 def read_record(path: Path) -> FileResult:
-    """Return the result in a record; DamagedError if it is missing or damaged."""
+    """Return the result in a record; DamagedError if the record is missing or damaged."""
     try:
         return _from_values(decode_with_digest(read_bytes(path), str(path)))
     except FileNotFoundError as error:
@@ -283,9 +282,7 @@ _MOTION_KEYS = (
 
 
 def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
-    """Return the result of a file from the results of its motions, which may have names: means over the corrected
-    frames.
-    """
+    """Return the result of a file from the results of named or unnamed motions: means over the corrected frames."""
     if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict in WRITTEN]
@@ -345,7 +342,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
 
 
 def _is_pose(result: FileResult) -> bool:
-    """Return whether a motion is too short to move, as the T-pose that a rig keeps beside its motions."""
+    """Return whether a motion is too short to move, as the T-pose that a rig keeps beside motions."""
     is_too_short = result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
     return is_too_short and Path(result.source).suffix.lower() in _RIG_SUFFIXES
 
@@ -356,7 +353,7 @@ def _join_unique(sentences: Sequence[str]) -> str:
 
 
 def encode_text(text: str) -> bytes:
-    """Encode text as `text_output` writes it: names of files need not be text, and are escaped then."""
+    """Encode text as `text_output` does: names of files that are not text are escaped."""
     return text.encode(errors="backslashreplace")
 
 

@@ -1,8 +1,8 @@
-"""An experiment as a value, and its jobs: tasks, their arms, seeds, and the rows of what is measured beside the loop.
+"""An experiment as a value, and the jobs of it: tasks, arms, seeds, and rows of what is measured beside the loop.
 
-`jobs_of` makes the jobs of a `Study`: generation 0 of each task and seed, its arms, each from where it stands, and
-measurements. `run.run_study` runs, resumes, logs and reports it. Every arm of a seed starts from the same generation 0.
-Worker processes import this file, so it imports nothing from the report.
+`jobs_of` makes the jobs of a `Study`: generation 0 of each task and seed, the arms, each from the last generation on
+disk, and measurements. `run.run_study` runs, resumes, logs and reports a study. Every arm of a seed starts from the
+same generation 0. Worker processes import this file, so nothing is imported from the report.
 """
 
 from __future__ import annotations
@@ -38,23 +38,22 @@ if TYPE_CHECKING:
     from .report import Page
 
 KeepLevel: TypeAlias = Literal["all", "samples", "needed", "sampling", "measured"]
-"""What stays of a finished arm: all models and samples; samples, all samples and the last two models; needed, the last
-ones, from which the arm can be extended; sampling, the part of the last model that draws samples; measured, only what
-was measured."""
+"""What stays of a finished arm: all models and samples; samples, all samples and the last two models; needed, what
+extending the arm needs; sampling, the part of the last model that draws samples; measured, only what was measured."""
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """A task and seed of a study: where its results are."""
+    """A task and seed of a study, and the place of the results."""
 
     task: str
     seed: int
     root: Path
     """The run folder of the study."""
     own_stream: Stream | None = None
-    """Root stream if it is not the seed's."""
+    """Root stream if not the seed's."""
     own_place: str = ""
-    """Folder of the task below the root if it is not the task's name."""
+    """Folder of the task below the root if not the task's name."""
 
     @property
     def stream(self) -> Stream:
@@ -68,7 +67,7 @@ class SeedRun:
 
     @property
     def first_folder(self) -> Path:
-        """Folder of generation 0, which all arms share."""
+        """Folder of the generation 0 of all arms."""
         return self.folder / "first-generation"
 
     @property
@@ -82,12 +81,12 @@ class SeedRun:
 
 
 MakeArm: TypeAlias = Callable[[Task, SeedRun, Progress], Arm | tuple[Task, Arm]]
-"""Function that makes an arm of a seed, with a task of its own if the arm changes it."""
+"""Function that makes an arm of a seed, with a separate task if the arm changes the task."""
 
 
 @dataclass(frozen=True)
 class StudyTask:
-    """A task of a study with its arms. Functions travel to other processes."""
+    """A task of a study with all arms. Functions travel to other processes."""
 
     make: Callable[[SeedRun, Progress], Task]
     """Makes the task of a seed."""
@@ -97,22 +96,22 @@ class StudyTask:
     title: str = ""
     """The task in words, "" for a task that needs none in tables."""
     real_counts: Mapping[str, int] = field(default_factory=dict)
-    """Key of each arm → number n of real training samples, where it is known."""
+    """Key of each arm → number n of real training samples, if known."""
     settings: Mapping[str, object] = field(default_factory=dict)
-    """Further settings on which the results depend, as flat fields for W&B."""
+    """Further settings that change the results, as flat fields for W&B."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measurement beside the loop, which is made once and kept as a JSON file with its digest."""
+    """A measurement beside the loop, made once and kept as a JSON file with a digest."""
 
     name: str
     """Name in jobs and messages."""
     when: Literal["first", "seed", "arm", "generation"]
-    """first: after generation 0 of each task and seed; seed: in a job of its own for each seed, with the first task;
-    arm: in a job of its own after each arm, whose rows have the figures. An arm is not lost if that job fails.
-    generation: after each later generation, whose model the task has, where nothing else is kept (`keep="measured"`);
-    the file lists the results that are not empty."""
+    """first: after generation 0 of each task and seed; seed: in a separate job for each seed, with the first task; arm:
+    in a separate job after each arm, with figures in the arm's rows. An arm is not lost if that job fails. generation:
+    after each later generation, on the task's model, where nothing else is kept (`keep="measured"`); the file lists the
+    results that are not empty."""
     file: str
     """File in the folder of the task and seed, of the seed's data, or of the arm."""
     function: Callable[[SeedRun, ArmSettings | None, Callable[[], Task], Progress], Mapping[str, object]]
@@ -127,7 +126,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Study:
-    """Tasks × arms × seeds. It travels to other processes, so it holds what can be pickled."""
+    """Tasks × arms × seeds. A study travels to other processes, so all fields can be pickled."""
 
     name: str
     """Name on a terminal."""
@@ -140,7 +139,7 @@ class Study:
     """(run, arm, task, arm as the loop takes it) → all that the results of the arm depend on, as JSON values; without
     an arm those of generation 0."""
     page: Page | None = None
-    """Contents of the page, which stays in the process that runs the study."""
+    """Contents of the page; they stay in the process that runs the study."""
     identify_data: Callable[[SeedRun, Task], Mapping[str, Identity]] | None = None
     """Returns identities of the data of a seed, by a name for messages."""
     task_word: str = "task"
@@ -176,14 +175,14 @@ class Study:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Titles of tasks in tables, with their keys; "" for a task that needs no title."""
+        """Titles of tasks in tables, by key; "" for a task that needs no title."""
         titles = {}
         for key, task in self.tasks.items():
             titles[key] = task.title if key in task.title or not task.title else f"{task.title} ({key})"
         return titles
 
     def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
-        """Return True if an arm, by default generation 0, is done so that nothing is prepared for it."""
+        """Return True if an arm, by default generation 0, is done and needs no preparation."""
         if self.keep != "measured":
             return False
         if arm is not None:
@@ -209,11 +208,11 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
 
 
 FIRST_KEY = "first-generation.json"
-"""File of a seed with the key of its generation 0, which `Study.first_key` returns."""
+"""File of a seed with the key of generation 0 that `Study.first_key` returns."""
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
-    """Return all jobs of a study in an order in which they can run one after the other.
+    """Return all jobs of a study in an order that allows running one after the other.
 
     Args:
         accept_changed: Resume although code or data were changed.
@@ -244,7 +243,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
-    """Train and commit the generation 0 that all arms of a task and seed share, and measure beside it."""
+    """Train, commit and measure the generation 0 that all arms of a task and seed share."""
     length = study.tasks[run.task].generations
     if study.is_done(run):
         progress("start", 0, length)
@@ -267,7 +266,7 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
 def _make_first_generation(study: Study, run: SeedRun, task: Task, store: FolderStore) -> None:
     """Commit generation 0: an intact one of the same key in a run folder beside this one, or else a new one.
 
-    The key is written after the generation that it describes, and removed before, so that no kill leaves a wrong key.
+    The key is written after its generation and removed before, so that no kill leaves a wrong key.
     """
     key = study.first_key(run, task) if study.first_key else ""
     path = run.folder / FIRST_KEY
@@ -302,7 +301,7 @@ def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
 
 
 def _is_own_place(folder: Path, above: Path) -> bool:
-    """Return whether a folder, all it holds and all folders up to `above` belong to this user and are no links."""
+    """Return whether a folder, all contents and all folders up to `above` belong to this user and are no links."""
     outer = [path for path in folder.parents if above in path.parents]
     for path in (*outer, *folder.parent.glob("*.json"), folder, *folder.rglob("*")):
         facts = path.lstat()
@@ -312,7 +311,7 @@ def _is_own_place(folder: Path, above: Path) -> bool:
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
-    """Run one arm from where it stands to its last generation."""
+    """Run one arm from the last generation on disk to the arm's last generation."""
     study_task = study.tasks[run.task]
     length = study_task.generations
     if study.is_done(run, arm):
@@ -359,7 +358,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
-    """Make a measurement in a job of its own; a failure after an arm costs only the figures."""
+    """Make a measurement in a separate job; a failure after an arm costs only the figures."""
     make_task = partial(study.tasks[run.task].make, run, progress)
     try:
         write_measure(study, measure, run, arm, make_task, progress)
@@ -379,10 +378,10 @@ def write_measure(
     make_task: Callable[[], Task],
     progress: Progress,
 ) -> None:
-    """Measure and keep the result, unless an intact file has it and nothing is to be repaired.
+    """Measure and keep the result, unless an intact file holds the result and nothing is to be repaired.
 
     Args:
-        arm: The arm, whose last generation is measured; None for a measurement of real data or of generation 0.
+        arm: The arm with the measured last generation; None for a measurement of real data or of generation 0.
 
     Raises:
         DamagedError: The file is damaged.
@@ -403,14 +402,14 @@ class SamplingModel(Protocol):
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:
-    """Report generations of earlier calls: "start" has their number, so that they do not count as speed."""
+    """Report generations of earlier calls: "start" has the number, so that none counts as speed."""
     progress("start", max(min(latest, length), 0), length)
     for generation in range(1, min(latest, length) + 1):
         progress("generation", generation, length)
 
 
 def _require_kept(store: FolderStore, loop_arm: Arm) -> None:
-    """RunFolderError where a finished arm cannot go on, because what it takes was not kept."""
+    """RunFolderError where a finished arm cannot go on, because the needed files were not kept."""
     beyond = (
         f"it has {store.latest} generations and cannot go on to {loop_arm.generations}; "
         "use another --out, or --keep all there"

@@ -1,9 +1,9 @@
-"""The identity of users' code, by which a run or a command notices that a result comes from other code.
+"""The identity of users' code: shows a run or a command that a result comes from other code.
 
 `identity_of` is for all code that this project does not bring: correctors, models, rewards, toys, and the formats,
-engines, generators and remedies of other packages. It covers the content of the code and of all modules of the user
-that the code imports, versions of packages, the numbers and texts that the code holds, and the content of the files
-that the code names by a `Path`.
+engines, generators and remedies of other packages. The identity covers the content of the code and of all modules of
+the user that the code imports, versions of packages, the numbers and texts that the code holds, and the content of the
+files that the code names by a `Path`.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Identity:
     """Identity of code or data, as text and digests."""
 
     name: str
-    """Its module and its name there."""
+    """Module of the code, and the name there."""
     source: str = ""
     """The source of the function or class without comments, "" if there is none to read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Digests of its module and of the user's modules that the code imports, without comments, by relative path."""
+    """Digests of the module and of the user's modules that the code imports, without comments, by relative path."""
     values: str = ""
     """The numbers and texts that the code holds, and digests of the files that it names; or a digest of data."""
     packages: Mapping[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Identity:
     """Description of `values`."""
 
     def is_edited_since(self, before: Identity) -> bool:
-        """Return whether the code itself or its values have changed, not only files around it."""
+        """Return whether the code or the values in the code have changed, not only other files."""
         return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
@@ -73,7 +73,7 @@ class Identity:
 
 
 def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return the keys of both whose values differ; keys that came or went follow from changes of source."""
+    """Return the keys of both with different values; keys that came or went follow from changes of source."""
     return sorted(key for key, value in before.items() if after.get(key, value) != value)
 
 
@@ -92,8 +92,8 @@ def identity_of(code: object, holds: str = "arguments or variables") -> Identity
 
     Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
     script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
-    holds, numbers, texts and the files behind a `Path` count; arrays and weights do not. A package counts by its
-    version, the package of the code also by the files that were installed with it.
+    holds, numbers, texts and the files behind a `Path` count; arrays and weights do not. A package counts by version,
+    the package of the code also by the files that were installed with it.
 
     Args:
         holds: Description of the values, for messages.
@@ -148,7 +148,7 @@ def locate_code(code: object) -> str:
 
 
 def name_of(code: object) -> str:
-    """Return the `name` of a corrector, else the name of its function or class, also behind a partial."""
+    """Return the `name` of a corrector, else the name of the function or class, also behind a partial."""
     while isinstance(code, functools.partial):
         code = code.func
     named = getattr(code, "name", None) or getattr(code, "__name__", None)
@@ -174,7 +174,7 @@ def _read_source(bare: Any) -> str:
 
 @functools.lru_cache(maxsize=512)
 def _normalize(source: str) -> str:
-    """Return source without comments and layout, unchanged if it is no whole statement, such as a lambda's line."""
+    """Return source without comments and layout, unchanged if no whole statement, such as a lambda's line."""
     try:
         return ast.unparse(ast.parse(textwrap.dedent(source)))
     except (SyntaxError, ValueError, RecursionError):
@@ -182,7 +182,8 @@ def _normalize(source: str) -> str:
 
 
 def find_modules(home: str, file: Path) -> dict[str, str]:
-    """Return the files of a module, of the user's modules that it imports, and of the packages that these import.
+    """Return the files of a module, of the user's modules that the module imports, and of the packages that all these
+    import.
 
     Args:
         home: Name of the module.
@@ -209,8 +210,8 @@ def _read_file(path: str) -> str:
 
 
 def _digest_modules(home: str, file: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return digests of a module and of the user's modules that it imports, by their paths relative to its folder,
-    and the versions of the packages that these modules import.
+    """Return digests of a module and of the user's modules that the module imports, by path relative to the module's
+    folder, and the versions of the packages that these modules import.
     """
     digests: dict[str, str] = {}
     packages: dict[str, str] = {}
@@ -228,7 +229,7 @@ def _digest_modules(home: str, file: Path) -> tuple[dict[str, str], dict[str, st
 
 @functools.lru_cache(maxsize=512)
 def _find_imports(source: str, package: str) -> tuple[str, ...]:
-    """Return the modules that source imports and the packages around them; of `from a import b` also a.b."""
+    """Return the modules that source imports and the packages around the modules; of `from a import b` also a.b."""
     try:
         nodes = [*ast.walk(ast.parse(source))]
     except (SyntaxError, ValueError, RecursionError):
@@ -247,7 +248,7 @@ def _find_imports(source: str, package: str) -> tuple[str, ...]:
 
 
 def _locate_module(module: str) -> tuple[str, list[str]]:
-    """Return the file of a user's module ("" if it has none) and its submodules' folders, without importing it."""
+    """Return the file of a user's module ("" without a file) and the folders of submodules, without an import."""
     package, _, _ = module.rpartition(".")
     if module.partition(".")[0] in (*sys.stdlib_module_names, "selfcorrect"):
         return "", []
@@ -261,7 +262,7 @@ def _locate_module(module: str) -> tuple[str, list[str]]:
 
 @functools.cache
 def _describe_package(name: str, *, has_files: bool = False) -> str:
-    """Return the version of an installed package by its import name, "" if it has none.
+    """Return the version of an installed package by import name, "" without a version.
 
     Args:
         has_files: Add a digest of the files that were installed with that version.
@@ -283,7 +284,7 @@ def _describe_package(name: str, *, has_files: bool = False) -> str:
 
 
 def _describe_held_values(code: Any, seen: set[int]) -> Iterator[str]:
-    """Yield the numbers and texts that code holds, and the source of the user's code that it calls through values.
+    """Yield the numbers and texts that code holds, and the source of the user's code that values call.
 
     Args:
         code: A function, method, partial, callable object, class, or object of values.
@@ -318,9 +319,9 @@ def _describe_value(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def digest_path(path: Path) -> str:
-    """Return a digest of the content of a file, or of all files in a folder with their names; "" without either.
+    """Return a digest of the content of a file, or of the names and contents in a folder; "" without either.
 
-    Folders that this project writes into do not count: a run may lie beside its data.
+    Folders that this project writes into do not count: a run may lie beside the data.
     """
     if not path.is_dir():
         return compute_file_digest(path)
@@ -359,7 +360,7 @@ def _list_fields(code: Any) -> Sequence[Field[Any]]:
 
 
 def _list_script_globals(function: Any) -> list[Any]:
-    """Return the global variables of a script that one of its functions uses."""
+    """Return the global variables of a script that a function there uses."""
     codes = [function.__code__] if function.__module__ in _SCRIPTS else []
     for code in codes:
         codes += [constant for constant in code.co_consts if inspect.iscode(constant)]

@@ -1,8 +1,8 @@
-"""The text of BVH files: its encoding, the hierarchy, the frame rate and the rows of numbers.
+"""The text of BVH files: encoding, hierarchy, frame rate and rows of numbers.
 
-Programs write the format loosely. Read as well, with a note, are files whose frame count is wrong, whose last row is
-cut off, whose rows are wrapped, whose numbers have decimal commas or touch each other, and whose frame time is missing
-or in milliseconds.
+Programs write the format loosely. Also read, with a note, are files with a wrong frame count, a last row that is cut
+off, wrapped rows, numbers with decimal commas or without blanks between, and a frame time that is missing or in
+milliseconds.
 """
 
 import codecs
@@ -32,7 +32,7 @@ _USUAL_ROUNDING = 2e-3
 """Milliseconds are often written with a single decimal, as in 33.3."""
 
 BLANKS = " \t\n\r\v\f"
-"""Blanks around a name; other blanks, such as Japanese, belong to it."""
+"""Blanks around a name; other blanks, such as Japanese, belong to the name."""
 _WORD = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*([{}]|[^\s{}]+|)")
 """A word after blanks and comments; the empty word at the end."""
 _NAME = re.compile(r"[^\n{]*")
@@ -42,22 +42,22 @@ _DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 _DECIMAL_POINT = re.compile(r"\d\.\d")
 _COMMA_NOTE = "numbers with decimal commas are read as with points"
 _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
-"""Place between two numbers of which the second number's sign fills the column."""
+"""Place between two numbers where the second number's sign fills the column."""
 _TOUCHING_NOTE = "numbers that touch each other are read apart"
 _ROWS_BEFORE_END = 4
-"""Rows at the end of a file that show how its program writes numbers."""
+"""Rows at the end of a file that show how the program writes numbers."""
 PLACEHOLDER = " is a placeholder"
 """Words of a note on a frame time of 0 or 1 s."""
 _ONE_SECOND = "1.0000000"
-"""Frame time as this program writes it, which is no placeholder."""
+"""Frame time as this program writes the time; no placeholder."""
 _PADDING = "\0\x1a"
-"""Bytes with which programs pad the end of a file."""
+"""Bytes that programs pad the end of a file with."""
 _JAPANESE = re.compile("[\u3040-\u30ff]|[\u3400-\u9fff\uff61-\uff9f]{2}")
 
 
 @dataclass
 class BvhJoint:
-    """A joint of the hierarchy while it is being read."""
+    """A joint of the hierarchy during reading."""
 
     name: str
     parent: int
@@ -73,12 +73,12 @@ class BvhText:
 
     joints: list[BvhJoint]
     names: tuple[str, ...]
-    """Names of the joints, none of them twice."""
+    """Names of the joints, none twice."""
     values: np.ndarray
     """Channel values (T, C), joints in the file's order."""
     fps: float
     notes: tuple[str, ...]
-    """Notes on what was assumed to read it."""
+    """Notes on assumptions made in reading."""
 
     @property
     def channels(self) -> tuple[tuple[str, ...], ...]:
@@ -87,15 +87,15 @@ class BvhText:
 
 
 def read_bvh_text(path: Path) -> tuple[str, str]:
-    """Return the text of a BVH file and its encoding; InputError if it is no text, or larger than the limit."""
+    """Return the text of a BVH file and the encoding; InputError if the file is no text, or larger than the limit."""
     check_unpacked(path, path.stat().st_size)
     return decode(read_bytes(path), str(path))
 
 
 def decode(content: bytes, source: str) -> tuple[str, str]:
-    """Return a file's text and its encoding; encoded again, names are the same bytes.
+    """Return a file's text and the encoding; encoded again, names are the same bytes.
 
-    The format does not state the encoding. Latin-1 decodes anything, so that it is the last encoding tried.
+    The format does not state the encoding. Latin-1 decodes anything and is therefore tried last.
 
     Returns:
         The text, and the name of the encoding for Python.
@@ -133,7 +133,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     """Read the text of a BVH file.
 
     Args:
-        fps: Frames per second, which overrule the file's frame time.
+        fps: Frames per second, in place of the file's frame time.
 
     Returns:
         The hierarchy, the frame rate and the values of all channels.
@@ -157,7 +157,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
 
 @dataclass
 class _Scanner:
-    """A place in a text, which moves on from word to word."""
+    """A place in a text that moves on from word to word."""
 
     text: str
     source: str
@@ -165,7 +165,7 @@ class _Scanner:
     word_at: int = 0
     """Start of the last word."""
     notes: dict[str, None] = field(default_factory=dict)
-    """Notes in their order, none of them twice."""
+    """Notes in order, none twice."""
 
     @property
     def line(self) -> int:
@@ -190,14 +190,14 @@ class _Scanner:
             raise self.fail(f'"{word}"')
 
     def read_name(self) -> str:
-        """Return the remaining line, or what stands before a brace in it."""
+        """Return the remaining line, or the part before a brace."""
         match = _NAME.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         self.at = match.end()
         return _COMMENT_AFTER_NAME.sub("", match.group().strip(BLANKS))
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
-        """Return the next words as finite numbers; InputError if they are none."""
+        """Return the next words as finite numbers; InputError for other words."""
         start = self.word_at
         values = []
         while len(values) <= count and (numbers := self.split_numbers(self.peek())):
@@ -209,7 +209,7 @@ class _Scanner:
         return values
 
     def split_numbers(self, word: str) -> list[float]:
-        """Return the numbers in a word, several if they touch; [] if it holds anything else than finite numbers."""
+        """Return the numbers in a word, also without blanks between; [] if anything is no finite number."""
         parts = [word] if np.isfinite(self.number(word)) else _TOUCHING.split(word)
         numbers = [self.number(part) for part in parts]
         if not all(abs(number) <= LARGEST for number in numbers):
@@ -223,7 +223,7 @@ class _Scanner:
         return _number(self.replace_decimal_commas(word))
 
     def replace_decimal_commas(self, text: str) -> str:
-        """Return a text with points in its numbers if all of them are written with commas, as in many languages."""
+        """Return a text with decimal points if all numbers are written with commas, as in many languages."""
         if "," not in text or _DECIMAL_POINT.search(text):
             return text
         replaced = _DECIMAL_COMMA.sub(r"\1.\2", text)
@@ -232,17 +232,17 @@ class _Scanner:
         return replaced
 
     def fail(self, expected: str) -> InputError:
-        """Return the complaint about the last word and what follows in its line."""
+        """Return the complaint about the last word and the rest of the line."""
         line = self.text[self.word_at : self.word_at + 200].partition("\n")[0]
         got = " ".join(line.split())[:60]
         return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
 
     def note_damage(self, damage: str) -> None:
-        """Note what is missing in the file or was left out of it."""
+        """Note what is missing in the file or was left out."""
         self.notes[f"{DAMAGED_FILE}: {damage}"] = None
 
     def _find_word(self) -> re.Match[str]:
-        """Return the match of the next word, which is empty at the end."""
+        """Return the match of the next word, empty at the end."""
         match = _WORD.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         return match
@@ -258,7 +258,7 @@ def _number(word: str) -> float:
 
 @lru_cache(maxsize=16)
 def _scan_hierarchy(beginning: str) -> tuple[_Scanner, list[BvhJoint]]:
-    """Return the joints of the lines that many files of one body begin with, and the place after them; read-only."""
+    """Return the joints of the lines that many files of one body begin with, and the place after; read-only."""
     scanner = _Scanner(beginning, "")
     joints = _parse_hierarchy(scanner)
     return scanner, joints
@@ -370,7 +370,7 @@ def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
 
 
 def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
-    """Return frames per second by a frame time as it is written, or `fps` if that is given."""
+    """Return frames per second by a frame time as written, or `fps` if given."""
     frame_time_s = scanner.number(time)
     own_fps, assumption = 1.0, ""
     if time != _ONE_SECOND:
@@ -390,10 +390,10 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
 def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
     """Return frames per second, None if a frame time is none, and what was assumed, "" for nothing.
 
-    digits: the frame time as it is written.
+    digits: the frame time as written.
 
-    0 and 1 are what programs write that do not know it. A large number is in milliseconds or is the frame rate itself,
-    whichever makes the frame rate usual.
+    Programs that do not know the frame time write 0 or 1. A large number is in milliseconds or is the frame rate,
+    whatever makes the frame rate usual.
     """
     if frame_time_s in (0, 1):
         return SAMPLED_FPS, PLACEHOLDER
@@ -443,10 +443,11 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
 
 
 def is_end_sound(lines: Sequence[str], channels: int) -> bool:
-    """Return whether the number at the end of a file, after which no line end follows, can be no longer number.
+    """Return whether the number at the end of a file without a last line end is complete.
 
-    It has as many decimals as all numbers in the last rows, or at least as many digits as any of them, or is the same
-    as those above it. What ends an incomplete row, or is no number, does not matter, as such a row is left out.
+    A complete number has as many decimals as all numbers in the last rows, or at least as many digits as any number
+    there, or equals the numbers above. The end of an incomplete row, or a word that is no number, does not matter,
+    because such a row is left out.
     """
     *words, end = " ".join(lines[-_ROWS_BEFORE_END:]).split()
     if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):

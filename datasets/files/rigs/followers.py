@@ -1,11 +1,11 @@
 """Helper joints that follow the body: targets of inverse kinematics, weapons, copies of a joint, twist bones.
 
-Some hang elsewhere in the tree, and their file moves them so that they keep their places on a joint of the body, their
-leader. A corrected body leaves them behind, unless they are put back: in every frame they get the pose on their leader
-that they had before. Twist bones lie along a bone and turn about it by a share of the twist of the joint at its
-beginning or end. They get the same share of a change of this twist. If a twist bone carries the rest of its limb, it
-and its neighbour share their twist anew, so that no other joint moves. A body that did not change so leaves all of them
-as they were.
+Some followers hang elsewhere in the tree, and the file moves these so that each keeps its place on a joint of the body,
+the leader. A corrected body would leave such followers behind. So in every frame each gets the earlier pose on the
+leader back. Twist bones lie along a bone and turn about the bone's axis by a share of the twist of the joint at the
+beginning or end. Twist bones get the same share of a change of this twist. If a twist bone carries the rest of the
+limb, the bone and a neighbour share the twist anew, so that no other joint moves. Without such a change of the body all
+followers stay as before.
 """
 
 from collections.abc import Sequence
@@ -23,19 +23,19 @@ from .rig import RiggedMotion
 from .stretching import StretchedLeg, world_poses_of
 
 _MOVES_M = 0.02
-"""Least way that a helper moves in its parent's frame."""
+"""Least way that a helper moves in the parent's frame."""
 _HOLDS_M = 0.005
-"""Most by which the place of a helper on its leader may change."""
+"""Largest change of the place of a helper on the leader."""
 _HOLDS = 1e-4
-"""Most by which half a turn's cosine on the leader may fall short of 1: 1.6 degrees."""
+"""Largest amount that half a turn's cosine on the leader may miss 1 by: 1.6 degrees."""
 _TWISTS_RAD = 0.03
-"""Least angle by which a twist bone and the twist of its leader change."""
+"""Least change of a twist bone's angle and of the leader's twist."""
 _STEADY_RAD = 0.02
-"""Most by which a twist bone turns off its axis, or is off its share of the leader's twist."""
+"""Largest angle between a twist bone's turn and the axis, or the share of the leader's twist."""
 _STEADY = 0.1
-"""Most by which it is off that share on average, in relation to its turns."""
+"""Largest mean distance from that share, in relation to the twist bone's turns."""
 _ALONG = 0.02
-"""Most by which the sine of the angle between a bone and the axis of the twist along it may differ from 0."""
+"""Largest sine of the angle between a bone and the axis of the twist along the bone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +47,10 @@ class Follower:
     places_m: np.ndarray
     """(T, 3) in the leader's frame."""
     turns: np.ndarray | None
-    """(T, 4) in the leader's frame; None if the joint keeps only its place there."""
+    """(T, 4) in the leader's frame; None if the joint keeps only the place there."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip in which the joint has its pose on its leader."""
+        """Return the clip with the joint in the pose on the leader."""
         parent = clip.motion.skeleton.parents[self.joint]
         positions_m, orientations = world_poses_of(clip)
         position_m, orientation = self.pose(positions_m[:, self.leader], orientations[:, self.leader])
@@ -81,12 +81,12 @@ class TwistBone:
     """(3,) axis of both in the frame of the joint's parent."""
     share: float
     turns: np.ndarray
-    """(T, 4) rotations of the joint in its parent's frame."""
+    """(T, 4) rotations of the joint in the parent's frame."""
     leader_twists_rad: np.ndarray
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip in which the joint has its share of the change of the leader's twist."""
+        """Return the clip with the joint's share of the change of the leader's twist."""
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(leader_turns) == len(self.turns) else slice(1)
         change_rad = _measure_twists_rad(leader_turns, self.axis) - self.leader_twists_rad[rows]
@@ -96,7 +96,7 @@ class TwistBone:
 
 @dataclass(frozen=True, eq=False)
 class TwistLink:
-    """A joint within a limb that has a share of the twist of the joint above it or below it, and its own."""
+    """A joint within a limb that has a share of the twist of the joint above or below, and an own twist."""
 
     joint: int
     leader: int
@@ -109,7 +109,7 @@ class TwistLink:
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip in which both joints share a change of their twist, and all joints keep their places."""
+        """Return the clip with a change of the twist shared by both joints; all joints keep their places."""
         turns = clip.motion.rotations[:, self.joint]
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(turns) == len(self.twists_rad) else slice(1)
@@ -125,11 +125,11 @@ class TwistLink:
 
 
 Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
-"""Joints that are put where they belong when another motion of their body is written."""
+"""Joints that return to their leaders when another motion of the body is written."""
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Return the joints of no part that follow parts of the body, by their places or by their twist."""
+    """Return the joints of no part that follow parts of the body, by place or by twist."""
     skeleton = clip.motion.skeleton
     followers = _find_placed_followers(clip)
     placed = {follower.joint for follower in followers}
@@ -149,7 +149,7 @@ def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
     """Return how a joint within a limb shares a twist with the joints above and below it.
 
-    If it does so with both, the one that twists more leads, or both if neither twists.
+    If a share of both fits, the joint that twists more leads, or both if neither twists.
     """
     skeleton = motion.skeleton
     turns = motion.rotations[:, joint]
@@ -181,7 +181,7 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
 
 
 def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return the axis (3,) about which a joint's rotations (T, 4) turn, None without one, and angles (T,) about it."""
+    """Return the axis (3,) of a joint's rotations (T, 4), None without an axis, and the angles (T,)."""
     if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
         return None, np.zeros(len(turns))
     vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
@@ -198,7 +198,7 @@ def _is_share(angles_rad: np.ndarray, share: float, total_rad: np.ndarray) -> bo
 
 
 def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
-    """Return how a joint twists with a part of the body: its parent or a sibling; None if it does not."""
+    """Return how a joint twists with a part of the body, the parent or a sibling; None without a common twist."""
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
     turns = motion.rotations[:, joint]
@@ -239,7 +239,7 @@ def _wrap(angles_rad: np.ndarray) -> np.ndarray:
 
 
 def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
-    """Return the joints of no part that move in their parents' frames and yet keep their places on a part of the body.
+    """Return the joints of no part that move in the parent's frame and yet keep a place on a part of the body.
 
     Of parts that a joint follows, the nearest part leads.
     """
@@ -267,7 +267,7 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
 
 
 def _find_helpers(clip: RiggedMotion) -> list[int]:
-    """Return the joints of no part that move in their parents' frames."""
+    """Return the joints of no part that move in the parent's frame."""
     helpers = []
     for joint, track_m in clip.stretches_m.items():
         if not clip.motion.skeleton.parts[joint] and np.ptp(track_m, axis=0).max() > _MOVES_M:
@@ -276,9 +276,9 @@ def _find_helpers(clip: RiggedMotion) -> list[int]:
 
 
 def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tuple[str, ...]:
-    """Return a note on joints near the body that move by themselves and keep their ways; none if there are none.
+    """Return a note on joints near the body that move by themselves and stay uncorrected; none without such joints.
 
-    Joints that hang from a limb move with it.
+    Joints that hang from a limb move with the limb.
     """
     skeleton = clip.motion.skeleton
     following = {follower.joint for follower in followers if not isinstance(follower, StretchedLeg)}
@@ -295,14 +295,14 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
 
 
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
-    """Return a clip with another motion of its body, in which followers have their poses on their leaders."""
+    """Return a clip with another motion of the body, and followers in the same poses on their leaders."""
     for follower in followers:
         clip = follower.apply(clip)
     return clip
 
 
 def _turn_joint(clip: RiggedMotion, joint: int, turns: np.ndarray) -> RiggedMotion:
-    """Return a clip with other rotations (T, 4) of a joint in its parent's frame."""
+    """Return a clip with other rotations (T, 4) of a joint in the parent's frame."""
     rotations = clip.motion.rotations.copy()
     rotations[:, joint] = turns
     return replace(clip, motion=replace(clip.motion, rotations=rotations))

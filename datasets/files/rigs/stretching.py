@@ -1,9 +1,9 @@
-"""Bones that stretch: files may move joints in their parents' frames, while a corrected skeleton is rigid.
+"""Bones that stretch: files may move joints in the parent's frame, while a corrected skeleton is rigid.
 
-The rigid skeleton has the median of each bone. Its ankles are put where the file has them by bending and turning the
-leg (two-bone inverse kinematics), and the same in reverse when a corrected motion is written: the file keeps its moving
-sockets, and its feet are where the correction put them. Where the file's leg reaches further than the rigid leg, and
-the correction leaves it straight, it reaches as far again.
+The rigid skeleton has the median of each bone. Two-bone inverse kinematics bends and turns the rigid leg so that the
+ankle is where the file has the ankle. When a corrected motion is written, the same happens in reverse: the file keeps
+moving sockets, and the feet are where the correction put the feet. A leg that reaches further in the file than the
+rigid leg, and that the correction leaves straight, reaches as far again.
 """
 
 from dataclasses import dataclass, replace
@@ -30,31 +30,30 @@ from ..motion_file import BONES_MADE_CONSTANT
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1
-"""Share of its length by which a bone of an arm or leg may change."""
+"""Share of length that a bone of an arm or leg may change by."""
 _LEAST_STRETCH_M = 0.015
 _SOCKET_M = 0.04
 """By how much other bones may change: hip sockets, collars and spines slide in game characters."""
 _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3": 0.5}
-"""Share of its length by which the bone to a part may change on which nothing stands: cartoon heads and trunks pop."""
+"""Share of length that the bone to a part on which nothing stands may change by: cartoon heads and trunks pop."""
 _ALIKE = 0.1
 _MOVES_M = 1e-4
-"""Joints that move less in their parents do not."""
+"""Joints that move less in the parent's frame do not count."""
 _BENDS_M = 0.01
-"""Shortening of a leg by which a correction bends it so much that it no longer reaches further than rigid bones."""
+"""Shortening by a correction from which on a leg counts as bent, and no longer reaches further than rigid bones."""
 _LEAST_SINE = 0.02
-"""Least sine of a knee's bend that shows its axis; straighter legs bend about their usual axis."""
+"""Least sine of a knee's bend that shows the axis; straighter legs bend about the usual axis."""
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
 def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
-    """Refuse a body whose bones change their lengths, as where positions in the world stand for positions in the
-    parent.
+    """Refuse a body with bones of changing lengths, as where positions in the world stand for positions in the parent.
 
     Returns:
-        A note if the trunk stretches far, which a rigid body does not.
+        A note if the trunk stretches far, because a rigid body does not.
 
     Raises:
-        InputError: Names the worst bone and its lengths.
+        InputError: Names the worst bone and the lengths.
     """
     skeleton = clip.motion.skeleton
     joints = [joint for joint in _inside_body(skeleton) if joint in clip.stretches_m]
@@ -143,11 +142,11 @@ class _Leg(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StretchedLeg:
-    """A leg that reaches further in its file than rigid bones do, in some of T frames."""
+    """A leg that reaches further in the file than rigid bones, in some of T frames."""
 
     leg: _Leg
     turns_rad: np.ndarray
-    """(T, 3, 3) rotation vectors from hip, knee and ankle of the rigid leg to those of the file, in their frames."""
+    """(T, 3, 3) rotation vectors from hip, knee and ankle of the rigid leg to the file's, in the rigid leg's frames."""
     reach_m: np.ndarray
     """(T,) distance from the hip to the ankle of the rigid leg."""
 
@@ -159,7 +158,7 @@ class StretchedLeg:
         return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip in which the leg reaches as far as in its file, unless it was bent."""
+        """Return the clip with the leg as long as in the file, unless the leg was bent."""
         if len(clip.motion) != len(self.reach_m):
             return clip
         share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
@@ -176,7 +175,7 @@ def _measure_reach_m(leg: _Leg, clip: RiggedMotion) -> np.ndarray:
 
 
 def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
-    """Return world positions (T, J, 3) and orientations (T, J, 4) with the positions that the file gives its joints."""
+    """Return world positions (T, J, 3) and orientations (T, J, 4) with the file's positions of joints."""
     skeleton = clip.motion.skeleton
     positions_m, orientations = forward_kinematics(skeleton, clip.motion.root_m, clip.motion.rotations)
     if not clip.stretches_m:
@@ -190,9 +189,9 @@ def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Motion:
-    """Return the rigid body of a clip with its ankles where the clip's stretching bones have them.
+    """Return the rigid body of a clip with the ankles of the clip's stretching bones.
 
-    body: the motion of the pelvis and all below it, with the names of the clip's joints.
+    body: the motion of the pelvis and all joints below, with the names of the clip's joints.
     """
     legs = find_stretching_legs(clip)
     if not legs:
@@ -207,7 +206,7 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
 
 
 def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Return a clip with another motion of its body, its ankles where the rigid body has them."""
+    """Return a clip with another motion of the body, and the ankles of the rigid body."""
     legs = find_stretching_legs(clip)
     if not legs:
         return clip
@@ -221,7 +220,7 @@ def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> Rigg
 
 
 def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
-    """Return the legs of which a bone or the socket moves in its parent."""
+    """Return the legs with a bone or a socket that moves in the parent's frame."""
     skeleton = clip.motion.skeleton
     pelvis = skeleton.joint("pelvis")
     legs = []
@@ -242,10 +241,10 @@ def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
 def _reach(
     motion: Motion, leg: _Leg, positions_m: np.ndarray, orientations: np.ndarray, target_m: np.ndarray
 ) -> np.ndarray:
-    """Return local rotations (T, J, 4) by which an ankle is at its target (T, 3), or as near as the leg is long.
+    """Return local rotations (T, J, 4) that put an ankle at the target (T, 3), or as near as the leg is long.
 
-    The knee bends in its plane by the law of cosines; then the hip turns the ankle into the target's direction. The
-    foot keeps its orientation.
+    The knee bends in the leg's plane by the law of cosines; then the hip turns the ankle into the target's direction.
+    The foot keeps the orientation.
     """
     hip_m = positions_m[:, leg.hip]
     thigh_m = positions_m[:, leg.knee] - hip_m
@@ -275,7 +274,7 @@ def _reach(
 
 
 def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
-    """Return unit axes (T, 3) about which a knee bends; hip: (T, 4) orientations of the thigh."""
+    """Return unit axes (T, 3) of a knee's bend; hip: (T, 4) orientations of the thigh."""
     across = cross(thigh_m, shank_m)
     sine = norms(across) / np.maximum(norms(thigh_m) * norms(shank_m), 1e-12)
     usual = rotate(invert(hip), across).mean(axis=0)

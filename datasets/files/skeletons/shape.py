@@ -1,10 +1,10 @@
-"""Body parts of a skeleton's joints, inferred from its shape and motion alone.
+"""Body parts of a skeleton's joints, inferred from shape and motion only.
 
-A body is sought in the skeleton as a graph, so that neither its root nor the order of its joints matters. It has a
-joint from which two like legs start, another from which two like arms start, and between the two the trunk. Every
-choice of such joints gets a score, the logarithm of how usual its proportions are among people, and the best is taken
-if it is good enough. Proportions are ratios of lengths of bones, so that neither unit nor axes matter. Left and right
-follow from where toes, knees and elbows point.
+A body is sought in the skeleton as a graph, so that neither the root nor the order of joints matters. Two like legs
+start at a joint of the body, two like arms at another joint, and the trunk lies between the two joints. Every choice of
+such joints gets a score, the logarithm of how usual the proportions are among people, and the best choice is taken if
+good enough. Proportions are ratios of lengths of bones, so that neither unit nor axes matter. Left and right follow
+from where toes, knees and elbows point.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _USUAL = {
 }
 """Proportions of people's skeletons: median, and standard deviation of the logarithm.
 
-A limb's lower bone and socket are over its upper bone, its end (foot, palm) over the lower bone; sockets reach from
+A limb's lower bone and socket are over the upper bone, the end (foot, palm) over the lower bone; sockets reach from
 where both limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips
 to between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, Mixamo's and
 DAZ's figures and DeepMimic's humanoid; the deviations admit children.
@@ -51,37 +51,37 @@ DAZ's figures and DeepMimic's humanoid; the deviations admit children.
 _EVEN = 0.06
 """Deviation of the logarithm of a length from left to right."""
 _BENT = 0.01
-"""Share of its length by which a bone, which is straight and rigid, may seem to bend or stretch for a cost of 1."""
+"""Share of length that a straight and rigid bone may seem to bend or stretch for a cost of 1."""
 _NAMED = 2.0
-"""Gain of a joint of a limb whose name says the same part."""
+"""Gain of a joint of a limb with the name of the same part."""
 _MOVING = 0.1
-"""Gain of a joint that turns: of joints in the same place the joint that carries all their turns is taken."""
+"""Gain of a joint that turns: of joints in the same place, the joint that carries all turns is taken."""
 _FURTHER = 0.001
 """Gain of a joint that lies further from the trunk (of wrists: nearer)."""
 _BRANCH_PASSED = -1.0
-"""Score of a bone between whose ends something branches off, as fingers do from the hand."""
+"""Score of a bone with a branch between the two ends, as fingers branch off the hand."""
 _WITHOUT_END = -1.5
 """Score of legs that end at the ankle and arms that end at the wrist."""
 SHORTEST_END = 0.12
 """Least length of a foot or palm, over shank or forearm; nearer joints are in the ankle or wrist."""
 _UNUSUAL_END = -2.0
-"""Score of a palm below which something else at the wrist is looked for, as where a hand holds a sword."""
+"""Score of a palm; below this score another palm is sought at the wrist, as where a hand holds a sword."""
 _HOLDS_SOMETHING = -3.0
 """Score of arms that end at the wrist, where something hangs that is no palm."""
 _UNHEARD_OF = -10.0
 _ON_ALL_FOURS = -4.0
-"""Score of bodies whose trunk does not rise from the legs, both at rest and in half the motion."""
+"""Score of bodies with a trunk that does not rise from the legs, both at rest and in half the motion."""
 _UPRIGHT = 0.5
-"""Least cosine between a trunk that rises and its legs."""
+"""Least cosine between a trunk that rises and the legs."""
 _GOOD_ENOUGH = -9.0
 """Lowest score of a body. People's are above −6, dogs' and hands' below −12."""
 
 _ALIKE = 0.03
 """Largest difference, as a share, of limbs that are alike."""
 _FEWEST_ALIKE = 2
-"""Limbs beside two legs and like them that a body does not have."""
+"""Limbs beside two legs and like the legs that a body does not have."""
 _LEANS = 0.9
-"""Largest cosine between a trunk that leans like a bird's and its legs."""
+"""Largest cosine between a trunk that leans like a bird's and the legs."""
 _LONG_NECK = 0.6
 """Height above the shoulders of the top of a bird's head, over the length of the leg; people's is 0.25 to 0.45."""
 
@@ -93,7 +93,7 @@ _SHORTEST_LIMB = 0.1
 _NECK_ABOVE_SHOULDERS = 0.02
 """Least height above the shoulders of a joint that bears the arms and yet is the neck, over the length of the leg."""
 _HEAD_ABOVE_SHOULDERS = 0.12
-"""Least height of the head's joint where there is no neck below it, over the length of the leg."""
+"""Least height of the head's joint without a neck below, over the length of the leg."""
 _USUAL_HEAD = (0.15, 0.05)
 """Height of the head's joint above the shoulders, over the length of the leg: mean and standard deviation."""
 _HEAD_ASIDE = 0.03
@@ -113,7 +113,7 @@ def parts_from_shape(
 
     Args:
         joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
-        named_parts: Body part of each joint by its name, which counts as one sign among others.
+        named_parts: Body part of each joint by name; a name counts as one sign among others.
     """
     graph = _Graph.from_motion(motion, joint_names, named_parts)
     bodies: list[_Body] = []
@@ -136,7 +136,7 @@ def parts_from_shape(
 
 
 def measure_bend(motion: Motion, path: Sequence[int]) -> float:
-    """Return the share of its length by which the way along joints is mostly shortened by bends."""
+    """Return the share of length that bends mostly take from the way along joints."""
     graph = _Graph.from_motion(motion)
     distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
     return 1 - float(np.median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
@@ -151,16 +151,16 @@ class _Graph:
     rest: np.ndarray
     """(J, 3) joint positions without rotations."""
     turns_rad: np.ndarray
-    """(J,) largest turn of each joint in its parent's frame."""
+    """(J,) largest turn of each joint in the parent's frame."""
     parents: tuple[int, ...]
     neighbours: tuple[tuple[int, ...], ...]
     """Parent and children of each joint, without the joints of props."""
     lengths: np.ndarray
     """(J,) lengths of the bones from the parents."""
     limb_parts: tuple[str, ...]
-    """Part of a limb, without its side, that each joint's name says; "" for none."""
+    """Part of a limb, without the side, by each joint's name; "" for none."""
     ends: frozenset[int]
-    """End sites, which have no channels."""
+    """End sites, joints without channels."""
 
     @classmethod
     def from_motion(
@@ -199,7 +199,7 @@ class _Graph:
 
     @cached_property
     def _depths(self) -> dict[tuple[int, int], float]:
-        """For a joint and its neighbour the length of the longest way that starts with the bone between them."""
+        """For a joint and a neighbour the length of the longest way that starts with the bone between the two."""
         depths: dict[tuple[int, int], float] = {}
         stack = [(joint, next_joint) for joint, near in enumerate(self.neighbours) for next_joint in near]
         while stack:
@@ -214,7 +214,7 @@ class _Graph:
 
     @cached_property
     def long_branches(self) -> tuple[tuple[int, ...], ...]:
-        """For each joint the neighbours through which ways are long enough for a limb."""
+        """For each joint the neighbours on ways that are long enough for a limb."""
         longest = max(self._depths.values(), default=0.0)
         least = _SHORTEST_LIMB * longest
         branches: list[tuple[int, ...]] = []
@@ -223,7 +223,7 @@ class _Graph:
         return tuple(branches)
 
     def chain(self, joint: int, next_joint: int) -> list[int]:
-        """Return the joints along the longest way that starts from a joint to its neighbour, both included."""
+        """Return the joints along the longest way from a joint through a neighbour, both included."""
         chain = [joint, next_joint]
         while further := self.beyond(chain[-2], chain[-1]):
             deepest = max(further, key=lambda neighbour: self._depths[chain[-1], neighbour])
@@ -231,16 +231,16 @@ class _Graph:
         return chain
 
     def limb_chains(self, start: int, branch: int, kind: str) -> Iterator[tuple[list[int], int]]:
-        """Find the chains along which a limb may lie.
+        """Find the chains that a limb may lie along.
 
         Args:
             start: Joint at which both limbs start.
-            branch: Its neighbour through which the limb lies.
+            branch: Neighbour of `start` that the limb begins with.
             kind: Pair of limbs that the joints may be, "leg" or "arm".
 
         Yields:
-            Chains, each with the index from which it leaves the first one. The first is the longest. Of arms, others
-            leave it where something branches off, as a hand does beside a shield.
+            Chains, each with the index where the chain leaves the first chain. The first is the longest. Other chains
+            of arms leave the first at a branch, as a hand beside a shield.
         """
         longest = self.chain(start, branch)[:_LONGEST_CHAIN]
         yield longest, 0
@@ -270,9 +270,9 @@ class _End:
     """A foot or palm."""
 
     joint: int | None
-    """The first joint beyond it; None without such a joint."""
+    """The first joint beyond; None without such a joint."""
     size: float
-    """Its length, 0 without such a joint."""
+    """Length up to that joint, 0 without one."""
     score: float
 
 
@@ -320,7 +320,7 @@ class _Pair:
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """Legs, arms, and the way between the joints where they start, both included."""
+    """Legs, arms, and the way between the joints where legs and arms start, both included."""
 
     score: float
     legs: _Pair
@@ -419,9 +419,9 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
 
 
 def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, lower: float, kind: str) -> _End:
-    """Return foot or palm beyond the joint `low` of a chain, whose distances from its start are `along` (C,).
+    """Return foot or palm beyond the joint `low` of a chain with distances `along` (C,) from the start.
 
-    It lies on the chain. If that makes an unusual palm, it lies where it is most usual, or the hand holds something.
+    The part lies on the chain. An unusual palm lies where a palm is most usual, or the hand holds something.
     """
     beyond = along[low:] - along[low]
     is_far = beyond > SHORTEST_END * lower
@@ -445,8 +445,8 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 
 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
-    """(C, C) score of the way between two joints of a chain as a bone: straight, of constant length, and without
-    joints between its ends from which something else branches off.
+    """(C, C) score of the way between two joints of a chain as a bone: straight, of constant length, and without joints
+    between the ends where something else branches off.
     """
     places = graph.places[:, chain]
     between = places[:, :, None] - places[:, None]
@@ -473,7 +473,7 @@ def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
 
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
-    """Return how usual the proportions of a body are, beside the proportions of its limbs, and its posture."""
+    """Return how usual the proportions of a body are, beside the proportions of limbs, and the posture."""
     hips = legs.places(graph.all_places, 0)
     shoulders = arms.places(graph.all_places, 0)
     ankles = legs.places(graph.all_places, 2)
@@ -579,7 +579,7 @@ def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
-    """Return the joints from where the arms start towards the top of the head, which is highest by heights (J,)."""
+    """Return the joints from where the arms start towards the top of the head, the highest by heights (J,)."""
     chest = body.trunk[-1]
     closed = [*body.trunk[-2:-1], *body.arms.branches]
     if len(body.trunk) == 1:
