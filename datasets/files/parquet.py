@@ -31,7 +31,7 @@ VERSION = 1
 """Version of the schema; files of another version are refused."""
 GROUP_MOTIONS = 64
 GROUP_BYTES = 2**23
-"""Most motions of a row group, and most bytes of their numbers."""
+"""Most motions of a row group, and most bytes of numbers."""
 
 _NUMBERS = pa.list_(pa.float32())
 _COLUMNS = pa.schema(
@@ -47,9 +47,9 @@ _COLUMNS = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""The name is what the motion is called in its set, the skeleton its place in the list of the metadata. The root_m are
-(frames, 3) in metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames of reference
-are `Motion`'s."""
+"""`name` is the motion's name in the set, `skeleton` a place in the list of the metadata. The root_m are (frames, 3) in
+metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames of reference are
+`Motion`'s."""
 
 _KEY = b"selfcorrect"
 _STORED: dict[str, Any] = {
@@ -61,7 +61,7 @@ _STORED: dict[str, Any] = {
     "write_page_checksum": True,
 }
 _VALUE_BYTES = 8
-"""Memory of a number of 32 bits while it is decoded, with the two levels of its place in lists."""
+"""Memory of a number of 32 bits during decoding, with the two levels of the place in lists."""
 _TEXTS = ("name", "label", "caption", "source")
 _LONGEST_TEXT = 2**16
 """Most characters of a name, label, caption or source."""
@@ -71,19 +71,19 @@ _DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexEr
 
 @dataclass(frozen=True, eq=False)
 class NamedMotion:
-    """A motion, and its name in a set of motions."""
+    """A motion, and the name in a set of motions."""
 
     name: str
     motion: Motion
 
     @property
     def bytes(self) -> int:
-        """Bytes of its numbers before compression."""
+        """Bytes of all numbers before compression."""
         return 4 * (self.motion.root_m.size + self.motion.rotations.size)
 
 
 def holds_motions(path: Path) -> bool:
-    """Return whether a parquet file is one of motions, or is damaged, so that its content is unknown."""
+    """Return whether a parquet file is one of motions, or is damaged, so that the content is unknown."""
     try:
         with open_file(path) as stream:
             return _KEY in (pq.read_schema(stream).metadata or {})
@@ -92,7 +92,7 @@ def holds_motions(path: Path) -> bool:
 
 
 def open_parquet(path: Path, reading: Reading) -> MotionFile:
-    """Return the motions of a file with their names; some may be left out when it is written again."""
+    """Return the motions of a file with names; some may be left out when the file is written again."""
     named = read_named(path)
     if not named:
         raise InputError(f"{path}: holds no motions")
@@ -106,7 +106,7 @@ def open_parquet(path: Path, reading: Reading) -> MotionFile:
 
 
 def read_named(path: Path) -> list[NamedMotion]:
-    """Read all motions of a file; InputError where it is damaged, or no file of motions."""
+    """Read all motions of a file; InputError for a damaged file, or a file of something else."""
     with open_file(path) as stream, _explain_damage(path):
         file = pq.ParquetFile(stream, page_checksum_verification=True)
         skeletons = _read_skeletons(file.schema_arrow, path)
@@ -129,7 +129,7 @@ def read_named(path: Path) -> list[NamedMotion]:
 
 
 def _decoded_bytes(stream: BinaryIO, facts: Any) -> tuple[float, float]:
-    """Return the most bytes that the numbers and the texts of a row group may become, by the headers of its pages.
+    """Return the most bytes that the numbers and the texts of a row group may become, by the headers of pages.
 
     Equal values are stored once, however many there are: each text may be as long as all texts of a dictionary.
     """
@@ -204,7 +204,7 @@ def _read_skeleton(
 
 @contextmanager
 def _explain_damage(path: Path) -> Iterator[None]:
-    """Turn whatever a damaged file makes its readers raise into a sentence."""
+    """Turn whatever readers raise on a damaged file into a sentence."""
     try:
         yield
     except _DAMAGES as error:
@@ -215,12 +215,12 @@ def _explain_damage(path: Path) -> Iterator[None]:
 
 
 def write_parquet(path: Path, *motions: Motion) -> None:
-    """Write motions, which are named by their numbers."""
+    """Write motions, with numbers as names."""
     write_named(path, [NamedMotion(str(number), motion) for number, motion in enumerate(motions)])
 
 
 def write_named(path: Path, named: Iterable[NamedMotion]) -> None:
-    """Write motions with names, in their order."""
+    """Write motions with names, in order."""
     named = list(named)
     numbers: dict[bytes, int] = {}
     skeletons: list[Skeleton] = []
@@ -271,5 +271,5 @@ def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema:
 
 
 def _escape(text: str) -> str:
-    """Return a text in which what is no text, as in odd names of files, is escaped."""
+    """Return a text with escapes for what is no text, as in odd names of files."""
     return text.encode(errors="backslashreplace").decode()

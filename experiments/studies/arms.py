@@ -1,4 +1,4 @@
-"""The arm of a study: a loop as a point on its axes, in text that files, options and folders of runs hold.
+"""The arm of a study: a loop as a point on axes, in text that files, options and folders of runs hold.
 
 Nothing here imports PyTorch, so that commands can list arms at once.
 """
@@ -34,7 +34,7 @@ SAMPLING_SETTINGS = ("sampler", *SAMPLING_BOUNDS)
 TAKES_RATIO = ("augment", "augment_once", "accumulate")
 """Policies that take λ."""
 STATIC = ("freeze", "augment_once")
-"""Policies whose synthetic samples are those of generation 1 for ever."""
+"""Policies that keep the synthetic samples of generation 1 for ever."""
 PLACE_WORDS = {
     "sampler": "in the sampler",
     "filter": "as a filter",
@@ -97,7 +97,7 @@ class ArmSettings:
 
     @classmethod
     def from_arm(cls, arm: Arm, name: str = "") -> ArmSettings:
-        """Return the settings of an arm; objects in it become their names."""
+        """Return the settings of an arm; names stand for objects."""
         from selfcorrect.correctors.contract import name_of
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.fitting import fit_plainly
@@ -124,7 +124,7 @@ class ArmSettings:
         correction: Correction | None = None,
         fresh_source: FreshSource | None = None,
     ) -> Arm:
-        """Return the arm as the loop takes it, without remedy.
+        """Return the loop's arm, without remedy.
 
         Args:
             steps: Optimiser steps per generation of an arm that sets none.
@@ -147,7 +147,7 @@ class ArmSettings:
 
     @property
     def key(self) -> str:
-        """Its name, or all axes: what it is called in rows and mappings of a study, and below it in folders."""
+        """Name of the arm, or all axes: the key in rows, mappings and folders of a study."""
         if self.name:
             return self.name
         parts = [self.policy.replace(":", "-"), self.corrector.replace(":", ".").replace("+", "-then-")]
@@ -167,18 +167,18 @@ class ArmSettings:
 
     @property
     def sampling(self) -> dict[str, float | str]:
-        """Return the settings of sampling that it changes, by the names of the command line."""
+        """Return the settings of sampling that the arm changes, by the names of the command line."""
         values = {name: getattr(self, name) for name in SAMPLING_SETTINGS}
         return {name: value for name, value in values.items() if value is not None}
 
     def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
-        """Settings of a model with those that this arm changes; SettingError where they do not go together."""
+        """Settings of a model with those that this arm changes; SettingError where these do not go together."""
         names = {"guidance": "guidance_scale"}
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
 
     @property
     def plain(self) -> ArmSettings:
-        """Return its reference: sampled alike, without correction and remedy; else sampled as usual."""
+        """Return the reference of the arm: sampled alike, without correction and remedy; else sampled as usual."""
         changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
         usual = replace(
             self,
@@ -193,12 +193,12 @@ class ArmSettings:
 
     @property
     def kind(self) -> str:
-        """The name of the data policy, without its number."""
+        """The name of the data policy, without the number."""
         return self.policy.partition(":")[0]
 
     @property
     def synthetic_ratio(self) -> float:
-        """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN where it varies."""
+        """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN if λ varies."""
         kind, _, value = self.policy.partition(":")
         if kind in TAKES_RATIO:
             return float(value or 1)
@@ -211,7 +211,7 @@ class ArmSettings:
 
     @property
     def title(self) -> str:
-        """Its name, or data policy and treatment in words."""
+        """Name of the arm, or data policy and treatment in words."""
         return self.treatment if self.is_baseline else ", ".join(filter(None, (self.group, self.treatment)))
 
     @property
@@ -232,12 +232,12 @@ class ArmSettings:
 
     @property
     def treatment(self) -> str:
-        """Its name, or all but its data policy in words: its title within its group."""
+        """Name of the arm, or all but the data policy in words: the title within a group."""
         return self.name or ("baseline (real data only)" if self.is_baseline else self._describe_treatment())
 
     @property
     def line(self) -> str:
-        """All but its synthetic share in words, "" for an arm that has no place on a line by share."""
+        """All but the synthetic share in words, "" for an arm that has no place on a line by share."""
         kind, _, value = self.policy.partition(":")
         return self._describe_treatment() if kind == "augment" or (kind == "replace" and not value) else ""
 
@@ -260,7 +260,7 @@ class ArmSettings:
 
     @property
     def axes(self) -> dict[str, object]:
-        """Return its value on each axis, as W&B and tables name them."""
+        """Return the arm's value on each axis, as W&B and tables name axes."""
         axes: dict[str, object] = {
             "policy": self.kind,
             "synthetic_ratio": self.synthetic_ratio,
@@ -278,7 +278,7 @@ class ArmSettings:
         return axes | {f"sampling.{name}": value for name, value in self.sampling.items()}
 
     def config(self) -> dict[str, object]:
-        """All of it as JSON values but what has its default and is newer than the runs that recorded arms."""
+        """All settings as JSON values, except defaults of settings newer than the runs that recorded arms."""
         defaults = {field.name: field.default for field in fields(self)}
         return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}
 

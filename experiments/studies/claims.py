@@ -1,7 +1,7 @@
-"""Claims of a study: statements about measured curves, with the value or the side that is expected of them.
+"""Claims of a study: statements about measured curves, with the expected value or side.
 
-A `Quantity` reads a number per seed from curves; its `key` is the name that the evaluation gives it. `expect_…` makes a
-claim of it, which `check` holds against a run.
+A `Quantity` reads a number per seed from curves; `key` is the name that the evaluation gives. `expect_…` makes a claim
+of a quantity, and `check` holds the claim against a run.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Quantity:
     per_seed: Callable[[Curves], np.ndarray]
     """Curves → (S,)."""
     rounding: Callable[[Curves], np.ndarray | float] = lambda curves: 0.0
-    """Curves → rounding error of each number, (S,) or one for all, if it exceeds the share `ROUNDING` of the number. A
-    difference has the rounding error of the values that it is taken of."""
+    """Curves → rounding error of each number, (S,) or one for all, if greater than the share `ROUNDING` of the number.
+    A difference has the rounding error of the two values."""
 
     def __call__(self, curves: Curves) -> Interval:
-        """Return the mean over seeds with its interval."""
+        """Return the mean over seeds with an interval."""
         return mean_interval(self.measure(curves), rounding=float(np.max(self.rounding(curves))))
 
     def measure(self, curves: Curves) -> np.ndarray:
-        """Return the numbers (S,), with 0 for those that are no larger than their rounding error."""
+        """Return the numbers (S,), with 0 for numbers within the rounding error."""
         values = np.asarray(self.per_seed(curves), dtype=float)
         return np.where(np.abs(values) <= self.rounding(curves), 0.0, values)
 
@@ -83,7 +83,7 @@ def _as_quantity(operand: Quantity | float) -> Quantity:
 
 
 def _read(select: Callable[[Curves], np.ndarray]) -> Quantity:
-    """Return a quantity that is read from curves as it is."""
+    """Return a quantity read unchanged from curves."""
     return Quantity(select, lambda curves: ROUNDING * np.abs(select(curves)))
 
 
@@ -138,14 +138,14 @@ def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
 
 @dataclass(frozen=True)
 class Check:
-    """A statement with its prediction, what was measured, and the outcome."""
+    """A statement with the prediction, what was measured, and the outcome."""
 
     statement: str
     outcome: ClaimOutcome
     measured: str
     predicted: str = ""
     published: bool = True
-    """The statement is a claim of the cited papers, so that "fails" means that it did not reproduce."""
+    """The statement is a claim of the cited papers, so that "fails" means "did not reproduce"."""
 
 
 class Statement(Protocol):
@@ -168,10 +168,10 @@ class Claim:
     published: bool = True
     """A claim of the cited papers."""
     tolerance: float = 0.0
-    """Distance from a prediction that counts as agreement, as a share of the prediction. It stands for what a
-    first-order prediction leaves out, so that many seeds do not refute it for that."""
+    """Distance from a prediction that counts as agreement, as a share of the prediction. The share stands for what a
+    first-order prediction leaves out, so that many seeds do not refute the prediction for that."""
     absolute_tolerance: float = 0.0
-    """Distance that counts as agreement in the unit of the quantity if it is more, such as for a prediction of 0."""
+    """Distance that counts as agreement, in the unit of the quantity, if larger, such as for a prediction of 0."""
 
     def check(self, curves: Curves) -> Check:
         """Hold the claim against curves."""
@@ -205,7 +205,7 @@ def expect_agreement(
     tolerance: float = 0.05,
     absolute_tolerance: float = 0.0,
 ) -> Claim:
-    """Return a claim that holds if the whole interval is near the prediction, and fails if all of it is not.
+    """Return a claim that holds if the whole interval is near the prediction, and fails if no part is.
 
     Args:
         tolerance: Distance from the prediction that counts as near, as a share of the prediction.
@@ -229,7 +229,7 @@ def expect_predictions(
     times: Sequence[int] = (-1,),
     absolute_tolerance: float = 0.0,
 ) -> list[Claim]:
-    """Return claims that a quantity of each arm agrees with its prediction at some generations.
+    """Return claims that a quantity of each arm agrees with the arm's prediction at some generations.
 
     Args:
         statement: The claim in words, with {arm} and {t} for arm and generation.
@@ -249,15 +249,15 @@ def expect_predictions(
 
 
 def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is above the threshold, and fails if all of it is below.
+    """Return a claim that holds if the whole interval is above the threshold, and fails if no part is.
 
-    It is undecided with fewer seeds than `selfcorrect.statistics.FEWEST_SEEDS`, and if seeds do not differ.
+    The claim is undecided with fewer seeds than `selfcorrect.statistics.FEWEST_SEEDS`, and if seeds do not differ.
     """
     return Claim(statement, "above", measure, threshold)
 
 
 def expect_below(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is below the threshold, and fails if all of it is above."""
+    """Return a claim that holds if the whole interval is below the threshold, and fails if no part is."""
     return Claim(statement, "below", measure, threshold)
 
 

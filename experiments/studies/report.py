@@ -1,7 +1,7 @@
 """The report of a study: one HTML page, and the same results as tables, figures and JSON lines.
 
-A page is a list of sections, which a study's `Page` makes of its outcome. While a study is under way, report.html has
-its progress.
+A page is a list of sections that a study's `Page` makes of the outcome. While a study is under way, report.html shows
+the progress.
 """
 
 import time
@@ -50,7 +50,7 @@ METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 @dataclass(frozen=True)
 class PageClip:
-    """Motions that the player shows, as `player.scene_of` gives them, and the words to choose them by."""
+    """Motions that the player shows, in the form of `player.scene_of`, and the words to choose motions by."""
 
     caption: str
     scene: str
@@ -73,7 +73,7 @@ class Section:
     """Clips that one player shows one after another, by heading."""
     facts: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
-    """Name of the file of its figure, "" for no file."""
+    """Name of the figure's file, "" for no file."""
     style: Literal["plain", "answer", "warning", "folded"] = "plain"
     files: Sequence[Path] = ()
     """Files that were written beside the page."""
@@ -82,7 +82,7 @@ class Section:
 
     @property
     def has_contents(self) -> bool:
-        """Return False for a section whose table is empty."""
+        """Return False for a section with an empty table."""
         return self.table is None or bool(self.table.rows and self.table.columns)
 
 
@@ -101,7 +101,7 @@ class Page:
     early: Sequence[str] = ()
     """Keys of the metrics on the page of a run under way, by default of all that generation 0 measured."""
     list_final: Callable[[Outcome], Mapping[str, float]] = lambda outcome: {}
-    """Returns figures of the last generation, which sweeps of W&B aim at."""
+    """Returns figures of the last generation, the aims of sweeps of W&B."""
 
 
 def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
@@ -127,13 +127,13 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
 
 
 def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
-    """Return the answer, and its reservations, such as missing results."""
+    """Return the answer and reservations, such as missing results."""
     warnings_beside = [Section(text=sentence, style="warning") for sentence in (*outcome.gaps, *outcome.remarks)]
     return [Section(text=answer, id="verdict", style="answer"), *warnings_beside]
 
 
 def difference_section(outcome: Outcome, text: str) -> Section:
-    """Return the means of all arms, with their paired differences from their references."""
+    """Return the means of all arms, with paired differences from the references."""
     return Section(
         "Differences",
         table=differences_table(outcome),
@@ -165,7 +165,7 @@ def table_section(title: str, text: str, table: Table) -> Section:
 
 
 def closing_sections(study: Study, outcome: Outcome, facts: Mapping[str, str], notes: Sequence[str]) -> list[Section]:
-    """Return how the study was run, and how its page is to be read."""
+    """Return how the study was run, and how to read the page."""
     seeds = list(dict.fromkeys(run.seed for run in study.seeds))
     counts = {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
     made = Section("How it was made", facts={"Command": outcome.command, **counts, **facts})
@@ -182,19 +182,19 @@ class Comparison:
     sentences: Sequence[str]
     """The headline, and a sentence for everything that is missing."""
     summary: Summary
-    """All curves and what real data score, as `read_summary` reads them from the run folder."""
+    """All curves and what real data score, as `read_summary` reads from the run folder."""
     tables: Mapping[str, Table]
-    """Tables of the report, by their names; `tables/` in the run folder has them as CSV. The table "differences" has
-    the means of the last generation, marked by how they compare."""
+    """Tables of the report by name; `tables/` in the run folder has CSV files. The table "differences" has the means of
+    the last generation, marked as better or worse."""
     folder: Path | None
     """The run folder, None where none was kept."""
     gaps: Sequence[str] = ()
     """Missing results: arms that failed, and qualities that were not measured. The same call tries again."""
     differences: Sequence[Mapping[str, str | float]] = ()
     """Rows for a frame, one per arm with a reference and judged quality: the paired difference at the last generation
-    with its own 95 % interval, and the p-value that is adjusted for the family of tests."""
+    with a separate 95 % interval, and the p-value that is adjusted for the family of tests."""
     final: Mapping[str, float] = field(default_factory=dict)
-    """Figures of the last generation, which sweeps of W&B aim at."""
+    """Figures of the last generation, the aims of sweeps of W&B."""
 
     def to_frame(self) -> Any:
         """A row per task, arm, seed and generation, as `Summary.to_frame`."""
@@ -224,10 +224,10 @@ def write_report(
     failed: Sequence[str] = (),
     kept: bool = True,
 ) -> Comparison:
-    """Write every result of a finished study below `folder`, then their digests; return the results.
+    """Write every result of a finished study below `folder`, then the digests; return the results.
 
     Args:
-        command: Command that does it again.
+        command: Command that repeats the study.
         seconds: Time that the call took.
         failed: A sentence for each arm that stopped early.
         kept: The folder stays after the call.
@@ -305,7 +305,7 @@ def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> d
 # --- a study that is under way ----------------------------------------------------------------------------------------
 
 PACE_S = 15.0
-"""Seconds between two pages, and after which a browser loads the page again."""
+"""Seconds between two pages, and between two loads in a browser."""
 
 
 class RunningReport:
@@ -320,7 +320,7 @@ class RunningReport:
         self._failed = False
 
     def update(self) -> None:
-        """Write the page if there is time for it and no finished report."""
+        """Write the page if the interval has passed and there is no finished report."""
         if self._failed or time.monotonic() < self._due_s:
             return
         try:
@@ -333,7 +333,7 @@ class RunningReport:
 
 
 def _write_running_report(study: Study, folder: Path, command: str) -> None:
-    """Write report.html about the generations that are committed; a browser that shows it loads it again and again."""
+    """Write report.html about the committed generations; a browser loads the page again and again."""
     runs = study.runs(folder)
     page = page_of(study)
     measured = list_measured(study, folder)

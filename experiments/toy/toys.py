@@ -23,26 +23,26 @@ from ..studies.results import Drawable
 START = "generation 0"
 """In the place of an arm, the generation that the arms share."""
 Arms: TypeAlias = Mapping[str, "Arm | tuple[Task, Arm]"]
-"""Arms by name, some with a task of their own."""
+"""Arms by name, some with a separate task."""
 DrawSamples: TypeAlias = Callable[[GenerativeModel, Stream], Tensor]
 """Draws images (N, height, width) or points (N, 2) of a generation."""
 ArmTitles: TypeAlias = Mapping[str, str] | Sequence[str]
-"""Names of arms, by title where they have another there."""
+"""Names of arms, or title → name."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """The start of a seed: its task and arms."""
+    """The start of a seed: a task and arms."""
 
     task: Task
     arms: Arms
     floors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Measures of samples that no loop made, by their name; shown as arms that stay as they are."""
+    """Measures of samples that no loop made, by name; shown as arms that stay the same."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Arms that share generation 0, run once for each stream. Bundles with the same arms add their seeds up."""
+    """Arms that share generation 0, run once for each stream. Seeds of bundles with the same arms add up."""
 
     setup: Callable[[Stream], Setup]
     streams: Sequence[Stream]
@@ -51,7 +51,7 @@ class Bundle:
 
 
 def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
-    """Return arms whose models hold all seeds as replicates, run once."""
+    """Return arms of models that hold all seeds as replicates, run once."""
     return Bundle(setup, [streams(seed).child(name)])
 
 
@@ -80,24 +80,24 @@ def bundle_seeds(
 
 @dataclass(frozen=True)
 class Column:
-    """A quantity as table and panels show it."""
+    """A quantity as shown in table and panels."""
 
     key: str
     title: str
     form: str | Callable[[np.ndarray], str] = ".2f"
     """Format of the mean at the last generation in the table, or a function of curves (S, T + 1) that makes the cell;
-    "" leaves it out of the table."""
+    "" for no column in the table."""
     panel: bool = True
     log: bool = False
     predicted: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Arm → prediction (T + 1,). A name that is no arm is a separate line."""
     predicted_by: str = ""
-    """Key of the curves that hold the prediction, the mean over seeds, where each seed has its own."""
+    """Key of the curves that hold the prediction, the mean over seeds, if each seed has a separate prediction."""
     predicted_title: str = ""
     """Title of a column of the table with the predictions at the last generation, "" for none."""
 
     def format_cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
-        """Return the cell of an arm, "" if it does not have the quantity.
+        """Return the cell of an arm, "" for an arm without the quantity.
 
         table: quantity → (S, T + 1); generation: the last generation that counts, −1 for all.
         """
@@ -130,7 +130,7 @@ class Toy:
     claims: Sequence[Statement]
     columns: Sequence[Column] = ()
     rows: ArmTitles | None = None
-    """Arms of the table, all by default. `START` is what they share."""
+    """Arms of the table, all by default. `START` is the shared generation 0."""
     groups: Mapping[str, ArmTitles] | Sequence[str] | None = None
     """Arms that share a panel, by group. A name alone has the arms "group, title". A table of a single column has a row
     for each group then."""
@@ -140,13 +140,13 @@ class Toy:
     """Key of the curves that are the risk of `selfcorrect.statistics.collapse_profile`; the remaining curves are named
     by the toy. No profile without it."""
     profiled: Sequence[str] | None = None
-    """Arms whose profiles are shown, all by default."""
+    """Arms with a profile in the report, all by default."""
     sizes: Mapping[int, str] = field(default_factory=dict)
     """Size of the training set → what is added to the name of an arm that is run with that size."""
     title: str = ""
-    """Title of the loop in the report, by default the name of its file."""
+    """Title of the loop in the report, by default the name of the file."""
     source: str = ""
     """The papers that the loop is taken from."""
     notes: Sequence[str] = ()
     caveat: str = ""
-    """An assumption of its predictions that the run does not fully meet; written into its panels."""
+    """An assumption of the predictions that the run does not fully meet; written into the panels."""

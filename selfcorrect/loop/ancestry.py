@@ -1,8 +1,8 @@
-"""Ancestry: the training sample from which each synthetic sample descends, and founders that still have descendants.
+"""Ancestry: the training sample that each synthetic sample descends from, and founders that still have descendants.
 
-A model that half-memorises its training set hands its members down as a population does its genes. Each synthetic
-sample descends from the nearest member, with the same label, of its model's training set. The real training data are
-the founders. Ancestry is traced in a space that the task defines. It only measures: the loop does not depend on it.
+A model that half-memorises its training set hands members down as a population hands down genes. Each synthetic sample
+descends from the nearest member, with the same label, of its model's training set. The real training data are the
+founders. Ancestry is traced in a space that the task defines, and only measures: the loop does not depend on ancestry.
 """
 
 from collections.abc import Callable
@@ -20,11 +20,11 @@ from ..correctors.loop_correction import CorrectedBatch
 ENTROPY = "training_entropy"
 """Key of the change of the training set's entropy."""
 MOST_IN_ENTROPY = 1000
-"""Members of a training set of which the entropy is estimated, evenly spaced."""
+"""Number of members of a training set, evenly spaced, for the estimate of entropy."""
 BLOCK = 4096
-"""Members whose distances are in memory together."""
+"""Number of members with distances in memory together."""
 CLOSEST = 1e-6
-"""Distance at which copies count in the entropy, in the founders' median distance."""
+"""Distance of copies in the entropy, in the founders' median distance."""
 
 Space: TypeAlias = Callable[[Tensor], np.ndarray]
 """Values (N, *event) → vectors (N, D), near for similar values."""
@@ -38,7 +38,7 @@ class Genealogy:
     founders: np.ndarray
     labels: np.ndarray
     unit: float
-    """Median distance of a founder to its nearest other founder, the unit of novelty."""
+    """Median distance of a founder to the nearest other founder, the unit of novelty."""
 
     @classmethod
     def from_real(cls, real: Samples, space: Space) -> Self:
@@ -47,11 +47,11 @@ class Genealogy:
         return cls(space, founders, _labels(real), unit)
 
     def trace(self, batch: CorrectedBatch, parents: Samples) -> tuple[CorrectedBatch, dict[str, float]]:
-        """Return the batch with its ancestry in its model's training set, and measures of the ancestry.
+        """Return the batch with ancestry in the model's training set, and measures of the ancestry.
 
         Args:
             batch: Corrected samples of a generation.
-            parents: Training set of the model that drew them.
+            parents: Training set of the model that drew the samples.
         """
         if len(batch.samples) == 0:
             return batch, {}
@@ -79,9 +79,9 @@ class Genealogy:
         """Return the entropy of a training set less the entropy of the founders, per dimension of the space, in nats.
 
         The estimator is from Kozachenko and Leonenko (1987): d · mean(log distance to the nearest other member) plus a
-        constant, which cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the
-        training set announces memorisation. It is 0 for the founders and log s for the founders scaled by s; copies
-        lower it most, because each counts as a distance of `CLOSEST`.
+        constant that cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the
+        training set announces memorisation. The entropy is 0 for the founders and log s for the founders scaled by s;
+        copies lower the entropy most, because each counts as a distance of `CLOSEST`.
 
         Returns:
             The difference; NaN for fewer than two members.
@@ -105,8 +105,8 @@ class Genealogy:
 
         surviving_lineages: share of the founders that have a descendant. novelty: median distance to the parent, in
         `unit`. novelty_to_real: median distance to the nearest real sample, in `unit`. lineage_persistence: median
-        distance from the founder, over the distance of a random walk of the same steps. It is 1 for neutral drift, √t
-        for t steps in the same direction, and NaN where nothing has moved.
+        distance from the founder, over the distance of a random walk of the same steps. Persistence is 1 for neutral
+        drift, √t for t steps in the same direction, and NaN where nothing has moved.
         """
         has_moved = (founder >= 0) & (walk > 0)
         persistence = np.nan
@@ -126,14 +126,14 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
     """Return how far samples lie from the training data: 0 for copies, about 1 for other data of the same kind.
 
     Args:
-        vectors: (N, D), samples in a space where like ones are near.
-        labels: (N,) int64, their labels.
+        vectors: (N, D), samples in a space where like samples are near.
+        labels: (N,) int64, labels of the samples.
         training: (M, D), the training data in that space.
-        training_labels: (M,) int64, their labels.
+        training_labels: (M,) int64, labels of the training data.
 
     Returns:
-        The median distance of a sample to the nearest training sample of its label, divided by the median distance of
-        a training sample to the nearest other one.
+        The median distance of a sample to the nearest training sample of the same label, divided by the median distance
+        of a training sample to the nearest other one.
     """
     _, distances = nearest_of_label(vectors, labels, training, training_labels)
     return float(np.median(distances) / np.median(_nearest_neighbour_distances(training)))
@@ -142,7 +142,7 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
 def nearest_of_label(
     vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest member of the same label, or of any label if no member has it.
+    """Find the nearest member of the same label, or of any label if no member has the same.
 
     Args:
         vectors: (N, D) features of the samples.
@@ -189,7 +189,7 @@ def _labels(samples: Samples) -> np.ndarray:
 
 
 def _add_ancestry(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> CorrectedBatch:
-    """Return the batch with ancestry in the provenance of its samples and of the draws that they were made from."""
+    """Return the batch with ancestry in the provenance of samples and of the draws behind the samples."""
     rows = batch.samples.provenance.draw
     drawn_parent = np.full(len(batch.drawn), -1)
     drawn_founder = np.full(len(batch.drawn), -1)

@@ -1,7 +1,7 @@
 """The self-consuming loop: sample → bias → correct → mix → train → evaluate → commit.
 
 Generation 0 is trained on real data alone and shared by all arms of a comparison that have the same seed. Arms draw
-from the same named streams, so that they differ only in their arms (common random numbers).
+from the same named streams, so that only the arms differ (common random numbers).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from .policy import Policy, format_policy, measure_mixture, overlapping, samplin
 from .trial import DataGuard, has_user_code, try_correction
 
 TRAINING_LOSS = "training_loss"
-"""Key of the loss of the last fit; models that report it have it as an attribute of that name."""
+"""Key of the loss of the last fit, and the name of the attribute of models that report the loss."""
 
 CORRECTOR_CALLS = "corrector_calls"
-"""Key of the number of values that the corrector got, and the attribute of a sampler that corrects while it draws."""
+"""Key of the number of values that the corrector got, and the attribute of a sampler that corrects while drawing."""
 
 MODEL_METHODS = ("fit", "sample", "state", "load_state")
 """Methods of a `GenerativeModel`."""
@@ -52,16 +52,16 @@ class Task:
     model: GenerativeModel
     """The untrained model."""
     real: Samples
-    """Real training data (n, *event), held-out data not among them."""
+    """Real training data (n, *event), without held-out data."""
     evaluate: Evaluate
     """Evaluation of each generation, a `Candidate` → numbers by name, a single number or a number per replicate."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     space: Space | None = None
-    """Space in which ancestry is traced and measured; None for no ancestry."""
+    """Space for tracing and measuring ancestry; None for no ancestry."""
     held_out: Samples | None = None
-    """Real data on which no model is trained, for the floor of comparisons: no model can be expected to beat their
-    scores."""
+    """Real data that no model is trained on, for the floor of comparisons: no model can be expected to beat the scores
+    of real data."""
 
     def __post_init__(self) -> None:
         check_methods("model", self.model, MODEL_METHODS, "see selfcorrect.GenerativeModel")
@@ -90,7 +90,7 @@ class Arm:
     bias: Bias = sample_plainly
     """Tilt of sampling towards quality."""
     correction: Correction | None = None
-    """Correction of synthetic samples before they are used; None leaves them."""
+    """Correction of synthetic samples before use; None for no correction."""
     correct_real: bool = False
     """Correct the real training data, too, once."""
     fitting: Fitting | PairFitting = fit_plainly
@@ -134,7 +134,7 @@ class Candidate:
     """A trained generation that is evaluated. Draws are the same in every arm and do not touch the loop's own."""
 
     generation: int
-    """Its number."""
+    """Number of the generation."""
     model: GenerativeModel
     """The trained model."""
     correction: Correction | None
@@ -161,10 +161,10 @@ Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | T
 
 
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
-    """Train generation 0 on real data only and commit it; all arms of a seed start from it.
+    """Train and commit generation 0, on real data only, as the start of all arms of a seed.
 
-    Does nothing if the store has it. The shapes that the untrained model draws are checked before training, because
-    training may take hours.
+    Does nothing if the store has generation 0. The shapes that the untrained model draws are checked before training,
+    because training may take hours.
 
     Raises:
         InputError: The model draws values of another shape than the real data.
@@ -189,7 +189,7 @@ def run_loop(
     stream: Stream,
     observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:
-    """Run an arm from the last generation in its store to the arm's last generation.
+    """Run an arm from the last generation in the store to the arm's last generation.
 
     A corrector of users is tried first on two real and two generated samples (`selfcorrect.loop.trial`).
 
@@ -202,8 +202,8 @@ def run_loop(
         observe: Called with each generation after its commit.
 
     Raises:
-        CorrectorError: A corrector of users fails when it is tried.
-        LoopError: A generation fails. Those before it are kept; a run whose store is a folder can be resumed.
+        CorrectorError: A corrector of users fails in the trial.
+        LoopError: A generation fails. Earlier generations are kept; a run with a folder as store can be resumed.
     """
     latest = max(store.latest, 0)
     model = task.model.load_state(store.state(latest) if latest else first.state(0))
@@ -283,10 +283,10 @@ def run_loop(
 
 
 def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
-    """Return the model's training set as a sampling bias sees it: with samples as they were drawn.
+    """Return the model's training set as a sampling bias sees the set: with samples as drawn.
 
     Children do not aim at their parents' corrections, or these would add up over generations. Samples of older
-    generations are uncorrected, too, if the policy keeps some of them.
+    generations that the policy keeps are uncorrected, too.
     """
     if arm.bias is sample_plainly:
         return training
@@ -309,7 +309,7 @@ def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: St
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
     """Return real data after the full corrector, for `correct_real` and to evaluate a corrector's fidelity.
 
-    A row that the corrector rejects keeps its own value, so that every policy sees the same number of real samples.
+    A row that the corrector rejects keeps the drawn value, so that every policy sees the same number of real samples.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
@@ -326,7 +326,7 @@ class LoopHistory:
     latest: int
     current: Samples
     is_raw: bool = False
-    """Samples are as they were drawn, because their corrections are used in pairs."""
+    """Samples are as drawn, because corrections are used in pairs."""
 
     def batch(self, generation: int) -> Samples:
         if generation == self.latest:
@@ -395,7 +395,7 @@ def _evaluate(
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the loss of the model's last fit by its key; nothing for a model that does not report its loss."""
+    """Return the loss of the model's last fit by key; nothing for a model that does not report a loss."""
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
@@ -415,7 +415,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
 
 
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
-    """Return a function that draws samples at given positions of a batch again; its time counts as sampling."""
+    """Return a function that draws samples at given positions of a batch again; the time counts as sampling."""
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):

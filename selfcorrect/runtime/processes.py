@@ -1,7 +1,7 @@
-"""Pool of worker processes, which calls a function on many tasks.
+"""Pool of worker processes that calls a function on many tasks.
 
-PyBullet holds Python's lock while it steps, so simultaneous simulations need several processes. They start once
-and wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
+PyBullet holds Python's lock during steps, so simultaneous simulations need several processes. Workers start once and
+wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 @contextmanager
 def limit_threads(most: int) -> Iterator[None]:
-    """Let the work in a block take up to `most` cores, in threads or processes; elsewhere it takes a single core."""
+    """Let the work in a block take up to `most` cores, in threads or processes; elsewhere a single core."""
     token = _thread_limit.set(most)
     try:
         yield
@@ -54,7 +54,7 @@ def get_core_limit() -> int:
 
 
 def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
-    """Call a function on parts of some items in threads, or on all of them in this thread.
+    """Call a function on parts of some items in threads, or on all items in this thread.
 
     All parts have ended when an error of the function is raised.
 
@@ -84,7 +84,7 @@ _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 _executors: dict[int, ProcessPoolExecutor] = {}
-"""Pool by its number of workers; there is at most a single pool."""
+"""Pool by number of workers; there is at most a single pool."""
 atexit.register(_executors.clear)  # while the modules that a pool uses still exist
 
 WORKER_BYTES = 1_000_000_000
@@ -182,7 +182,7 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 
 
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the main process, which then stops its workers."""
+    """Leave Ctrl-C to the main process, so that the main process stops all workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -193,7 +193,7 @@ _LONGEST_SOCKET_NAME = 107
 def process_context() -> BaseContext:
     """Return the context that starts processes.
 
-    On Linux a server imports modules once and forks all processes; it has no threads and has computed nothing.
+    On Linux a server imports modules once and forks all processes; this server has no threads and has computed nothing.
     Elsewhere, and where the temporary folder's path is too long for the server's socket, each process starts anew.
     """
     socket = Path(get_temp_dir()) / "listener-12345678"
@@ -208,13 +208,13 @@ def start_processes(
     *arguments: object,
     modules: Sequence[str] = (),
 ) -> ProcessPoolExecutor:
-    """Start `workers` processes, each of which has called `initializer(*arguments)`.
+    """Start `workers` processes that have called `initializer(*arguments)`.
 
-    By default they leave Ctrl-C to this process. They end as soon as it does, however it ends, and print warnings as it
-    does on a console.
+    By default workers leave Ctrl-C to this process. Workers end as soon as this process does, for whatever reason, and
+    print the same warnings on a console.
 
     Args:
-        modules: Modules that the first server imports before it forks processes.
+        modules: Modules that the first server imports before forking processes.
     """
     from concurrent.futures import ProcessPoolExecutor  # slow to import, and a single file needs no processes
 
@@ -246,7 +246,7 @@ def _start(
 
 
 def _die_with_parent(temporary_folder: str) -> None:
-    """End this process when its parent has ended, so that a killed run leaves neither processes nor its folder."""
+    """End this process when the parent has ended, so that a killed run leaves neither processes nor a folder."""
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -256,7 +256,7 @@ def _die_with_parent(temporary_folder: str) -> None:
 
 @contextmanager
 def _without_main_script() -> Iterator[None]:
-    """Keep spawned processes from importing the main script, which costs seconds and memory."""
+    """Keep spawned processes from importing the main script, because that costs seconds and memory."""
     main = sys.modules["__main__"]
     hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     try:
@@ -267,7 +267,7 @@ def _without_main_script() -> Iterator[None]:
 
 
 def stop_processes(pool: ProcessPoolExecutor) -> None:
-    """End the processes at once, whatever they are doing."""
+    """End the processes at once, whatever is going on there."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
     pool.shutdown(wait=False, cancel_futures=True)

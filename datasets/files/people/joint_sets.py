@@ -1,10 +1,10 @@
-"""Joint positions (T, J, 3) of joint sets that are recognised by their number and their geometry, in and out.
+"""Joint positions (T, J, 3) of joint sets recognised by number and geometry, in and out.
 
-Files state neither order, unit nor axes. Sets of the same number are told apart by their bones: in the right order
-bones are short, keep their lengths, and are as long on the left as on the right. Joints in an unknown order get the
-tree of bones that is best by the same signs, if that is a body. The unit is the power of ten of a metre by which the
-legs are as long as a person's. The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the
-body clearly shows otherwise.
+Files state neither order, unit nor axes. Bones tell sets of the same number apart: in the right order bones are short,
+of constant length, and as long on the left as on the right. Joints in an unknown order get the tree of bones that is
+best by the same signs, if that is a body. The unit is the power of ten of a metre that makes the legs as long as a
+person's. The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the body clearly shows
+otherwise.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,16 +37,16 @@ from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import AXES, TracedBody, UpAxis, axis_of, resolve_up_axis
 
 _MOST_OFF = 0.6
-"""Most by which bones of a known order are off; see `measure_bones`."""
+"""Largest error of bones of a known order; see `measure_bones`."""
 _TIE = 0.7
-"""Share of the next order's measure above which the best order is not clear."""
+"""Least share of the next order's measure that leaves the best order unclear."""
 _FRAMES_OF_ORDER = 64
-"""Number of frames in which orders are compared."""
+"""Number of frames that orders are compared in."""
 _LENGTH_WEIGHT = 0.02
-"""Weight of a distance between joints, beside its deviation, in the tree of joints in an unknown order."""
+"""Weight of a distance between joints, beside the deviation, in the tree of joints in an unknown order."""
 _FEWEST_JOINTS = 13
 _MOST_JOINTS = 128
-"""Numbers of joints in unknown orders among which a body is sought."""
+"""Numbers of joints in unknown orders that may form a body."""
 _LEG_M = 0.8
 _LEAST_METRE = 0.05
 """HumanML3D's joints are in metres unless legs are a person's only in smaller units, or in units as many times as
@@ -75,7 +75,7 @@ _DIRECTIONS = {
 
 @dataclass(frozen=True)
 class JointSet:
-    """A set of joints: their names in the order of its files, each with the name of its parent, "" for the root."""
+    """A set of joints: names in the order of files, each with the name of the parent, "" for the root."""
 
     name: str
     fps: float
@@ -98,7 +98,7 @@ class JointSet:
 
     @cached_property
     def template(self) -> Skeleton:
-        """The joints in their order at rest; bones are a metre long where no average is known."""
+        """The joints in order at rest; bones are a metre long where no average is known."""
         if self.is_humanml3d:
             return SMPL_BODY.average()
         names: list[str] = []
@@ -208,10 +208,10 @@ _KEYPOINTS = {
         ((2, 3), (3, 4), (9, 10), (10, 11)),
     ),
 }
-"""Points on a body as programs find them in images, which lack a trunk that a body could hang on, by their number:
-bones of the left and of the right arm and leg, by the indices of their ends."""
+"""Points on a body as programs find points in images, without a trunk that a body could hang on, by number of points:
+bones of the left and of the right arm and leg, by the indices of both ends."""
 _LIKELIER = 0.5
-"""Unevenness of limbs, over the unevenness of a joint set, below which joints are keypoints."""
+"""Largest unevenness of the limbs of keypoints, over the unevenness of a joint set."""
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
@@ -233,9 +233,7 @@ def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> No
 
 
 def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:
-    """Return how much bones change their lengths and differ from the bones of the opposite side, relative to their
-    lengths.
-    """
+    """Return how much bones change length and differ from the bones of the opposite side, relative to the length."""
     lengths = []
     for bones in (left, right):
         starts, ends = np.array(bones).T
@@ -303,7 +301,7 @@ def select_joint_set(path: Path, array: np.ndarray) -> tuple[JointSet, tuple[str
 
 
 def _find_body(positions: np.ndarray) -> JointSet | None:
-    """Return the set of joints (T, J, 3) in an unknown order, named by the body of their tree; None without a body."""
+    """Return the set of joints (T, J, 3) in an unknown order, named by the body of the tree; None without a body."""
     if not np.ptp(positions, axis=(0, 1)).any():
         return None
     means, deviations = _measure_distances(positions)
@@ -323,7 +321,7 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
 
 
 def _hang_body(positions: np.ndarray, tree: csr_array, root: int) -> tuple[list[int], Motion]:
-    """Return the order of the joints (T, J, 3) from the root of a tree outwards, and their motion with its parts."""
+    """Return the order of the joints (T, J, 3) from the root of a tree outwards, and the motion with parts."""
     order, parents = breadth_first_order(tree, root, directed=False)
     order = order.tolist()
     above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
@@ -341,14 +339,14 @@ def open_joints(
     numbers: Mapping[str, float] | None = None,
     write_array: Callable[[Path, np.ndarray], None] | None = None,
 ) -> MotionFile:
-    """Open the motion of joints, which is written back in the file's unit, axes and type of number.
+    """Open the motion of joints, to be written back in the file's unit, axes and type of number.
 
     Args:
-        array: (T, J, 3) its numbers, in its order.
+        array: (T, J, 3) numbers of the file, in the file's order.
         reading: Options for unit, axis and frame rate.
         numbers: The single numbers in the file, by name.
         write_array: Writer of a file with another array in the place of these numbers; None for a file of the array
-            alone, whose 22 joints are HumanML3D's if they are in its order.
+            alone, with 22 joints of HumanML3D if in that order.
 
     Raises:
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
@@ -397,7 +395,7 @@ def open_joints(
 
 
 def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Return metres per unit of joints, by the reading, the joint set or the legs, and a note if the legs show it."""
+    """Return metres per unit of joints, by the reading, the joint set or the legs, and a note if from the legs."""
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
     try:
@@ -413,7 +411,7 @@ def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Rea
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     """Return a note on how far bones of constant length move joints; none below half a millimetre.
 
-    fits: joints (T, J, 3) of each motion, world, metres, as its file has them and as they were fitted.
+    fits: joints (T, J, 3) of each motion, world, metres, as in the file and as fitted.
     """
     most_mm = 0.0
     total_mm = 0.0
@@ -430,7 +428,7 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
 
 
 def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
-    """Return the power of ten of a metre by which legs are as long as a person's, and a note.
+    """Return the power of ten of a metre that makes legs as long as a person's, and a note.
 
     Args:
         positions: (T, J, 3) positions of the joints, in the file's unit.
@@ -461,7 +459,7 @@ def up_of_joints(
 
     Args:
         joints_m: (T, J, 3) positions, metres.
-        up: Axis by the options; None to infer it.
+        up: Axis by the options; None to infer the axis.
         among: Axes that come into question.
         format_axis: Axis that the format has, None if it has none.
 

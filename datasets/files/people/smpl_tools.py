@@ -1,9 +1,9 @@
-"""Body parameters as programs save them that see people in videos, in and out: a table row per program.
+"""Body parameters as saved by programs that see people in videos, in and out: a table row per program.
 
-A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary in it that has the
-keys of a row is a person. Rotations of the pelvis and the joints below it are rotation vectors or matrices, in an array
-or two. Other arrays of a file stay as they are, unless the file stores the same numbers for them, or holds the number
-and the duration of its frames.
+A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary inside that has the
+keys of a row is a person. Rotations of the pelvis and the joints below are rotation vectors or matrices, in an array or
+two. Other arrays of a file stay the same, unless an array repeats the same numbers, or holds the number and the
+duration of frames.
 """
 
 import math
@@ -57,48 +57,48 @@ _FURTHEST_M = 1e12
 _MOST_SHAPE = 100
 _MOST_PEOPLE = 1024
 _FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
-"""Names that programs have for the frames of a video in which a person is seen."""
+"""Names that programs give to the frames of a video that show a person."""
 _SAME_RAD = 1e-3
 """Largest angle between rotations of the root that a file holds twice."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """Names of a program's arrays, and what its files leave out."""
+    """Names of a program's arrays, and what the files leave out."""
 
     name: str
     rotations: tuple[str, ...]
-    """Rotations of the pelvis and the joints below it, (T, 3 J), (T, J, 3) or (T, J, 3, 3), to be joined."""
+    """Rotations of the pelvis and the joints below, (T, 3 J), (T, J, 3) or (T, J, 3, 3), to be joined."""
     translation: str
     """Translation of the body model, (T, 3) or (T, 1, 3), metres."""
     shape: str = "betas"
     """Shape of the body model, (B,) or (T, B)."""
     fps: float | None = None
-    """Frame rate of all its files; None for the frame rate of the video."""
+    """Frame rate of all files; None for the frame rate of the video."""
     up: int | None = None
-    """Vertical axis of its world, None if any may be."""
+    """Vertical axis of the program's world, None if any axis may be vertical."""
     camera: str = ""
     """File beside this file that holds the camera of each frame, "" for none."""
     is_root: bool = False
     """True if places are places of the root joint, not translations of the body model."""
     scale: str = ""
-    """Array of a single number by which places are divided to be metres, "" for none."""
+    """Array of a single number: places divided by the number are in metres; "" for none."""
     followers: tuple[str, ...] = ()
-    """Other arrays (T, 3) of places, which move as the translation does."""
+    """Other arrays (T, 3) of places that move as the translation does."""
     derived: tuple[str, ...] = ()
-    """Arrays that the program derives from the motion; they keep their old content, and a note says so."""
+    """Arrays that the program derives from the motion; a note says that these keep the old content."""
     root: str = ""
-    """Array of the root's rotation vectors, which the first rotations repeat or leave zero; "" for none."""
+    """Array of the root's rotation vectors, repeated or left zero by the first rotations; "" for none."""
     axes: tuple[int, ...] = (Y_UP, Z_UP, Y_DOWN, Z_DOWN)
     """Vertical axes that come into question."""
     kind: str = "names"
-    """Feature by which the program's files were recognised, for a note."""
+    """Feature that shows the program, for a note."""
     parts: tuple[tuple[str, int], ...] = ()
-    """Arrays with the rotations of jaw, eyes and hands, each optional, after a body of 22 joints, and their joints."""
+    """Arrays with the rotations of jaw, eyes and hands, each optional, after a body of 22 joints, and the joints."""
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Arrays that all its files have."""
+        """Arrays that all files have."""
         return (*self.rotations, self.translation, *filter(None, [self.root, self.scale]))
 
 
@@ -107,7 +107,7 @@ _OWN_PARTS = (("jaw_pose", 1), ("leye_pose", 1), ("reye_pose", 1), ("left_hand_p
 _AMASS_PARTS = (("pose_jaw", 1), ("pose_eye", 2), ("pose_hand", 30))
 """Jaw, eyes and hands of SMPL-X, by SMPL-X's own names and by AMASS's names."""
 _HEAD_JOINTS = 3
-"""Joints of jaw and eyes, which SMPL+H does not have."""
+"""Joints of jaw and eyes, not part of SMPL+H."""
 _MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
 """Words in names of arrays with motion beside a body."""
 
@@ -136,11 +136,11 @@ TOOLS = (
     Tool("WHAM's names in the camera's frame", ("pose",), "trans"),
     Tool("WHAM's names in the camera's frame, with transl", ("pose",), "transl"),
 )  # fmt: skip
-"""Those with the most specific names first: a file may hold several sets, in the world and as the camera sees it."""
+"""Most specific names first: a file may hold several sets, in the world and in the camera's frame."""
 
 
 def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
-    """Return the program whose keys a file has, and the prefixes of its people; None for other files."""
+    """Return the program with the keys of a file, and the prefixes of people; None for other files."""
     names = dict.fromkeys(names)
     for tool in TOOLS:
         ends = [name.removesuffix(tool.translation) for name in names if name.endswith(tool.translation)]
@@ -152,7 +152,7 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Person:
-    """Arrays of a person, and the view of their world."""
+    """Arrays of a person, and the view of the world."""
 
     prefix: str
     tool: Tool
@@ -163,15 +163,15 @@ class _Person:
     file_motion: Motion
     """As read, in the world of the file."""
     view: FrameChange
-    """The view that shows it y up."""
+    """The view that shows the world y up."""
     up: UpAxis
     pelvis_m: np.ndarray
     """(3,) the root at rest, in the body model's coordinates."""
 
 
 def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequence[str] = ("",)) -> MotionFile:
-    """Open the motions of a file, a motion for each person, y up. They move an average body, or the body of the file's
-    shape and the reading's body model.
+    """Open the motions of a file, a motion for each person, y up. The body is an average one, or has the file's shape
+    in the reading's body model.
 
     Args:
         tool: Program that wrote the file.
@@ -285,7 +285,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
-    """Return the skeleton of so many joints, and the position of its root at rest in the body model's coordinates."""
+    """Return the skeleton of so many joints, and the root's position at rest in the body model's coordinates."""
     if joints == len(SOMA_77):
         return SOMA_77, np.zeros(3)
     layout = LAYOUTS[joints]
@@ -301,7 +301,7 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
 def _camera_of(
     results: Results, tool: Tool, prefix: str, frames: int
 ) -> tuple[FrameChanges, int | None, tuple[str, ...]]:
-    """Return the view of a motion in its program's world, that world's vertical axis, and notes."""
+    """Return the view of a motion in the program's world, that world's vertical axis, and notes."""
     if not tool.camera:
         return FrameChanges(), tool.up, ()
     near = [folder / tool.camera for folder in (results.path.parent, results.path.parent.parent)]
@@ -374,7 +374,7 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
 
 
 def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.ndarray) -> np.ndarray:
-    """Return the root's rotations (T, 4), which are apart: `root` is the same, or the first rotations leave it zero."""
+    """Return the root's rotations (T, 4) if apart: the first rotations are the same as `root`, or zero."""
     array = arrays[tool.root]
     check_real(label, tool.root, array, _LARGEST)
     if array.shape != (len(root), 3):
@@ -411,7 +411,7 @@ def _translation(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np
 
 
 def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
-    """Return the number by which places are divided to be metres."""
+    """Return the number of file units per metre."""
     if tool.scale not in arrays:
         return 1.0
     scale = arrays[tool.scale]
@@ -441,7 +441,7 @@ def _body(
 
 
 def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
-    """Return the arrays of a person with another motion in them; what stays the same keeps its numbers."""
+    """Return the arrays of a person with another motion; whatever stays the same keeps the same numbers."""
     tool = person.tool
     motion = person.view.restore(changed)
     arrays = dict(person.arrays)
@@ -483,6 +483,6 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
 
 
 def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Return an array in the type of number of an old array, unless this type cannot hold it."""
+    """Return an array in the type of number of an old array, unless this type cannot hold the values."""
     can_hold = old.dtype.kind == "f" or np.array_equal(array, array.round())
     return array.astype(old.dtype) if can_hold else array

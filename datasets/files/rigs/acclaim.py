@@ -1,8 +1,8 @@
-"""ASF/AMC, Acclaim's text files of a skeleton and its motion, as CMU publishes them; read only, written as BVH.
+"""ASF/AMC, Acclaim's text files of a skeleton and a motion, as published by CMU; read only, written as BVH.
 
-A bone has a direction and a length in the world at rest, and axes C, about which its angles R turn it:
-W = W_parent C R C⁻¹. A bone becomes a joint at its start, whose frame is parallel to the world at rest, and a bone
-without children has an end site.
+A bone has a direction and a length in the world at rest, and angles R about axes C turn the bone: W = W_parent C R C⁻¹.
+A bone becomes a joint at the bone's start, with a frame parallel to the world at rest, and a bone without children has
+an end site.
 """
 
 import re
@@ -36,30 +36,30 @@ _TURNS = {"rx": "X", "ry": "Y", "rz": "Z"}
 _MOVES = ("tx", "ty", "tz")
 _LENGTH = "l"
 _FRAMES_AT_END = 4
-"""Frames at the end of a file that show how its program writes numbers."""
+"""Frames at the end of a file that show how the program writes numbers."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Bone:
-    """A bone of the skeleton, or its root, which has no length."""
+    """A bone of the skeleton, or the root, without length."""
 
     name: str
     reach: np.ndarray
-    """(3,) from its start to its end at rest, in the file's unit."""
+    """(3,) from start to end at rest, in the file's unit."""
     axes: np.ndarray
     """(4,) rotation from the world to the bone's axes at rest."""
     numbers: tuple[str, ...]
-    """Kinds of its numbers in each frame, in order: rx, ry, rz, tx, ty, tz, l."""
+    """Kinds of the bone's numbers in each frame, in order: rx, ry, rz, tx, ty, tz, l."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Acclaim:
-    """The skeleton in an ASF file: its bones, parents first, the root at 0."""
+    """The skeleton in an ASF file: bones, parents first, the root at 0."""
 
     bones: tuple[_Bone, ...]
     parents: tuple[int, ...]
     unit_m: float
-    """Length of the file's unit, as the file states it."""
+    """Length of the file's unit, as stated in the file."""
     in_degrees: bool
 
 
@@ -104,7 +104,7 @@ def open_acclaim(path: Path, reading: Reading) -> MotionFile:
 
 
 def _find_skeleton(path: Path, text: str) -> Path:
-    """Return the ASF file of an AMC file: named by it, named like it or like its beginning, or alone in the folder."""
+    """Return the ASF file of an AMC file: named inside, of the same name or of a beginning, or alone in the folder."""
     candidates = sorted(file for file in path.parent.iterdir() if file.suffix.lower() == ".asf" and file.is_file())
     stem = path.stem.lower()
     alike = [file for file in candidates if stem.startswith(file.stem.lower())]
@@ -277,7 +277,7 @@ def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[
 
 
 def _parse_numbers(words: Sequence[str]) -> np.ndarray:
-    """Return the numbers that words are, NaN for all if one of them is none."""
+    """Return the numbers that words are, NaN for all if any word is no number."""
     try:
         return np.array(words, dtype=float)
     except ValueError:

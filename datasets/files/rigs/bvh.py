@@ -43,10 +43,10 @@ from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn
 _ROWS = 256
 """Number of rows that are written at once."""
 _NO_BONE = 0.1
-"""Share of its offset below which a joint's position is no place, but what is added to that."""
+"""Share of the offset; a joint's position below this is no place but is added to the offset."""
 
 _FINGERTIP_M = 0.028
-"""Length of an average finger beyond its last joint, and of the end of any joint that is no part of the body."""
+"""Length of an average finger beyond the last joint, and of the end of any joint that is no part of the body."""
 _ENDS_M = {
     "foot": (0.0, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M),
     "ankle": (0.0, 0.0, _FINGERTIP_M),
@@ -54,7 +54,7 @@ _ENDS_M = {
     "head": (0.0, HEAD_ABOVE_HEAD_JOINT_M + HEAD_RADIUS_M, 0.0),
     "wrist": tuple(SMPL.average().offsets_m[SMPL.names.index("left_hand")]),
 }
-"""Ends of an average body beyond its last joints, metres. The end of a foot without toe joint is too near to be read as
+"""Ends of an average body beyond the last joints, metres. The end of a foot without toe joint is too near to be read as
 a toe joint."""
 
 
@@ -62,11 +62,11 @@ def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None
     """Read a BVH file.
 
     Args:
-        metres_per_unit: Length of its unit; see `parse_bvh`.
+        metres_per_unit: Length of the file's unit; see `parse_bvh`.
         fps: Frames per second, which overrule the file's frame time.
 
     Returns:
-        The clip, y up, which `write_bvh` writes with the same names in the same encoding.
+        The clip, y up; `write_bvh` writes the same names in the same encoding.
 
     Raises:
         InputError: The file is malformed; names the line and what was expected there.
@@ -79,8 +79,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     """Return the clip in a BVH file's text, y up.
 
     Args:
-        metres_per_unit: Length of the file's unit, which the format does not state; without it, the likeliest of the
-            usual units (see `units`).
+        metres_per_unit: Length of the file's unit, not stated in the format; None for the likeliest of the usual units
+            (see `units`).
         fps: Frames per second, which overrule the file's frame time.
 
     Raises:
@@ -121,8 +121,8 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
 
 
 def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tuple[np.ndarray, frozenset[int]]:
-    """Return usual places (J, 3) of joints in their parents' frames, zero for the root, and joints whose positions
-    (T, 3) in the file are added to their offsets (J, 3): else their bones had no length. Their positions become places.
+    """Return usual places (J, 3) of joints in the parent's frame, zero for the root, and joints with positions (T, 3)
+    in the file that are added to offsets (J, 3): else bones had no length. Such positions become places.
     """
     places = offsets.copy()
     relative = set()
@@ -152,7 +152,7 @@ def _channel_values(
 
 
 def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
-    """Yield each joint with channels of a kind, the columns of their values, and their axes in order."""
+    """Yield each joint with channels of a kind, the columns of the values, and the axes in order."""
     start = 0
     for joint, names in enumerate(channels):
         places = [place for place, name in enumerate(names) if name.endswith(kind)]
@@ -195,7 +195,7 @@ def write_motion(path: Path, motion: Motion) -> None:
 
 
 def write_bvh(path: Path, clip: RiggedMotion) -> None:
-    """Write a clip as BVH: a clip as it was read, or with another motion of its skeleton (`dataclasses.replace`)."""
+    """Write a clip as BVH: a clip as it was read, or with another motion of the skeleton (`dataclasses.replace`)."""
     lines = _format_lines(clip)
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(byte_order_mark(clip.encoding))
@@ -206,7 +206,7 @@ def layer_between(before: str, after: str, source: str) -> str:
     """Return the text of a BVH file with what has to be added to a file's channels to get the channels of another.
 
     Args:
-        after: Text of another one with the same channels, as its correction has.
+        after: Text of another clip with the same channels, such as the correction.
         source: The name of both in messages.
 
     Returns:
@@ -233,7 +233,7 @@ def layer_between(before: str, after: str, source: str) -> str:
 
 
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
-    """Return the lines of the file, the frames' line by line: a long motion's text is longer than its numbers."""
+    """Return the lines of the file, the frames' line by line: a long motion's text exceeds the numbers."""
     values = _values_of(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
@@ -283,9 +283,9 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
 
 
 def written_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of joints as the format can hold them: in a single line, without braces, none empty and none twice.
+    """Return names of joints that the format can hold: in a single line, without braces, none empty and none twice.
 
-    Marks of comments are written as `_` where a reader takes them for such, at the beginning and after a blank.
+    Marks of comments are written as `_` where readers see a comment, at the beginning and after a blank.
     """
     written: list[str] = []
     for name in names:
@@ -296,7 +296,7 @@ def written_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int, can_end: bool) -> list[str]:
-    """Return the lines of a joint and all below it; can_end: whether end sites may be added."""
+    """Return the lines of a joint and all joints below; can_end: whether end sites may be added."""
     skeleton = clip.motion.skeleton
     if joint in clip.end_sites:
         return _format_braces("End Site", clip.offsets[joint], [], depth)
@@ -323,7 +323,7 @@ def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
 
     The end has the direction and length that an average body has, whatever the rest pose: relative to the legs above a
     neck, relative to the last two bones elsewhere. Fingers, and joints that are no part of the body, end a fingertip
-    further along their own bone.
+    further along the same bone.
     """
     part = skeleton.parts[joint]
     bone_m = skeleton.offsets_m[joint]

@@ -1,4 +1,4 @@
-"""The body in a BVH file, and the file again with another motion of it: the same names, channels, unit and axes."""
+"""The body in a BVH file, and the file with another motion of the body: same names, channels, unit and axes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ from .stretching import (
 _HELD_M = 0.01
 _FRAMES_TO_DOUBT = 512
 _FAR_APART_M = 0.1
-"""Median way between frames, of the joint that moves furthest, from which these may be key poses."""
+"""Least median way between key poses, of the joint that moves furthest."""
 _GOES_ON = 0.5
 """Largest correlation of the ways of joints before and after key poses."""
 
@@ -48,11 +48,11 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
 
 
 def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axis: int | None = None) -> MotionFile:
-    """Return the body of a recorded clip, written as BVH; writing refuses a motion that its channels cannot hold.
+    """Return the body of a recorded clip, written as BVH; writing refuses a motion that the channels cannot hold.
 
     Args:
         path: File of the clip.
-        format_axis: Vertical axis that its format has, None if it has none.
+        format_axis: Vertical axis that the format has, None without one.
     """
     clip = _sample_key_poses(recorded, path)
     refusal = (
@@ -93,7 +93,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
-    """Return a clip with too few frames per second to show a motion, sampled between its frames as between keys."""
+    """Return a clip with too few frames per second to show a motion, sampled between frames as between keys."""
     own_fps = clip.motion.fps
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
@@ -105,7 +105,7 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 
 
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
-    """Return a clip at 1 frame per second if it says so and its poses are too unlike for the usual rate.
+    """Return a clip at 1 frame per second if so stated and if poses are too unlike for the usual rate.
 
     Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
     """
@@ -124,9 +124,9 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
 
 
 def body_of(clip: RiggedMotion) -> Motion:
-    """Return the motion of the pelvis and all below it, if the file's root is another joint (a scene's, a prop's).
+    """Return the motion of the pelvis and all joints below, if the file's root is another joint (a scene's, a prop's).
 
-    If parts of the body are not below the pelvis, it is the whole motion on a tree that hangs on the pelvis.
+    If parts of the body are not below the pelvis, return the whole motion on a tree that hangs on the pelvis.
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
@@ -160,13 +160,13 @@ def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 
 
 def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) -> RiggedMotion:
-    """Return the clip with another motion of its `body_of`, its feet where that has them, and its followers on it."""
+    """Return the clip with another motion of `body_of`, feet in the places of that motion, and followers."""
     changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)
 
 
 def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Return the clip with another motion of its body; the pelvis moves by its own channels, else by the root's."""
+    """Return the clip with another motion of the body; the pelvis moves by its own channels, else by the root's."""
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
         return replace(clip, motion=body)
@@ -187,7 +187,7 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
-    """Return the clip played in so many frames; itself if it has so many, or a single frame."""
+    """Return the clip played in so many frames; the same clip if of this length, or a single frame."""
     own_frames = len(clip.motion)
     if frames == own_frames or own_frames < 2 or frames < 2:
         return clip
@@ -205,7 +205,7 @@ def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMoti
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:
-    """Refuse to hang a skeleton on a joint if bones stretch between it and the root."""
+    """Refuse to hang a skeleton on a joint if bones between joint and root stretch."""
     path = clip.motion.skeleton.path_to_root(joint)[:-1]
     moving = [above for above in path if above in clip.stretches_m]
     if any(np.ptp(clip.stretches_m[above], axis=0).max() > _HELD_M for above in moving):
@@ -214,6 +214,6 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
 
 
 def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return world positions (T, 3) and orientations (T, 4) of a joint, with the positions that its file gives it."""
+    """Return world positions (T, 3) and orientations (T, 4) of a joint, with the positions in the file."""
     positions_m, orientations = world_poses_of(clip)
     return positions_m[:, joint], orientations[:, joint]

@@ -1,7 +1,7 @@
 """Bodies among the nodes of a scene, as glTF and FBX have them: a tree of nodes that turn, move and scale.
 
-Scales above a joint are counted into its offset, so that a skeleton in centimetres below a node of scale 0.01 comes in
-metres. A body whose scales change with time is refused.
+Scales above a joint are counted into the joint's offset, so that a skeleton in centimetres below a node of scale 0.01
+comes in metres. A body with scales that change with time is refused.
 """
 
 import warnings
@@ -23,7 +23,7 @@ from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.units import infer_unit, measure_stature
 
 BODY_M = (0.5, 2.6)
-"""Sizes of bodies that may be in metres, as the formats have it."""
+"""Sizes of bodies that may be in metres, as the formats require."""
 
 _STRETCHED = 0.05
 
@@ -33,31 +33,31 @@ Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
 
 
 LARGEST = 1e12
-"""Beyond any length and angle in a motion, and small enough that nothing that is worked out of it overflows."""
+"""Beyond any length and angle in a motion, and small enough that no computation overflows."""
 
 
 LEAST_LENGTH = 1e-6
-"""Length of a quaternion below which it is no rotation."""
+"""Least length of a quaternion that is a rotation."""
 
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:
-    """A motion on the rig of its file, with all that is needed to write it as it was read."""
+    """A motion on the rig of a file, with all that is needed to write the motion as it was read."""
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
     """Channels of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation")."""
     offsets: np.ndarray
-    """(J, 3) as in the file, in its units."""
+    """(J, 3) as in the file, in the file's units."""
     end_sites: frozenset[int]
     """The joints that are end sites."""
     metres_per_unit: float
     """Length of the file's unit."""
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """Positions (T, 3) in the parent's frame of joints that move in it; in the motion's skeleton such a joint has
-    its median position."""
+    """Positions (T, 3) of joints that move in the parent's frame; in the motion's skeleton such a joint has the median
+    position."""
     relative: frozenset[int] = frozenset()
-    """Joints whose positions in the file are added to their offsets, as some programs write them."""
+    """Joints with positions in the file that are added to offsets, as some programs write."""
     notes: tuple[str, ...] = ()
     """Notes on assumptions and on what was left out."""
     encoding: str = "utf-8"
@@ -73,7 +73,7 @@ class Rig:
     """Parent of each node, an index into `nodes`; −1 for the first."""
     names: tuple[str, ...]
     parts: tuple[str, ...]
-    """Parts of the body as the file names them, all "" if it does not."""
+    """Parts of the body by the file's names, all "" without names."""
     rest: tuple[dict[str, np.ndarray], ...]
     """Translation (3,), rotation (4,) xyzw and scale (3,) of each node that nothing moves."""
 
@@ -93,7 +93,7 @@ class Rig:
             parents: Parent of every node of the scene, −1 for a root.
             names: Names of the tree's nodes; repeated ones are numbered.
             rest: Translation, rotation and scale of the tree's nodes at rest.
-            parts: Parts of the body that they are; None if the file does not name them.
+            parts: Parts of the body at the nodes; None if the file does not name parts.
         """
         joint_of_node = {node: joint for joint, node in enumerate(tree)}
         return cls(
@@ -122,8 +122,8 @@ class Rig:
         return replace(self, rest=tuple(rest))
 
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
-        """Refuse a body in which a node scales one axis more than another, as that bends what is below it, or changes
-        its scale with time.
+        """Refuse a body in which a node scales one axis more than another, as that bends all nodes below, or changes
+        scale with time.
 
         parts: the part of the body that each node is, "" for none.
         """
@@ -154,7 +154,7 @@ def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
         Of several trees the largest, [] if there is none.
 
     Raises:
-        InputError: There are too many joints, or too many levels of them.
+        InputError: There are too many joints, or too many levels of joints.
     """
     joints = set(joints)
     _check_count(joints)
@@ -172,7 +172,7 @@ def _check_count(nodes: Collection[int]) -> None:
 
 
 def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
-    """Return the highest joint above a joint, itself if there is none, within the levels that a skeleton may have."""
+    """Return the highest joint above a joint, else the joint, within the levels that a skeleton may have."""
     top = joint
     for _ in range(MOST_LEVELS):
         joint = parents[joint]
@@ -184,7 +184,7 @@ def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
 
 
 def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
-    """Yield a node and those above it, the nearest first."""
+    """Yield a node and the nodes above, the nearest first."""
     for _ in range(MOST_LEVELS):
         if not 0 <= node < len(parents):
             raise ValueError(f"there is no node {node}")
@@ -196,7 +196,7 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:
-    """Return a node and all nodes below it, each followed by its children, as BVH lists them."""
+    """Return a node and all nodes below, each followed by its children, as in BVH."""
     order: list[int] = []
     stack = [root]
     while stack:
@@ -219,7 +219,7 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
-    """Return a note on joints' names that a kind of file cannot hold, with the first in its new form; "" if none."""
+    """Return a note on joints' names that a kind of file cannot hold, with the first new name; "" if none."""
     changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
     if not changed:
         return ""
@@ -260,15 +260,16 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
 
 
 def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
-    """Return the motion in metres, with what moves joints in their parents, as the pelvis always does.
+    """Return the motion in metres, with the tracks of joints that move in the parent's frame, as the pelvis always
+    does.
 
     Args:
-        motion: Its motion in the file's unit.
+        motion: Motion in the file's unit.
         tracks: What moves in the file.
-        metres_per_unit: Length of that unit; None for metres, except for bodies whose size shows otherwise.
+        metres_per_unit: Length of that unit; None for metres, except for bodies of a size that shows another unit.
 
     Raises:
-        InputError: A node of the body scales one axis more than another, or changes its scale with time.
+        InputError: A node of the body scales one axis more than another, or changes scale with time.
     """
     read = motion if any(rig.parts) else recognize_parts(motion)
     rig.check_scales(read.skeleton.parts, tracks)

@@ -1,8 +1,8 @@
-"""The vertical axis of a file, by its format, its rest pose, how the body stands, the floor, and flights.
+"""The vertical axis of a file, by the format, the rest pose, how the body stands, the floor, and flights.
 
-Each of these witnesses may be wrong or silent: rest poses may lie in a world of their own, people crawl, and flights
-are rare. So none decides alone. Each gives log-odds of the axes, and the axis with the largest sum is taken. If its
-lead is small, the file is refused, because a motion that was turned wrongly still looks like a motion.
+Each of these witnesses may be wrong or silent: rest poses may lie in a separate world, people crawl, and flights are
+rare. So none decides alone. Each gives log-odds of the axes, and the axis with the largest sum is taken. If the lead is
+small, the file is refused, because a motion that was turned wrongly still looks like a motion.
 
 Motions are then seen y up on a skeleton that rests upright, with a way back.
 """
@@ -30,32 +30,31 @@ AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, 
 """Upwards in worlds of each kind."""
 
 _RESTS = 0.85
-"""Least cosine between an axis and the way from ankles to neck of a rest pose that stands along it."""
+"""Least cosine between an axis and the way from ankles to neck of a rest pose that stands along the axis."""
 
 _HABIT = np.array([0.0, 0.0, -2.0, -4.0])
-"""Log-odds of the axes in files whose format has none."""
+"""Log-odds of the axes in files of formats without axis."""
 _BY_FORMAT = 3.0
 _BY_REST = 2.5
 _BY_FLIGHT = 2.2
-"""Log-odds of an axis that the format has, along which the body stands at rest, and along which the body falls
-freely."""
+"""Log-odds of an axis that the format has, of the axis of the standing rest pose, and of the axis of free fall."""
 _BY_POSTURE = 4.0
-"""Log-odds of an axis along which the body stands all the time, and against an axis along which it hangs."""
+"""Log-odds of an axis if the body stands along the axis all the time, and against the axis if the body hangs."""
 _BY_ZERO = 2.6
-"""Log-odds of an axis along which the body is on a floor at 0."""
+"""Log-odds of an axis if the body is on a floor at 0."""
 _BY_TRAVEL = 2.0
-"""Log-odds against an axis along which the body travels: people rarely climb, and who swims or crawls stays level."""
+"""Log-odds against an axis that the body travels along: people rarely climb, and who swims or crawls stays level."""
 _SURE = 0.5
 """Least lead of the axis that is taken, in log-odds."""
 _SPEAKS = 0.5
 """Least lead of the axis that a witness is said to be for."""
 _AGAINST = 5.0
-"""Lead of another axis, in log-odds, that contradicts an option for which no witness is."""
+"""Lead of another axis, in log-odds, that contradicts an option without any witness."""
 
 _LEVEL = 0.06
 """Rise and fall of the lowest joint for a strain of 1, in lengths of a leg."""
 _SUPPORT = 0.12
-"""Height above the lowest joint up to which joints bear weight, in lengths of a leg."""
+"""Largest height of a weight-bearing joint above the lowest joint, in lengths of a leg."""
 _TIPS = 0.1
 """Distance of the centre of mass beyond the joints that bear weight for a strain of 1, in lengths of a leg."""
 _STILL_PER_S = 0.3
@@ -76,17 +75,17 @@ _STRAIGHT = 0.8
 
 _FLIGHT_S = 0.2
 _FEWEST_FLIGHT_FRAMES = 6
-"""Least duration of a flight, and least number of its frames."""
+"""Least duration of a flight, and least number of frames."""
 _GRAVITY_M_S2 = 9.81
 _GRAVITY_OFF = 0.25
-"""Share of gravity by which the acceleration of the centre of mass in a flight may differ from it."""
+"""Share of gravity that the acceleration of the centre of mass in a flight may differ by."""
 _ALONG = 0.95
 """Least cosine between that acceleration and the axis."""
 _ROUGH_M = 0.004
-"""Most by which a flight is off its parabola, which is 5 cm high in that time."""
+"""Largest distance of a flight from the parabola, 5 cm high in that time."""
 
 _TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
-"""Parts whose places show how a body stands."""
+"""Parts that show how a body stands."""
 _NO_LEG_M = 1e-6
 """Length of a leg that has none."""
 _MOMENTS = 256
@@ -97,7 +96,7 @@ _MOST_FRAMES = 8192
 
 @dataclass(frozen=True, eq=False)
 class TracedBody:
-    """A body in a world whose vertical axis is sought: (T, …) places in metres."""
+    """A body in a world with an unknown vertical axis: (T, …) places in metres."""
 
     joints_m: np.ndarray
     """(T, B, 3) positions of the body's joints."""
@@ -109,9 +108,9 @@ class TracedBody:
     """Length of a leg."""
     fps: float
     format_axis: int | None = None
-    """Axis that the format has, None if it has none."""
+    """Axis that the format has, None without one."""
     rest_axis: int | None = None
-    """Axis along which the rest pose stands, None if it stands along none."""
+    """Axis of the standing rest pose, None without one."""
 
     @classmethod
     def from_parts(
@@ -176,9 +175,9 @@ def up_of_motion(
     """Infer the vertical axis of a motion's world.
 
     Args:
-        up: Axis by the reading, which is believed unless what the motion shows contradicts it clearly.
+        up: Axis by the reading, believed unless the motion clearly contradicts.
         format_axis: Axis that the format or the program has, None if it has none.
-        rest_axis: Axis along which the rest pose stands, None if it stands along none.
+        rest_axis: Axis of the standing rest pose, None without one.
         among: Axes that come into question.
 
     Raises:
@@ -217,14 +216,13 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
     """Return the vertical axis that a body shows, or else the axis of the format.
 
     Args:
-        body: Body in its file's world, None if its legs or neck are not known. A body whose legs have no length shows
-            nothing.
+        body: Body in the file's world, None if legs or neck are not known. A body without length of legs shows nothing.
         source: Name of the motion in messages.
-        format_axis: Axis that the format has, None if it has none.
+        format_axis: Axis that the format has, None without one.
         among: Axes that come into question; the first is assumed if nothing shows another.
 
     Returns:
-        The axis, with a note if the format does not have it.
+        The axis, with a note if not the format's.
 
     Raises:
         InputError: No axis leads clearly.
@@ -258,14 +256,14 @@ class _Witness:
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
     def say(self, candidates: Sequence[int]) -> str:
-        """Return the axis that the witness is for and its lead; "" if it is for none."""
+        """Return the axis that the witness is for and the lead; "" for no axis."""
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
         return f"{WORDS[axis]} by {self.name} (+{lead:.1f})" if lead > _SPEAKS else ""
 
 
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
-    """Return what the format, the pose at rest and the motion of a body in its file's world say."""
+    """Return what the format, the pose at rest and the motion of a body in the file's world show."""
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
@@ -299,7 +297,8 @@ def _find_strains(body: TracedBody) -> np.ndarray:
 
 
 def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, speeds_per_s: np.ndarray) -> float:
-    """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below its mass.
+    """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below the centre of
+    mass.
 
     Args:
         joints: (T, J, 3) places of joints, in lengths of a leg.
@@ -326,7 +325,7 @@ def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, sp
 
 
 def _find_flights(body: TracedBody) -> np.ndarray:
-    """Return (4,) whether the centre of mass falls freely along each axis; nowhere if it does along several."""
+    """Return (4,) whether the centre of mass falls freely along each axis; nowhere if along several."""
     window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
     if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
         return np.zeros(len(AXES))
@@ -350,20 +349,20 @@ class Upright:
 
     motion: Motion
     view: FrameChange
-    """View through which the file's motion is `motion`."""
+    """View that turns the file's motion into `motion`."""
     up: UpAxis
     notes: tuple[str, ...]
     """Assumptions that were made."""
     flaw: str = ""
-    """Reason for which the rest pose could not be made upright, "" if it is."""
+    """Reason why the rest pose is not upright, "" if upright."""
 
 
 def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None = None) -> Upright:
-    """Turn a motion y up and its rest pose upright, whatever they are.
+    """Turn any motion y up and the rest pose upright.
 
     Args:
         up: Axis by the reading; None to infer it from format, rest pose and motion.
-        format_axis: Axis that the format has, None if it has none.
+        format_axis: Axis that the format has, None without one.
 
     Raises:
         InputError: No axis leads clearly.
@@ -387,7 +386,7 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
 
 
 def _rest_axis(motion: Motion) -> int | None:
-    """Return the axis along which the body stands at rest; None if it stands along none, or that is not known."""
+    """Return the axis of the body that stands at rest; None if the body does not stand, or that is not known."""
     skeleton = motion.skeleton
     neck = skeleton.joint("neck")
     tops = skeleton.pair("shoulder") if neck is None else (neck,)
@@ -401,7 +400,7 @@ def _rest_axis(motion: Motion) -> int | None:
 
 
 def _with_even_feet(motion: Motion) -> Motion:
-    """Return the motion, its feet taken for blocks if only one of them has toes."""
+    """Return the motion, both feet taken for blocks if only one has toes."""
     toes = {"left_foot", "right_foot"}
     if len(toes & set(motion.skeleton.parts)) != 1:
         return motion
