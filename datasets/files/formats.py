@@ -65,7 +65,7 @@ class Format:
 
 
 DICTIONARY = ".people.dictionaries:open_dictionary"
-"""Reader of files of named arrays, whichever program wrote them."""
+"""Reader of files of named arrays, by any program."""
 
 FORMATS = (
     Format("bvh", (".bvh",), "any skeleton, its motion in degrees and centimetres",
@@ -111,7 +111,7 @@ FORMATS = (
 )  # fmt: skip
 
 ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats")
-"""Formats of other packages. Each leads to a `Format`, whose suffixes none of `FORMATS` has."""
+"""Formats of other packages. Each leads to a `Format` with suffixes that none of `FORMATS` has."""
 
 _OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
 """Suffixes that models and data of any kind have too."""
@@ -128,7 +128,7 @@ _ADVICE = {
     ".mot": "OpenSim's joint angles without their model; open both in OpenSim and export markers or BVH",
     ".sto": "OpenSim's results without their model; open both in OpenSim and export markers or BVH",
 }
-"""Advice about files of other kinds by their suffixes."""
+"""Advice about files of other kinds by suffix."""
 
 _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
 """Files that are read beside motions, and are none."""
@@ -152,14 +152,14 @@ def readable_suffixes() -> tuple[str, ...]:
 
 
 def describe_formats() -> str:
-    """Return all written formats with what they hold, for help."""
+    """Return all written formats with the contents, for help."""
     return "; ".join(f"{kind.name}: {kind.holds}" for kind in all_formats() if kind.writer) + "."
 
 
 def is_motion_file(path: Path) -> bool:
-    """Return whether a file in a folder holds a motion, by its name, and by its content if the name is ambiguous.
+    """Return whether a file in a folder holds a motion, by name, and by content if the name is ambiguous.
 
-    A damaged file counts as a motion file, so that its reader explains what is wrong with it.
+    A damaged file counts as a motion file, so that the reader explains what is wrong.
     """
     if path.suffix.lower() == ".parquet":
         try:
@@ -183,11 +183,11 @@ _TABLE_START = 4096
 """Bytes of a table that are looked at."""
 _MARKS_OF_ROBOTS = ("root_translatex", "root_rotatex", "_dof", "joint_pos", "dof_pos")
 _ROBOT_COLUMNS = range(7 + 12, 7 + 60)
-"""Numbers of columns of a robot: place and quaternion of its root, and 12 to 59 angles of joints."""
+"""Numbers of columns of a robot: place and quaternion of the root, and 12 to 59 angles of joints."""
 
 
 def _describe_table(path: Path) -> str:
-    """Return what a table of a robot or of Motive is and what to do with it; "" for other tables."""
+    """Return what a table of a robot or of Motive is and what to do; "" for other tables."""
     with open_file(path) as stream:
         start = stream.read(_TABLE_START).decode("utf-8", errors="replace").lower()
     if "format version" in start and ("take name" in start or "rigid body" in start or "bone" in start):
@@ -206,7 +206,7 @@ _UNIT_OFF = 0.01
 
 
 def holds_anything(path: Path) -> bool:
-    """Return whether a file is of a kind in which models and other data are kept, too."""
+    """Return whether a file is of a kind that models and other data are kept in, too."""
     if path.name in _NO_MOTIONS:
         return False
     suffix = path.suffix.lower()
@@ -220,7 +220,7 @@ def written_suffix(path: Path) -> str:
 
 
 def find_format(name: str) -> Format:
-    """Return the written format of that name; SettingError that lists them if there is none."""
+    """Return the written format of that name; SettingError with all names if there is none."""
     written = {kind.name: kind for kind in all_formats() if kind.writer}
     if name in written:
         return written[name]
@@ -234,7 +234,7 @@ def find_format(name: str) -> Format:
 
 
 def format_of(path: Path, name: str | None = None) -> Format:
-    """Return the written format called `name`, or the first with this suffix; SettingError if they do not agree."""
+    """Return the written format called `name`, or the first with this suffix; SettingError if the two do not agree."""
     written = [kind for kind in all_formats() if kind.writer]
     fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
     if not fitting:
@@ -244,7 +244,7 @@ def format_of(path: Path, name: str | None = None) -> Format:
 
 
 def format_that_reads(path: Path) -> Format:
-    """Return the format by which a file with this suffix is read; InputError if there is none."""
+    """Return the format that a file with this suffix is read by; InputError if there is none."""
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected a motion file")
     fitting = formats_of(path.suffix)
@@ -260,7 +260,7 @@ def format_that_reads(path: Path) -> Format:
 
 
 def advise(path: Path) -> str:
-    """Return what a file of another kind is and what to do with it; "" if that is unknown."""
+    """Return what a file of another kind is and what to do; "" if that is unknown."""
     suffix = path.suffix.lower()
     return (_describe_table(path) if suffix == ".csv" else "") or _ADVICE.get(suffix, "")
 

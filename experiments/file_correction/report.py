@@ -21,7 +21,7 @@ from .options import CorrectionOptions
 from .verdict import WRITTEN, FileVerdict
 
 REPORT = "report.json"
-"""Its name in an output folder."""
+"""Name of the report in an output folder."""
 _NAME_WIDTH = 40
 LISTED = 20
 """Most files of a kind that get a line in the summary."""
@@ -32,7 +32,7 @@ _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 
 
 def is_report(path: Path) -> bool:
-    """Return whether a file is a report of this command on its folder, as it was written."""
+    """Return whether a file is an unchanged report of this command on the file's folder."""
     if not path.is_file():
         return False
     try:
@@ -45,7 +45,7 @@ def is_report(path: Path) -> bool:
 def write_correction_report(
     path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """All results in a folder as JSON with its digest; results are in memory one by one."""
+    """All results in a folder as JSON with a digest; results are in memory one by one."""
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
     digest = hashlib.sha256()
     with text_output(path) as file:
@@ -56,7 +56,7 @@ def write_correction_report(
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
-    """The text of a report, piece by piece, up to its digest."""
+    """The text of a report, piece by piece, up to the digest."""
     yield to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
         values = {name: value for name, value in result.to_values().items() if name not in vars(result.state)}
@@ -66,7 +66,7 @@ def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> I
 
 
 def format_table(results: Sequence[FileResult]) -> list[str]:
-    """A line per motion: its errors before → after, how far it moved and rose, or why it failed; what was assumed."""
+    """A line per motion: errors before → after, how far the motion moved and rose, or why it failed; assumptions."""
     if not results:
         return []
     width = max(4, *(min(len(result.shown_name), _NAME_WIDTH) for result in results))
@@ -92,7 +92,7 @@ def _format_figures(result: FileResult) -> str:
 
 
 def _column_width(figure: MotionFigure) -> int:
-    """Return the width of a column, with two spaces before it."""
+    """Return the width of a column, with two spaces before."""
     return 2 + len(figure.heading) if figure.of_correction else 16
 
 
@@ -148,7 +148,7 @@ def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str
 
 
 def _list_counted(head: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
-    """Return a line of the summary with the number of texts in its head; no line without texts."""
+    """Return a line of the summary with the number of texts in the head; no line without texts."""
     return [_list_in_line(f"{head} ({len(texts)})", texts, separator)] if texts else []
 
 
@@ -159,13 +159,13 @@ def _list_by_line(texts: Sequence[str]) -> list[str]:
 
 
 def _cut_line(line: str, end: str = "") -> str:
-    """Return a line and its end; the line is cut if both are too long, because the report holds all of it."""
+    """Return a line and an end; the line is cut if both are too long, because the report holds the whole."""
     longest = LINE_WIDTH - len(end)
     return line + end if len(line) <= longest else f"{line[: longest - 1]}…{end}"
 
 
 def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[str]:
-    """Return the lines that end a run: how many files were corrected, and which need a look.
+    """Return the lines that end a run: how many files were corrected, and the files that need a look.
 
     Returns:
         Lines of at most `LINE_WIDTH` characters, except that of the folder.
@@ -216,7 +216,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
 
 
 def _summarize_motions(result: FileResult) -> str:
-    """Return the line of a file of which only some motions were corrected."""
+    """Return the line of a file with only some motions corrected."""
     failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") not in WRITTEN]
     names = [str(result.motions[index].get("name", "")) for index in failed]
     head = f"{result.name}: {len(failed)} of {len(result.motions)} motions"

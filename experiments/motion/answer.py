@@ -1,4 +1,4 @@
-"""The answer of the motion experiment: what it asks, which differences it tests, and what it tells of them."""
+"""The answer of the motion experiment: the question, the differences tested, and the sentences about these."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ FOOT_METRICS = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
 """Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
 
 MOST_ARMS = 6
-"""In the first picture, and side by side below it."""
+"""In the first picture, and side by side below."""
 MOST_ANSWERED = 4
 """Pairs that the answer describes separately; more are counted."""
 
@@ -55,11 +55,11 @@ def format_question(arms: Iterable[ArmSettings]) -> str:
 
 
 def judge_outcome(outcome: Outcome) -> Outcome:
-    """Pair all arms with the arms that they are compared with, for the measures that the answer rests on.
+    """Pair all arms with the arms of comparison, for the measures that the answer rests on.
 
     First come the pairs that the experiment asks about: what each loop loses without correction against training on
     real data only, what the correctors in question change, and what remedies change in the loop with the largest
-    synthetic share. Their tests of realism and diversity are a family, and their tests of the feet another.
+    synthetic share. Tests of realism and diversity are a family, and tests of the feet another.
     """
     pairs = []
     for denoiser, arms in outcome.curves.items():
@@ -79,7 +79,7 @@ def judge_outcome(outcome: Outcome) -> Outcome:
 
 
 def select_questions(outcome: Outcome) -> list[list[Metric]]:
-    """Return the metrics that are judged, as far as they were measured: of realism and diversity, and of the feet."""
+    """Return the evaluated metrics, as far as measured: of realism and diversity, and of the feet."""
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
     measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
@@ -143,7 +143,7 @@ def _describe_loops(outcome: Outcome) -> str:
 
 
 def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
-    """Return the effects of correctors that the answer rests on, else all of them."""
+    """Return the effects of correctors that the answer rests on, else all effects."""
     corrected = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.arm.corrector != "none":
@@ -202,7 +202,7 @@ def _describe_change(effect: verdict.Effect) -> str:
 
 
 def _format_interval(effect: verdict.Effect) -> str:
-    """Return the change with its interval, or the number of seeds where nothing is decided."""
+    """Return the change with the interval, or the number of seeds where nothing is decided."""
     if "seeds" in effect.word:
         return effect.word
     digits = effect.metric.digits
@@ -225,7 +225,7 @@ def _join(words: Sequence[str]) -> str:
 def select_shown_pairs(outcome: Outcome) -> list[Pair]:
     """Return for each denoiser the pair with the largest synthetic share that the answer rests on.
 
-    Without correctors, each plain loop is a pair with itself.
+    Without correctors, each plain loop is paired with the same loop.
     """
     best: dict[str, Pair] = {}
     corrected = [pair for pair in outcome.asked if pair.arm.corrector != "none"]

@@ -1,4 +1,4 @@
-"""A finished experiment in a small file: every arm's curves, what real data score, and how it was made.
+"""A finished experiment in a small file: every arm's curves, what real data score, and how the experiment was made.
 
 Run folders take hundreds of megabytes; a summary takes some hundred kilobytes, can be kept beside a text, and holds all
 that tables and figures are made from.
@@ -35,9 +35,9 @@ class Summary:
     """Results of a finished experiment."""
 
     command: str
-    """The command that does it again."""
+    """The command that repeats the experiment."""
     made: Mapping[str, Any]
-    """When, where, and how long it took."""
+    """Date, machine and duration."""
     settings: Mapping[str, Any]
     """All settings, as JSON values."""
     arms: Mapping[str, tuple[ArmCurves, ...]]
@@ -45,7 +45,7 @@ class Summary:
     floors: Mapping[str, Mapping[str, np.ndarray]]
     """Scores of real data, raw and corrected: title → quantity → (S,), NaN for a seed without a score."""
     floor_of: Mapping[str, str] = field(default_factory=dict)
-    """Task → title of what its real data score if tasks have real data of their own."""
+    """Task → title of what real data score if each task has separate real data."""
 
     @property
     def seeds(self) -> int:
@@ -97,12 +97,12 @@ class Summary:
 
 
 def realised_name(name: str, axes: Container[str]) -> str:
-    """Return the name of a measured quantity beside axes of its arm, such as the realised λ beside the λ asked for."""
+    """Return the name of a measured quantity beside axes of the arm, such as the realised λ beside the λ asked for."""
     return f"realised_{name}" if name in axes else name
 
 
 def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows as CSV with all their columns; NaN becomes an empty cell."""
+    """Return rows as CSV with all columns; NaN becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
     writer.writeheader()
@@ -116,7 +116,7 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write a summary as JSON with its digest, numbers to five digits, NaN as null."""
+    """Write a summary as JSON with a digest, numbers to five digits, NaN as null."""
     arms = {name: [_encode_curves(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
@@ -132,7 +132,7 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def read_summary(path: str | Path) -> Summary:
-    """Return the summary of a finished experiment, from its run folder or its summary.json.
+    """Return the summary of a finished experiment, from the run folder or a summary.json.
 
     InputError where a file is anything else, or changed since.
     """
@@ -150,7 +150,7 @@ def read_summary(path: str | Path) -> Summary:
 
 
 def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[str, str]:
-    """Return task → title of what its real data score by the titles, as of summaries of version 0.2."""
+    """Return task → title of what real data score by the titles, as of summaries of version 0.2."""
     titles = [*floors][::-1]
     return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
 
@@ -197,7 +197,7 @@ def _concatenate_values(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str,
 
 
 def machine() -> dict[str, object]:
-    """The machine in words that do not say whose it is."""
+    """The machine in words without a name."""
     model = ""
     if (processor_file := Path("/proc/cpuinfo")).is_file():
         for line in processor_file.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""Toy loops as one study: a task for each bundle of arms, a seed for each of its streams."""
+"""Toy loops as one study: a task for each bundle of arms, a seed for each stream of a bundle."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class BundleSource:
 
 @lru_cache(maxsize=4)
 def _load_toy(reference: str, settings: bytes, code: str) -> Toy:
-    """Return a toy; SettingError if its code has changed since the command began.
+    """Return a toy; SettingError if the code has changed since the command began.
 
-    Its module is imported first, because the module has the class of the settings.
+    The toy's module is imported first, because the module has the class of the settings.
     """
     if digest_toy(load_toy_module(reference)) != code:
         raise SettingError(f"{reference} changed while it ran; the same command runs the loop with the changed code")
@@ -74,25 +74,25 @@ def _load_toy(reference: str, settings: bytes, code: str) -> Toy:
 
 @lru_cache(maxsize=1)
 def make_setup(source: BundleSource, stream: Stream) -> Setup:
-    """Return task and arms of a seed, which a process keeps for its next job."""
+    """Return task and arms of a seed; the process keeps both for the next job."""
     return source.bundle.setup(stream)
 
 
 @dataclass(frozen=True)
 class LoadedToy:
-    """A toy with its settings."""
+    """A toy with settings."""
 
     name: str
     settings: Any
     toy: Toy
     digest: str
-    """Digest of all that its results depend on: runs with other settings or software have folders of their own."""
+    """Digest of all that results depend on: runs with other settings or software have separate folders."""
     sources: Mapping[str, BundleSource]
-    """Name of each task → its bundle."""
+    """Name of each task → bundle."""
 
     @classmethod
     def load(cls, reference: str, settings: Any) -> LoadedToy:
-        """Return a toy by the path of its file."""
+        """Return a toy by the path of the file."""
         toy = _declare(reference, settings)
         name = name_toy(reference)
         packed = pickle.dumps(settings)
@@ -122,7 +122,7 @@ def load_toys(selection: Sequence[tuple[str, Any]]) -> dict[str, LoadedToy]:
     """Return toys by name.
 
     Args:
-        selection: Paths of files with the settings of their toys.
+        selection: Paths of files, each with the settings of the toy.
 
     Raises:
         SettingError: Two toys have one name.
@@ -237,13 +237,13 @@ def is_toy_finished(study: Study, toy: LoadedToy, root: Path) -> bool:
 
 
 def load_settings(reference: str, *, quick: bool = False) -> Any:
-    """Return the settings of a toy by the path of its file; quick: the small ones for a quick look."""
+    """Return the settings of a toy by the path of the file; quick: the small ones for a quick look."""
     small = load_toy_module(reference).QUICK
     return small if quick else type(small)()
 
 
 def _declare(reference: str, settings: Any) -> Toy:
-    """Return the declaration of a toy; SettingError if the code of its file fails."""
+    """Return the declaration of a toy; SettingError if the code of the file fails."""
     module = load_toy_module(reference)
     try:
         return module.toy(settings)
@@ -254,7 +254,7 @@ def _declare(reference: str, settings: Any) -> Toy:
 
 
 def _digest(code: str, settings: Any) -> str:
-    """Return a digest of all that a result depends on: settings, files that they name, the toy's code, software."""
+    """Return a digest of all that a result depends on: settings, files named there, the toy's code, software."""
     parts = [repr(settings), asdict(identity_of(settings)), code, digest_software(CODE_OF_TOYS)]
     return compute_digest(json.dumps(parts).encode())[:8]
 

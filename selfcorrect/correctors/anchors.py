@@ -1,9 +1,9 @@
 """The anchored corrector: preserves diversity by pulling samples to remembered centroids.
 
-After the k-means corrector of Gillman et al. (2024), with quotas: each label has centroids and the share of mass
-that belongs to each. Samples of a label are assigned to its centroids by optimal transport that respects the shares.
-Each group is shifted as a whole, so that its mean is its centroid. The centroids are a fixed memory. Always show the
-control with `frozen=True`, which trains on the centroids alone, and what they were made from.
+After the k-means corrector of Gillman et al. (2024), with quotas: each label has centroids and the share of mass that
+belongs to each. Samples of a label are assigned to the label's centroids by optimal transport that respects the shares.
+Each group is shifted as a whole, so that the mean is the centroid. The centroids are a fixed memory. Always show the
+control with `frozen=True`, training on centroids only, and the data behind the centroids.
 """
 
 import warnings
@@ -26,7 +26,7 @@ FIXED_STREAM = Stream(0)
 """For calls outside a loop, where no draw has to differ from another."""
 
 Embedding = Callable[[Tensor], Tensor]
-"""Values (N, *event) to vectors (N, D) in which samples are clustered and compared."""
+"""Values (N, *event) to vectors (N, D) for clustering and comparing samples."""
 
 Projection = Callable[[Tensor], Tensor]
 """Values (N, *event) to the nearest valid values of the same shape."""
@@ -59,11 +59,11 @@ class Anchors:
 
 
 def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, embed: Embedding = flat) -> Anchors:
-    """Cluster the samples of each label by k-means; a centroid is the mean of its cluster's values.
+    """Cluster the samples of each label by k-means; a centroid is the mean of a cluster's values.
 
     Args:
         samples_per_centroid: Mean size of a cluster.
-        embed: Function of values whose vectors are clustered.
+        embed: Function from values to the clustered vectors.
 
     Raises:
         SettingError: `samples_per_centroid` is below 1.
@@ -106,16 +106,16 @@ def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True, eq=False)
 class AnchoredCorrector:
-    """Shifts samples so that their groups' means move to the anchors."""
+    """Shifts samples so that the means of groups move to the anchors."""
 
     anchors: Anchors
     strength: float = 1.0
-    """Fraction of the way, 0 moves nothing, 1 puts the mean of each group on its centroid."""
+    """Fraction of the way, 0 moves nothing, 1 puts the mean of each group on the centroid."""
     embed: Embedding = flat
     project: Projection | None = None
     """Function that makes shifted values valid again, e.g. rotations orthonormal."""
     frozen: bool = False
-    """True for the control that replaces every sample by its centroid."""
+    """True for the control that replaces every sample by a centroid."""
 
     def __post_init__(self) -> None:
         check_number("strength", self.strength, 0, 1)
@@ -125,9 +125,9 @@ class AnchoredCorrector:
         return "frozen-anchors" if self.frozen else "anchored"
 
     def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
-        """Return the corrected samples, in their order; InputError for a label without anchors.
+        """Return the corrected samples, in order; InputError for a label without anchors.
 
-        `stream` decides which centroids a label has if it has fewer samples than centroids, as in redraws.
+        `stream` picks the centroids of a label with fewer samples than centroids, as in redraws.
         """
         values = samples.values.clone()
         for label in samples.labels.unique():
@@ -154,7 +154,7 @@ class AnchoredCorrector:
 def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
     """Assign vectors to centroids at the least total squared distance.
 
-    Centroid k gets its share masses[k] of the vectors, rounded so that the shares add up to N.
+    Centroid k gets the share masses[k] of the vectors, rounded so that the shares add up to N.
 
     Args:
         vectors: (N, D) points to assign.
@@ -173,7 +173,7 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
-    """Draw centroids at random with probabilities (K,), and return their shares (K,) of the draws."""
+    """Draw centroids at random with probabilities (K,), and return the shares (K,) of the draws."""
     drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
 

@@ -1,8 +1,8 @@
-"""Correctors: functions that change or reject synthetic samples before they are used again.
+"""Correctors: functions that change or reject synthetic samples before further use.
 
-A corrector is a plain callable `Samples -> Samples | Corrected`, or one of tensors (N, *event) whose first parameter
-is named `values`. It may take a second argument named `stream` when it draws random numbers. It sees synthetic samples
-only, never held-out data.
+A corrector is a plain callable `Samples -> Samples | Corrected`, or one of tensors (N, *event) with a first parameter
+named `values`. A corrector that draws random numbers may take a second argument named `stream`. Correctors see
+synthetic samples only, never held-out data.
 """
 
 import inspect
@@ -27,7 +27,7 @@ Info: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Corrected:
-    """Answer of a corrector for N samples, in their order."""
+    """Answer of a corrector for N samples, in the same order."""
 
     samples: Samples
     """(N, *event)."""
@@ -41,7 +41,7 @@ Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samp
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
-    """Call a corrector once on a copy of the samples, and return a checked copy of its answer.
+    """Call a corrector once on a copy of the samples, and return a checked copy of the answer.
 
     Global random generators start from `stream` and are restored afterwards.
 
@@ -90,7 +90,7 @@ def _describe_answer(answer: object) -> str:
 def evaluating(module: nn.Module) -> Corrector:
     """Return a corrector from a network of values (N, *event) → (N, *event), in eval mode and without gradients.
 
-    Values are converted to the type and the device of its first parameter.
+    Values are converted to the type and the device of the module's first parameter.
     """
 
     def corrector(samples: Samples) -> Samples:
@@ -116,7 +116,7 @@ def _parameters(function: Callable[..., object]) -> Sequence[str]:
 
 
 def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
-    """Return a checked copy of the answer, which the corrector may still change, with type and device of the inputs."""
+    """Return a checked copy of the answer, safe from the corrector, with type and device of the inputs."""
     values = _dense(answer.samples.values, "values")
     if len(values) != len(inputs):
         raise CorrectorError(
@@ -188,7 +188,7 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """Append axes of length 1 to a column, to broadcast it against values of `ndim` axes."""
+    """Append axes of length 1 to a column, to broadcast the column against values of `ndim` axes."""
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 
@@ -248,13 +248,13 @@ class _Named:
     function: Callable[[Samples, Stream], Corrected]
     name: str
     parts: tuple[object, ...] = ()
-    """Correctors that it calls."""
+    """Correctors to call."""
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         return self.function(samples, stream)
 
     def state(self) -> dict[str, Tensor]:
-        """Return the states of its parts."""
+        """Return the states of all parts."""
         states = {}
         for index, part in enumerate(self.parts):
             for name, value in state_of(part).items():
@@ -262,7 +262,7 @@ class _Named:
         return states
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore the states of its parts."""
+        """Restore the states of all parts."""
         for index, part in enumerate(self.parts):
             prefix = f"{index}."
             names = [name for name in state if name.startswith(prefix)]
@@ -273,7 +273,7 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
     """Return a corrector from a function of tensors.
 
     Args:
-        function: Function of values (N, *event) → (N, *event), which may take a second argument named `stream`.
+        function: Function of values (N, *event) → (N, *event), with or without a second argument named `stream`.
         name: Name in reports (default: that of the function).
 
     Returns:
@@ -349,7 +349,7 @@ def chain(*correctors: Corrector, name: str = "") -> Corrector:
         name: Name in reports (default: all names, joined by +).
 
     Returns:
-        A corrector whose diagnostics are named `corrector.key`.
+        A corrector with diagnostics named `corrector.key`.
 
     Raises:
         SettingError: No corrector is given.

@@ -42,13 +42,13 @@ class Correction:
     """γ in [0, ∞]; 0 is the identity, ∞ the full corrector."""
     operator: Operator = "mixture"
     """"mixture" of distributions, (p + γ p*)/(1 + γ), or "interpolation" of samples, (x + γ c(x))/(1 + γ). In a
-    mixture, each sample takes its corrected form with probability γ/(1 + γ) (Gillman et al. 2024)."""
+    mixture, each sample takes the corrected form with probability γ/(1 + γ) (Gillman et al. 2024)."""
     on_rejection: OnRejection = "redraw"
     """Rejected samples: "redraw" them until the target count is met, or "drop" them and use fewer."""
     max_draws_per_sample: float = 20.0
     """Bound on raw draws per requested sample."""
     replicate_axes: int = 0
-    """Leading axes of an event that hold independent replicates, each with its own mixture coin."""
+    """Leading axes of an event that hold independent replicates, each with a separate mixture coin."""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -63,18 +63,18 @@ class Correction:
 
 @dataclass(frozen=True)
 class CorrectedBatch:
-    """Outcome of a correction with its redraws."""
+    """Outcome of a correction with redraws."""
 
     samples: Samples
-    """(N, *event), which train the next generation; provenance.draw is the row in `drawn`."""
+    """(N, *event), training samples of the next generation; provenance.draw is the row in `drawn`."""
     drawn: Samples
-    """(M, *event), M ≥ N, all raw draws; their provenance has the distance that each moved, and its acceptance."""
+    """(M, *event), M ≥ N, all raw draws; the provenance has the distance and the acceptance of each draw."""
     info: Info = field(default_factory=dict)
     """Per-draw diagnostics of the corrector, arrays (M,)."""
 
     @property
     def raw(self) -> Samples:
-        """The samples before their correction (N, *event)."""
+        """The samples before correction (N, *event)."""
         return self.drawn.take(torch.from_numpy(self.samples.provenance.draw))
 
     @property
@@ -87,15 +87,15 @@ def apply_corrector(
 ) -> CorrectedBatch:
     """Correct samples with a strength and redraws.
 
-    A rejected sample is redrawn with its label and its mixture coin. So the accepted corrected samples are the p* of
-    the mixture, whatever share of draws is rejected. Each round of redraws draws twice as many candidates per sample
-    as the round before, corrects them together and takes the first that is accepted: a corrector that moves the mean
-    of a group to a target would give each lone redraw the target itself.
+    A rejected sample is redrawn with the same label and the same mixture coin. So the accepted corrected samples are
+    the p* of the mixture, whatever share of draws is rejected. Each round of redraws draws twice as many candidates per
+    sample as the round before, corrects all together and takes the first accepted candidate: a corrector that moves the
+    mean of a group to a target would give each lone redraw the target itself.
 
     Args:
         raw: (N, *event) samples.
-        redraw: Function of the positions (M,) of rejected samples in `raw`, which may be repeated, and a stream; it
-            returns new raw samples of the same labels; None to drop rejected samples.
+        redraw: Function of the positions (M,) of rejected samples in `raw`, repeated or not, and a stream; returns new
+            raw samples of the same labels; None to drop rejected samples.
 
     Raises:
         CorrectorError: The corrector raised an exception, broke the contract, or rejected too many samples.
@@ -137,7 +137,7 @@ class _Attempt:
 
 
 def _mixture_coins(raw: Samples, correction: Correction, generator: torch.Generator) -> Tensor:
-    """Draw which samples take their corrected form (N, *replicates); the same stream gives nested sets as γ grows."""
+    """Draw the samples that take the corrected form (N, *replicates); the same stream gives nested sets as γ grows."""
     shape = raw.values.shape[: 1 + correction.replicate_axes]
     if correction.operator == "interpolation" or math.isinf(correction.strength):
         return torch.ones(shape, dtype=torch.bool)

@@ -1,9 +1,9 @@
-"""Run users' code in a separate process, which can then neither end, nor hang, nor change this process.
+"""Run users' code in a separate process, so that the code can neither end, nor hang, nor change this process.
 
-The process is started afresh and leads a session, so that it can be killed with everything that it started. It ends
-when this process ends. Arguments and answers travel as pickles between two processes of the same user: this guards
-against accidents, not against malice. Pools such as pebble's and loky's end a process but not its children, and time a
-whole call rather than a sample.
+The process is started afresh and leads a session, so that a kill takes all descendants along. The process ends when
+this process ends. Arguments and answers travel as pickles between two processes of the same user: this guards against
+accidents, not against malice. Pools such as pebble's and loky's end a process but not the children, and time a whole
+call rather than a sample.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ from ..runtime.supervision import EndedError, forbid_exit, listen_to_places
 _IMPORT = "from selfcorrect.correctors.sandbox import _serve"
 _PROGRAM = f"import sys; sys.path[:] = sys.argv[2:]; {_IMPORT}; _serve(int(sys.argv[1]))"
 _POLL_S = 0.2
-"""Interval at which the process is checked."""
+"""Interval between checks of the process."""
 
 WARN_AFTER_S = 60.0
-"""Time in a call after which a message names the corrector."""
+"""Time in a call until a message names the corrector."""
 
 HAS_PROCESS_GROUPS = hasattr(os, "killpg")
-"""True if this system can kill a process with all its descendants, which Windows cannot."""
+"""True if this system can kill a process with all descendants; False on Windows."""
 
 Memory: TypeAlias = dict[str, Any]
 """Values that functions called in a sandbox leave there for later calls."""
@@ -58,15 +58,15 @@ class SubprocessSandbox:
                 start_new_session=True,
             )
         self.close = weakref.finalize(self, _kill, self._process, self._connection, os.getpid())
-        """End the process now; it also ends when nobody holds this object any more."""
+        """End the process now; without a call, the process ends when nobody holds this object any more."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return `function(memory, *arguments)`, which starts with this process's global random state.
+        """Return `function(memory, *arguments)`, called with this process's global random state.
 
         Raises:
-            SelfcorrectError: The function raised one, which arrives as it is.
+            SelfcorrectError: The function raised one, and the error arrives unchanged.
             CorrectorError: The function raised any other exception.
-            EndedError: The function ended its process, was killed, or took too long.
+            EndedError: The function ended the process, was killed, or took too long.
         """
         message = pickle.dumps((function, arguments, global_generators.get_state()))
         try:
@@ -111,7 +111,7 @@ class SubprocessSandbox:
             raise self._describe_end() from None
 
     def _has_ended(self) -> bool:
-        """Return whether the process has ended, without reaping it, so that its number stays in use."""
+        """Return whether the process has ended, without reaping, so that the process number stays in use."""
         if self._process.returncode is not None:
             return True
         return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -155,7 +155,7 @@ Sandbox: TypeAlias = SubprocessSandbox | InProcessSandbox
 
 
 def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-    """Return a separate process, or this process if you ask for it or the system cannot kill process groups.
+    """Return a separate process, or this process if asked for or if the system cannot kill process groups.
 
     Args:
         limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
@@ -182,7 +182,7 @@ def _kill(process: subprocess.Popen[bytes], connection: Any, owner: int) -> None
 
 
 def _open_answer(kind: str, content: list[Any]) -> Any:
-    """Return the value of an answer, or raise its error with the traceback as a note."""
+    """Return the value of an answer, or raise the answer's error with the traceback as a note."""
     if kind == "answer":
         return content[0]
     error, trace = content
@@ -211,7 +211,7 @@ def _serve(number: int) -> None:
 
 
 def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | None = None) -> bytes:
-    """Return the answer to a message; a separate process gives `report`, which is called when the call begins."""
+    """Return the answer to a message; a separate process calls `report` when the call begins."""
     try:
         function, arguments, random_state = pickle.loads(message)  # imports what it needs, which is not timed
         global_generators.set_state(random_state)
@@ -245,7 +245,7 @@ def _to_sendable(error: Exception) -> Exception:
 
 
 def _end_with_the_other(number: int) -> None:
-    """End this process and everything that it started when the other end is closed, whatever runs here."""
+    """End this process and all descendants when the other end is closed, whatever runs here."""
     watch = select.poll()
     watch.register(number, 0)  # only that the opposite end is gone
     watch.poll()

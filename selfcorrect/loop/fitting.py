@@ -24,9 +24,9 @@ Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], Generativ
 
 @runtime_checkable
 class PairFitting(Protocol):
-    """A fitting that learns from pairs of a drawn sample and its correction, not from corrections as data.
+    """A fitting that learns from pairs of a drawn and a corrected sample, not from corrections as data.
 
-    Policies then mix samples as they were drawn.
+    Policies then mix samples as drawn.
     """
 
     def with_pairs(self, batch: CorrectedBatch, model: GenerativeModel) -> Fitting:
@@ -44,12 +44,12 @@ def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: S
 
 @dataclass(frozen=True)
 class PreferCorrections:
-    """Fitting in which each corrected sample is preferred to the sample as it was drawn.
+    """Fitting that prefers each corrected sample to the sample as drawn.
 
     The loss is the plain loss of the training set and a preference loss of the generation's pairs (`models.pairs`).
     Beside real data only, the model's own distribution cancels out of the preference and the correction is left, so
-    that nothing pulls the model towards its own samples. Samples that a corrector rejects or does not move are in no
-    pair; without pairs the fit is plain.
+    that nothing pulls the model towards samples of the model. Samples that a corrector rejects or does not move are in
+    no pair; without pairs the fit is plain.
     """
 
     weight: float = 2.0
@@ -91,7 +91,7 @@ class PreferCorrections:
 
 @dataclass(frozen=True)
 class FitEpochs:
-    """Fitting by passes over the training set, so that the steps of a generation are proportional to its data."""
+    """Fitting by passes over the training set: the steps of a generation are proportional to the data."""
 
     epochs: float
     """Number of passes."""
@@ -109,7 +109,7 @@ class FitEpochs:
         return f"epochs-{self.epochs:g}" + (f"-of-{self.batch_size}" if self.batch_size else "")
 
     def __call__(self, model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        """Return the model after its passes over the training set; `steps` is not used."""
+        """Return the model after all passes over the training set; `steps` is not used."""
         batch_size = self.batch_size or getattr(getattr(model, "config", model), "batch_size", None)
         if not isinstance(batch_size, int):
             raise SettingError(f"the model {type(model).__name__} has no batch_size; give FitEpochs(…, batch_size=…)")
@@ -119,19 +119,19 @@ class FitEpochs:
 def extrapolate(
     strength: float = 1.0, rework: Rework | None = None, base: Fitting | PairFitting = fit_plainly
 ) -> Fitting | PairFitting:
-    """Return a fitting to φ + w (φ − φ′); φ′ is the fitted model φ after as many steps again on its own samples.
+    """Return a fitting to φ + w (φ − φ′); φ′ is the fitted model φ after as many steps again on samples of φ.
 
-    After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to a model trained on its samples
-    shows the bias of a generation, so a step in the opposite direction removes it. It needs only the model itself. It
-    works on `state()`: numbers are extrapolated, counts stay φ's.
+    After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to a model trained on samples of the
+    first shows the bias of a generation, so a step in the opposite direction removes the bias. Only the model is
+    needed. The step works on `state()`: numbers are extrapolated, counts stay φ's.
 
     Args:
         strength: w; 0 is φ, 1 mirrors φ′.
-        rework: Change of φ's samples before φ′ trains on them, such as the loop's correction. Leave it out for a
+        rework: Change of φ's samples before φ′ trains on them, such as the loop's correction. Leave `rework` out for a
             learner that learns the correction: φ's draws are corrected already, φ − φ′ is only the learner's bias, and
-            with rework extrapolation takes the correction back (docs/results/remedies.md). A network
-            that fits corrected samples badly needs it: without it φ − φ′ also contains that fit, which extrapolation
-            doubles.
+            with rework extrapolation takes the correction back (docs/results/remedies.md). A network that fits
+            corrected samples badly needs `rework`: otherwise φ − φ′ also contains that fit, and extrapolation doubles
+            the fit's error.
         base: Fitting of φ; φ′ is always fitted plainly.
 
     Raises:
@@ -173,7 +173,7 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return `model` with weight · its numbers + other_weight · `other`'s; counts stay its own."""
+    """Return `model` with numbers weight · `model` + other_weight · `other`; counts stay those of `model`."""
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

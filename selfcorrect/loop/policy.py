@@ -1,7 +1,7 @@
 """Policies: choices of the samples that train the next generation.
 
-λ is the number of synthetic samples per real sample, share = λ/(1 + λ) their part of the training set. A policy is a
-pure function of the real data, the history of synthetic batches, the generation and a stream.
+λ is the number of synthetic samples per real sample, share = λ/(1 + λ) is the synthetic part of the training set. A
+policy is a pure function of the real data, the history of synthetic batches, the generation and a stream.
 """
 
 import math
@@ -38,11 +38,11 @@ class History(Protocol):
 class Policy(Protocol):
     """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1.
 
-    A policy with an attribute `reads_past` that is false asks the history only for its latest batch.
+    A policy with an attribute `reads_past` that is false asks the history only for the latest batch.
     """
 
     def count(self, real_count: int, generation: int) -> int:
-        """Return the number of samples to draw for a generation, which is 1 or later."""
+        """Return the number of samples to draw for a generation from 1 on."""
         ...
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
@@ -71,7 +71,7 @@ class RealOnly:
     reads_past: ClassVar[bool] = False
 
     drawn_ratio: float = 0.0
-    """Samples drawn per real sample; they are no training data, and a fitting may see them in pairs."""
+    """Samples drawn per real sample; none is training data, and a fitting may see pairs of these samples."""
 
     def __post_init__(self) -> None:
         check_number("drawn ratio of real", self.drawn_ratio, 0, _MOST)
@@ -85,7 +85,7 @@ class RealOnly:
 
 @dataclass(frozen=True)
 class Replace:
-    """Fully synthetic: each generation trains only on the last model's samples, `size` of them per real sample."""
+    """Fully synthetic: each generation trains only on the last model's samples, `size` samples per real one."""
 
     reads_past: ClassVar[bool] = False
 
@@ -117,8 +117,8 @@ class Renew:
     """Fully synthetic with overlapping generations: each replaces the oldest `share` of the last training set.
 
     Replaced samples have the newcomers' labels, the oldest of each label first; the first synthetic set is complete. In
-    population genetics Moran's model (1958) beside Wright and Fisher's, which is `Replace`: as much is lost with every
-    renewal of the whole set, which takes 1/share generations.
+    population genetics Moran's model (1958), where `Replace` is Wright and Fisher's: as much is lost with every renewal
+    of the whole set in 1/share generations.
     """
 
     overlapping: ClassVar[bool] = True
@@ -139,7 +139,7 @@ class Renew:
 
 
 def _replace_oldest(members: Samples, born: Samples) -> Samples:
-    """Return members, oldest first, of which newcomers have replaced as many of each label as they are."""
+    """Return members, oldest first, after newcomers have replaced as many members of the same label."""
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
         rows = (members.labels == label).nonzero().flatten()
@@ -265,7 +265,7 @@ class Keep:
 
 @dataclass(frozen=True)
 class ModifiedPolicy:
-    """Another policy whose training sets a subclass changes: weights, filters or exchanges their samples."""
+    """Another policy with training sets that a subclass changes: weights, filters or exchanges samples."""
 
     policy: Policy
 
@@ -289,7 +289,7 @@ class ModifiedPolicy:
 
 
 def reads_past(policy: Policy) -> bool:
-    """Return whether a policy may ask for samples of generations before the latest; by default it may."""
+    """Return whether a policy may ask for samples of generations before the latest; by default yes."""
     return getattr(policy, "reads_past", True)
 
 
@@ -342,8 +342,8 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
     """Return a policy from text such as "augment:0.5".
 
     Args:
-        text: Name of the policy and its numbers, separated by colons.
-        fresh_source: Source of new real data, which "fresh:…" needs.
+        text: Name of the policy and numbers, separated by colons.
+        fresh_source: Source of new real data, needed by "fresh:…".
 
     Raises:
         SettingError: The policy is unknown, a number is missing or out of bounds, or there is no source of real data.
@@ -363,9 +363,9 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
 
 
 def format_policy(policy: Policy, digits: int = 6) -> str:
-    """Return a policy as `parse_policy` reads it, e.g. "augment:0.5"; one of users by the name of its class.
+    """Return a policy as text for `parse_policy`, e.g. "augment:0.5"; a user's policy by the name of the class.
 
-    digits: most digits of its numbers; 17 write any number exactly.
+    digits: most digits of a number; 17 write any number exactly.
     """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)

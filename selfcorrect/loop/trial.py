@@ -1,7 +1,8 @@
-"""Try models and correctors of users before anything is trained: do they work, and would a run repeat itself?
+"""Try models and correctors of users before anything is trained: do both work, and would a second run agree?
 
-Code that answers the same samples and stream differently keeps state, or draws from other generators. A run with it
-differs after a resume, and nobody can repeat it. Such code is refused unless it has an attribute `repeatable = False`.
+Code that answers the same samples and stream differently keeps state, or draws from other generators. A run with such
+code differs after a resume, and nobody can repeat the run. The code is refused unless an attribute says `repeatable =
+False`.
 """
 
 from __future__ import annotations
@@ -54,13 +55,13 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
 
 
 def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: Samples, stream: Stream) -> str:
-    """Call a corrector twice on real and on generated samples, and return the kind that it answers differently.
+    """Call a corrector twice on real and on generated samples, and return the kind with different answers.
 
-    Each trial takes two samples. If the corrector fails on two samples without ending its process, or rejects both real
-    samples, it is tried on a batch. A warning says if it rejects this batch too.
+    Each trial takes two samples. If the corrector fails on two samples without ending the process, or rejects both real
+    samples, the trial takes a batch. A warning says if the corrector rejects the batch, too.
 
     Returns:
-        "real", "generated", or "" if the corrector repeats itself.
+        "real", "generated", or "" for a repeatable corrector.
 
     Raises:
         CorrectorError: The corrector fails. The message names the samples.
@@ -117,7 +118,7 @@ def _draw_samples(kind: str, count: int, model: GenerativeModel, real: Samples, 
 def _try_kind(
     corrector: Corrector, kind: str, model: GenerativeModel, real: Samples, stream: Stream
 ) -> list[CorrectedBatch]:
-    """Return two answers of a corrector to the same samples: a few, or a batch if it cannot use a few."""
+    """Return two answers of a corrector to the same samples: a few, or a batch if a few do not work."""
     few, many = _TRIAL_SIZES
     try:
         batches = _call_corrector_twice(corrector, kind, _draw_samples(kind, few, model, real, stream), stream)
@@ -152,7 +153,7 @@ def _digest(samples: Samples) -> str:
 
 
 class DataGuard:
-    """Notices what code of users did to the loop's own data, before it is trained on or committed."""
+    """Notices changes by users' code to the loop's own data, before training and commits."""
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real

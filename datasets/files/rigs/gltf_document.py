@@ -1,4 +1,4 @@
-"""glTF 2.0 containers: .glb and .gltf files, the numbers in them, and the same file with other numbers.
+"""glTF 2.0 containers: .glb and .gltf files, the numbers inside, and the same file with other numbers.
 
 Khronos, "glTF 2.0 Specification". What a file holds beside animations is neither understood nor changed. The library
 `pygltflib`, which the tests use, takes over a hundred times as long to read an ordinary file, and bounds no buffer.
@@ -32,7 +32,7 @@ _FLOAT = 5126
 _UNSIGNED_SHORT = 5123
 _COMPRESSION = "EXT_meshopt_compression"
 DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
-"""Errors that a damaged file may make its reader raise."""
+"""Errors that a damaged file may make a reader raise."""
 
 
 _START_BYTES = 64
@@ -42,7 +42,7 @@ _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 @dataclass(frozen=True)
 class Document:
-    """A glTF file: its JSON, and the bytes of its buffers."""
+    """A glTF file: JSON, and the bytes of all buffers."""
 
     content: dict[str, Any]
     buffers: tuple[bytes | bytearray, ...]
@@ -53,7 +53,7 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read a .glb or .gltf file and the buffers beside it; InputError in a sentence if it is damaged."""
+    """Read a .glb or .gltf file and the buffers beside the file; InputError in a sentence for damage."""
     data = read_bytes(path)
     is_binary = data.startswith(b"glTF")
     is_text = data[:_START_BYTES].lstrip(_BEFORE_JSON).startswith(b"{")
@@ -94,7 +94,7 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
-    """Return the bytes of all buffers; InputError if they together take too much, as copies of a file may."""
+    """Return the bytes of all buffers; InputError if all together take too much, as copies of a file may."""
     beside: dict[Path, bytes] = {}
     buffers: list[bytes] = []
     size = 0
@@ -144,7 +144,7 @@ def numbers(document: Document, index: int) -> np.ndarray:
 
 
 def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
-    """Return an accessor's numbers (count, width) as they are stored."""
+    """Return an accessor's stored numbers (count, width)."""
     view = document.items("bufferViews")[accessor["bufferView"]]
     dtype = np.dtype(_KINDS[accessor["componentType"]])
     width = _WIDTHS[accessor["type"]]
@@ -160,18 +160,18 @@ def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class AccessorNumbers:
-    """The first buffer of a document, and the lists in its content that describe the arrays there."""
+    """The first buffer of a document, and the lists in the content that describe the arrays there."""
 
     content: dict[str, Any] = field(default_factory=dict)
     buffer: bytearray = field(default_factory=bytearray)
 
     def add(self, array: np.ndarray, target: int | None = None, *, bounds: bool = False) -> int:
-        """Append an array and return its accessor's index.
+        """Append an array and return the accessor's index.
 
         Args:
             array: (N,) or (N, C), floats or unsigned integers.
-            target: What the array is for, as glTF numbers it; None for animations.
-            bounds: Write its least and largest values, too.
+            target: Purpose of the array, a number of glTF; None for animations.
+            bounds: Write the least and largest values, too.
         """
         are_counts = array.dtype.kind == "u"
         array = np.ascontiguousarray(array, dtype="<u2" if are_counts else "<f4")
@@ -202,8 +202,8 @@ AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
 def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
     """Return the file with other values of some animations' channels.
 
-    If a channel has as many floating-point values at these times already, they are replaced in place. Otherwise the
-    values are added at the end of the first buffer, and so is a missing channel.
+    If a channel has as many floating-point values at these times already, the new values replace the old in place.
+    Otherwise the values are added at the end of the first buffer, and so is a missing channel.
     """
     buffers = [bytearray(buffer) for buffer in document.buffers]
     changed = Document(copy.deepcopy(document.content), tuple(buffers))
@@ -247,7 +247,7 @@ def _change_animation(
 def _try_replace_values(
     document: Document, uses: Mapping[int, int], sampler: dict[str, Any], times_s: np.ndarray, values: np.ndarray
 ) -> bool:
-    """Replace the values of a sampler in place if they are plain, at these times and unshared; return if they were."""
+    """Replace the values of a sampler in place if plain, at these times and unshared; return whether that was so."""
     accessor = document.items("accessors")[sampler["output"]]
     keys_s = numbers(document, sampler["input"])[:, 0]
     is_linear = sampler.get("interpolation", "LINEAR") == "LINEAR"

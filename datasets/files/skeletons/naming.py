@@ -1,8 +1,8 @@
-"""Body parts of joints by their names in the usual naming schemes.
+"""Body parts of joints by name in the usual naming schemes.
 
 What nearly all names share (`Model_`, `_jnt`, `.001`) is removed first. Legs and arms each follow from the scheme that
-fits most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and their like. The spine's joints follow from their order,
-because their numbering differs from scheme to scheme; of several neck joints the last joint counts.
+fits most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and the like. The spine's joints follow from the order,
+because the numbering differs from scheme to scheme; of several neck joints the last joint counts.
 """
 
 import re
@@ -33,7 +33,7 @@ _ARM_SCHEMES = (
 """Patterns of what each scheme calls these parts, without side, in lower case."""
 
 _FIRST_OF_SEVERAL = r"(?:bend|stretch)?(?:0?1)?"
-"""Follows a part's name where a rig has several joints for it."""
+"""Follows a part's name where a rig has several joints for the part."""
 
 _ROOTS = ("pelvis", "hips", "hip", "spinebase")
 _SPINE = re.compile(
@@ -70,7 +70,7 @@ _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|h
 _SHARED = 0.6
 """Share of a skeleton's names that begin or end alike; that is more than the names of a side can be."""
 _NUMBERED = 0.8
-"""Share of names that end in a number, beyond which all these numbers come from an export."""
+"""Largest share of names that end in a number; beyond, all these numbers come from an export."""
 _FEWEST_NAMES = 5
 _NUMBER = re.compile(r"[ ._-]\d+$")
 _END_SITE = re.compile(r"(_end(?: \d+)?)$")
@@ -80,7 +80,7 @@ _BODY_WORD = re.compile(
     r"|clavicle|arm|forearm|elbow|wrist|hand|finger|thumb|index|middle|ring|pinky|abdomen|torso",
     re.IGNORECASE,
 )
-"""Words of which no shared beginning or end consists: they mean the part itself."""
+"""Words that no shared beginning or end consists of, because such words mean the part."""
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ def split_names(names: tuple[str, ...]) -> tuple[JointName, ...]:
 
 
 def remove_shared_affixes(names: Sequence[str]) -> list[str]:
-    """Return the names without namespaces, and without the beginning, end and numbers that most of them have.
+    """Return the names without namespaces, and without the beginning, end and numbers that most names have.
 
-    An end site keeps its `_end`. The same prefix is removed from the parent's name and from the end site's name.
+    An end site keeps the ending `_end`. The same prefix is removed from the parent's name and from the end site's name.
     """
     shortened = [_NAMESPACE.sub("", name) for name in names]
     ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]
@@ -151,7 +151,7 @@ def remove_shared_affixes(names: Sequence[str]) -> list[str]:
 
 
 def _cut_shared_words(names: Sequence[str], *, from_end: bool = False) -> list[str]:
-    """Return the names without the longest beginning, or end, that most of them have: words, none of them a part."""
+    """Return the names without the longest beginning, or end, that most names have: words, none a part."""
     order = -1 if from_end else 1
     words = [tuple(_WORD.findall(name)[::order]) for name in names]
     distinct = set(words)
@@ -199,10 +199,10 @@ def _find_limbs(
 
 
 def spine_parts(joints: Sequence[int]) -> dict[str, int]:
-    """Return up to three parts of the spine's joints: the lowest, a middle joint, and the highest, which bears the
+    """Return up to three parts of the spine's joints: the lowest, a middle joint, and the highest, the bearer of the
     arms.
 
-    Of two joints they are spine1 and spine3, a single joint is spine3.
+    Two joints are spine1 and spine3, a single joint is spine3.
     """
     if not joints:
         return {}

@@ -1,4 +1,4 @@
-"""Digests (SHA-256) of committed files, which reveal damage on a disk."""
+"""Digests (SHA-256) of committed files reveal damage on a disk."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from .strict_json import parse_json
 from .writing import write_atomically
 
 DIGEST_KEY = "sha256"
-"""Name of the last member of a JSON file that holds its digest."""
+"""Name of the last member, the digest, of a JSON file."""
 NO_CHECKSUM = "its checksum is missing"
 _ENDING = b'\n "sha256": "%s"\n}\n'
 _ANY_ENDING = re.compile(rb',?\n "(.{6})": "([0-9a-f]{64})"\n}\n\Z')
-"""Ending of a file that holds its digest, with a name that may be damaged."""
+"""Ending of a file with a digest, with a name that may be damaged."""
 
 
 def compute_digest(content: bytes) -> str:
@@ -35,10 +35,10 @@ def compute_file_digest(path: Path) -> str:
 
 
 def describe_damage(path: Path, expected: str | None = None) -> str:
-    """Return a sentence about a file that differs from its digest, "" for an intact file.
+    """Return a sentence about a file that differs from the digest, "" for an intact file.
 
     Args:
-        expected: The digest, None for JSON that holds its digest.
+        expected: The digest, None for JSON that holds the digest.
     """
     if expected is not None:
         actual = compute_file_digest(path)
@@ -55,7 +55,7 @@ def read_checked(path: Path, expected: str) -> bytes:
     """Return a file's content.
 
     Raises:
-        DamagedError: The file is missing or differs from its digest.
+        DamagedError: The file is missing or differs from the digest.
     """
     content = _read_content(path)
     if compute_digest(content) != expected:
@@ -73,12 +73,12 @@ def _read_content(path: Path) -> bytes:
 
 
 def encode_with_digest(values: Mapping[str, Any]) -> bytes:
-    """Encode values as JSON with its digest, for `read_with_digest`."""
+    """Encode values as JSON with a digest, for `read_with_digest`."""
     return append_digest((json.dumps(values, indent=1) + "\n").encode())
 
 
 def write_with_digest(path: Path, values: Mapping[str, Any]) -> None:
-    """Replace a file by values as JSON with its digest, at once."""
+    """Replace a file by values as JSON with a digest, at once."""
     write_atomically(path, encode_with_digest(values))
 
 
@@ -89,17 +89,17 @@ def append_digest(text: bytes) -> bytes:
 
 
 def format_ending(text_digest: str) -> bytes:
-    """Return the ending of an object whose text, up to a comma, has a digest."""
+    """Return the ending of an object's text; the text up to a comma has the digest."""
     return _ENDING % text_digest.encode()
 
 
 def read_with_digest(path: Path) -> dict[str, Any]:
-    """Read the values of a file of `encode_with_digest`; DamagedError if its checksum differs."""
+    """Read the values of a file of `encode_with_digest`; DamagedError if the checksum differs."""
     return decode_with_digest(_read_content(path), str(path))
 
 
 def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
-    """Decode the content of `encode_with_digest`; DamagedError, with the name `where`, if its checksum differs."""
+    """Decode the content of `encode_with_digest`; DamagedError, with the name `where`, if the checksum differs."""
     try:
         values = parse_json(content, "its text")
     except InputError as error:
@@ -116,7 +116,7 @@ def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
 
 
 def has_digest(content: bytes) -> bool:
-    """Return whether a text ends with a digest, be it valid or not."""
+    """Return whether a text ends with a digest, valid or not."""
     return _find_ending(content) is not None
 
 
@@ -139,7 +139,7 @@ def find_listing(folder: Path) -> Path | None:
 
 
 SUMS = "SHA256SUMS"
-"""Name of the list of digests of a folder's files, which `sha256sum -c` reads as well."""
+"""Name of the list of digests of a folder's files; `sha256sum -c` reads the list as well."""
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 
 
@@ -171,7 +171,7 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def check_listing(listing: Path) -> list[tuple[Path, str]]:
-    """Return a list of digests and its files, each with a sentence about damage, "" for an intact file."""
+    """Return a list of digests and the files, each with a sentence about damage, "" for an intact file."""
     try:
         digests = read_sums(listing) if listing.name == SUMS else read_with_digest(listing)
     except DamagedError as error:
@@ -181,7 +181,7 @@ def check_listing(listing: Path) -> list[tuple[Path, str]]:
 
 
 def make_titles(files: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of files' names that distinguish them; a file that is given twice gets numbers."""
+    """Return the shortest ends of names that distinguish files; a file that is given twice gets numbers."""
     paths = [file.resolve() for file in files]
     longest = max((len(path.parts) for path in paths), default=0)
     for count in range(1, longest):

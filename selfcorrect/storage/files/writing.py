@@ -1,9 +1,9 @@
 """Files and folders that are there whole or not at all.
 
-Unfinished files lie in a scratch folder beside their place, `.NAME-TOKEN-CHECK.tmp`. The check is a hash of the name
-before it, so no other program makes such a name. The writing process locks a file in the folder for as long as it
-lives. Scratch folders without a living process are removed when a run, or the next writer in that folder, begins. Where
-a file system does not lock files, they stay.
+Unfinished files lie in a scratch folder beside the final place, `.NAME-TOKEN-CHECK.tmp`. CHECK is a hash of the first
+part of the name, so no other program makes such a name. The writing process locks a file in the folder until the
+process ends. Scratch folders without a living process are removed when a run, or the next writer in that folder,
+begins. Where a file system does not lock files, scratch folders stay.
 """
 
 import errno
@@ -25,7 +25,7 @@ _UNFINISHED = ".tmp"
 _MAX_NAME_BYTES = 255
 _MAX_STEM_BYTES = 60
 _ALIVE = ".selfcorrect"
-"""File in a scratch folder that its process locks."""
+"""File in a scratch folder, locked by the process."""
 _SCRATCH_NAME = re.compile(r"\.(?P<stem>.+)-(?P<check>[0-9a-f]{8})\.tmp", re.DOTALL)
 
 _LINKS_MISSING = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK, errno.EXDEV)
@@ -72,7 +72,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def _link_new(temporary: Path, path: Path) -> None:
-    """Give a finished file its name; SettingError if the name is taken, which `os.replace` would not notice."""
+    """Give a finished file the final name; SettingError if the name is taken, because `os.replace` would not notice."""
     try:
         try:
             os.link(temporary, path)
@@ -87,7 +87,7 @@ def _link_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder of this process beside `path`, which is removed when the block ends."""
+    """Yield an empty folder of this process beside `path`, removed when the block ends."""
     if path.parent not in _cleared:
         remove_leftovers(path.parent)
     _cleared.discard(path.parent)
@@ -102,7 +102,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def _make_scratch(path: Path) -> tuple[Path, int]:
-    """Return a new scratch folder beside a path, and the descriptor of the file in it that is locked."""
+    """Return a new scratch folder beside a path, and the descriptor of the locked file inside."""
     while True:
         stem = f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{secrets.token_hex(4)}"
         folder = path.with_name(f".{stem}-{_hash_name(stem)}{_UNFINISHED}")
@@ -168,7 +168,7 @@ def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
 
 
 def _open_stream(path: Path) -> TextIO:
-    """Open a stream for writing; an open file is continued where it is."""
+    """Open a stream for writing; an open file is continued at the current position."""
     target: Path | int = path
     if match := _OPEN_FILE.fullmatch(str(path)):
         sys.stdout.flush()
@@ -206,7 +206,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], object] = lambda: None) -> None:
-    """Make a folder with all its files at once: written beside it, synced, renamed; on failure nothing is left.
+    """Make a folder with all files at once: written beside the place, synced, renamed; on failure nothing is left.
 
     Args:
         files: Content of each file by name.
@@ -227,14 +227,14 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder at once; its remains after a crash are leftovers."""
+    """Remove a folder at once; remains after a crash are leftovers."""
     with scratch_folder(folder) as scratch:
         os.replace(folder, scratch / folder.name)
         sync_folder(folder.parent)
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove the leftovers of killed processes in a folder, and in all folders `below` it."""
+    """Remove the leftovers of killed processes in a folder, and in all folders `below`."""
     for path in find_leftovers(folder, below=below):
         with suppress(OSError):  # its process lives, or has just removed it, or the file system has no locks
             _remove_unless_alive(path)
@@ -252,7 +252,7 @@ def _remove_unless_alive(folder: Path) -> None:
 
 
 def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
-    """Return the scratch folders in a folder, and in all folders `below` it."""
+    """Return the scratch folders in a folder, and in all folders `below`."""
     pattern = f".*{_UNFINISHED}"
     leftovers = []
     for path in folder.rglob(pattern) if below else folder.glob(pattern):

@@ -1,12 +1,12 @@
-"""Read pickles as trees, without a call of anything that they name.
+"""Read pickles as trees, without a call of anything named there.
 
-`Reader` is Python's unpickler, which looks names up in a table and imports none. Each call in the file becomes a `Call`
-in the tree; `arrays` decodes calls into arrays, which are views of the file's bytes. Each step counts against the
-memory limit, so that a small file takes neither much time nor memory.
+`Reader` is Python's unpickler that looks names up in a table and imports none. Each call in the file becomes a `Call`
+in the tree; `arrays` decodes calls into arrays, views of the file's bytes. Each step counts against the memory limit,
+so that a small file takes neither much time nor memory.
 
-It is the Python version of `pickle.Unpickler`, as joblib uses it: before 3.14 the version in C takes 64 GB of memory
+The base is the Python version of `pickle.Unpickler`, as in joblib: before 3.14 the version in C takes 64 GB of memory
 for a place that nine bytes name, and in all versions a key of nested pairs takes hours. An allow-list of constructors
-that are called, as PyTorch's, would not know where in the file an array lies, which writing back needs.
+that are called, as PyTorch's, would not know where in the file an array lies, and writing back needs that place.
 """
 
 import io
@@ -26,7 +26,7 @@ from .arrays import STORAGES, decode_bytes, decode_dtype, decode_leaf, decode_sc
 from .values import Call, Name, Refused, Storage, Text, Value, require_type
 
 BYTES_PER_STEP = 256
-"""Share of the memory limit that an opcode takes: 2,000,000 of them in 512 MB."""
+"""Share of the memory limit that an opcode takes: 2,000,000 opcodes in 512 MB."""
 _MAX_DEPTH = 64
 _MAX_INDEX = 2**31
 _MAX_KEY_LENGTH = 1000
@@ -71,8 +71,8 @@ _MEANINGS = {
     **{("collections", name): "dict" for name in ("OrderedDict", "defaultdict")},
     **{(module, name): "nothing" for module, names in _NOTHING.items() for name in names},
 }
-"""Names that a pickle may hold, with their meanings. Values that are no numbers are skipped as "nothing"; other names
-are refused."""
+"""Names that a pickle may hold, with meanings. Values that are no numbers are skipped as "nothing"; other names are
+refused."""
 _OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
 
@@ -94,7 +94,7 @@ class Reader(_UNPICKLER):
         Args:
             start: Position of the pickle, bytes.
             budget: Limit on the memory of all content of the file.
-            storages: Contents of PyTorch's storages by key; None if they follow the pickle.
+            storages: Contents of PyTorch's storages by key; None if the storages follow the pickle.
             nested: Whether the pickle is in an array of another one.
         """
         self.file = io.BytesIO(content)
@@ -195,7 +195,7 @@ class Reader(_UNPICKLER):
         call.state = state
 
     def _read_joblib_state(self, wrapper: dict[str, Value]) -> Value:
-        """Return the state of an array that joblib describes, whose bytes follow in the file."""
+        """Return the state of an array that joblib describes, with the bytes next in the file."""
         if self.nested:
             raise Refused("joblib's arrays in arrays")
         shape = wrapper["shape"]
@@ -238,7 +238,7 @@ class Reader(_UNPICKLER):
 
 
 _SIZES = {pickle.SHORT_BINBYTES: "<B", pickle.BINBYTES: "<I", pickle.BINBYTES8: "<Q", pickle.BYTEARRAY8: "<Q"}
-"""Opcodes of bytes, and the forms of their sizes."""
+"""Opcodes of bytes, and the forms of sizes."""
 _TEXTS = (
     pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.BINUNICODE,
     pickle.SHORT_BINUNICODE, pickle.BINUNICODE8,
@@ -272,7 +272,7 @@ def read_tree(
     budget: Budget,
     storages: Mapping[str, memoryview] | None = None,
 ) -> tuple[Value, list[Text]]:
-    """Return the tree of a pickle, and its texts in the order of the file.
+    """Return the tree of a pickle, and all texts in the order of the file.
 
     PyTorch's files before zip archives are several pickles, then the storages.
 
@@ -305,17 +305,17 @@ def read_tree(
 
 
 LeafFunction: TypeAlias = Callable[[str, Value], Value]
-"""Function that replaces a leaf, of its name and the leaf."""
+"""Function of name and leaf that replaces a leaf."""
 
 
 def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _MAX_DEPTH, name: str = "") -> Value:
-    """Return a tree with other leaves; their names are the keys that lead to them, joined by dots.
+    """Return a tree with other leaves; a leaf's name is made of the keys on the way, joined by dots.
 
     A part that the file uses in many places counts in each, so that a small file cannot become a large value.
 
     Args:
         act: Function that replaces a leaf.
-        budget: Limit on memory, against which each step counts.
+        budget: Limit on memory; each step counts.
         deepest: Levels of nesting that are left.
     """
     budget.take(BYTES_PER_STEP + len(name))
