@@ -48,7 +48,8 @@ def split_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of the table of parts."""
     rows = []
     for run in SPLIT_RUNS:
-        for split in split_run(summaries, run.summary, run.generation).values():
+        splits = split_run(summaries, run.summary, run.generation)
+        for split in (splits[key] for key in KEPT_DIVERSITY):
             factors = [format_factor(factor) for factor in (split.kept, split.sampler, split.drift, split.learner)]
             rows.append([run.title, split.metric.name, *factors, f"{split.kept_by_default:.2f}"])
     heads = ["", "share kept of", "ancestral steps", "= sampler", "× neutral drift", "× learner", "calibrated sampler"]

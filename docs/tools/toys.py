@@ -59,7 +59,10 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
         picture = f"![{first['title']}](../pictures/{first['file']})"
         holding = re.search(HELD, toy["reading"])
         assert holding
-        source = f"*{toy['source']}; `{command_of(match[1])}`.* {holding[0]}"
+        held, _, undecided = holding[0].partition(" Undecided: ")
+        if undecided:
+            held += " Undecided: all." if undecided == "all." else f" Undecided: {undecided.count('; ') + 1}."
+        source = f"*{toy['source']}; `{command_of(match[1])}`.* {held}"
         return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- /toy -->"])
 
     return MARKED.sub(fill_mark, page)
