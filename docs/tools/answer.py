@@ -146,7 +146,8 @@ def own_corrector_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:
     interval = use_minus_signs(f"{change.estimate:+.0f} [{change.low:+.0f}, {change.high:+.0f}]")
     generations = summary.settings["generations"]
     yield (
-        f"Over {summary.seeds} seeds and {generations} generations, the Fréchet distance of this loop ends at "
+        f"Over {summary.seeds} seeds and {generations} generations "
+        f"(`--seeds {summary.seeds} --generations {generations}`), the Fréchet distance of this loop ends at "
         f"{own.mean():.0f} with the moving average and {plain.mean():.0f} without correction (difference {interval}). "
         f"The real-data baseline has {real.mean():.0f}. Recall ends at {recall(OWN)} and {recall('replace+none')} "
         f"(baseline {recall(REAL_ONLY)}), so diversity is lost all the same."
