@@ -1,7 +1,7 @@
-"""Compare a motion file with the file that it was made from: what did an export, an import or a resampling change?
+"""Compare a motion file with an earlier file of the motion: what did an export, an import or a resampling change?
 
 Times, size and world are compared first, and differences in these are undone before joints are compared. A file that
-only lasts longer is reported as that, and not as a file whose joints are somewhere else.
+only lasts longer is reported as that, and not as a file with joints somewhere else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from selfcorrect.storage.files.strict_json import to_json
 from .reports import write_xml
 
 _SAME_LENGTH_FRAMES = 1.5
-"""Most frames by which two lengths may differ: programs count a last frame, or leave one out."""
+"""Largest difference of two lengths, in frames: programs count a last frame, or leave one out."""
 _MOST_DELAY_FRAMES = 3
 """Largest delay that is searched for: programs begin at frame 1, or put a pose of rest in front."""
 _SAME_SCALE = 0.005
@@ -46,7 +46,7 @@ _ROUNDING_S = 1e-6
 
 @dataclass(frozen=True)
 class Difference:
-    """How the motion of a file differs from the motion that it was made from."""
+    """How the motion of a file differs from the earlier motion."""
 
     path: str
     against: str
@@ -57,11 +57,11 @@ class Difference:
     stretch: float
     """Factor of the duration, exactly 1 if the durations agree to 1.5 frames."""
     delay_s: float
-    """Time by which the motion begins later."""
+    """Delay of the motion's beginning."""
     scale: float
     """Factor of the body's size, exactly 1 within 0.5 %."""
     turn_deg: float
-    """Angle by which the world is turned, exactly 0 within half a degree."""
+    """Angle of the world's turn, exactly 0 within half a degree."""
     shift_m: tuple[float, float, float]
     """Shift of the world after scale and turn, exactly 0 within 5 mm."""
     joints: int
@@ -127,7 +127,7 @@ class Difference:
 
 
 def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
-    """Return how the motion of the file `path` differs from that of `against`, which it was made from.
+    """Return how the motion of the file `path` differs from that of the earlier file `against`.
 
     Raises:
         InputError: A file cannot be read, holds several motions, or the two have fewer than four joints in common.
@@ -213,7 +213,7 @@ def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[in
 
 
 def _plain_name(name: str) -> str:
-    """Return a joint's name without namespace, case, blanks and punctuation, which programs change."""
+    """Return a joint's name without what programs change: namespace, case, blanks and punctuation."""
     return re.sub(r"[^a-z0-9]", "", re.split(r"[:|]", name)[-1].lower())
 
 
@@ -234,7 +234,7 @@ def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np
 
 
 def _measure_scale(before_m: np.ndarray, after_m: np.ndarray) -> float:
-    """Return the factor of the size: the ratio of the distances of joints from their centre, in the median frame."""
+    """Return the factor of the size: the ratio of the distances of joints from the centre, in the median frame."""
     spreads = [np.median(_shapes(places_m).mean(axis=1)) for places_m in (before_m, after_m)]
     if spreads[0] == 0:
         return 1.0
@@ -243,14 +243,14 @@ def _measure_scale(before_m: np.ndarray, after_m: np.ndarray) -> float:
 
 
 def _shapes(places_m: np.ndarray) -> np.ndarray:
-    """Return distances (T, J) of joints from their centre."""
+    """Return distances (T, J) of joints from the joints' centre."""
     return np.linalg.norm(places_m - places_m.mean(axis=1, keepdims=True), axis=-1)
 
 
 def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: float, stretch: float) -> float:
     """Return the delay in frames of the second file that makes poses agree best, in seconds; 0 unless it helps.
 
-    Poses are compared by the distances of joints from their centre, which no turn or shift of the world changes.
+    Poses are compared by the distances of joints from the joints' centre: no turn or shift of the world changes these.
     """
     places = np.arange(len(shapes[0])) / fps * stretch * fps_after
     delays = range(-_MOST_DELAY_FRAMES, _MOST_DELAY_FRAMES + 1)
@@ -280,7 +280,7 @@ def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _fit_world(before_m: np.ndarray, after_m: np.ndarray) -> tuple[Rotation, np.ndarray]:
-    """Return the turn that brings shifted places onto the first file's, and the shift, each exact zero if it is small.
+    """Return the turn that brings shifted places onto the first file's, and the shift, each exact zero if small.
 
     The fit minimises squared distances (Kabsch 1976).
     """
@@ -312,7 +312,7 @@ def _compare_rest(
 
 
 def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]:
-    """Return each motion file of the inputs with the file that it was made from, by its name without suffix.
+    """Return each motion file of the inputs with the earlier file, by name without suffix.
 
     Raises:
         InputError: There is no motion file, or a file has no original, or several.

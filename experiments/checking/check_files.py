@@ -1,4 +1,4 @@
-"""Check motion files against the rules, file by file, so that memory does not grow with their number."""
+"""Check motion files against the rules, file by file, so that memory does not grow with the number of files."""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -26,7 +26,7 @@ from selfcorrect.storage.files.strict_json import read_as
 
 @dataclass(frozen=True)
 class NeededForce:
-    """The root residual that a motion needs, means over its frames, in an engine."""
+    """The root residual that a motion needs, means over frames, in an engine."""
 
     force_bodyweights: float
     moment_nm: float
@@ -43,14 +43,14 @@ class NeededForce:
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """Findings in each motion of a file, or the reason for which it could not be read."""
+    """Findings in each motion of a file, or the reason for a failed reading."""
 
     path: Path
     findings: tuple[tuple[Finding, ...], ...] = ()
     needed: tuple[NeededForce | None, ...] = ()
-    """The root residual of each motion, None if it could not be measured; empty if it was not asked for."""
+    """The root residual of each motion, None if not measurable; empty if not asked for."""
     assumed: tuple[str, ...] = ()
-    """Assumptions by which the file was read: unit, frame rate, axis, body, profile."""
+    """Assumptions made in reading the file: unit, frame rate, axis, body, profile."""
     references: tuple[dict[str, float], ...] = ()
     """Figures of each motion as a reference, by key; empty if these were not asked for."""
     conclusions: tuple[Conclusion, ...] = ()
@@ -59,16 +59,16 @@ class CheckedFile:
     """Measurements that failed, a sentence each."""
     error: str = ""
     flaw: str = ""
-    """Reason for which a file that was read was not checked, or for which `correct` refuses it."""
+    """Reason why a readable file was not checked, or why `correct` refuses the file."""
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """Notes on data that the file lacks or that were left out of it, a sentence each."""
+        """Notes on data that the file lacks or that were left out, a sentence each."""
         return tuple(note for note in self.assumed if note.startswith(DAMAGED_FILE))
 
     @property
     def all_findings(self) -> list[Finding]:
-        """The findings of all its motions."""
+        """The findings of all motions."""
         return [finding for findings in self.findings for finding in findings]
 
 
@@ -81,16 +81,16 @@ def check_files(
     explain: bool = False,
     as_references: bool = False,
 ) -> Iterator[CheckedFile]:
-    """Check files, each when the caller asks for it.
+    """Check files, each when the caller asks.
 
     Args:
         reading: Facts that the files do not state.
-        engine: Engine in which the root residual is measured and the rules of physics are checked; None for neither.
-        explain: Also draw conclusions on what the files were read as.
+        engine: Engine for measuring the root residual and checking the rules of physics; None for neither.
+        explain: Also draw conclusions on the assumptions made in reading.
         as_references: Also measure the motions as references.
 
     Yields:
-        The findings of each file, or the reason for which it could not be read.
+        The findings of each file, or the reason for a failed reading.
     """
     for path in paths:
         try:

@@ -1,4 +1,4 @@
-"""Verification of runs, corrected motions and shards against their recorded digests."""
+"""Verification of runs, corrected motions and shards against recorded digests."""
 
 import os
 import tempfile
@@ -44,11 +44,11 @@ _OURS = (
     SUMMARY_FILE,
     REPORT,
 )
-"""JSON files that hold their digests, by their names; other files may be anybody's."""
+"""JSON files with a digest inside, by name; other files may be anybody's."""
 _LISTED = 20
 
 FileCheck: TypeAlias = tuple[str, str, str]
-"""Path of a file, its fault ("" for none), and the kind under which the summary counts it ("" for a plain file)."""
+"""Path of a file, the fault ("" for none), and the kind in the summary ("" for a plain file)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Verification:
 
     @property
     def summary(self) -> str:
-        """All of it in a few lines."""
+        """The whole verification in a few lines."""
         counts = ", ".join(f"{count} {name}" for name, count in self.counts.items())
         damaged = len(self.damage) or "none"
         lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
@@ -76,7 +76,7 @@ class Verification:
 
 
 def verify(address: str | Path, shown_as: str = "") -> Verification:
-    """Look at all that is below a folder, or at an address, but for locks, which hold no results.
+    """Look at all that is below a folder, or at an address, but for locks, because locks hold no results.
 
     Raises:
         InputError: Nothing there has digests.
@@ -121,7 +121,7 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
 
 
 def _check_file(path: Path) -> Iterator[FileCheck]:
-    """Yield a list of digests and its files, a record and its files, or a JSON file that holds its digest."""
+    """Yield a list of digests and the files, a record and the files, or a JSON file with a digest."""
     out = next((above.parent for above in path.parents if above.name == RECORDS), None)
     if path.name == SUMS:
         for file, fault in check_listing(path):
@@ -147,7 +147,7 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
 
 
 def _verify_address(place: Place) -> Verification:
-    """Verify a place at an address by a copy of it among the temporary files."""
+    """Verify a place at an address by a copy among the temporary files."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         for name in place.list_names():
             place.fetch(name, Path(scratch) / name)

@@ -26,11 +26,11 @@ from .in_python import correct
 _SUNK_M = 0.06
 """Depth of the spoiled walk in the floor."""
 SWAY_M = 0.06
-"""Distance by which it glides from side to side while its feet stand."""
+"""Distance of the glide from side to side while feet stand."""
 SWAYS_PER_S = 0.8
 """Number of these swings per second."""
 FASTER = 1.2
-"""Factor by which it travels further than its steps reach."""
+"""Factor of the travel over the reach of steps."""
 SHAKE_RAD = float(np.radians(1.5))
 """Standard deviation of the noise that is added to each joint's rotation in each frame."""
 
@@ -53,13 +53,13 @@ def spoil(motion: Motion, random: np.random.Generator) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """A spoiled motion and its correction."""
+    """A spoiled motion and the correction."""
 
     before: Motion
     after: CorrectedMotion
 
     def lines(self) -> list[str]:
-        """Return four figures before and after, a line each, measured as the page measures them."""
+        """Return four figures before and after, a line each, measured as on the page."""
         before = _measure(self.before)
         after = _measure(self.after.motion, self.before, self.after.supports)
         lines = []
@@ -72,9 +72,9 @@ class Demonstration:
 
 
 def _measure(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> dict[str, float]:
-    """Return the physical errors of a motion over all frames, with the soles that its feet show in stance.
+    """Return the physical errors of a motion over all frames, with the soles that feet show in stance.
 
-    before: The motion of which it is a correction; its feet decide which foot stands when.
+    before: The motion before correction; the feet there decide which foot stands when.
     """
     errors = physical_errors(MotionBatch.stack([level_feet(motion)]), [supports]).mean()
     return {**errors, "skate_m_s": measure_skating_m_s(motion, before)}
@@ -89,11 +89,11 @@ DEMO_FIGURES = (
 
 
 def spoiled_walk() -> Motion:
-    """Return the spoiled walk, which is always the same."""
+    """Return the spoiled walk, always the same."""
     return spoil(walk(), np.random.default_rng(0))
 
 
 def demonstration() -> Demonstration:
-    """Return the spoiled walk and its correction."""
+    """Return the spoiled walk and the correction."""
     before = spoiled_walk()
     return Demonstration(before, correct(before))

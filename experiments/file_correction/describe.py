@@ -123,7 +123,7 @@ def describe_correction(
 
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
-    """Return the number of contacts that are not held, with the worst of them; "" if all are held."""
+    """Return the number of contacts that are not held, with the worst contact; "" if all are held."""
     missed = [note for note in correction.notes if note.kind is NoteKind.CONTACT_MISSED]
     if not missed:
         return ""
@@ -135,9 +135,9 @@ _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
 def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check an input for signs that the file, its reading, its floor or its time is wrong; a finding per rule. Frames
+    """Check an input for signs that the file, the reading, the floor or the time is wrong; a finding per rule. Frames
     that repeat other frames are left out. Motions that stand on several levels are not checked for the height and tilt
-    of their floor.
+    of the floor.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
@@ -156,13 +156,13 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 _SLIDING_STANCE = "F11"
 _RISING_STANCE = "F10"
 _NEARLY_ALL = 0.8
-"""Share of the frames with sliding feet, beyond which nothing shows that the feet should stand."""
+"""Largest share of frames with sliding feet; beyond, nothing shows that the feet should stand."""
 _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
-"""Kinds of notes on feet that move with what carries them, and on poses that are no motion."""
+"""Kinds of notes on feet that ride on something, and on poses that are no motion."""
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check whether feet of an accepted correction still rise or slide for a part of the motion while they bear weight.
+    """Check whether feet of an accepted correction still rise or slide for a part of the motion under weight.
 
     Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time glide on
     purpose, as a skater's feet do.
@@ -185,7 +185,7 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
-    """Return figures with the distances by which joints were moved."""
+    """Return figures with the distances that joints were moved by."""
     names = before.skeleton.names
     total_m = np.zeros(len(before.skeleton))
     furthest = (-1.0, 0, 0)
@@ -215,7 +215,7 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
 
 
 def measure_travel(motion: Motion) -> np.ndarray:
-    """Return the root's way over the floor (x and z, metres) and its turn (radians) from first to last frame."""
+    """Return the root's way over the floor (x and z, metres) and the root's turn (radians) from first to last frame."""
     first_rad, last_rad = heading_rad(motion.rotations[[0, -1], 0])
     return np.array([*(motion.root_m[-1] - motion.root_m[0])[[0, 2]], last_rad - first_rad])
 
@@ -231,14 +231,14 @@ def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
 
 
 def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
-    """Find the frames in which a residual force acts on the root of a body that otherwise holds itself up."""
+    """Find the frames with a residual force on the root of a body that otherwise stands without help."""
     carried = [] if timeline is None else timeline.find_residual_spans()
     frames = sum(span.last_frame - span.first_frame + 1 for span in carried)
     return carried if timeline is not None and frames < len(timeline) else []
 
 
 def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """Return the times in which parts of the body bear weight; without a simulation, the times in which feet stand."""
+    """Return the times when parts of the body bear weight; without a simulation, the times when feet stand."""
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:

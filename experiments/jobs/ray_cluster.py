@@ -38,7 +38,7 @@ from .run import Job, Show, Submit, use_one_thread
 from .where import Cluster, Where
 
 CONNECT_S = 10.0
-"""Longest time in which a head answers."""
+"""Longest time for an answer of a head."""
 _PACE_S = 1.0
 """Time between two reports of a job's progress, and between two checks that the head answers."""
 HEAD_GONE_S = 30.0
@@ -52,7 +52,7 @@ after a minute or two."""
 
 @contextmanager
 def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs on the cluster that `where` names, as many at once as it has room for."""
+    """Run jobs on the cluster that `where` names, as many at once as there is room for."""
     cluster = where.cluster
     marker = nullcontext() if folder is None else scratch_folder(folder / "cluster")
     with _connect(cluster.cluster or "auto"), marker as marker_folder:
@@ -68,7 +68,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
         pending: set[Future[None]] = set()
 
         def submit(job: Job) -> Future[None]:
-            """Start a job; Ray itself never tries it again, because only the schedule counts failures."""
+            """Start a job; Ray never repeats the job, because only the schedule counts failures."""
             future: Future[None] = Future()
             pending.add(future)
             future.add_done_callback(pending.discard)
@@ -92,7 +92,7 @@ def ray_cluster(where: Where, folder: Path | None, show: Show) -> Iterator[Submi
 
 @contextmanager
 def _connect(address: str) -> Iterator[None]:
-    """Join a cluster while the body runs; at its end, the cluster ends all jobs of this process."""
+    """Join a cluster while the body runs; at the end, the cluster ends all jobs of this process."""
     require_reachable(address)
     on_termination = signal.getsignal(signal.SIGTERM)
     try:
@@ -127,7 +127,7 @@ def require_reachable(address: str) -> None:
 def _attend(events: Any, show: Show, pending: set[Future[None]], ended: threading.Event) -> None:
     """Show the events of jobs, and let the pending jobs fail when the head of the cluster is gone for good.
 
-    Ray waits for a head that comes back (with its state in Redis), and ends this process after a minute.
+    Ray waits for a head that comes back (with a state in Redis), and ends this process after a minute.
     """
     host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
     last_answer_s = time.monotonic()
@@ -158,7 +158,7 @@ has made."""
 
 
 def find_objection(conditions: Conditions) -> str:
-    """Return the reason for which this process cannot run the jobs, "" if it can."""
+    """Return the reason why this process cannot run the jobs, "" if it can."""
     software, marker = conditions
     node_name = f"node {socket.gethostname()} of the cluster"
     if differences := config_differences(software, describe_environment(), ("on this machine", "there")):
@@ -209,7 +209,7 @@ def _check_nodes(conditions: Conditions, cluster: Cluster) -> None:
 
 
 def _end(future: Future[None], error: BaseException | None) -> None:
-    """End a job, unless it has ended."""
+    """End a job, unless over."""
     with suppress(InvalidStateError):
         if error is None:
             future.set_result(None)
@@ -218,7 +218,7 @@ def _end(future: Future[None], error: BaseException | None) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error that a job raised, or the error that ended its worker."""
+    """Return the error that a job raised, or the error that ended the worker."""
     if isinstance(error, ray.exceptions.RayTaskError):
         return getattr(error, "cause", None) or error
     if isinstance(error, ray.exceptions.OutOfMemoryError):
@@ -232,7 +232,7 @@ def _cause(error: BaseException) -> BaseException:
 
 @ray.remote(max_retries=0)
 def _run(job: Job, directory: Path, conditions: Conditions, events: Any, cores: int) -> None:
-    """Run a job on a node; a job on a lost node may have locked its folder for a while."""
+    """Run a job on a node; a job on a lost node may have locked the folder for a while."""
     use_one_thread()
     if objection := find_objection(conditions):
         raise WorkerError(objection)

@@ -1,7 +1,7 @@
-"""Run the jobs of an experiment, each after the jobs that it waits for, on the machines of a runner.
+"""Run the jobs of an experiment in the order of dependence, on the machines of a runner.
 
-A job is idempotent: it writes its results to separate folders, whole or not at all, and skips results that exist. So a
-run folder holds the whole state of a run, and a runner only decides where its jobs run.
+A job is idempotent: results go to separate folders, whole or not at all, and existing results are skipped. So a run
+folder holds the whole state of a run, and a runner only decides where jobs run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Job:
     """A unit of work: `function(*arguments, progress)`, after all jobs named in `after`.
 
-    function must be importable and its arguments picklable.
+    function must be importable, and all arguments picklable.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Job:
 Submit: TypeAlias = Callable[[Job], "Future[None]"]
 Show: TypeAlias = Callable[[Event], None]
 Runner: TypeAlias = Callable[[Where, Path | None, Show], AbstractContextManager[Submit]]
-"""(where, the folder that all jobs write into, show) → a context whose value starts a job. Jobs report their progress
+"""(where, the folder that all jobs write into, show) → a context with a value that starts a job. Jobs report progress
 to `show` (see `reporter`). When an error leaves the context, jobs under way are stopped."""
 
 
@@ -60,10 +60,10 @@ class RunnerRow(Row):
     """A runner."""
 
     tries: int = 1
-    """Number of times that a job may fail at the same place before all other jobs go on without it; with 1, the first
+    """Number of times that a job may fail at the same place before all other jobs go on alone; with 1, the first
     failure ends all."""
     is_local: bool = False
-    """True for a runner of as many jobs at once as there are workers, which gets no more jobs than that."""
+    """True for a runner of as many jobs at once as there are workers; no more jobs are started."""
 
 
 RUNNERS = Registry(
@@ -100,18 +100,18 @@ def run_jobs(
     observe: Show = lambda event: None,
     each_alone: bool = False,
 ) -> None:
-    """Run all jobs, each after those it waits for; results do not depend on the place.
+    """Run all jobs in the order of dependence; results do not depend on the place.
 
     Finished work stays finished if a job fails.
 
     Args:
         where: Place and number of workers.
-        folder: Folder into which all jobs write; a cluster must reach it.
+        folder: Folder that all jobs write into; a cluster must reach the folder.
         observe: Called with the progress of all jobs, from any thread.
-        each_alone: A job that fails ends only those that wait for it.
+        each_alone: A job that fails ends only dependent jobs.
 
     Raises:
-        JobsError: Jobs failed; it is raised after the others are done. If the runner tries a job only once and
+        JobsError: Jobs failed; raised after all other jobs are done. If the runner tries a job only once and
             `each_alone` is false, the job's own exception is raised at once.
     """
     workers = min(where.workers, max(len(jobs), 1))
@@ -140,7 +140,7 @@ def require_runner(where: Where) -> None:
 
 
 def use_one_thread() -> None:
-    """Use a single thread in this process and its children, because sums depend on the number of threads."""
+    """Use a single thread in this process and all children, because sums depend on the number of threads."""
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     threadpool_limits(1)  # for libraries that are loaded already, and do not read the environment again
     torch = sys.modules.get("torch")
@@ -195,7 +195,7 @@ class _Schedule:
             self._graph.done(name)
 
     def _fail(self, name: str, error: Exception) -> None:
-        """Try a job again, a number of times at each generation that it reaches, or give it up."""
+        """Try a job again, a number of times at each generation reached, or give up the job."""
         ends_all = self._tries == 1 and (not self._each_alone or isinstance(error, WorkerError))
         if ends_all or isinstance(error, ClusterLostError):
             raise error
@@ -257,7 +257,7 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs in as many processes of this machine as there are workers, which end with this process."""
+    """Run jobs in as many processes of this machine as there are workers; all end with this process."""
     events = process_context().Queue()
     pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
     with _drain(events, show), pool:

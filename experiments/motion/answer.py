@@ -99,7 +99,7 @@ def _pair_loops(outcome: Outcome) -> list[Pair]:
 
 
 def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs with a corrector and nothing else, at full strength if there are any; else all with it."""
+    """Return the pairs with a corrector and nothing else, at full strength if any; else all such pairs."""
     with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
     plain = [pair for pair in with_corrector if pair.arm == ArmSettings(pair.arm.policy, corrector, pair.arm.strength)]
     full = [pair for pair in plain if math.isinf(pair.arm.strength)]

@@ -1,4 +1,4 @@
-"""Data, model and evaluator of the motion experiment, which all arms of a denoiser and seed share."""
+"""Data, model and evaluator of the motion experiment, shared by all arms of a denoiser and seed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ class MotionData:
     """Real windows of the same clips, as many as are evaluated in each generation, for the noise floor and for controls
     with fresh real data."""
     reference: Windows
-    """Windows against which samples are evaluated."""
+    """Windows that samples are evaluated against."""
     others: Windows
     """Real windows of the same clips that are in none of these, or in the reference alone."""
     held_out: Literal["nothing", "times", "sources"]
@@ -57,7 +57,7 @@ class MotionData:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MotionTask(Task):
-    """The loop's task with what is needed to read its values as motions and to evaluate them."""
+    """The loop's task with what is needed to read values as motions and to evaluate these."""
 
     codec: FeatureCodec
     data: MotionData
@@ -74,7 +74,7 @@ class MotionTask(Task):
         return self.codec.decode(values)
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return what real windows score beside the evaluator's metrics, as if they were samples."""
+        """Return the scores of real windows in place of samples, beside the evaluator's metrics."""
         return novelty_of_samples(self.evaluator, self.data.training, batch, labels)
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
@@ -105,7 +105,7 @@ def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, 
 
 
 def usual_windows(frames: int, fps: float) -> WindowSettings:
-    """Return the settings of windows whose labels are classes of motions."""
+    """Return the settings of windows with classes of motions as labels."""
     return WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
 
 
@@ -128,10 +128,10 @@ def grow_split(motions: Sequence[Motion], others: Sequence[Motion], settings: Wi
 def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> MotionData:
     """Draw n training windows at random and choose the reference.
 
-    With `settings.reference` it is the windows of those sources; InputError if they are fewer than the judged samples.
-    Otherwise it is the held-out windows, if they are at least as many as the judged samples and show at least half of
-    the labels. Clips that are too short to hold out whole windows leave the other windows of the same clips. These
-    share frames with training windows. So they show how far a loop drifts from its data, not how well a model
+    `settings.reference` names the sources of the windows; InputError for fewer windows than evaluated samples.
+    Otherwise the held-out windows are taken, if at least as many as the evaluated samples and with at least half of the
+    labels. Clips that are too short to hold out whole windows leave the other windows of the same clips. These share
+    frames with training windows. So such windows show how far a loop drifts from the data, not how well a model
     generalises.
     """
     needed = settings.real_count + 2 * settings.evaluated_count
@@ -166,7 +166,7 @@ def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> Mo
 
 @runtime_checkable
 class SeedParts(Protocol):
-    """What the arms of a seed share, as `MotionParts` and generators of other packages have it."""
+    """What the arms of a seed share, in `MotionParts` and in generators of other packages."""
 
     @property
     def data(self) -> MotionData: ...
@@ -283,7 +283,7 @@ def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent
 
 
 def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:
-    """The model of a committed generation in a run folder, sampled and made up of others as the arm has it."""
+    """The model of a committed generation in a run folder, with the arm's sampling and members."""
     loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
     loop_task, _ = with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
     return loop_task.model.load_state(FolderReader(folder).state(generation))

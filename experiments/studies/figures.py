@@ -86,7 +86,7 @@ STROKES = ("-", ":", "-.")
 
 
 def looks(titles: Sequence[str]) -> dict[str, Look]:
-    """Colour and stroke for each arm title, the same in every panel; a corrector has its colour with a remedy, too."""
+    """Colour and stroke for each arm title, the same in every panel; a corrector keeps the colour with a remedy."""
     palette: dict[str, Look] = {}
     others = 0
     for title in dict.fromkeys(titles):
@@ -101,7 +101,7 @@ def looks(titles: Sequence[str]) -> dict[str, Look]:
 
 
 def look(index: int) -> Look:
-    """Colour and stroke of a line by its number."""
+    """Colour and stroke of a line by number."""
     round_number, colour = divmod(index, len(PALETTE))
     return PALETTE[colour], STROKES[round_number % len(STROKES)]
 
@@ -109,11 +109,11 @@ def look(index: int) -> Look:
 def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels) -> str:
     """Draw metrics over generations, a row of panels per metric and a column per group of arms; return SVG text.
 
-    Groups of more than `MOST_LINES` arms become several columns. Lines are means over seeds, bands their 95 %
-    intervals; of two seeds both are drawn instead.
+    Groups of more than `MOST_LINES` arms become several columns. Lines are means over seeds, bands are 95 % intervals;
+    of two seeds both are drawn instead.
 
     Args:
-        columns: Title of a group → its arms.
+        columns: Title of a group → arms.
     """
     palette = looks([curves.title for arms in columns.values() for curves in arms])
     parts: dict[str, Sequence[ArmCurves]] = {}
@@ -180,7 +180,7 @@ def _draw_line(
 
 @dataclass(frozen=True)
 class ShareLine:
-    """An arm at the last generation, by the share of synthetic samples that it trains on."""
+    """An arm at the last generation, by the share of synthetic samples in the training set."""
 
     title: str
     points: Mapping[float, ArmCurves]
@@ -265,7 +265,7 @@ def _draw_share_line(panel: Any, line: ShareLine, metric: Metric, palette: Mappi
 
 
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
-    """Return a figure with panels by row and column, a single column as two of them, many columns below each other."""
+    """Return a figure with panels by row and column, a single column as two, many columns below each other."""
     wide = min(max(columns, 2), MOST_COLUMNS)
     high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)
     figure = Figure(figsize=(WIDTH_IN, height_in * high + 0.6), layout="constrained")
@@ -281,7 +281,7 @@ def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarr
 
 
 def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: int) -> None:
-    """Title a panel of `_panels` with its metric and its column."""
+    """Title a panel of `_panels` with metric and column."""
     if columns == 1:
         panel.set_title(", ".join(filter(None, (metric, column))))
         return
@@ -314,10 +314,10 @@ def opening_curves(
     """Draw metrics over generations with the arms' names beside each panel; returns SVG text.
 
     Args:
-        columns: Title of a group → its arms.
+        columns: Title of a group → arms.
         metrics: Metrics of the panels, one or two.
-        levels: Horizontal lines, of which the first is real motion.
-        palette: Title of an arm → its look.
+        levels: Horizontal lines; the first is real motion.
+        palette: Title of an arm → look.
     """
     real = dict(list(levels.items())[:1])
     with mpl.rc_context(STYLE):
@@ -333,7 +333,7 @@ def opening_curves(
 
 
 def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
-    """Draw the level of real motion, and name all lines beside the panel, in the order of their ends."""
+    """Draw the level of real motion, and name all lines beside the panel, in the order of line ends."""
     for values in levels.values():
         if metric.key in values:
             panel.axhline(values[metric.key], color=REAL_LOOK[0], linestyle=":", linewidth=1, label="real motion")
@@ -358,7 +358,7 @@ def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
 
 
 def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
-    """Draw what real data score: dotted and black if no model is trained on them, dashed and grey for a memoriser."""
+    """Draw what real data score: dotted and black for held-out data, dashed and grey for a memoriser."""
     for label, values in levels.items():
         colour, stroke = MEMORISER_LOOK if label == MEMORISER else REAL_LOOK
         if metric.key in values:
@@ -413,7 +413,7 @@ def _(panel: Panel) -> Figure:
 
 
 class PlainNumbers(LogFormatter):
-    """Labels of a logarithmic axis without formulas, which `STYLE` leaves as they are written."""
+    """Labels of a logarithmic axis without formulas; `STYLE` leaves such labels unchanged."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""

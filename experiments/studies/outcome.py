@@ -1,4 +1,4 @@
-"""All that a study measured, collected from its run folder, and what is judged of it."""
+"""All that a study measured, collected from the run folder, and all that is evaluated."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ def make_metric(key: str, better: Literal["lower", "higher", "real", "aim", "neu
     """Return the metric of a key.
 
     Args:
-        better: Better direction if an evaluation of users measures it; by default the metric is a known one if there is
-            one of that key.
+        better: Better direction if an evaluation of users measures the metric; by default the known metric of that key,
+            if any.
     """
     known = {metric.key: metric for metric in (*METRICS, *added_metrics())}
     if better is None and key in known:
@@ -31,7 +31,7 @@ def make_metric(key: str, better: Literal["lower", "higher", "real", "aim", "neu
 
 @dataclass(frozen=True)
 class Pair:
-    """An arm and the arm that it is compared with."""
+    """An arm and the arm of comparison."""
 
     task: str
     arm: ArmSettings
@@ -45,12 +45,12 @@ class Outcome:
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
     """Task → arm → curves."""
     titles: Mapping[str, str] = field(default_factory=dict)
-    """Titles of tasks in tables, where they are not their names; "" for a task that needs none."""
+    """Titles of tasks in tables, if not the names; "" for a task that needs none."""
     floors: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     """Scores of real data: title → metric → (S,) values per seed, NaN for a seed without. The first is the level that
     figures show."""
     floor_of: Mapping[str, str] = field(default_factory=dict)
-    """Task → the title of what its real data score, where tasks have real data of their own."""
+    """Task → the title of what real data score, where each task has separate real data."""
     aims: Mapping[str, float] = field(default_factory=dict)
     """Metric → a number that is the aim in place of the value of real data."""
     metrics: Sequence[Metric] = ()
@@ -60,7 +60,7 @@ class Outcome:
     questions: Sequence[Sequence[Metric]] = ()
     """Metrics of each question. The tests of a question are a family."""
     asked_count: int | None = None
-    """Number of pairs that the answer rests on, by default all: they are judged together, all other pairs apart."""
+    """Number of pairs that the answer rests on, by default all: one family of tests, all other pairs apart."""
     gaps: Sequence[str] = ()
     """Missing results, a sentence each."""
     remarks: Sequence[str] = ()
@@ -79,9 +79,9 @@ class Outcome:
 
     @property
     def levels(self) -> dict[str, dict[str, float]]:
-        """Mean scores of held-out real data and of a memoriser, by title, which figures draw as lines.
+        """Mean scores of held-out real data and of a memoriser, by title; lines in figures.
 
-        Several tasks with real data of their own have no common line.
+        Several tasks with separate real data have no common line.
         """
         drawn = (REAL_AGAINST_REAL, HELD_OUT, MEMORISER)
         return {title: mean_scores(scores) for title, scores in self.floors.items() if title in drawn}
@@ -95,7 +95,7 @@ class Outcome:
                 yield task, ", ".join(filter(None, (self.titles.get(task, task), group))), members
 
     def columns(self) -> dict[str, list[ArmCurves]]:
-        """The curves of the arms of each group by its title."""
+        """The curves of the arms of each group by title."""
         return {title: [self.curves[task][arm] for arm in arms] for task, title, arms in self.groups()}
 
     def curves_of(self, pair: Pair) -> tuple[ArmCurves, ArmCurves]:

@@ -1,4 +1,4 @@
-"""Runs a study, or what is left of it in its run folder, and writes its report."""
+"""Runs a study, or the unfinished part in the run folder, and writes the report."""
 
 import sys
 import threading
@@ -40,12 +40,12 @@ def run_study(
     observe: Observe | None = None,
     kept: bool = True,
 ) -> Comparison:
-    """Run a study, or what is left of it in its run folder, and write its report.
+    """Run a study, or the unfinished part in the run folder, and write the report.
 
     An arm that fails ends no other and is a gap of the result.
 
     Args:
-        command: Command that does it again, for the report.
+        command: Command that repeats the study, for the report.
         accept_changed: Resume although code or data were changed.
         wandb: Destination of Weights & Biases.
         observe: Function that gets the row of each committed generation.
@@ -111,16 +111,16 @@ def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:
 
 
 def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
-    """Return a sentence for a job that failed, with what is missing because of it."""
+    """Return a sentence for a job that failed, with the missing results."""
     waiting = [job.name for job in jobs if name in job.after]
     arms = "" if not waiting else f"; without it are missing: {', '.join(waiting)}"
     return f"{name} stopped: {error}{arms}"
 
 
 class _Observer:
-    """Calls a user's function with the row of each generation when its job reports that it is committed, once.
+    """Calls a user's function once with the row of each generation when the job reports the commit.
 
-    What it raises is a warning, once, and ends no run.
+    An error of the function is a warning, once, and ends no run.
     """
 
     def __init__(self, study: Study, observe: Observe | None) -> None:

@@ -1,4 +1,4 @@
-"""Tables of all reports, and their CSV files."""
+"""Tables of all reports, and CSV files of tables."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ FOLDER = "tables"
 
 @dataclass(frozen=True)
 class Cell:
-    """A value and, in small print below it, its interval."""
+    """A value and, in small print below, an interval."""
 
     value: str
     interval: str = ""
@@ -51,7 +51,7 @@ class Table:
 
 
 def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
-    """Return quantities of all arms at the last generation with their intervals, what real data score on top."""
+    """Return quantities of all arms at the last generation with intervals, what real data score on top."""
     return metric_table(
         "arms", metrics, outcome, outcome.floors, lambda arm, metric: last_cell(arm.values.get(metric.key), metric)
     )
@@ -67,7 +67,7 @@ def metric_table(
     """Return a table with a row for each arm and a column for each metric.
 
     Args:
-        id: Name of the table and its files.
+        id: Name of the table and of the table's files.
         floors: Scores of real data that stand on top.
         cell: Function that returns the cell of an arm and a metric.
     """
@@ -81,10 +81,10 @@ def metric_table(
 
 
 def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
-    """Return mean and interval of a metric, a dash where it was not measured.
+    """Return mean and interval of a metric, a dash for a metric that was not measured.
 
     Args:
-        values: Values of all seeds, (S,), or over generations (S, T), of which the last counts; None if there are none.
+        values: Values of all seeds, (S,), or over generations (S, T), where the last counts; None without values.
     """
     if values is None or not len(values):
         return Cell("–")
@@ -105,7 +105,7 @@ BELOW_MEANS = "Below each mean: the difference, its interval and its adjusted p.
 
 
 def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = None) -> Cell:
-    """Return the mean of a metric at the last generation with a mark, and the change below it.
+    """Return the mean of a metric at the last generation with a mark, and the change below.
 
     Args:
         effect: Difference from the reference; None for an arm without reference.
@@ -118,7 +118,7 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
 
 
 def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:
-    """Return a table with a row for each arm, under the title of its group."""
+    """Return a table with a row for each arm, under the title of the group."""
     table = Table(id, "Arm", columns)
     for task, title, arms in outcome.groups():
         if title:
@@ -196,7 +196,7 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def format_text(table: Table, *, intervals: bool = True) -> list[str]:
-    """Return a table as lines of aligned text for a terminal, its heads on several lines."""
+    """Return a table as lines of aligned text for a terminal, heads on several lines."""
     rows = []
     for row in table.rows:
         cells = [row.title]
@@ -220,13 +220,11 @@ def format_text(table: Table, *, intervals: bool = True) -> list[str]:
 
 
 _HEAD_CHARACTERS = 11
-"""Smallest width of a column on a terminal, in which its head is wrapped."""
+"""Smallest width of a column on a terminal; heads are wrapped to the width."""
 
 
 def csv_of(table: Table) -> str:
-    """A table as CSV: a column for the group of rows, and a column or two for each column, its value and its
-    interval.
-    """
+    """A table as CSV: a column for the group of rows, and a column or two for each column, value and interval."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     bounded = [any(row.cells[place].interval for row in table.rows if row.cells) for place in range(len(table.columns))]

@@ -132,7 +132,7 @@ class SubprocessSandbox:
 
 
 class InProcessSandbox:
-    """This process, which a crash of the code ends. Arguments and answers are copies, as in a separate process."""
+    """This process, not safe from crashes of the code. Arguments and answers are copies, as in a separate process."""
 
     def __init__(self) -> None:
         self._memory: Memory = {}

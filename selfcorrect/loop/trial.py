@@ -196,7 +196,7 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 def _call_twice(
     model: GenerativeModel, method: str, call: Callable[[], Any], are_equal: Callable[[Any, Any], bool]
 ) -> Any:
-    """Return the first of two results, with global generators that start differently; SettingError if they differ."""
+    """Return the first of two results, with other starts of global generators; SettingError if the results differ."""
     results = []
     generators: list[str] = []
     for seed in (1, 2):

@@ -1,4 +1,4 @@
-"""Distinguish bugs of this package from mistakes of its caller."""
+"""Distinguish bugs of this package from mistakes of the caller."""
 
 import errno
 import sys
@@ -40,8 +40,8 @@ def is_machine_failure(error: BaseException) -> bool:
 def internal_error_traceback(error: BaseException) -> str:
     """Return the traceback of an error that is a bug of this package, else "".
 
-    Errors that its caller can fix do not count (`SelfcorrectError`, a missing file). Nor do errors of users' code that
-    it calls, such as a corrector.
+    Errors that the caller can fix do not count (`SelfcorrectError`, a missing file). Nor do errors of users' code that
+    this package calls, such as a corrector.
     """
     cause = error
     while isinstance(cause, CorrectorError | LoopError) and cause.__cause__ is not None:
@@ -53,14 +53,14 @@ def internal_error_traceback(error: BaseException) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Return the message of an error, with the name of its type unless this package raised it."""
+    """Return the message of an error, with the name of the type unless this package raised the error."""
     if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def describe_with_place(error: Exception) -> str:
-    """Return the message of an error with file and line of the user's code that raised it."""
+    """Return the message of an error with file and line of the user's code behind the error."""
     where = "" if isinstance(error, SelfcorrectError) else find_line_of_other_code(error)
     return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
@@ -79,7 +79,7 @@ def find_line_of_other_code(error: BaseException) -> str:
 def describe_failure(where: object, error: Exception) -> str:
     """Return a sentence about an error of a file, while the work on other files continues.
 
-    A bug of this package is called an internal error, and its traceback is printed.
+    A bug of this package is called an internal error, and the traceback is printed.
     """
     message = str(error) or type(error).__name__
     if trace := internal_error_traceback(error):
@@ -89,7 +89,7 @@ def describe_failure(where: object, error: Exception) -> str:
 
 
 def remove_path(sentence: str, path: object) -> str:
-    """Return a sentence about a file without the path that begins it, for a line that names the file already."""
+    """Return a sentence about a file without the path at the beginning, for a line that names the file already."""
     rest = sentence.removeprefix(str(path))
     if rest == sentence or not rest.startswith((": ", ", ")):
         return sentence
@@ -97,7 +97,7 @@ def remove_path(sentence: str, path: object) -> str:
 
 
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
-    """Call a function on which no result depends, such as a hint or a picture, so that its failure costs no result.
+    """Call a function that no result depends on, such as a hint or a picture, so that a failure costs no result.
 
     Returns:
         The value, and a sentence about the failure, "" for none.

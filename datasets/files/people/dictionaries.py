@@ -1,4 +1,4 @@
-"""Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write them, and their readers."""
+"""Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write such files, and readers."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -36,12 +36,12 @@ class NamedLayout:
     """A layout of named arrays."""
 
     name: str
-    """Program that writes it."""
+    """Program that writes the file."""
     keys: tuple[str, ...]
-    """Arrays that its files have at the top."""
+    """Arrays that the program's files have at the top."""
     reader: Callable[[Results, Reading], MotionFile]
     suffix: str = ""
-    """Suffix of its files, "" for any."""
+    """Suffix of the program's files, "" for any."""
 
 
 _LAYOUTS = (
@@ -59,7 +59,7 @@ _JOINT_PLACES = ("global_joint_positions", "human_joints", "joint_positions", "j
 
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:
-    """Open the motions of a file of named arrays; InputError, which lists them, if no known program writes such."""
+    """Open the motions of a file of named arrays; InputError with all names, if no known program writes such."""
     if path.suffix.lower() == ".npz":
         read_npz(path, (), skip_pickled=True)  # which says what else it may be
     results = _stack_frames_of_people(open_results(path))
@@ -95,17 +95,17 @@ CHARACTERS = {
     "PBHC or SONIC": ("root_trans_offset", "dof"),
     "MimicKit": ("loop_mode", "frames"),
 }
-"""Arrays by which files of robots and simulated characters are recognised, by program."""
+"""Arrays that show files of robots and simulated characters, by program."""
 
 
 def _find_character(results: Results) -> str:
-    """Return the program whose robots or simulated characters a file holds, "" for none."""
+    """Return the program of the robots or simulated characters in a file, "" for none."""
     words = {word for name in _collect_names(results) for word in name.split(".")}
     return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a file holds motions of a program that is known, or what its reader explains: damage, robots."""
+    """Return whether a file holds motions of a known program, or something a reader explains: damage, robots."""
     try:
         results = _stack_frames_of_people(open_results(path))
         return bool(_find_character(results)) or _find_reader(results) is not None
@@ -159,7 +159,7 @@ def _open_joint_places(results: Results, reading: Reading, key: str) -> MotionFi
 
 
 def _collect_names(results: Results) -> dict[str, None]:
-    """Return the names of all values in a file, and of the dictionaries and lists that hold them, in their order."""
+    """Return the names of all values in a file, and of all dictionaries and lists on the way, in order."""
     names = (*results.shapes, *results.numbers, *results.others)
     return {start: None for name in names for start in accumulate(name.split("."), "{}.{}".format)}
 
@@ -172,7 +172,7 @@ def _check_arrays(results: Results, names: Iterable[str]) -> None:
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Return a sentence on what a file of no known layout holds, and the layouts that it is nearest to."""
+    """Return a sentence on what a file of no known layout holds, and the nearest layouts."""
     names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""

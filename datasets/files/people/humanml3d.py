@@ -1,12 +1,12 @@
 """NumPy files of 22 joints or of HumanML3D's 263 columns, and `results.npy` of the Motion Diffusion Model, in and out.
 
 Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
-in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so the skeletons of its
-motions have soles at the height of their toe joints.
+in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so skeletons of such motions
+have soles at the height of toe joints.
 
 Tevet et al., "Human Motion Diffusion Model", ICLR 2023, and the models that were made from its code. The file is a
 pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 20 fps; lengths (N,) frames that count;
-text, N prompts; and counts. It is read without unpickling (see `storage.pickles`).
+text, N prompts; and counts. The file is read without unpickling (see `storage.pickles`).
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ from . import motionstreamer, rows
 from .joint_sets import fit_notes, open_joints
 
 _LARGEST = 1e12
-"""Beyond any place, and small enough that nothing that is worked out of it overflows."""
+"""Beyond any place, and small enough that no computation overflows."""
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
@@ -76,7 +76,7 @@ height, that show rows not to be HumanML3D's own numbers."""
 
 
 def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
-    """Raise InputError for rows of which each column was centred and scaled: their rotations are no unit vectors."""
+    """Raise InputError for rows with centred and scaled columns: rotations are no unit vectors."""
     if rows.shape[1] != _COLUMNS or not len(rows):
         return
     groups = columns()
@@ -134,14 +134,14 @@ def _floats(path: Path) -> np.ndarray:
 
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
-    """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for it."""
+    """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for the motion."""
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
     return replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0), source=source)
 
 
 def open_mdm(path: Path, reading: Reading) -> MotionFile:
-    """Open the motions of a diffusion model's file, their prompts as text; frames beyond their lengths stay."""
+    """Open the motions of a diffusion model's file, prompts as text; frames beyond the lengths stay."""
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]
@@ -174,7 +174,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
-    """Return the dictionary if its motions and lengths are as they should be, else raise InputError."""
+    """Return the dictionary if motions and lengths are valid, else raise InputError."""
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
         got = "none"
         if isinstance(content, dict):

@@ -1,9 +1,9 @@
 """Results of SAM 3D Body, in and out: dictionaries per frame and person, or with the frames as first axis.
 
 Yang et al., "SAM 3D Body", Meta 2025. Joints are the 127 of the Momentum Human Rig, in metres, without the translation
-`pred_cam_t`. They are as the camera sees them, x right, y down, z away; their global rotations are y up. People of a
-frame have no names: each is followed to the nearest person in the next frame. On writing, joints, key points and
-vertices are carried along by the parts of the body that they belong to; the rig's parameters stay as they are.
+`pred_cam_t`. Positions are in the camera's frame, x right, y down, z away; global rotations are y up. People of a frame
+have no names: each is followed to the nearest person in the next frame. On writing, parts of the body carry joints, key
+points and vertices along; the rig's parameters stay the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -83,7 +83,7 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
 
 
 class _Person:
-    """One person's motion, and how it goes back into the file."""
+    """One person's motion, and the way back into the file."""
 
     def __init__(self, results: Results, prefix: str, label: str, fps: float, reading: Reading) -> None:
         self.results = results
@@ -111,7 +111,7 @@ class _Person:
         return self.results.array(name) if name in self.results.shapes else None
 
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
-        """Return the arrays with another motion in them; joints that did not move keep their numbers."""
+        """Return the arrays with another motion; joints that did not move keep the same numbers."""
         if len(motion) != len(self.motion):
             raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = pose_joints(self.y_up.restore(self.motion))
@@ -167,13 +167,13 @@ class _Moves:
     """(T, 22) True for a part that did not move."""
 
     def carry(self, old: np.ndarray, points_m: np.ndarray, parts: np.ndarray, shift_m: np.ndarray) -> np.ndarray:
-        """Move points with the parts that carry them.
+        """Move points with the carrying parts.
 
         Args:
             old: (T, P, 3) numbers of the file.
             points_m: (T, P, 3) the same points in the camera's frame, metres.
             parts: (P,) index of the part that carries each point.
-            shift_m: (T, 3) shift of the whole body, which the file keeps elsewhere.
+            shift_m: (T, 3) shift of the whole body; the file keeps this shift elsewhere.
 
         Returns:
             (T, P, 3) numbers of the file.
@@ -229,7 +229,7 @@ def _stack_people(results: Results) -> tuple[Results, list[str]]:
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
-    """Return prefixes of the people of each frame, by the keys that lead to it."""
+    """Return prefixes of the people of each frame, by the frame's keys."""
     paths = [tuple(end.split(".")[:-1]) for end in ends]
     depth = len(paths[0])
     shared = depth
@@ -246,7 +246,7 @@ def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
 
 
 def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]:
-    """The people of each frame in the order of the first frame: each the nearest to where they were."""
+    """The people of each frame in the order of the first frame: each the nearest to the person's last place."""
     if len(frames[0]) == 1:
         return frames
     from scipy.optimize import linear_sum_assignment  # takes long to import

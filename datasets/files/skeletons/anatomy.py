@@ -1,4 +1,4 @@
-"""Body parts of a skeleton's joints: names propose them, and the structure of the body decides."""
+"""Body parts of a skeleton's joints: names propose parts, and the structure of the body decides."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,20 +13,20 @@ from .naming import ARM_PARTS, LEG_PARTS, JointName, has_animal_names, parts_fro
 from .shape import SHORTEST_END, measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
-"""Length, over the length of the longest bone, below which a joint is in the place of its parent."""
+"""Largest distance of a joint in the parent's place, over the length of the longest bone."""
 _FOREARM = 0.6
 """Least length of a forearm over the length of the upper arm."""
 _LIMBS = (LEG_PARTS[:3], ARM_PARTS)
 _BENT = 0.02
-"""Share of its length by which a chain of joints that is a single bone may be shortened by bends."""
+"""Share of length that bends may take from a chain of joints that is a single bone."""
 
 
 def recognize_parts(motion: Motion) -> Motion:
-    """Return the motion with the parts of its skeleton inferred from its joints' names, shape and motion.
+    """Return the motion with the skeleton's parts inferred from joints' names, shape and motion.
 
-    Names that make a whole body are believed. If they leave parts of a limb open or skip a joint that bends, the
-    likeliest body is taken, for which names count among other signs. Names that state sides, neck or head are believed
-    in either case. A body with wings or paws in place of arms has no parts.
+    Names that make a whole body are believed. If names leave parts of a limb open or skip a joint that bends, the
+    likeliest body is taken, and names count among other signs. Names that state sides, neck or head are believed in
+    either case. A body with wings or paws in place of arms has no parts.
     """
     skeleton = motion.skeleton
     joint_names = split_names(skeleton.names)
@@ -55,7 +55,7 @@ def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
 
 
 def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
-    """Return a note on joints of limbs that are other parts than their names say; none if there are none."""
+    """Return a note on joints of limbs that are other parts than the names say; none without such joints."""
     overruled = []
     for name, part, named_part in zip(skeleton.names, skeleton.parts, parts_from_names(skeleton.names), strict=True):
         if "_" in part and "_" in named_part and strip_side(part) != strip_side(named_part):
@@ -64,7 +64,7 @@ def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
 
 
 def hangs_elsewhere(skeleton: Skeleton) -> bool:
-    """Return whether parts of a body are not below its pelvis in the tree."""
+    """Return whether parts of a body are not below the pelvis in the tree."""
     pelvis = skeleton.joint("pelvis")
     part_joints = [joint for joint, part in enumerate(skeleton.parts) if part]
     return pelvis is not None and any(pelvis not in skeleton.path_to_root(joint) for joint in part_joints)
@@ -73,10 +73,11 @@ def hangs_elsewhere(skeleton: Skeleton) -> bool:
 def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
     """Return parts, with collars and parts of the trunk that names leave open taken from the tree.
 
-    The pelvis is the nearest joint that bears both hips. Joints between it and the joint that bears both arms are the
-    spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and the
-    last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at the
-    far end of the forearm is the wrist. An end site that is nearer to its ankle than a foot is long is no toe joint.
+    The pelvis is the nearest joint that bears both hips. Joints between the pelvis and the joint that bears both arms
+    are the spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and
+    the last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at
+    the far end of the forearm is the wrist. An end site that is nearer to the ankle than a foot is long is no toe
+    joint.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)

@@ -1,6 +1,6 @@
-"""Networks that predict a clean motion from a noisy motion, its diffusion time and its label.
+"""Networks that predict a clean motion from a noisy motion, a diffusion time and a label.
 
-All of them are made from a configuration and a shape, and are interchangeable. They map noisy (N, T, D), times (N,)
+All networks are made from a configuration and a shape, and are interchangeable: each maps noisy (N, T, D), times (N,)
 int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null label: "any class".
 """
 
@@ -81,11 +81,12 @@ class DctMixer(PatchMixer):
     """MLP-Mixer on the cosine frequencies of the whole motion, without the highest frequencies.
 
     An orthonormal discrete cosine transform over time turns a motion into T coefficients per feature. The lowest
-    `kept_share` of them are kept. Neighbouring frequencies form the tokens over which the mixer blocks mix, and the
-    inverse transform returns to frames. So the output has no energy above the kept frequencies: it cannot jitter from
-    frame to frame as a mixer over patches of frames does. All tokens share the weights that mix their channels.
+    `kept_share` of all coefficients is kept. Neighbouring frequencies form the tokens that the mixer blocks mix, and
+    the inverse transform returns to frames. So the output has no energy above the kept frequencies, and cannot jitter
+    from frame to frame as a mixer over patches of frames does. All tokens share the weights that mix channels.
 
-    The share was chosen on CMU windows of 48 frames at 30 fps, where it ends at 6.25 Hz (docs/results/evidence.md).
+    The share was chosen on CMU windows of 48 frames at 30 fps, where the kept band ends at 6.25 Hz
+    (docs/results/evidence.md).
     """
 
     basis: Tensor

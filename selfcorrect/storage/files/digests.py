@@ -144,7 +144,7 @@ _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 
 
 def format_sums(digests: Mapping[str, str]) -> bytes:
-    """Return a list of digests, by names of files, as `sha256sum` writes it: names with odd characters are escaped."""
+    """Return a list of digests, by names of files, as from `sha256sum`: names with odd characters are escaped."""
     lines = []
     for name, file_digest in sorted(digests.items()):
         escaped = name.replace("\\", "\\\\").replace("\n", "\\n")

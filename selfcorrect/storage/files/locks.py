@@ -1,6 +1,6 @@
-"""Exclusive use of a folder by a lock file, whose lock the operating system releases when the process ends.
+"""Exclusive use of a folder by a lock file; the operating system releases the lock when the process ends.
 
-The lock file also gives the folder an identity, by which an experiment keeps its runs in W&B.
+The lock file also gives the folder an identity, so that an experiment keeps the same runs in W&B.
 """
 
 import os
@@ -19,11 +19,11 @@ LOCK = ".selfcorrect.lock"
 _BEGINNING = b"selfcorrect run "
 _IDENTITY = re.compile(_BEGINNING + rb"([0-9a-f]{32})\n")
 _CUT_SHORT = re.compile(_BEGINNING + rb"[0-9a-f]{0,32}")
-"""Beginning of an identity, left by a machine that stopped while it was written."""
+"""Beginning of an identity, left by a machine that stopped during writing."""
 _MAX_BYTES = 1000
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 RELEASE_WAIT_S = 1.0
-"""Time to wait for a folder: children that a killed process was starting hold its lock until they begin."""
+"""Time to wait for a folder: children that a killed process was starting hold the lock until each child begins."""
 _LOCK_OFFSET = 2**30
 """Position of the byte that Windows locks, out of the way of content: other processes cannot read locked bytes."""
 
@@ -31,8 +31,8 @@ _LOCK_OFFSET = 2**30
 def lock_file(descriptor: int) -> None:
     """Lock an open file for this process; BlockingIOError if another process has locked it.
 
-    The library `filelock` empties the file first and locks its first byte on Windows, which then nobody else can read.
-    Here that byte belongs to the folder's identity, which the workers of the holder read.
+    The library `filelock` empties the file first and locks the first byte on Windows, so that nobody else can read the
+    byte. Here that byte belongs to the folder's identity, which the workers of the holder read.
     """
     if sys.platform != "win32":
         import fcntl
@@ -65,10 +65,10 @@ def _read_beginning(path: Path) -> bytes:
 
 
 class FolderLock:
-    """Exclusive use of a folder, which the operating system releases when the process ends, however it ends.
+    """Exclusive use of a folder; the operating system releases the folder when the process ends in any way.
 
-    The lock file names its holder. A file system shared by machines may drop the lock of a machine that it lost sight
-    of, while the process there works on. `require_held` then names the new holder.
+    The lock file names the holder. A file system shared by machines may drop the lock of a lost machine while the
+    process there works on. `require_held` then names the new holder.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Results that programs save as named arrays: .npz, and nested dictionaries as .pkl, .pt and .npy of objects.
 
-They are read and written back. Nothing in the files is run (see `reader`); PyTorch and joblib are not needed. The name
-of an array is the keys that lead to it, joined by dots: "people.1.smplx_world.pose". Writing keeps every byte
-except the numbers that changed. If two names share an array, it changes under both.
+Files are read and written back. Nothing in the files is run (see `reader`); PyTorch and joblib are not needed. The name
+of an array joins the keys on the way by dots: "people.1.smplx_world.pose". Writing keeps every byte except the numbers
+that changed. An array with two names changes under both.
 """
 
 import gzip
@@ -30,7 +30,7 @@ _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {b"\x1f\x8b": gzip.compre
 """Functions that compress as joblib does, by the first bytes of a file."""
 
 _COPIES_IN_MEMORY = 3
-"""Number of copies of compressed content in memory while it is read."""
+"""Number of copies of compressed content in memory during reading."""
 
 
 class Results(ABC):
@@ -46,7 +46,7 @@ class Results(ABC):
 
     @abstractmethod
     def array(self, name: str) -> np.ndarray:
-        """Return a copy of an array, which counts against the memory limit; InputError if it is damaged."""
+        """Return a copy of an array, counted against the memory limit; InputError for a damaged array."""
 
     def check_frames(self, names: Iterable[str], frames: int) -> None:
         """Raise InputError if one of some arrays exists and has another number of frames."""
@@ -61,8 +61,8 @@ class Results(ABC):
         Args:
             target: Path of the new file.
             changed: New arrays by name.
-            frames: Number of frames of the old arrays. If the new ones have another one, other arrays per frame are
-                left out, if the format allows it.
+            frames: Number of frames of the old arrays. If the new arrays have another number, other arrays per frame
+                are left out, if the format allows.
         """
 
 
@@ -90,7 +90,7 @@ def open_results(path: Path) -> Results:
 
 
 def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
-    """Return the entries of PyTorch's archive, its pickle first; None for an archive without a pickle, as NumPy's."""
+    """Return the entries of PyTorch's archive, the pickle first; None for an archive without a pickle, as NumPy's."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
         if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
@@ -103,7 +103,7 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
 
 
 def _open_pickled_member(path: Path, content: bytes) -> Results | None:
-    """Return the results in a .npz file whose only array is one of objects, as ROMP writes; None for other files."""
+    """Return the results in a .npz file with a single array of objects, as ROMP writes; None for other files."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
         if len(infos) != 1:
@@ -144,9 +144,7 @@ class _NpzResults(Results):
         return array
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this file; arrays of objects, which only running code could read, are copied as they
-        are.
-        """
+        """Write a file like this file; arrays of objects, readable only by running code, are copied unchanged."""
         self._budget = Budget(self.path, stored=self._budget.stored)
         old = read_npz(self.path, skip_pickled=True)
         objects_of: Path | None = self.path
@@ -243,7 +241,7 @@ class _PickledResults(Results):
 
 
 def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
-    """Return a pickle whose texts hold the bytes that they were changed to, each in the opcode for any text."""
+    """Return a pickle with changed bytes of texts, each in the opcode for any text."""
     pieces = []
     end = 0
     for text in texts:
@@ -255,7 +253,7 @@ def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
 
 
 def _pack_torch_archive(entries: Mapping[str, bytes | bytearray]) -> bytes:
-    """Return PyTorch's archive with some entries by name; its pickle is the first."""
+    """Return PyTorch's archive with some entries by name; the pickle is the first."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, entry in entries.items():

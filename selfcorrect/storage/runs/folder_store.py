@@ -1,7 +1,7 @@
-"""Generations in a run folder: crash-safe, resumable, readable by other processes while it grows.
+"""Generations in a run folder: crash-safe, resumable, readable by other processes during the run.
 
 A run folder holds config.json, environment.json and a folder per generation. A generation is written to a temporary
-folder beside its place, synced to disk and renamed, so that it exists as a whole or not at all.
+folder beside the final place, synced to disk and renamed, so that the generation exists as a whole or not at all.
 """
 
 import re
@@ -53,7 +53,7 @@ class FolderReader:
         return self._latest
 
     def state(self, generation: int) -> dict[str, Tensor]:
-        """Read the model's state, be it only for sampling."""
+        """Read the model's state, complete or for sampling only."""
         sampler = self._path_of(generation, SAMPLER)
         return read_tensors(sampler if is_listed(sampler) else sampler.with_name(MODEL))
 
@@ -85,7 +85,7 @@ class FolderReader:
         return self._path_of(generation, SAMPLES_FILE).is_file()
 
     def has_whole_model(self, generation: int) -> bool:
-        """Return whether the folder has a model of a generation from which training can continue."""
+        """Return whether the folder has a model of a generation that training can continue from."""
         return self._path_of(generation, MODEL).is_file()
 
     def corrector_state(self, generation: int) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ class FolderReader:
 
 
 class FolderStore(FolderReader):
-    """A run folder that this process alone may write, until it is closed or the process ends."""
+    """A run folder that only this process may write, until the store is closed or the process ends."""
 
     def __init__(
         self,
@@ -108,20 +108,20 @@ class FolderStore(FolderReader):
         keep_samples: bool = True,
         repair: bool = False,
     ) -> None:
-        """Open the folder, and make it if there is none.
+        """Open the folder, and make the folder if there is none.
 
         Args:
             config: Settings of the run, as JSON values.
             keep_models: Keep the models of all generations. Otherwise only the last two are kept: a resume needs one,
                 a repair the one before.
-            keep_samples: Keep the samples of all generations, otherwise only of the last two. Without them, a policy
-                cannot read past generations (`policy.reads_past`).
-            repair: Remove damaged generations and all that follow the last one from which the loop can resume, so that
-                they are done again.
+            keep_samples: Keep the samples of all generations, otherwise only of the last two. Without all samples, a
+                policy cannot read past generations (`policy.reads_past`).
+            repair: Remove damaged generations and all after the last generation that the loop can resume from, to
+                repeat these.
 
         Raises:
             DamagedError: Generations are damaged, and `repair` is false.
-            RunFolderError: Another process has the folder, its config differs, or it cannot be written.
+            RunFolderError: Another process has the folder, the config differs, or the folder cannot be written.
         """
         self._lock: FolderLock = claim_folder(folder, config)
         self._keep_models = keep_models
@@ -145,7 +145,7 @@ class FolderStore(FolderReader):
         self._lock.release()
 
     def commit(self, generation: Generation) -> None:
-        """Write all files of a generation at once, or none of them."""
+        """Write all files of a generation at once, or none."""
         check_next(generation.number, self._latest)
         with explain_write_error(self.folder):
             write_folder(self._path_of(generation.number), encode_generation(generation), self._lock.require_held)
@@ -154,10 +154,10 @@ class FolderStore(FolderReader):
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor] | None = None) -> None:
-        """Drop all models and samples except the last, from which a loop continues if its policy needs no earlier data.
+        """Drop all models and samples except the last: a loop can continue if the policy needs no earlier data.
 
         Args:
-            sampling: State of the last model that sampling needs; it replaces that model, and no loop can continue.
+            sampling: State of the last model that sampling needs, in place of that model; no loop can continue.
         """
         if sampling is not None:
             keep_sampler(self._path_of(self._latest), sampling)
@@ -218,7 +218,7 @@ def generation_name(generation: int) -> str:
 
 
 def generation_folders(folder: Path) -> list[tuple[int, Path]]:
-    """Return the committed generations in a run folder with their numbers; none if there is no folder."""
+    """Return the committed generations in a run folder with numbers; none if there is no folder."""
     paths = folder.iterdir() if folder.is_dir() else ()
     names = ((re.fullmatch(r"generation-(\d{4,})", path.name), path) for path in paths)
     return sorted((int(match[1]), path) for match, path in names if match)
